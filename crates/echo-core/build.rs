@@ -28,11 +28,7 @@ fn main() {
     // What begins with byte 0xF0.
     let four = index(&mut pages, 0x1_0000..0x4_0000);
     for beyond in 0x4_0000..=0x10_FFFF {
-        assert_eq!(
-            difference(beyond),
-            0,
-            "U+{beyond:X} has an upper case, beyond the tables"
-        );
+        assert_eq!(difference(beyond), 0, "U+{beyond:X} has an upper case, beyond the tables");
     }
     // As many as a byte can count, so that no look-up needs a test.
     assert!(pages.len() <= 256, "{} pages", pages.len());
@@ -60,14 +56,14 @@ fn main() {
 fn index(pages: &mut Vec<Page>, range: Range<u32>) -> Vec<u8> {
     let mut index = vec![0; range.end as usize / 64];
     for first in range.step_by(64) {
-        let page: Page = std::array::from_fn(|low| difference(first + low as u32));
-        let number = pages
-            .iter()
-            .position(|known| *known == page)
-            .unwrap_or_else(|| {
-                pages.push(page);
-                pages.len() - 1
-            });
+        let mut page: Page = [0; 64];
+        for (code_point, place) in (first..).zip(&mut page) {
+            *place = difference(code_point);
+        }
+        let number = pages.iter().position(|known| *known == page).unwrap_or_else(|| {
+            pages.push(page);
+            pages.len() - 1
+        });
         index[first as usize / 64] = u8::try_from(number).expect("fewer than 256 pages");
     }
     index

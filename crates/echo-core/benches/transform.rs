@@ -59,10 +59,7 @@ const CASES: [Case; 6] = [
 fn main() {
     println!("upper case of {LENGTH} bytes, medians of {ROUNDS} interleaved rounds");
     println!("ASCII against make_ascii_uppercase in place, the rest against str::to_uppercase\n");
-    println!(
-        "{:<16}{:>10}{:>10}{:>9}{:>10}",
-        "text", "std GB/s", "ours", "ratio", "at least"
-    );
+    println!("{:<16}{:>10}{:>10}{:>9}{:>10}", "text", "std GB/s", "ours", "ratio", "at least");
     let mut held = 0;
     for case in &CASES {
         let mut text = case.text.repeat(LENGTH / case.text.len() + 1);

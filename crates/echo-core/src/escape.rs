@@ -54,10 +54,7 @@ mod tests {
             ("GRÜSSE, 世界 🦀 C:\\X".as_bytes(), "GRÜSSE, 世界 🦀 C:\\X"),
             (b"\x07\x00\x7f\r\t", "\\u{7}\\u{0}\\u{7f}\\r\\t"),
             ("\u{9b}31m".as_bytes(), "\\u{9b}31m"),
-            (
-                "\u{202e}txt.exe\u{2066}".as_bytes(),
-                "\\u{202e}txt.exe\\u{2066}",
-            ),
+            ("\u{202e}txt.exe\u{2066}".as_bytes(), "\\u{202e}txt.exe\\u{2066}"),
             (b"\xc3(\xe2\x82", "\\xc3(\\xe2\\x82"),
             (b"", ""),
         ] {

@@ -17,20 +17,14 @@ impl Stamp {
     #[must_use]
     pub fn just_before() -> Self {
         let wall = SystemTime::now();
-        Self {
-            monotonic: Instant::now(),
-            wall,
-        }
+        Self { monotonic: Instant::now(), wall }
     }
 
     /// A stamp for something that has just been done: the monotonic clock is read first.
     #[must_use]
     pub fn just_after() -> Self {
         let monotonic = Instant::now();
-        Self {
-            monotonic,
-            wall: SystemTime::now(),
-        }
+        Self { monotonic, wall: SystemTime::now() }
     }
 
     /// The monotonic reading, to compute deadlines from.
@@ -60,10 +54,7 @@ mod tests {
     fn duration_comes_from_the_monotonic_clock_alone() {
         let start = Instant::now();
         let wall = SystemTime::UNIX_EPOCH;
-        let earlier = Stamp {
-            monotonic: start,
-            wall: wall + Duration::from_secs(1000),
-        };
+        let earlier = Stamp { monotonic: start, wall: wall + Duration::from_secs(1000) };
         // The wall clock was set back by 900 s in between.
         let later = Stamp {
             monotonic: start + Duration::from_micros(70),

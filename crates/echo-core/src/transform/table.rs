@@ -43,11 +43,7 @@ pub(super) fn change_of_more(text: u32) -> Change<u32> {
         let page = PAGES_OF_THREE[(lead & 0x0F) << 6 | second];
         (page, third, text & 0xC0_C000 == 0x80_8000)
     } else {
-        (
-            PAGES_OF_FOUR[second << 6 | third],
-            fourth,
-            text & 0xC0C0_C000 == 0x8080_8000,
-        )
+        (PAGES_OF_FOUR[second << 6 | third], fourth, text & 0xC0C0_C000 == 0x8080_8000)
     };
     if page == 0 || !whole {
         return Change::Bytes(0);

@@ -37,17 +37,8 @@ fn every_character_becomes_what_std_makes_of_it_and_grows_three_times_at_most() 
     for character in '\0'..=char::MAX {
         let text = character.to_string();
         let upper = whole(text.as_bytes());
-        assert_eq!(
-            upper,
-            text.to_uppercase().as_bytes(),
-            "U+{:04X}",
-            u32::from(character)
-        );
-        assert!(
-            upper.len() <= MAX_GROWTH * text.len(),
-            "U+{:04X}",
-            u32::from(character)
-        );
+        assert_eq!(upper, text.to_uppercase().as_bytes(), "U+{:04X}", u32::from(character));
+        assert!(upper.len() <= MAX_GROWTH * text.len(), "U+{:04X}", u32::from(character));
         #[expect(clippy::cast_precision_loss, reason = "a dozen bytes")]
         let growth = upper.len() as f64 / text.len() as f64;
         most = most.max(growth);
@@ -56,30 +47,14 @@ fn every_character_becomes_what_std_makes_of_it_and_grows_three_times_at_most() 
     }
     #[expect(clippy::cast_precision_loss, reason = "it is three")]
     let bound = MAX_GROWTH as f64;
-    assert!(
-        (most - bound).abs() < f64::EPSILON,
-        "the bound is reached, not just kept: {most}"
-    );
+    assert!((most - bound).abs() < f64::EPSILON, "the bound is reached, not just kept: {most}");
 }
 
 #[test]
 fn every_character_at_every_place_of_a_block() {
     // One character of each kind of change, behind and before text of every length up to two blocks.
-    for character in [
-        "a",
-        "é",
-        "ß",
-        "ŉ",
-        "ΐ",
-        "ж",
-        "ﬀ",
-        "ẖ",
-        "ⱥ",
-        "中",
-        "🦀",
-        "𐐨",
-        "\u{10ffff}",
-    ] {
+    for character in ["a", "é", "ß", "ŉ", "ΐ", "ж", "ﬀ", "ẖ", "ⱥ", "中", "🦀", "𐐨", "\u{10ffff}"]
+    {
         for before in 0..140 {
             let text = format!("{}{character}{}", "x".repeat(before), "ö".repeat(70));
             assert_eq!(whole(text.as_bytes()), text.to_uppercase().as_bytes());
@@ -89,13 +64,7 @@ fn every_character_at_every_place_of_a_block() {
 
 #[test]
 fn text_full_of_changing_lengths_and_longer_than_any_run() {
-    for text in [
-        "ŉ",
-        "ΐ",
-        "ŉa",
-        "ﬀé",
-        "ŉ0123456789abcdefghijklmnopqrstuvwxyzé",
-    ] {
+    for text in ["ŉ", "ΐ", "ŉa", "ﬀé", "ŉ0123456789abcdefghijklmnopqrstuvwxyzé"] {
         let text = text.repeat(3000);
         assert_eq!(whole(text.as_bytes()), text.to_uppercase().as_bytes());
     }
@@ -129,11 +98,7 @@ fn a_cut_between_any_two_bytes_changes_nothing() {
     for first in 0..=text.len() {
         for second in first..=text.len() {
             let pieces = [&text[..first], &text[first..second], &text[second..]];
-            assert_eq!(
-                in_pieces(pieces),
-                expected(text),
-                "cut at {first} and {second}"
-            );
+            assert_eq!(in_pieces(pieces), expected(text), "cut at {first} and {second}");
         }
     }
 }

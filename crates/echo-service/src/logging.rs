@@ -1,0 +1,64 @@
+//! The log: on stderr, through `tracing`, and never more of it than a flood should be able to cause.
+
+use echo_core::escape;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+use tracing::Level;
+
+/// How much of a message is shown, in bytes: a few lines of a terminal. A datagram could fill 64 KiB
+/// of log, a stream any amount.
+const LONGEST_EXCERPT: usize = 240;
+
+/// Sends the log to stderr: from `info` on, `debug` if `verbose` is 1, all of it above. Coloured on a
+/// terminal unless `NO_COLOR` is set (<https://no-color.org>).
+pub fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => Level::INFO,
+        1 => Level::DEBUG,
+        _ => Level::TRACE,
+    };
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(colour && io::stderr().is_terminal())
+        .with_target(false)
+        .with_writer(io::stderr)
+        .init();
+}
+
+/// Whether the `count`th event of a kind deserves a line in the log: the first, the second, the fourth,
+/// and so on. Strangers can cause any number of events, but not fill a disk with them.
+#[must_use]
+pub fn is_milestone(count: u64) -> bool {
+    count.is_power_of_two()
+}
+
+/// The beginning of a stranger's message, safe to show, and how much was left out.
+#[must_use]
+pub fn escaped_excerpt(message: &[u8]) -> String {
+    let shown = &message[..message.len().min(LONGEST_EXCERPT)];
+    let mut text = escape(shown);
+    if shown.len() < message.len() {
+        // Writing to a string can't fail.
+        let _ = write!(text, "... ({} bytes more)", message.len() - shown.len());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_bounded_and_says_what_it_left_out() {
+        assert_eq!(escaped_excerpt(b"a\x1bb"), "a\\u{1b}b");
+        let long = escaped_excerpt(&[b'x'; 5000]);
+        assert!(long.ends_with("... (4760 bytes more)"), "{long}");
+        assert!(long.len() < 300);
+    }
+
+    #[test]
+    fn a_million_events_make_twenty_lines() {
+        assert_eq!((1..=1_000_000).filter(|count| is_milestone(*count)).count(), 20);
+    }
+}

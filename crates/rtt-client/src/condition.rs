@@ -1,0 +1,137 @@
+//! What a target turned out to be, where it gave no reply: the [`Condition`], from what the system said.
+
+use std::{fmt, io, time::Duration};
+
+/// What a client sees at a target. The names are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// The name has no address.
+    NameNotFound,
+    /// Whether the name has an address could not be found out.
+    NameLookupFailed,
+    /// This host knows no way there.
+    NoRoute,
+    /// A way leads there, but its last step does not reach the host.
+    HostUnreachable,
+    /// The host says that nothing listens on the port.
+    Refused,
+    /// Nothing came back.
+    Silent,
+    /// The peer ended the connection before its reply was complete.
+    Closed,
+    /// The peer broke the connection off.
+    Reset,
+    /// What came back is not the upper-cased text.
+    WrongAnswer,
+    /// This host forbids it.
+    PermissionDenied,
+}
+
+impl Condition {
+    /// The name that scripts see.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NameNotFound => "name-not-found",
+            Self::NameLookupFailed => "name-lookup-failed",
+            Self::NoRoute => "no-route",
+            Self::HostUnreachable => "host-unreachable",
+            Self::Refused => "refused",
+            Self::Silent => "silent",
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::WrongAnswer => "wrong-answer",
+            Self::PermissionDenied => "permission-denied",
+        }
+    }
+
+    /// What it means, and what it leaves open, for a person.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::NameNotFound => "no such name; is it spelt right?",
+            Self::NameLookupFailed => "the name could not be looked up; is a resolver reachable?",
+            Self::NoRoute => "this host knows no way there; is the network up?",
+            Self::HostUnreachable => "a way leads there, but no host answers at its end",
+            Self::Refused => "nothing listens there; is a server running?",
+            Self::Silent => "no server, a firewall or a lost packet: they look the same from here",
+            Self::Closed => "it accepts connections, but does not answer as an echo server",
+            Self::Reset => "it accepted the connection and then broke it off",
+            Self::WrongAnswer => "it answers, but it is no upper-case echo server",
+            Self::PermissionDenied => "a rule of this host forbids it",
+        }
+    }
+
+    /// The condition that an error of the system tells of, if it tells of one.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<Self> {
+        use io::ErrorKind as Kind;
+        match error.kind() {
+            Kind::ConnectionRefused => Some(Self::Refused),
+            Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Some(Self::Reset),
+            Kind::HostUnreachable => Some(Self::HostUnreachable),
+            // An address family that this host has no address of is no way there either.
+            Kind::NetworkUnreachable | Kind::NetworkDown | Kind::AddrNotAvailable => {
+                Some(Self::NoRoute)
+            }
+            Kind::PermissionDenied => Some(Self::PermissionDenied),
+            Kind::TimedOut | Kind::WouldBlock => Some(Self::Silent),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An exchange that came to nothing, and what is known about why.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the client saw.
+    pub condition: Condition,
+    /// The system's own words, where it said something.
+    pub error: Option<io::Error>,
+    /// How long it took to know.
+    pub after: Duration,
+    /// What was seen, beyond the condition.
+    pub detail: Option<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.condition)?;
+        if self.condition == Condition::Silent {
+            write!(f, " for {:.3} s", self.after.as_secs_f64())?;
+        }
+        if let Some(detail) = &self.detail {
+            write!(f, " ({detail})")?;
+        }
+        write!(f, ": {}", self.condition.meaning())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+
+    #[test]
+    fn the_systems_error_tells_the_condition() {
+        for (kind, condition) in [
+            (ErrorKind::ConnectionRefused, Some(Condition::Refused)),
+            (ErrorKind::ConnectionReset, Some(Condition::Reset)),
+            (ErrorKind::BrokenPipe, Some(Condition::Reset)),
+            (ErrorKind::HostUnreachable, Some(Condition::HostUnreachable)),
+            (ErrorKind::NetworkUnreachable, Some(Condition::NoRoute)),
+            (ErrorKind::PermissionDenied, Some(Condition::PermissionDenied)),
+            (ErrorKind::TimedOut, Some(Condition::Silent)),
+            (ErrorKind::OutOfMemory, None),
+            (ErrorKind::AddrInUse, None),
+        ] {
+            assert_eq!(Condition::of(&kind.into()), condition, "{kind}");
+        }
+    }
+}

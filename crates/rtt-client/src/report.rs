@@ -1,0 +1,84 @@
+//! What a run tells, and the ways to write it: for a person ([`Text`]), for a program ([`Json`]).
+
+mod json;
+mod text;
+
+pub use json::Json;
+pub use text::Text;
+
+use crate::{Connection, Exchange, Failure, Plan, Protocol, Summary, Target, Unresolved};
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Something that happened in a run, in the order in which it did.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The run begins.
+    Start(&'a Start<'a>),
+    /// The name led to no address; nothing else happens.
+    Unresolved(&'a Unresolved),
+    /// An address of the name did not answer, and another was tried.
+    Attempt(&'a Attempt),
+    /// A connection was asked for.
+    Connection(&'a Connection),
+    /// A request was made.
+    Exchange(&'a Exchange),
+    /// The run has ended.
+    Summary(&'a Plan, &'a Summary),
+}
+
+/// Writes the events of a run as they come.
+pub trait Report {
+    /// Writes one event.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be written.
+    fn event(&mut self, event: &Event<'_>) -> io::Result<()>;
+}
+
+/// What is known when a run begins.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// The protocol.
+    pub protocol: &'static Protocol,
+    /// The target as it was given.
+    pub target: &'a Target,
+    /// The address that is measured, if the name has one.
+    pub address: Option<SocketAddr>,
+    /// This side's address, if it came to that.
+    pub local: Option<SocketAddr>,
+    /// What reading the monotonic clock costs here, which every figure contains about once.
+    pub clock_cost: Duration,
+}
+
+impl<'a> Start<'a> {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        address: Option<SocketAddr>,
+        local: Option<SocketAddr>,
+    ) -> Self {
+        let clock_cost = clock_cost();
+        Self { protocol: plan.protocol, target: &plan.target, address, local, clock_cost }
+    }
+}
+
+/// An address that did not answer.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The address.
+    pub address: SocketAddr,
+    /// Why it counts as not answering.
+    pub failure: Failure,
+}
+
+/// The mean of as many readings as take some ten microseconds.
+fn clock_cost() -> Duration {
+    const READINGS: u32 = 500;
+    let start = Instant::now();
+    for _ in 0..READINGS {
+        std::hint::black_box(Instant::now());
+    }
+    start.elapsed() / READINGS
+}

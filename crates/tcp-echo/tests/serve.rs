@@ -1,0 +1,167 @@
+//! The TCP server over real sockets: what it answers, what it must survive, how it ends.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use tcp_echo::{Config, Totals, serve};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+/// Long enough that only something which never comes takes it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Server {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    task: JoinHandle<Totals>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(serve(vec![listener], Config::default(), shutdown.clone()));
+        Self { address, shutdown, task }
+    }
+
+    async fn client(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    async fn end(self) -> Totals {
+        self.shutdown.cancel();
+        timeout(PATIENCE, self.task).await.unwrap().unwrap()
+    }
+}
+
+async fn ask(client: &mut TcpStream, request: &[u8], expected: &[u8]) {
+    client.write_all(request).await.unwrap();
+    let mut reply = vec![0; expected.len()];
+    timeout(PATIENCE, client.read_exact(&mut reply)).await.expect("a reply").unwrap();
+    assert_eq!(reply, expected);
+}
+
+async fn read_to_end(client: &mut TcpStream) -> Vec<u8> {
+    let mut rest = Vec::new();
+    timeout(PATIENCE, client.read_to_end(&mut rest)).await.expect("an end").unwrap();
+    rest
+}
+
+#[tokio::test]
+async fn a_reply_begins_before_the_request_has_ended() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    ask(&mut client, b"first, ", b"FIRST, ").await;
+    ask(&mut client, b"then", b"THEN").await;
+    client.shutdown().await.unwrap();
+    assert_eq!(read_to_end(&mut client).await, b"");
+    let totals = server.end().await;
+    assert_eq!((totals.connections, totals.bytes_received, totals.bytes_answered), (1, 11, 11));
+    assert_eq!((totals.broken, totals.cut), (0, 0));
+}
+
+#[tokio::test]
+async fn a_character_cut_by_segments_is_whole_in_the_reply() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    ask(&mut client, b"caf\xc3", b"CAF").await;
+    ask(&mut client, b"\xa9 stra\xc3\x9f", "É STRASS".as_bytes()).await;
+    // The beginning of a character that never ends comes back as it is, at the end.
+    client.write_all(b"\xe2\x82").await.unwrap();
+    client.shutdown().await.unwrap();
+    assert_eq!(read_to_end(&mut client).await, b"\xe2\x82");
+}
+
+#[tokio::test]
+async fn a_half_close_drains() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    let request = "ein größerer Text, der wächst: ŉ ΐ. ".repeat(20_000);
+    let (mut reading, mut writing) = client.split();
+    let write = async {
+        writing.write_all(request.as_bytes()).await.unwrap();
+        writing.shutdown().await.unwrap();
+    };
+    let mut reply = Vec::new();
+    let both = async { tokio::join!(write, reading.read_to_end(&mut reply)).1.unwrap() };
+    timeout(PATIENCE, both).await.unwrap();
+    assert!(reply == request.to_uppercase().as_bytes());
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_not_read_from_and_harms_nobody() {
+    let server = Server::start().await;
+    let mut glutton = server.client().await;
+    // Sends until nothing moves any more: the kernel's buffers are full, and the server, which holds
+    // one piece and its reply, does not read on.
+    let chunk = vec![b'x'; 256 * 1024];
+    let mut taken = 0;
+    while let Ok(written) = timeout(Duration::from_millis(300), glutton.write(&chunk)).await {
+        taken += written.unwrap();
+        assert!(taken < 256 << 20, "the server holds all of it");
+    }
+    let mut other = server.client().await;
+    ask(&mut other, b"me too", b"ME TOO").await;
+    drop(other);
+    // At the end such a peer is cut, after a bounded time.
+    let totals = server.end().await;
+    assert_eq!((totals.connections, totals.cut), (2, 1));
+}
+
+#[tokio::test]
+async fn connections_cut_at_every_stage_do_not_stop_it() {
+    let server = Server::start().await;
+    for stage in 0..60 {
+        let mut client = server.client().await;
+        match stage % 4 {
+            0 => {}
+            1 => client.write_all(b"never read").await.unwrap(),
+            2 => ask(&mut client, b"read", b"READ").await,
+            _ => {
+                client.write_all(b"reset with the reply unread").await.unwrap();
+                client.shutdown().await.unwrap();
+            }
+        }
+        if stage % 2 == 0 {
+            // A reset in place of an orderly end.
+            #[expect(deprecated, reason = "it blocks for a non-zero time alone")]
+            client.set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    }
+    let mut client = server.client().await;
+    ask(&mut client, b"still there", b"STILL THERE").await;
+    drop(client);
+    assert_eq!(server.end().await.connections, 61);
+}
+
+#[tokio::test]
+async fn many_clients_each_get_their_own_replies() {
+    let server = Server::start().await;
+    let mut clients = Vec::new();
+    for number in 0..100 {
+        let mut client = server.client().await;
+        client.write_all(format!("client {number}").as_bytes()).await.unwrap();
+        clients.push(client);
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.shutdown().await.unwrap();
+        assert_eq!(read_to_end(client).await, format!("CLIENT {number}").as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn what_arrived_before_the_end_is_answered() {
+    let server = Server::start().await;
+    let mut idle = server.client().await;
+    ask(&mut idle, b"hello", b"HELLO").await;
+    let mut busy = server.client().await;
+    ask(&mut busy, b"one ", b"ONE ").await;
+    // On one thread: the server's task has not read this when the end comes.
+    busy.try_write(b"and two").unwrap();
+    let totals = server.end().await;
+    assert_eq!(read_to_end(&mut busy).await, b"AND TWO");
+    assert_eq!(read_to_end(&mut idle).await, b"");
+    assert_eq!((totals.bytes_received, totals.broken, totals.cut), (16, 0, 0));
+}

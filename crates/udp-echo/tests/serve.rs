@@ -1,0 +1,131 @@
+//! The UDP server over real sockets: what it answers, what it must survive, how it ends.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+use udp_echo::{Config, Totals, serve};
+
+/// Long enough that only a reply which never comes takes it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Server {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    task: JoinHandle<Totals>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(serve(vec![socket], Config::default(), shutdown.clone()));
+        Self { address, shutdown, task }
+    }
+
+    async fn client(&self) -> UdpSocket {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(self.address).await.unwrap();
+        socket
+    }
+
+    async fn end(self) -> Totals {
+        self.shutdown.cancel();
+        timeout(PATIENCE, self.task).await.unwrap().unwrap()
+    }
+}
+
+async fn ask(client: &UdpSocket, request: &[u8]) -> Vec<u8> {
+    client.send(request).await.unwrap();
+    receive(client).await
+}
+
+async fn receive(client: &UdpSocket) -> Vec<u8> {
+    let mut reply = vec![0; 65_536];
+    let length = timeout(PATIENCE, client.recv(&mut reply)).await.expect("a reply").unwrap();
+    reply.truncate(length);
+    reply
+}
+
+#[tokio::test]
+async fn datagrams_of_every_length_are_answered() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    for length in [0, 1, 32, 1472, 1473, 9000, 65_507] {
+        assert_eq!(ask(&client, &vec![b'a'; length]).await, vec![b'A'; length]);
+    }
+    assert_eq!(ask(&client, "größe ŉ\0".as_bytes()).await, "GRÖSSE ʼN\0".as_bytes());
+    let totals = server.end().await;
+    assert_eq!((totals.received, totals.answered), (8, 8));
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_are_answered_unchanged() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    // Every byte, in an order that makes no characters of them.
+    let noise: Vec<u8> = (0..=255).rev().filter(|byte: &u8| !byte.is_ascii_lowercase()).collect();
+    assert_eq!(ask(&client, &noise).await, noise);
+    assert_eq!(ask(&client, b"still there").await, b"STILL THERE");
+}
+
+#[tokio::test]
+async fn a_reply_beyond_a_datagram_is_not_sent_and_counted() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    // Two bytes become six: 65,508 bytes of reply, one more than there is room for.
+    let too_long = "ΐ".repeat(10_918);
+    client.send(too_long.as_bytes()).await.unwrap();
+    let longest = format!("{}abc", "ΐ".repeat(10_917));
+    let reply = ask(&client, longest.as_bytes()).await;
+    assert_eq!(reply.len(), 65_505);
+    assert_eq!(reply, longest.to_uppercase().as_bytes());
+    let totals = server.end().await;
+    assert_eq!((totals.received, totals.answered, totals.too_long), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn many_clients_each_get_their_own_replies() {
+    let server = Server::start().await;
+    let mut clients = Vec::new();
+    for number in 0..50 {
+        let client = server.client().await;
+        client.send(format!("client {number}").as_bytes()).await.unwrap();
+        clients.push(client);
+    }
+    for (number, client) in clients.iter().enumerate() {
+        assert_eq!(receive(client).await, format!("CLIENT {number}").as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn peers_that_are_gone_do_not_stop_it() {
+    let server = Server::start().await;
+    for _ in 0..200 {
+        // Closed before the reply comes: the system answers it with "port unreachable".
+        let gone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        gone.send_to(b"bye", server.address).unwrap();
+    }
+    let client = server.client().await;
+    assert_eq!(ask(&client, b"still there").await, b"STILL THERE");
+    assert_eq!(server.end().await.received, 201);
+}
+
+#[tokio::test]
+async fn what_arrived_before_the_end_is_answered() {
+    let server = Server::start().await;
+    // Sent without giving way: on this one thread the server has not run when the end comes.
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(server.address).unwrap();
+    for number in 0..100 {
+        client.send(format!("request {number}").as_bytes()).unwrap();
+    }
+    client.set_nonblocking(true).unwrap();
+    let client = UdpSocket::from_std(client).unwrap();
+    let totals = server.end().await;
+    assert_eq!((totals.received, totals.answered), (100, 100));
+    for number in 0..100 {
+        assert_eq!(receive(&client).await, format!("REQUEST {number}").as_bytes());
+    }
+}

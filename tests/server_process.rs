@@ -1,0 +1,127 @@
+//! What both servers promise as processes, tested with the same words. The crate that includes this
+//! says which server it is: `SERVER`, its name and its binary.
+
+use super::SERVER;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+
+/// A server and the path of its binary.
+pub struct ServerBinary {
+    pub name: &'static str,
+    pub path: &'static str,
+    pub default_port: u16,
+}
+
+/// A running server, ended when this is dropped.
+pub struct Running {
+    pub process: Child,
+    pub stdout: BufReader<ChildStdout>,
+    pub stderr: ChildStderr,
+    pub address: String,
+}
+
+impl Running {
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut process =
+            command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let stderr = process.stderr.take().unwrap();
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let prefix = format!("{} listening on ", SERVER.name);
+        let address = line.strip_prefix(&prefix).unwrap_or_else(|| panic!("{line}")).trim();
+        let address = address.to_owned();
+        Self { process, stdout, stderr, address }
+    }
+
+    #[cfg(unix)]
+    pub fn signal(&self, name: &str) {
+        // By the process's own id, with the system's own program.
+        let kill = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// What is left of both outputs, after the end.
+    pub fn rest(mut self) -> (Option<i32>, String, String) {
+        let status = self.process.wait().unwrap();
+        let (mut out, mut err) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut out).unwrap();
+        self.stderr.read_to_string(&mut err).unwrap();
+        (status.code(), out, err)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(SERVER.path);
+    command.args(arguments).stdin(Stdio::null()).env_remove("NO_COLOR");
+    command
+}
+
+/// Runs the server to its end; returns status, stdout and stderr.
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = command(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_with_totals_and_status_0() {
+    let signals: &[&str] = if cfg!(portable) { &["INT"] } else { &["INT", "TERM"] };
+    for signal in signals {
+        let server = Running::start(&["--listen", "127.0.0.1:0"]);
+        server.signal(signal);
+        let (status, out, err) = server.rest();
+        assert_eq!(status, Some(0), "{signal}: {err}");
+        assert_eq!(out, "", "stdout has a line a socket and nothing else");
+        assert!(err.contains("answered 0"), "totals on stderr: {err}");
+        assert!(!err.contains('\x1b'), "no colours where there is no terminal: {err:?}");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_one_line_and_status_2() {
+    let first = Running::start(&["--listen", "127.0.0.1:0"]);
+    let (status, out, err) = run(&["--listen", &first.address]);
+    assert_eq!((status, out.as_str()), (Some(2), ""));
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.contains(&first.address) && err.contains("in use"), "{err}");
+}
+
+#[test]
+fn a_bad_argument_is_one_line_and_status_2() {
+    for arguments in [&["--listen", "nonsense"][..], &["--listen"], &["--frobnicate"], &["x"]] {
+        let (status, out, err) = run(arguments);
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+        assert!(err.starts_with(SERVER.name) && err.contains(arguments[0]), "{err}");
+    }
+}
+
+#[test]
+fn an_address_that_others_can_reach_is_told_of() {
+    let mut server = Running::start(&["--listen", "0.0.0.0:0"]);
+    assert!(server.address.starts_with("0.0.0.0:"));
+    let mut log = BufReader::new(&mut server.stderr);
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    assert!(line.contains("other hosts can reach"), "{line}");
+}
+
+#[test]
+fn help_names_the_default_and_fits_80_columns() {
+    let (status, out, _) = run(&["--help"]);
+    assert_eq!(status, Some(0));
+    assert!(out.contains(&format!("127.0.0.1:{}", SERVER.default_port)), "{out}");
+    for line in out.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}

@@ -1,0 +1,12 @@
+"""The textbook's TCP client: connects, sends once, reads once up to 1,024 bytes, closes."""
+import socket
+import sys
+
+host, port, sentence = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+family = socket.AF_INET6 if ":" in host else socket.AF_INET
+client = socket.socket(family, socket.SOCK_STREAM)
+client.settimeout(10)
+client.connect((host, port))
+client.send(sentence.encode())
+sys.stdout.buffer.write(client.recv(1024))
+client.close()

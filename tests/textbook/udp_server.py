@@ -1,0 +1,9 @@
+"""The textbook's UDP server: answers every datagram. Its port is printed, for whoever started it."""
+import socket
+
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+while True:
+    sentence, client = server.recvfrom(2048)
+    server.sendto(sentence.decode().upper().encode(), client)
