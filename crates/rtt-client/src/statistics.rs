@@ -7,6 +7,10 @@ use std::time::Duration;
 /// How finely durations are told apart, in significant decimal digits.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
+/// The longest duration that is told apart from longer ones: twice the longest time-out. It bounds the
+/// memory of a distribution, whatever is counted, to some 270 KiB.
+const LONGEST: Duration = Duration::from_hours(2);
+
 /// The counts and figures of a run. A request counts once: `sent = received + lost + corrupt`.
 #[derive(Debug, Default)]
 pub struct Summary {
@@ -58,7 +62,8 @@ pub struct Distribution {
 
 impl Default for Distribution {
     fn default() -> Self {
-        let histogram = Histogram::new(SIGNIFICANT_DIGITS).expect("three digits are few enough");
+        let histogram = Histogram::new_with_max(nanoseconds(LONGEST), SIGNIFICANT_DIGITS)
+            .expect("three digits are few enough, and the bounds in order");
         Self { histogram, min: Duration::MAX, max: Duration::ZERO, sum: Duration::ZERO }
     }
 }

@@ -13,8 +13,12 @@ pub(crate) enum Verdict {
 
 /// Judges what has `arrived` so far of a reply that must be `expected`; the first `judged` bytes of it
 /// have been found in order before.
+///
+/// # Panics
+///
+/// If more bytes are said to be judged than there are.
 pub(crate) fn verify(arrived: &[u8], judged: usize, expected: &[u8]) -> Verdict {
-    let pairs = arrived.iter().zip(expected).skip(judged);
+    let pairs = arrived[judged..].iter().zip(&expected[judged..]);
     let common = judged + pairs.take_while(|(a, b)| a == b).count();
     if common < arrived.len().min(expected.len()) {
         Verdict::Wrong(format!("it differs from byte {} on", common + 1))
