@@ -10,13 +10,15 @@ pub struct ServerBinary {
     pub name: &'static str,
     pub path: &'static str,
     pub default_port: u16,
+    /// Sends a request to the address and asserts that its upper case comes back.
+    pub ask: fn(address: &str, request: &str),
 }
 
 /// A running server, ended when this is dropped.
 pub struct Running {
     pub process: Child,
     pub stdout: BufReader<ChildStdout>,
-    pub stderr: ChildStderr,
+    pub stderr: Option<ChildStderr>,
     pub address: String,
 }
 
@@ -25,7 +27,7 @@ impl Running {
         let mut process =
             command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        let stderr = process.stderr.take().unwrap();
+        let stderr = process.stderr.take();
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let prefix = format!("{} listening on ", SERVER.name);
@@ -46,7 +48,7 @@ impl Running {
         let status = self.process.wait().unwrap();
         let (mut out, mut err) = (String::new(), String::new());
         self.stdout.read_to_string(&mut out).unwrap();
-        self.stderr.read_to_string(&mut err).unwrap();
+        self.stderr.take().unwrap().read_to_string(&mut err).unwrap();
         (status.code(), out, err)
     }
 }
@@ -87,6 +89,23 @@ fn a_signal_ends_it_with_totals_and_status_0() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_log_that_nobody_reads_does_not_matter() {
+    for closed in [true, false] {
+        let mut server = Running::start(&["--listen", "127.0.0.1:0", "--show-messages"]);
+        if closed {
+            server.stderr = None;
+        }
+        // More lines than a pipe that nobody reads has room for.
+        for number in 0..1500 {
+            (SERVER.ask)(&server.address, &format!("request {number} {}", "x".repeat(100)));
+        }
+        server.signal("INT");
+        assert_eq!(server.process.wait().unwrap().code(), Some(0), "closed: {closed}");
+    }
+}
+
 #[test]
 fn an_address_in_use_is_one_line_and_status_2() {
     let first = Running::start(&["--listen", "127.0.0.1:0"]);
@@ -110,7 +129,7 @@ fn a_bad_argument_is_one_line_and_status_2() {
 fn an_address_that_others_can_reach_is_told_of() {
     let mut server = Running::start(&["--listen", "0.0.0.0:0"]);
     assert!(server.address.starts_with("0.0.0.0:"));
-    let mut log = BufReader::new(&mut server.stderr);
+    let mut log = BufReader::new(server.stderr.as_mut().unwrap());
     let mut line = String::new();
     log.read_line(&mut line).unwrap();
     assert!(line.contains("other hosts can reach"), "{line}");

@@ -5,13 +5,12 @@
 
 use crate::process::{self, Server, cargo, root, told};
 use anyhow::{Context as _, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
 /// Starts the servers, runs the tasks, ends the servers.
 pub(crate) fn run() -> Result<()> {
-    process::end_all_on_signal()?;
     let demo = Demo::build()?;
     let udp = Server::start(demo.program("udp-echo").args(["--listen", "127.0.0.1:0"]))?;
     let tcp = Server::start(demo.program("tcp-echo").args(["--listen", "127.0.0.1:0"]))?;
@@ -36,7 +35,7 @@ pub(crate) fn run() -> Result<()> {
     heading("The servers' totals");
     udp.end()?;
     tcp.end()?;
-    println!("\nA copy of each task's output is in {}.", Path::new("target/demo").display());
+    println!("\nA copy of each task's output is in {}.", demo.files.display());
     Ok(())
 }
 
@@ -54,8 +53,9 @@ impl Demo {
             build.args(["--package", package]);
         }
         process::run(&mut build)?;
+        // Cargo takes a relative one from where it runs: the root.
         let target =
-            env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+            root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
         let files = target.join("demo");
         fs::create_dir_all(&files).with_context(|| format!("making {}", files.display()))?;
         Ok(Self { programs: target.join("release"), files })

@@ -21,6 +21,10 @@ usage: cargo xtask TASK
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let Err(error) = process::end_all_on_signal() {
+        eprintln!("xtask: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let done = match arguments[..] {
         ["demo"] => demo::run(),
         ["bench"] => bench::run(),

@@ -4,26 +4,38 @@ use echo_core::escape;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use tracing::Level;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 /// How much of a message is shown, in bytes: a few lines of a terminal. A datagram could fill 64 KiB
 /// of log, a stream any amount.
 const LONGEST_EXCERPT: usize = 240;
 
+/// How many lines wait for whoever reads the log. What comes while they do is dropped: a reader that
+/// stands still must not stop a server.
+const WAITING_LINES: usize = 1024;
+
 /// Sends the log to stderr: from `info` on, `debug` if `verbose` is 1, all of it above. Coloured on a
-/// terminal unless `NO_COLOR` is set (<https://no-color.org>).
-pub fn log_to_stderr(verbose: u8) {
+/// terminal unless `NO_COLOR` is set (<https://no-color.org>). When what is returned is dropped, the lines
+/// that wait are written, for a second at most.
+///
+/// A thread of its own writes, and nobody is told when it can't: serving goes on without a log.
+pub fn log_to_stderr(verbose: u8) -> WorkerGuard {
     let level = match verbose {
         0 => Level::INFO,
         1 => Level::DEBUG,
         _ => Level::TRACE,
     };
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(io::stderr());
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_ansi(colour && io::stderr().is_terminal())
         .with_target(false)
-        .with_writer(io::stderr)
+        .with_writer(writer)
+        .log_internal_errors(false)
         .init();
+    guard
 }
 
 /// Whether the `count`th event of a kind deserves a line in the log: the first, the second, the fourth,

@@ -17,8 +17,8 @@ pub async fn shutdown_on_signal() -> io::Result<CancellationToken> {
     let shutdown = token.clone();
     tokio::spawn(async move {
         let signal = signals.next().await;
-        tracing::info!(signal, "ending: no new work, answering what is in hand");
         shutdown.cancel();
+        tracing::info!(signal, "ending: no new work, answering what is in hand");
         let signal = signals.next().await;
         tracing::warn!(signal, "ending at once");
         std::process::exit(130);

@@ -4,7 +4,7 @@
 use crate::Totals;
 use crate::answer::{Ended, answer};
 use echo_service::is_milestone;
-use std::{io, time::Duration};
+use std::{io, task::Poll, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::{task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
@@ -80,6 +80,21 @@ async fn serve_one(listener: TcpListener, config: Config, shutdown: Cancellation
             }
         }
     }
+    // Connections that the kernel has completed may have brought their request along.
+    tokio::task::yield_now().await;
+    while let Some(accepted) = accept_at_once(&listener).await {
+        match accepted {
+            Ok(stream) => {
+                totals.connections += 1;
+                conversations.spawn(answer(stream, config, shutdown.clone()));
+            }
+            Err(error) if concerns_one_connection(&error) => totals.accept_errors += 1,
+            Err(_) => {
+                totals.accept_errors += 1;
+                break;
+            }
+        }
+    }
     drop(listener);
     let last_answers = async {
         while let Some(ended) = conversations.join_next().await {
@@ -96,6 +111,15 @@ async fn serve_one(listener: TcpListener, config: Config, shutdown: Cancellation
 async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     let (stream, _) = listener.accept().await?;
     Ok(stream)
+}
+
+/// The next connection, if one has been completed already.
+async fn accept_at_once(listener: &TcpListener) -> Option<io::Result<TcpStream>> {
+    std::future::poll_fn(|context| match listener.poll_accept(context) {
+        Poll::Ready(accepted) => Poll::Ready(Some(accepted.map(|(stream, _)| stream))),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// Whether only the connection that was to be accepted has failed; accept(2) hands up what happened to

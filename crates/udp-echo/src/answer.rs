@@ -3,18 +3,14 @@
 use crate::{Config, Totals};
 use bytes::BytesMut;
 use echo_service::{escaped_excerpt, is_milestone};
-use std::{io, net::SocketAddr, time::Duration};
-use tokio::{net::UdpSocket, time};
+use std::{io, net::SocketAddr};
+use tokio::net::UdpSocket;
 
 /// The most that a datagram carries over IPv4: 65,535 less 20 bytes of IP header and 8 of UDP header.
 const LONGEST_REPLY: usize = 65_507;
 
-/// How long a reply waits for room in the socket's send buffer. The buffer empties at the speed of the
-/// interface: if it has not in this time, the reply would come too late to be of use.
-const PATIENCE: Duration = Duration::from_millis(100);
-
 /// Answers the datagram in `text`, in place, and counts what became of it.
-pub(crate) async fn answer(
+pub(crate) fn answer(
     socket: &UdpSocket,
     peer: SocketAddr,
     text: &mut BytesMut,
@@ -35,8 +31,14 @@ pub(crate) async fn answer(
         }
         return;
     }
-    match send(socket, peer, text).await {
-        Ok(()) => totals.answered += 1,
+    // No waiting where the send buffer is full: the peer that filled it would make all others wait too.
+    let sent = socket.try_send_to(text, peer).or_else(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Err(error),
+        // The error may be an earlier reply's, which the system hands up at the next chance; it has by now.
+        _ => socket.try_send_to(text, peer),
+    });
+    match sent {
+        Ok(_) => totals.answered += 1,
         Err(error) => {
             totals.not_sent += 1;
             if is_milestone(totals.not_sent) {
@@ -44,16 +46,4 @@ pub(crate) async fn answer(
             }
         }
     }
-}
-
-async fn send(socket: &UdpSocket, peer: SocketAddr, reply: &[u8]) -> io::Result<()> {
-    let sent = match socket.try_send_to(reply, peer) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            time::timeout(PATIENCE, socket.send_to(reply, peer))
-                .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        }
-        sent => sent,
-    };
-    sent.map(|_| ())
 }

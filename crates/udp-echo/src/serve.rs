@@ -49,6 +49,8 @@ pub async fn serve(sockets: Vec<UdpSocket>, config: Config, shutdown: Cancellati
 async fn serve_one(socket: UdpSocket, config: Config, shutdown: CancellationToken) -> Totals {
     let mut totals = Totals::default();
     let mut buffer = BytesMut::with_capacity(LONGEST_DATAGRAM);
+    // A new socket counts as not writable until the runtime has asked; an error here comes again below.
+    let _ = socket.writable().await;
     while shutdown.run_until_cancelled(socket.readable()).await.is_some() {
         let Taken { errors, .. } = take(&socket, config, &mut buffer, &mut totals).await;
         if errors == BATCH {
@@ -85,7 +87,7 @@ async fn take(
         // Upper-casing may have left a smaller buffer behind.
         buffer.reserve(LONGEST_DATAGRAM);
         match socket.try_recv_buf_from(buffer) {
-            Ok((_, peer)) => answer(socket, peer, buffer, config, totals).await,
+            Ok((_, peer)) => answer(socket, peer, buffer, config, totals),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Taken { all: true, errors };
             }
