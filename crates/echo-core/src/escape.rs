@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// `bytes` as text that does nothing to the terminal it is shown on and can't pass for other text.
+/// `bytes` as text that does nothing to the terminal it is shown on.
 ///
 /// Control characters, line separators and the marks that turn the direction of writing become
 /// escapes as in a Rust literal (`\n`, `\u{1b}`), bytes that are not UTF-8 become `\xff`. All else,
@@ -16,7 +16,7 @@ pub fn escape(bytes: &[u8]) -> String {
     let mut shown = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if is_unsafe(character) {
+            if acts_on_terminals(character) {
                 shown.extend(character.escape_default());
             } else {
                 shown.push(character);
@@ -30,9 +30,12 @@ pub fn escape(bytes: &[u8]) -> String {
     shown
 }
 
+/// Whether a terminal can take `character` for more than a sign to show.
+///
 /// Control characters (C0, DEL, C1), line and paragraph separators, and the characters that embed,
 /// override or isolate a direction of writing (Unicode Standard Annex 9, table 1).
-fn is_unsafe(character: char) -> bool {
+#[must_use]
+pub fn acts_on_terminals(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -19,6 +19,6 @@ mod escape;
 mod stamp;
 mod transform;
 
-pub use escape::escape;
+pub use escape::{acts_on_terminals, escape};
 pub use stamp::Stamp;
 pub use transform::{MAX_GROWTH, Stream, uppercase};

@@ -49,16 +49,18 @@ impl Condition {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::NameNotFound => "no such name; is it spelt right?",
+            Self::NameNotFound => "there is no such address; is the name spelt right?",
             Self::NameLookupFailed => "the name could not be looked up; is a resolver reachable?",
-            Self::NoRoute => "this host knows no way there; is the network up?",
-            Self::HostUnreachable => "a way leads there, but no host answers at its end",
+            Self::NoRoute => "no way leads there, says this host or a router",
+            Self::HostUnreachable => "the host can't be reached, says this host or a router",
             Self::Refused => "nothing listens there; is a server running?",
             Self::Silent => "no server, a firewall or a lost packet: they look the same from here",
             Self::Closed => "it accepts connections, but does not answer as an echo server",
             Self::Reset => "it accepted the connection and then broke it off",
             Self::WrongAnswer => "it answers, but it is no upper-case echo server",
-            Self::PermissionDenied => "a rule of this host forbids it",
+            Self::PermissionDenied => {
+                "this host forbids it: a firewall rule, or a broadcast address"
+            }
         }
     }
 
@@ -76,8 +78,34 @@ impl Condition {
             }
             Kind::PermissionDenied => Some(Self::PermissionDenied),
             Kind::TimedOut | Kind::WouldBlock => Some(Self::Silent),
+            _ => error.raw_os_error().and_then(Self::of_number),
+        }
+    }
+}
+
+/// Errors that std has no kind for: what Linux makes of ICMP messages (net/ipv4/icmp.c, the table
+/// `icmp_err_convert`) and of addresses that this host can't use.
+#[cfg(target_os = "linux")]
+impl Condition {
+    fn of_number(errno: i32) -> Option<Self> {
+        use nix::errno::Errno;
+        match Errno::from_raw(errno) {
+            // "Protocol unreachable": the host speaks, and has no such protocol.
+            Errno::ENOPROTOOPT => Some(Self::Refused),
+            Errno::EHOSTDOWN | Errno::ENONET | Errno::EPROTO | Errno::EOPNOTSUPP => {
+                Some(Self::HostUnreachable)
+            }
+            // EINVAL is what a link-local address without its zone gets.
+            Errno::EAFNOSUPPORT | Errno::EINVAL => Some(Self::NoRoute),
             _ => None,
         }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Condition {
+    fn of_number(_: i32) -> Option<Self> {
+        None
     }
 }
 
@@ -132,6 +160,15 @@ mod tests {
             (ErrorKind::AddrInUse, None),
         ] {
             assert_eq!(Condition::of(&kind.into()), condition, "{kind}");
+        }
+        #[cfg(target_os = "linux")]
+        for (errno, condition) in [
+            (nix::errno::Errno::ENOPROTOOPT, Some(Condition::Refused)),
+            (nix::errno::Errno::EHOSTDOWN, Some(Condition::HostUnreachable)),
+            (nix::errno::Errno::EAFNOSUPPORT, Some(Condition::NoRoute)),
+            (nix::errno::Errno::EMFILE, None),
+        ] {
+            assert_eq!(Condition::of(&errno.into()), condition, "{errno}");
         }
     }
 }

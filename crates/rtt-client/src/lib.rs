@@ -24,7 +24,6 @@ pub use condition::{Condition, Failure};
 pub use outcome::{Connection, Exchange, Outcome};
 pub use plan::{Family, Plan, PlanError};
 pub use report::{Event, Report};
-pub use resolve::Unresolved;
 pub use session::{RunError, run};
 pub use statistics::{Distribution, Summary};
 pub use target::{Target, TargetError};

@@ -33,11 +33,14 @@ fn main() -> ExitCode {
 /// Measures; returns whether every exchange was answered.
 fn run(protocol: &'static Protocol, args: ExchangeArgs) -> anyhow::Result<bool> {
     let family = args.family();
-    let message = match args.message {
-        Some(message) => message.into_bytes(),
-        None => message::read()?,
+    let plan = |message| Plan::new(protocol, args.target.clone(), family, args.timeout, message);
+    let plan = if let Some(message) = args.message {
+        plan(message.into_bytes())?
+    } else {
+        // Nobody is asked for a message that could not be sent.
+        plan(b"x".to_vec())?;
+        plan(message::read()?)?
     };
-    let plan = Plan::new(protocol, args.target, family, args.timeout, message)?;
     let mut report: Box<dyn Report> = match args.format {
         Format::Text => Box::new(Text::new(io::stdout().lock(), io::stderr().lock())),
         Format::Json => Box::new(Json::new(io::stdout().lock())),

@@ -6,7 +6,7 @@ mod text;
 pub use json::Json;
 pub use text::Text;
 
-use crate::{Connection, Exchange, Failure, Plan, Protocol, Summary, Target, Unresolved};
+use crate::{Connection, Exchange, Failure, Plan, Protocol, Summary, Target};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 pub enum Event<'a> {
     /// The run begins.
     Start(&'a Start<'a>),
-    /// The name led to no address; nothing else happens.
-    Unresolved(&'a Unresolved),
     /// An address of the name did not answer, and another was tried.
     Attempt(&'a Attempt),
     /// A connection was asked for.

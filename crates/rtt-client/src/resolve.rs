@@ -6,15 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::{io, sync::mpsc, thread, time::Duration};
 
 /// A name that led to no address.
-#[derive(Debug, thiserror::Error)]
-#[error("{host}: {reason}: {}", condition.meaning())]
-pub struct Unresolved {
-    /// The name.
-    pub host: String,
+#[derive(Debug)]
+pub(crate) struct Unresolved {
     /// [`Condition::NameNotFound`] or [`Condition::NameLookupFailed`].
-    pub condition: Condition,
+    pub(crate) condition: Condition,
     /// What the resolver said.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// The addresses of `host`, in the order in which they are to be tried (RFC 6724, as the system's
@@ -28,8 +25,7 @@ pub(crate) fn resolve(
     family: Option<Family>,
     timeout: Duration,
 ) -> Result<Vec<SocketAddr>, Unresolved> {
-    let unresolved =
-        |condition, reason: String| Unresolved { host: host.to_owned(), condition, reason };
+    let unresolved = |condition, reason| Unresolved { condition, reason };
     let mut addresses = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
         Err(_) => look_up(host, port, timeout).map_err(|(what, why)| unresolved(what, why))?,
@@ -41,7 +37,7 @@ pub(crate) fn resolve(
     };
     addresses.retain(wanted);
     if addresses.is_empty() {
-        let reason = format!("no {name} address");
+        let reason = format!("it has no {name} address");
         return Err(unresolved(Condition::NameNotFound, reason));
     }
     Ok(addresses)
@@ -112,7 +108,7 @@ mod tests {
     fn an_address_of_the_other_family_is_none() {
         let error = resolve("192.0.2.7", 9, Some(Family::V6), WAIT).unwrap_err();
         assert_eq!(error.condition, Condition::NameNotFound);
-        assert!(error.to_string().contains("no IPv6 address"), "{error}");
+        assert_eq!(error.reason, "it has no IPv6 address");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use crate::report::{Attempt, Event, Start};
 use crate::resolve::resolve;
 use crate::transport::Opening;
-use crate::{Connection, Exchange, Failure, Outcome, Plan, Report, SocketError, Summary};
+use crate::{
+    Condition, Connection, Exchange, Failure, Outcome, Plan, Report, SocketError, Summary,
+};
 use std::net::SocketAddr;
 use std::{io, time::Instant};
 
@@ -35,7 +37,14 @@ pub fn run(plan: &Plan, report: &mut dyn Report) -> Result<Summary, RunError> {
         }
         Err(unresolved) => {
             report.event(&Event::Start(&Start::new(plan, None, None)))?;
-            report.event(&Event::Unresolved(&unresolved))?;
+            let exchange = never_sent(Failure {
+                condition: unresolved.condition,
+                error: None,
+                after: begun.elapsed(),
+                detail: Some(unresolved.reason),
+            });
+            summary.add(&exchange);
+            report.event(&Event::Exchange(&exchange))?;
         }
     }
     summary.duration = begun.elapsed();
@@ -84,7 +93,11 @@ fn exchange_with(plan: &Plan, address: SocketAddr) -> Result<Reached, SocketErro
 
 /// The exchange that there would have been.
 fn never_sent(failure: Failure) -> Exchange {
-    Exchange { seq: 1, sent: None, outcome: Outcome::Error(failure) }
+    let outcome = match failure.condition {
+        Condition::Silent => Outcome::Lost(failure),
+        _ => Outcome::Error(failure),
+    };
+    Exchange { seq: 1, sent: None, outcome }
 }
 
 fn tell(

@@ -35,7 +35,7 @@ impl FromStr for Target {
         let (protocol, rest) = match text.split_once("://") {
             None => (None, text),
             Some((scheme, rest)) => {
-                let known = protocol_named(scheme)
+                let known = protocol_named(&scheme.to_ascii_lowercase())
                     .ok_or_else(|| TargetError::UnknownProtocol(scheme.to_owned()))?;
                 (Some(known), rest.strip_suffix('/').unwrap_or(rest))
             }
@@ -113,6 +113,7 @@ mod tests {
             ("fe80::1%eth0", None, "fe80::1%eth0", None),
             ("udp://example.net", Some("udp"), "example.net", None),
             ("tcp://[::1]:12000/", Some("tcp"), "::1", Some(12000)),
+            ("UDP://host", Some("udp"), "host", None),
         ] {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.protocol.map(|protocol| protocol.name), protocol, "{text}");

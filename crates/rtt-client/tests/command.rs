@@ -159,7 +159,7 @@ fn every_address_of_a_name_is_tried() {
     // And one that it has no socket on is not gone to.
     let ran = client(&["udp", "127.0.0.1", "-6", "x"], "");
     assert_eq!(ran.status, Some(1));
-    assert!(ran.err.contains("no IPv6 address"), "{}", ran.err);
+    assert!(ran.err.contains("it has no IPv6 address"), "{}", ran.err);
 }
 
 #[test]
@@ -191,4 +191,7 @@ fn what_a_peer_sends_can_not_write_to_the_terminal() {
     assert_eq!(ran.status, Some(0));
     assert!(ran.out.contains("\\u{1b}]0;TITLE\\u{7}\\u{202e}"), "{}", ran.out);
     assert!(!ran.out.contains('\x1b'));
+    let arguments = ["udp", &udp_server(), "\u{9b}31m\u{7f}\u{202e}", "--format", "json"];
+    let ran = client(&arguments, "");
+    assert!(ran.out.contains("\\u009b31M\\u007f\\u202e"), "{}", ran.out);
 }

@@ -2,10 +2,11 @@
 
 use super::{Attempt, Event, Report, Start};
 use crate::statistics::nanoseconds;
-use crate::{Connection, Distribution, Exchange, Failure, Outcome, Plan, Summary, Unresolved};
+use crate::{Connection, Distribution, Exchange, Failure, Outcome, Plan, Summary};
 use chrono::{DateTime, Local, SecondsFormat};
-use echo_core::Stamp;
+use echo_core::{Stamp, acts_on_terminals};
 use serde::Serialize;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
@@ -26,16 +27,34 @@ impl<Out: Write> Report for Json<Out> {
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         let line = match event {
             Event::Start(start) => Line::from(*start),
-            Event::Unresolved(unresolved) => Line::from(*unresolved),
             Event::Attempt(attempt) => Line::from(*attempt),
             Event::Connection(connection) => Line::from(*connection),
             Event::Exchange(exchange) => Line::from(*exchange),
             Event::Summary(plan, summary) => Line::Summary(Totals::new(plan, summary)),
         };
-        serde_json::to_writer(&mut self.out, &line)?;
+        let text = harmless(serde_json::to_string(&line)?);
+        self.out.write_all(text.as_bytes())?;
         self.out.write_all(b"\n")?;
         self.out.flush()
     }
+}
+
+/// The same JSON, but nothing in it acts on a terminal that it is shown on. Beyond the characters that
+/// JSON itself escapes, such can only stand in strings, where an escape means the same.
+fn harmless(json: String) -> String {
+    if !json.contains(acts_on_terminals) {
+        return json;
+    }
+    let mut harmless = String::with_capacity(json.len());
+    for character in json.chars() {
+        if acts_on_terminals(character) {
+            // All of them are in the basic plane: four digits tell each.
+            let _ = write!(harmless, "\\u{:04x}", u32::from(character));
+        } else {
+            harmless.push(character);
+        }
+    }
+    harmless
 }
 
 #[derive(Serialize)]
@@ -49,12 +68,6 @@ enum Line {
         #[serde(skip_serializing_if = "Option::is_none")]
         local: Option<SocketAddr>,
         clock_cost_ns: u64,
-    },
-    /// The name led nowhere.
-    Unresolved {
-        condition: &'static str,
-        reason: String,
-        explanation: &'static str,
     },
     /// An address that did not answer before another was tried.
     Attempt {
@@ -133,16 +146,6 @@ impl From<&Start<'_>> for Line {
             address: start.address,
             local: start.local,
             clock_cost_ns: nanoseconds(start.clock_cost),
-        }
-    }
-}
-
-impl From<&Unresolved> for Line {
-    fn from(unresolved: &Unresolved) -> Self {
-        Self::Unresolved {
-            condition: unresolved.condition.name(),
-            reason: unresolved.reason.clone(),
-            explanation: unresolved.condition.meaning(),
         }
     }
 }

@@ -97,9 +97,6 @@ impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         match event {
             Event::Start(start) => self.start(start),
-            Event::Unresolved(unresolved) => {
-                writeln!(self.complaints, "rtt-client: {unresolved}")?;
-            }
             Event::Attempt(attempt) => {
                 let title = self.protocol.map_or("", |protocol| protocol.title);
                 let (address, failure) = (attempt.address, &attempt.failure);

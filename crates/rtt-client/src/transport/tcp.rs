@@ -42,8 +42,14 @@ fn open(peer: SocketAddr, timeout: Duration) -> Result<Opening, SocketError> {
         move |error| SocketError { operation, protocol: PROTOCOL.title, address: peer, error }
     };
     // Everything is set before connecting, so that nothing stands between handshake and request.
-    let socket = Socket::new(Domain::for_address(peer), Type::STREAM, None)
-        .map_err(failed("opening a socket"))?;
+    let socket = match Socket::new(Domain::for_address(peer), Type::STREAM, None) {
+        Ok(socket) => socket,
+        // This host may have no such family of addresses.
+        Err(error) => {
+            let failure = failure_of(error, Duration::ZERO).map_err(failed("opening a socket"))?;
+            return Ok(Opening { connection: None, transport: Err(failure) });
+        }
+    };
     // A request must not wait for the acknowledgement of the one before it (RFC 896's algorithm).
     socket.set_tcp_nodelay(true).map_err(failed("setting TCP_NODELAY"))?;
     socket.set_read_timeout(Some(timeout)).map_err(failed("setting a time-out"))?;
@@ -86,13 +92,13 @@ impl Transport for Tcp {
             thread::scope(|scope| {
                 let stream = &*stream;
                 // Why writing ended early is what reading comes to see as well.
-                scope.spawn(move || {
+                let writer = scope.spawn(move || {
                     let mut writer = stream;
                     writer.write_all(request)
                 });
                 let outcome = wait(stream, buffer, sent, *timeout, expected);
-                if !matches!(outcome, Ok(Outcome::Reply { .. })) {
-                    // Ends a writer that is still at it.
+                if !writer.is_finished() {
+                    // The peer has answered what it can't have read: it is not waited for any longer.
                     let _ = stream.shutdown(Shutdown::Both);
                 }
                 outcome
