@@ -3,6 +3,7 @@
 //! - [`uppercase`] is the answer to a datagram; [`Stream`] is the same for text that arrives in
 //!   pieces cut anywhere.
 //! - [`Stamp`] is a moment, read from the monotonic and the wall clock at once.
+//! - [`header`] is how a client asks how long a server had its request.
 //! - [`escape`] makes what a stranger sent safe to show on a terminal.
 //!
 //! Nothing here opens a socket, waits, logs or knows a command line: that is the other crates' part.
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod escape;
+pub mod header;
 mod stamp;
 mod transform;
 

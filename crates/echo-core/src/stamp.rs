@@ -39,6 +39,12 @@ impl Stamp {
         self.wall
     }
 
+    /// The stamp that a moment `duration` after this one has, if no clock is set meanwhile.
+    #[must_use]
+    pub fn later(&self, duration: Duration) -> Self {
+        Self { monotonic: self.monotonic + duration, wall: self.wall + duration }
+    }
+
     /// How long after `earlier` this was, by the monotonic clock; zero where it was not after it.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Duration {

@@ -2,13 +2,14 @@
 
 mod cli;
 mod message;
+mod start;
 
 use cli::{ExchangeArgs, Format};
-use rtt_client::report::{Json, Text};
+use rtt_client::report::{Csv, Json, Text, TextConfig};
 use rtt_client::{Plan, Protocol, Report, RunError};
-use std::io::{self, IsTerminal as _};
+use start::{log_to_stderr, stop_on_ctrl_c};
+use std::io::{self, BufWriter, IsTerminal as _};
 use std::process::ExitCode;
-use tracing::Level;
 
 fn main() -> ExitCode {
     let (protocol, args) = match cli::parse() {
@@ -16,13 +17,16 @@ fn main() -> ExitCode {
         Err(status) => return status,
     };
     log_to_stderr(args.verbose);
-    match run(protocol, args) {
+    match run(protocol, &args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
+            let report = error.downcast_ref().and_then(|error| match error {
+                RunError::Report(error) => Some(error.kind()),
+                _ => None,
+            });
             // Whoever closed stdout has seen enough.
-            if !matches!(error.downcast_ref(), Some(RunError::Report(error)) if error.kind() == io::ErrorKind::BrokenPipe)
-            {
+            if report != Some(io::ErrorKind::BrokenPipe) {
                 eprintln!("rtt-client: {error:#}");
             }
             ExitCode::from(2)
@@ -31,30 +35,24 @@ fn main() -> ExitCode {
 }
 
 /// Measures; returns whether every exchange was answered.
-fn run(protocol: &'static Protocol, args: ExchangeArgs) -> anyhow::Result<bool> {
-    let family = args.family();
-    let plan = |message| Plan::new(protocol, args.target.clone(), family, args.timeout, message);
-    let plan = if let Some(message) = args.message {
-        plan(message.into_bytes())?
-    } else {
+fn run(protocol: &'static Protocol, args: &ExchangeArgs) -> anyhow::Result<bool> {
+    let plan = |message| Plan::new(protocol, args.target.clone(), args.settings(message));
+    let given = args.message.clone().map(String::into_bytes);
+    let mut message = given;
+    if message.is_none() && args.is_one_message() {
         // Nobody is asked for a message that could not be sent.
-        plan(b"x".to_vec())?;
-        plan(message::read()?)?
-    };
+        plan(Some(b"x".to_vec()))?;
+        message = Some(message::read()?);
+    }
+    let plan = plan(message)?;
+    let out = BufWriter::new(io::stdout().lock());
+    let progress = args.quiet && io::stderr().is_terminal();
+    let text = TextConfig { quiet: args.quiet, progress };
     let mut report: Box<dyn Report> = match args.format {
-        Format::Text => Box::new(Text::new(io::stdout().lock(), io::stderr().lock())),
-        Format::Json => Box::new(Json::new(io::stdout().lock())),
+        Format::Text => Box::new(Text::new(out, io::stderr(), text)),
+        Format::Json => Box::new(Json::new(out, args.quiet)),
+        Format::Csv => Box::new(Csv::new(out)),
     };
-    Ok(rtt_client::run(&plan, report.as_mut())?.all_answered())
-}
-
-fn log_to_stderr(verbose: u8) {
-    let level = [Level::WARN, Level::DEBUG, Level::TRACE][usize::from(verbose.min(2))];
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_ansi(colour && io::stderr().is_terminal())
-        .with_target(false)
-        .with_writer(io::stderr)
-        .init();
+    let stop = if args.is_one_message() { start::never() } else { stop_on_ctrl_c()? };
+    Ok(rtt_client::run(&plan, report.as_mut(), stop)?.all_answered())
 }

@@ -1,6 +1,6 @@
 //! What happened: a connection, an exchange and how it came out. All data, nothing judged.
 
-use crate::Failure;
+use crate::{Breakdown, Failure};
 use bytes::Bytes;
 use echo_core::Stamp;
 use std::time::Duration;
@@ -29,8 +29,14 @@ pub struct Exchange {
     pub seq: u64,
     /// When the request was handed to the system, if it was.
     pub sent: Option<Stamp>,
+    /// On a schedule: how long after the intended time that was.
+    pub lateness: Option<Duration>,
+    /// On a connection: whether it was the first exchange there.
+    pub first_on_connection: Option<bool>,
     /// What came of it.
     pub outcome: Outcome,
+    /// The RTT's parts, where they were asked for and could be told.
+    pub breakdown: Option<Breakdown>,
 }
 
 /// What came of a request.
@@ -40,8 +46,8 @@ pub enum Outcome {
     Reply {
         /// When the system had handed over the reply's last byte.
         received: Stamp,
-        /// The reply.
-        text: Bytes,
+        /// The reply's text, for a message of the user's.
+        text: Option<Bytes>,
     },
     /// Nothing, or not all, within the time-out.
     Lost(Failure),
@@ -49,7 +55,7 @@ pub enum Outcome {
     Corrupt {
         /// When the system had handed over what shows that.
         received: Stamp,
-        /// What came.
+        /// The beginning of what came.
         text: Bytes,
         /// What is wrong with it.
         failure: Failure,

@@ -1,12 +1,26 @@
 //! [`Plan`]: what is to be measured, validated and from then on unchanged.
 
+use crate::ledger::MOST_IN_THE_AIR;
+use crate::load::{Load, MOST_REQUESTS};
+use crate::pace::Pace;
 use crate::{Protocol, Target};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use std::net::IpAddr;
 use std::time::Duration;
 
-/// How long a reply can be waited for at most: an hour is beyond any path's round trip, and a clock
-/// reading plus it can't overflow.
-const LONGEST_TIMEOUT: Duration = Duration::from_hours(1);
+/// How long a reply can be waited for at most, and how far requests can be apart: an hour is beyond
+/// any path's round trip, and a clock reading plus it can't overflow.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// How long a run can be asked to last: a year.
+const LONGEST_RUN: Duration = Duration::from_hours(24 * 366);
+
+/// The most requests a second that make a schedule: below a microsecond a clock reading is no longer
+/// small against the period.
+const HIGHEST_RATE: f64 = 1e6;
+
+/// How long a request of a series is where nothing else is said, in bytes.
+const USUAL_SIZE: usize = 64;
 
 /// Which version of IP to use, where the user wants one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,20 +31,94 @@ pub enum Family {
     V6,
 }
 
-/// One exchange with one target.
+/// How long connections last, where the protocol has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lifetime {
+    /// One for the run, opened anew where the peer closes it.
+    #[default]
+    Keep,
+    /// One an exchange.
+    Each,
+}
+
+/// What requests carry.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// The user's message, as it is.
+    Message(Bytes),
+    /// The request's number, and the user's message behind it.
+    Numbered(Bytes),
+    /// The request's number and filler: so many bytes together, or as many as are usual.
+    Sized(Option<usize>),
+}
+
+/// Everything that can be asked for, beside the protocol and the target.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The version of IP.
+    pub family: Option<Family>,
+    /// This side's address.
+    pub bind: Option<IpAddr>,
+    /// How long a name, a connection, a reply is waited for: each at most that.
+    pub timeout: Duration,
+    /// What requests carry.
+    pub content: Content,
+    /// How many requests are made; without it and a duration, until the run is interrupted.
+    pub count: Option<u64>,
+    /// For how long requests are made.
+    pub duration: Option<Duration>,
+    /// One at a time, this long apart at least.
+    pub interval: Duration,
+    /// So many a second instead, on a schedule that does not wait for replies.
+    pub rate: Option<f64>,
+    /// How long connections last.
+    pub lifetime: Lifetime,
+    /// Whether RTTs are split into their parts.
+    pub breakdown: bool,
+    /// The CPU to stay on.
+    pub pin: Option<usize>,
+    /// Whether to ask again and again, instead of sleeping until something arrives.
+    pub spin: bool,
+}
+
+impl Settings {
+    /// One exchange of `message`, as it is.
+    pub fn one(message: impl Into<Bytes>) -> Self {
+        Self {
+            family: None,
+            bind: None,
+            timeout: Duration::from_secs(2),
+            content: Content::Message(message.into()),
+            count: Some(1),
+            duration: None,
+            interval: Duration::ZERO,
+            rate: None,
+            lifetime: Lifetime::Keep,
+            breakdown: false,
+            pin: None,
+            spin: false,
+        }
+    }
+
+    /// `count` exchanges of the usual size, each as soon as the one before is over.
+    #[must_use]
+    pub fn series(count: u64) -> Self {
+        Self { content: Content::Sized(None), count: Some(count), ..Self::one("") }
+    }
+}
+
+/// What is to be measured.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(crate) protocol: &'static Protocol,
     pub(crate) target: Target,
-    pub(crate) family: Option<Family>,
-    pub(crate) timeout: Duration,
-    pub(crate) request: Bytes,
-    /// What the reply must be.
-    pub(crate) expected: Bytes,
+    pub(crate) settings: Settings,
+    pub(crate) load: Load,
+    pub(crate) pace: Pace,
 }
 
 /// Why something can't be measured as asked. Each is told to the user in one line.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PlanError {
     /// The target is a URL of another protocol.
     #[error("{target} is a target for `rtt-client {theirs}`, not for `{ours}`")]
@@ -42,10 +130,8 @@ pub enum PlanError {
         /// The protocol asked for.
         ours: &'static str,
     },
-    /// The message, or its upper case, is longer than one exchange can carry.
-    #[error(
-        "the message's {what} has {length} bytes, and one exchange over {protocol} carries {longest}"
-    )]
+    /// A request, or its reply, is longer than one exchange can carry.
+    #[error("the {what} has {length} bytes, and one exchange over {protocol} carries {longest}")]
     TooLong {
         /// `request` or `reply`.
         what: &'static str,
@@ -56,16 +142,33 @@ pub enum PlanError {
         /// The longest there is, in bytes.
         longest: usize,
     },
+    /// A request has no room for its number.
+    #[error("{size} bytes are too few: a request of a series needs {shortest} for its number{}",
+        if *.timed { " and the timing header" } else { "" })]
+    TooShort {
+        /// The size asked for, in bytes.
+        size: usize,
+        /// The smallest there is.
+        shortest: usize,
+        /// Whether a header is among it.
+        timed: bool,
+    },
     /// Nothing would be sent.
     #[error("an empty message sends nothing over {0}, so no reply can come")]
     Empty(&'static str),
-    /// The time-out is zero, or absurd.
-    #[error("a time-out must be above 0 and no more than an hour")]
-    Timeout,
+    /// A duration is out of bounds.
+    #[error("{0} must be above 0 and no more than {1}")]
+    OutOfBounds(&'static str, &'static str),
+    /// More requests would be in the air than can be kept book of.
+    #[error("{0} a second for a time-out of {1} s: more than a million requests in the air")]
+    TooManyInTheAir(f64, f64),
+    /// A schedule does not wait, and connecting does.
+    #[error("--rate does not wait for replies, and --connection each connects for each")]
+    ConnectionEachOnASchedule,
 }
 
 impl Plan {
-    /// A plan for one exchange of `message` with `target`, waiting for `timeout` at most.
+    /// A plan, if it can be carried out.
     ///
     /// # Errors
     ///
@@ -73,41 +176,94 @@ impl Plan {
     pub fn new(
         protocol: &'static Protocol,
         target: Target,
-        family: Option<Family>,
-        timeout: Duration,
-        message: impl Into<Bytes>,
+        settings: Settings,
     ) -> Result<Self, PlanError> {
         if let Some(theirs) = target.protocol
             && theirs != protocol
         {
-            return Err(PlanError::OtherProtocol {
-                target,
-                theirs: theirs.name,
-                ours: protocol.name,
-            });
+            let (theirs, ours) = (theirs.name, protocol.name);
+            return Err(PlanError::OtherProtocol { target, theirs, ours });
         }
-        if timeout.is_zero() || timeout > LONGEST_TIMEOUT {
-            return Err(PlanError::Timeout);
+        let bounded = |duration: Duration, longest| !duration.is_zero() && duration <= longest;
+        if !bounded(settings.timeout, LONGEST_WAIT) {
+            return Err(PlanError::OutOfBounds("a time-out", "an hour"));
         }
-        let request = message.into();
-        let mut expected = BytesMut::from(&request[..]);
-        echo_core::uppercase(&mut expected);
-        let expected = expected.freeze();
-        if request.is_empty() && !protocol.carries_empty {
-            return Err(PlanError::Empty(protocol.title));
+        if settings.duration.is_some_and(|duration| !bounded(duration, LONGEST_RUN)) {
+            return Err(PlanError::OutOfBounds("a duration", "a year"));
         }
-        for (what, length) in [("request", request.len()), ("reply", expected.len())] {
-            if length > protocol.longest {
-                let (protocol, longest) = (protocol.title, protocol.longest);
-                return Err(PlanError::TooLong { what, length, protocol, longest });
-            }
+        if settings.interval > LONGEST_WAIT {
+            return Err(PlanError::OutOfBounds("an interval", "an hour"));
         }
-        Ok(Self { protocol, target, family, timeout, request, expected })
+        if settings.count.is_some_and(|count| count == 0 || count > MOST_REQUESTS) {
+            return Err(PlanError::OutOfBounds("a count", "9999999999"));
+        }
+        let pace = match settings.rate {
+            None => Pace::Closed(settings.interval),
+            Some(rate) => Pace::Schedule(check_rate(rate, &settings)?),
+        };
+        let load = load(protocol, &settings)?;
+        Ok(Self { protocol, target, settings, load, pace })
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.target.port.unwrap_or(self.protocol.default_port)
     }
+
+    /// Whether there is one exchange, of the user's own message.
+    pub(crate) fn is_one_message(&self) -> bool {
+        matches!(self.settings.content, Content::Message(_))
+    }
+
+    /// The same plan, for one exchange.
+    pub(crate) fn one_exchange(&self) -> Self {
+        let settings = Settings { count: Some(1), rate: None, ..self.settings.clone() };
+        Self { settings, pace: Pace::Closed(Duration::ZERO), ..self.clone() }
+    }
+}
+
+fn check_rate(rate: f64, settings: &Settings) -> Result<f64, PlanError> {
+    // Not a number compares as out of bounds as well.
+    if !(rate > 0.0 && rate <= HIGHEST_RATE) {
+        return Err(PlanError::OutOfBounds("a rate", "1000000 a second"));
+    }
+    let timeout = settings.timeout.as_secs_f64();
+    if rate * timeout > MOST_IN_THE_AIR {
+        return Err(PlanError::TooManyInTheAir(rate, timeout));
+    }
+    if settings.lifetime == Lifetime::Each {
+        return Err(PlanError::ConnectionEachOnASchedule);
+    }
+    Ok(rate)
+}
+
+fn load(protocol: &'static Protocol, settings: &Settings) -> Result<Load, PlanError> {
+    let timed = settings.breakdown;
+    let check = |what, length| {
+        let (protocol, longest) = (protocol.title, protocol.longest);
+        if length > longest {
+            return Err(PlanError::TooLong { what, length, protocol, longest });
+        }
+        Ok(())
+    };
+    let load = match &settings.content {
+        Content::Message(text) if text.is_empty() && !protocol.carries_empty => {
+            return Err(PlanError::Empty(protocol.title));
+        }
+        Content::Message(text) => Load::of_text(text, false, timed),
+        Content::Numbered(text) => Load::of_text(text, true, timed),
+        Content::Sized(size) => {
+            let size = size.unwrap_or(USUAL_SIZE);
+            let shortest = Load::shortest(timed);
+            if size < shortest {
+                return Err(PlanError::TooShort { size, shortest, timed });
+            }
+            check("request", size)?;
+            Load::of_size(size, timed)
+        }
+    };
+    check("request", load.request_len())?;
+    check("reply", load.reply_len())?;
+    Ok(load)
 }
 
 #[cfg(test)]
@@ -115,36 +271,72 @@ mod tests {
     use super::*;
     use crate::protocol_named;
 
-    fn plan(protocol: &str, target: &str, seconds: u64, message: &str) -> Result<Plan, PlanError> {
-        let protocol = protocol_named(protocol).unwrap();
-        let timeout = Duration::from_secs(seconds);
-        Plan::new(protocol, target.parse().unwrap(), None, timeout, message.to_owned())
+    fn plan(protocol: &str, settings: Settings) -> Result<Plan, PlanError> {
+        Plan::new(protocol_named(protocol).unwrap(), "host".parse().unwrap(), settings)
+    }
+
+    fn message(protocol: &str, text: &str) -> Result<Plan, PlanError> {
+        plan(protocol, Settings::one(text.to_owned()))
     }
 
     #[test]
     fn a_missing_port_is_the_protocols() {
-        assert_eq!(plan("udp", "host", 2, "x").unwrap().port(), 25000);
-        assert_eq!(plan("tcp", "host", 2, "x").unwrap().port(), 12000);
-        assert_eq!(plan("tcp", "tcp://host:7", 2, "x").unwrap().port(), 7);
+        assert_eq!(message("udp", "x").unwrap().port(), 25000);
+        assert_eq!(message("tcp", "x").unwrap().port(), 12000);
     }
 
     #[test]
-    fn the_reply_is_known_before_it_is_asked_for() {
-        assert_eq!(plan("udp", "host", 2, "straße").unwrap().expected, "STRASSE");
+    fn another_protocols_target_is_refused() {
+        let target = "tcp://host:7".parse().unwrap();
+        let error = Plan::new(protocol_named("udp").unwrap(), target, Settings::one("x"));
+        assert!(matches!(error, Err(PlanError::OtherProtocol { theirs: "tcp", .. })));
     }
 
     #[test]
     fn what_cant_be_carried_is_refused() {
-        let error = plan("udp", "host", 2, &"x".repeat(65_508)).unwrap_err();
+        let error = message("udp", &"x".repeat(65_508)).unwrap_err();
         assert!(matches!(error, PlanError::TooLong { what: "request", .. }), "{error}");
         // Two bytes become six.
-        let error = plan("udp", "host", 2, &"ΐ".repeat(21_836)).unwrap_err();
+        let error = message("udp", &"ΐ".repeat(21_836)).unwrap_err();
         assert!(matches!(error, PlanError::TooLong { what: "reply", .. }), "{error}");
-        assert!(plan("udp", "host", 2, "").is_ok());
-        assert_eq!(plan("tcp", "host", 2, "").unwrap_err(), PlanError::Empty("TCP"));
-        assert_eq!(plan("udp", "host", 0, "x").unwrap_err(), PlanError::Timeout);
-        assert_eq!(plan("udp", "host", 3601, "x").unwrap_err(), PlanError::Timeout);
-        let error = plan("udp", "tcp://host", 2, "x").unwrap_err();
-        assert!(matches!(error, PlanError::OtherProtocol { theirs: "tcp", .. }), "{error}");
+        assert!(message("udp", "").is_ok());
+        assert_eq!(message("tcp", "").unwrap_err(), PlanError::Empty("TCP"));
+        for (size, breakdown, fits) in [
+            (9, false, false),
+            (10, false, true),
+            (49, true, false),
+            (50, true, true),
+            (65_507, true, true),
+            (65_508, false, false),
+        ] {
+            let content = Content::Sized(Some(size));
+            let settings = Settings { content, breakdown, ..Settings::series(1) };
+            assert_eq!(plan("udp", settings).is_ok(), fits, "{size}");
+        }
+    }
+
+    #[test]
+    fn absurd_figures_are_refused() {
+        let series = || Settings::series(1);
+        let hours = |hours| Duration::from_hours(hours);
+        for settings in [
+            Settings { timeout: Duration::ZERO, ..series() },
+            Settings { timeout: hours(2), ..series() },
+            Settings { duration: Some(Duration::ZERO), ..series() },
+            Settings { duration: Some(hours(10_000)), ..series() },
+            Settings { interval: hours(2), ..series() },
+            Settings { count: Some(0), ..series() },
+            Settings { count: Some(10_000_000_000), ..series() },
+            Settings { rate: Some(0.0), ..series() },
+            Settings { rate: Some(-1.0), ..series() },
+            Settings { rate: Some(f64::NAN), ..series() },
+            Settings { rate: Some(f64::INFINITY), ..series() },
+            Settings { rate: Some(1e6), ..series() },
+            Settings { rate: Some(10.0), lifetime: Lifetime::Each, ..series() },
+        ] {
+            assert!(plan("tcp", settings.clone()).is_err(), "{settings:?}");
+        }
+        let settings = Settings { rate: Some(1e6), timeout: Duration::from_secs(1), ..series() };
+        assert!(plan("udp", settings).is_ok());
     }
 }

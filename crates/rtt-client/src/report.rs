@@ -1,12 +1,15 @@
-//! What a run tells, and the ways to write it: for a person ([`Text`]), for a program ([`Json`]).
+//! What a run tells, and the ways to write it: for a person ([`Text`]), for a program ([`Json`]), for a
+//! table ([`Csv`]).
 
+mod csv;
 mod json;
 mod text;
 
+pub use csv::Csv;
 pub use json::Json;
-pub use text::Text;
+pub use text::{Text, TextConfig};
 
-use crate::{Connection, Exchange, Failure, Plan, Protocol, Summary, Target};
+use crate::{Connection, Exchange, Failure, Plan, Summary};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -20,8 +23,10 @@ pub enum Event<'a> {
     Attempt(&'a Attempt),
     /// A connection was asked for.
     Connection(&'a Connection),
-    /// A request was made.
+    /// A request has been decided.
     Exchange(&'a Exchange),
+    /// How far the run is, after how long; some ten times a second.
+    Progress(&'a Plan, &'a Summary, Duration),
     /// The run has ended.
     Summary(&'a Plan, &'a Summary),
 }
@@ -39,10 +44,8 @@ pub trait Report {
 /// What is known when a run begins.
 #[derive(Debug)]
 pub struct Start<'a> {
-    /// The protocol.
-    pub protocol: &'static Protocol,
-    /// The target as it was given.
-    pub target: &'a Target,
+    /// What is going to be done.
+    pub plan: &'a Plan,
     /// The address that is measured, if the name has one.
     pub address: Option<SocketAddr>,
     /// This side's address, if it came to that.
@@ -58,7 +61,7 @@ impl<'a> Start<'a> {
         local: Option<SocketAddr>,
     ) -> Self {
         let clock_cost = clock_cost();
-        Self { protocol: plan.protocol, target: &plan.target, address, local, clock_cost }
+        Self { plan, address, local, clock_cost }
     }
 }
 

@@ -1,13 +1,22 @@
-//! Carrying a plan out: resolve, try the addresses in turn, exchange, and tell it all to a report.
+//! Carrying a plan out: resolve, find the address that answers, run the exchanges, and tell it all to a
+//! report.
+
+mod booking;
+mod link;
+mod series;
+mod twin;
 
 use crate::report::{Attempt, Event, Start};
 use crate::resolve::resolve;
-use crate::transport::Opening;
+use crate::system;
 use crate::{
     Condition, Connection, Exchange, Failure, Outcome, Plan, Report, SocketError, Summary,
 };
+use series::{Series, Sink};
+use std::io;
 use std::net::SocketAddr;
-use std::{io, time::Instant};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 /// Why a plan could not be carried out. What the peer and the network do is no such reason.
 #[derive(Debug, thiserror::Error)]
@@ -15,108 +24,180 @@ pub enum RunError {
     /// The system would not do what measuring needs.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The CPU asked for can't be had.
+    #[error("staying on CPU {0}: {1}")]
+    Pin(usize, io::Error),
     /// The report could not be written.
     #[error("writing the report: {0}")]
     Report(#[from] io::Error),
 }
 
-/// Carries `plan` out and tells `report` what happens. Returns the figures.
+/// Carries `plan` out and tells `report` what happens, until all is done or `stop` is set. Returns the
+/// figures.
 ///
 /// A name's addresses are tried in turn, until one answers; that one is measured, or the last.
 ///
 /// # Errors
 ///
 /// [`RunError`]; a server that is not there is an [`Outcome`], and no error.
-pub fn run(plan: &Plan, report: &mut dyn Report) -> Result<Summary, RunError> {
-    let begun = Instant::now();
-    let mut summary = Summary::default();
-    match resolve(&plan.target.host, plan.port(), plan.family, plan.timeout) {
-        Ok(addresses) => {
-            let (attempts, reached) = reach(plan, &addresses)?;
-            tell(plan, &attempts, &reached, &mut summary, report)?;
-        }
-        Err(unresolved) => {
-            report.event(&Event::Start(&Start::new(plan, None, None)))?;
-            let exchange = never_sent(Failure {
-                condition: unresolved.condition,
-                error: None,
-                after: begun.elapsed(),
-                detail: Some(unresolved.reason),
-            });
-            summary.add(&exchange);
-            report.event(&Event::Exchange(&exchange))?;
-        }
+pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Summary, RunError> {
+    if let Some(cpu) = plan.settings.pin {
+        system::pin(cpu).map_err(|error| RunError::Pin(cpu, error))?;
     }
+    system::wake_punctually();
+    let begun = Instant::now();
+    let settings = &plan.settings;
+    let mut summary =
+        match resolve(&plan.target.host, plan.port(), settings.family, settings.timeout) {
+            Ok(addresses) => measure(plan, &addresses, report, stop)?,
+            Err(unresolved) => {
+                report.event(&Event::Start(&Start::new(plan, None, None)))?;
+                let exchange = never_sent(
+                    1,
+                    Failure {
+                        condition: unresolved.condition,
+                        error: None,
+                        after: begun.elapsed(),
+                        detail: Some(unresolved.reason),
+                    },
+                );
+                let mut summary = Summary::default();
+                summary.add(&exchange);
+                report.event(&Event::Exchange(&exchange))?;
+                summary
+            }
+        };
     summary.duration = begun.elapsed();
     report.event(&Event::Summary(plan, &summary))?;
     Ok(summary)
 }
 
-/// An address, and how the exchange with it went.
-struct Reached {
-    address: SocketAddr,
-    local: Option<SocketAddr>,
-    connection: Option<Connection>,
-    exchange: Exchange,
-}
-
-/// Tries `addresses` until one answers. Returns those that did not, and the one that did, or the last.
-fn reach(plan: &Plan, addresses: &[SocketAddr]) -> Result<(Vec<Attempt>, Reached), SocketError> {
+/// Finds the address that answers and runs the exchanges with it. For a series, all but the last are
+/// tried with one exchange that is not counted.
+fn measure(
+    plan: &Plan,
+    addresses: &[SocketAddr],
+    report: &mut dyn Report,
+    stop: &AtomicBool,
+) -> Result<Summary, RunError> {
+    let one = plan.settings.count == Some(1);
+    let trial_plan = plan.one_exchange();
     let mut attempts = Vec::new();
-    let mut addresses = addresses.iter().copied();
-    let mut reached =
-        exchange_with(plan, addresses.next().expect("a name has an address or none"))?;
-    for next in addresses {
-        match reached.exchange.outcome {
-            Outcome::Lost(failure) | Outcome::Error(failure) => {
-                attempts.push(Attempt { address: reached.address, failure });
-                reached = exchange_with(plan, next)?;
+    for (place, address) in addresses.iter().enumerate() {
+        let is_last = place + 1 == addresses.len();
+        if is_last && !one {
+            break;
+        }
+        // Nothing is told before the exchange is over, so that nothing stands between its stamps.
+        let mut held = Held::default();
+        let trial = Series::open(&trial_plan, *address)?;
+        let local = trial.local();
+        let summary = trial.run(&mut held, stop)?;
+        match held.exchanges.pop() {
+            Some(Exchange {
+                outcome: Outcome::Lost(failure) | Outcome::Error(failure), ..
+            }) if !is_last => {
+                attempts.push(Attempt { address: *address, failure });
             }
-            Outcome::Reply { .. } | Outcome::Corrupt { .. } => break,
+            exchange if one => {
+                tell_start(plan, *address, local, &attempts, report)?;
+                for connection in &held.connections {
+                    report.event(&Event::Connection(connection))?;
+                }
+                // An interrupted exchange is none.
+                exchange
+                    .iter()
+                    .try_for_each(|exchange| report.event(&Event::Exchange(exchange)))?;
+                return Ok(summary);
+            }
+            _ => return series(plan, *address, &attempts, report, stop),
         }
     }
-    Ok((attempts, reached))
+    series(plan, addresses[addresses.len() - 1], &attempts, report, stop)
 }
 
-fn exchange_with(plan: &Plan, address: SocketAddr) -> Result<Reached, SocketError> {
-    tracing::debug!(%address, "trying");
-    let Opening { connection, transport } = (plan.protocol.open)(address, plan.timeout)?;
-    let (local, exchange) = match transport {
-        Ok(mut transport) => {
-            let exchange = transport.exchange(1, &plan.request, &plan.expected)?;
-            (Some(transport.local()), exchange)
-        }
-        Err(failure) => (None, never_sent(failure)),
-    };
-    Ok(Reached { address, local, connection, exchange })
+fn series(
+    plan: &Plan,
+    address: SocketAddr,
+    attempts: &[Attempt],
+    report: &mut dyn Report,
+    stop: &AtomicBool,
+) -> Result<Summary, RunError> {
+    let series = Series::open(plan, address)?;
+    tell_start(plan, address, series.local(), attempts, report)?;
+    series.run(&mut Told { plan, report }, stop)
+}
+
+fn tell_start(
+    plan: &Plan,
+    address: SocketAddr,
+    local: Option<SocketAddr>,
+    attempts: &[Attempt],
+    report: &mut dyn Report,
+) -> io::Result<()> {
+    report.event(&Event::Start(&Start::new(plan, Some(address), local)))?;
+    attempts.iter().try_for_each(|attempt| report.event(&Event::Attempt(attempt)))
 }
 
 /// The exchange that there would have been.
-fn never_sent(failure: Failure) -> Exchange {
-    let outcome = match failure.condition {
-        Condition::Silent => Outcome::Lost(failure),
-        _ => Outcome::Error(failure),
-    };
-    Exchange { seq: 1, sent: None, outcome }
+fn never_sent(seq: u64, failure: Failure) -> Exchange {
+    Exchange {
+        seq,
+        sent: None,
+        lateness: None,
+        first_on_connection: None,
+        outcome: unanswered(failure),
+        breakdown: None,
+    }
 }
 
-fn tell(
-    plan: &Plan,
-    attempts: &[Attempt],
-    reached: &Reached,
-    summary: &mut Summary,
-    report: &mut dyn Report,
-) -> io::Result<()> {
-    report.event(&Event::Start(&Start::new(plan, Some(reached.address), reached.local)))?;
-    for attempt in attempts {
-        report.event(&Event::Attempt(attempt))?;
+/// What a request without a reply has come to.
+fn unanswered(failure: Failure) -> Outcome {
+    match failure.condition {
+        Condition::Silent => Outcome::Lost(failure),
+        _ => Outcome::Error(failure),
     }
-    if let Some(connection) = &reached.connection {
-        if let Some(handshake) = connection.handshake() {
-            summary.connect.add(handshake);
-        }
-        report.event(&Event::Connection(connection))?;
+}
+
+/// A series' events, told as they come.
+struct Told<'a> {
+    plan: &'a Plan,
+    report: &'a mut dyn Report,
+}
+
+impl Sink for Told<'_> {
+    fn connection(&mut self, connection: Connection) -> io::Result<()> {
+        self.report.event(&Event::Connection(&connection))
     }
-    summary.add(&reached.exchange);
-    report.event(&Event::Exchange(&reached.exchange))
+
+    fn exchange(&mut self, exchange: Exchange) -> io::Result<()> {
+        self.report.event(&Event::Exchange(&exchange))
+    }
+
+    fn progress(&mut self, summary: &Summary, begun: Instant) -> io::Result<()> {
+        self.report.event(&Event::Progress(self.plan, summary, begun.elapsed()))
+    }
+}
+
+/// A series' events, held back until it is known whether they are the run's.
+#[derive(Default)]
+struct Held {
+    connections: Vec<Connection>,
+    exchanges: Vec<Exchange>,
+}
+
+impl Sink for Held {
+    fn connection(&mut self, connection: Connection) -> io::Result<()> {
+        self.connections.push(connection);
+        Ok(())
+    }
+
+    fn exchange(&mut self, exchange: Exchange) -> io::Result<()> {
+        self.exchanges.push(exchange);
+        Ok(())
+    }
+
+    fn progress(&mut self, _: &Summary, _: Instant) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -4,10 +4,15 @@
 
 mod tcp;
 mod udp;
+mod wire;
 
-use crate::{Connection, Exchange, Failure};
-use bytes::Bytes;
-use std::{io, net::SocketAddr, time::Duration};
+use crate::breakdown::Marks;
+use crate::system::{InletConfig, TcpInfo, Until};
+use crate::{Condition, Connection, Failure};
+use echo_core::Stamp;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
 
 /// The protocols, in the order in which people read them.
 pub static PROTOCOLS: &[Protocol] = &[udp::PROTOCOL, tcp::PROTOCOL];
@@ -33,7 +38,8 @@ pub struct Protocol {
     pub longest: usize,
     /// Whether a request of no bytes is a request.
     pub carries_empty: bool,
-    pub(crate) open: fn(SocketAddr, Duration) -> Result<Opening, SocketError>,
+    pub(crate) framing: Framing,
+    pub(crate) open: fn(SocketAddr, OpenConfig) -> Result<Opening, SocketError>,
 }
 
 impl PartialEq for Protocol {
@@ -43,6 +49,22 @@ impl PartialEq for Protocol {
 }
 
 impl Eq for Protocol {}
+
+/// How replies arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// One at a time, whole, in any order.
+    Datagrams,
+    /// In order, cut anywhere.
+    Stream,
+}
+
+/// How a transport is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenConfig {
+    pub(crate) bind: Option<IpAddr>,
+    pub(crate) inlet: InletConfig,
+}
 
 /// An attempt to open a transport.
 pub(crate) struct Opening {
@@ -56,17 +78,40 @@ pub(crate) trait Transport {
     /// This side's address.
     fn local(&self) -> SocketAddr;
 
-    /// Sends `request` and waits, for the time that it was opened with, for `expected` to come back.
-    ///
-    /// # Errors
-    ///
-    /// Only what says nothing about the peer or the way to it; all else is an [`Outcome`].
-    fn exchange(
-        &mut self,
-        seq: u64,
-        request: &Bytes,
-        expected: &Bytes,
-    ) -> Result<Exchange, SocketError>;
+    /// Hands `request` to the system. Where the system reports an error, it may be an earlier request's.
+    fn send(&mut self, request: &[u8]) -> io::Result<(Stamp, Marks)>;
+
+    /// Waits for something to arrive.
+    fn receive(&mut self, until: Until) -> io::Result<Received<'_>>;
+
+    /// When the kernel gave a request to the interface, if it stamps and has said so.
+    fn transmitted(&mut self, marks: Marks) -> Option<SystemTime>;
+
+    /// What the kernel knows of the connection, if there is one.
+    fn tcp_info(&self) -> Option<TcpInfo> {
+        None
+    }
+
+    /// Ends it in good order; returns how long the peer took to end its side, if it has one, and did.
+    fn close(&mut self, _patience: Duration) -> Option<Duration> {
+        None
+    }
+}
+
+/// What a wait came to.
+pub(crate) enum Received<'a> {
+    /// Nothing has arrived.
+    Nothing,
+    /// The peer has ended the connection.
+    End,
+    /// Bytes: a datagram, or the next piece of a stream.
+    Bytes {
+        /// When the system had handed them over.
+        received: Stamp,
+        /// When they had arrived in the kernel.
+        stamp: Option<SystemTime>,
+        bytes: &'a [u8],
+    },
 }
 
 /// The system would not do what measuring needs, and not because of the peer or the network.
@@ -81,4 +126,15 @@ pub struct SocketError {
     pub address: SocketAddr,
     /// What the system said.
     pub error: io::Error,
+}
+
+/// What a failed system call says about the peer or the way to it; the error itself, if nothing.
+pub(crate) fn failure_of(error: io::Error, after: Duration) -> io::Result<Failure> {
+    match Condition::of(&error) {
+        Some(condition) => {
+            let error = (condition != Condition::Silent).then_some(error);
+            Ok(Failure { condition, error, after, detail: None })
+        }
+        None => Err(error),
+    }
 }

@@ -1,10 +1,11 @@
 //! The client against peers that do what a script says: exact outcomes, over real sockets.
 
 use rtt_client::report::Json;
-use rtt_client::{Plan, protocol_named, run};
+use rtt_client::{Plan, Settings, protocol_named, run};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,9 +19,10 @@ const SOON: Duration = Duration::from_millis(150);
 fn exchange(protocol: &str, address: &str, timeout: Duration, message: &[u8]) -> Vec<Value> {
     let protocol = protocol_named(protocol).unwrap();
     let target = address.parse().unwrap();
-    let plan = Plan::new(protocol, target, None, timeout, message.to_vec()).unwrap();
+    let settings = Settings { timeout, ..Settings::one(message.to_vec()) };
+    let plan = Plan::new(protocol, target, settings).unwrap();
     let mut lines = Vec::new();
-    run(&plan, &mut Json::new(&mut lines)).unwrap();
+    run(&plan, &mut Json::new(&mut lines, false), &AtomicBool::new(false)).unwrap();
     lines
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())

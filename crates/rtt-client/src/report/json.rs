@@ -1,25 +1,29 @@
 //! For a program: JSON Lines, one event a line. What was not measured is absent.
 
+mod totals;
+
 use super::{Attempt, Event, Report, Start};
 use crate::statistics::nanoseconds;
-use crate::{Connection, Distribution, Exchange, Failure, Outcome, Plan, Summary};
+use crate::{Breakdown, Connection, Exchange, Failure, Middle, Outcome};
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, acts_on_terminals};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use totals::Totals;
 
 /// Writes a run for a program.
 #[derive(Debug)]
 pub struct Json<Out> {
     out: Out,
+    quiet: bool,
 }
 
 impl<Out: Write> Json<Out> {
-    /// A report that writes to `out`.
-    pub fn new(out: Out) -> Self {
-        Self { out }
+    /// A report that writes to `out`; without a line an exchange, if `quiet`.
+    pub fn new(out: Out, quiet: bool) -> Self {
+        Self { out, quiet }
     }
 }
 
@@ -29,8 +33,9 @@ impl<Out: Write> Report for Json<Out> {
             Event::Start(start) => Line::from(*start),
             Event::Attempt(attempt) => Line::from(*attempt),
             Event::Connection(connection) => Line::from(*connection),
-            Event::Exchange(exchange) => Line::from(*exchange),
-            Event::Summary(plan, summary) => Line::Summary(Totals::new(plan, summary)),
+            Event::Exchange(exchange) if !self.quiet => Line::from(*exchange),
+            Event::Exchange(_) | Event::Progress(..) => return Ok(()),
+            Event::Summary(plan, summary) => Line::Summary(Box::new(Totals::new(plan, summary))),
         };
         let text = harmless(serde_json::to_string(&line)?);
         self.out.write_all(text.as_bytes())?;
@@ -93,10 +98,14 @@ enum Line {
         rtt_ns: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         reply: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lateness_ns: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        breakdown: Option<PartsOfOne>,
         #[serde(flatten)]
         failure: Option<Trouble>,
     },
-    Summary(Totals),
+    Summary(Box<Totals>),
 }
 
 /// What is known of a failure.
@@ -111,38 +120,26 @@ struct Trouble {
     explanation: &'static str,
 }
 
+/// The parts of one RTT; they add up to it.
 #[derive(Serialize)]
-struct Totals {
-    protocol: &'static str,
-    target: String,
-    sent: u64,
-    received: u64,
-    lost: u64,
-    corrupt: u64,
-    duration_ns: u64,
+#[expect(clippy::struct_field_names, reason = "the interface's names")]
+struct PartsOfOne {
+    send_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rtt_ns: Option<Figures>,
+    network_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    connect_ns: Option<Figures>,
-}
-
-/// A distribution, in nanoseconds.
-#[derive(Serialize)]
-struct Figures {
-    min: u64,
-    mean: u64,
-    p50: u64,
-    p90: u64,
-    p99: u64,
-    p999: u64,
-    max: u64,
+    server_ns: Option<u64>,
+    /// Network and server, where they can't be told apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_and_server_ns: Option<u64>,
+    receive_ns: u64,
 }
 
 impl From<&Start<'_>> for Line {
     fn from(start: &Start<'_>) -> Self {
         Self::Start {
-            protocol: start.protocol.name,
-            target: start.target.to_string(),
+            protocol: start.plan.protocol.name,
+            target: start.plan.target.to_string(),
             address: start.address,
             local: start.local,
             clock_cost_ns: nanoseconds(start.clock_cost),
@@ -169,9 +166,8 @@ impl From<&Connection> for Line {
 impl From<&Exchange> for Line {
     fn from(exchange: &Exchange) -> Self {
         let (received, text) = match &exchange.outcome {
-            Outcome::Reply { received, text } | Outcome::Corrupt { received, text, .. } => {
-                (Some(*received), Some(text))
-            }
+            Outcome::Reply { received, text } => (Some(*received), text.as_ref()),
+            Outcome::Corrupt { received, text, .. } => (Some(*received), Some(text)),
             Outcome::Lost(_) | Outcome::Error(_) => (None, None),
         };
         Self::Exchange {
@@ -181,7 +177,25 @@ impl From<&Exchange> for Line {
             received: received.map(time),
             rtt_ns: exchange.rtt().map(nanoseconds),
             reply: text.map(|text| String::from_utf8_lossy(text).into_owned()),
+            lateness_ns: exchange.lateness.map(nanoseconds),
+            breakdown: exchange.breakdown.map(PartsOfOne::from),
             failure: exchange.outcome.failure().map(Trouble::from),
+        }
+    }
+}
+
+impl From<Breakdown> for PartsOfOne {
+    fn from(breakdown: Breakdown) -> Self {
+        let (network, server, both) = match breakdown.middle {
+            Middle::Whole(middle) => (None, None, Some(middle)),
+            Middle::Split { network, server } => (Some(network), Some(server), None),
+        };
+        Self {
+            send_ns: nanoseconds(breakdown.send),
+            network_ns: network.map(nanoseconds),
+            server_ns: server.map(nanoseconds),
+            network_and_server_ns: both.map(nanoseconds),
+            receive_ns: nanoseconds(breakdown.receive),
         }
     }
 }
@@ -195,38 +209,6 @@ impl From<&Failure> for Trouble {
             detail: failure.detail.clone(),
             explanation: failure.condition.meaning(),
         }
-    }
-}
-
-impl Totals {
-    fn new(plan: &Plan, summary: &Summary) -> Self {
-        Self {
-            protocol: plan.protocol.name,
-            target: plan.target.to_string(),
-            sent: summary.sent,
-            received: summary.received,
-            lost: summary.lost,
-            corrupt: summary.corrupt,
-            duration_ns: nanoseconds(summary.duration),
-            rtt_ns: Figures::of(&summary.rtt),
-            connect_ns: Figures::of(&summary.connect),
-        }
-    }
-}
-
-impl Figures {
-    fn of(distribution: &Distribution) -> Option<Self> {
-        let (min, mean, max) = distribution.extent()?;
-        let quantile = |share| distribution.quantile(share).map(nanoseconds);
-        Some(Self {
-            min: nanoseconds(min),
-            mean: nanoseconds(mean),
-            p50: quantile(0.5)?,
-            p90: quantile(0.9)?,
-            p99: quantile(0.99)?,
-            p999: quantile(0.999)?,
-            max: nanoseconds(max),
-        })
     }
 }
 

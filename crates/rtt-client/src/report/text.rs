@@ -1,82 +1,107 @@
-//! For a person: what was sent and when, what came back and when, and how long that took.
+//! For a person: what was sent and when, what came back and when, and how long that took; for a series a
+//! line a reply, as `ping` has it, and the figures at the end.
 //!
 //! Results go to the writer that it is made with; why there are none goes to the other one, a line each.
 
+mod bar;
+mod figures;
+mod one;
+
 use super::{Event, Report, Start};
-use crate::{Connection, Exchange, Outcome, Protocol};
-use chrono::{DateTime, Local};
-use echo_core::{Stamp, escape};
+use crate::{Connection, Exchange, Outcome, Plan, Summary};
+use echo_core::escape;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::time::Duration;
 
 /// How much of a wrong answer is shown, in bytes: enough to see what speaks there.
 const WRONG_ANSWER_SHOWN: usize = 200;
 
+/// What a text report leaves out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TextConfig {
+    /// No line for each exchange of a series.
+    pub quiet: bool,
+    /// A progress bar on stderr.
+    pub progress: bool,
+}
+
 /// Writes a run for a person.
 #[derive(Debug)]
 pub struct Text<Out, Complaints> {
     out: Out,
     complaints: Complaints,
+    config: TextConfig,
     whom: String,
-    protocol: Option<&'static Protocol>,
+    title: &'static str,
+    one_message: bool,
     /// The first line, until there is something to stand under it.
     heading: String,
     connection: Option<Connection>,
+    bar: Option<ProgressBar>,
 }
 
 impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
     /// A report that writes results to `out`, and what went wrong to `complaints`.
-    pub fn new(out: Out, complaints: Complaints) -> Self {
+    pub fn new(out: Out, complaints: Complaints, config: TextConfig) -> Self {
         Self {
             out,
             complaints,
+            config,
             whom: String::new(),
-            protocol: None,
+            title: "",
+            one_message: true,
             heading: String::new(),
             connection: None,
+            bar: None,
         }
     }
 
-    fn start(&mut self, start: &Start<'_>) {
-        let title = start.protocol.title;
-        self.protocol = Some(start.protocol);
+    fn start(&mut self, start: &Start<'_>) -> io::Result<()> {
+        let plan = start.plan;
+        self.title = plan.protocol.title;
+        self.one_message = plan.is_one_message();
         self.whom = match start.address {
-            Some(address) => format!("{title} {address}"),
-            None => format!("{title} {}", start.target),
+            Some(address) => format!("{} {address}", self.title),
+            None => format!("{} {}", self.title, plan.target),
         };
         if let (Some(address), Some(local)) = (start.address, start.local) {
-            self.heading = format!("{title} to {address} from {local}");
+            self.heading = format!("{} to {address} from {local}", self.title);
+            if !self.one_message {
+                let bytes = plan.load.request_len();
+                writeln!(self.out, "{}, {bytes} bytes", self.heading)?;
+            }
         }
+        Ok(())
     }
 
     fn exchange(&mut self, exchange: &Exchange) -> io::Result<()> {
-        let (Outcome::Reply { received, text }, Some(sent), Some(rtt)) =
-            (&exchange.outcome, exchange.sent, exchange.rtt())
-        else {
+        if exchange.rtt().is_none() && (self.one_message || exchange.sent.is_none()) {
             return self.complain(exchange);
-        };
-        let handshake =
-            self.connection.and_then(|made| Some((made, made.established?, made.handshake()?)));
-        let out = &mut self.out;
-        writeln!(out, "{}\n", self.heading)?;
-        line(out, "reply", &escape(text))?;
-        if let Some((connection, established, _)) = handshake {
-            line(out, "connection request sent", &time(connection.requested))?;
-            line(out, "connection established", &time(established))?;
         }
-        line(out, "request sent", &time(sent))?;
-        line(out, "reply received", &time(*received))?;
-        writeln!(out)?;
-        match handshake {
-            None => line(out, "RTT", &milliseconds(rtt))?,
-            Some((connection, _, handshake)) => {
-                line(out, "handshake", &milliseconds(handshake))?;
-                line(out, "request RTT", &milliseconds(rtt))?;
-                let total = received.since(&connection.requested);
-                line(out, "total RTT", &milliseconds(total))?;
+        if self.one_message {
+            return one::write(&mut self.out, &self.heading, self.connection, exchange);
+        }
+        if self.config.quiet {
+            return Ok(());
+        }
+        match (exchange.rtt(), exchange.outcome.failure()) {
+            (Some(rtt), _) => {
+                write!(self.out, "{:>6}  {}", exchange.seq, milliseconds(rtt))?;
+                if let Some(lateness) = exchange.lateness {
+                    write!(self.out, "  sent {} late", milliseconds(lateness))?;
+                }
+                if let Some(breakdown) = &exchange.breakdown {
+                    write!(self.out, "  {}", bar::in_words(breakdown))?;
+                }
+                writeln!(self.out)
             }
+            (None, Some(failure)) => {
+                let detail = failure.detail.as_deref().unwrap_or(failure.condition.name());
+                writeln!(self.out, "{:>6}  {}: {detail}", exchange.seq, exchange.outcome.name())
+            }
+            (None, None) => Ok(()),
         }
-        out.flush()
     }
 
     fn complain(&mut self, exchange: &Exchange) -> io::Result<()> {
@@ -91,15 +116,47 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
         }
         Ok(())
     }
+
+    fn progress(&mut self, plan: &Plan, summary: &Summary, elapsed: Duration) {
+        if !self.config.progress || self.one_message {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| new_bar(plan));
+        match (plan.settings.count, plan.settings.duration) {
+            (Some(_), _) => bar.set_position(summary.sent),
+            (None, Some(_)) => {
+                bar.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+            }
+            (None, None) => bar.tick(),
+        }
+        let median = summary.rtt.median().map_or_else(String::new, milliseconds);
+        bar.set_message(format!(
+            "{} received, {} lost, p50 {median}",
+            summary.received, summary.lost
+        ));
+    }
+
+    fn summary(&mut self, plan: &Plan, summary: &Summary) -> io::Result<()> {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        if self.one_message {
+            if let Some(breakdown) = bar::of_medians(&summary.parts) {
+                writeln!(self.out, "\n{breakdown}")?;
+            }
+        } else {
+            figures::write(&mut self.out, plan, summary)?;
+        }
+        self.out.flush()
+    }
 }
 
 impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         match event {
-            Event::Start(start) => self.start(start),
+            Event::Start(start) => self.start(start)?,
             Event::Attempt(attempt) => {
-                let title = self.protocol.map_or("", |protocol| protocol.title);
-                let (address, failure) = (attempt.address, &attempt.failure);
+                let (title, address, failure) = (self.title, attempt.address, &attempt.failure);
                 let after = milliseconds(failure.after);
                 writeln!(
                     self.complaints,
@@ -109,22 +166,29 @@ impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
             }
             Event::Connection(connection) => self.connection = Some(**connection),
             Event::Exchange(exchange) => self.exchange(exchange)?,
-            // One exchange needs no summary.
-            Event::Summary(..) => {}
+            Event::Progress(plan, summary, elapsed) => self.progress(plan, summary, *elapsed),
+            Event::Summary(plan, summary) => self.summary(plan, summary)?,
         }
         Ok(())
     }
 }
 
-fn line(out: &mut impl Write, what: &str, value: &str) -> io::Result<()> {
-    writeln!(out, "  {what:<23}  {value}")
+fn new_bar(plan: &Plan) -> ProgressBar {
+    let length = match (plan.settings.count, plan.settings.duration) {
+        (Some(count), _) => Some(count),
+        (None, Some(duration)) => u64::try_from(duration.as_millis()).ok(),
+        (None, None) => None,
+    };
+    let template = match length {
+        Some(_) => "{wide_bar} {percent}% {eta} left, {msg}",
+        None => "{spinner} {elapsed}, {msg}",
+    };
+    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    bar.set_style(ProgressStyle::with_template(template).expect("the template is a proper one"));
+    bar
 }
 
-/// Local time, with its offset, to the microsecond.
-fn time(stamp: Stamp) -> String {
-    DateTime::<Local>::from(stamp.wall()).format("%Y-%m-%d %H:%M:%S%.6f %:z").to_string()
-}
-
+/// Three decimals, as the lab's report has them.
 fn milliseconds(duration: Duration) -> String {
     format!("{:.3} ms", duration.as_secs_f64() * 1e3)
 }

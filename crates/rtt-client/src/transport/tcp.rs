@@ -1,49 +1,57 @@
-//! TCP: a connection, and on it the request and the reply, which nothing frames: the reply is complete
-//! when it is as long as it must be.
+//! TCP: a connection, and on it requests and replies, which nothing frames.
 
-use super::{Opening, Protocol, SocketError, Transport};
-use crate::verify::{Verdict, verify};
-use crate::{Condition, Connection, Exchange, Failure, Outcome};
-use bytes::{Bytes, BytesMut};
+use super::wire::Wire;
+use super::{Framing, OpenConfig, Opening, Protocol, Received, SocketError, Transport, failure_of};
+use crate::Connection;
+use crate::breakdown::Marks;
+use crate::system::{TcpInfo, Until, tcp_info};
+use bytes::BytesMut;
 use echo_core::Stamp;
-use socket2::{Domain, Socket, Type};
-use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::{thread, time::Duration};
+use socket2::Type;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 pub(super) const PROTOCOL: Protocol = Protocol {
     name: "tcp",
     title: "TCP",
-    about: "One exchange over TCP: handshake, request and total RTT, and the times of each",
+    about: "RTT over TCP: handshake, request and total, or a series",
     default_port: 12000,
-    // No limit of TCP's; one of ours, for a message that is held in memory three times.
+    // No limit of TCP's; one of ours, for a message that is held in memory several times.
     longest: 16 * 1024 * 1024,
     carries_empty: false,
+    framing: Framing::Stream,
     open,
 };
 
-/// The longest request that is written before reading begins. A longer one could fill both
+/// The longest request that is written before anything is read. A longer one could fill both
 /// directions' buffers, and then both sides would wait for the other to read; 16 KiB fits into the
 /// send buffer of every system at its default.
 const WRITTEN_AT_ONCE: usize = 16 * 1024;
 
-/// How much is read at once.
-const BUFFER: usize = 64 * 1024;
+/// How long a longer one rests when it can be neither written on nor read from: short against the
+/// milliseconds that it takes.
+const REST: Duration = Duration::from_micros(20);
 
 struct Tcp {
-    stream: TcpStream,
-    peer: SocketAddr,
+    wire: Wire,
     timeout: Duration,
-    buffer: Box<[u8]>,
+    /// How many bytes have been sent: the kernel numbers its stamps by them.
+    sent: u32,
+    /// What arrived while a long request was being written, and when the last of it did.
+    early: BytesMut,
+    early_received: Option<Stamp>,
 }
 
-fn open(peer: SocketAddr, timeout: Duration) -> Result<Opening, SocketError> {
+fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, SocketError> {
     let failed = |operation| {
         move |error| SocketError { operation, protocol: PROTOCOL.title, address: peer, error }
     };
+    let timeout = config.inlet.timeout;
     // Everything is set before connecting, so that nothing stands between handshake and request.
-    let socket = match Socket::new(Domain::for_address(peer), Type::STREAM, None) {
-        Ok(socket) => socket,
+    let wire = match Wire::new(peer, Type::STREAM, config.bind, config.inlet) {
+        Ok(wire) => wire,
         // This host may have no such family of addresses.
         Err(error) => {
             let failure = failure_of(error, Duration::ZERO).map_err(failed("opening a socket"))?;
@@ -51,17 +59,19 @@ fn open(peer: SocketAddr, timeout: Duration) -> Result<Opening, SocketError> {
         }
     };
     // A request must not wait for the acknowledgement of the one before it (RFC 896's algorithm).
-    socket.set_tcp_nodelay(true).map_err(failed("setting TCP_NODELAY"))?;
-    socket.set_read_timeout(Some(timeout)).map_err(failed("setting a time-out"))?;
-    socket.set_write_timeout(Some(timeout)).map_err(failed("setting a time-out"))?;
-    let buffer = vec![0; BUFFER].into_boxed_slice();
+    wire.socket.set_tcp_nodelay(true).map_err(failed("setting TCP_NODELAY"))?;
+    wire.socket.set_write_timeout(Some(timeout)).map_err(failed("setting a time-out"))?;
 
     let requested = Stamp::just_before();
-    let connected = socket.connect_timeout(&peer.into(), timeout);
+    let connected = wire.socket.connect_timeout(&peer.into(), timeout);
     let now = Stamp::just_after();
     let established = connected.is_ok().then_some(now);
     let transport = match connected {
-        Ok(()) => Ok(Box::new(Tcp { stream: socket.into(), peer, timeout, buffer }) as Box<_>),
+        Ok(()) => {
+            wire.inlet.begin_stamping(&wire.socket).map_err(failed("asking for stamps"))?;
+            let (early, early_received) = (BytesMut::new(), None);
+            Ok(Box::new(Tcp { wire, timeout, sent: 0, early, early_received }) as Box<_>)
+        }
         Err(error) => {
             let failure = failure_of(error, now.since(&requested));
             Err(failure.map_err(failed("connecting"))?)
@@ -72,130 +82,94 @@ fn open(peer: SocketAddr, timeout: Duration) -> Result<Opening, SocketError> {
 
 impl Transport for Tcp {
     fn local(&self) -> SocketAddr {
-        self.stream.local_addr().unwrap_or(self.peer)
+        self.wire.local()
     }
 
-    fn exchange(
-        &mut self,
-        seq: u64,
-        request: &Bytes,
-        expected: &Bytes,
-    ) -> Result<Exchange, SocketError> {
-        let Self { stream, timeout, buffer, .. } = self;
-        let sent = Stamp::just_before();
-        let outcome = if request.len() <= WRITTEN_AT_ONCE {
-            match stream.write_all(request) {
-                Ok(()) => wait(stream, buffer, sent, *timeout, expected),
-                Err(error) => failure_of(error, sent.monotonic().elapsed()).map(outcome_of),
-            }
+    fn send(&mut self, request: &[u8]) -> io::Result<(Stamp, Marks)> {
+        let stamp = Stamp::just_before();
+        if request.len() <= WRITTEN_AT_ONCE {
+            (&self.wire.socket).write_all(request)?;
         } else {
-            thread::scope(|scope| {
-                let stream = &*stream;
-                // Why writing ended early is what reading comes to see as well.
-                let writer = scope.spawn(move || {
-                    let mut writer = stream;
-                    writer.write_all(request)
-                });
-                let outcome = wait(stream, buffer, sent, *timeout, expected);
-                if !writer.is_finished() {
-                    // The peer has answered what it can't have read: it is not waited for any longer.
-                    let _ = stream.shutdown(Shutdown::Both);
-                }
-                outcome
-            })
-        };
-        let outcome = outcome.map_err(|error| SocketError {
-            operation: "an exchange",
-            protocol: PROTOCOL.title,
-            address: self.peer,
-            error,
-        })?;
-        Ok(Exchange { seq, sent: Some(sent), outcome })
+            self.wire.socket.set_nonblocking(true)?;
+            let written = self.write_and_read(request, stamp.monotonic() + self.timeout);
+            self.wire.socket.set_nonblocking(false)?;
+            written?;
+        }
+        // A packet's number is that of its last byte; they wrap as the kernel's do.
+        #[expect(clippy::cast_possible_truncation, reason = "at most 16 MiB")]
+        let length = request.len() as u32;
+        self.sent = self.sent.wrapping_add(length);
+        Ok((stamp, Marks { id: Some(self.sent.wrapping_sub(1)) }))
     }
-}
 
-/// Reads until the reply is complete, or shows itself as something else, or the time is over.
-fn wait(
-    mut stream: &TcpStream,
-    buffer: &mut [u8],
-    sent: Stamp,
-    timeout: Duration,
-    expected: &Bytes,
-) -> io::Result<Outcome> {
-    let mut text = BytesMut::new();
-    loop {
-        match stream.read(buffer) {
-            Ok(0) => {
-                let detail = format!(
-                    "the peer closed the connection after {} of the reply's {} bytes",
-                    text.len(),
-                    expected.len()
-                );
-                return Ok(Outcome::Error(Failure {
-                    condition: Condition::Closed,
-                    error: None,
-                    after: sent.monotonic().elapsed(),
-                    detail: Some(detail),
-                }));
-            }
-            Ok(length) => {
-                let received = Stamp::just_after();
-                let judged = text.len();
-                text.extend_from_slice(&buffer[..length]);
-                match verify(&text, judged, expected) {
-                    Verdict::Whole => {
-                        return Ok(Outcome::Reply { received, text: text.freeze() });
-                    }
-                    Verdict::Begun => {
-                        let left = timeout.saturating_sub(sent.monotonic().elapsed());
-                        if left.is_zero() {
-                            return Ok(Outcome::Lost(silent(sent, text.len(), expected.len())));
-                        }
-                        stream.set_read_timeout(Some(left))?;
-                    }
-                    Verdict::Wrong(detail) => {
-                        let failure = Failure {
-                            condition: Condition::WrongAnswer,
-                            error: None,
-                            after: received.since(&sent),
-                            detail: Some(detail),
-                        };
-                        return Ok(Outcome::Corrupt { received, text: text.freeze(), failure });
-                    }
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                let failure = failure_of(error, sent.monotonic().elapsed())?;
-                return Ok(match failure.condition {
-                    Condition::Silent => Outcome::Lost(silent(sent, text.len(), expected.len())),
-                    _ => Outcome::Error(failure),
-                });
-            }
+    fn receive(&mut self, until: Until) -> io::Result<Received<'_>> {
+        if let Some(received) = self.early_received.take() {
+            return Ok(Received::Bytes { received, stamp: None, bytes: &self.early });
+        }
+        match self.wire.receive(until)? {
+            Received::Bytes { bytes: [], .. } => Ok(Received::End),
+            received => Ok(received),
         }
     }
-}
 
-fn outcome_of(failure: Failure) -> Outcome {
-    match failure.condition {
-        Condition::Silent => Outcome::Lost(failure),
-        _ => Outcome::Error(failure),
+    fn transmitted(&mut self, marks: Marks) -> Option<SystemTime> {
+        self.wire.inlet.transmitted(&self.wire.socket, marks.id?)
+    }
+
+    fn tcp_info(&self) -> Option<TcpInfo> {
+        tcp_info(&self.wire.socket)
+    }
+
+    fn close(&mut self, patience: Duration) -> Option<Duration> {
+        let begun = Instant::now();
+        self.wire.socket.shutdown(Shutdown::Write).ok()?;
+        let deadline = begun + patience;
+        while Instant::now() < deadline {
+            match self.receive(Until::Precisely(deadline)) {
+                Ok(Received::End) => return Some(begun.elapsed()),
+                // What comes now is nobody's any more.
+                Ok(Received::Bytes { .. } | Received::Nothing) => {}
+                Err(_) => return None,
+            }
+        }
+        None
     }
 }
 
-fn silent(sent: Stamp, arrived: usize, expected: usize) -> Failure {
-    let detail = (arrived > 0).then(|| format!("{arrived} of the reply's {expected} bytes came"));
-    let after = sent.monotonic().elapsed();
-    Failure { condition: Condition::Silent, error: None, after, detail }
-}
-
-/// What a socket's error says about the peer or the way to it; the error itself, if nothing.
-fn failure_of(error: io::Error, after: Duration) -> io::Result<Failure> {
-    match Condition::of(&error) {
-        Some(condition) => {
-            let error = (condition != Condition::Silent).then_some(error);
-            Ok(Failure { condition, error, after, detail: None })
+impl Tcp {
+    /// Writes `request` and keeps what arrives meanwhile.
+    fn write_and_read(&mut self, mut request: &[u8], deadline: Instant) -> io::Result<()> {
+        self.early.clear();
+        let mut piece = [0; WRITTEN_AT_ONCE];
+        // A reply is at most so many times as long as its request; more of it is no reply.
+        let most = request.len() * echo_core::MAX_GROWTH;
+        while !request.is_empty() {
+            match (&self.wire.socket).write(request) {
+                Ok(written) => {
+                    request = &request[written..];
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            match (&self.wire.socket).read(&mut piece) {
+                Ok(0) => return Err(ErrorKind::ConnectionReset.into()),
+                Ok(_) if self.early.len() > most => return Err(ErrorKind::ConnectionReset.into()),
+                Ok(length) => {
+                    self.early_received = Some(Stamp::just_after());
+                    self.early.extend_from_slice(&piece[..length]);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if Instant::now() >= deadline {
+                        return Err(ErrorKind::TimedOut.into());
+                    }
+                    thread::sleep(REST);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-        None => Err(error),
+        Ok(())
     }
 }

@@ -1,0 +1,240 @@
+//! The book of a run's requests: which are in the air, which are decided, and what a reply therefore is.
+//!
+//! Every request has a number, and every reply is booked by it, so that loss, doubling, reordering and
+//! lateness are each counted once, whatever the network does. Pure: no clock is read here.
+
+use crate::breakdown::Marks;
+use echo_core::Stamp;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// For how many of the latest requests it is remembered what became of them. A reply to one before
+/// that can't be told late from doubled, and is a stray. A byte each.
+const REMEMBERED: usize = 1 << 20;
+
+/// The most requests that may be in the air: as many as are remembered.
+pub(crate) const MOST_IN_THE_AIR: f64 = 1_000_000.0;
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    InTheAir,
+    /// Its reply came, and was counted.
+    Answered,
+    /// Given up; no reply has come yet.
+    Lost,
+}
+
+/// A request in the air.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InTheAir {
+    pub(crate) seq: u64,
+    pub(crate) sent: Stamp,
+    /// When it should have been sent.
+    pub(crate) due: Instant,
+    pub(crate) marks: Marks,
+    decided: bool,
+}
+
+/// What a reply is.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// The first, in time.
+    First {
+        request: InTheAir,
+        /// A reply to a later request was here before it.
+        out_of_order: bool,
+    },
+    /// The first, but its request has been given up.
+    Late,
+    /// Not the first.
+    Duplicate,
+    /// To a request that was never made, or too long ago.
+    Stray,
+}
+
+/// The book.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    timeout: Duration,
+    /// By number, modulo [`REMEMBERED`].
+    fates: VecDeque<Fate>,
+    /// In order of their numbers, without gaps.
+    air: VecDeque<InTheAir>,
+    undecided: usize,
+    /// The next request's number.
+    next: u64,
+    highest_answered: u64,
+}
+
+impl Ledger {
+    /// An empty book; requests are given up after `timeout`. Numbers begin at 1.
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            fates: VecDeque::new(),
+            air: VecDeque::new(),
+            undecided: 0,
+            next: 1,
+            highest_answered: 0,
+        }
+    }
+
+    /// The number that the next request will have.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// How many requests are in the air.
+    pub(crate) fn in_the_air(&self) -> usize {
+        self.undecided
+    }
+
+    /// Books the next request.
+    pub(crate) fn sent(&mut self, sent: Stamp, due: Instant, marks: Marks) {
+        let seq = self.next;
+        self.next += 1;
+        self.undecided += 1;
+        self.air.push_back(InTheAir { seq, sent, due, marks, decided: false });
+        if self.fates.len() == REMEMBERED {
+            self.fates.pop_front();
+        }
+        self.fates.push_back(Fate::InTheAir);
+    }
+
+    /// Books that a request in the air has been sent again, on another connection.
+    pub(crate) fn sent_again(&mut self, seq: u64, sent: Stamp, marks: Marks) {
+        if let Some(request) = self.find(seq) {
+            (request.sent, request.marks) = (sent, marks);
+        }
+    }
+
+    /// The request with that number, if it is in the air.
+    pub(crate) fn find(&mut self, seq: u64) -> Option<&mut InTheAir> {
+        let first = self.air.front()?.seq;
+        let place = usize::try_from(seq.checked_sub(first)?).ok()?;
+        self.air.get_mut(place).filter(|request| !request.decided)
+    }
+
+    /// The numbers of all requests in the air.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.air.iter().filter(|request| !request.decided).map(|request| request.seq).collect()
+    }
+
+    /// The only request in the air, if there is one and no other.
+    pub(crate) fn only(&self) -> Option<u64> {
+        let mut undecided = self.air.iter().filter(|request| !request.decided);
+        let first = undecided.next()?.seq;
+        undecided.next().is_none().then_some(first)
+    }
+
+    /// Books a reply to request `seq`, and says what it is.
+    pub(crate) fn answered(&mut self, seq: u64) -> Reply {
+        let Some(fate) = self.fate(seq) else { return Reply::Stray };
+        let before = std::mem::replace(fate, Fate::Answered);
+        match before {
+            Fate::Answered => Reply::Duplicate,
+            Fate::Lost => Reply::Late,
+            Fate::InTheAir => {
+                let out_of_order = seq < self.highest_answered;
+                self.highest_answered = self.highest_answered.max(seq);
+                match self.take(seq) {
+                    Some(request) => Reply::First { request, out_of_order },
+                    None => Reply::Stray,
+                }
+            }
+        }
+    }
+
+    /// Takes a request out of the air that came to nothing; a reply to it would be late.
+    pub(crate) fn lose(&mut self, seq: u64) -> Option<InTheAir> {
+        let request = self.take(seq)?;
+        if let Some(fate) = self.fate(seq) {
+            *fate = Fate::Lost;
+        }
+        Some(request)
+    }
+
+    /// When the oldest request in the air will be given up.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.air.front().map(|request| request.sent.monotonic() + self.timeout)
+    }
+
+    /// Gives up the oldest request if its time is over.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<InTheAir> {
+        let oldest = self.air.front()?;
+        let over = oldest.sent.monotonic() + self.timeout <= now;
+        let seq = oldest.seq;
+        if over { self.lose(seq) } else { None }
+    }
+
+    fn take(&mut self, seq: u64) -> Option<InTheAir> {
+        let request = self.find(seq)?;
+        request.decided = true;
+        let taken = *request;
+        self.undecided -= 1;
+        while self.air.front().is_some_and(|request| request.decided) {
+            self.air.pop_front();
+        }
+        Some(taken)
+    }
+
+    fn fate(&mut self, seq: u64) -> Option<&mut Fate> {
+        let oldest = self.next.checked_sub(self.fates.len() as u64)?;
+        let place = usize::try_from(seq.checked_sub(oldest)?).ok()?;
+        self.fates.get_mut(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(2);
+
+    fn book(requests: u64) -> (Ledger, Instant) {
+        let mut ledger = Ledger::new(TIMEOUT);
+        for _ in 0..requests {
+            let stamp = Stamp::just_before();
+            ledger.sent(stamp, stamp.monotonic(), Marks::default());
+        }
+        (ledger, Instant::now())
+    }
+
+    #[test]
+    fn each_reply_is_one_thing() {
+        let (mut ledger, now) = book(5);
+        assert_eq!(ledger.in_the_air(), 5);
+        assert!(matches!(ledger.answered(1), Reply::First { out_of_order: false, .. }));
+        assert!(matches!(ledger.answered(3), Reply::First { out_of_order: false, .. }));
+        assert!(matches!(ledger.answered(2), Reply::First { out_of_order: true, .. }));
+        assert!(matches!(ledger.answered(3), Reply::Duplicate));
+        assert!(matches!(ledger.answered(6), Reply::Stray));
+        assert!(matches!(ledger.answered(0), Reply::Stray));
+        assert_eq!(ledger.numbers(), [4, 5]);
+        assert_eq!(ledger.only(), None);
+        assert!(ledger.expire(now).is_none());
+        assert_eq!(ledger.expire(now + TIMEOUT).unwrap().seq, 4);
+        assert_eq!(ledger.only(), Some(5));
+        assert!(matches!(ledger.answered(4), Reply::Late));
+        assert!(matches!(ledger.answered(4), Reply::Duplicate));
+        assert_eq!(ledger.expire(now + TIMEOUT).unwrap().seq, 5);
+        assert!(ledger.expire(now + TIMEOUT).is_none());
+        assert_eq!((ledger.in_the_air(), ledger.next_expiry()), (0, None));
+    }
+
+    #[test]
+    fn a_reply_to_a_request_of_long_ago_is_a_stray() {
+        let (mut ledger, now) = book(1);
+        ledger.expire(now + TIMEOUT).unwrap();
+        for _ in 0..REMEMBERED {
+            let stamp = Stamp::just_before();
+            ledger.sent(stamp, stamp.monotonic(), Marks::default());
+            ledger.answered(ledger.next_number() - 1);
+        }
+        assert!(matches!(ledger.answered(1), Reply::Stray));
+        assert!(matches!(ledger.answered(2), Reply::Duplicate));
+        assert_eq!(ledger.fates.len(), REMEMBERED);
+        assert!(ledger.air.is_empty());
+    }
+}

@@ -1,0 +1,75 @@
+//! For a table: a header, then a row an exchange. What was not measured is an empty field.
+
+use super::{Event, Report};
+use crate::statistics::nanoseconds;
+use crate::{Exchange, Middle, Outcome};
+use chrono::{DateTime, SecondsFormat, Utc};
+use echo_core::Stamp;
+use std::fmt::Display;
+use std::io::{self, Write};
+
+/// The columns. No field can contain a comma, so none is quoted.
+const HEADER: &str = "seq,outcome,sent,received,rtt_ns,lateness_ns,send_ns,network_ns,server_ns,\
+                      network_and_server_ns,receive_ns,condition";
+
+/// Writes a run as comma-separated values (RFC 4180).
+#[derive(Debug)]
+pub struct Csv<Out> {
+    out: Out,
+}
+
+impl<Out: Write> Csv<Out> {
+    /// A report that writes to `out`.
+    pub fn new(out: Out) -> Self {
+        Self { out }
+    }
+
+    fn row(&mut self, exchange: &Exchange) -> io::Result<()> {
+        let received = match &exchange.outcome {
+            Outcome::Reply { received, .. } | Outcome::Corrupt { received, .. } => Some(*received),
+            Outcome::Lost(_) | Outcome::Error(_) => None,
+        };
+        let parts = exchange.breakdown;
+        let (network, server, both) = match parts.map(|parts| parts.middle) {
+            None => (None, None, None),
+            Some(Middle::Whole(both)) => (None, None, Some(both)),
+            Some(Middle::Split { network, server }) => (Some(network), Some(server), None),
+        };
+        writeln!(
+            self.out,
+            "{},{},{},{},{},{},{},{},{},{},{},{}",
+            exchange.seq,
+            exchange.outcome.name(),
+            field(exchange.sent.map(time)),
+            field(received.map(time)),
+            field(exchange.rtt().map(nanoseconds)),
+            field(exchange.lateness.map(nanoseconds)),
+            field(parts.map(|parts| nanoseconds(parts.send))),
+            field(network.map(nanoseconds)),
+            field(server.map(nanoseconds)),
+            field(both.map(nanoseconds)),
+            field(parts.map(|parts| nanoseconds(parts.receive))),
+            field(exchange.outcome.failure().map(|failure| failure.condition)),
+        )
+    }
+}
+
+impl<Out: Write> Report for Csv<Out> {
+    fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        match event {
+            Event::Start(_) => writeln!(self.out, "{HEADER}"),
+            Event::Exchange(exchange) => self.row(exchange),
+            Event::Summary(..) => self.out.flush(),
+            Event::Attempt(_) | Event::Connection(_) | Event::Progress(..) => Ok(()),
+        }
+    }
+}
+
+fn field(value: Option<impl Display>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+/// RFC 3339, to the nanosecond, in universal time: a column of one width, that sorts.
+fn time(stamp: Stamp) -> String {
+    DateTime::<Utc>::from(stamp.wall()).to_rfc3339_opts(SecondsFormat::Nanos, true)
+}

@@ -1,0 +1,323 @@
+//! A run of exchanges with one address: when to send, what to make of what comes, when to stop.
+
+use super::link::Link;
+use super::twin::Twin;
+use super::{RunError, never_sent};
+use crate::breakdown::Marks;
+use crate::ledger::Ledger;
+use crate::load::Load;
+use crate::plan::Lifetime;
+use crate::system::{InletConfig, KERNEL_STAMPS, Until};
+use crate::transport::{Framing, OpenConfig, Opening};
+use crate::{Condition, Connection, Exchange, Failure, Outcome, Plan, SocketError, Summary};
+use echo_core::Stamp;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long the end of a connection is waited for.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// How long after its last reply a series listens for more, at least: doubled and late replies have a
+/// place in the figures too. On a longer path it is three times the longest RTT.
+const LISTENING: Duration = Duration::from_millis(10);
+
+/// How long a series rests after an error that the system told at once, so that it does not become a
+/// flood of its own.
+const REST_AFTER_ERROR: Duration = Duration::from_millis(10);
+
+/// Takes what happens, as it happens.
+pub(super) trait Sink {
+    fn connection(&mut self, connection: Connection) -> io::Result<()>;
+    fn exchange(&mut self, exchange: Exchange) -> io::Result<()>;
+    fn progress(&mut self, summary: &Summary, begun: Instant) -> io::Result<()>;
+}
+
+/// A series of exchanges with one address.
+pub(super) struct Series {
+    pub(super) plan: Plan,
+    pub(super) address: SocketAddr,
+    pub(super) config: OpenConfig,
+    pub(super) load: Load,
+    pub(super) ledger: Ledger,
+    pub(super) link: Option<Link>,
+    /// The first opening's result, until the run begins.
+    pub(super) first: Option<Opening>,
+    pub(super) twin: Option<Twin>,
+    /// After how many replies the server was seen to close a connection.
+    pub(super) closes_after: Option<u64>,
+    pub(super) summary: Summary,
+    pub(super) begun: Instant,
+    pub(super) last_sent: Option<Instant>,
+    pub(super) not_before: Option<Instant>,
+    pub(super) last_progress: Instant,
+    /// Nothing has ever been answered, and the system says that nothing will be.
+    pub(super) hopeless: bool,
+}
+
+impl Series {
+    /// Opens the way to `address`; whether that worked shows in the run.
+    pub(super) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
+        let settings = &plan.settings;
+        let stamps = settings.breakdown && KERNEL_STAMPS;
+        let inlet = InletConfig { timeout: settings.timeout, spin: settings.spin, stamps };
+        let config = OpenConfig { bind: settings.bind, inlet };
+        let first = (plan.protocol.open)(address, config)?;
+        let mut summary = Summary::default();
+        if settings.breakdown && !KERNEL_STAMPS {
+            summary.notes.push("no breakdown: kernel stamps are not available here".into());
+        }
+        // A schedule has no room for the twin's exchanges, and one exchange no median.
+        let twin = stamps && plan.pace.waits_for_replies() && settings.count != Some(1);
+        let now = Instant::now();
+        Ok(Self {
+            plan: plan.clone(),
+            address,
+            config,
+            load: plan.load.clone(),
+            ledger: Ledger::new(settings.timeout),
+            link: None,
+            first: Some(first),
+            twin: twin.then(|| Twin::new(plan, address, config)),
+            closes_after: None,
+            summary,
+            begun: now,
+            last_sent: None,
+            not_before: None,
+            last_progress: now,
+            hopeless: false,
+        })
+    }
+
+    /// This side's address, if the way is open.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        let opening = self.first.as_ref()?;
+        opening.transport.as_ref().ok().map(|transport| transport.local())
+    }
+
+    /// Runs to the end, or until `stop` is set.
+    pub(super) fn run(
+        mut self,
+        sink: &mut dyn Sink,
+        stop: &AtomicBool,
+    ) -> Result<Summary, RunError> {
+        self.begun = Instant::now();
+        let stopped = || stop.load(Ordering::Relaxed);
+        while !stopped() && !self.is_over() {
+            let already = self.ledger.next_number() - 1;
+            let due = self.plan.pace.due(self.begun, already, self.last_sent);
+            let due = self.not_before.take().map_or(due, |rested| rested.max(due));
+            self.wait_until(due, sink, stop)?;
+            if stopped() || self.is_over() {
+                break;
+            }
+            self.send(due, sink)?;
+        }
+        // The last replies.
+        while !stopped() && self.ledger.in_the_air() > 0 {
+            if let Some(expiry) = self.ledger.next_expiry() {
+                self.receive(Until::Precisely(expiry), sink)?;
+            }
+            self.expire(sink)?;
+        }
+        self.listen_for_more(sink, stop)?;
+        let in_the_air = self.ledger.in_the_air();
+        if in_the_air > 0 {
+            let note = format!("interrupted: {in_the_air} in the air, not counted");
+            self.summary.notes.push(note);
+        }
+        self.close();
+        if let Some(replies) = self.closes_after {
+            let note = format!("the server closed a connection after {replies} of its replies");
+            self.summary.notes.push(note);
+        }
+        Ok(self.summary)
+    }
+
+    fn is_over(&self) -> bool {
+        let settings = &self.plan.settings;
+        let made = self.ledger.next_number() - 1;
+        self.hopeless
+            || settings.count.is_some_and(|count| made >= count)
+            || settings.duration.is_some_and(|duration| self.begun.elapsed() >= duration)
+    }
+
+    /// Receives until the next request is due, and may be sent.
+    fn wait_until(
+        &mut self,
+        due: Instant,
+        sink: &mut dyn Sink,
+        stop: &AtomicBool,
+    ) -> Result<(), RunError> {
+        let waits = self.plan.pace.waits_for_replies();
+        // On a schedule, every request is preceded by a look at what has arrived, however late it is.
+        let mut looked = waits;
+        while !stop.load(Ordering::Relaxed) {
+            let expiry = self.ledger.next_expiry();
+            if waits && let Some(expiry) = expiry {
+                self.receive(Until::Casually(expiry), sink)?;
+            } else {
+                if looked && Instant::now() >= due {
+                    return Ok(());
+                }
+                let until = match expiry {
+                    Some(expiry) if expiry < due => Until::Precisely(expiry),
+                    _ => Until::Punctually(due, self.plan.pace.awake_before()),
+                };
+                self.receive(until, sink)?;
+                looked = true;
+            }
+            self.expire(sink)?;
+        }
+        Ok(())
+    }
+
+    /// Gives up what has been waited for long enough.
+    fn expire(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        let Some(expiry) = self.ledger.next_expiry() else { return Ok(()) };
+        let now = Instant::now();
+        if now < expiry {
+            return Ok(());
+        }
+        while let Some(request) = self.ledger.expire(now) {
+            let come = self.link.as_ref().map_or(0, Link::bytes_of_a_reply);
+            let detail = (come > 0)
+                .then(|| format!("{come} of the reply's {} bytes came", self.load.reply_len()));
+            let after = now.saturating_duration_since(request.sent.monotonic());
+            let failure = Failure { condition: Condition::Silent, error: None, after, detail };
+            self.decide(&request, Outcome::Lost(failure), sink)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, due: Instant, sink: &mut dyn Sink) -> Result<(), RunError> {
+        let seq = self.ledger.next_number();
+        self.last_sent = Some(Instant::now());
+        // What a system reports when it is asked to send may be an earlier request's, so it is asked twice.
+        for last_try in [false, true] {
+            if let Err(failure) = self.ready_link(sink)? {
+                return self.not_sent(seq, due, failure, sink);
+            }
+            let Some(link) = &mut self.link else { continue };
+            let error = match link.send(seq, self.load.request(seq)) {
+                Ok((sent, marks)) => {
+                    self.last_sent = Some(sent.monotonic());
+                    self.summary.sending = sent.monotonic().saturating_duration_since(self.begun);
+                    self.ledger.sent(sent, due, marks);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let failure = self.failure(error, Duration::ZERO)?;
+            let served = has_served(self.link.as_ref());
+            match self.plan.protocol.framing {
+                Framing::Datagrams if last_try => return self.not_sent(seq, due, failure, sink),
+                Framing::Datagrams => {}
+                Framing::Stream => {
+                    self.link_ended(failure.condition, sink)?;
+                    if last_try || !served {
+                        return self.not_sent(seq, due, failure, sink);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that there is a link which takes another request.
+    pub(super) fn ready_link(
+        &mut self,
+        sink: &mut dyn Sink,
+    ) -> Result<Result<(), Failure>, RunError> {
+        let used_up = self.link.as_ref().is_some_and(|link| {
+            let each = self.plan.settings.lifetime == Lifetime::Each && link.connection.is_some();
+            let closes = self.closes_after.is_some_and(|replies| link.replies >= replies);
+            (each && link.sends > 0) || (closes && self.plan.pace.waits_for_replies())
+        });
+        if used_up {
+            self.close();
+        }
+        if self.link.is_some() {
+            return Ok(Ok(()));
+        }
+        let opening = match self.first.take() {
+            Some(opening) => opening,
+            None => (self.plan.protocol.open)(self.address, self.config)?,
+        };
+        if let Some(connection) = opening.connection {
+            if let Some(handshake) = connection.handshake() {
+                self.summary.connect.add(handshake);
+            }
+            sink.connection(connection)?;
+        }
+        match Link::new(opening, self.plan.protocol.framing) {
+            Ok(link) => {
+                self.link = Some(link);
+                Ok(Ok(()))
+            }
+            Err(failure) => Ok(Err(failure)),
+        }
+    }
+
+    /// A request that could not be sent: it has a number, and came to nothing.
+    fn not_sent(
+        &mut self,
+        seq: u64,
+        due: Instant,
+        failure: Failure,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RunError> {
+        self.ledger.sent(Stamp::just_before(), due, Marks::default());
+        self.ledger.lose(seq);
+        self.after_error(&failure);
+        let exchange = never_sent(seq, failure);
+        self.summary.add(&exchange);
+        Ok(sink.exchange(exchange)?)
+    }
+
+    pub(super) fn after_error(&mut self, failure: &Failure) {
+        if failure.condition != Condition::Silent {
+            self.hopeless |= self.summary.received == 0;
+            self.not_before = Some(Instant::now() + REST_AFTER_ERROR);
+        }
+    }
+
+    /// Listens for doubled and late replies, where a datagram can be doubled.
+    fn listen_for_more(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<(), RunError> {
+        let one = self.plan.settings.count == Some(1);
+        if one || self.hopeless || self.plan.protocol.framing == Framing::Stream {
+            return Ok(());
+        }
+        let longest = self.summary.rtt.extent().map_or(Duration::ZERO, |(_, longest)| longest);
+        let listening = (3 * longest).clamp(LISTENING, self.plan.settings.timeout.max(LISTENING));
+        let end = Instant::now() + listening;
+        while Instant::now() < end && !stop.load(Ordering::Relaxed) {
+            self.receive(Until::Precisely(end), sink)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        let Some(mut link) = self.link.take() else { return };
+        self.harvest(&link);
+        let patience = CLOSING.min(self.plan.settings.timeout);
+        // After one exchange there is nobody to wait for.
+        let one = self.plan.settings.count == Some(1);
+        if !one && let Some(closing) = link.transport.close(patience) {
+            self.summary.close.add(closing);
+        }
+    }
+
+    /// Takes what the kernel knows of a connection that ends.
+    pub(super) fn harvest(&mut self, link: &Link) {
+        let Some(mut info) = link.transport.tcp_info() else { return };
+        let before = self.summary.tcp.and_then(|info| info.retransmissions);
+        info.retransmissions = info.retransmissions.map(|now| now + before.unwrap_or(0));
+        self.summary.tcp = Some(info);
+    }
+}
+
+fn has_served(link: Option<&Link>) -> bool {
+    link.is_some_and(|link| link.replies > 0)
+}

@@ -1,0 +1,90 @@
+//! What only some systems can do: waiting to the microsecond, the kernel's own stamps, what TCP knows of
+//! a connection, staying on a CPU.
+//!
+//! `linux.rs` does all of it; `portable.rs` is what every other system gets, and Linux too when built
+//! with `--cfg portable`: the same interface, and "not here" where that is the answer. Nothing else in
+//! the client asks which system it is on.
+
+#[cfg(all(target_os = "linux", not(portable)))]
+mod linux;
+#[cfg(all(target_os = "linux", not(portable)))]
+mod linux_tcp_info;
+#[cfg(not(all(target_os = "linux", not(portable))))]
+mod portable;
+
+#[cfg(all(target_os = "linux", not(portable)))]
+pub(crate) use linux::{Inlet, KERNEL_STAMPS, pin, wake_punctually};
+#[cfg(all(target_os = "linux", not(portable)))]
+pub(crate) use linux_tcp_info::tcp_info;
+#[cfg(not(all(target_os = "linux", not(portable))))]
+pub(crate) use portable::{Inlet, KERNEL_STAMPS, pin, tcp_info, wake_punctually};
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// How a socket is received from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InletConfig {
+    /// How long a casual wait lasts at most.
+    pub(crate) timeout: Duration,
+    /// Whether to ask again and again, instead of sleeping.
+    pub(crate) spin: bool,
+    /// Whether the kernel is to stamp what leaves and what arrives.
+    pub(crate) stamps: bool,
+}
+
+/// How long to wait for something to arrive.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Until {
+    /// Until about this moment, at the least cost: it is a time-out, and time-outs are rare. What stands
+    /// in the plan is what the system has been told, so it can be late by as much.
+    Casually(Instant),
+    /// Until this moment, because something has to be done then.
+    Precisely(Instant),
+    /// The same, but for the last so long without sleeping: a processor that sleeps takes tens of
+    /// microseconds to wake up.
+    Punctually(Instant, Duration),
+}
+
+impl Until {
+    pub(crate) fn deadline(self) -> Instant {
+        let (Self::Casually(deadline) | Self::Precisely(deadline) | Self::Punctually(deadline, _)) =
+            self;
+        deadline
+    }
+}
+
+/// Something has arrived.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrived {
+    /// How many bytes of it are in the buffer. On a connection, none means that the peer has ended it.
+    pub(crate) length: usize,
+    /// When it arrived in the kernel, by the wall clock.
+    pub(crate) stamp: Option<SystemTime>,
+}
+
+/// What the kernel knows of a TCP connection (`struct tcp_info`, include/uapi/linux/tcp.h). What an
+/// older kernel does not tell is absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// The smoothed round-trip time (RFC 6298).
+    pub rtt: Option<Duration>,
+    /// Its variation.
+    pub rtt_variation: Option<Duration>,
+    /// The smallest round trip that the kernel has seen on the connection.
+    pub min_rtt: Option<Duration>,
+    /// Segments sent again, on all connections of the run.
+    pub retransmissions: Option<u64>,
+    /// The congestion window, in segments.
+    pub congestion_window: Option<u32>,
+    /// The largest segment that is sent, in bytes.
+    pub segment_size: Option<u32>,
+    /// For how long there was something to send or to be acknowledged.
+    pub busy: Option<Duration>,
+    /// For how long the peer's receive window kept it back.
+    pub limited_by_peer: Option<Duration>,
+    /// For how long this side's send buffer did.
+    pub limited_by_buffer: Option<Duration>,
+}
+
+/// How long a spinning wait goes on before it looks whether the run has been interrupted.
+const LONGEST_SPIN: Duration = Duration::from_millis(10);

@@ -1,0 +1,222 @@
+//! Linux: `ppoll` with the high-resolution timers, `SO_TIMESTAMPING`, CPU affinity.
+//!
+//! Kernel stamps are explained in Documentation/networking/timestamping.rst of the kernel's source.
+
+use super::{Arrived, InletConfig, LONGEST_SPIN, Until};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, TimestampingFlag, recv, recvmsg, setsockopt, sockopt,
+};
+use nix::sys::time::TimeSpec;
+use nix::unistd::Pid;
+use nix::{cmsg_space, errno::Errno};
+use socket2::Socket;
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The kernel stamps packets here.
+pub(crate) const KERNEL_STAMPS: bool = true;
+
+/// For how many of the latest packets that left the stamps are kept: more than a socket's error queue
+/// has room for.
+const MOST_STAMPS: usize = 4096;
+
+/// How long the kernel takes, at most, to begin stamping what arrives. The first socket that asks for it
+/// has it turned on in the background (`net_enable_timestamp` defers to a work queue).
+const STAMPING_BEGINS: Duration = Duration::from_millis(20);
+
+/// A socket's receiving side.
+#[derive(Debug)]
+pub(crate) struct Inlet {
+    spin: bool,
+    stamps: Option<Stamps>,
+}
+
+#[derive(Debug)]
+struct Stamps {
+    control: Vec<u8>,
+    transmitted: VecDeque<(u32, SystemTime)>,
+}
+
+impl Inlet {
+    /// Sets `socket` up, before it is used.
+    pub(crate) fn new(socket: &Socket, config: InletConfig) -> io::Result<Self> {
+        socket.set_read_timeout(Some(config.timeout))?;
+        Ok(Self { spin: config.spin, stamps: config.stamps.then(Stamps::new) })
+    }
+
+    /// Has the kernel stamp from now on, where that was asked for. What is sent is numbered from 0: UDP
+    /// by datagrams, TCP by bytes.
+    pub(crate) fn begin_stamping(&self, socket: &Socket) -> io::Result<()> {
+        if self.stamps.is_some() {
+            let flags = TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE
+                | TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
+                | TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE
+                | TimestampingFlag::SOF_TIMESTAMPING_OPT_ID
+                | TimestampingFlag::SOF_TIMESTAMPING_OPT_TSONLY;
+            setsockopt(&socket.as_fd(), sockopt::Timestamping, &flags)?;
+            std::thread::sleep(STAMPING_BEGINS);
+        }
+        Ok(())
+    }
+
+    /// Waits for something to arrive. Nothing is also the answer when a signal came.
+    pub(crate) fn receive(
+        &mut self,
+        socket: &Socket,
+        buffer: &mut [u8],
+        until: Until,
+    ) -> io::Result<Option<Arrived>> {
+        let received = match until {
+            _ if self.spin => self.spin_until(socket, buffer, until.deadline()),
+            Until::Casually(_) => self.take(socket, buffer, MsgFlags::empty()),
+            Until::Precisely(deadline) => self.wait_until(socket, buffer, deadline, Duration::ZERO),
+            Until::Punctually(deadline, awake) => self.wait_until(socket, buffer, deadline, awake),
+        };
+        match received {
+            Ok(arrived) => Ok(Some(arrived)),
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn spin_until(
+        &mut self,
+        socket: &Socket,
+        buffer: &mut [u8],
+        deadline: Instant,
+    ) -> nix::Result<Arrived> {
+        let mut end = None;
+        loop {
+            match self.take(socket, buffer, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => {}
+                decided => return decided,
+            }
+            let now = Instant::now();
+            if now >= *end.get_or_insert_with(|| deadline.min(now + LONGEST_SPIN)) {
+                return Err(Errno::EAGAIN);
+            }
+        }
+    }
+
+    fn wait_until(
+        &mut self,
+        socket: &Socket,
+        buffer: &mut [u8],
+        deadline: Instant,
+        awake: Duration,
+    ) -> nix::Result<Arrived> {
+        loop {
+            match self.take(socket, buffer, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => {}
+                decided => return decided,
+            }
+            // A stamp that waits to be fetched would end every wait at once.
+            if let Some(stamps) = &mut self.stamps {
+                stamps.fetch(socket);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Errno::EAGAIN);
+            }
+            let asleep = left.saturating_sub(awake);
+            if asleep.is_zero() {
+                // A server on this CPU must get its turn.
+                std::thread::yield_now();
+                continue;
+            }
+            let mut poll = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+            ppoll(&mut poll, Some(TimeSpec::from_duration(asleep)), None)?;
+        }
+    }
+
+    fn take(
+        &mut self,
+        socket: &Socket,
+        buffer: &mut [u8],
+        flags: MsgFlags,
+    ) -> nix::Result<Arrived> {
+        let Some(stamps) = &mut self.stamps else {
+            let length = recv(socket.as_raw_fd(), buffer, flags)?;
+            return Ok(Arrived { length, stamp: None });
+        };
+        let mut place = [IoSliceMut::new(buffer)];
+        let control = Some(&mut stamps.control[..]);
+        let message = recvmsg::<()>(socket.as_raw_fd(), &mut place, control, flags)?;
+        let stamp = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::ScmTimestampsns(stamps) => Some(wall_clock(stamps.system)),
+            _ => None,
+        });
+        Ok(Arrived { length: message.bytes, stamp })
+    }
+
+    /// When the kernel gave the packet with that number to the interface, if it has said so.
+    pub(crate) fn transmitted(&mut self, socket: &Socket, id: u32) -> Option<SystemTime> {
+        let stamps = self.stamps.as_mut()?;
+        stamps.fetch(socket);
+        stamps.transmitted.iter().rev().find(|(of, _)| *of == id).map(|(_, stamp)| *stamp)
+    }
+}
+
+impl Stamps {
+    fn new() -> Self {
+        // Room for the stamps and for the error that bears their number; the latter has an address.
+        let control = cmsg_space!([TimeSpec; 3], [u8; 64]);
+        Self { control, transmitted: VecDeque::new() }
+    }
+
+    /// Fetches the stamps of what has left from the socket's error queue.
+    fn fetch(&mut self, socket: &Socket) {
+        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+        let mut nothing = [0; 1];
+        loop {
+            let mut place = [IoSliceMut::new(&mut nothing)];
+            let control = Some(&mut self.control[..]);
+            let Ok(message) = recvmsg::<()>(socket.as_raw_fd(), &mut place, control, flags) else {
+                return;
+            };
+            let (mut stamp, mut id) = (None, None);
+            for control in message.cmsgs().into_iter().flatten() {
+                match control {
+                    ControlMessageOwned::ScmTimestampsns(stamps) => {
+                        stamp = Some(wall_clock(stamps.system));
+                    }
+                    ControlMessageOwned::Ipv4RecvErr(error, _)
+                    | ControlMessageOwned::Ipv6RecvErr(error, _)
+                        if error.ee_origin == libc::SO_EE_ORIGIN_TIMESTAMPING =>
+                    {
+                        id = Some(error.ee_data);
+                    }
+                    _ => {}
+                }
+            }
+            if let (Some(stamp), Some(id)) = (stamp, id) {
+                if self.transmitted.len() == MOST_STAMPS {
+                    self.transmitted.pop_front();
+                }
+                self.transmitted.push_back((id, stamp));
+            }
+        }
+    }
+}
+
+fn wall_clock(stamp: TimeSpec) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from(stamp)
+}
+
+/// Keeps this thread on one CPU.
+pub(crate) fn pin(cpu: usize) -> io::Result<()> {
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu)?;
+    Ok(sched_setaffinity(Pid::from_raw(0), &cpus)?)
+}
+
+/// Has this thread woken when it asked to be, and not up to 50 µs later with others (prctl(2),
+/// `PR_SET_TIMERSLACK`).
+pub(crate) fn wake_punctually() {
+    // Without it a schedule is kept less well, and the lateness shows that.
+    let _ = nix::sys::prctl::set_timerslack(1);
+}

@@ -1,0 +1,101 @@
+//! What every system can do: sockets with time-outs. Whatever needs more says that it is not here.
+
+use super::{Arrived, InletConfig, LONGEST_SPIN, TcpInfo, Until};
+use socket2::Socket;
+use std::io::{self, ErrorKind, Read as _};
+use std::time::{Duration, Instant, SystemTime};
+
+/// No kernel stamps here.
+pub(crate) const KERNEL_STAMPS: bool = false;
+
+/// The shortest time-out that every system takes for one.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
+/// A socket's receiving side.
+#[derive(Debug)]
+pub(crate) struct Inlet {
+    timeout: Duration,
+    spin: bool,
+}
+
+impl Inlet {
+    pub(crate) fn new(socket: &Socket, config: InletConfig) -> io::Result<Self> {
+        socket.set_read_timeout(Some(config.timeout))?;
+        Ok(Self { timeout: config.timeout, spin: config.spin })
+    }
+
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as where there are stamps")]
+    pub(crate) fn begin_stamping(&self, _: &Socket) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn receive(
+        &mut self,
+        socket: &Socket,
+        buffer: &mut [u8],
+        until: Until,
+    ) -> io::Result<Option<Arrived>> {
+        let received = match until {
+            _ if self.spin => spin_until(socket, buffer, until.deadline()),
+            Until::Casually(_) => { &mut &*socket }.read(buffer),
+            Until::Precisely(deadline) | Until::Punctually(deadline, _) => {
+                self.wait_until(socket, buffer, deadline)
+            }
+        };
+        match received {
+            Ok(length) => Ok(Some(Arrived { length, stamp: None })),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Sleeps for what is left in whole milliseconds, and spins for the rest.
+    fn wait_until(
+        &mut self,
+        socket: &Socket,
+        buffer: &mut [u8],
+        deadline: Instant,
+    ) -> io::Result<usize> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left <= 2 * SHORTEST_WAIT {
+            return spin_until(socket, buffer, deadline);
+        }
+        socket.set_read_timeout(Some(left.saturating_sub(SHORTEST_WAIT).max(SHORTEST_WAIT)))?;
+        let received = { &mut &*socket }.read(buffer);
+        socket.set_read_timeout(Some(self.timeout))?;
+        received
+    }
+
+    #[expect(clippy::unused_self, reason = "as where there are stamps")]
+    pub(crate) fn transmitted(&mut self, _: &Socket, _: u32) -> Option<SystemTime> {
+        None
+    }
+}
+
+fn spin_until(socket: &Socket, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+    let end = deadline.min(Instant::now() + LONGEST_SPIN);
+    socket.set_nonblocking(true)?;
+    let received = loop {
+        match { &mut &*socket }.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < end => {}
+            decided => break decided,
+        }
+    };
+    socket.set_nonblocking(false)?;
+    received
+}
+
+/// What TCP knows of a connection can't be asked here.
+pub(crate) fn tcp_info(_: &Socket) -> Option<TcpInfo> {
+    None
+}
+
+/// Staying on one CPU can't be asked for here.
+pub(crate) fn pin(_: usize) -> io::Result<()> {
+    Err(io::Error::new(ErrorKind::Unsupported, "not available on this system"))
+}
+
+/// The system wakes threads as it does.
+pub(crate) fn wake_punctually() {}
