@@ -3,7 +3,7 @@
 //! Everything that it prints comes from the programs that it runs, in this run; a copy of each task's
 //! output is left under `target/demo/`.
 
-use crate::process::{self, Server, cargo, root, told};
+use crate::process::{self, Server, cargo, target_directory, told};
 use anyhow::{Context as _, Result};
 use std::path::PathBuf;
 use std::process::Command;
@@ -53,9 +53,7 @@ impl Demo {
             build.args(["--package", package]);
         }
         process::run(&mut build)?;
-        // Cargo takes a relative one from where it runs: the root.
-        let target =
-            root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
+        let target = target_directory();
         let files = target.join("demo");
         fs::create_dir_all(&files).with_context(|| format!("making {}", files.display()))?;
         Ok(Self { programs: target.join("release"), files })

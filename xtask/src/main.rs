@@ -6,6 +6,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod floor;
 mod house;
 mod process;
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["bench"] => bench::run(),
         ["ci"] => ci::run(),
+        ["floor", ..] => floor::run(&arguments[1..]),
         ["--help" | "-h" | "help"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

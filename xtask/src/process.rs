@@ -32,6 +32,12 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target_directory() -> PathBuf {
+    // Cargo takes a relative one from where it runs: the root.
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
 /// Cargo, as it runs this, in the workspace.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -97,10 +103,10 @@ impl Server {
 const SIGTERM: i32 = 15;
 
 /// A process that ends when this is dropped.
-struct Child(Arc<SharedChild>);
+pub(crate) struct Child(Arc<SharedChild>);
 
 impl Child {
-    fn start(command: &mut Command) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let child = SharedChild::spawn(command)
             .with_context(|| format!("cannot start {}", told(command)))?;

@@ -219,6 +219,13 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Whether most servers' shares could be told apart from the network's. The first exchange's often
+    /// can't: the server has its kernel stamp from then on.
+    #[must_use]
+    pub fn are_split(&self) -> bool {
+        self.server.count() >= self.middle.count()
+    }
+
     fn add(&mut self, breakdown: &Breakdown) {
         self.send.add(breakdown.send);
         self.receive.add(breakdown.receive);

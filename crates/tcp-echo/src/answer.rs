@@ -1,9 +1,10 @@
 //! One connection, from its first byte to its end.
 
-use crate::Config;
+use crate::{Config, timed};
 use bytes::BytesMut;
+use echo_core::header;
 use echo_service::escaped_excerpt;
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Instant};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -44,15 +45,24 @@ async fn converse(
     let peer = stream.peer_addr()?;
     let mut upper = echo_core::Stream::default();
     while shutdown.run_until_cancelled(stream.readable()).await.transpose()?.is_some() {
-        if answer_arrived(&mut stream, peer, config, &mut upper, carried).await? {
-            break;
+        match answer_arrived(&mut stream, peer, config, &mut upper, carried).await? {
+            Arrived::SoFar => {}
+            Arrived::All => break,
+            Arrived::Timed(piece, read) => {
+                timed::converse(&mut stream, piece, read, shutdown, carried).await?;
+                return stream.shutdown().await;
+            }
         }
     }
     // Told to end: what arrived before that is in hand too. Yielding lets the runtime ask the system what
     // has; until it has asked, reading would say that there is nothing.
     if shutdown.is_cancelled() {
         tokio::task::yield_now().await;
-        answer_arrived(&mut stream, peer, config, &mut upper, carried).await?;
+        if let Arrived::Timed(piece, read) =
+            answer_arrived(&mut stream, peer, config, &mut upper, carried).await?
+        {
+            timed::converse(&mut stream, piece, read, shutdown, carried).await?;
+        }
     }
     let begun = upper.finish();
     stream.write_all(&begun).await?;
@@ -60,8 +70,17 @@ async fn converse(
     stream.shutdown().await
 }
 
-/// Answers what has arrived, until there is nothing more for the moment; returns whether the peer has
-/// sent all.
+/// What has come of what arrived.
+enum Arrived {
+    /// It has been answered, and there may be more.
+    SoFar,
+    /// It has been answered, and the peer has sent all.
+    All,
+    /// The connection begins by asking for timings. What has been read of it, and when.
+    Timed(BytesMut, Instant),
+}
+
+/// Answers what has arrived, until there is nothing more for the moment.
 ///
 /// The buffer lives only as long as there is something in it, so that a connection which says nothing
 /// holds none.
@@ -71,7 +90,7 @@ async fn answer_arrived(
     config: Config,
     upper: &mut echo_core::Stream,
     carried: &mut Ended,
-) -> io::Result<bool> {
+) -> io::Result<Arrived> {
     let mut piece = BytesMut::with_capacity(PIECE);
     loop {
         piece.clear();
@@ -81,9 +100,13 @@ async fn answer_arrived(
             piece = BytesMut::with_capacity(PIECE);
         }
         match stream.try_read_buf(&mut piece) {
-            Ok(0) => return Ok(true),
+            Ok(0) => return Ok(Arrived::All),
             Ok(length) => {
+                let is_first = carried.bytes_received == 0;
                 carried.bytes_received += length as u64;
+                if is_first && header::asked(&piece).is_some() {
+                    return Ok(Arrived::Timed(piece, Instant::now()));
+                }
                 if config.show_messages {
                     tracing::info!(%peer, "{}", escaped_excerpt(&piece));
                 }
@@ -91,7 +114,7 @@ async fn answer_arrived(
                 stream.write_all(&piece).await?;
                 carried.bytes_answered += piece.len() as u64;
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Arrived::SoFar),
             Err(error) => return Err(error),
         }
     }

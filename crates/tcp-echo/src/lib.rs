@@ -8,6 +8,7 @@
 
 mod answer;
 mod serve;
+mod timed;
 mod totals;
 
 pub use serve::{Config, serve};

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod receive;
 mod serve;
 mod totals;
 

@@ -3,14 +3,11 @@
 
 use crate::Totals;
 use crate::answer::answer;
-use bytes::BytesMut;
+use crate::receive::Inbox;
 use echo_service::is_milestone;
 use std::{io, time::Duration};
 use tokio::{net::UdpSocket, task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
-
-/// Room for the longest datagram there is: its length field has 16 bits (RFC 768).
-const LONGEST_DATAGRAM: usize = 65_536;
 
 /// How many datagrams one socket takes in a row before it lets the others, and the end, have a turn.
 const BATCH: usize = 64;
@@ -48,11 +45,11 @@ pub async fn serve(sockets: Vec<UdpSocket>, config: Config, shutdown: Cancellati
 
 async fn serve_one(socket: UdpSocket, config: Config, shutdown: CancellationToken) -> Totals {
     let mut totals = Totals::default();
-    let mut buffer = BytesMut::with_capacity(LONGEST_DATAGRAM);
     // A new socket counts as not writable until the runtime has asked; an error here comes again below.
     let _ = socket.writable().await;
-    while shutdown.run_until_cancelled(socket.readable()).await.is_some() {
-        let Taken { errors, .. } = take(&socket, config, &mut buffer, &mut totals).await;
+    let mut inbox = Inbox::new(socket);
+    while shutdown.run_until_cancelled(inbox.socket.readable()).await.is_some() {
+        let Taken { errors, .. } = take(&mut inbox, config, &mut totals).await;
         if errors == BATCH {
             time::sleep(REST).await;
         }
@@ -60,7 +57,7 @@ async fn serve_one(socket: UdpSocket, config: Config, shutdown: CancellationToke
     let last_answers = async {
         // Lets the runtime ask the system what has arrived; until it has, receiving would say: nothing.
         tokio::task::yield_now().await;
-        while !take(&socket, config, &mut buffer, &mut totals).await.all {}
+        while !take(&mut inbox, config, &mut totals).await.all {}
     };
     if time::timeout(LAST_ANSWERS, last_answers).await.is_err() {
         tracing::warn!("more datagrams arrived than could be answered at the end");
@@ -74,20 +71,16 @@ struct Taken {
     errors: usize,
 }
 
-/// Takes what has arrived from `socket`, a batch at most, and answers it.
-async fn take(
-    socket: &UdpSocket,
-    config: Config,
-    buffer: &mut BytesMut,
-    totals: &mut Totals,
-) -> Taken {
+/// Takes what has arrived, a batch at most, and answers it.
+async fn take(inbox: &mut Inbox, config: Config, totals: &mut Totals) -> Taken {
     let mut errors = 0;
     for _ in 0..BATCH {
-        buffer.clear();
-        // Upper-casing may have left a smaller buffer behind.
-        buffer.reserve(LONGEST_DATAGRAM);
-        match socket.try_recv_buf_from(buffer) {
-            Ok((_, peer)) => answer(socket, peer, buffer, config, totals),
+        match inbox.take() {
+            Ok((peer, since)) => {
+                if answer(&inbox.socket, peer, &mut inbox.text, since, config, totals) {
+                    inbox.stamp();
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Taken { all: true, errors };
             }

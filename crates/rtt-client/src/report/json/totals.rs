@@ -171,11 +171,12 @@ impl Connection {
 impl Medians {
     fn of(parts: &Parts, unsplit: u64) -> Option<Self> {
         let median = |distribution: &Distribution| distribution.median().map(nanoseconds);
+        let split = parts.are_split();
         Some(Self {
             send_ns: median(&parts.send)?,
-            network_ns: median(&parts.network),
-            server_ns: median(&parts.server),
-            network_and_server_ns: median(&parts.middle),
+            network_ns: median(&parts.network).filter(|_| split),
+            server_ns: median(&parts.server).filter(|_| split),
+            network_and_server_ns: median(&parts.middle).filter(|_| !split),
             receive_ns: median(&parts.receive)?,
             exchanges: parts.send.count(),
             unsplit,

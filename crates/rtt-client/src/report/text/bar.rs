@@ -31,11 +31,13 @@ pub(super) fn of_medians(parts: &Parts) -> Option<String> {
         ('-', "network+server", "not told apart by this server", &parts.middle),
         ('r', "receive", "wire to application, the waking up in it", &parts.receive),
     ];
+    // Of a mixture the smaller part is left out, or the time between would be counted twice.
+    let left_out = if parts.are_split() { &["network+server"][..] } else { &["network", "server"] };
     let medians: Vec<_> = rows
         .into_iter()
+        .filter(|(_, name, ..)| !left_out.contains(name))
         .filter_map(|(sign, name, meaning, part)| Some((sign, name, meaning, part.median()?)))
         .collect();
-    // Of a mixture, where some replies were split and some not, both would be counted.
     let whole: Duration = medians.iter().map(|(.., median)| *median).sum();
     if whole.is_zero() {
         return None;

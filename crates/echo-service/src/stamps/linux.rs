@@ -1,0 +1,57 @@
+//! Linux: `SO_TIMESTAMPNS` (socket(7)).
+
+use super::{Received, Since};
+use nix::cmsg_space;
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrLike as _, SockaddrStorage, recvmsg, setsockopt, sockopt,
+};
+use nix::sys::time::TimeSpec;
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd as _};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Receives from one socket, with the kernel's stamps.
+#[derive(Debug)]
+pub struct StampedReceiver {
+    control: Vec<u8>,
+}
+
+impl StampedReceiver {
+    /// Has the kernel stamp what `socket` receives from now on; nothing, where it won't.
+    #[must_use]
+    pub fn new(socket: &impl AsFd) -> Option<Self> {
+        setsockopt(&socket.as_fd(), sockopt::ReceiveTimestampns, &true).ok()?;
+        Some(Self { control: cmsg_space!(TimeSpec) })
+    }
+
+    /// Receives into `buffer`, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As recvmsg(2) has them; `WouldBlock` where there is nothing.
+    pub fn receive(&mut self, socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
+        let mut place = [IoSliceMut::new(buffer)];
+        let message = recvmsg::<SockaddrStorage>(
+            socket.as_fd().as_raw_fd(),
+            &mut place,
+            Some(&mut self.control),
+            MsgFlags::MSG_DONTWAIT,
+        )?;
+        let read = Instant::now();
+        let stamp = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::ScmTimestampns(stamp) => {
+                Some(SystemTime::UNIX_EPOCH + Duration::from(stamp))
+            }
+            _ => None,
+        });
+        let peer = message.address.as_ref().filter(|address| address.len() > 0).and_then(peer);
+        let since = stamp.map_or(Since::Program(read), Since::Kernel);
+        Ok(Received { length: message.bytes, peer, since })
+    }
+}
+
+fn peer(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|address| SocketAddr::V4((*address).into()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::V6((*address).into())))
+}

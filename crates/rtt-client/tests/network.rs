@@ -1,0 +1,145 @@
+//! The client across a path that delays, loses, doubles and reorders: namespaces, a forwarder, and a
+//! capture to hold the figures against.
+//!
+//! Needs `unshare` (user namespaces, or root), `ip` and Python 3. Where one is missing a test prints
+//! SKIPPED; with `REQUIRE_NETNS` set it fails.
+#![cfg(target_os = "linux")]
+
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
+
+/// One lab at a time: each has five processes, and what is measured is time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// What a run in the lab came to.
+struct Lab {
+    summary: Value,
+    injected: Value,
+    captured: Vec<u64>,
+}
+
+/// Runs the client against one of our servers across the lab's path; nothing, if there can be no lab.
+fn lab(protocol: &str, mut scenario: Value, arguments: &[&str]) -> Option<Lab> {
+    let possible = Command::new("unshare")
+        .args(["-Urnm", "sh", "-c", "mount -t tmpfs tmpfs /run && ip link && python3 --version"])
+        .output();
+    if !possible.is_ok_and(|output| output.status.success()) {
+        let required = std::env::var_os("REQUIRE_NETNS").is_some();
+        assert!(!required, "REQUIRE_NETNS is set, and there can be no namespaces here");
+        eprintln!("SKIPPED: no namespaces here (unshare, ip and python3 are needed)");
+        return None;
+    }
+    let _this_one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    scenario["server"] = json!([server(protocol), "--listen", "10.77.0.2:7777"]);
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/network/lab.py");
+    let Output { status, stdout, stderr } = Command::new("unshare")
+        .args(["-Urnm", "python3"])
+        .arg(script)
+        .arg(scenario.to_string())
+        .args([env!("CARGO_BIN_EXE_rtt-client"), protocol, "10.77.0.2:7777", "-q"])
+        .args(["--format", "json"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+    let result: Value = serde_json::from_slice(&stdout).unwrap();
+    let summary = result["out"].as_str().unwrap().lines().last();
+    let summary = summary.unwrap_or_else(|| panic!("no output: {result}"));
+    let captured = result["captured_rtts_ns"].as_array().unwrap();
+    Some(Lab {
+        summary: serde_json::from_str(summary).unwrap(),
+        injected: result["injected"].clone(),
+        captured: captured.iter().map(|rtt| rtt.as_u64().unwrap()).collect(),
+    })
+}
+
+/// One of our servers, built beside the client: cargo builds them for the workspace's tests.
+fn server(protocol: &str) -> PathBuf {
+    let directory = PathBuf::from(env!("CARGO_BIN_EXE_rtt-client"));
+    let server = directory.with_file_name(format!("{protocol}-echo"));
+    assert!(server.exists(), "{} is missing: build the workspace first", server.display());
+    server
+}
+
+#[test]
+fn the_median_is_that_of_a_capture_on_the_clients_side() {
+    // Spinning, because an application's RTT has its waking up in it, and a capture's has not: beside the
+    // lab's own processes that alone is more than 1 % of 10 ms.
+    let Some(lab) = lab("udp", json!({"delay_ms": 5}), &["-c", "300", "-i", "0", "--spin"]) else {
+        return;
+    };
+    let mut captured = lab.captured;
+    captured.sort_unstable();
+    let of_capture = captured[captured.len() / 2];
+    let of_client = lab.summary["rtt_ns"]["p50"].as_u64().unwrap();
+    eprintln!("p50: client {of_client} ns, capture {of_capture} ns, {} exchanges", captured.len());
+    assert_eq!((captured.len(), &lab.summary["received"]), (300, &json!(300)));
+    assert!(of_capture >= 10_000_000, "5 ms each way: {of_capture}");
+    assert!(of_client >= of_capture, "{of_client} < {of_capture}");
+    assert!(of_client - of_capture <= of_capture / 100, "{of_client} > {of_capture} by over 1 %");
+}
+
+#[test]
+fn what_was_injected_is_what_is_counted() {
+    const COUNT: u64 = 200;
+    let drops = |number| number % 10 == 0;
+    let doubles = |number| number % 7 == 0;
+    let holds = |number| number % 50 == 25;
+    let overtaken = |number| number % 11 == 0 && !holds(number);
+    let scenario = json!({
+        "delay_ms": 5,
+        "drop": [10, 0],
+        "double": [7, 0],
+        // Past four successors, at 20 ms from one to the next: a machine that stands still for a while
+        // does not change their order.
+        "overtake": [11, 0, 90],
+        // Past the time-out.
+        "hold": [50, 25, 600],
+    });
+    let arguments = ["-c", "200", "--rate", "50", "-W", "400ms"];
+    let Some(lab) = lab("udp", scenario, &arguments) else { return };
+    let count = |rule: &dyn Fn(u64) -> bool| (1..=COUNT).filter(|number| rule(*number)).count();
+    let lost = count(&|number| drops(number) || holds(number));
+    assert_eq!(lab.injected["dropped"], count(&drops));
+    for (name, expected) in [
+        ("sent", 200),
+        ("received", 200 - lost),
+        ("lost", lost),
+        ("late", count(&|number| holds(number) && !drops(number))),
+        ("duplicates", count(&|number| doubles(number) && !drops(number))),
+        ("out_of_order", count(&|number| overtaken(number) && !drops(number))),
+        ("corrupt", 0),
+        ("strays", 0),
+    ] {
+        assert_eq!(lab.summary[name], expected, "{name} in {}", lab.summary);
+    }
+}
+
+#[test]
+fn lost_segments_show_up_as_retransmissions() {
+    let scenario = json!({"delay_ms": 5, "drop_segments": [5, 20, 33]});
+    let Some(lab) = lab("tcp", scenario, &["-c", "50", "-i", "0"]) else { return };
+    let count = |name: &str| lab.summary[name].as_u64().unwrap();
+    assert_eq!((count("sent"), count("received"), count("lost")), (50, 50, 0));
+    assert_eq!(lab.injected["dropped"], 3);
+    let retransmitted = &lab.summary["tcp_info"]["retransmissions"];
+    assert_eq!(retransmitted, &lab.injected["retransmitted"], "{}", lab.summary);
+    assert!(retransmitted.as_u64().unwrap() >= 3);
+    // Each cost a retransmission time-out or a probe; the others did not.
+    assert!(lab.summary["rtt_ns"]["max"].as_u64().unwrap() > 15_000_000);
+    assert!(lab.summary["rtt_ns"]["p50"].as_u64().unwrap() < 15_000_000);
+}
+
+#[test]
+fn the_network_and_the_server_are_told_apart() {
+    let arguments = ["-c", "100", "-i", "0", "--breakdown"];
+    for protocol in ["udp", "tcp"] {
+        let Some(lab) = lab(protocol, json!({"delay_ms": 5}), &arguments) else { return };
+        let part = |name: &str| lab.summary["breakdown"][name].as_u64().unwrap_or(0);
+        assert!(part("network_ns") >= 10_000_000, "{}", lab.summary);
+        // Nothing was injected there: an idle server's answer takes microseconds, under load more.
+        assert!((1..5_000_000).contains(&part("server_ns")), "{}", lab.summary);
+    }
+}
