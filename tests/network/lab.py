@@ -97,7 +97,9 @@ def parse(frame):
 
 
 def number(payload):
-    digits = payload[:10]
+    """A request's number: the first ten bytes, or those behind a timing header (docs/protocol.md)."""
+    front = 40 if payload[:10].upper() == b"ECHO-RTT/1" else 0
+    digits = payload[front : front + 10]
     return int(digits) if len(digits) == 10 and digits.isdigit() else None
 
 
@@ -195,6 +197,8 @@ def capture(results, ready):
             continue
         seconds, nanoseconds = struct.unpack("qq", control[0][2][:16])
         at, asked = seconds * 10**9 + nanoseconds, number(parsed[3])
+        if asked is None:
+            continue
         if parsed[1]:
             sent.setdefault(asked, at)
         elif asked in sent:

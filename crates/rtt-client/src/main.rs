@@ -8,7 +8,7 @@ use cli::{ExchangeArgs, Format};
 use rtt_client::report::{Csv, Json, Text, TextConfig};
 use rtt_client::{Plan, Protocol, Report, RunError};
 use start::{log_to_stderr, stop_on_ctrl_c};
-use std::io::{self, BufWriter, IsTerminal as _};
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -45,7 +45,7 @@ fn run(protocol: &'static Protocol, args: &ExchangeArgs) -> anyhow::Result<bool>
         message = Some(message::read()?);
     }
     let plan = plan(message)?;
-    let out = BufWriter::new(io::stdout().lock());
+    let out = start::stdout();
     let progress = args.quiet && io::stderr().is_terminal();
     let text = TextConfig { quiet: args.quiet, progress };
     let mut report: Box<dyn Report> = match args.format {

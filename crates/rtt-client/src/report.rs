@@ -39,6 +39,13 @@ pub trait Report {
     ///
     /// If it can't be written.
     fn event(&mut self, event: &Event<'_>) -> io::Result<()>;
+
+    /// Hands what is written to the reader: nothing else will be for a while.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be.
+    fn flush(&mut self) -> io::Result<()>;
 }
 
 /// What is known when a run begins.

@@ -177,6 +177,10 @@ impl Sink for Told<'_> {
     fn progress(&mut self, summary: &Summary, begun: Instant) -> io::Result<()> {
         self.report.event(&Event::Progress(self.plan, summary, begun.elapsed()))
     }
+
+    fn idle(&mut self) -> io::Result<()> {
+        self.report.flush()
+    }
 }
 
 /// A series' events, held back until it is known whether they are the run's.
@@ -198,6 +202,10 @@ impl Sink for Held {
     }
 
     fn progress(&mut self, _: &Summary, _: Instant) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn idle(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

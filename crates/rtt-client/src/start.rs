@@ -1,7 +1,7 @@
 //! What is set up before a run: the log, and what Ctrl-C does.
 
 use anyhow::Context as _;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::Level;
 
@@ -21,6 +21,12 @@ pub(crate) fn stop_on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
 /// A flag that nothing sets: Ctrl-C ends the process, as the system does it.
 pub(crate) fn never() -> &'static AtomicBool {
     &STOP
+}
+
+/// Standard output: a line at a time for a person, in larger pieces for a program.
+pub(crate) fn stdout() -> Box<dyn Write> {
+    let out = io::stdout();
+    if out.is_terminal() { Box::new(out.lock()) } else { Box::new(BufWriter::new(out.lock())) }
 }
 
 /// Sends the log to stderr, coloured on a terminal unless `NO_COLOR` is set (<https://no-color.org>).

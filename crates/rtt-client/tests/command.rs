@@ -94,6 +94,52 @@ fn json_for_a_program() {
 }
 
 #[test]
+fn a_series_in_every_format() {
+    let udp = client(&["udp", &udp_server(), "-c", "2", "-i", "0"], "");
+    assert_eq!((udp.status, udp.err.as_str()), (Some(0), ""));
+    // A figure of more digits takes the spaces before it.
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text: Vec<_> = udp.out.lines().map(words).collect();
+    insta::assert_snapshot!("udp_series_text", without_figures(&text.join("\n")));
+    let quiet = client(&["udp", &udp_server(), "-c", "2", "-i", "0", "-q"], "");
+    assert!(!quiet.out.contains("\n     1  "), "{}", quiet.out);
+    for line in udp.out.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let csv = client(&["tcp", &tcp_server(), "-c", "2", "-i", "0", "--format", "csv"], "");
+    assert_eq!((csv.status, csv.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("tcp_series_csv", without_figures(&csv.out));
+    let arguments = ["udp", &udp_server(), "-c", "2", "--rate", "100", "--format", "json"];
+    let json = client(&arguments, "");
+    assert_eq!((json.status, json.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("udp_schedule_json", without_figures(&json.out));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_series_with_its_summary() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    let mut process = Command::new(env!("CARGO_BIN_EXE_rtt-client"))
+        .args(["udp", &udp_server(), "-i", "10ms"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(process.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.trim_start().starts_with('3') {
+        line.clear();
+        assert!(out.read_line(&mut line).unwrap() > 0, "three replies come");
+    }
+    let kill = Command::new("kill").args(["-s", "INT", &process.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains(" sent, ") && rest.contains("p99.9"), "{rest}");
+    assert_eq!(process.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn the_three_figures_of_tcp_add_up() {
     let text = client(&["tcp", &tcp_server(), "x"], "").out;
     let figure = |name: &str| -> f64 {

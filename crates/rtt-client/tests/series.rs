@@ -345,3 +345,48 @@ fn udp_server_of_text() -> String {
     });
     address
 }
+
+/// A UDP server that answers the header of each request as told; `rtt-client --breakdown` is its client.
+fn udp_server_with_header(header: impl Fn(u64, usize) -> Vec<u8> + Send + 'static) -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        let mut text = vec![0; 65_536];
+        while let Ok((length, client)) = socket.recv_from(&mut text) {
+            let mut reply = text[..length].to_ascii_uppercase();
+            let header = header(number(&reply[40..]), length);
+            reply[..header.len()].copy_from_slice(&header);
+            let _ = socket.send_to(&reply, client);
+        }
+    });
+    address
+}
+
+#[test]
+fn headers_that_can_not_be_are_corrupt() {
+    use echo_core::header::{Arrival, Timing, tell};
+    let timing = |arrival, server| Timing { arrival, server };
+    let server = udp_server_with_header(move |number, length| match number % 5 {
+        // Longer than any round trip here.
+        0 => tell(length, timing(Arrival::Kernel, Duration::from_secs(100))).to_vec(),
+        // Of another length; with a letter among the digits; half of one.
+        1 => tell(length + 1, timing(Arrival::Kernel, Duration::ZERO)).to_vec(),
+        2 => {
+            let mut header = tell(length, timing(Arrival::Kernel, Duration::ZERO)).to_vec();
+            header[30] = b'X';
+            header
+        }
+        3 => tell(length, timing(Arrival::Kernel, Duration::ZERO))[..20].to_vec(),
+        _ => tell(length, timing(Arrival::Program, Duration::from_nanos(1))).to_vec(),
+    });
+    let settings = Settings { breakdown: true, ..quickly(50) };
+    let (summary, _) = series("udp", &server, settings);
+    let expected = if cfg!(all(target_os = "linux", not(portable))) {
+        [10, 40]
+    } else {
+        // Without stamps nobody asks, so nobody judges: the plain text is judged, and is all wrong.
+        [10, 40]
+    };
+    assert_eq!(counts(&summary, ["received", "corrupt"]), expected, "{summary}");
+    assert!(summary["breakdown"].get("server_ns").is_none(), "{summary}");
+}

@@ -1,5 +1,6 @@
 //! The TCP server over real sockets: what it answers, what it must survive, how it ends.
 
+use echo_core::header::{self, Answer, Arrival, HEADER_LEN, Timing};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tcp_echo::{Config, Totals, serve};
@@ -135,6 +136,72 @@ async fn connections_cut_at_every_stage_do_not_stop_it() {
     ask(&mut client, b"still there", b"STILL THERE").await;
     drop(client);
     assert_eq!(server.end().await.connections, 61);
+}
+
+/// A request that asks for its timing, with `text` behind the header.
+fn timed(text: &str) -> Vec<u8> {
+    let mut request = header::ask(HEADER_LEN + text.len()).to_vec();
+    request.extend_from_slice(text.as_bytes());
+    request
+}
+
+async fn timed_reply(client: &mut TcpStream, upper: &str) -> Timing {
+    let mut reply = vec![0; HEADER_LEN + upper.len()];
+    timeout(PATIENCE, client.read_exact(&mut reply)).await.expect("a reply").unwrap();
+    assert_eq!(&reply[HEADER_LEN..], upper.as_bytes());
+    match header::told(reply.first_chunk().unwrap(), reply.len()) {
+        Answer::Timed(timing) => timing,
+        other => panic!("{other:?}: {}", String::from_utf8_lossy(&reply)),
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_is_told_its_timings() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    for number in 0..20 {
+        client.write_all(&timed("größer, ŉ")).await.unwrap();
+        let timing = timed_reply(&mut client, "GRÖSSER, ʼN").await;
+        assert!(timing.server < PATIENCE, "{timing:?}");
+        // The kernel begins to stamp some milliseconds after the first was asked for.
+        if cfg!(all(target_os = "linux", not(portable))) && number > 10 {
+            assert_eq!(timing.arrival, Arrival::Kernel, "{number}");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // Several at once, and one in pieces.
+    let request = timed("abc");
+    client.write_all(&[&request[..], &request, &request[..7]].concat()).await.unwrap();
+    timed_reply(&mut client, "ABC").await;
+    timed_reply(&mut client, "ABC").await;
+    client.write_all(&request[7..41]).await.unwrap();
+    client.write_all(&request[41..]).await.unwrap();
+    timed_reply(&mut client, "ABC").await;
+    client.shutdown().await.unwrap();
+    assert_eq!(read_to_end(&mut client).await, b"");
+    assert_eq!(server.end().await.broken, 0);
+}
+
+#[tokio::test]
+async fn what_is_no_header_is_text_and_half_a_header_holds_nothing_back() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    let request = timed("abc");
+    ask(&mut client, &request[..20], &request[..20].to_ascii_uppercase()).await;
+    ask(&mut client, &request[20..], &request[20..].to_ascii_uppercase()).await;
+    // Once text, always text.
+    ask(&mut client, &request, &request.to_ascii_uppercase()).await;
+
+    let mut liar = server.client().await;
+    liar.write_all(&timed("abc")).await.unwrap();
+    timed_reply(&mut liar, "ABC").await;
+    liar.write_all(&[b'x'; HEADER_LEN]).await.unwrap();
+    let mut rest = Vec::new();
+    // The end may be a reset: the server has not read all.
+    let _ = timeout(PATIENCE, liar.read_to_end(&mut rest)).await.expect("an end");
+    assert_eq!(rest, b"");
+    drop((client, liar));
+    assert_eq!(server.end().await.broken, 1);
 }
 
 #[tokio::test]

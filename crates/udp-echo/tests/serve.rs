@@ -1,5 +1,6 @@
 //! The UDP server over real sockets: what it answers, what it must survive, how it ends.
 
+use echo_core::header::{self, Answer, Arrival, HEADER_LEN};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
@@ -88,6 +89,33 @@ async fn a_reply_beyond_a_datagram_is_not_sent_and_counted() {
     assert_eq!(reply, longest.to_uppercase().as_bytes());
     let totals = server.end().await;
     assert_eq!((totals.received, totals.answered, totals.too_long), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn a_timing_is_told_to_who_asks_and_to_nobody_else() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let mut request = header::ask(60).to_vec();
+    request.extend_from_slice(b"abcdefghijklmnopqrst");
+    for number in 0..20 {
+        let reply = ask(&client, &request).await;
+        assert_eq!(&reply[HEADER_LEN..], b"ABCDEFGHIJKLMNOPQRST");
+        let Answer::Timed(timing) = header::told(reply.first_chunk().unwrap(), 60) else {
+            panic!("{}", String::from_utf8_lossy(&reply));
+        };
+        assert!(timing.server < PATIENCE, "{timing:?}");
+        // The kernel begins to stamp some milliseconds after the first was asked for.
+        if cfg!(all(target_os = "linux", not(portable))) && number > 10 {
+            assert_eq!(timing.arrival, Arrival::Kernel, "{number}");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // A text between goes as ever, and so does what only looks like a header.
+    assert_eq!(ask(&client, b"text").await, b"TEXT");
+    request.pop();
+    let reply = ask(&client, &request).await;
+    assert_eq!(&reply, &request.to_ascii_uppercase());
+    assert_eq!(ask(&client, &request[..39]).await, request[..39].to_ascii_uppercase());
 }
 
 #[tokio::test]

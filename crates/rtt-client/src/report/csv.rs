@@ -63,6 +63,10 @@ impl<Out: Write> Report for Csv<Out> {
             Event::Attempt(_) | Event::Connection(_) | Event::Progress(..) => Ok(()),
         }
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 fn field(value: Option<impl Display>) -> String {

@@ -40,6 +40,10 @@ impl<Out: Write> Report for Json<Out> {
         let text = harmless(serde_json::to_string(&line)?);
         self.out.write_all(text.as_bytes())?;
         self.out.write_all(b"\n")?;
+        if matches!(event, Event::Summary(..)) { self.out.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }

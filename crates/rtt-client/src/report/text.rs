@@ -70,6 +70,7 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
             if !self.one_message {
                 let bytes = plan.load.request_len();
                 writeln!(self.out, "{}, {bytes} bytes", self.heading)?;
+                self.out.flush()?;
             }
         }
         Ok(())
@@ -170,6 +171,10 @@ impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
             Event::Summary(plan, summary) => self.summary(plan, summary)?,
         }
         Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -27,11 +27,17 @@ const LISTENING: Duration = Duration::from_millis(10);
 /// flood of its own.
 const REST_AFTER_ERROR: Duration = Duration::from_millis(10);
 
+/// How long a pause is in which a reader should have seen what there is: shorter than an eye notices,
+/// and long against a system call.
+const A_WHILE: Duration = Duration::from_millis(10);
+
 /// Takes what happens, as it happens.
 pub(super) trait Sink {
     fn connection(&mut self, connection: Connection) -> io::Result<()>;
     fn exchange(&mut self, exchange: Exchange) -> io::Result<()>;
     fn progress(&mut self, summary: &Summary, begun: Instant) -> io::Result<()>;
+    /// Nothing will happen for a while.
+    fn idle(&mut self) -> io::Result<()>;
 }
 
 /// A series of exchanges with one address.
@@ -160,6 +166,9 @@ impl Series {
             } else {
                 if looked && Instant::now() >= due {
                     return Ok(());
+                }
+                if due.saturating_duration_since(Instant::now()) > A_WHILE {
+                    sink.idle()?;
                 }
                 let until = match expiry {
                     Some(expiry) if expiry < due => Until::Precisely(expiry),

@@ -27,7 +27,7 @@ pub(super) fn of_medians(parts: &Parts) -> Option<String> {
     let rows = [
         ('s', "send", "application to wire", &parts.send),
         ('n', "network", "on the way, both ways", &parts.network),
-        ('S', "server", "its kernel to its reply, its waking up in it", &parts.server),
+        ('S', "server", "from its kernel to its reply", &parts.server),
         ('-', "network+server", "not told apart by this server", &parts.middle),
         ('r', "receive", "wire to application, the waking up in it", &parts.receive),
     ];
