@@ -62,10 +62,10 @@ pub(crate) fn split(
     timing: Option<Timing>,
 ) -> Result<Breakdown, NoParts> {
     let rtt = received.since(&sent);
-    let timing = timing.filter(|timing| timing.arrival == Arrival::Kernel);
     if timing.is_some_and(|timing| timing.server > rtt) {
         return Err(NoParts::ImpossibleServer);
     }
+    let timing = timing.filter(|timing| timing.arrival == Arrival::Kernel);
     let (Some(transmitted), Some(arrived)) = (transmitted, arrived) else {
         return Err(NoParts::NotStamped);
     };

@@ -81,7 +81,7 @@ impl Series {
         self.summary.out_of_order += u64::from(out_of_order);
         let received = arrived.received;
         let mut parts = None;
-        if self.config.inlet.stamps {
+        if self.plan.settings.breakdown {
             let transport = self.link.as_mut().map(|link| &mut link.transport);
             let transmitted = transport.and_then(|transport| transport.transmitted(request.marks));
             let (sent, timing) = (request.sent, arrived.timing);

@@ -37,10 +37,9 @@ impl Inlet {
     ) -> io::Result<Option<Arrived>> {
         let received = match until {
             _ if self.spin => spin_until(socket, buffer, until.deadline()),
-            Until::Casually(_) => { &mut &*socket }.read(buffer),
-            Until::Precisely(deadline) | Until::Punctually(deadline, _) => {
-                self.wait_until(socket, buffer, deadline)
-            }
+            Until::Casually(_) => read(socket, buffer),
+            Until::Precisely(deadline) => self.wait_until(socket, buffer, deadline, Duration::ZERO),
+            Until::Punctually(deadline, awake) => self.wait_until(socket, buffer, deadline, awake),
         };
         match received {
             Ok(length) => Ok(Some(Arrived { length, stamp: None })),
@@ -51,19 +50,21 @@ impl Inlet {
         }
     }
 
-    /// Sleeps for what is left in whole milliseconds, and spins for the rest.
+    /// Sleeps for what is left in whole milliseconds, and spins for the rest, `awake` at least.
     fn wait_until(
         &mut self,
         socket: &Socket,
         buffer: &mut [u8],
         deadline: Instant,
+        awake: Duration,
     ) -> io::Result<usize> {
+        let awake = awake.max(SHORTEST_WAIT);
         let left = deadline.saturating_duration_since(Instant::now());
-        if left <= 2 * SHORTEST_WAIT {
+        if left <= awake + SHORTEST_WAIT {
             return spin_until(socket, buffer, deadline);
         }
-        socket.set_read_timeout(Some(left.saturating_sub(SHORTEST_WAIT).max(SHORTEST_WAIT)))?;
-        let received = { &mut &*socket }.read(buffer);
+        socket.set_read_timeout(Some(left.saturating_sub(awake)))?;
+        let received = read(socket, buffer);
         socket.set_read_timeout(Some(self.timeout))?;
         received
     }
@@ -74,11 +75,15 @@ impl Inlet {
     }
 }
 
+fn read(mut socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
+    socket.read(buffer)
+}
+
 fn spin_until(socket: &Socket, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
     let end = deadline.min(Instant::now() + LONGEST_SPIN);
     socket.set_nonblocking(true)?;
     let received = loop {
-        match { &mut &*socket }.read(buffer) {
+        match read(socket, buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < end => {}
             decided => break decided,
         }
