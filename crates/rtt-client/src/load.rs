@@ -117,9 +117,10 @@ impl Load {
         self.numbered.then(|| header::number(digits)).flatten()
     }
 
-    /// The user's text in a reply: nothing, if there is none of the user's.
+    /// The user's text in a reply: what stands behind the header and the number.
     pub(crate) fn text_of(&self, reply: &Bytes) -> Bytes {
-        reply.slice(self.front.min(reply.len())..)
+        let number = if self.numbered { NUMBER_LEN + 1 } else { 0 };
+        reply.slice((self.front + number).min(reply.len())..)
     }
 
     /// Judges what has `arrived` so far of the reply to request `seq`; the first `judged` bytes of it
@@ -235,6 +236,9 @@ mod tests {
     #[test]
     fn the_users_text_is_what_stands_behind_the_header() {
         let mut load = Load::of_text(b"hi", false, true);
+        let reply = Bytes::copy_from_slice(load.request(1));
+        assert_eq!(load.text_of(&reply), "hi");
+        let mut load = Load::of_text(b"hi", true, true);
         let reply = Bytes::copy_from_slice(load.request(1));
         assert_eq!(load.text_of(&reply), "hi");
     }

@@ -214,6 +214,11 @@ impl Plan {
         matches!(self.settings.content, Content::Message(_))
     }
 
+    /// Whether requests carry a message of the user's.
+    pub(crate) fn has_a_message(&self) -> bool {
+        matches!(self.settings.content, Content::Message(_) | Content::Numbered(_))
+    }
+
     /// The same plan, for one exchange.
     pub(crate) fn one_exchange(&self) -> Self {
         let settings = Settings { count: Some(1), rate: None, ..self.settings.clone() };

@@ -20,7 +20,9 @@ impl Series {
     pub(super) fn receive(&mut self, until: Until, sink: &mut dyn Sink) -> Result<(), RunError> {
         let only = self.ledger.only();
         let Some(link) = &mut self.link else {
-            thread::sleep(until.deadline().saturating_duration_since(Instant::now()));
+            // In pieces, so that an interruption is noticed.
+            let left = until.deadline().saturating_duration_since(Instant::now());
+            thread::sleep(left.min(PROGRESS));
             return Ok(());
         };
         match link.receive(until, &mut self.load, only) {
@@ -94,7 +96,7 @@ impl Series {
                 Err(NoParts::NotStamped | NoParts::ClockWasSet) => self.summary.unsplit += 1,
             }
         }
-        let text = self.plan.is_one_message().then(|| self.load.text_of(&arrived.bytes));
+        let text = self.plan.has_a_message().then(|| self.load.text_of(&arrived.bytes));
         let mut exchange = self.exchange_of(&request, Outcome::Reply { received, text });
         exchange.breakdown = parts;
         self.book(exchange, sink)

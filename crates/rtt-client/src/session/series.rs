@@ -27,9 +27,9 @@ const LISTENING: Duration = Duration::from_millis(10);
 /// flood of its own.
 const REST_AFTER_ERROR: Duration = Duration::from_millis(10);
 
-/// How long a pause is in which a reader should have seen what there is: shorter than an eye notices,
-/// and long against a system call.
-const A_WHILE: Duration = Duration::from_millis(10);
+/// How long a pause is in which a reader should have seen what there is: long against the system call
+/// that it takes.
+const A_WHILE: Duration = Duration::from_millis(1);
 
 /// Takes what happens, as it happens.
 pub(super) trait Sink {
@@ -108,6 +108,7 @@ impl Series {
         sink: &mut dyn Sink,
         stop: &AtomicBool,
     ) -> Result<Summary, RunError> {
+        sink.idle()?;
         self.begun = Instant::now();
         let stopped = || stop.load(Ordering::Relaxed);
         while !stopped() && !self.is_over() {
@@ -134,6 +135,10 @@ impl Series {
             self.summary.notes.push(note);
         }
         self.close();
+        if self.hopeless && self.plan.settings.count != Some(1) {
+            let note = "ended early: the system says that nothing will be answered".to_owned();
+            self.summary.notes.push(note);
+        }
         if let Some(replies) = self.closes_after {
             let note = format!("the server closed a connection after {replies} of its replies");
             self.summary.notes.push(note);
@@ -159,10 +164,15 @@ impl Series {
         let waits = self.plan.pace.waits_for_replies();
         // On a schedule, every request is preceded by a look at what has arrived, however late it is.
         let mut looked = waits;
+        let mut has_waited = false;
         while !stop.load(Ordering::Relaxed) {
             let expiry = self.ledger.next_expiry();
             if waits && let Some(expiry) = expiry {
-                self.receive(Until::Casually(expiry), sink)?;
+                // The system has been told the time-out; after something else has come it is too long.
+                let until =
+                    if has_waited { Until::Precisely(expiry) } else { Until::Casually(expiry) };
+                self.receive(until, sink)?;
+                has_waited = true;
             } else {
                 if looked && Instant::now() >= due {
                     return Ok(());
