@@ -1,6 +1,9 @@
 //! What both servers promise as processes, tested with the same words. The crate that includes this
 //! says which server it is: `SERVER`, its name and its binary.
 
+#[path = "textbook/python.rs"]
+mod python;
+
 use super::SERVER;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
@@ -142,5 +145,37 @@ fn help_names_the_default_and_fits_80_columns() {
     assert!(out.contains(&format!("127.0.0.1:{}", SERVER.default_port)), "{out}");
     for line in out.lines() {
         assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn the_textbooks_client_is_answered() {
+    let script = format!("{}_client.py", SERVER.name.trim_end_matches("-echo"));
+    for host in ["127.0.0.1", "::1"] {
+        if host == "::1" && std::net::UdpSocket::bind((host, 0)).is_err() {
+            let required = std::env::var_os("REQUIRE_IPV6").is_some();
+            assert!(!required, "REQUIRE_IPV6 is set, and this machine has no IPv6");
+            eprintln!("SKIPPED: this machine has no IPv6");
+            continue;
+        }
+        let listen = std::net::SocketAddr::new(host.parse().unwrap(), 0).to_string();
+        let server = Running::start(&["--listen", &listen, "--show-messages"]);
+        let port = server.address.rsplit(':').next().unwrap().parse().unwrap();
+        for (sentence, upper) in [
+            ("hello, world", "HELLO, WORLD"),
+            ("straße und ŉ", "STRASSE UND ʼN"),
+            ("\x1b[31mred", "\x1b[31MRED"),
+        ] {
+            if let Some(reply) = python::client(&script, host, port, sentence) {
+                assert_eq!(String::from_utf8(reply).unwrap(), upper);
+            }
+        }
+        #[cfg(unix)]
+        {
+            server.signal("INT");
+            let (status, _, log) = server.rest();
+            assert_eq!(status, Some(0));
+            assert!(!log.contains('\x1b'), "what peers send is escaped: {log:?}");
+        }
     }
 }

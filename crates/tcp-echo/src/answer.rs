@@ -1,5 +1,6 @@
 //! One connection, from its first byte to its end.
 
+use crate::totals::Ended;
 use crate::{Config, timed};
 use bytes::BytesMut;
 use echo_core::header;
@@ -11,13 +12,6 @@ use tokio_util::sync::CancellationToken;
 /// How much is taken from a connection at once. With the reply, [`echo_core::MAX_GROWTH`] times as
 /// long, this bounds what a peer that sends and never reads can make the server hold: 64 KiB.
 const PIECE: usize = 16 * 1024;
-
-/// How a connection ended, and what it carried.
-pub(crate) struct Ended {
-    pub(crate) bytes_received: u64,
-    pub(crate) bytes_answered: u64,
-    pub(crate) result: io::Result<()>,
-}
 
 /// Answers what arrives on `stream`, piece by piece, until the peer has sent all; when `shutdown` is
 /// cancelled, what has already arrived.

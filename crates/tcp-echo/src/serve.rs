@@ -2,7 +2,8 @@
 //! answered what they have sent.
 
 use crate::Totals;
-use crate::answer::{Ended, answer};
+use crate::answer::answer;
+use crate::totals::Ended;
 use echo_service::is_milestone;
 use std::{io, task::Poll, time::Duration};
 use tokio::net::{TcpListener, TcpStream};

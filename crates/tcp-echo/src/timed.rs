@@ -1,7 +1,7 @@
 //! A connection whose requests begin with a timing header: each is answered when it is whole, with how
 //! long it was here. `docs/protocol.md` specifies it.
 
-use crate::answer::Ended;
+use crate::totals::Ended;
 use bytes::BytesMut;
 use echo_core::header::{self, HEADER_LEN, LONGEST_TIMED};
 use echo_service::{Since, StampedReceiver};

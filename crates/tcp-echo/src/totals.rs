@@ -1,6 +1,6 @@
 //! What a server did, in numbers.
 
-use std::{fmt, ops::AddAssign};
+use std::{fmt, io, ops::AddAssign};
 
 /// What the server did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,6 +17,13 @@ pub struct Totals {
     pub cut: u64,
     /// Connections that could not be accepted.
     pub accept_errors: u64,
+}
+
+/// How a connection ended, and what it carried.
+pub(crate) struct Ended {
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_answered: u64,
+    pub(crate) result: io::Result<()>,
 }
 
 impl AddAssign for Totals {

@@ -19,37 +19,3 @@ const SERVER: ServerBinary = ServerBinary {
         assert_eq!(reply, request.to_uppercase());
     },
 };
-
-#[path = "../../../tests/textbook/python.rs"]
-mod python;
-
-#[test]
-fn the_textbooks_client_is_answered() {
-    for host in ["127.0.0.1", "::1"] {
-        if host == "::1" && std::net::UdpSocket::bind((host, 0)).is_err() {
-            let required = std::env::var_os("REQUIRE_IPV6").is_some();
-            assert!(!required, "REQUIRE_IPV6 is set, and this machine has no IPv6");
-            eprintln!("SKIPPED: this machine has no IPv6");
-            continue;
-        }
-        let listen = std::net::SocketAddr::new(host.parse().unwrap(), 0).to_string();
-        let server = server_process::Running::start(&["--listen", &listen, "--show-messages"]);
-        let port = server.address.rsplit(':').next().unwrap().parse().unwrap();
-        for (sentence, upper) in [
-            ("hello, world", "HELLO, WORLD"),
-            ("straße und ŉ", "STRASSE UND ʼN"),
-            ("\x1b[31mred", "\x1b[31MRED"),
-        ] {
-            if let Some(reply) = python::client("tcp_client.py", host, port, sentence) {
-                assert_eq!(String::from_utf8(reply).unwrap(), upper);
-            }
-        }
-        #[cfg(unix)]
-        {
-            server.signal("INT");
-            let (status, _, log) = server.rest();
-            assert_eq!(status, Some(0));
-            assert!(!log.contains('\x1b'), "what peers send is escaped: {log:?}");
-        }
-    }
-}
