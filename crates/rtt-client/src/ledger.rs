@@ -102,10 +102,11 @@ impl Ledger {
         self.fates.push_back(Fate::InTheAir);
     }
 
-    /// Books that a request in the air has been sent again, on another connection.
-    pub(crate) fn sent_again(&mut self, seq: u64, sent: Stamp, marks: Marks) {
+    /// Books that a request in the air has been sent again, on another connection. Its time runs on:
+    /// what the first attempt took is part of what the exchange takes.
+    pub(crate) fn sent_again(&mut self, seq: u64, marks: Marks) {
         if let Some(request) = self.find(seq) {
-            (request.sent, request.marks) = (sent, marks);
+            request.marks = marks;
         }
     }
 
@@ -123,9 +124,8 @@ impl Ledger {
 
     /// The only request in the air, if there is one and no other.
     pub(crate) fn only(&self) -> Option<u64> {
-        let mut undecided = self.air.iter().filter(|request| !request.decided);
-        let first = undecided.next()?.seq;
-        undecided.next().is_none().then_some(first)
+        // What is decided leaves the front at once, so the only one is there.
+        self.air.front().filter(|_| self.undecided == 1).map(|request| request.seq)
     }
 
     /// Books a reply to request `seq`, and says what it is.

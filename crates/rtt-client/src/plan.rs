@@ -12,6 +12,9 @@ use std::time::Duration;
 /// any path's round trip, and a clock reading plus it can't overflow.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
+/// The shortest time-out: what the system's calls can tell from none at all.
+const SHORTEST_TIMEOUT: Duration = Duration::from_micros(1);
+
 /// How long a run can be asked to last: a year.
 const LONGEST_RUN: Duration = Duration::from_hours(24 * 366);
 
@@ -159,6 +162,9 @@ pub enum PlanError {
     /// A duration is out of bounds.
     #[error("{0} must be above 0 and no more than {1}")]
     OutOfBounds(&'static str, &'static str),
+    /// A time-out is shorter than any clock could keep.
+    #[error("a time-out must be a microsecond at least")]
+    TooSoon,
     /// More requests would be in the air than can be kept book of.
     #[error("{0} a second for a time-out of {1} s: more than a million requests in the air")]
     TooManyInTheAir(f64, f64),
@@ -187,6 +193,9 @@ impl Plan {
         let bounded = |duration: Duration, longest| !duration.is_zero() && duration <= longest;
         if !bounded(settings.timeout, LONGEST_WAIT) {
             return Err(PlanError::OutOfBounds("a time-out", "an hour"));
+        }
+        if settings.timeout < SHORTEST_TIMEOUT {
+            return Err(PlanError::TooSoon);
         }
         if settings.duration.is_some_and(|duration| !bounded(duration, LONGEST_RUN)) {
             return Err(PlanError::OutOfBounds("a duration", "a year"));
@@ -230,6 +239,9 @@ fn check_rate(rate: f64, settings: &Settings) -> Result<f64, PlanError> {
     // Not a number compares as out of bounds as well.
     if !(rate > 0.0 && rate <= HIGHEST_RATE) {
         return Err(PlanError::OutOfBounds("a rate", "1000000 a second"));
+    }
+    if rate * LONGEST_WAIT.as_secs_f64() < 1.0 {
+        return Err(PlanError::OutOfBounds("the time between requests", "an hour"));
     }
     let timeout = settings.timeout.as_secs_f64();
     if rate * timeout > MOST_IN_THE_AIR {
@@ -334,6 +346,9 @@ mod tests {
             Settings { count: Some(10_000_000_000), ..series() },
             Settings { rate: Some(0.0), ..series() },
             Settings { rate: Some(-1.0), ..series() },
+            Settings { rate: Some(1e-300), ..series() },
+            Settings { rate: Some(1e-18), ..series() },
+            Settings { timeout: Duration::from_nanos(500), ..series() },
             Settings { rate: Some(f64::NAN), ..series() },
             Settings { rate: Some(f64::INFINITY), ..series() },
             Settings { rate: Some(1e6), ..series() },

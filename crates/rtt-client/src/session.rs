@@ -90,7 +90,7 @@ fn measure(
         }
         // Nothing is told before the exchange is over, so that nothing stands between its stamps.
         let mut held = Held::default();
-        let trial = Series::open(&trial_plan, *address)?;
+        let trial = Series::open(if one { plan } else { &trial_plan }, *address)?;
         let local = trial.local();
         let summary = trial.run(&mut held, stop)?;
         match held.exchanges.pop() {

@@ -32,6 +32,9 @@ pub struct Summary {
     pub late: u64,
     /// Replies that belong to no request of this run.
     pub strays: u64,
+    /// Requests that were sent again on a new connection, because the peer had closed theirs. Their
+    /// RTTs count from the first sending.
+    pub sent_again: u64,
     /// Round-trip times.
     pub rtt: Distribution,
     /// From the intended sending to the reply, on a schedule.

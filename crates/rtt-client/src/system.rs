@@ -32,11 +32,22 @@ pub(crate) struct InletConfig {
     pub(crate) stamps: bool,
 }
 
+impl InletConfig {
+    /// What the system is told to wait at most, where nothing has to happen at a given moment: not so long
+    /// that nobody would notice an interruption, and not so short that it means for ever.
+    fn longest_casual_wait(self) -> Duration {
+        self.timeout.clamp(Duration::from_millis(1), LONGEST_PAUSE)
+    }
+}
+
+/// The longest wait that is not looked up from, to see whether the run has been interrupted.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long to wait for something to arrive.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Until {
-    /// Until about this moment, at the least cost: it is a time-out, and time-outs are rare. What stands
-    /// in the plan is what the system has been told, so it can be late by as much.
+    /// For a reply that is about to come, at the least cost: no longer than about the time-out, and not
+    /// beyond [`LONGEST_PAUSE`].
     Casually(Instant),
     /// Until this moment, because something has to be done then.
     Precisely(Instant),

@@ -146,6 +146,30 @@ fn ctrl_c_ends_a_series_with_its_summary() {
     assert_eq!(process.wait().unwrap().code(), Some(0));
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_does_not_wait_for_a_mute_peer() {
+    let mute = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = mute.local_addr().unwrap().to_string();
+    for more in [&["-W", "50"][..], &["-W", "50", "--breakdown"], &["-W", "50", "--rate", "1"]] {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_rtt-client"))
+            .args(["udp", &address, "-c", "100"])
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // The first request is there: it waits for the reply.
+        mute.recv(&mut [0; 128]).unwrap();
+        let begun = Instant::now();
+        let kill = Command::new("kill").args(["-s", "INT", &process.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        // Nothing was answered, and what was in the air is not counted.
+        assert_eq!(process.wait().unwrap().code(), Some(1), "{more:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{more:?}: {:?}", begun.elapsed());
+    }
+}
+
 #[test]
 fn the_three_figures_of_tcp_add_up() {
     let text = client(&["tcp", &tcp_server(), "x"], "").out;
@@ -228,6 +252,8 @@ fn what_cant_be_run_is_one_line_and_status_2() {
         (&["udp", "127.0.0.1", "--rate", "0"], "rate"),
         (&["udp", "127.0.0.1", "--rate", "-5"], "-5"),
         (&["udp", "127.0.0.1", "--rate", "1e9"], "rate"),
+        (&["udp", "127.0.0.1", "--rate", "1e-300"], "time between"),
+        (&["udp", "127.0.0.1", "x", "-W", "500ns"], "microsecond"),
         (&["udp", "127.0.0.1", "--rate", "1000000"], "in the air"),
         (&["udp", "127.0.0.1", "--rate", "10", "-i", "1"], "--interval"),
         (&["tcp", "127.0.0.1", "--rate", "10", "--connection", "each"], "--rate"),

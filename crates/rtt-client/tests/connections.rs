@@ -2,7 +2,7 @@
 
 mod scripted;
 
-use rtt_client::{Lifetime, Settings};
+use rtt_client::{Content, Lifetime, Settings};
 use scripted::{at_rate, counts, quickly, series};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -70,7 +70,7 @@ fn servers_that_close_after_some_replies_are_measured_all_the_same() {
         assert_eq!(counts(&summary, ["sent", "received", "lost"]), [30, 30, 0], "{summary}");
         let connections = events.iter().filter(|event| event["type"] == "connection").count();
         assert_eq!(connections, 30 / replies, "{replies} a connection");
-        assert!(summary["notes"][0].as_str().unwrap().contains("closed a connection after"));
+        assert!(summary["notes"][0].as_str().unwrap().contains("closes connections after"));
     }
 }
 
@@ -103,4 +103,36 @@ fn garbage_on_a_connection_costs_one_exchange() {
     let settings = Settings { lifetime: Lifetime::Each, ..quickly(10) };
     let (summary, _) = series("tcp", &server, settings);
     assert_eq!(counts(&summary, ["sent", "received", "corrupt"]), [10, 5, 5]);
+}
+
+#[test]
+fn long_requests_on_a_schedule_lose_nothing() {
+    let server = tcp_server(|stream| answer(stream, usize::MAX));
+    let content = Content::Sized(Some(40_000));
+    let timeout = Duration::from_secs(10);
+    let settings = Settings { content, timeout, ..at_rate(2000, 20_000.0) };
+    let (summary, _) = series("tcp", &server, settings);
+    assert_eq!(counts(&summary, ["sent", "received", "corrupt"]), [2000, 2000, 0], "{summary}");
+}
+
+#[test]
+fn a_stall_before_a_close_is_not_erased_by_sending_again() {
+    const STALL: Duration = Duration::from_millis(150);
+    let mut connections = 0;
+    let server = tcp_server(move |mut stream| {
+        connections += 1;
+        let first = connections == 1;
+        answer(stream.try_clone().unwrap(), if first { 1 } else { usize::MAX });
+        if first {
+            // Reads the second request, and closes without an answer.
+            let _ = stream.read(&mut [0; 1024]);
+            thread::sleep(STALL);
+        }
+    });
+    let settings = Settings { timeout: Duration::from_secs(10), ..quickly(5) };
+    let (summary, _) = series("tcp", &server, settings);
+    assert_eq!(counts(&summary, ["sent", "received"]), [5, 5], "{summary}");
+    let longest = Duration::from_nanos(summary["rtt_ns"]["max"].as_u64().unwrap());
+    assert!(longest >= STALL, "{longest:?}");
+    assert!(summary["notes"][0].as_str().unwrap().contains("1 sent again"), "{summary}");
 }

@@ -174,6 +174,20 @@ fn noise_does_not_prolong_a_time_out() {
 }
 
 #[test]
+fn a_reply_after_its_time_is_late_whatever_came_before_it() {
+    let server = udp_server(|number, reply, send| {
+        thread::sleep(Duration::from_millis(150));
+        send(format!("{:010}", number + 1000).as_bytes());
+        thread::sleep(Duration::from_millis(150));
+        send(&reply);
+    });
+    let settings = Settings { timeout: Duration::from_millis(200), ..quickly(2) };
+    let (summary, _) = series("udp", &server, settings);
+    assert_eq!(counts(&summary, ["sent", "received", "lost"]), [2, 0, 2]);
+    assert!(summary.get("rtt_ns").is_none(), "{summary}");
+}
+
+#[test]
 fn a_message_in_a_series_is_numbered_and_checked() {
     let server = udp_server(|_, reply, send| send(&reply));
     let content = Content::Numbered("straße".into());

@@ -43,7 +43,7 @@ async fn converse(
             Arrived::SoFar => {}
             Arrived::All => break,
             Arrived::Timed(piece, read) => {
-                timed::converse(&mut stream, piece, read, shutdown, carried).await?;
+                timed::converse(&mut stream, piece, read, config, shutdown, carried).await?;
                 return stream.shutdown().await;
             }
         }
@@ -55,7 +55,7 @@ async fn converse(
         if let Arrived::Timed(piece, read) =
             answer_arrived(&mut stream, peer, config, &mut upper, carried).await?
         {
-            timed::converse(&mut stream, piece, read, shutdown, carried).await?;
+            timed::converse(&mut stream, piece, read, config, shutdown, carried).await?;
         }
     }
     let begun = upper.finish();

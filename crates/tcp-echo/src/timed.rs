@@ -1,10 +1,11 @@
 //! A connection whose requests begin with a timing header: each is answered when it is whole, with how
 //! long it was here. `docs/protocol.md` specifies it.
 
+use crate::Config;
 use crate::totals::Ended;
 use bytes::BytesMut;
 use echo_core::header::{self, HEADER_LEN, LONGEST_TIMED};
-use echo_service::{Since, StampedReceiver};
+use echo_service::{Since, StampedReceiver, escaped_excerpt};
 use std::{io, time::Instant};
 use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
@@ -20,6 +21,7 @@ pub(crate) async fn converse(
     stream: &mut TcpStream,
     mut inbox: BytesMut,
     read: Instant,
+    config: Config,
     shutdown: &CancellationToken,
     carried: &mut Ended,
 ) -> io::Result<()> {
@@ -28,7 +30,7 @@ pub(crate) async fn converse(
     let mut since = Since::Program(read);
     let mut asked_to_end = false;
     loop {
-        answer_whole(stream, &mut inbox, since, carried).await?;
+        answer_whole(stream, &mut inbox, since, config, carried).await?;
         match receive(stream, &mut receiver, &mut piece) {
             Ok((0, _)) => return Ok(()),
             Ok((length, arrived)) => {
@@ -56,6 +58,7 @@ async fn answer_whole(
     stream: &mut TcpStream,
     inbox: &mut BytesMut,
     since: Since,
+    config: Config,
     carried: &mut Ended,
 ) -> io::Result<()> {
     while inbox.len() >= HEADER_LEN {
@@ -66,6 +69,10 @@ async fn answer_whole(
             return Ok(());
         }
         let mut text = inbox.split_to(length);
+        if config.show_messages {
+            let peer = stream.peer_addr()?;
+            tracing::info!(%peer, "{}", escaped_excerpt(&text));
+        }
         echo_core::uppercase(&mut text);
         // The last thing before sending: what comes after it counts as the network's.
         let told = header::tell(text.len(), since.timing());

@@ -98,8 +98,12 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
                 writeln!(self.out)
             }
             (None, Some(failure)) => {
-                let detail = failure.detail.as_deref().unwrap_or(failure.condition.name());
-                writeln!(self.out, "{:>6}  {}: {detail}", exchange.seq, exchange.outcome.name())
+                let (name, condition) = (exchange.outcome.name(), failure.condition);
+                write!(self.out, "{:>6}  {name}: {condition}", exchange.seq)?;
+                match &failure.detail {
+                    Some(detail) => writeln!(self.out, ", {detail}"),
+                    None => writeln!(self.out),
+                }
             }
             (None, None) => Ok(()),
         }

@@ -6,7 +6,7 @@ use super::series::{Series, Sink};
 use super::{RunError, unanswered};
 use crate::breakdown::{self, NoParts};
 use crate::ledger::{InTheAir, Reply};
-use crate::system::Until;
+use crate::system::{LONGEST_PAUSE, Until};
 use crate::transport::{Framing, failure_of};
 use crate::{Condition, Exchange, Failure, Outcome, SocketError};
 use std::time::{Duration, Instant};
@@ -19,10 +19,9 @@ impl Series {
     /// Waits for something to arrive, and books it.
     pub(super) fn receive(&mut self, until: Until, sink: &mut dyn Sink) -> Result<(), RunError> {
         let only = self.ledger.only();
+        let until = no_longer_than_a_pause(until);
         let Some(link) = &mut self.link else {
-            // In pieces, so that an interruption is noticed.
-            let left = until.deadline().saturating_duration_since(Instant::now());
-            thread::sleep(left.min(PROGRESS));
+            thread::sleep(until.deadline().saturating_duration_since(Instant::now()));
             return Ok(());
         };
         match link.receive(until, &mut self.load, only) {
@@ -65,6 +64,17 @@ impl Series {
             self.summary.strays += 1;
             return Ok(());
         };
+        // It may have come after its time and before anybody looked at the clock.
+        let timeout = self.plan.settings.timeout;
+        let sent = self.ledger.find(seq).map(|request| request.sent);
+        if let Some(after) = sent.map(|sent| arrived.received.since(&sent))
+            && after > timeout
+            && let Some(request) = self.ledger.lose(seq)
+        {
+            let failure =
+                Failure { condition: Condition::Silent, error: None, after, detail: None };
+            self.decide(&request, Outcome::Lost(failure), sink)?;
+        }
         let (request, out_of_order) = match self.ledger.answered(seq) {
             Reply::First { request, out_of_order } => (request, out_of_order),
             Reply::Late => {
@@ -150,8 +160,12 @@ impl Series {
         let waiting: Vec<u64> =
             link.waiting.iter().copied().filter(|seq| self.ledger.find(*seq).is_some()).collect();
         let by_the_server = why != Condition::WrongAnswer;
-        if link.replies > 0 && by_the_server {
-            self.closes_after = Some(link.replies);
+        if why == Condition::Closed && link.replies > 0 {
+            // Once may be chance; twice after the same number is a habit.
+            if self.closed_after == Some(link.replies) {
+                self.closes_after = self.closed_after;
+            }
+            self.closed_after = Some(link.replies);
         }
         if link.replies > 0 && !link.is_amid_a_reply() {
             return self.send_again(&waiting, sink);
@@ -185,7 +199,10 @@ impl Series {
                 (Ok(()), None) => continue,
             };
             match again {
-                Ok((sent, marks)) => self.ledger.sent_again(*seq, sent, marks),
+                Ok((_, marks)) => {
+                    self.summary.sent_again += 1;
+                    self.ledger.sent_again(*seq, marks);
+                }
                 Err(failure) => {
                     let Some(request) = self.ledger.lose(*seq) else { continue };
                     self.after_error(&failure);
@@ -222,11 +239,11 @@ impl Series {
 
     fn book(&mut self, exchange: Exchange, sink: &mut dyn Sink) -> Result<(), RunError> {
         self.summary.add(&exchange);
+        let answered = exchange.rtt().is_some();
         sink.exchange(exchange)?;
-        if let Some(twin) = &mut self.twin
-            && let Some(rtt) = twin.exchange()?
-        {
-            self.summary.uninstrumented.add(rtt);
+        if let Some(twin) = &mut self.twin {
+            // Nobody waits twice for a peer that does not answer.
+            twin.is_next = answered;
         }
         let now = Instant::now();
         if now.saturating_duration_since(self.last_progress) >= PROGRESS {
@@ -234,5 +251,15 @@ impl Series {
             sink.progress(&self.summary, self.begun)?;
         }
         Ok(())
+    }
+}
+
+/// The same wait, but short enough for an interruption to be noticed.
+fn no_longer_than_a_pause(until: Until) -> Until {
+    let pause = Instant::now() + LONGEST_PAUSE;
+    match until {
+        Until::Precisely(deadline) => Until::Precisely(deadline.min(pause)),
+        Until::Punctually(deadline, _) if deadline > pause => Until::Precisely(pause),
+        until => until,
     }
 }

@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// How long the end of a connection is waited for.
 const CLOSING: Duration = Duration::from_secs(1);
 
+/// The most requests on a connection whose replies are still to come: as many as the ledger remembers.
+const MOST_UNANSWERED: usize = 1 << 20;
+
 /// How long after its last reply a series listens for more, at least: doubled and late replies have a
 /// place in the figures too. On a longer path it is three times the longest RTT.
 const LISTENING: Duration = Duration::from_millis(10);
@@ -51,8 +54,10 @@ pub(super) struct Series {
     /// The first opening's result, until the run begins.
     pub(super) first: Option<Opening>,
     pub(super) twin: Option<Twin>,
-    /// After how many replies the server was seen to close a connection.
+    /// After how many replies the server closes connections, if it has that habit.
     pub(super) closes_after: Option<u64>,
+    /// After how many it did the last time.
+    pub(super) closed_after: Option<u64>,
     pub(super) summary: Summary,
     pub(super) begun: Instant,
     pub(super) last_sent: Option<Instant>,
@@ -87,6 +92,7 @@ impl Series {
             first: Some(first),
             twin: twin.then(|| Twin::new(plan, address, config)),
             closes_after: None,
+            closed_after: None,
             summary,
             begun: now,
             last_sent: None,
@@ -114,11 +120,20 @@ impl Series {
         while !stopped() && !self.is_over() {
             let already = self.ledger.next_number() - 1;
             let due = self.plan.pace.due(self.begun, already, self.last_sent);
-            let due = self.not_before.take().map_or(due, |rested| rested.max(due));
-            self.wait_until(due, sink, stop)?;
+            let allowed = self.not_before.map_or(due, |rested| rested.max(due));
+            self.wait_until(allowed, sink, stop)?;
             if stopped() || self.is_over() {
                 break;
             }
+            if let Some(twin) = self.twin.as_mut().filter(|twin| twin.is_next) {
+                twin.is_next = false;
+                self.last_sent = Some(Instant::now());
+                if let Some(rtt) = twin.exchange(stop)? {
+                    self.summary.uninstrumented.add(rtt);
+                }
+                continue;
+            }
+            self.not_before = None;
             self.send(due, sink)?;
         }
         // The last replies.
@@ -128,6 +143,7 @@ impl Series {
             }
             self.expire(sink)?;
         }
+        self.last_of_the_twin(stop)?;
         self.listen_for_more(sink, stop)?;
         let in_the_air = self.ledger.in_the_air();
         if in_the_air > 0 {
@@ -140,10 +156,26 @@ impl Series {
             self.summary.notes.push(note);
         }
         if let Some(replies) = self.closes_after {
-            let note = format!("the server closed a connection after {replies} of its replies");
+            let note = format!("the server closes connections after {replies} of its replies");
+            self.summary.notes.push(note);
+        }
+        if self.summary.sent_again > 0 {
+            let again = self.summary.sent_again;
+            let note = format!("{again} sent again: their connection had been closed meanwhile");
             self.summary.notes.push(note);
         }
         Ok(self.summary)
+    }
+
+    /// The last exchange has its twin as well.
+    fn last_of_the_twin(&mut self, stop: &AtomicBool) -> Result<(), RunError> {
+        let over = self.plan.settings.duration.is_some() || stop.load(Ordering::Relaxed);
+        if let Some(twin) = self.twin.as_mut().filter(|twin| twin.is_next && !over)
+            && let Some(rtt) = twin.exchange(stop)?
+        {
+            self.summary.uninstrumented.add(rtt);
+        }
+        Ok(())
     }
 
     fn is_over(&self) -> bool {
@@ -162,6 +194,8 @@ impl Series {
         stop: &AtomicBool,
     ) -> Result<(), RunError> {
         let waits = self.plan.pace.waits_for_replies();
+        let end = self.plan.settings.duration.map(|duration| self.begun + duration);
+        let due = end.map_or(due, |end| end.min(due));
         // On a schedule, every request is preceded by a look at what has arrived, however late it is.
         let mut looked = waits;
         let mut has_waited = false;
@@ -252,7 +286,8 @@ impl Series {
         let used_up = self.link.as_ref().is_some_and(|link| {
             let each = self.plan.settings.lifetime == Lifetime::Each && link.connection.is_some();
             let closes = self.closes_after.is_some_and(|replies| link.replies >= replies);
-            (each && link.sends > 0) || (closes && self.plan.pace.waits_for_replies())
+            let stuck = link.waiting.len() >= MOST_UNANSWERED;
+            (each && link.sends > 0) || (closes && self.plan.pace.waits_for_replies()) || stuck
         });
         if used_up {
             self.close();
@@ -297,7 +332,9 @@ impl Series {
 
     pub(super) fn after_error(&mut self, failure: &Failure) {
         if failure.condition != Condition::Silent {
-            self.hopeless |= self.summary.received == 0;
+            // Something that accepts a connection may do better with the next one.
+            let accepts = matches!(failure.condition, Condition::Closed | Condition::Reset);
+            self.hopeless |= self.summary.received == 0 && !accepts;
             self.not_before = Some(Instant::now() + REST_AFTER_ERROR);
         }
     }

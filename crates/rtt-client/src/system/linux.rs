@@ -14,7 +14,9 @@ use nix::{cmsg_space, errno::Errno};
 use socket2::Socket;
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::net::UdpSocket;
+use std::os::fd::{AsFd, AsRawFd as _};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The kernel stamps packets here.
@@ -27,6 +29,9 @@ const MOST_STAMPS: usize = 4096;
 /// How long the kernel takes, at most, to begin stamping what arrives. The first socket that asks for it
 /// has it turned on in the background (`net_enable_timestamp` defers to a work queue).
 const STAMPING_BEGINS: Duration = Duration::from_millis(20);
+
+/// A socket that keeps the kernel stamping for as long as the process lives.
+static STAMPING: OnceLock<Option<UdpSocket>> = OnceLock::new();
 
 /// A socket's receiving side.
 #[derive(Debug)]
@@ -44,23 +49,23 @@ struct Stamps {
 impl Inlet {
     /// Sets `socket` up, before it is used.
     pub(crate) fn new(socket: &Socket, config: InletConfig) -> io::Result<Self> {
-        socket.set_read_timeout(Some(config.timeout))?;
+        socket.set_read_timeout(Some(config.longest_casual_wait()))?;
+        if config.stamps {
+            // Before there is a connection, or the wait for it would be part of its figures.
+            STAMPING.get_or_init(|| {
+                let keeper = UdpSocket::bind("127.0.0.1:0").ok()?;
+                ask_for_stamps(&keeper).ok()?;
+                std::thread::sleep(STAMPING_BEGINS);
+                Some(keeper)
+            });
+        }
         Ok(Self { spin: config.spin, stamps: config.stamps.then(Stamps::new) })
     }
 
     /// Has the kernel stamp from now on, where that was asked for. What is sent is numbered from 0: UDP
     /// by datagrams, TCP by bytes.
     pub(crate) fn begin_stamping(&self, socket: &Socket) -> io::Result<()> {
-        if self.stamps.is_some() {
-            let flags = TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE
-                | TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
-                | TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE
-                | TimestampingFlag::SOF_TIMESTAMPING_OPT_ID
-                | TimestampingFlag::SOF_TIMESTAMPING_OPT_TSONLY;
-            setsockopt(&socket.as_fd(), sockopt::Timestamping, &flags)?;
-            std::thread::sleep(STAMPING_BEGINS);
-        }
-        Ok(())
+        if self.stamps.is_some() { ask_for_stamps(socket) } else { Ok(()) }
     }
 
     /// Waits for something to arrive. Nothing is also the answer when a signal came.
@@ -201,6 +206,15 @@ impl Stamps {
             }
         }
     }
+}
+
+fn ask_for_stamps(socket: &impl AsFd) -> io::Result<()> {
+    let flags = TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_OPT_ID
+        | TimestampingFlag::SOF_TIMESTAMPING_OPT_TSONLY;
+    Ok(setsockopt(&socket.as_fd(), sockopt::Timestamping, &flags)?)
 }
 
 fn wall_clock(stamp: TimeSpec) -> SystemTime {

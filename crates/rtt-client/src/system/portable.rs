@@ -14,14 +14,15 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 /// A socket's receiving side.
 #[derive(Debug)]
 pub(crate) struct Inlet {
-    timeout: Duration,
+    casual: Duration,
     spin: bool,
 }
 
 impl Inlet {
     pub(crate) fn new(socket: &Socket, config: InletConfig) -> io::Result<Self> {
-        socket.set_read_timeout(Some(config.timeout))?;
-        Ok(Self { timeout: config.timeout, spin: config.spin })
+        let casual = config.longest_casual_wait();
+        socket.set_read_timeout(Some(casual))?;
+        Ok(Self { casual, spin: config.spin })
     }
 
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as where there are stamps")]
@@ -65,7 +66,7 @@ impl Inlet {
         }
         socket.set_read_timeout(Some(left.saturating_sub(awake)))?;
         let received = read(socket, buffer);
-        socket.set_read_timeout(Some(self.timeout))?;
+        socket.set_read_timeout(Some(self.casual))?;
         received
     }
 

@@ -30,16 +30,24 @@ pub(super) const PROTOCOL: Protocol = Protocol {
 /// send buffer of every system at its default.
 const WRITTEN_AT_ONCE: usize = 16 * 1024;
 
+/// The shortest time-out that every system takes for one.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// How long a longer one rests when it can be neither written on nor read from: short against the
 /// milliseconds that it takes.
 const REST: Duration = Duration::from_micros(20);
+
+/// How much may arrive while one request is being written: the replies to what can be on its way before
+/// it in both directions' buffers, and the longest request's own. More is no answer to anything.
+const MOST_EARLY: usize = 64 * 1024 * 1024;
 
 struct Tcp {
     wire: Wire,
     timeout: Duration,
     /// How many bytes have been sent: the kernel numbers its stamps by them.
     sent: u32,
-    /// What arrived while a long request was being written, and when the last of it did.
+    /// What arrived while a long request was being written, and when the last of it did; none, when it
+    /// has been handed on.
     early: BytesMut,
     early_received: Option<Stamp>,
 }
@@ -60,10 +68,12 @@ fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, SocketError> {
     };
     // A request must not wait for the acknowledgement of the one before it (RFC 896's algorithm).
     wire.socket.set_tcp_nodelay(true).map_err(failed("setting TCP_NODELAY"))?;
-    wire.socket.set_write_timeout(Some(timeout)).map_err(failed("setting a time-out"))?;
+    wire.socket
+        .set_write_timeout(Some(timeout.max(SHORTEST)))
+        .map_err(failed("setting a time-out"))?;
 
     let requested = Stamp::just_before();
-    let connected = wire.socket.connect_timeout(&peer.into(), timeout);
+    let connected = wire.socket.connect_timeout(&peer.into(), timeout.max(SHORTEST));
     let now = Stamp::just_after();
     let established = connected.is_ok().then_some(now);
     let transport = match connected {
@@ -139,10 +149,10 @@ impl Transport for Tcp {
 impl Tcp {
     /// Writes `request` and keeps what arrives meanwhile.
     fn write_and_read(&mut self, mut request: &[u8], deadline: Instant) -> io::Result<()> {
-        self.early.clear();
+        if self.early_received.is_none() {
+            self.early.clear();
+        }
         let mut piece = [0; WRITTEN_AT_ONCE];
-        // A reply is at most so many times as long as its request; more of it is no reply.
-        let most = request.len() * echo_core::MAX_GROWTH;
         while !request.is_empty() {
             match (&self.wire.socket).write(request) {
                 Ok(written) => {
@@ -155,7 +165,9 @@ impl Tcp {
             }
             match (&self.wire.socket).read(&mut piece) {
                 Ok(0) => return Err(ErrorKind::ConnectionReset.into()),
-                Ok(_) if self.early.len() > most => return Err(ErrorKind::ConnectionReset.into()),
+                Ok(_) if self.early.len() > MOST_EARLY => {
+                    return Err(ErrorKind::ConnectionReset.into());
+                }
                 Ok(length) => {
                     self.early_received = Some(Stamp::just_after());
                     self.early.extend_from_slice(&piece[..length]);
