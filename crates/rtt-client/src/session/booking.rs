@@ -189,7 +189,7 @@ impl Series {
 
     fn send_again(&mut self, waiting: &[u64], sink: &mut dyn Sink) -> Result<(), RunError> {
         for seq in waiting {
-            let opened = self.ready_link(sink)?;
+            let opened = self.ready_link()?;
             let again = match (opened, &mut self.link) {
                 (Ok(()), Some(link)) => match link.send(*seq, self.load.request(*seq)) {
                     Ok(again) => Ok(again),
@@ -237,7 +237,19 @@ impl Series {
         self.book(exchange, sink)
     }
 
+    /// Counts and tells the connections that have been made since the last time.
+    pub(super) fn tell_connections(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        for connection in self.made.drain(..) {
+            if let Some(handshake) = connection.handshake() {
+                self.summary.connect.add(handshake);
+            }
+            sink.connection(connection)?;
+        }
+        Ok(())
+    }
+
     fn book(&mut self, exchange: Exchange, sink: &mut dyn Sink) -> Result<(), RunError> {
+        self.tell_connections(sink)?;
         self.summary.add(&exchange);
         let answered = exchange.rtt().is_some();
         sink.exchange(exchange)?;

@@ -61,6 +61,8 @@ pub(super) struct Series {
     pub(super) summary: Summary,
     pub(super) begun: Instant,
     pub(super) last_sent: Option<Instant>,
+    /// Connections that have been made and not told of.
+    pub(super) made: Vec<Connection>,
     pub(super) not_before: Option<Instant>,
     pub(super) last_progress: Instant,
     /// Nothing has ever been answered, and the system says that nothing will be.
@@ -96,6 +98,7 @@ impl Series {
             summary,
             begun: now,
             last_sent: None,
+            made: Vec::new(),
             not_before: None,
             last_progress: now,
             hopeless: false,
@@ -145,6 +148,7 @@ impl Series {
         }
         self.last_of_the_twin(stop)?;
         self.listen_for_more(sink, stop)?;
+        self.tell_connections(sink)?;
         let in_the_air = self.ledger.in_the_air();
         if in_the_air > 0 {
             let note = format!("interrupted: {in_the_air} in the air, not counted");
@@ -249,7 +253,7 @@ impl Series {
         self.last_sent = Some(Instant::now());
         // What a system reports when it is asked to send may be an earlier request's, so it is asked twice.
         for last_try in [false, true] {
-            if let Err(failure) = self.ready_link(sink)? {
+            if let Err(failure) = self.ready_link()? {
                 return self.not_sent(seq, due, failure, sink);
             }
             let Some(link) = &mut self.link else { continue };
@@ -279,10 +283,7 @@ impl Series {
     }
 
     /// Makes sure that there is a link which takes another request.
-    pub(super) fn ready_link(
-        &mut self,
-        sink: &mut dyn Sink,
-    ) -> Result<Result<(), Failure>, RunError> {
+    pub(super) fn ready_link(&mut self) -> Result<Result<(), Failure>, RunError> {
         let used_up = self.link.as_ref().is_some_and(|link| {
             let each = self.plan.settings.lifetime == Lifetime::Each && link.connection.is_some();
             let closes = self.closes_after.is_some_and(|replies| link.replies >= replies);
@@ -299,12 +300,8 @@ impl Series {
             Some(opening) => opening,
             None => (self.plan.protocol.open)(self.address, self.config)?,
         };
-        if let Some(connection) = opening.connection {
-            if let Some(handshake) = connection.handshake() {
-                self.summary.connect.add(handshake);
-            }
-            sink.connection(connection)?;
-        }
+        // Told after the exchange that it is made for, which would have to wait for the telling.
+        self.made.extend(opening.connection);
         match Link::new(opening, self.plan.protocol.framing) {
             Ok(link) => {
                 self.link = Some(link);
@@ -325,6 +322,7 @@ impl Series {
         self.ledger.sent(Stamp::just_before(), due, Marks::default());
         self.ledger.lose(seq);
         self.after_error(&failure);
+        self.tell_connections(sink)?;
         let exchange = never_sent(seq, failure);
         self.summary.add(&exchange);
         Ok(sink.exchange(exchange)?)
