@@ -67,7 +67,7 @@ fn late_replies_are_lost_requests_and_counted_apart() {
             send(&reply);
         }
     });
-    let settings = Settings { timeout: Duration::from_millis(30), ..quickly(24) };
+    let settings = Settings { timeout: Duration::from_millis(150), ..quickly(24) };
     let (summary, events) = series("udp", &server, settings);
     let names = ["sent", "received", "lost", "late", "duplicates", "out_of_order"];
     assert_eq!(counts(&summary, names), [24, 20, 4, 4, 0, 0]);

@@ -24,14 +24,18 @@ pub fn series(protocol: &str, address: &str, settings: Settings) -> (Value, Vec<
     (summary, events)
 }
 
+/// The counts of a summary with those names.
 pub fn counts<const N: usize>(summary: &Value, names: [&str; N]) -> [u64; N] {
     names.map(|name| summary[name].as_u64().unwrap_or_else(|| panic!("{name} in {summary}")))
 }
 
+/// So many exchanges, each as soon as the one before is over. The time-out is long against a machine that
+/// stands still for a while, and short enough to be waited for.
 pub fn quickly(count: u64) -> Settings {
-    Settings { timeout: Duration::from_millis(100), ..Settings::series(count) }
+    Settings { timeout: Duration::from_millis(250), ..Settings::series(count) }
 }
 
+/// The same on a schedule.
 pub fn at_rate(count: u64, rate: f64) -> Settings {
     Settings { rate: Some(rate), ..quickly(count) }
 }
