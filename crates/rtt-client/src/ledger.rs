@@ -117,15 +117,15 @@ impl Ledger {
         self.air.get_mut(place).filter(|request| !request.decided)
     }
 
-    /// The numbers of all requests in the air.
-    pub(crate) fn numbers(&self) -> Vec<u64> {
-        self.air.iter().filter(|request| !request.decided).map(|request| request.seq).collect()
+    /// The oldest request in the air.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        // What is decided leaves the front at once.
+        self.air.front().map(|request| request.seq)
     }
 
     /// The only request in the air, if there is one and no other.
     pub(crate) fn only(&self) -> Option<u64> {
-        // What is decided leaves the front at once, so the only one is there.
-        self.air.front().filter(|_| self.undecided == 1).map(|request| request.seq)
+        self.oldest().filter(|_| self.undecided == 1)
     }
 
     /// Books a reply to request `seq`, and says what it is.
@@ -211,7 +211,10 @@ mod tests {
         assert!(matches!(ledger.answered(3), Reply::Duplicate));
         assert!(matches!(ledger.answered(6), Reply::Stray));
         assert!(matches!(ledger.answered(0), Reply::Stray));
-        assert_eq!(ledger.numbers(), [4, 5]);
+        let numbers =
+            ledger.air.iter().filter(|request| !request.decided).map(|request| request.seq);
+        assert_eq!(numbers.collect::<Vec<_>>(), [4, 5]);
+        assert_eq!(ledger.oldest(), Some(4));
         assert_eq!(ledger.only(), None);
         assert!(ledger.expire(now).is_none());
         assert_eq!(ledger.expire(now + TIMEOUT).unwrap().seq, 4);

@@ -34,24 +34,21 @@ impl Series {
     }
 
     fn receive_failed(&mut self, error: io::Error, sink: &mut dyn Sink) -> Result<(), RunError> {
-        let oldest = self.ledger.numbers().first().copied();
-        let failure = self.failure(error, Duration::ZERO)?;
+        let failure = self.failure(error)?;
         if self.plan.protocol.framing == Framing::Stream {
             return self.link_ended(failure.condition, sink);
         }
         // An error on a datagram socket is one request's; it does not say which one's.
+        let oldest = self.ledger.oldest();
         let Some(request) = oldest.and_then(|seq| self.ledger.lose(seq)) else { return Ok(()) };
         let failure = Failure { after: request.sent.monotonic().elapsed(), ..failure };
         self.after_error(&failure);
         self.decide(&request, unanswered(failure), sink)
     }
 
-    pub(super) fn failure(
-        &self,
-        error: io::Error,
-        after: Duration,
-    ) -> Result<Failure, SocketError> {
-        failure_of(error, after).map_err(|error| SocketError {
+    /// What an error that came at once says about the peer or the way to it.
+    pub(super) fn failure(&self, error: io::Error) -> Result<Failure, SocketError> {
+        failure_of(error, Duration::ZERO).map_err(|error| SocketError {
             operation: "an exchange",
             protocol: self.plan.protocol.title,
             address: self.address,
@@ -172,9 +169,8 @@ impl Series {
         }
         let condition = if by_the_server { why } else { Condition::Closed };
         let (come, length) = (link.bytes_of_a_reply(), self.load.reply_len());
-        for request in
-            waiting.into_iter().filter_map(|seq| self.ledger.lose(seq)).collect::<Vec<_>>()
-        {
+        for seq in waiting {
+            let Some(request) = self.ledger.lose(seq) else { continue };
             let failure = Failure {
                 condition,
                 error: None,
@@ -193,7 +189,7 @@ impl Series {
             let again = match (opened, &mut self.link) {
                 (Ok(()), Some(link)) => match link.send(*seq, self.load.request(*seq)) {
                     Ok(again) => Ok(again),
-                    Err(error) => Err(self.failure(error, Duration::ZERO)?),
+                    Err(error) => Err(self.failure(error)?),
                 },
                 (Err(failure), _) => Err(failure),
                 (Ok(()), None) => continue,

@@ -128,12 +128,7 @@ impl Series {
             if stopped() || self.is_over() {
                 break;
             }
-            if let Some(twin) = self.twin.as_mut().filter(|twin| twin.is_next) {
-                twin.is_next = false;
-                self.last_sent = Some(Instant::now());
-                if let Some(rtt) = twin.exchange(stop)? {
-                    self.summary.uninstrumented.add(rtt);
-                }
+            if self.twins_turn(stop)? {
                 continue;
             }
             self.not_before = None;
@@ -146,7 +141,10 @@ impl Series {
             }
             self.expire(sink)?;
         }
-        self.last_of_the_twin(stop)?;
+        // The last exchange has its twin as well.
+        if !stopped() && self.plan.settings.duration.is_none() {
+            self.twins_turn(stop)?;
+        }
         self.listen_for_more(sink, stop)?;
         self.tell_connections(sink)?;
         let in_the_air = self.ledger.in_the_air();
@@ -171,15 +169,15 @@ impl Series {
         Ok(self.summary)
     }
 
-    /// The last exchange has its twin as well.
-    fn last_of_the_twin(&mut self, stop: &AtomicBool) -> Result<(), RunError> {
-        let over = self.plan.settings.duration.is_some() || stop.load(Ordering::Relaxed);
-        if let Some(twin) = self.twin.as_mut().filter(|twin| twin.is_next && !over)
-            && let Some(rtt) = twin.exchange(stop)?
-        {
+    /// Makes the twin's exchange, if this place of the series is the twin's; returns whether it was.
+    fn twins_turn(&mut self, stop: &AtomicBool) -> Result<bool, SocketError> {
+        let Some(twin) = self.twin.as_mut().filter(|twin| twin.is_next) else { return Ok(false) };
+        twin.is_next = false;
+        self.last_sent = Some(Instant::now());
+        if let Some(rtt) = twin.exchange(stop)? {
             self.summary.uninstrumented.add(rtt);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn is_over(&self) -> bool {
@@ -266,7 +264,7 @@ impl Series {
                 }
                 Err(error) => error,
             };
-            let failure = self.failure(error, Duration::ZERO)?;
+            let failure = self.failure(error)?;
             let served = has_served(self.link.as_ref());
             match self.plan.protocol.framing {
                 Framing::Datagrams if last_try => return self.not_sent(seq, due, failure, sink),
