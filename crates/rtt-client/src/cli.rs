@@ -2,15 +2,16 @@
 //!
 //! The protocols' commands are made from their registry, so that a new one needs no line here.
 
+mod compare;
+mod exchange;
+
+pub(crate) use compare::CompareArgs;
+pub(crate) use exchange::ExchangeArgs;
+
 use clap::{ArgAction, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
-use rtt_client::{
-    Content, Family, Lifetime, PROTOCOLS, Protocol, Settings, Target, protocol_named,
-};
+use rtt_client::{Family, PROTOCOLS, Protocol, Settings, protocol_named};
 use std::net::IpAddr;
 use std::{process::ExitCode, time::Duration};
-
-/// How far requests of a series are apart where nothing is said, as with `ping`.
-const USUAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Measures the application-level round-trip time (RTT) to an echo server.
 ///
@@ -25,45 +26,10 @@ const USUAL_INTERVAL: Duration = Duration::from_secs(1);
 )]
 struct Cli {}
 
-/// What a protocol's command can be asked for.
+/// What every command that measures can be asked for.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "a switch of the command line is one")]
-pub(crate) struct ExchangeArgs {
-    /// Where the server is: host, host:port, [IPv6]:port, or a URL like udp://host:port
-    #[arg(default_value = "127.0.0.1")]
-    pub(crate) target: Target,
-
-    /// What to send; without it, and with one exchange, a line of standard input
-    pub(crate) message: Option<String>,
-
-    /// Make so many exchanges
-    #[arg(short, long, value_name = "N", help_heading = "Series")]
-    count: Option<u64>,
-
-    /// Send the next request so long after the last; 0: as soon as the reply is in [default: 1s]
-    #[arg(short, long, value_name = "DUR", value_parser = duration, help_heading = "Series")]
-    interval: Option<Duration>,
-
-    /// Send so many requests a second, on a schedule that does not wait for replies
-    #[arg(long, value_name = "HZ", conflicts_with = "interval", help_heading = "Series")]
-    rate: Option<f64>,
-
-    /// Go on for so long
-    #[arg(long, value_name = "DUR", value_parser = duration, help_heading = "Series")]
-    duration: Option<Duration>,
-
-    /// Send requests of so many bytes
-    #[arg(short, long, value_name = "BYTES", conflicts_with = "message", help_heading = "Series")]
-    size: Option<usize>,
-
-    /// How long a connection lasts, over TCP
-    #[arg(long, value_enum, default_value = "keep", help_heading = "Series")]
-    connection: Connections,
-
-    /// Split the RTT into its parts with the kernel's stamps, and say what that costs (Linux)
-    #[arg(long)]
-    breakdown: bool,
-
+pub(crate) struct How {
     /// Stay on this CPU
     #[arg(long, value_name = "CPU")]
     pin: Option<usize>,
@@ -102,6 +68,24 @@ pub(crate) struct ExchangeArgs {
     pub(crate) verbose: u8,
 }
 
+impl How {
+    /// One exchange of nothing, as asked for here.
+    fn settings(&self) -> Settings {
+        Settings {
+            family: match (self.ipv4, self.ipv6) {
+                (true, _) => Some(Family::V4),
+                (_, true) => Some(Family::V6),
+                _ => None,
+            },
+            bind: self.bind,
+            timeout: self.timeout,
+            pin: self.pin,
+            spin: self.spin,
+            ..Settings::one("")
+        }
+    }
+}
+
 /// The ways to write results.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Format {
@@ -113,65 +97,35 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// How long a connection lasts.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Connections {
-    /// One for the run, opened anew where the server closes it
-    Keep,
-    /// One an exchange
-    Each,
+/// What was asked for.
+pub(crate) enum Asked {
+    /// One exchange or a series over a protocol.
+    Exchanges(&'static Protocol, ExchangeArgs),
+    /// A comparison.
+    Comparison(CompareArgs),
 }
 
-impl ExchangeArgs {
-    /// Whether one message is to be exchanged, and not a series run.
-    pub(crate) fn is_one_message(&self) -> bool {
-        self.count.is_none_or(|count| count == 1)
-            && self.interval.is_none()
-            && self.rate.is_none()
-            && self.duration.is_none()
-            && self.size.is_none()
-    }
-
-    /// What is asked for, `message` being what was given here or elsewhere.
-    pub(crate) fn settings(&self, message: Option<Vec<u8>>) -> Settings {
-        let one = self.is_one_message();
-        let content = match (message, one) {
-            (Some(message), true) => Content::Message(message.into()),
-            (Some(message), false) => Content::Numbered(message.into()),
-            (None, _) => Content::Sized(self.size),
-        };
-        let endless = self.interval.is_some() || self.rate.is_some() || self.duration.is_some();
-        Settings {
-            family: match (self.ipv4, self.ipv6) {
-                (true, _) => Some(Family::V4),
-                (_, true) => Some(Family::V6),
-                _ => None,
-            },
-            bind: self.bind,
-            timeout: self.timeout,
-            content,
-            count: self.count.or((!endless).then_some(1)),
-            duration: self.duration,
-            interval: self.interval.unwrap_or(USUAL_INTERVAL),
-            rate: self.rate,
-            lifetime: match self.connection {
-                Connections::Keep => Lifetime::Keep,
-                Connections::Each => Lifetime::Each,
-            },
-            breakdown: self.breakdown,
-            pin: self.pin,
-            spin: self.spin,
+impl Asked {
+    /// How it is to be done.
+    pub(crate) fn how(&self) -> &How {
+        match self {
+            Self::Exchanges(_, args) => &args.how,
+            Self::Comparison(args) => &args.how,
         }
     }
 }
 
-/// The command line: which protocol, and what of it. On `Err` all is said, and the status is left.
-pub(crate) fn parse() -> Result<(&'static Protocol, ExchangeArgs), ExitCode> {
+/// The command line. On `Err` all is said, and the status is left.
+pub(crate) fn parse() -> Result<Asked, ExitCode> {
     let matches = command().try_get_matches().map_err(|error| tell(&error))?;
     let (name, matches) = matches.subcommand().expect("a command is required");
-    let protocol = protocol_named(name).expect("every command is a protocol's");
-    let args = ExchangeArgs::from_arg_matches(matches).map_err(|error| tell(&error))?;
-    Ok((protocol, args))
+    let asked = match protocol_named(name) {
+        Some(protocol) => {
+            ExchangeArgs::from_arg_matches(matches).map(|args| Asked::Exchanges(protocol, args))
+        }
+        None => CompareArgs::from_arg_matches(matches).map(Asked::Comparison),
+    };
+    asked.map_err(|error| tell(&error))
 }
 
 fn command() -> Command {
@@ -179,7 +133,8 @@ fn command() -> Command {
         let about = format!("{} (port {} unless given)", protocol.about, protocol.default_port);
         ExchangeArgs::augment_args(Command::new(protocol.name)).about(about).max_term_width(80)
     });
-    Cli::command().subcommands(protocols)
+    let compare = CompareArgs::augment_args(Command::new("compare")).max_term_width(80);
+    Cli::command().subcommands(protocols).subcommand(compare)
 }
 
 /// Prints help where it was asked for; else what is wrong, in one line.

@@ -11,6 +11,8 @@
 
 mod breakdown;
 mod condition;
+pub mod evidence;
+pub mod judgement;
 mod ledger;
 mod load;
 mod outcome;
@@ -27,9 +29,9 @@ mod transport;
 pub use breakdown::{Breakdown, Middle};
 pub use condition::{Condition, Failure};
 pub use outcome::{Connection, Exchange, Outcome};
-pub use plan::{Content, Family, Lifetime, Plan, PlanError, Settings};
+pub use plan::{Content, Contest, ContestSettings, Family, Lifetime, Plan, PlanError, Settings};
 pub use report::{Event, Report};
-pub use session::{RunError, run};
+pub use session::{RunError, compare, run};
 pub use statistics::{Distribution, Jitter, Parts, Summary};
 pub use system::TcpInfo;
 pub use target::{Target, TargetError};

@@ -1,5 +1,9 @@
 //! [`Plan`]: what is to be measured, validated and from then on unchanged.
 
+mod contest;
+
+pub use contest::{Contest, ContestSettings};
+
 use crate::ledger::MOST_IN_THE_AIR;
 use crate::load::{Load, MOST_REQUESTS};
 use crate::pace::Pace;
@@ -165,6 +169,9 @@ pub enum PlanError {
     /// A time-out is shorter than any clock could keep.
     #[error("a time-out must be a microsecond at least")]
     TooSoon,
+    /// A confidence is none.
+    #[error("a confidence is from 50 to 99.99 per cent")]
+    NoConfidence,
     /// More requests would be in the air than can be kept book of.
     #[error("{0} a second for a time-out of {1} s: more than a million requests in the air")]
     TooManyInTheAir(f64, f64),
@@ -226,6 +233,19 @@ impl Plan {
     /// Whether requests carry a message of the user's.
     pub(crate) fn has_a_message(&self) -> bool {
         matches!(self.settings.content, Content::Message(_) | Content::Numbered(_))
+    }
+
+    /// The target as a URL.
+    pub(crate) fn url(&self) -> String {
+        let port = Some(self.port());
+        Target { protocol: Some(self.protocol), port, ..self.target.clone() }.to_string()
+    }
+
+    /// The same plan with kernel stamps, if requests are long enough to ask for the server's share, or
+    /// can be made so.
+    pub(crate) fn with_breakdown(&self) -> Result<Self, PlanError> {
+        let settings = Settings { breakdown: true, ..self.settings.clone() };
+        Self::new(self.protocol, self.target.clone(), settings)
     }
 
     /// The same plan, for one exchange.

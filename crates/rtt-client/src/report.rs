@@ -9,7 +9,9 @@ pub use csv::Csv;
 pub use json::Json;
 pub use text::{Text, TextConfig};
 
-use crate::{Connection, Exchange, Failure, Plan, Summary};
+use crate::evidence::{Evidence, Pair};
+use crate::judgement::Verdict;
+use crate::{Connection, Contest, Exchange, Failure, Plan, Summary};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -29,6 +31,32 @@ pub enum Event<'a> {
     Progress(&'a Plan, &'a Summary, Duration),
     /// The run has ended.
     Summary(&'a Plan, &'a Summary),
+    /// A comparison begins.
+    Contest(&'a ContestStart<'a>),
+    /// A pair of exchanges has been decided: its number from 1, and it.
+    Pair(u64, &'a Pair),
+    /// How far the comparison is; some ten times a second.
+    Comparing(&'a Comparing<'a>),
+    /// The comparison has ended, and is judged.
+    Verdict(&'a Contest, &'a Evidence, &'a Verdict),
+}
+
+/// What is known when a comparison begins.
+#[derive(Debug)]
+pub struct ContestStart<'a> {
+    /// What is going to be compared.
+    pub contest: &'a Contest,
+    /// A's start and B's.
+    pub sides: &'a [Start<'a>; 2],
+}
+
+/// How far a comparison is.
+#[derive(Debug)]
+pub struct Comparing<'a> {
+    /// What is being done.
+    pub stage: &'a str,
+    /// How much of it is done, from 0 to 1.
+    pub share: f64,
 }
 
 /// Writes the events of a run as they come.

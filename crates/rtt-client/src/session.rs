@@ -2,7 +2,9 @@
 //! report.
 
 mod booking;
+mod compare;
 mod link;
+mod links;
 mod series;
 mod twin;
 
@@ -12,6 +14,7 @@ use crate::system;
 use crate::{
     Condition, Connection, Exchange, Failure, Outcome, Plan, Report, SocketError, Summary,
 };
+pub use compare::compare;
 use series::{Series, Sink};
 use std::io;
 use std::net::SocketAddr;
@@ -46,86 +49,126 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
     }
     system::wake_punctually();
     let begun = Instant::now();
-    let settings = &plan.settings;
-    let mut summary =
-        match resolve(&plan.target.host, plan.port(), settings.family, settings.timeout) {
-            Ok(addresses) => measure(plan, &addresses, report, stop)?,
-            Err(unresolved) => {
-                report.event(&Event::Start(&Start::new(plan, None, None)))?;
-                let exchange = never_sent(
-                    1,
-                    Failure {
-                        condition: unresolved.condition,
-                        error: None,
-                        after: begun.elapsed(),
-                        detail: Some(unresolved.reason),
-                    },
-                );
-                let mut summary = Summary::default();
-                summary.add(&exchange);
-                report.event(&Event::Exchange(&exchange))?;
-                summary
-            }
-        };
+    let mut summary = match look_up(plan) {
+        Ok(addresses) => measure(plan, &addresses, report, stop)?,
+        Err(failure) => {
+            report.event(&Event::Start(&Start::new(plan, None, None)))?;
+            let exchange = never_sent(1, failure);
+            let mut summary = Summary::default();
+            summary.add(&exchange);
+            report.event(&Event::Exchange(&exchange))?;
+            summary
+        }
+    };
     summary.duration = begun.elapsed();
     report.event(&Event::Summary(plan, &summary))?;
     Ok(summary)
 }
 
-/// Finds the address that answers and runs the exchanges with it. For a series, all but the last are
-/// tried with one exchange that is not counted.
+/// The addresses of a plan's target, or why there are none.
+fn look_up(plan: &Plan) -> Result<Vec<SocketAddr>, Failure> {
+    let begun = Instant::now();
+    let settings = &plan.settings;
+    resolve(&plan.target.host, plan.port(), settings.family, settings.timeout).map_err(
+        |unresolved| Failure {
+            condition: unresolved.condition,
+            error: None,
+            after: begun.elapsed(),
+            detail: Some(unresolved.reason),
+        },
+    )
+}
+
+/// Finds the address that answers and runs the exchanges with it.
 fn measure(
     plan: &Plan,
     addresses: &[SocketAddr],
     report: &mut dyn Report,
     stop: &AtomicBool,
 ) -> Result<Summary, RunError> {
-    let one = plan.settings.count == Some(1);
-    let trial_plan = plan.one_exchange();
+    if plan.settings.count == Some(1) {
+        return one(plan, addresses, report, stop);
+    }
+    let (address, attempts) = find(plan, addresses, stop)?;
+    let series = Series::open(plan, address)?;
+    tell_start(plan, address, series.local(), &attempts, report)?;
+    series.run(&mut Told { plan, report }, stop)
+}
+
+/// The address that answers, or the last, and what came of those before it: each is tried with one
+/// exchange that is not counted. The last is not tried.
+fn find(
+    plan: &Plan,
+    addresses: &[SocketAddr],
+    stop: &AtomicBool,
+) -> Result<(SocketAddr, Vec<Attempt>), RunError> {
+    let plan = plan.one_exchange();
     let mut attempts = Vec::new();
-    for (place, address) in addresses.iter().enumerate() {
-        let is_last = place + 1 == addresses.len();
-        if is_last && !one {
-            break;
-        }
-        // Nothing is told before the exchange is over, so that nothing stands between its stamps.
-        let mut held = Held::default();
-        let trial = Series::open(if one { plan } else { &trial_plan }, *address)?;
-        let local = trial.local();
-        let summary = trial.run(&mut held, stop)?;
-        match held.exchanges.pop() {
-            Some(Exchange {
-                outcome: Outcome::Lost(failure) | Outcome::Error(failure), ..
-            }) if !is_last => {
+    let (last, others) = addresses.split_last().expect("a name that is found has an address");
+    for address in others {
+        let Trial { mut held, .. } = Trial::make(&plan, *address, stop)?;
+        match held.exchanges.pop().map(|exchange| exchange.outcome) {
+            Some(Outcome::Lost(failure) | Outcome::Error(failure)) => {
                 attempts.push(Attempt { address: *address, failure });
             }
-            exchange if one => {
-                tell_start(plan, *address, local, &attempts, report)?;
+            _ => return Ok((*address, attempts)),
+        }
+    }
+    Ok((*last, attempts))
+}
+
+/// One exchange, with the first address that answers.
+fn one(
+    plan: &Plan,
+    addresses: &[SocketAddr],
+    report: &mut dyn Report,
+    stop: &AtomicBool,
+) -> Result<Summary, RunError> {
+    let mut attempts = Vec::new();
+    let mut others = addresses.iter().copied();
+    let mut address = others.next().expect("a name that is found has an address");
+    loop {
+        let Trial { mut held, local, summary } = Trial::make(plan, address, stop)?;
+        match (held.exchanges.pop(), others.next()) {
+            (
+                Some(Exchange {
+                    outcome: Outcome::Lost(failure) | Outcome::Error(failure), ..
+                }),
+                Some(next),
+            ) => {
+                attempts.push(Attempt { address, failure });
+                address = next;
+            }
+            (exchange, _) => {
+                tell_start(plan, address, local, &attempts, report)?;
                 for connection in &held.connections {
                     report.event(&Event::Connection(connection))?;
                 }
                 // An interrupted exchange is none.
-                exchange
-                    .iter()
-                    .try_for_each(|exchange| report.event(&Event::Exchange(exchange)))?;
+                if let Some(exchange) = &exchange {
+                    report.event(&Event::Exchange(exchange))?;
+                }
                 return Ok(summary);
             }
-            _ => return series(plan, *address, &attempts, report, stop),
         }
     }
-    series(plan, addresses[addresses.len() - 1], &attempts, report, stop)
 }
 
-fn series(
-    plan: &Plan,
-    address: SocketAddr,
-    attempts: &[Attempt],
-    report: &mut dyn Report,
-    stop: &AtomicBool,
-) -> Result<Summary, RunError> {
-    let series = Series::open(plan, address)?;
-    tell_start(plan, address, series.local(), attempts, report)?;
-    series.run(&mut Told { plan, report }, stop)
+/// One exchange, of which nothing is told before it is over, so that nothing stands between its stamps.
+struct Trial {
+    held: Held,
+    local: Option<SocketAddr>,
+    summary: Summary,
+}
+
+impl Trial {
+    fn make(plan: &Plan, address: SocketAddr, stop: &AtomicBool) -> Result<Self, RunError> {
+        let mut held = Held::default();
+        let series = Series::open(plan, address)?;
+        let local = series.local();
+        let summary = series.run(&mut held, stop)?;
+        Ok(Self { held, local, summary })
+    }
 }
 
 fn tell_start(

@@ -1,7 +1,9 @@
-//! What is set up before a run: the log, and what Ctrl-C does.
+//! What stands around a run: the log, what Ctrl-C does, and the exit status.
 
 use anyhow::Context as _;
+use rtt_client::RunError;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::Level;
 
@@ -40,4 +42,23 @@ pub(crate) fn log_to_stderr(verbose: u8) {
         .with_writer(io::stderr)
         .log_internal_errors(false)
         .init();
+}
+
+/// What the process ends with: whether all went well, or why nothing could be done, which is told.
+pub(crate) fn status(done: anyhow::Result<bool>) -> ExitCode {
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            let report = error.downcast_ref().and_then(|error| match error {
+                RunError::Report(error) => Some(error.kind()),
+                _ => None,
+            });
+            // Whoever closed stdout has seen enough.
+            if report != Some(io::ErrorKind::BrokenPipe) {
+                eprintln!("rtt-client: {error:#}");
+            }
+            ExitCode::from(2)
+        }
+    }
 }

@@ -13,11 +13,11 @@ mod linux_tcp_info;
 mod portable;
 
 #[cfg(all(target_os = "linux", not(portable)))]
-pub(crate) use linux::{Inlet, KERNEL_STAMPS, pin, wake_punctually};
+pub(crate) use linux::{Inlet, KERNEL_STAMPS, path_mtu, pin, wake_punctually};
 #[cfg(all(target_os = "linux", not(portable)))]
 pub(crate) use linux_tcp_info::tcp_info;
 #[cfg(not(all(target_os = "linux", not(portable))))]
-pub(crate) use portable::{Inlet, KERNEL_STAMPS, pin, tcp_info, wake_punctually};
+pub(crate) use portable::{Inlet, KERNEL_STAMPS, path_mtu, pin, tcp_info, wake_punctually};
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -95,6 +95,24 @@ pub struct TcpInfo {
     pub limited_by_peer: Option<Duration>,
     /// For how long this side's send buffer did.
     pub limited_by_buffer: Option<Duration>,
+    /// What has crossed the wire.
+    pub(crate) segments: Option<Segments>,
+}
+
+/// What of a TCP connection has crossed the wire, as the kernel counts it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Segments {
+    /// Segments of any kind.
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    /// Those that carried data.
+    pub(crate) data_sent: u64,
+    pub(crate) data_received: u64,
+    /// Bytes of payload, those sent again included.
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+    /// Whether segments bear time stamps (RFC 7323).
+    pub(crate) stamped: bool,
 }
 
 /// How long a spinning wait goes on before it looks whether the run has been interrupted.

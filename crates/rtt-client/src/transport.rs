@@ -12,6 +12,7 @@ use crate::{Condition, Connection, Failure};
 use echo_core::Stamp;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::{Add, Sub};
 use std::time::{Duration, SystemTime};
 
 /// The protocols, in the order in which people read them.
@@ -63,6 +64,8 @@ pub(crate) enum Framing {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenConfig {
     pub(crate) bind: Option<IpAddr>,
+    /// Whether small writes may be held back for acknowledgements (RFC 896), where a protocol does that.
+    pub(crate) nagle: bool,
     pub(crate) inlet: InletConfig,
 }
 
@@ -92,10 +95,62 @@ pub(crate) trait Transport {
         None
     }
 
+    /// What has crossed the wire so far, where that is known.
+    fn traffic(&self) -> Option<Traffic> {
+        None
+    }
+
     /// Ends it in good order; returns how long the peer took to end its side, if it has one, and did.
     fn close(&mut self, _patience: Duration) -> Option<Duration> {
         None
     }
+}
+
+/// What has crossed the wire, as packets of IP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) packets_out: u64,
+    pub(crate) packets_in: u64,
+    /// Packets that carry nothing of the application's: acknowledgements and what opens and ends.
+    pub(crate) without_data_out: u64,
+    pub(crate) without_data_in: u64,
+    /// Headers of IP and above, and payload, in bytes.
+    pub(crate) ip_bytes_out: u64,
+    pub(crate) ip_bytes_in: u64,
+}
+
+impl Add for Traffic {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        self.with(other, u64::saturating_add)
+    }
+}
+
+impl Sub for Traffic {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        self.with(other, u64::saturating_sub)
+    }
+}
+
+impl Traffic {
+    fn with(self, other: Self, count: fn(u64, u64) -> u64) -> Self {
+        Self {
+            packets_out: count(self.packets_out, other.packets_out),
+            packets_in: count(self.packets_in, other.packets_in),
+            without_data_out: count(self.without_data_out, other.without_data_out),
+            without_data_in: count(self.without_data_in, other.without_data_in),
+            ip_bytes_out: count(self.ip_bytes_out, other.ip_bytes_out),
+            ip_bytes_in: count(self.ip_bytes_in, other.ip_bytes_in),
+        }
+    }
+}
+
+/// An IP packet's header without options, in bytes (RFC 791, RFC 8200).
+fn ip_header(local: SocketAddr) -> u64 {
+    if local.is_ipv4() { 20 } else { 40 }
 }
 
 /// What a wait came to.

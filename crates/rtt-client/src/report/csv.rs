@@ -1,6 +1,7 @@
 //! For a table: a header, then a row an exchange. What was not measured is an empty field.
 
 use super::{Event, Report};
+use crate::evidence::Pair;
 use crate::statistics::nanoseconds;
 use crate::{Exchange, Middle, Outcome};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -12,6 +13,9 @@ use std::io::{self, Write};
 const HEADER: &str = "seq,outcome,sent,received,rtt_ns,lateness_ns,send_ns,network_ns,server_ns,\
                       network_and_server_ns,receive_ns,condition";
 
+/// The columns of a comparison's pairs.
+const PAIR_HEADER: &str = "pair,first,a_rtt_ns,b_rtt_ns,difference_ns";
+
 /// Writes a run as comma-separated values (RFC 4180).
 #[derive(Debug)]
 pub struct Csv<Out> {
@@ -22,6 +26,17 @@ impl<Out: Write> Csv<Out> {
     /// A report that writes to `out`.
     pub fn new(out: Out) -> Self {
         Self { out }
+    }
+
+    fn pair(&mut self, number: u64, pair: &Pair) -> io::Result<()> {
+        writeln!(
+            self.out,
+            "{number},{},{},{},{}",
+            if pair.b_first { "b" } else { "a" },
+            field(pair.a.map(nanoseconds)),
+            field(pair.b.map(nanoseconds)),
+            field(pair.difference()),
+        )
     }
 
     fn row(&mut self, exchange: &Exchange) -> io::Result<()> {
@@ -60,7 +75,13 @@ impl<Out: Write> Report for Csv<Out> {
             Event::Start(_) => writeln!(self.out, "{HEADER}"),
             Event::Exchange(exchange) => self.row(exchange),
             Event::Summary(..) => self.out.flush(),
-            Event::Attempt(_) | Event::Connection(_) | Event::Progress(..) => Ok(()),
+            Event::Contest(_) => writeln!(self.out, "{PAIR_HEADER}"),
+            Event::Pair(number, pair) => self.pair(*number, pair),
+            Event::Verdict(..) => self.out.flush(),
+            Event::Attempt(_)
+            | Event::Connection(_)
+            | Event::Progress(..)
+            | Event::Comparing(_) => Ok(()),
         }
     }
 

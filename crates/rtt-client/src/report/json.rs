@@ -1,12 +1,14 @@
 //! For a program: JSON Lines, one event a line. What was not measured is absent.
 
+mod judged;
 mod totals;
 
-use super::{Attempt, Event, Report, Start};
+use super::{Attempt, ContestStart, Event, Report, Start};
 use crate::statistics::nanoseconds;
 use crate::{Breakdown, Connection, Exchange, Failure, Middle, Outcome};
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, acts_on_terminals};
+use judged::{Judged, Pair};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -21,6 +23,24 @@ pub struct Json<Out> {
 }
 
 impl<Out: Write> Json<Out> {
+    fn line(&mut self, line: &Line) -> io::Result<()> {
+        let text = harmless(serde_json::to_string(line)?);
+        self.out.write_all(text.as_bytes())?;
+        self.out.write_all(b"\n")
+    }
+
+    /// A comparison has two starts, one a side.
+    fn contest(&mut self, start: &ContestStart<'_>) -> io::Result<()> {
+        for (start, name) in start.sides.iter().zip(["a", "b"]) {
+            let mut line = Line::from(start);
+            if let Line::Start { side, .. } = &mut line {
+                *side = Some(name);
+            }
+            self.line(&line)?;
+        }
+        Ok(())
+    }
+
     /// A report that writes to `out`; without a line an exchange, if `quiet`.
     pub fn new(out: Out, quiet: bool) -> Self {
         Self { out, quiet }
@@ -34,13 +54,19 @@ impl<Out: Write> Report for Json<Out> {
             Event::Attempt(attempt) => Line::from(*attempt),
             Event::Connection(connection) => Line::from(*connection),
             Event::Exchange(exchange) if !self.quiet => Line::from(*exchange),
-            Event::Exchange(_) | Event::Progress(..) => return Ok(()),
+            Event::Contest(start) => return self.contest(start),
+            Event::Pair(number, pair) if !self.quiet => Line::Pair(Pair::new(*number, pair)),
+            Event::Verdict(contest, evidence, verdict) => {
+                Line::Verdict(Box::new(Judged::new(contest, evidence, verdict)))
+            }
+            Event::Exchange(_) | Event::Progress(..) | Event::Pair(..) | Event::Comparing(_) => {
+                return Ok(());
+            }
             Event::Summary(plan, summary) => Line::Summary(Box::new(Totals::new(plan, summary))),
         };
-        let text = harmless(serde_json::to_string(&line)?);
-        self.out.write_all(text.as_bytes())?;
-        self.out.write_all(b"\n")?;
-        if matches!(event, Event::Summary(..)) { self.out.flush() } else { Ok(()) }
+        self.line(&line)?;
+        let is_last = matches!(event, Event::Summary(..) | Event::Verdict(..));
+        if is_last { self.out.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -70,6 +96,8 @@ fn harmless(json: String) -> String {
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Line {
     Start {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        side: Option<&'static str>,
         protocol: &'static str,
         target: String,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,6 +138,8 @@ enum Line {
         failure: Option<Trouble>,
     },
     Summary(Box<Totals>),
+    Pair(Pair),
+    Verdict(Box<Judged>),
 }
 
 /// What is known of a failure.
@@ -142,6 +172,7 @@ struct PartsOfOne {
 impl From<&Start<'_>> for Line {
     fn from(start: &Start<'_>) -> Self {
         Self::Start {
+            side: None,
             protocol: start.plan.protocol.name,
             target: start.plan.target.to_string(),
             address: start.address,

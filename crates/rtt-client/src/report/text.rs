@@ -6,8 +6,10 @@
 mod bar;
 mod figures;
 mod one;
+mod plot;
+mod verdict;
 
-use super::{Event, Report, Start};
+use super::{Comparing, Event, Report, Start};
 use crate::{Connection, Exchange, Outcome, Plan, Summary};
 use echo_core::escape;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,6 +18,9 @@ use std::time::Duration;
 
 /// How much of a wrong answer is shown, in bytes: enough to see what speaks there.
 const WRONG_ANSWER_SHOWN: usize = 200;
+
+/// A comparison's progress bar, one stage after the other.
+const COMPARING: &str = "{wide_bar} {percent}% of {msg}";
 
 /// What a text report leaves out.
 #[derive(Debug, Clone, Copy, Default)]
@@ -141,10 +146,28 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
         ));
     }
 
-    fn summary(&mut self, plan: &Plan, summary: &Summary) -> io::Result<()> {
+    fn comparing(&mut self, progress: &Comparing<'_>) {
+        if !self.config.progress {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| styled(ProgressBar::new(100), COMPARING));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 0 to 100"
+        )]
+        bar.set_position((100.0 * progress.share.clamp(0.0, 1.0)) as u64);
+        bar.set_message(progress.stage.to_owned());
+    }
+
+    fn clear_bar(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+    }
+
+    fn summary(&mut self, plan: &Plan, summary: &Summary) -> io::Result<()> {
+        self.clear_bar();
         if self.one_message {
             if let Some(breakdown) = bar::of_medians(&summary.parts) {
                 writeln!(self.out, "\n{breakdown}")?;
@@ -173,6 +196,13 @@ impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
             Event::Exchange(exchange) => self.exchange(exchange)?,
             Event::Progress(plan, summary, elapsed) => self.progress(plan, summary, *elapsed),
             Event::Summary(plan, summary) => self.summary(plan, summary)?,
+            Event::Contest(_) | Event::Pair(..) => {}
+            Event::Comparing(progress) => self.comparing(progress),
+            Event::Verdict(contest, evidence, verdict) => {
+                self.clear_bar();
+                verdict::write(&mut self.out, contest, evidence, verdict)?;
+                self.out.flush()?;
+            }
         }
         Ok(())
     }
@@ -192,7 +222,10 @@ fn new_bar(plan: &Plan) -> ProgressBar {
         Some(_) => "{wide_bar} {percent}% {eta} left, {msg}",
         None => "{spinner} {elapsed}, {msg}",
     };
-    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    styled(length.map_or_else(ProgressBar::new_spinner, ProgressBar::new), template)
+}
+
+fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     bar.set_style(ProgressStyle::with_template(template).expect("the template is a proper one"));
     bar
 }

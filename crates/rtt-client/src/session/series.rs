@@ -6,21 +6,15 @@ use super::{RunError, never_sent};
 use crate::breakdown::Marks;
 use crate::ledger::Ledger;
 use crate::load::Load;
-use crate::plan::Lifetime;
 use crate::system::{InletConfig, KERNEL_STAMPS, Until};
-use crate::transport::{Framing, OpenConfig, Opening};
+use crate::transport::{Framing, OpenConfig, Opening, Traffic};
 use crate::{Condition, Connection, Exchange, Failure, Outcome, Plan, SocketError, Summary};
 use echo_core::Stamp;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
-
-/// How long the end of a connection is waited for.
-const CLOSING: Duration = Duration::from_secs(1);
-
-/// The most requests on a connection whose replies are still to come: as many as the ledger remembers.
-const MOST_UNANSWERED: usize = 1 << 20;
 
 /// How long after its last reply a series listens for more, at least: doubled and late replies have a
 /// place in the figures too. On a longer path it is three times the longest RTT.
@@ -59,6 +53,8 @@ pub(super) struct Series {
     /// After how many it did the last time.
     pub(super) closed_after: Option<u64>,
     pub(super) summary: Summary,
+    /// What has crossed the wire on links that have ended, where that is known.
+    pub(super) ended_traffic: Option<Traffic>,
     pub(super) begun: Instant,
     pub(super) last_sent: Option<Instant>,
     /// Connections that have been made and not told of.
@@ -75,7 +71,7 @@ impl Series {
         let settings = &plan.settings;
         let stamps = settings.breakdown && KERNEL_STAMPS;
         let inlet = InletConfig { timeout: settings.timeout, spin: settings.spin, stamps };
-        let config = OpenConfig { bind: settings.bind, inlet };
+        let config = OpenConfig { bind: settings.bind, nagle: false, inlet };
         let first = (plan.protocol.open)(address, config)?;
         let mut summary = Summary::default();
         if settings.breakdown && !KERNEL_STAMPS {
@@ -96,6 +92,7 @@ impl Series {
             closes_after: None,
             closed_after: None,
             summary,
+            ended_traffic: Some(Traffic::default()),
             begun: now,
             last_sent: None,
             made: Vec::new(),
@@ -145,6 +142,24 @@ impl Series {
         if !stopped() && self.plan.settings.duration.is_none() {
             self.twins_turn(stop)?;
         }
+        self.end(sink, stop)
+    }
+
+    /// Makes one exchange now and waits until it is decided, or `stop` is set.
+    pub(super) fn once(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<(), RunError> {
+        let now = Instant::now();
+        let allowed = self.not_before.take().map_or(now, |rested| rested.max(now));
+        thread::sleep(allowed.saturating_duration_since(now));
+        self.send(allowed, sink)?;
+        self.wait_until(allowed, sink, stop)
+    }
+
+    /// Listens for what may still come, closes, and returns the figures.
+    pub(super) fn end(
+        mut self,
+        sink: &mut dyn Sink,
+        stop: &AtomicBool,
+    ) -> Result<Summary, RunError> {
         self.listen_for_more(sink, stop)?;
         self.tell_connections(sink)?;
         let in_the_air = self.ledger.in_the_air();
@@ -280,35 +295,6 @@ impl Series {
         Ok(())
     }
 
-    /// Makes sure that there is a link which takes another request.
-    pub(super) fn ready_link(&mut self) -> Result<Result<(), Failure>, RunError> {
-        let used_up = self.link.as_ref().is_some_and(|link| {
-            let each = self.plan.settings.lifetime == Lifetime::Each && link.connection.is_some();
-            let closes = self.closes_after.is_some_and(|replies| link.replies >= replies);
-            let stuck = link.waiting.len() >= MOST_UNANSWERED;
-            (each && link.sends > 0) || (closes && self.plan.pace.waits_for_replies()) || stuck
-        });
-        if used_up {
-            self.close();
-        }
-        if self.link.is_some() {
-            return Ok(Ok(()));
-        }
-        let opening = match self.first.take() {
-            Some(opening) => opening,
-            None => (self.plan.protocol.open)(self.address, self.config)?,
-        };
-        // Told after the exchange that it is made for, which would have to wait for the telling.
-        self.made.extend(opening.connection);
-        match Link::new(opening, self.plan.protocol.framing) {
-            Ok(link) => {
-                self.link = Some(link);
-                Ok(Ok(()))
-            }
-            Err(failure) => Ok(Err(failure)),
-        }
-    }
-
     /// A request that could not be sent: it has a number, and came to nothing.
     fn not_sent(
         &mut self,
@@ -348,25 +334,6 @@ impl Series {
             self.receive(Until::Precisely(end), sink)?;
         }
         Ok(())
-    }
-
-    fn close(&mut self) {
-        let Some(mut link) = self.link.take() else { return };
-        self.harvest(&link);
-        let patience = CLOSING.min(self.plan.settings.timeout);
-        // After one exchange there is nobody to wait for.
-        let one = self.plan.settings.count == Some(1);
-        if !one && let Some(closing) = link.transport.close(patience) {
-            self.summary.close.add(closing);
-        }
-    }
-
-    /// Takes what the kernel knows of a connection that ends.
-    pub(super) fn harvest(&mut self, link: &Link) {
-        let Some(mut info) = link.transport.tcp_info() else { return };
-        let before = self.summary.tcp.and_then(|info| info.retransmissions);
-        info.retransmissions = info.retransmissions.map(|now| now + before.unwrap_or(0));
-        self.summary.tcp = Some(info);
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Arrived, InletConfig, LONGEST_SPIN, Until};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, TimestampingFlag, recv, recvmsg, setsockopt, sockopt,
+    ControlMessageOwned, MsgFlags, TimestampingFlag, getsockopt, recv, recvmsg, setsockopt, sockopt,
 };
 use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
@@ -219,6 +219,11 @@ fn ask_for_stamps(socket: &impl AsFd) -> io::Result<()> {
 
 fn wall_clock(stamp: TimeSpec) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from(stamp)
+}
+
+/// The longest packet that the path of a connected socket carries, in bytes, as far as is known.
+pub(crate) fn path_mtu(socket: &Socket) -> Option<u32> {
+    u32::try_from(getsockopt(socket, sockopt::IpMtu).ok()?).ok()
 }
 
 /// Keeps this thread on one CPU.

@@ -1,7 +1,7 @@
 //! Linux: `getsockopt(TCP_INFO)`, which no library decodes to its end.
 #![expect(unsafe_code, reason = "the system call fills a buffer of ours")]
 
-use super::TcpInfo;
+use super::{Segments, TcpInfo};
 use socket2::Socket;
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
@@ -45,7 +45,25 @@ fn decode(info: &[u8]) -> TcpInfo {
         busy: long_microseconds(168),
         limited_by_peer: long_microseconds(176),
         limited_by_buffer: long_microseconds(184),
+        segments: segments(info),
     }
+}
+
+/// `TCPI_OPT_TIMESTAMPS`, in the options' byte.
+const TIMESTAMPS: u8 = 1;
+
+fn segments(info: &[u8]) -> Option<Segments> {
+    let word = |at: usize| Some(u64::from(u32::from_ne_bytes(*info.get(at..)?.first_chunk()?)));
+    let long = |at: usize| Some(u64::from_ne_bytes(*info.get(at..)?.first_chunk()?));
+    Some(Segments {
+        sent: word(136)?,
+        received: word(140)?,
+        data_received: word(152)?,
+        data_sent: word(156)?,
+        bytes_received: long(128)?,
+        bytes_sent: long(200)?,
+        stamped: info.get(5)? & TIMESTAMPS != 0,
+    })
 }
 
 #[cfg(test)]
@@ -59,7 +77,7 @@ mod tests {
         assert!(decode(&whole).limited_by_buffer.is_some());
         let older = decode(&whole[..104]);
         assert_eq!(older.retransmissions, Some(0x0101_0101));
-        assert_eq!((older.min_rtt, older.busy), (None, None));
+        assert_eq!((older.min_rtt, older.busy, older.segments), (None, None, None));
         assert_eq!(decode(&[]), TcpInfo::default());
     }
 
@@ -73,5 +91,9 @@ mod tests {
         assert_eq!(info.retransmissions, Some(0));
         assert!(info.segment_size.unwrap() >= 536);
         assert!(info.rtt.unwrap() < Duration::from_secs(1));
+        // A connection request and its acceptance, and the acknowledgement of that.
+        let segments = info.segments.unwrap();
+        assert_eq!((segments.sent, segments.data_sent, segments.bytes_sent), (2, 0, 0));
+        assert_eq!((segments.data_received, segments.bytes_received), (0, 0));
     }
 }

@@ -98,6 +98,11 @@ pub(crate) fn tcp_info(_: &Socket) -> Option<TcpInfo> {
     None
 }
 
+/// The path's longest packet can't be asked for here.
+pub(crate) fn path_mtu(_: &Socket) -> Option<u32> {
+    None
+}
+
 /// Staying on one CPU can't be asked for here.
 pub(crate) fn pin(_: usize) -> io::Result<()> {
     Err(io::Error::new(ErrorKind::Unsupported, "not available on this system"))

@@ -1,7 +1,10 @@
 //! TCP: a connection, and on it requests and replies, which nothing frames.
 
 use super::wire::Wire;
-use super::{Framing, OpenConfig, Opening, Protocol, Received, SocketError, Transport, failure_of};
+use super::{
+    Framing, OpenConfig, Opening, Protocol, Received, SocketError, Traffic, Transport, failure_of,
+    ip_header,
+};
 use crate::Connection;
 use crate::breakdown::Marks;
 use crate::system::{TcpInfo, Until, tcp_info};
@@ -41,6 +44,11 @@ const REST: Duration = Duration::from_micros(20);
 /// it in both directions' buffers, and the longest request's own. More is no answer to anything.
 const MOST_EARLY: usize = 64 * 1024 * 1024;
 
+/// A segment's header without options, in bytes (RFC 9293), and what time stamps add with their padding
+/// (RFC 7323, appendix A).
+const HEADER: u64 = 20;
+const STAMPS_OPTION: u64 = 12;
+
 struct Tcp {
     wire: Wire,
     timeout: Duration,
@@ -66,8 +74,9 @@ fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, SocketError> {
             return Ok(Opening { connection: None, transport: Err(failure) });
         }
     };
-    // A request must not wait for the acknowledgement of the one before it (RFC 896's algorithm).
-    wire.socket.set_tcp_nodelay(true).map_err(failed("setting TCP_NODELAY"))?;
+    // A request must not wait for the acknowledgement of the one before it (RFC 896's algorithm), unless
+    // it is just this that is to be shown.
+    wire.socket.set_tcp_nodelay(!config.nagle).map_err(failed("setting TCP_NODELAY"))?;
     wire.socket
         .set_write_timeout(Some(timeout.max(SHORTEST)))
         .map_err(failed("setting a time-out"))?;
@@ -128,6 +137,20 @@ impl Transport for Tcp {
 
     fn tcp_info(&self) -> Option<TcpInfo> {
         tcp_info(&self.wire.socket)
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        let segments = tcp_info(&self.wire.socket)?.segments?;
+        let stamps = if segments.stamped { STAMPS_OPTION } else { 0 };
+        let header = ip_header(self.local()) + HEADER + stamps;
+        Some(Traffic {
+            packets_out: segments.sent,
+            packets_in: segments.received,
+            without_data_out: segments.sent.saturating_sub(segments.data_sent),
+            without_data_in: segments.received.saturating_sub(segments.data_received),
+            ip_bytes_out: segments.sent * header + segments.bytes_sent,
+            ip_bytes_in: segments.received * header + segments.bytes_received,
+        })
     }
 
     fn close(&mut self, patience: Duration) -> Option<Duration> {

@@ -4,9 +4,12 @@
 //! and hand over what ICMP errors its own datagrams cause, those that the kernel takes for final.
 
 use super::wire::Wire;
-use super::{Framing, OpenConfig, Opening, Protocol, Received, SocketError, Transport, failure_of};
+use super::{
+    Framing, OpenConfig, Opening, Protocol, Received, SocketError, Traffic, Transport, failure_of,
+    ip_header,
+};
 use crate::breakdown::Marks;
-use crate::system::Until;
+use crate::system::{Until, path_mtu};
 use echo_core::Stamp;
 use socket2::Type;
 use std::io;
@@ -29,7 +32,17 @@ struct Udp {
     wire: Wire,
     /// How many datagrams have been sent: the kernel numbers its stamps by them.
     sent: u32,
+    /// What has crossed the wire, the headers not yet counted.
+    traffic: Traffic,
+    /// The longest datagram there has been, in bytes.
+    longest: usize,
 }
+
+/// A datagram's header, in bytes (RFC 768).
+const HEADER: u64 = 8;
+
+/// What every path carries in one packet, in bytes, headers included: IPv4's least for a host (RFC 791).
+const MTU_OF_EVERY_PATH: u64 = 576;
 
 fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, SocketError> {
     let asked = Instant::now();
@@ -40,7 +53,10 @@ fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, SocketError> {
         Ok(wire)
     });
     let transport = match opened {
-        Ok(wire) => Ok(Box::new(Udp { wire, sent: 0 }) as Box<dyn Transport>),
+        Ok(wire) => {
+            let traffic = Traffic::default();
+            Ok(Box::new(Udp { wire, sent: 0, traffic, longest: 0 }) as Box<dyn Transport>)
+        }
         Err(error) => Err(failure_of(error, asked.elapsed()).map_err(|error| SocketError {
             operation: "opening a socket",
             protocol: PROTOCOL.title,
@@ -61,14 +77,38 @@ impl Transport for Udp {
         self.wire.socket.send(request)?;
         let id = Some(self.sent);
         self.sent = self.sent.wrapping_add(1);
+        self.traffic.packets_out += 1;
+        self.traffic.ip_bytes_out += request.len() as u64;
+        self.longest = self.longest.max(request.len());
         Ok((stamp, Marks { id }))
     }
 
     fn receive(&mut self, until: Until) -> io::Result<Received<'_>> {
-        self.wire.receive(until).map_err(|error| match error.kind() {
+        let received = self.wire.receive(until).map_err(|error| match error.kind() {
             // Windows tells so of an ICMP "port unreachable".
             io::ErrorKind::ConnectionReset => io::ErrorKind::ConnectionRefused.into(),
             _ => error,
+        })?;
+        if let Received::Bytes { bytes, .. } = &received {
+            self.traffic.packets_in += 1;
+            self.traffic.ip_bytes_in += bytes.len() as u64;
+            self.longest = self.longest.max(bytes.len());
+        }
+        Ok(received)
+    }
+
+    fn traffic(&self) -> Option<Traffic> {
+        let header = HEADER + ip_header(self.local());
+        let mtu = path_mtu(&self.wire.socket).map_or(MTU_OF_EVERY_PATH, u64::from);
+        // A longer one comes in fragments, which nobody has counted.
+        if self.longest as u64 + header > mtu {
+            return None;
+        }
+        let Traffic { packets_out, packets_in, .. } = self.traffic;
+        Some(Traffic {
+            ip_bytes_out: self.traffic.ip_bytes_out + packets_out * header,
+            ip_bytes_in: self.traffic.ip_bytes_in + packets_in * header,
+            ..self.traffic
         })
     }
 

@@ -46,7 +46,7 @@ pub(super) struct Totals {
 
 /// A distribution, in nanoseconds.
 #[derive(Serialize)]
-struct Figures {
+pub(super) struct Figures {
     min: u64,
     mean: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ struct Connection {
 
 /// The parts' medians. Medians do not add up, not even to a median.
 #[derive(Serialize)]
-struct Medians {
+pub(super) struct Medians {
     send_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     network_ns: Option<u64>,
@@ -135,7 +135,7 @@ impl Totals {
 }
 
 impl Figures {
-    fn of(distribution: &Distribution) -> Option<Self> {
+    pub(super) fn of(distribution: &Distribution) -> Option<Self> {
         let (min, max) = distribution.extent()?;
         let quantile = |share| distribution.quantile(share).map(nanoseconds);
         Some(Self {
@@ -169,7 +169,7 @@ impl Connection {
 }
 
 impl Medians {
-    fn of(parts: &Parts, unsplit: u64) -> Option<Self> {
+    pub(super) fn of(parts: &Parts, unsplit: u64) -> Option<Self> {
         let median = |distribution: &Distribution| distribution.median().map(nanoseconds);
         let split = parts.are_split();
         Some(Self {

@@ -1,0 +1,183 @@
+//! What a comparison comes to: which side is longer, by how much, how sure, and why. Pure: evidence in,
+//! verdict out; no clock is read and nothing drawn at random.
+
+mod causes;
+mod claims;
+mod shift;
+pub(crate) mod words;
+
+pub use causes::Cause;
+pub use claims::Claim;
+pub use shift::{Shift, fewest_pairs};
+
+use crate::evidence::{Evidence, differences};
+use crate::plan::Contest;
+use words::{count, span, trimmed};
+
+/// The judgement of a comparison.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The shift between RTTs in the steady state, if there are any pairs.
+    pub steady: Option<Shift>,
+    /// The same with a connection for each exchange, if that was measured.
+    pub fresh: Option<Shift>,
+    /// The confidence of the intervals.
+    pub confidence: f64,
+    /// It all in a sentence.
+    pub sentence: String,
+    /// The same with a connection for each exchange.
+    pub fresh_sentence: Option<String>,
+    /// What the difference consists of, and what it does not.
+    pub causes: Vec<Cause>,
+    /// What people say about it, held or refuted.
+    pub claims: Vec<Claim>,
+    /// Whether every exchange of the pairs was answered, and there was one.
+    pub all_answered: bool,
+    /// Where the answer is biased, or the run was not as it should be.
+    pub notes: Vec<String>,
+}
+
+/// Judges what `contest` has measured.
+#[must_use]
+pub fn judge(contest: &Contest, evidence: &Evidence) -> Verdict {
+    let confidence = contest.confidence;
+    let steady = Shift::of(&differences(&evidence.pairs), confidence);
+    let fresh = Shift::of(&differences(&evidence.fresh), confidence);
+    let names = names(evidence);
+    Verdict {
+        steady,
+        fresh,
+        confidence,
+        sentence: sentence(steady, names, evidence, confidence),
+        fresh_sentence: fresh.map(|fresh| {
+            let verdict = sentence(Some(fresh), names, evidence, confidence);
+            format!("With a connection for each exchange: {verdict}")
+        }),
+        causes: causes::list(evidence, steady, fresh, names, confidence),
+        claims: claims::list(evidence, steady, fresh),
+        all_answered: evidence.sides.iter().all(|side| side.steady.all_answered()),
+        notes: notes(evidence, names),
+    }
+}
+
+/// What the sides are called in sentences: their protocols, where these differ.
+pub(crate) fn names(evidence: &Evidence) -> [&'static str; 2] {
+    match evidence.sides.each_ref().map(|side| side.title) {
+        [a, b] if a == b => ["A", "B"],
+        titles => titles,
+    }
+}
+
+fn sentence(
+    shift: Option<Shift>,
+    [a, b]: [&str; 2],
+    evidence: &Evidence,
+    confidence: f64,
+) -> String {
+    let sure = format!("{} % sure", trimmed(100.0 * confidence));
+    let Some(shift) = shift else {
+        let failed = evidence.sides.iter().zip([a, b]);
+        let why: Vec<String> = failed
+            .filter_map(|(side, name)| {
+                Some(format!("{name} {}: {}", side.target, side.failure.as_ref()?.condition))
+            })
+            .collect();
+        return match &why[..] {
+            [] => "No verdict: no pair has both its replies.".into(),
+            why => format!("No verdict: {}.", why.join("; ")),
+        };
+    };
+    let pairs = count(shift.pairs as u64);
+    let Some((low, high)) = shift.interval else {
+        let fewest = fewest_pairs(confidence);
+        let median = span(&[shift.estimate]);
+        return format!(
+            "No verdict from {pairs} pairs: {} % take {fewest} at least ({b} − {a} is {median} in \
+             the median).",
+            trimmed(100.0 * confidence)
+        );
+    };
+    let longer = if shift.estimate >= 0 { b } else { a };
+    match shift.claim() {
+        None => {
+            let bound = low.abs().max(high.abs());
+            format!(
+                "No difference that {pairs} pairs can show: less than {} either way ({sure}).",
+                span(&[bound])
+            )
+        }
+        Some(_) => {
+            let (low, high) = (low.abs().min(high.abs()), low.abs().max(high.abs()));
+            let told = words::in_one_unit(&[shift.estimate.abs(), low, high]);
+            let share = if shift.estimate >= 0 { shift.b_longer } else { 1.0 - shift.b_longer };
+            format!(
+                "{longer} takes {} {} longer ({sure}: {} to {}), in {} pairs.",
+                told.numbers[0],
+                told.unit,
+                told.numbers[1],
+                told.numbers[2],
+                words::of_hundred(share)
+            )
+        }
+    }
+}
+
+/// What biases the answer.
+fn notes(evidence: &Evidence, names: [&str; 2]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (side, name) in evidence.sides.iter().zip(names) {
+        let unanswered = side.steady.lost + side.steady.corrupt;
+        if unanswered > 0 && side.steady.received > 0 {
+            notes.push(format!(
+                "{} of {} exchanges with {name} had no proper reply and so no RTT: their pairs are \
+                 left out, which makes {name} look better than it is.",
+                count(unanswered),
+                count(side.steady.sent)
+            ));
+        }
+        let again = side.steady.tcp.and_then(|info| info.retransmissions).unwrap_or(0);
+        if again > 0 {
+            notes.push(format!(
+                "{} of {name}'s segments were sent again: what a datagram would have lost is a long \
+                 RTT here.",
+                count(again)
+            ));
+        }
+        if side.steady.sent_again > 0 {
+            notes.push(format!(
+                "{} of {name}'s requests were sent again on a new connection: their RTTs count from \
+                 the first sending.",
+                count(side.steady.sent_again)
+            ));
+        }
+    }
+    notes.extend(tail(evidence, names));
+    notes.extend(evidence.notes.iter().cloned());
+    notes
+}
+
+/// A tail that tells another story than the median.
+fn tail(evidence: &Evidence, [a, b]: [&str; 2]) -> Option<String> {
+    /// Fewer exchanges have no 99th percentile to speak of.
+    const ENOUGH: u64 = 500;
+    let [of_a, of_b] = evidence.sides.each_ref().map(|side| &side.steady.rtt);
+    if of_a.count().min(of_b.count()) < ENOUGH {
+        return None;
+    }
+    let (p99_a, p99_b) = (of_a.quantile(0.99)?, of_b.quantile(0.99)?);
+    let (median_a, median_b) = (of_a.median()?, of_b.median()?);
+    let (longer, shorter, more, less) = match (median_b >= median_a, p99_b >= p99_a) {
+        (true, false) => (a, b, p99_a, p99_b),
+        (false, true) => (b, a, p99_b, p99_a),
+        _ => return None,
+    };
+    // A tenth is more than two tails of the same kind differ by.
+    (more.as_secs_f64() > 1.1 * less.as_secs_f64()).then(|| {
+        format!(
+            "The tail says otherwise: one in a hundred exchanges takes {} or more with {longer}, and \
+             {} with {shorter}.",
+            words::duration(more),
+            words::duration(less)
+        )
+    })
+}

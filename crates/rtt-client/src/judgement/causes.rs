@@ -1,0 +1,334 @@
+//! What a difference consists of, and what it does not: each cause with its share and its evidence.
+
+use super::Shift;
+use super::words::{count, duration, signed, trimmed};
+use crate::evidence::{Evidence, Side, TwoWrites, differences};
+use crate::{Distribution, Summary};
+use std::time::Duration;
+
+/// Something that can make one side's RTT longer than the other's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// Its name, as scripts see it.
+    pub name: &'static str,
+    /// How much of B − A it is, in nanoseconds, where that could be measured.
+    pub share: Option<i64>,
+    /// What was measured, or why nothing could be.
+    pub evidence: String,
+}
+
+/// From which time on a write was held back for an acknowledgement that was delayed: Linux delays them
+/// by 40 ms at least (`TCP_DELACK_MIN`, include/net/tcp.h).
+const DELAYED: Duration = Duration::from_millis(30);
+
+/// All causes, in the order in which they are told.
+pub(super) fn list(
+    evidence: &Evidence,
+    steady: Option<Shift>,
+    fresh: Option<Shift>,
+    names: [&str; 2],
+    confidence: f64,
+) -> Vec<Cause> {
+    let mut causes = parts(evidence, names);
+    causes.extend(handshake(evidence, steady, fresh, names));
+    causes.push(packets(evidence, names));
+    for (side, name) in evidence.sides.iter().zip(names).filter(|(side, _)| side.is_stream) {
+        causes.push(acknowledgements(side, name));
+        causes.push(two_writes(side, name));
+        causes.push(windows(side, name));
+        causes.push(retransmissions(side, name));
+    }
+    causes.push(sizes(evidence, names, confidence));
+    causes
+}
+
+/// The parts of the RTT, side by side.
+fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
+    let [of_a, of_b] = evidence.sides.each_ref().map(|side| side.instrumented.as_ref());
+    let (Some(of_a), Some(of_b)) = (of_a, of_b) else {
+        let why = evidence.no_parts.as_deref().unwrap_or("the kernel stamped nothing");
+        return vec![not_measured("breakdown", why)];
+    };
+    let both_split = of_a.parts.are_split() && of_b.parts.are_split();
+    let middle = |summary: &Summary| match summary.parts.are_split() {
+        false => summary.parts.middle.median(),
+        true => Some(summary.parts.network.median()? + summary.parts.server.median()?),
+    };
+    let median = |of: fn(&Summary) -> &Distribution| [of(of_a).median(), of(of_b).median()];
+    let mut rows = vec![("send", median(|summary| &summary.parts.send))];
+    if both_split {
+        rows.push(("network", median(|summary| &summary.parts.network)));
+        rows.push(("server", median(|summary| &summary.parts.server)));
+    } else {
+        rows.push(("network-and-server", [middle(of_a), middle(of_b)]));
+    }
+    rows.push(("receive", median(|summary| &summary.parts.receive)));
+    let exchanges = of_a.parts.send.count().min(of_b.parts.send.count());
+    rows.into_iter()
+        .map(|(name, medians)| match medians {
+            [Some(of_a), Some(of_b)] => Cause {
+                name,
+                share: Some(difference(of_a, of_b)),
+                evidence: format!(
+                    "{a} {}, {b} {} (medians of {})",
+                    duration(of_a),
+                    duration(of_b),
+                    count(exchanges)
+                ),
+            },
+            _ => not_measured(name, "the kernel's stamps were missing"),
+        })
+        .collect()
+}
+
+fn difference(a: Duration, b: Duration) -> i64 {
+    let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+    nanoseconds(b) - nanoseconds(a)
+}
+
+/// What a connection for each exchange adds.
+fn handshake(
+    evidence: &Evidence,
+    steady: Option<Shift>,
+    fresh: Option<Shift>,
+    names: [&str; 2],
+) -> Option<Cause> {
+    let connects = evidence.sides.iter().any(|side| side.is_stream);
+    if !connects {
+        return None;
+    }
+    let told: Vec<String> = evidence
+        .sides
+        .iter()
+        .zip(names)
+        .filter_map(|(side, name)| {
+            let connect = &side.fresh.as_ref()?.connect;
+            Some(format!(
+                "{name}'s takes {} (median of {})",
+                duration(connect.median()?),
+                connect.count()
+            ))
+        })
+        .collect();
+    let (Some(steady), Some(fresh), false) = (steady, fresh, told.is_empty()) else {
+        return Some(not_measured(
+            "handshake",
+            "no exchange with a connection of its own succeeded",
+        ));
+    };
+    Some(Cause {
+        name: "handshake",
+        share: Some(fresh.estimate - steady.estimate),
+        evidence: format!(
+            "{}, once a connection: it is not in the steady state's RTT, and makes {} of the \
+             difference where each exchange has its own",
+            told.join("; "),
+            signed(fresh.estimate - steady.estimate)
+        ),
+    })
+}
+
+fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
+    let told: Vec<String> = evidence
+        .sides
+        .iter()
+        .zip(names)
+        .map(|(side, name)| match side.traffic.filter(|_| side.traffic_exchanges > 0) {
+            None => format!("{name}: not counted by this system"),
+            Some(traffic) => {
+                let each = |total: u64| per(total, side.traffic_exchanges);
+                format!(
+                    "{name} {} packets there and {} back, {} bytes with IP's headers for {} of \
+                     payload each way",
+                    each(traffic.packets_out),
+                    each(traffic.packets_in),
+                    each(traffic.ip_bytes_out + traffic.ip_bytes_in),
+                    side.request_bytes
+                )
+            }
+        })
+        .collect();
+    // What a packet's bytes take is in the parts.
+    Cause { name: "packets", share: None, evidence: format!("an exchange of {}", told.join("; ")) }
+}
+
+fn acknowledgements(side: &Side, name: &str) -> Cause {
+    let Some(traffic) = side.traffic.filter(|_| side.traffic_exchanges > 0) else {
+        return not_measured(
+            "acknowledgements",
+            "this system does not count packets for a program",
+        );
+    };
+    let each = |total: u64| per(total, side.traffic_exchanges);
+    let alone = traffic.without_data_in;
+    let mut evidence = format!(
+        "of their own, {name} got {} and sent {} an exchange",
+        each(alone),
+        each(traffic.without_data_out)
+    );
+    let share = match stood_in_the_way(side) {
+        Some(false) => {
+            evidence.push_str(if alone * 10 < side.traffic_exchanges {
+                "; the reply itself acknowledges the request, and the request left without waiting \
+                 for any: none stood in the way"
+            } else {
+                "; the request left without waiting for any: none stood in the way"
+            });
+            Some(0)
+        }
+        Some(true) => {
+            evidence.push_str("; requests left late, as if they waited for one");
+            None
+        }
+        None => {
+            evidence
+                .push_str("; whether requests waited for one can't be seen without kernel stamps");
+            None
+        }
+    };
+    Cause { name: "acknowledgements", share, evidence }
+}
+
+/// Whether requests waited for an acknowledgement before they left: that would take them a round trip at
+/// least. Nothing, where it was not measured.
+pub(super) fn stood_in_the_way(side: &Side) -> Option<bool> {
+    let send = side.instrumented.as_ref()?.parts.send.median()?;
+    Some(send >= side.windows?.min_rtt?)
+}
+
+fn two_writes(side: &Side, name: &str) -> Cause {
+    const NAME: &str = "nagle-and-delayed-acknowledgement";
+    let told: Vec<String> = side.two_writes.iter().map(tell_two_writes).collect();
+    if told.is_empty() {
+        return not_measured(NAME, "the experiment was not made");
+    }
+    let stalls = side.two_writes.iter().any(|two| two.at_once.median() >= Some(DELAYED));
+    let evidence = format!("{name}: a request in two writes. {}", told.join(". "));
+    // An exchange of this run is one write, sent at once; nothing can hold it back.
+    Cause { name: NAME, share: (!stalls).then_some(0), evidence }
+}
+
+fn tell_two_writes(two: &TwoWrites) -> String {
+    let how = if two.within_a_character {
+        "Cut within a character, so that the server waits for the rest"
+    } else {
+        "Cut between words"
+    };
+    let failure = two.failure.as_deref().map(|why| format!("not measured: {why}"));
+    let (Some(at_once), Some(held)) = (two.at_once.median(), two.held_back.median()) else {
+        return format!("{how}: {}", failure.unwrap_or_else(|| "not measured".into()));
+    };
+    let meaning = if held >= DELAYED && at_once < DELAYED {
+        "the second waits for an acknowledgement that is delayed: the stall"
+    } else if held.as_secs_f64() > 1.4 * at_once.as_secs_f64() {
+        "the second waits for the first's answer, which acknowledges it: a round trip, no stall"
+    } else {
+        "no stall"
+    };
+    format!("{how}: {} with TCP_NODELAY, {} without; {meaning}", duration(at_once), duration(held))
+}
+
+fn windows(side: &Side, name: &str) -> Cause {
+    let Some(windows) = side.windows else {
+        return not_measured("windows", "this system does not tell a connection's windows");
+    };
+    let mut evidence = format!(
+        "{name} had at most {} bytes in flight and a congestion window of {} segments of {} bytes or \
+         more",
+        count(side.request_bytes as u64),
+        windows.congestion_window,
+        count(windows.segment_bytes.into()),
+    );
+    let limited = windows.limited_by_peer + windows.limited_by_buffer;
+    let share = if congestion_window_limited(side) == Some(true) {
+        evidence.push_str(": the request did not fit, and waited for the window to open");
+        None
+    } else if limited.is_zero() {
+        evidence.push_str("; neither the receive window nor the send buffer ever held it back");
+        Some(0)
+    } else {
+        evidence.push_str(&format!(
+            "; the peer's receive window held it back for {}, the send buffer for {}",
+            duration(windows.limited_by_peer),
+            duration(windows.limited_by_buffer)
+        ));
+        None
+    };
+    Cause { name: "windows", share, evidence }
+}
+
+/// Whether a request was longer than the congestion window ever was at its smallest.
+pub(super) fn congestion_window_limited(side: &Side) -> Option<bool> {
+    let windows = side.windows?;
+    let window = u64::from(windows.congestion_window) * u64::from(windows.segment_bytes);
+    Some(side.request_bytes as u64 > window)
+}
+
+fn retransmissions(side: &Side, name: &str) -> Cause {
+    let again = side.steady.tcp.and_then(|info| info.retransmissions);
+    match again {
+        None => not_measured("retransmission", "this system does not count them for a program"),
+        Some(0) => Cause {
+            name: "retransmission",
+            share: Some(0),
+            evidence: format!("no segment of {name}'s was sent again"),
+        },
+        Some(again) => Cause {
+            name: "retransmission",
+            share: None,
+            evidence: format!(
+                "{} of {name}'s segments were sent again; its longest RTT is {}",
+                count(again),
+                side.steady.rtt.extent().map_or_else(String::new, |(_, longest)| duration(longest))
+            ),
+        },
+    }
+}
+
+/// Where the curves part, if sizes were tried.
+fn sizes(evidence: &Evidence, [a, b]: [&str; 2], confidence: f64) -> Cause {
+    const NAME: &str = "payload-size";
+    if evidence.sizes.is_empty() {
+        return not_measured(NAME, "it was not asked for (--sweep)");
+    }
+    let shifts: Vec<(usize, Shift)> = evidence
+        .sizes
+        .iter()
+        .filter_map(|size| Some((size.bytes, Shift::of(&differences(&size.pairs), confidence)?)))
+        .collect();
+    let (Some((smallest, first)), Some((largest, last))) = (shifts.first(), shifts.last()) else {
+        return not_measured(NAME, "no exchange of any size succeeded");
+    };
+    // Intervals that do not meet tell that two shifts differ, and err on the careful side.
+    let apart = |other: &Shift| match (first.interval, other.interval) {
+        (Some((low, high)), Some((other_low, other_high))) => other_low > high || other_high < low,
+        _ => false,
+    };
+    let parting = shifts.iter().find(|(_, shift)| apart(shift)).map_or_else(
+        || "the difference is the same at every size, as far as these pairs can show".to_owned(),
+        |(bytes, _)| format!("from {} bytes on the difference is another", count(*bytes as u64)),
+    );
+    Cause {
+        name: NAME,
+        share: Some(last.estimate - first.estimate),
+        evidence: format!(
+            "{b} − {a} is {} at {} bytes and {} at {}; {parting} ({} % sure)",
+            signed(first.estimate),
+            count(*smallest as u64),
+            signed(last.estimate),
+            count(*largest as u64),
+            trimmed(100.0 * confidence)
+        ),
+    }
+}
+
+fn not_measured(name: &'static str, why: &str) -> Cause {
+    Cause { name, share: None, evidence: format!("not measured: {why}") }
+}
+
+/// So many an exchange.
+fn per(total: u64, exchanges: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+    let each = total as f64 / exchanges as f64;
+    trimmed((each * 100.0).round() / 100.0)
+}

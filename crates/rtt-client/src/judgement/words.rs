@@ -1,0 +1,99 @@
+//! Figures in words: durations in a unit that suits them, counts, shares.
+
+use crate::statistics::nanoseconds;
+use std::time::Duration;
+
+/// Durations told in the same unit, with as many decimals as the largest of them deserves.
+pub(crate) struct InOneUnit {
+    pub(crate) numbers: Vec<String>,
+    pub(crate) unit: &'static str,
+}
+
+/// Tells durations in nanoseconds in the unit that suits the largest of them.
+pub(crate) fn in_one_unit(durations: &[i64]) -> InOneUnit {
+    let largest = durations.iter().map(|duration| duration.unsigned_abs()).max().unwrap_or(0);
+    let (unit, scale, decimals) = match largest {
+        ..10_000 => ("µs", 1e3, 2),
+        ..1_000_000 => ("µs", 1e3, 1),
+        ..1_000_000_000 => ("ms", 1e6, 3),
+        _ => ("s", 1e9, 3),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "53 bits of nanoseconds are 104 days")]
+    let numbers =
+        durations.iter().map(|duration| format!("{:.decimals$}", *duration as f64 / scale));
+    InOneUnit { numbers: numbers.collect(), unit }
+}
+
+/// Durations in nanoseconds with their unit: `1.20, 3.40 µs`.
+pub(crate) fn span(durations: &[i64]) -> String {
+    let InOneUnit { numbers, unit } = in_one_unit(durations);
+    format!("{} {unit}", numbers.join(", "))
+}
+
+/// A duration with its unit.
+pub(crate) fn duration(duration: Duration) -> String {
+    span(&[i64::try_from(nanoseconds(duration)).unwrap_or(i64::MAX)])
+}
+
+/// A difference in nanoseconds with its sign and unit.
+pub(crate) fn signed(nanoseconds: i64) -> String {
+    let sign = if nanoseconds >= 0 { "+" } else { "-" };
+    format!("{sign}{}", span(&[nanoseconds.saturating_abs()]))
+}
+
+/// A number with its thousands apart.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share as so many of a hundred; never all or none unless it is.
+pub(crate) fn of_hundred(share: f64) -> String {
+    let percent = 100.0 * share;
+    if share >= 1.0 {
+        "all".into()
+    } else if percent >= 99.5 {
+        "more than 99 of 100".into()
+    } else if percent < 0.5 {
+        "fewer than 1 of 100".into()
+    } else {
+        format!("{percent:.0} of 100")
+    }
+}
+
+/// A number without decimals that it does not need.
+pub(crate) fn trimmed(number: f64) -> String {
+    let text = format!("{number:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_in_words() {
+        assert_eq!(span(&[870, 830, 910]), "0.87, 0.83, 0.91 µs");
+        assert_eq!(span(&[123_456]), "123.5 µs");
+        assert_eq!(span(&[9_876_543]), "9.877 ms");
+        assert_eq!(span(&[2_500_000_000]), "2.500 s");
+        assert_eq!((signed(-1500).as_str(), signed(0).as_str()), ("-1.50 µs", "+0.00 µs"));
+        assert_eq!((count(999).as_str(), count(1_234_567).as_str()), ("999", "1,234,567"));
+        assert_eq!(
+            (of_hundred(0.97).as_str(), of_hundred(0.9999).as_str()),
+            ("97 of 100", "more than 99 of 100")
+        );
+        assert_eq!(
+            (of_hundred(1.0).as_str(), of_hundred(0.001).as_str()),
+            ("all", "fewer than 1 of 100")
+        );
+        assert_eq!((trimmed(95.0).as_str(), trimmed(99.9).as_str()), ("95", "99.9"));
+    }
+}

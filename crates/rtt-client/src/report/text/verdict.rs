@@ -1,0 +1,161 @@
+//! A comparison: the verdict first, then the distributions, the quantiles, the causes and the claims.
+
+use super::plot;
+use crate::evidence::Evidence;
+use crate::judgement::words::{count, signed};
+use crate::judgement::{Cause, Verdict, names};
+use crate::plan::Contest;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// How wide a line is at most.
+const WIDTH: usize = 80;
+
+/// How many columns the longest bar has.
+const BAR: u64 = 20;
+
+/// The parts of an RTT that have a row of the table, and what they are.
+const PARTS: [(&str, &str); 4] = [
+    ("send", "application to wire"),
+    ("network", "on the way, both ways"),
+    ("server", "from its kernel to its reply"),
+    ("receive", "wire to application"),
+];
+
+/// Writes a comparison.
+pub(super) fn write(
+    out: &mut impl Write,
+    contest: &Contest,
+    evidence: &Evidence,
+    verdict: &Verdict,
+) -> io::Result<()> {
+    wrapped(out, "", &verdict.sentence)?;
+    if let Some(fresh) = &verdict.fresh_sentence {
+        wrapped(out, "", fresh)?;
+    }
+    for note in &verdict.notes {
+        wrapped(out, "", note)?;
+    }
+    writeln!(out)?;
+    let names = names(evidence);
+    for ((side, letter), name) in evidence.sides.iter().zip(["A", "B"]).zip(names) {
+        let address = match (side.address, &side.failure) {
+            (_, Some(failure)) => format!(", {failure}"),
+            (Some(address), None) if !side.target.contains(&address.to_string()) => {
+                format!(" ({address})")
+            }
+            _ => String::new(),
+        };
+        let label = if name == letter { String::new() } else { format!("  {name}") };
+        wrapped(out, "   ", &format!("{letter}{label}  {}{address}", side.target))?;
+    }
+    if verdict.steady.is_none() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "{} pairs of {} bytes, each in random order (--seed {}), {} warm-up pairs before",
+        count(evidence.pairs.len() as u64),
+        evidence.sides[0].request_bytes,
+        contest.seed,
+        evidence.warm_up
+    )?;
+    if let Some(lines) = plot::draw(&evidence.pairs, names) {
+        writeln!(out)?;
+        lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    }
+    quantiles(out, evidence, names)?;
+    writeln!(out, "\nWhy")?;
+    parts(out, &verdict.causes)?;
+    for cause in verdict.causes.iter().filter(|cause| !is_part(cause)) {
+        let share = match cause.share {
+            Some(0) => " (nothing)".to_owned(),
+            Some(share) => format!(" ({})", signed(share)),
+            None => String::new(),
+        };
+        let name = cause.name.replace('-', " ");
+        wrapped(out, "    ", &format!("  {name}{share}: {}", cause.evidence))?;
+    }
+    writeln!(out, "\nWhat people say")?;
+    for claim in &verdict.claims {
+        let holds = match claim.holds {
+            Some(true) => "holds   ",
+            Some(false) => "refuted ",
+            None => "open    ",
+        };
+        wrapped(out, "    ", &format!("  {holds} \"{}\": {}", claim.claim, claim.evidence))?;
+    }
+    Ok(())
+}
+
+fn quantiles(out: &mut impl Write, evidence: &Evidence, names: [&str; 2]) -> io::Result<()> {
+    let largest = evidence.sides.iter().filter_map(|side| side.steady.rtt.extent());
+    let largest = largest.map(|(_, largest)| largest).max().unwrap_or_default();
+    // Microseconds with one decimal have room for seven digits.
+    let (unit, scale) = if largest < Duration::from_secs(1) { ("µs", 1e6) } else { ("ms", 1e3) };
+    writeln!(
+        out,
+        "\n  {unit:<6}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>8}",
+        "min", "p50", "p90", "p99", "p99.9", "max", "lost"
+    )?;
+    for (side, name) in evidence.sides.iter().zip(names) {
+        let Some((min, max)) = side.steady.rtt.extent() else { continue };
+        let cell = |time: Duration| format!("{:.1}", time.as_secs_f64() * scale);
+        write!(out, "  {name:<5}{:>10}", cell(min))?;
+        for share in [0.5, 0.9, 0.99, 0.999] {
+            let quantile = side.steady.rtt.quantile(share);
+            write!(out, "{:>10}", quantile.map_or_else(String::new, cell))?;
+        }
+        writeln!(out, "{:>10}{:>8}", cell(max), side.steady.lost + side.steady.corrupt)?;
+    }
+    Ok(())
+}
+
+fn is_part(cause: &Cause) -> bool {
+    PARTS.iter().any(|(name, _)| *name == cause.name) || cause.name == "network-and-server"
+}
+
+/// The parts of the RTT as a table, their shares in the difference as bars.
+fn parts(out: &mut impl Write, causes: &[Cause]) -> io::Result<()> {
+    let rows: Vec<(&Cause, i64)> = causes
+        .iter()
+        .filter(|cause| is_part(cause))
+        .filter_map(|cause| Some((cause, cause.share?)))
+        .collect();
+    let Some(largest) = rows.iter().map(|(_, share)| share.unsigned_abs()).max() else {
+        return Ok(());
+    };
+    for (cause, share) in rows {
+        let meaning = PARTS
+            .iter()
+            .find(|(name, _)| *name == cause.name)
+            .map_or("not told apart", |(_, meaning)| meaning);
+        let length = (share.unsigned_abs() * BAR).div_ceil(largest.max(1));
+        let sign = if share >= 0 { "+" } else { "-" };
+        let bar = sign.repeat(usize::try_from(length).unwrap_or(0));
+        writeln!(out, "  {:<8} {:>11}  {bar:<20}  {meaning}", cause.name, signed(share))?;
+        wrapped(out, "           ", &format!("           {}", cause.evidence))?;
+    }
+    Ok(())
+}
+
+/// Writes `text` in lines of at most the width, all but the first behind `indent`.
+fn wrapped(out: &mut impl Write, indent: &str, text: &str) -> io::Result<()> {
+    let lead: String = text.chars().take_while(|character| *character == ' ').collect();
+    let mut line = lead.clone();
+    let mut is_empty = true;
+    for word in text.trim_start().split(' ') {
+        let length = line.chars().count() + usize::from(!is_empty) + word.chars().count();
+        if length > WIDTH && !is_empty {
+            writeln!(out, "{line}")?;
+            line = indent.to_owned();
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    writeln!(out, "{line}")
+}

@@ -1,0 +1,167 @@
+//! Carrying a comparison out: both sides' exchanges next to each other in time, and the small experiments
+//! that say what a difference consists of.
+
+mod lane;
+mod nobody;
+mod stage;
+mod two_writes;
+
+use super::{RunError, find, look_up};
+use crate::evidence::{AtSize, Evidence, Side};
+use crate::judgement::{Verdict, judge};
+use crate::plan::{Contest, Lifetime};
+use crate::report::{ContestStart, Event, Report, Start};
+use crate::system::{self, KERNEL_STAMPS};
+use crate::transport::Framing;
+use crate::{Plan, PlanError, Settings};
+use lane::Once;
+use stage::{Bounds, Made, Stages};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// Pairs made before those that count, with which connections settle, caches fill and routes are found;
+/// an experiment needs fewer.
+const WARM_UP: u64 = 20;
+const SHORT_WARM_UP: u64 = 5;
+
+/// The most pairs of each experiment.
+const WITH_STAMPS: u64 = 300;
+const WITH_CONNECTIONS: u64 = 100;
+const OF_A_SIZE: u64 = 200;
+
+/// How long an experiment takes at most: a quarter of the main measurement's time, and this at least.
+const SHORTEST_EXPERIMENT: Duration = Duration::from_secs(1);
+
+/// Carries `contest` out, judges it, and tells `report` what happens, until all is done or `stop` is set.
+///
+/// # Errors
+///
+/// [`RunError`]; a server that is not there makes no verdict, and is no error.
+pub fn compare(
+    contest: &Contest,
+    report: &mut dyn Report,
+    stop: &AtomicBool,
+) -> Result<Verdict, RunError> {
+    let begun = Instant::now();
+    if let Some(cpu) = contest.sides[0].settings.pin {
+        system::pin(cpu).map_err(|error| RunError::Pin(cpu, error))?;
+    }
+    system::wake_punctually();
+    let mut evidence =
+        Evidence { sides: contest.sides.each_ref().map(side), ..Evidence::default() };
+    let mut attempts = Vec::new();
+    for (plan, side) in contest.sides.iter().zip(&mut evidence.sides) {
+        match look_up(plan) {
+            Err(failure) => side.failure = Some(failure),
+            Ok(addresses) => {
+                let (address, failed) = find(plan, &addresses, stop)?;
+                side.address = Some(address);
+                attempts.extend(failed);
+            }
+        }
+    }
+    let addresses = evidence.sides.each_ref().map(|side| side.address);
+    let starts = [0, 1].map(|side| Start::new(&contest.sides[side], addresses[side], None));
+    report.event(&Event::Contest(&ContestStart { contest, sides: &starts }))?;
+    for attempt in &attempts {
+        report.event(&Event::Attempt(attempt))?;
+    }
+    if let [Some(a), Some(b)] = addresses {
+        let stages = Stages::new(contest, [a, b], report, stop);
+        measure(contest, stages, &mut evidence, stop)?;
+    }
+    evidence.duration = begun.elapsed();
+    let verdict = judge(contest, &evidence);
+    report.event(&Event::Verdict(contest, &evidence, &verdict))?;
+    Ok(verdict)
+}
+
+fn side(plan: &Plan) -> Side {
+    Side {
+        title: plan.protocol.title,
+        target: plan.url(),
+        is_stream: plan.protocol.framing == Framing::Stream,
+        request_bytes: plan.load.request_len(),
+        ..Side::default()
+    }
+}
+
+/// The pairs that count, and then the experiments.
+fn measure(
+    contest: &Contest,
+    mut stages: Stages<'_>,
+    evidence: &mut Evidence,
+    stop: &AtomicBool,
+) -> Result<(), RunError> {
+    let main = Bounds { warm_up: WARM_UP, pairs: contest.pairs, time: contest.duration };
+    let made = stages.told_pairs(&contest.sides, main)?;
+    let answered = made.pairs.iter().any(|pair| pair.difference().is_some());
+    take_main(made, evidence);
+    if !answered {
+        return Ok(());
+    }
+    let quarter = contest.duration.map_or(SHORTEST_EXPERIMENT, |duration| duration / 4);
+    let time = Some(quarter.max(SHORTEST_EXPERIMENT));
+    let short = |most: u64| Bounds { warm_up: SHORT_WARM_UP, pairs: most.min(contest.pairs), time };
+
+    let mut are_ours = [false; 2];
+    match stamped(contest) {
+        Err(why) => evidence.no_parts = Some(why),
+        Ok(plans) => {
+            let made = stages.pairs("kernel stamps", &plans, short(WITH_STAMPS), Once::rtt)?;
+            for (place, (side, with)) in evidence.sides.iter_mut().zip(made.summaries).enumerate() {
+                are_ours[place] = with.parts.server.count() > 0;
+                side.instrumented = (with.parts.send.count() > 0).then_some(with);
+            }
+        }
+    }
+    if evidence.sides.iter().any(|side| side.is_stream) {
+        let plans = contest.sides.each_ref().map(|plan| {
+            let settings = Settings { lifetime: Lifetime::Each, ..plan.settings.clone() };
+            Plan { settings, ..plan.clone() }
+        });
+        let bounds = Bounds { warm_up: 1, ..short(WITH_CONNECTIONS) };
+        let made = stages.pairs("new connections", &plans, bounds, Once::with_connection)?;
+        evidence.fresh = made.pairs;
+        for (side, summary) in evidence.sides.iter_mut().zip(made.summaries) {
+            side.fresh = side.is_stream.then_some(summary);
+        }
+    }
+    for (place, side) in evidence.sides.iter_mut().enumerate() {
+        if let (true, Some(address)) = (side.is_stream, side.address) {
+            stages.tell("two writes", place as u64, 2)?;
+            let plan = &contest.sides[place];
+            side.two_writes = two_writes::experiment(plan, address, are_ours[place], stop)?;
+        }
+    }
+    for (bytes, plans) in &contest.sizes {
+        let made = stages.pairs(&format!("{bytes} bytes"), plans, short(OF_A_SIZE), Once::rtt)?;
+        evidence.sizes.push(AtSize { bytes: *bytes, pairs: made.pairs });
+    }
+    evidence.nobody = nobody::experiment();
+    Ok(())
+}
+
+/// The same plans with kernel stamps, or why there can be none.
+fn stamped(contest: &Contest) -> Result<[Plan; 2], String> {
+    if !KERNEL_STAMPS {
+        return Err("it needs the kernel's time stamps (Linux)".into());
+    }
+    let [a, b] = contest.sides.each_ref().map(Plan::with_breakdown);
+    let told = |error: PlanError| error.to_string();
+    Ok([a.map_err(told)?, b.map_err(told)?])
+}
+
+fn take_main(made: Made, evidence: &mut Evidence) {
+    evidence.warm_up = made.warm_up;
+    evidence.pairs = made.pairs;
+    evidence.notes = made.notes;
+    let ends = made.summaries.into_iter().zip(made.lanes);
+    for (side, (summary, end)) in evidence.sides.iter_mut().zip(ends) {
+        side.traffic_exchanges = summary.received;
+        side.steady = summary;
+        side.traffic = end.traffic;
+        side.windows = end.windows;
+        side.failure = end.failure.filter(|_| side.steady.received == 0);
+    }
+}
