@@ -96,6 +96,12 @@ def parse(frame):
     return None
 
 
+def destination_port(frame):
+    """Of an IPv4 packet that `parse` knows."""
+    transport = 14 + (frame[14] & 15) * 4
+    return struct.unpack(">H", frame[transport + 2 : transport + 4])[0]
+
+
 def number(payload):
     """A request's number: the first ten bytes, or those behind a timing header (docs/protocol.md)."""
     front = 40 if payload[:10].upper() == b"ECHO-RTT/1" else 0
@@ -105,8 +111,9 @@ def number(payload):
 
 class Rules:
     """What happens to packets. "delay_ms": to each, each way. Of UDP, by the request's number: "drop": [n, r]
-    loses requests with number % n == r; "double" doubles and "hold": [n, r, ms] holds back replies. Of TCP:
-    "drop_segments" loses the client's data segments so numbered, the first time that they come."""
+    loses requests with number % n == r; "double" doubles and "hold": [n, r, ms] holds back replies; "slower":
+    [port, us] is a longer way to that port of the server's. Of TCP: "drop_segments" loses the client's data
+    segments so numbered, the first time that they come. With "punctual" the forwarder never sleeps."""
 
     def __init__(self, scenario):
         self.scenario = scenario
@@ -124,6 +131,9 @@ class Rules:
         if parsed is None:
             return [0]
         protocol, from_client, sequence, payload = parsed
+        slower, microseconds = self.scenario.get("slower", [0, 0])
+        if protocol == 17 and from_client and destination_port(frame) == slower:
+            delay += microseconds / 1e6
         if protocol == 17 and from_client and self.matches("drop", number(payload)):
             self.count["dropped"] += 1
             return []
@@ -167,6 +177,8 @@ def forward(scenario, results):
             except OSError:
                 pass
         pause = waiting[0][0] - time.monotonic() if waiting else 0.1
+        if scenario.get("punctual"):
+            pause = 0
         for source in select.select([left, right], [], [], max(0, pause))[0]:
             frame, address = source.recvfrom(65536)
             if address[2] == socket.PACKET_OUTGOING:
@@ -242,7 +254,7 @@ def main():
     server.stdout.readline()
     try:
         client = subprocess.run(
-            ["ip", "netns", "exec", "c", *command], capture_output=True, text=True, timeout=60
+            ["ip", "netns", "exec", "c", *command], capture_output=True, text=True, timeout=scenario.get("timeout_s", 60)
         )
     finally:
         server.send_signal(signal.SIGTERM)

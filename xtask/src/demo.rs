@@ -32,6 +32,12 @@ pub(crate) fn run() -> Result<()> {
         &["tcp", &tcp.address, "hello, world"],
     )?;
 
+    demo.task(
+        4,
+        "Compare: which RTT is higher, by how much, how sure, and why",
+        &["compare", &format!("udp://{}", udp.address), &format!("tcp://{}", tcp.address)],
+    )?;
+
     heading("The servers' totals");
     udp.end()?;
     tcp.end()?;

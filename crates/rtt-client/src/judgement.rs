@@ -4,6 +4,8 @@
 mod causes;
 mod claims;
 mod shift;
+#[cfg(test)]
+mod tests;
 pub(crate) mod words;
 
 pub use causes::Cause;
@@ -11,7 +13,6 @@ pub use claims::Claim;
 pub use shift::{Shift, fewest_pairs};
 
 use crate::evidence::{Evidence, differences};
-use crate::plan::Contest;
 use words::{count, span, trimmed};
 
 /// The judgement of a comparison.
@@ -37,10 +38,9 @@ pub struct Verdict {
     pub notes: Vec<String>,
 }
 
-/// Judges what `contest` has measured.
+/// Judges what was measured; the intervals hold with that confidence, from 0.5 to 0.9999.
 #[must_use]
-pub fn judge(contest: &Contest, evidence: &Evidence) -> Verdict {
-    let confidence = contest.confidence;
+pub fn judge(evidence: &Evidence, confidence: f64) -> Verdict {
     let steady = Shift::of(&differences(&evidence.pairs), confidence);
     let fresh = Shift::of(&differences(&evidence.fresh), confidence);
     let names = names(evidence);

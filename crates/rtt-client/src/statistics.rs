@@ -229,7 +229,7 @@ impl Parts {
         self.server.count() >= self.middle.count()
     }
 
-    fn add(&mut self, breakdown: &Breakdown) {
+    pub(crate) fn add(&mut self, breakdown: &Breakdown) {
         self.send.add(breakdown.send);
         self.receive.add(breakdown.receive);
         match breakdown.middle {

@@ -188,7 +188,7 @@ fn the_three_figures_of_tcp_add_up() {
 
 #[test]
 fn help_fits_80_columns() {
-    for arguments in [&["--help"][..], &["udp", "--help"], &["tcp", "-h"]] {
+    for arguments in [&["--help"][..], &["udp", "--help"], &["tcp", "-h"], &["compare", "-h"]] {
         let help = client(arguments, "");
         assert_eq!(help.status, Some(0));
         insta::assert_snapshot!(format!("help_{}", arguments.join("_")), help.out);

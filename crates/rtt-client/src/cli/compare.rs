@@ -26,7 +26,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "DUR", value_parser = duration)]
     duration: Option<Duration>,
 
-    /// Begin pairs so long after the last [default: at once]
+    /// Rest so long between pairs [default: not at all]
     #[arg(short, long, value_name = "DUR", value_parser = duration, default_value = "0",
         hide_default_value = true)]
     interval: Duration,
@@ -64,7 +64,12 @@ impl CompareArgs {
             pairs: self.count,
             duration: self.duration,
             seed: self.seed.unwrap_or_else(|| u64::from(fastrand::u16(..))),
-            confidence: self.confidence / 100.0,
+            // A share is taken as well as per cent.
+            confidence: if self.confidence < 1.0 {
+                self.confidence
+            } else {
+                self.confidence / 100.0
+            },
             sweep: self.sweep,
         };
         Contest::new(self.a.clone(), self.b.clone(), settings)

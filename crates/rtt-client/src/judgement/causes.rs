@@ -138,8 +138,8 @@ fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
             Some(traffic) => {
                 let each = |total: u64| per(total, side.traffic_exchanges);
                 format!(
-                    "{name} {} packets there and {} back, {} bytes with IP's headers for {} of \
-                     payload each way",
+                    "{name} {} there and {} back, of {} bytes with their headers from IP's on, for \
+                     {} of payload each way",
                     each(traffic.packets_out),
                     each(traffic.packets_in),
                     each(traffic.ip_bytes_out + traffic.ip_bytes_in),
@@ -149,7 +149,11 @@ fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
         })
         .collect();
     // What a packet's bytes take is in the parts.
-    Cause { name: "packets", share: None, evidence: format!("an exchange of {}", told.join("; ")) }
+    Cause {
+        name: "packets",
+        share: None,
+        evidence: format!("an exchange takes {}", told.join("; ")),
+    }
 }
 
 fn acknowledgements(side: &Side, name: &str) -> Cause {

@@ -24,6 +24,13 @@ use std::time::{Duration, Instant};
 const WARM_UP: u64 = 20;
 const SHORT_WARM_UP: u64 = 5;
 
+/// How many times both sides are opened anew. Of two equal connections the one that was opened later can be
+/// faster by a hundredth, for as long as they last; so they take turns.
+const ROUNDS: u32 = 8;
+
+/// How many pairs a round has at least.
+const LEAST_OF_A_ROUND: u64 = 10;
+
 /// The most pairs of each experiment.
 const WITH_STAMPS: u64 = 300;
 const WITH_CONNECTIONS: u64 = 100;
@@ -71,7 +78,7 @@ pub fn compare(
         measure(contest, stages, &mut evidence, stop)?;
     }
     evidence.duration = begun.elapsed();
-    let verdict = judge(contest, &evidence);
+    let verdict = judge(&evidence, contest.confidence);
     report.event(&Event::Verdict(contest, &evidence, &verdict))?;
     Ok(verdict)
 }
@@ -93,7 +100,12 @@ fn measure(
     evidence: &mut Evidence,
     stop: &AtomicBool,
 ) -> Result<(), RunError> {
-    let main = Bounds { warm_up: WARM_UP, pairs: contest.pairs, time: contest.duration };
+    let main = Bounds {
+        rounds: rounds(ROUNDS, contest.pairs),
+        warm_up: WARM_UP,
+        pairs: contest.pairs,
+        time: contest.duration,
+    };
     let made = stages.told_pairs(&contest.sides, main)?;
     let answered = made.pairs.iter().any(|pair| pair.difference().is_some());
     take_main(made, evidence);
@@ -102,7 +114,10 @@ fn measure(
     }
     let quarter = contest.duration.map_or(SHORTEST_EXPERIMENT, |duration| duration / 4);
     let time = Some(quarter.max(SHORTEST_EXPERIMENT));
-    let short = |most: u64| Bounds { warm_up: SHORT_WARM_UP, pairs: most.min(contest.pairs), time };
+    let short = |most: u64| {
+        let pairs = most.min(contest.pairs);
+        Bounds { rounds: rounds(2, pairs), warm_up: SHORT_WARM_UP, pairs, time }
+    };
 
     let mut are_ours = [false; 2];
     match stamped(contest) {
@@ -120,7 +135,7 @@ fn measure(
             let settings = Settings { lifetime: Lifetime::Each, ..plan.settings.clone() };
             Plan { settings, ..plan.clone() }
         });
-        let bounds = Bounds { warm_up: 1, ..short(WITH_CONNECTIONS) };
+        let bounds = Bounds { rounds: 1, warm_up: 1, ..short(WITH_CONNECTIONS) };
         let made = stages.pairs("new connections", &plans, bounds, Once::with_connection)?;
         evidence.fresh = made.pairs;
         for (side, summary) in evidence.sides.iter_mut().zip(made.summaries) {
@@ -150,6 +165,13 @@ fn stamped(contest: &Contest) -> Result<[Plan; 2], String> {
     let [a, b] = contest.sides.each_ref().map(Plan::with_breakdown);
     let told = |error: PlanError| error.to_string();
     Ok([a.map_err(told)?, b.map_err(told)?])
+}
+
+/// How many rounds so many pairs have: one, or an even number, so that both sides are opened first as
+/// often.
+fn rounds(most: u32, pairs: u64) -> u32 {
+    let rounds = u32::try_from(pairs / LEAST_OF_A_ROUND).unwrap_or(most).min(most);
+    (rounds & !1).max(1)
 }
 
 fn take_main(made: Made, evidence: &mut Evidence) {

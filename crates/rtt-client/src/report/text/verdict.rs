@@ -52,14 +52,15 @@ pub(super) fn write(
     if verdict.steady.is_none() {
         return Ok(());
     }
-    writeln!(
-        out,
-        "{} pairs of {} bytes, each in random order (--seed {}), {} warm-up pairs before",
+    let made = format!(
+        "   {} pairs of {} bytes each way, {} warm-up pairs left out, in random order (--seed {}), {:.1} s",
         count(evidence.pairs.len() as u64),
         evidence.sides[0].request_bytes,
+        count(evidence.warm_up),
         contest.seed,
-        evidence.warm_up
-    )?;
+        evidence.duration.as_secs_f64()
+    );
+    wrapped(out, "   ", &made)?;
     if let Some(lines) = plot::draw(&evidence.pairs, names) {
         writeln!(out)?;
         lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;

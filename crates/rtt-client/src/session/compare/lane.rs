@@ -10,14 +10,23 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// A side, open.
+/// A side.
 pub(super) struct Lane {
-    series: Series,
+    plan: Plan,
+    address: SocketAddr,
+    /// The way to the peer, while it is open.
+    series: Option<Series>,
     held: Held,
-    /// The exchanges that count.
+    /// The exchanges that count, and whether the next one does.
     counted: Summary,
+    counts: bool,
+    /// What crossed the wire in the rounds that are over, where that is known of all of them, and
+    /// before this one's exchanges counted.
+    traffic: Option<Traffic>,
     traffic_before: Option<Traffic>,
-    /// What the kernel said when counting began, and the smallest congestion window since.
+    /// The windows in the rounds that are over, what the kernel said when this one's exchanges began to
+    /// count, and the smallest congestion window since.
+    windows: Option<Windows>,
     info_before: Option<TcpInfo>,
     smallest_window: Option<u32>,
     unanswered_in_a_row: u32,
@@ -52,29 +61,43 @@ pub(super) struct LaneEnd {
 }
 
 impl Lane {
-    pub(super) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
-        Ok(Self {
-            series: Series::open(plan, address)?,
+    pub(super) fn new(plan: &Plan, address: SocketAddr) -> Self {
+        Self {
+            plan: plan.clone(),
+            address,
+            series: None,
             held: Held::default(),
             counted: Summary::default(),
+            counts: false,
+            traffic: Some(Traffic::default()),
             traffic_before: None,
+            windows: None,
             info_before: None,
             smallest_window: None,
             unanswered_in_a_row: 0,
             answered: false,
             failure: None,
-        })
+        }
+    }
+
+    /// Opens the way to the peer for a round; what it then makes does not count yet.
+    pub(super) fn open(&mut self) -> Result<(), SocketError> {
+        self.series = Some(Series::open(&self.plan, self.address)?);
+        Ok(())
     }
 
     /// Makes an exchange; nothing, if it was interrupted.
     pub(super) fn exchange(&mut self, stop: &AtomicBool) -> Result<Option<Once>, RunError> {
-        self.series.once(&mut self.held, stop)?;
+        let Some(series) = &mut self.series else { return Ok(None) };
+        series.once(&mut self.held, stop)?;
         let connection = self.held.connections.drain(..).next_back();
         let Some(exchange) = self.held.exchanges.drain(..).next_back() else { return Ok(None) };
-        if let Some(handshake) = connection.and_then(|connection| connection.handshake()) {
-            self.counted.connect.add(handshake);
+        if self.counts {
+            self.counted.add(&exchange);
+            if let Some(handshake) = connection.and_then(|connection| connection.handshake()) {
+                self.counted.connect.add(handshake);
+            }
         }
-        self.counted.add(&exchange);
         let rtt = exchange.rtt();
         let with_connection = match (&exchange.outcome, connection) {
             (Outcome::Reply { received, .. }, Some(made)) => Some(received.since(&made.requested)),
@@ -97,55 +120,67 @@ impl Lane {
         }
     }
 
-    /// From now on exchanges count.
+    /// From now on this round's exchanges count.
     pub(super) fn begin_counting(&mut self) {
-        self.counted = Summary::default();
-        self.traffic_before = self.series.traffic();
-        self.info_before = self.series.tcp_info();
+        self.counts = true;
+        if let Some(series) = &self.series {
+            self.traffic_before = series.traffic();
+            self.info_before = series.tcp_info();
+        }
         self.look_at_the_windows();
     }
 
     /// Looks at what the windows are now.
     pub(super) fn look_at_the_windows(&mut self) {
-        let window = self.series.tcp_info().and_then(|info| info.congestion_window);
-        self.smallest_window = match (self.smallest_window, window) {
-            (Some(smallest), Some(window)) => Some(smallest.min(window)),
-            (smallest, window) => smallest.or(window),
-        };
+        let info = self.series.as_ref().and_then(Series::tcp_info);
+        let window = info.and_then(|info| info.congestion_window);
+        self.smallest_window = smaller(self.smallest_window, window);
     }
 
     /// Whether nothing is to be expected any more: nobody waits for the time-out again and again.
     pub(super) fn is_hopeless(&self, most_unanswered: u32) -> bool {
-        (self.series.hopeless && !self.answered) || self.unanswered_in_a_row >= most_unanswered
+        let hopeless = self.series.as_ref().is_some_and(|series| series.hopeless);
+        (hopeless && !self.answered) || self.unanswered_in_a_row >= most_unanswered
     }
 
-    /// Ends the side; its figures, and what else is known.
-    pub(super) fn end(mut self, stop: &AtomicBool) -> Result<(Summary, LaneEnd), RunError> {
+    /// Ends a round.
+    pub(super) fn close(&mut self, stop: &AtomicBool) -> Result<(), RunError> {
         self.look_at_the_windows();
-        let traffic = self.series.traffic().zip(self.traffic_before);
-        let windows = self.windows();
-        let of_series = self.series.end(&mut self.held, stop)?;
-        let end = LaneEnd {
-            traffic: traffic.map(|(now, before)| now - before),
-            windows,
-            failure: self.failure,
+        self.counts = false;
+        let Some(series) = self.series.take() else { return Ok(()) };
+        self.traffic = match (self.traffic, series.traffic(), self.traffic_before) {
+            (Some(rounds), Some(now), Some(before)) => Some(rounds + (now - before)),
+            _ => None,
         };
-        let summary = Summary {
-            duplicates: of_series.duplicates,
-            out_of_order: of_series.out_of_order,
-            late: of_series.late,
-            strays: of_series.strays,
-            sent_again: of_series.sent_again,
-            tcp: of_series.tcp,
-            unsplit: of_series.unsplit,
-            notes: of_series.notes,
-            ..self.counted
+        self.windows = match (self.windows, self.windows_of(&series)) {
+            (Some(rounds), Some(this)) => Some(rounds.and(this)),
+            (rounds, this) => rounds.or(this),
         };
-        Ok((summary, end))
+        let of_series = series.end(&mut self.held, stop)?;
+        let counted = &mut self.counted;
+        counted.duplicates += of_series.duplicates;
+        counted.out_of_order += of_series.out_of_order;
+        counted.late += of_series.late;
+        counted.strays += of_series.strays;
+        counted.sent_again += of_series.sent_again;
+        counted.unsplit += of_series.unsplit;
+        let again = |info: Option<TcpInfo>| info.and_then(|info| info.retransmissions);
+        let (before, now) = (again(counted.tcp), again(of_series.tcp));
+        counted.tcp = of_series.tcp.or(counted.tcp);
+        if let Some(tcp) = &mut counted.tcp {
+            tcp.retransmissions = now.map(|now| now + before.unwrap_or(0)).or(before);
+        }
+        Ok(())
     }
 
-    fn windows(&self) -> Option<Windows> {
-        let now = self.series.tcp_info()?;
+    /// The side's figures, and what else is known.
+    pub(super) fn end(self) -> (Summary, LaneEnd) {
+        let Self { traffic, windows, failure, counted, .. } = self;
+        (counted, LaneEnd { traffic, windows, failure })
+    }
+
+    fn windows_of(&self, series: &Series) -> Option<Windows> {
+        let now = series.tcp_info()?;
         let before = self.info_before.unwrap_or_default();
         // On a connection that has been replaced its own beginning counts.
         let since = |now: Option<Duration>, before: Option<Duration>| {
@@ -159,5 +194,26 @@ impl Lane {
             limited_by_buffer: since(now.limited_by_buffer, before.limited_by_buffer)?,
             min_rtt: now.min_rtt,
         })
+    }
+}
+
+impl Windows {
+    /// This round's and another's.
+    fn and(self, other: Self) -> Self {
+        Self {
+            congestion_window: self.congestion_window.min(other.congestion_window),
+            segment_bytes: self.segment_bytes.min(other.segment_bytes),
+            limited_by_peer: self.limited_by_peer + other.limited_by_peer,
+            limited_by_buffer: self.limited_by_buffer + other.limited_by_buffer,
+            min_rtt: smaller(self.min_rtt, other.min_rtt),
+        }
+    }
+}
+
+/// The smaller of two, or the one that there is.
+fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

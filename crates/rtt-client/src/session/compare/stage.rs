@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// How long the warm-up takes at most, but for its first pair.
 const LONGEST_WARM_UP: Duration = Duration::from_millis(500);
 
+/// Pairs before those that count, in a round that is not the first.
+const SHORT_WARM_UP: u64 = 5;
+
 /// How many exchanges in a row one side may leave unanswered before the stage ends: at a time-out of
 /// some seconds nobody waits for more.
 const MOST_UNANSWERED: u32 = 5;
@@ -28,6 +31,9 @@ const PROGRESS: Duration = Duration::from_millis(100);
 /// How far a stage goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
+    /// How many times both sides are opened anew, by turns.
+    pub(super) rounds: u32,
+    /// Pairs before those that count, in the first round.
     pub(super) warm_up: u64,
     pub(super) pairs: u64,
     pub(super) time: Option<Duration>,
@@ -40,6 +46,33 @@ pub(super) struct Made {
     pub(super) summaries: [Summary; 2],
     pub(super) lanes: [LaneEnd; 2],
     pub(super) notes: Vec<String>,
+}
+
+/// The pairs of a stage while it runs.
+struct Pairs {
+    told: bool,
+    bounds: Bounds,
+    begun: Instant,
+    pairs: Vec<Pair>,
+    warm_up: u64,
+}
+
+impl Pairs {
+    /// How much of the stage is done, from 0 to 1.
+    fn done(&self) -> f64 {
+        let time = self.bounds.time.map_or(0.0, |time| self.begun.elapsed().div_duration_f64(time));
+        time.max(share(self.pairs.len() as u64, self.bounds.pairs))
+    }
+
+    /// Whether that round has its share of pairs or time.
+    fn is_over(&self, round: u32) -> bool {
+        self.done() >= f64::from(round + 1) / f64::from(self.bounds.rounds)
+    }
+}
+
+fn hopeless_side(lanes: &[Lane; 2]) -> Option<&'static str> {
+    let mut sides = lanes.iter().zip(["A", "B"]);
+    sides.find(|(lane, _)| lane.is_hopeless(MOST_UNANSWERED)).map(|(_, side)| side)
 }
 
 /// The stages of a comparison, one after the other.
@@ -91,45 +124,71 @@ impl<'a> Stages<'a> {
         time: fn(Once) -> Option<Duration>,
         told: bool,
     ) -> Result<Made, RunError> {
-        let mut lanes =
-            [Lane::open(&plans[0], self.addresses[0])?, Lane::open(&plans[1], self.addresses[1])?];
-        let begun = Instant::now();
-        let mut warm_up = 0;
-        while warm_up < bounds.warm_up && (warm_up == 0 || begun.elapsed() < LONGEST_WARM_UP) {
-            if self.pair(&mut lanes, time)?.is_none() || self.hopeless(&lanes).is_some() {
+        let mut lanes = [0, 1].map(|side| Lane::new(&plans[side], self.addresses[side]));
+        let mut made = Pairs { told, bounds, begun: Instant::now(), pairs: Vec::new(), warm_up: 0 };
+        let mut notes = Vec::new();
+        let mut hopeless = None;
+        for round in 0..bounds.rounds {
+            let is_over = made.is_over(round) || self.stop.load(Ordering::Relaxed);
+            if is_over || hopeless.is_some() {
                 break;
             }
-            warm_up += 1;
+            // Whoever is opened later can be at an advantage, so they take turns.
+            for place in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
+                lanes[place].open()?;
+            }
+            self.round(name, round, &mut lanes, time, &mut made)?;
+            hopeless = hopeless_side(&lanes);
+            for lane in &mut lanes {
+                lane.close(self.stop)?;
+            }
+        }
+        if let Some(side) = hopeless.filter(|_| told && !made.pairs.is_empty()) {
+            notes.push(format!("Ended early: {side} left its last exchanges unanswered."));
+        }
+        if told && self.stop.load(Ordering::Relaxed) {
+            notes.push("Interrupted: fewer pairs than asked for, and not every experiment.".into());
+        }
+        let [(of_a, a), (of_b, b)] = lanes.map(Lane::end);
+        let Pairs { warm_up, pairs, .. } = made;
+        Ok(Made { warm_up, pairs, summaries: [of_a, of_b], lanes: [a, b], notes })
+    }
+
+    /// A warm-up, and then pairs that count, until the round is over.
+    fn round(
+        &mut self,
+        name: &str,
+        round: u32,
+        lanes: &mut [Lane; 2],
+        time: fn(Once) -> Option<Duration>,
+        made: &mut Pairs,
+    ) -> Result<(), RunError> {
+        let begun = Instant::now();
+        let warm_up = if round == 0 { made.bounds.warm_up } else { SHORT_WARM_UP };
+        for done in 0..warm_up {
+            if done > 0 && begun.elapsed() >= LONGEST_WARM_UP {
+                break;
+            }
+            if self.pair(lanes, time)?.is_none() || hopeless_side(lanes).is_some() {
+                return Ok(());
+            }
+            made.warm_up += 1;
         }
         lanes.iter_mut().for_each(Lane::begin_counting);
-        let (mut pairs, mut notes) = (Vec::new(), Vec::new());
-        let begun = Instant::now();
-        while (pairs.len() as u64) < bounds.pairs
-            && bounds.time.is_none_or(|time| begun.elapsed() < time)
-        {
-            if let Some(side) = self.hopeless(&lanes) {
-                notes.push(format!("ended early: {side} left its last exchanges unanswered"));
-                break;
-            }
-            let Some(pair) = self.pair(&mut lanes, time)? else { break };
-            pairs.push(pair);
-            let number = pairs.len() as u64;
-            if told {
+        while !made.is_over(round) && hopeless_side(lanes).is_none() {
+            let Some(pair) = self.pair(lanes, time)? else { break };
+            made.pairs.push(pair);
+            let number = made.pairs.len() as u64;
+            if made.told {
                 self.report.event(&Event::Pair(number, &pair))?;
             }
-            if pairs.len().is_multiple_of(WINDOWS_EVERY) {
+            if made.pairs.len().is_multiple_of(WINDOWS_EVERY) {
                 lanes.iter_mut().for_each(Lane::look_at_the_windows);
             }
-            let by_time = bounds.time.map_or(0.0, |time| begun.elapsed().div_duration_f64(time));
-            self.progress(name, by_time.max(share(number, bounds.pairs)))?;
+            self.progress(name, made.done())?;
             self.rest()?;
         }
-        if self.stop.load(Ordering::Relaxed) && told {
-            notes.push("interrupted: fewer pairs than asked for, and no experiments".into());
-        }
-        let [a, b] = lanes.map(|lane| lane.end(self.stop));
-        let ((of_a, a), (of_b, b)) = (a?, b?);
-        Ok(Made { warm_up, pairs, summaries: [of_a, of_b], lanes: [a, b], notes })
+        Ok(())
     }
 
     /// One exchange with each side; nothing, if they were interrupted.
@@ -148,11 +207,6 @@ impl<'a> Stages<'a> {
         let Some(second) = second.exchange(self.stop)? else { return Ok(None) };
         let (a, b) = if b_first { (second, first) } else { (first, second) };
         Ok(Some(Pair { b_first, a: time(a), b: time(b) }))
-    }
-
-    fn hopeless(&self, lanes: &[Lane; 2]) -> Option<&'static str> {
-        let sides = lanes.iter().zip(["A", "B"]);
-        sides.into_iter().find(|(lane, _)| lane.is_hopeless(MOST_UNANSWERED)).map(|(_, side)| side)
     }
 
     /// Waits as long as pairs are to be apart.

@@ -1,0 +1,238 @@
+//! Comparisons against servers in this process: what is measured, told and left out.
+
+use rtt_client::report::{Csv, Json, Text, TextConfig};
+use rtt_client::{Content, Contest, ContestSettings, Report, Settings, compare};
+use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+/// A UDP server that answers after `delay`, but not requests whose number `drops`.
+fn udp(delay: Duration, drops: fn(u64) -> bool) -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = format!("udp://{}", socket.local_addr().unwrap());
+    thread::spawn(move || {
+        let mut text = vec![0; 65_536];
+        let mut number = 0;
+        while let Ok((length, client)) = socket.recv_from(&mut text) {
+            number += 1;
+            thread::sleep(delay);
+            text[..length].make_ascii_uppercase();
+            if !drops(number) {
+                socket.send_to(&text[..length], client).unwrap();
+            }
+        }
+    });
+    address
+}
+
+/// A TCP server that answers what it reads, and closes after its first answer if it `closes`.
+fn tcp(closes: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            thread::spawn(move || {
+                let mut text = vec![0; 65_536];
+                while let Ok(length @ 1..) = stream.read(&mut text) {
+                    text[..length].make_ascii_uppercase();
+                    if stream.write_all(&text[..length]).is_err() || closes {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+fn never(_: u64) -> bool {
+    false
+}
+
+fn settings(pairs: u64) -> ContestSettings {
+    let each = Settings {
+        timeout: Duration::from_millis(300),
+        content: Content::Sized(None),
+        ..Settings::one("")
+    };
+    let (duration, seed) = (None, 42);
+    ContestSettings { each, pairs: Some(pairs), duration, seed, confidence: 0.95, sweep: false }
+}
+
+fn run(a: &str, b: &str, settings: ContestSettings, report: &mut dyn Report) {
+    let contest = Contest::new(a.parse().unwrap(), Some(b.parse().unwrap()), settings).unwrap();
+    compare(&contest, report, &AtomicBool::new(false)).unwrap();
+}
+
+/// The verdict, and all events before it.
+fn events(a: &str, b: &str, settings: ContestSettings) -> (Value, Vec<Value>) {
+    let mut lines = Vec::new();
+    run(a, b, settings, &mut Json::new(&mut lines, false));
+    let mut events: Vec<Value> = lines
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect();
+    let verdict = events.pop().unwrap();
+    assert_eq!(verdict["type"], "verdict");
+    (verdict, events)
+}
+
+fn cause<'a>(verdict: &'a Value, name: &str) -> &'a Value {
+    let mut causes = verdict["causes"].as_array().unwrap().iter();
+    causes.find(|cause| cause["cause"] == name).unwrap_or_else(|| panic!("{name} in {verdict}"))
+}
+
+#[test]
+fn the_slower_of_two_is_found() {
+    let slow = udp(Duration::from_millis(2), never);
+    let (verdict, events) = events(&udp(Duration::ZERO, never), &slow, settings(60));
+    assert_eq!((&verdict["higher"], &verdict["pairs"]), (&"b".into(), &60.into()), "{verdict}");
+    let difference = |name: &str| verdict["difference_ns"][name].as_i64().unwrap();
+    assert!(difference("low") > 1_500_000, "{verdict}");
+    assert!(difference("low") <= difference("estimate"));
+    assert!(difference("estimate") <= difference("high"));
+    assert!(verdict["probability_b_higher"].as_f64().unwrap() > 0.9);
+    assert!(verdict["sentence"].as_str().unwrap().starts_with("B takes "));
+    // Neither side connects.
+    assert_eq!(verdict["with_connection"], Value::Null);
+    let starts: Vec<_> = events.iter().filter(|event| event["type"] == "start").collect();
+    assert_eq!((&starts[0]["side"], &starts[1]["side"]), (&"a".into(), &"b".into()));
+    let pairs: Vec<_> = events.iter().filter(|event| event["type"] == "pair").collect();
+    assert_eq!(pairs.len(), 60);
+    for pair in pairs {
+        let time = |name: &str| pair[name].as_i64().unwrap();
+        assert_eq!(time("difference_ns"), time("b_rtt_ns") - time("a_rtt_ns"));
+    }
+}
+
+#[test]
+fn a_seed_repeats_the_order() {
+    let (a, b) = (udp(Duration::ZERO, never), udp(Duration::ZERO, never));
+    let order = |seed| {
+        let (_, events) = events(&a, &b, ContestSettings { seed, ..settings(60) });
+        let first = |event: &Value| event["first"].as_str().map(str::to_owned);
+        events.iter().filter_map(first).collect::<Vec<String>>()
+    };
+    let of_one = order(1);
+    assert_eq!(of_one, order(1));
+    assert_ne!(of_one, order(2));
+    assert!(of_one.iter().any(|first| first == "a") && of_one.iter().any(|first| first == "b"));
+}
+
+#[test]
+fn udp_against_tcp_has_its_causes_and_claims() {
+    let (verdict, _) = events(&udp(Duration::ZERO, never), &tcp(false), settings(100));
+    assert!(cause(&verdict, "handshake")["share_ns"].as_i64().unwrap() > 0, "{verdict}");
+    assert_eq!(verdict["with_connection"]["pairs"], 100);
+    assert_eq!(verdict["claims"].as_array().unwrap().len(), 4);
+    let two_writes = &cause(&verdict, "nagle-and-delayed-acknowledgement")["evidence"];
+    // A server that is not known to be ours gets no half of a character.
+    assert!(!two_writes.as_str().unwrap().contains("within a character"), "{two_writes}");
+    #[cfg(all(target_os = "linux", not(portable)))]
+    {
+        assert_eq!(verdict["claims"][0]["holds"], false, "{verdict}");
+        assert_eq!(cause(&verdict, "retransmission")["share_ns"], 0);
+        for part in ["send", "network-and-server", "receive"] {
+            assert!(cause(&verdict, part)["share_ns"].is_i64(), "{verdict}");
+        }
+        let packets = cause(&verdict, "packets")["evidence"].as_str().unwrap();
+        assert!(packets.contains("UDP 1 there and 1 back, of 184 bytes"), "{packets}");
+        assert!(packets.contains("TCP 1 there and 1 back, of 232 bytes"), "{packets}");
+    }
+    #[cfg(not(all(target_os = "linux", not(portable))))]
+    for name in ["breakdown", "windows", "retransmission"] {
+        let evidence = cause(&verdict, name)["evidence"].as_str().unwrap();
+        assert!(evidence.starts_with("not measured: "), "{evidence}");
+    }
+}
+
+#[test]
+fn a_server_that_closes_after_each_reply_is_compared_all_the_same() {
+    let (verdict, _) = events(&udp(Duration::ZERO, never), &tcp(true), settings(50));
+    assert_eq!(verdict["pairs"], 50, "{verdict}");
+    assert_eq!(verdict["sides"][1]["received"], 50);
+    let two_writes =
+        cause(&verdict, "nagle-and-delayed-acknowledgement")["evidence"].as_str().unwrap();
+    assert!(two_writes.contains("not measured: "), "{two_writes}");
+}
+
+#[test]
+fn losses_leave_their_pairs_out_and_are_told() {
+    // Not the first ones, which are the warm-up.
+    let lossy = udp(Duration::ZERO, |number| number > 25 && number % 10 == 0);
+    let (verdict, _) = events(&lossy, &udp(Duration::ZERO, never), settings(30));
+    let lost = verdict["sides"][0]["lost"].as_u64().unwrap();
+    assert!(lost > 0, "{verdict}");
+    assert_eq!(verdict["pairs"].as_u64().unwrap(), 30 - lost);
+    let note = verdict["notes"][0].as_str().unwrap();
+    assert!(note.contains(&format!("{lost} of 30 exchanges with A had no proper reply")), "{note}");
+}
+
+#[test]
+fn an_absent_side_is_named_at_once() {
+    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let absent = format!("tcp://127.0.0.1:{closed}");
+    let (verdict, _) = events(&udp(Duration::ZERO, never), &absent, settings(30));
+    assert_eq!((&verdict["pairs"], &verdict["higher"]), (&0.into(), &Value::Null));
+    assert_eq!(verdict["difference_ns"], Value::Null);
+    assert_eq!(verdict["sides"][1]["condition"], "refused", "{verdict}");
+    assert!(verdict["sentence"].as_str().unwrap().contains("refused"), "{verdict}");
+}
+
+#[test]
+fn nobody_waits_for_a_silent_side_again_and_again() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = format!("udp://{}", silent.local_addr().unwrap());
+    let mute = udp(Duration::ZERO, |_| true);
+    for nobody in [silent, mute] {
+        let (verdict, _) = events(&udp(Duration::ZERO, never), &nobody, settings(1000));
+        assert_eq!(verdict["pairs"], 0, "{verdict}");
+        assert!(verdict["duration_ns"].as_u64().unwrap() < 10_000_000_000, "{verdict}");
+    }
+}
+
+#[test]
+fn sizes_are_swept_when_asked_for() {
+    let settings = ContestSettings { sweep: true, ..settings(30) };
+    let (verdict, _) = events(&udp(Duration::ZERO, never), &tcp(false), settings);
+    let sizes = verdict["sizes"].as_array().unwrap();
+    let bytes: Vec<u64> = sizes.iter().map(|size| size["bytes"].as_u64().unwrap()).collect();
+    assert_eq!(bytes.first(), Some(&16), "{verdict}");
+    assert_eq!(bytes.last(), Some(&65_507), "{verdict}");
+    assert!(cause(&verdict, "payload-size")["share_ns"].is_i64(), "{verdict}");
+}
+
+#[test]
+fn csv_has_a_row_a_pair() {
+    let mut table = Vec::new();
+    let (a, b) = (udp(Duration::ZERO, never), udp(Duration::ZERO, never));
+    run(&a, &b, settings(12), &mut Csv::new(&mut table));
+    let table = String::from_utf8(table).unwrap();
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!((rows[0], rows.len()), ("pair,first,a_rtt_ns,b_rtt_ns,difference_ns", 13));
+    assert!(rows[1..].iter().all(|row| row.split(',').count() == 5));
+}
+
+#[test]
+fn for_a_person_the_verdict_comes_first_and_fits_the_screen() {
+    let (mut text, mut complaints) = (Vec::new(), Vec::new());
+    let config = TextConfig { quiet: false, progress: false };
+    let (a, b) = (udp(Duration::ZERO, never), tcp(false));
+    run(&a, &b, settings(100), &mut Text::new(&mut text, &mut complaints, config));
+    let text = String::from_utf8(text).unwrap();
+    assert!(
+        text.starts_with("TCP takes")
+            || text.starts_with("UDP takes")
+            || text.starts_with("No difference")
+    );
+    for part in ["A  UDP", "B  TCP", "(--seed 42)", "p99", "Why", "What people say", "refuted"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert_eq!(String::from_utf8(complaints).unwrap(), "");
+}
