@@ -98,28 +98,22 @@ fn sentence(
         );
     };
     let longer = if shift.estimate >= 0 { b } else { a };
-    match shift.claim() {
-        None => {
-            let bound = low.abs().max(high.abs());
-            format!(
-                "No difference that {pairs} pairs can show: less than {} either way ({sure}).",
-                span(&[bound])
-            )
-        }
-        Some(_) => {
-            let (low, high) = (low.abs().min(high.abs()), low.abs().max(high.abs()));
-            let told = words::in_one_unit(&[shift.estimate.abs(), low, high]);
-            let share = if shift.estimate >= 0 { shift.b_longer } else { 1.0 - shift.b_longer };
-            format!(
-                "{longer} takes {} {} longer ({sure}: {} to {}), in {} pairs.",
-                told.numbers[0],
-                told.unit,
-                told.numbers[1],
-                told.numbers[2],
-                words::of_hundred(share)
-            )
-        }
+    if shift.claim().is_none() {
+        let bound = span(&[low.abs().max(high.abs())]);
+        return format!(
+            "No difference that {pairs} pairs can show: less than {bound} either way ({sure})."
+        );
     }
+    let (low, high) = (low.abs().min(high.abs()), low.abs().max(high.abs()));
+    let words::InOneUnit { numbers, unit } = words::in_one_unit(&[shift.estimate.abs(), low, high]);
+    let share = if shift.estimate >= 0 { shift.b_longer } else { 1.0 - shift.b_longer };
+    format!(
+        "{longer} takes {} {unit} longer ({sure}: {} to {}), in {} pairs.",
+        numbers[0],
+        numbers[1],
+        numbers[2],
+        words::of_hundred(share)
+    )
 }
 
 /// What biases the answer.

@@ -62,13 +62,13 @@ fn settings(pairs: u64) -> ContestSettings {
     ContestSettings { each, pairs: Some(pairs), duration, seed, confidence: 0.95, sweep: false }
 }
 
-fn run(a: &str, b: &str, settings: ContestSettings, report: &mut dyn Report) {
-    let contest = Contest::new(a.parse().unwrap(), Some(b.parse().unwrap()), settings).unwrap();
+fn run(a: &str, b: &str, settings: &ContestSettings, report: &mut dyn Report) {
+    let contest = Contest::new(&a.parse().unwrap(), Some(&b.parse().unwrap()), settings).unwrap();
     compare(&contest, report, &AtomicBool::new(false)).unwrap();
 }
 
 /// The verdict, and all events before it.
-fn events(a: &str, b: &str, settings: ContestSettings) -> (Value, Vec<Value>) {
+fn events(a: &str, b: &str, settings: &ContestSettings) -> (Value, Vec<Value>) {
     let mut lines = Vec::new();
     run(a, b, settings, &mut Json::new(&mut lines, false));
     let mut events: Vec<Value> = lines
@@ -88,7 +88,7 @@ fn cause<'a>(verdict: &'a Value, name: &str) -> &'a Value {
 #[test]
 fn the_slower_of_two_is_found() {
     let slow = udp(Duration::from_millis(2), never);
-    let (verdict, events) = events(&udp(Duration::ZERO, never), &slow, settings(60));
+    let (verdict, events) = events(&udp(Duration::ZERO, never), &slow, &settings(60));
     assert_eq!((&verdict["higher"], &verdict["pairs"]), (&"b".into(), &60.into()), "{verdict}");
     let difference = |name: &str| verdict["difference_ns"][name].as_i64().unwrap();
     assert!(difference("low") > 1_500_000, "{verdict}");
@@ -112,7 +112,7 @@ fn the_slower_of_two_is_found() {
 fn a_seed_repeats_the_order() {
     let (a, b) = (udp(Duration::ZERO, never), udp(Duration::ZERO, never));
     let order = |seed| {
-        let (_, events) = events(&a, &b, ContestSettings { seed, ..settings(60) });
+        let (_, events) = events(&a, &b, &ContestSettings { seed, ..settings(60) });
         let first = |event: &Value| event["first"].as_str().map(str::to_owned);
         events.iter().filter_map(first).collect::<Vec<String>>()
     };
@@ -124,7 +124,7 @@ fn a_seed_repeats_the_order() {
 
 #[test]
 fn udp_against_tcp_has_its_causes_and_claims() {
-    let (verdict, _) = events(&udp(Duration::ZERO, never), &tcp(false), settings(100));
+    let (verdict, _) = events(&udp(Duration::ZERO, never), &tcp(false), &settings(100));
     assert!(cause(&verdict, "handshake")["share_ns"].as_i64().unwrap() > 0, "{verdict}");
     assert_eq!(verdict["with_connection"]["pairs"], 100);
     assert_eq!(verdict["claims"].as_array().unwrap().len(), 4);
@@ -151,7 +151,7 @@ fn udp_against_tcp_has_its_causes_and_claims() {
 
 #[test]
 fn a_server_that_closes_after_each_reply_is_compared_all_the_same() {
-    let (verdict, _) = events(&udp(Duration::ZERO, never), &tcp(true), settings(50));
+    let (verdict, _) = events(&udp(Duration::ZERO, never), &tcp(true), &settings(50));
     assert_eq!(verdict["pairs"], 50, "{verdict}");
     assert_eq!(verdict["sides"][1]["received"], 50);
     let two_writes =
@@ -163,7 +163,7 @@ fn a_server_that_closes_after_each_reply_is_compared_all_the_same() {
 fn losses_leave_their_pairs_out_and_are_told() {
     // Not the first ones, which are the warm-up.
     let lossy = udp(Duration::ZERO, |number| number > 25 && number % 10 == 0);
-    let (verdict, _) = events(&lossy, &udp(Duration::ZERO, never), settings(30));
+    let (verdict, _) = events(&lossy, &udp(Duration::ZERO, never), &settings(30));
     let lost = verdict["sides"][0]["lost"].as_u64().unwrap();
     assert!(lost > 0, "{verdict}");
     assert_eq!(verdict["pairs"].as_u64().unwrap(), 30 - lost);
@@ -175,7 +175,7 @@ fn losses_leave_their_pairs_out_and_are_told() {
 fn an_absent_side_is_named_at_once() {
     let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let absent = format!("tcp://127.0.0.1:{closed}");
-    let (verdict, _) = events(&udp(Duration::ZERO, never), &absent, settings(30));
+    let (verdict, _) = events(&udp(Duration::ZERO, never), &absent, &settings(30));
     assert_eq!((&verdict["pairs"], &verdict["higher"]), (&0.into(), &Value::Null));
     assert_eq!(verdict["difference_ns"], Value::Null);
     assert_eq!(verdict["sides"][1]["condition"], "refused", "{verdict}");
@@ -188,7 +188,7 @@ fn nobody_waits_for_a_silent_side_again_and_again() {
     let silent = format!("udp://{}", silent.local_addr().unwrap());
     let mute = udp(Duration::ZERO, |_| true);
     for nobody in [silent, mute] {
-        let (verdict, _) = events(&udp(Duration::ZERO, never), &nobody, settings(1000));
+        let (verdict, _) = events(&udp(Duration::ZERO, never), &nobody, &settings(1000));
         assert_eq!(verdict["pairs"], 0, "{verdict}");
         assert!(verdict["duration_ns"].as_u64().unwrap() < 10_000_000_000, "{verdict}");
     }
@@ -197,7 +197,7 @@ fn nobody_waits_for_a_silent_side_again_and_again() {
 #[test]
 fn sizes_are_swept_when_asked_for() {
     let settings = ContestSettings { sweep: true, ..settings(30) };
-    let (verdict, _) = events(&udp(Duration::ZERO, never), &tcp(false), settings);
+    let (verdict, _) = events(&udp(Duration::ZERO, never), &tcp(false), &settings);
     let sizes = verdict["sizes"].as_array().unwrap();
     let bytes: Vec<u64> = sizes.iter().map(|size| size["bytes"].as_u64().unwrap()).collect();
     assert_eq!(bytes.first(), Some(&16), "{verdict}");
@@ -209,7 +209,7 @@ fn sizes_are_swept_when_asked_for() {
 fn csv_has_a_row_a_pair() {
     let mut table = Vec::new();
     let (a, b) = (udp(Duration::ZERO, never), udp(Duration::ZERO, never));
-    run(&a, &b, settings(12), &mut Csv::new(&mut table));
+    run(&a, &b, &settings(12), &mut Csv::new(&mut table));
     let table = String::from_utf8(table).unwrap();
     let rows: Vec<&str> = table.lines().collect();
     assert_eq!((rows[0], rows.len()), ("pair,first,a_rtt_ns,b_rtt_ns,difference_ns", 13));
@@ -221,7 +221,7 @@ fn for_a_person_the_verdict_comes_first_and_fits_the_screen() {
     let (mut text, mut complaints) = (Vec::new(), Vec::new());
     let config = TextConfig { quiet: false, progress: false };
     let (a, b) = (udp(Duration::ZERO, never), tcp(false));
-    run(&a, &b, settings(100), &mut Text::new(&mut text, &mut complaints, config));
+    run(&a, &b, &settings(100), &mut Text::new(&mut text, &mut complaints, config));
     let text = String::from_utf8(text).unwrap();
     assert!(
         text.starts_with("TCP takes")

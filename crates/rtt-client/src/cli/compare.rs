@@ -72,6 +72,6 @@ impl CompareArgs {
             },
             sweep: self.sweep,
         };
-        Contest::new(self.a.clone(), self.b.clone(), settings)
+        Contest::new(&self.a, self.b.as_ref(), &settings)
     }
 }

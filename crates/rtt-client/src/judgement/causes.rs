@@ -3,7 +3,7 @@
 use super::Shift;
 use super::words::{count, duration, signed, trimmed};
 use crate::evidence::{Evidence, Side, TwoWrites, differences};
-use crate::{Distribution, Summary};
+use crate::{Distribution, Parts, Summary};
 use std::time::Duration;
 
 /// Something that can make one side's RTT longer than the other's.
@@ -50,9 +50,13 @@ fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
         return vec![not_measured("breakdown", why)];
     };
     let both_split = of_a.parts.are_split() && of_b.parts.are_split();
-    let middle = |summary: &Summary| match summary.parts.are_split() {
-        false => summary.parts.middle.median(),
-        true => Some(summary.parts.network.median()? + summary.parts.server.median()?),
+    let middle = |summary: &Summary| {
+        let Parts { network, server, middle, .. } = &summary.parts;
+        if summary.parts.are_split() {
+            Some(network.median()? + server.median()?)
+        } else {
+            middle.median()
+        }
     };
     let median = |of: fn(&Summary) -> &Distribution| [of(of_a).median(), of(of_b).median()];
     let mut rows = vec![("send", median(|summary| &summary.parts.send))];
@@ -251,11 +255,12 @@ fn windows(side: &Side, name: &str) -> Cause {
         evidence.push_str("; neither the receive window nor the send buffer ever held it back");
         Some(0)
     } else {
-        evidence.push_str(&format!(
-            "; the peer's receive window held it back for {}, the send buffer for {}",
+        evidence.extend([
+            "; the peer's receive window held it back for ".to_owned(),
             duration(windows.limited_by_peer),
-            duration(windows.limited_by_buffer)
-        ));
+            ", the send buffer for ".to_owned(),
+            duration(windows.limited_by_buffer),
+        ]);
         None
     };
     Cause { name: "windows", share, evidence }

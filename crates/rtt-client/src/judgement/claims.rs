@@ -111,11 +111,8 @@ fn nobody(nobody: Option<Nobody>) -> Claim {
     };
     Claim {
         claim,
-        holds: match (connected.is_some(), unconnected.is_some()) {
-            (true, true) => Some(true),
-            (false, false) | (true, false) => Some(false),
-            (false, true) => None,
-        },
+        // Both kinds of client are clients; it holds if both are told.
+        holds: Some(connected.is_some() && unconnected.is_some()),
         evidence: format!(
             "to a closed port of this host: {} on a connected socket, {} on an unconnected one; a \
              firewall that swallows packets gives nothing either way",

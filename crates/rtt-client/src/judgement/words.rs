@@ -13,10 +13,10 @@ pub(crate) struct InOneUnit {
 pub(crate) fn in_one_unit(durations: &[i64]) -> InOneUnit {
     let largest = durations.iter().map(|duration| duration.unsigned_abs()).max().unwrap_or(0);
     let (unit, scale, decimals) = match largest {
-        ..10_000 => ("µs", 1e3, 2),
-        ..1_000_000 => ("µs", 1e3, 1),
-        ..1_000_000_000 => ("ms", 1e6, 3),
-        _ => ("s", 1e9, 3),
+        0..10_000 => ("µs", 1e3, 2),
+        10_000..1_000_000 => ("µs", 1e3, 1),
+        1_000_000..1_000_000_000 => ("ms", 1e6, 3),
+        1_000_000_000.. => ("s", 1e9, 3),
     };
     #[expect(clippy::cast_precision_loss, reason = "53 bits of nanoseconds are 104 days")]
     let numbers =

@@ -54,18 +54,28 @@ impl Contest {
     /// # Errors
     ///
     /// What a protocol can't carry, or makes no sense.
-    pub fn new(a: Target, b: Option<Target>, settings: ContestSettings) -> Result<Self, PlanError> {
-        let ContestSettings { each, pairs, duration, seed, confidence, sweep } = settings;
+    pub fn new(
+        a: &Target,
+        b: Option<&Target>,
+        settings: &ContestSettings,
+    ) -> Result<Self, PlanError> {
+        let ContestSettings { ref each, pairs, duration, seed, confidence, sweep } = *settings;
         if !(0.5..=0.9999).contains(&confidence) {
             return Err(PlanError::NoConfidence);
         }
         if pairs.is_some_and(|pairs| pairs == 0 || pairs > MOST_PAIRS) {
             return Err(PlanError::OutOfBounds("a count of pairs", "4194304"));
         }
-        let b = b.unwrap_or_else(|| over_another(&a));
+        let b = b.cloned().unwrap_or_else(|| over_another(a));
         let of_a = a.protocol.unwrap_or(&PROTOCOLS[0]);
         let of_b = b.protocol.unwrap_or(&PROTOCOLS[1]);
-        let each = Settings { count: None, duration, rate: None, lifetime: Lifetime::Keep, ..each };
+        let each = Settings {
+            count: None,
+            duration,
+            rate: None,
+            lifetime: Lifetime::Keep,
+            ..each.clone()
+        };
         let plans = |content: &Content| -> Result<[Plan; 2], PlanError> {
             let settings = Settings { content: content.clone(), ..each.clone() };
             Ok([

@@ -74,10 +74,9 @@ impl<Out: Write> Report for Csv<Out> {
         match event {
             Event::Start(_) => writeln!(self.out, "{HEADER}"),
             Event::Exchange(exchange) => self.row(exchange),
-            Event::Summary(..) => self.out.flush(),
             Event::Contest(_) => writeln!(self.out, "{PAIR_HEADER}"),
             Event::Pair(number, pair) => self.pair(*number, pair),
-            Event::Verdict(..) => self.out.flush(),
+            Event::Summary(..) | Event::Verdict(..) => self.out.flush(),
             Event::Attempt(_)
             | Event::Connection(_)
             | Event::Progress(..)

@@ -8,6 +8,7 @@ use crate::statistics::nanoseconds;
 use serde::Serialize;
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names that scripts see")]
 pub(super) struct Pair {
     pair: u64,
     first: &'static str,
@@ -94,6 +95,7 @@ struct OfSide {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names that scripts see")]
 struct Cause {
     cause: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +104,7 @@ struct Cause {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names that scripts see")]
 struct Claim {
     claim: &'static str,
     holds: Option<bool>,

@@ -57,7 +57,7 @@ fn rank(share: f64, count: usize) -> usize {
 fn columns(times: &[Duration], low: Duration, high: Duration) -> [usize; WIDTH] {
     let mut columns = [0; WIDTH];
     for time in times.iter().filter(|time| (low..=high).contains(*time)) {
-        let share = (*time - low).div_duration_f64(high - low);
+        let share = time.saturating_sub(low).div_duration_f64(high.saturating_sub(low));
         columns[rank(share, WIDTH)] += 1;
     }
     columns

@@ -149,7 +149,7 @@ fn wrapped(out: &mut impl Write, indent: &str, text: &str) -> io::Result<()> {
         let length = line.chars().count() + usize::from(!is_empty) + word.chars().count();
         if length > WIDTH && !is_empty {
             writeln!(out, "{line}")?;
-            line = indent.to_owned();
+            indent.clone_into(&mut line);
             is_empty = true;
         }
         if !is_empty {

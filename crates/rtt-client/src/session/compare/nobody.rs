@@ -17,11 +17,16 @@ pub(super) fn experiment() -> Option<Nobody> {
     };
     let connected = socket().ok()?;
     connected.connect(nobody).ok()?;
-    let after_connected = told(&connected, |socket| socket.send(b"is anybody there?"))?;
+    let by_connected = Answer::to(&connected, |socket| socket.send(b"is anybody there?"));
     let unconnected = socket().ok()?;
-    let after_unconnected =
-        told(&unconnected, |socket| socket.send_to(b"is anybody there?", nobody))?;
-    Some(Nobody { connected: after_connected, unconnected: after_unconnected, waited: PATIENCE })
+    let by_unconnected =
+        Answer::to(&unconnected, |socket| socket.send_to(b"is anybody there?", nobody));
+    let [connected, unconnected] = [by_connected, by_unconnected].map(|answer| match answer {
+        Answer::Error(after) => Some(Some(after)),
+        Answer::Nothing => Some(None),
+        Answer::Somebody => None,
+    });
+    Some(Nobody { connected: connected?, unconnected: unconnected?, waited: PATIENCE })
 }
 
 fn socket() -> io::Result<UdpSocket> {
@@ -30,21 +35,24 @@ fn socket() -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// After how long the system told of an error, if it did. Nothing at all, if somebody answers after all.
-fn told(
-    socket: &UdpSocket,
-    send: impl FnOnce(&UdpSocket) -> io::Result<usize>,
-) -> Option<Option<Duration>> {
-    let begun = Instant::now();
-    let result = send(socket).and_then(|_| socket.recv(&mut [0; 64]));
-    match result {
-        Ok(_) => None,
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
-        {
-            Some(None)
+/// What came back from where nobody was.
+enum Answer {
+    /// An error, after so long.
+    Error(Duration),
+    Nothing,
+    /// Somebody has taken the port meanwhile.
+    Somebody,
+}
+
+impl Answer {
+    fn to(socket: &UdpSocket, send: impl FnOnce(&UdpSocket) -> io::Result<usize>) -> Self {
+        use io::ErrorKind::{TimedOut, WouldBlock};
+        let begun = Instant::now();
+        match send(socket).and_then(|_| socket.recv(&mut [0; 64])) {
+            Ok(_) => Self::Somebody,
+            Err(error) if matches!(error.kind(), WouldBlock | TimedOut) => Self::Nothing,
+            Err(_) => Self::Error(begun.elapsed()),
         }
-        Err(_) => Some(Some(begun.elapsed())),
     }
 }
 

@@ -48,8 +48,8 @@ pub(super) struct Made {
     pub(super) notes: Vec<String>,
 }
 
-/// The pairs of a stage while it runs.
-struct Pairs {
+/// A stage while it runs.
+struct Making {
     told: bool,
     bounds: Bounds,
     begun: Instant,
@@ -57,7 +57,7 @@ struct Pairs {
     warm_up: u64,
 }
 
-impl Pairs {
+impl Making {
     /// How much of the stage is done, from 0 to 1.
     fn done(&self) -> f64 {
         let time = self.bounds.time.map_or(0.0, |time| self.begun.elapsed().div_duration_f64(time));
@@ -125,7 +125,8 @@ impl<'a> Stages<'a> {
         told: bool,
     ) -> Result<Made, RunError> {
         let mut lanes = [0, 1].map(|side| Lane::new(&plans[side], self.addresses[side]));
-        let mut made = Pairs { told, bounds, begun: Instant::now(), pairs: Vec::new(), warm_up: 0 };
+        let mut made =
+            Making { told, bounds, begun: Instant::now(), pairs: Vec::new(), warm_up: 0 };
         let mut notes = Vec::new();
         let mut hopeless = None;
         for round in 0..bounds.rounds {
@@ -150,7 +151,7 @@ impl<'a> Stages<'a> {
             notes.push("Interrupted: fewer pairs than asked for, and not every experiment.".into());
         }
         let [(of_a, a), (of_b, b)] = lanes.map(Lane::end);
-        let Pairs { warm_up, pairs, .. } = made;
+        let Making { warm_up, pairs, .. } = made;
         Ok(Made { warm_up, pairs, summaries: [of_a, of_b], lanes: [a, b], notes })
     }
 
@@ -161,7 +162,7 @@ impl<'a> Stages<'a> {
         round: u32,
         lanes: &mut [Lane; 2],
         time: fn(Once) -> Option<Duration>,
-        made: &mut Pairs,
+        made: &mut Making,
     ) -> Result<(), RunError> {
         let begun = Instant::now();
         let warm_up = if round == 0 { made.bounds.warm_up } else { SHORT_WARM_UP };
