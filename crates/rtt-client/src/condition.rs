@@ -1,5 +1,6 @@
 //! What a target turned out to be, where it gave no reply: the [`Condition`], from what the system said.
 
+use crate::Origin;
 use std::{fmt, io, time::Duration};
 
 /// What a client sees at a target. The names are part of the interface.
@@ -15,6 +16,8 @@ pub enum Condition {
     HostUnreachable,
     /// The host says that nothing listens on the port.
     Refused,
+    /// A firewall says that it does not let the packet through.
+    Prohibited,
     /// Nothing came back.
     Silent,
     /// The peer ended the connection before its reply was complete.
@@ -37,6 +40,7 @@ impl Condition {
             Self::NoRoute => "no-route",
             Self::HostUnreachable => "host-unreachable",
             Self::Refused => "refused",
+            Self::Prohibited => "prohibited",
             Self::Silent => "silent",
             Self::Closed => "closed",
             Self::Reset => "reset",
@@ -54,6 +58,7 @@ impl Condition {
             Self::NoRoute => "no way leads there, says this host or a router",
             Self::HostUnreachable => "the host can't be reached, says this host or a router",
             Self::Refused => "nothing listens there; is a server running?",
+            Self::Prohibited => "a firewall on the way, or there, lets nothing through",
             Self::Silent => "no server, a firewall or a lost packet: they look the same from here",
             Self::Closed => "it accepts connections, but does not answer as an echo server",
             Self::Reset => "it accepted the connection and then broke it off",
@@ -124,8 +129,17 @@ pub struct Failure {
     pub error: Option<io::Error>,
     /// How long it took to know.
     pub after: Duration,
+    /// Who said so, where somebody did.
+    pub origin: Option<Origin>,
     /// What was seen, beyond the condition.
     pub detail: Option<String>,
+}
+
+impl Failure {
+    /// A condition that nobody told of: it was seen.
+    pub(crate) fn seen(condition: Condition, after: Duration) -> Self {
+        Self { condition, error: None, after, origin: None, detail: None }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -136,6 +150,9 @@ impl fmt::Display for Failure {
         }
         if let Some(detail) = &self.detail {
             write!(f, " ({detail})")?;
+        }
+        if let Some(Origin::Icmp(icmp)) = self.origin {
+            write!(f, ", says {icmp}")?;
         }
         write!(f, ": {}", self.condition.meaning())
     }

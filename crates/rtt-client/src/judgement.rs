@@ -90,11 +90,14 @@ fn sentence(
     let pairs = count(shift.pairs as u64);
     let Some((low, high)) = shift.interval else {
         let fewest = fewest_pairs(confidence);
+        let why = if shift.pairs < fewest {
+            format!("{} % take {fewest} at least", trimmed(100.0 * confidence))
+        } else {
+            "what slows one down goes on too long; make more (-c)".to_owned()
+        };
         let median = span(&[shift.estimate]);
         return format!(
-            "No verdict from {pairs} pairs: {} % take {fewest} at least ({b} − {a} is {median} in \
-             the median).",
-            trimmed(100.0 * confidence)
+            "No verdict from {pairs} pairs: {why} ({b} - {a} is {median} in the median)."
         );
     };
     let longer = if shift.estimate >= 0 { b } else { a };

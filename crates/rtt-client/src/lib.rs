@@ -12,6 +12,7 @@
 mod breakdown;
 mod condition;
 pub mod evidence;
+mod icmp;
 pub mod judgement;
 mod ledger;
 mod load;
@@ -28,6 +29,7 @@ mod transport;
 
 pub use breakdown::{Breakdown, Middle};
 pub use condition::{Condition, Failure};
+pub use icmp::{Icmp, Origin};
 pub use outcome::{Connection, Exchange, Outcome};
 pub use plan::{Content, Contest, ContestSettings, Family, Lifetime, Plan, PlanError, Settings};
 pub use report::{Event, Report};

@@ -71,10 +71,8 @@ fn look_up(plan: &Plan) -> Result<Vec<SocketAddr>, Failure> {
     let settings = &plan.settings;
     resolve(&plan.target.host, plan.port(), settings.family, settings.timeout).map_err(
         |unresolved| Failure {
-            condition: unresolved.condition,
-            error: None,
-            after: begun.elapsed(),
             detail: Some(unresolved.reason),
+            ..Failure::seen(unresolved.condition, begun.elapsed())
         },
     )
 }

@@ -8,17 +8,26 @@
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux;
 #[cfg(all(target_os = "linux", not(portable)))]
+mod linux_connect;
+#[cfg(all(target_os = "linux", not(portable)))]
+mod linux_errors;
+#[cfg(all(target_os = "linux", not(portable)))]
 mod linux_tcp_info;
 #[cfg(not(all(target_os = "linux", not(portable))))]
 mod portable;
 
 #[cfg(all(target_os = "linux", not(portable)))]
-pub(crate) use linux::{Inlet, KERNEL_STAMPS, path_mtu, pin, wake_punctually};
+pub(crate) use linux::{Inlet, KERNEL_STAMPS, ORIGINS, path_mtu, pin, wake_punctually};
+#[cfg(all(target_os = "linux", not(portable)))]
+pub(crate) use linux_connect::connect;
 #[cfg(all(target_os = "linux", not(portable)))]
 pub(crate) use linux_tcp_info::tcp_info;
 #[cfg(not(all(target_os = "linux", not(portable))))]
-pub(crate) use portable::{Inlet, KERNEL_STAMPS, path_mtu, pin, tcp_info, wake_punctually};
+pub(crate) use portable::{
+    Inlet, KERNEL_STAMPS, ORIGINS, connect, path_mtu, pin, tcp_info, wake_punctually,
+};
 
+use crate::icmp::Icmp;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How a socket is received from.
@@ -71,6 +80,16 @@ pub(crate) struct Arrived {
     pub(crate) length: usize,
     /// When it arrived in the kernel, by the wall clock.
     pub(crate) stamp: Option<SystemTime>,
+}
+
+/// An ICMP error about a packet that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Notice {
+    pub(crate) icmp: Icmp,
+    /// What the system makes of it.
+    pub(crate) errno: i32,
+    /// The beginning of that packet's payload.
+    pub(crate) about: Vec<u8>,
 }
 
 /// What the kernel knows of a TCP connection (`struct tcp_info`, include/uapi/linux/tcp.h). What an

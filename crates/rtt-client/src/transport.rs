@@ -7,8 +7,8 @@ mod udp;
 mod wire;
 
 use crate::breakdown::Marks;
-use crate::system::{InletConfig, TcpInfo, Until};
-use crate::{Condition, Connection, Failure};
+use crate::system::{InletConfig, Notice, ORIGINS, TcpInfo, Until};
+use crate::{Condition, Connection, Failure, Origin};
 use echo_core::Stamp;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -87,6 +87,9 @@ pub(crate) trait Transport {
     /// Waits for something to arrive.
     fn receive(&mut self, until: Until) -> io::Result<Received<'_>>;
 
+    /// What the network has said since the last time about packets that were sent, where the system tells.
+    fn notices(&mut self) -> Vec<Notice>;
+
     /// When the kernel gave a request to the interface, if it stamps and has said so.
     fn transmitted(&mut self, marks: Marks) -> Option<SystemTime>;
 
@@ -104,6 +107,34 @@ pub(crate) trait Transport {
     fn close(&mut self, _patience: Duration) -> Option<Duration> {
         None
     }
+}
+
+/// What a notice says about the packet that it is about.
+pub(crate) fn failure_in(notice: &Notice, after: Duration) -> Failure {
+    let error = io::Error::from_raw_os_error(notice.errno);
+    let by_errno = || Condition::of(&error).unwrap_or(Condition::HostUnreachable);
+    let condition = notice.icmp.condition().unwrap_or_else(by_errno);
+    let origin = Some(Origin::Icmp(notice.icmp));
+    Failure { error: Some(error), origin, ..Failure::seen(condition, after) }
+}
+
+/// What the system said when it was asked to send or to connect, with what the network had said to it. Without
+/// a word from the network, it spoke for itself, or the peer did.
+pub(crate) fn failure_with(
+    error: io::Error,
+    notices: &[Notice],
+    after: Duration,
+) -> io::Result<Failure> {
+    if let Some(notice) = notices.last() {
+        return Ok(failure_in(notice, after));
+    }
+    let mut failure = failure_of(error, after)?;
+    let told = match failure.condition {
+        Condition::Refused | Condition::Reset => Origin::Peer,
+        _ => Origin::ThisHost,
+    };
+    failure.origin = failure.origin.map(|untold| if ORIGINS { told } else { untold });
+    Ok(failure)
 }
 
 /// What has crossed the wire, as packets of IP.
@@ -188,7 +219,8 @@ pub(crate) fn failure_of(error: io::Error, after: Duration) -> io::Result<Failur
     match Condition::of(&error) {
         Some(condition) => {
             let error = (condition != Condition::Silent).then_some(error);
-            Ok(Failure { condition, error, after, detail: None })
+            let origin = error.as_ref().map(|_| Origin::Untold);
+            Ok(Failure { error, origin, ..Failure::seen(condition, after) })
         }
         None => Err(error),
     }

@@ -207,15 +207,17 @@ fn losses_bias_the_answer_and_are_named() {
 #[test]
 fn without_an_answer_there_is_no_verdict() {
     let mut nothing = Evidence { sides: evidence(0).sides, ..Evidence::default() };
-    nothing.sides[1].failure = Some(Failure {
-        condition: Condition::Refused,
-        error: None,
-        after: Duration::ZERO,
-        detail: None,
-    });
+    nothing.sides[1].failure = Some(Failure::seen(Condition::Refused, Duration::ZERO));
     let verdict = judge(&nothing, 0.95);
     assert_eq!(verdict.sentence, "No verdict: TCP tcp://h:1: refused.");
     assert_eq!((verdict.steady, verdict.fresh), (None, None));
+    let mut long_waves = evidence(10);
+    for (place, pair) in long_waves.pairs.iter_mut().enumerate() {
+        let slow = if place < 250 { 1000 } else { 0 };
+        pair.b = pair.b.map(|time| time + microseconds(slow));
+    }
+    let verdict = judge(&long_waves, 0.95);
+    assert!(verdict.sentence.starts_with("No "), "{}", verdict.sentence);
     let few = Evidence { pairs: pairs(10)[..5].to_vec(), ..evidence(10) };
     let verdict = judge(&few, 0.95);
     assert!(verdict.sentence.starts_with("No verdict from 5 pairs: 95 % take "));

@@ -5,14 +5,14 @@ mod totals;
 
 use super::{Attempt, ContestStart, Event, Report, Start};
 use crate::statistics::nanoseconds;
-use crate::{Breakdown, Connection, Exchange, Failure, Middle, Outcome};
+use crate::{Breakdown, Connection, Exchange, Failure, Icmp, Middle, Origin, Outcome};
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, acts_on_terminals};
 use judged::{Judged, Pair};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use totals::Totals;
 
 /// Writes a run for a program.
@@ -150,8 +150,28 @@ struct Trouble {
     #[serde(skip_serializing_if = "Option::is_none")]
     errno: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    icmp: Option<IcmpError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     explanation: &'static str,
+}
+
+/// What the network said.
+#[derive(Serialize)]
+struct IcmpError {
+    r#type: u8,
+    code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<IpAddr>,
+}
+
+impl IcmpError {
+    fn of(origin: Origin) -> Option<Self> {
+        match origin {
+            Origin::Icmp(Icmp { kind, code, from, .. }) => Some(Self { r#type: kind, code, from }),
+            _ => None,
+        }
+    }
 }
 
 /// The parts of one RTT; they add up to it.
@@ -241,6 +261,7 @@ impl From<&Failure> for Trouble {
             condition: failure.condition.name(),
             after_ns: nanoseconds(failure.after),
             errno: failure.error.as_ref().and_then(io::Error::raw_os_error),
+            icmp: failure.origin.and_then(IcmpError::of),
             detail: failure.detail.clone(),
             explanation: failure.condition.meaning(),
         }

@@ -7,8 +7,8 @@ use super::{RunError, unanswered};
 use crate::breakdown::{self, NoParts};
 use crate::ledger::{InTheAir, Reply};
 use crate::system::{LONGEST_PAUSE, Until};
-use crate::transport::{Framing, failure_of};
-use crate::{Condition, Exchange, Failure, Outcome, SocketError};
+use crate::transport::{Framing, failure_in, failure_of};
+use crate::{Condition, Exchange, Failure, Origin, Outcome, SocketError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -38,7 +38,10 @@ impl Series {
         if self.plan.protocol.framing == Framing::Stream {
             return self.link_ended(failure.condition, sink);
         }
-        // An error on a datagram socket is one request's; it does not say which one's.
+        if self.book_notices(sink)? {
+            return Ok(());
+        }
+        // Nobody says which request it is about.
         let oldest = self.ledger.oldest();
         let Some(request) = oldest.and_then(|seq| self.ledger.lose(seq)) else { return Ok(()) };
         let failure = Failure { after: request.sent.monotonic().elapsed(), ..failure };
@@ -46,14 +49,31 @@ impl Series {
         self.decide(&request, unanswered(failure), sink)
     }
 
+    /// Books what the network has said to the requests that it is about; returns whether there was anything.
+    pub(super) fn book_notices(&mut self, sink: &mut dyn Sink) -> Result<bool, RunError> {
+        let notices = self.link.as_mut().map(|link| link.transport.notices()).unwrap_or_default();
+        for notice in &notices {
+            let seq = self.load.number_of(&notice.about).or(self.ledger.only());
+            let Some(request) = seq.and_then(|seq| self.ledger.lose(seq)) else { continue };
+            let failure = failure_in(notice, request.sent.monotonic().elapsed());
+            self.after_error(&failure);
+            self.decide(&request, unanswered(failure), sink)?;
+        }
+        Ok(!notices.is_empty())
+    }
+
     /// What an error that came at once says about the peer or the way to it.
     pub(super) fn failure(&self, error: io::Error) -> Result<Failure, SocketError> {
-        failure_of(error, Duration::ZERO).map_err(|error| SocketError {
+        let mut failure = failure_of(error, Duration::ZERO).map_err(|error| SocketError {
             operation: "an exchange",
             protocol: self.plan.protocol.title,
             address: self.address,
             error,
-        })
+        })?;
+        if failure.condition == Condition::Reset {
+            failure.origin = Some(Origin::Peer);
+        }
+        Ok(failure)
     }
 
     fn reply(&mut self, arrived: Arrived, sink: &mut dyn Sink) -> Result<(), RunError> {
@@ -68,8 +88,7 @@ impl Series {
             && after > timeout
             && let Some(request) = self.ledger.lose(seq)
         {
-            let failure =
-                Failure { condition: Condition::Silent, error: None, after, detail: None };
+            let failure = Failure::seen(Condition::Silent, after);
             self.decide(&request, Outcome::Lost(failure), sink)?;
         }
         let (request, out_of_order) = match self.ledger.answered(seq) {
@@ -137,10 +156,8 @@ impl Series {
     ) -> Result<(), RunError> {
         let Arrived { received, bytes: text, .. } = arrived;
         let failure = Failure {
-            condition: Condition::WrongAnswer,
-            error: None,
-            after: received.since(&request.sent),
             detail: Some(why),
+            ..Failure::seen(Condition::WrongAnswer, received.since(&request.sent))
         };
         self.decide(request, Outcome::Corrupt { received, text, failure }, sink)
     }
@@ -172,10 +189,9 @@ impl Series {
         for seq in waiting {
             let Some(request) = self.ledger.lose(seq) else { continue };
             let failure = Failure {
-                condition,
-                error: None,
-                after: request.sent.monotonic().elapsed(),
                 detail: Some(format!("after {come} of the reply's {length} bytes")),
+                origin: by_the_server.then_some(Origin::Peer),
+                ..Failure::seen(condition, request.sent.monotonic().elapsed())
             };
             self.after_error(&failure);
             self.decide(&request, Outcome::Error(failure), sink)?;

@@ -255,7 +255,7 @@ impl Series {
             let detail = (come > 0)
                 .then(|| format!("{come} of the reply's {} bytes came", self.load.reply_len()));
             let after = now.saturating_duration_since(request.sent.monotonic());
-            let failure = Failure { condition: Condition::Silent, error: None, after, detail };
+            let failure = Failure { detail, ..Failure::seen(Condition::Silent, after) };
             self.decide(&request, Outcome::Lost(failure), sink)?;
         }
         Ok(())
@@ -283,7 +283,9 @@ impl Series {
             let served = has_served(self.link.as_ref());
             match self.plan.protocol.framing {
                 Framing::Datagrams if last_try => return self.not_sent(seq, due, failure, sink),
-                Framing::Datagrams => {}
+                Framing::Datagrams => {
+                    self.book_notices(sink)?;
+                }
                 Framing::Stream => {
                     self.link_ended(failure.condition, sink)?;
                     if last_try || !served {

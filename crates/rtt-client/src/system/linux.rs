@@ -2,7 +2,8 @@
 //!
 //! Kernel stamps are explained in Documentation/networking/timestamping.rst of the kernel's source.
 
-use super::{Arrived, InletConfig, LONGEST_SPIN, Until};
+use super::linux_errors::{ErrorQueue, keep_errors, wall_clock};
+use super::{Arrived, InletConfig, LONGEST_SPIN, Notice, Until};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::socket::{
@@ -12,19 +13,17 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 use nix::{cmsg_space, errno::Errno};
 use socket2::Socket;
-use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
+/// The kernel tells who sent an ICMP error.
+pub(crate) const ORIGINS: bool = true;
+
 /// The kernel stamps packets here.
 pub(crate) const KERNEL_STAMPS: bool = true;
-
-/// For how many of the latest packets that left the stamps are kept: more than a socket's error queue
-/// has room for.
-const MOST_STAMPS: usize = 4096;
 
 /// How long the kernel takes, at most, to begin stamping what arrives. The first socket that asks for it
 /// has it turned on in the background (`net_enable_timestamp` defers to a work queue).
@@ -37,13 +36,9 @@ static STAMPING: OnceLock<Option<UdpSocket>> = OnceLock::new();
 #[derive(Debug)]
 pub(crate) struct Inlet {
     spin: bool,
-    stamps: Option<Stamps>,
-}
-
-#[derive(Debug)]
-struct Stamps {
-    control: Vec<u8>,
-    transmitted: VecDeque<(u32, SystemTime)>,
+    /// Room for the stamps of what arrives, where the kernel takes them.
+    stamps: Option<Vec<u8>>,
+    errors: ErrorQueue,
 }
 
 impl Inlet {
@@ -59,7 +54,9 @@ impl Inlet {
                 Some(keeper)
             });
         }
-        Ok(Self { spin: config.spin, stamps: config.stamps.then(Stamps::new) })
+        keep_errors(socket, true)?;
+        let stamps = config.stamps.then(|| cmsg_space!([TimeSpec; 3], [u8; 64]));
+        Ok(Self { spin: config.spin, stamps, errors: ErrorQueue::default() })
     }
 
     /// Has the kernel stamp from now on, where that was asked for. What is sent is numbered from 0: UDP
@@ -114,14 +111,15 @@ impl Inlet {
         deadline: Instant,
         awake: Duration,
     ) -> nix::Result<Arrived> {
+        // What waits in the error queue to be fetched would end every wait at once.
+        let mut queue_may_wait = self.stamps.is_some();
         loop {
             match self.take(socket, buffer, MsgFlags::MSG_DONTWAIT) {
                 Err(Errno::EAGAIN) => {}
                 decided => return decided,
             }
-            // A stamp that waits to be fetched would end every wait at once.
-            if let Some(stamps) = &mut self.stamps {
-                stamps.fetch(socket);
+            if queue_may_wait {
+                self.errors.fetch(socket);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -135,6 +133,8 @@ impl Inlet {
             }
             let mut poll = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
             ppoll(&mut poll, Some(TimeSpec::from_duration(asleep)), None)?;
+            let events = poll[0].revents().unwrap_or(PollFlags::empty());
+            queue_may_wait |= events.contains(PollFlags::POLLERR);
         }
     }
 
@@ -149,7 +149,7 @@ impl Inlet {
             return Ok(Arrived { length, stamp: None });
         };
         let mut place = [IoSliceMut::new(buffer)];
-        let control = Some(&mut stamps.control[..]);
+        let control = Some(&mut stamps[..]);
         let message = recvmsg::<()>(socket.as_raw_fd(), &mut place, control, flags)?;
         let stamp = message.cmsgs()?.find_map(|control| match control {
             ControlMessageOwned::ScmTimestampsns(stamps) => Some(wall_clock(stamps.system)),
@@ -160,51 +160,21 @@ impl Inlet {
 
     /// When the kernel gave the packet with that number to the interface, if it has said so.
     pub(crate) fn transmitted(&mut self, socket: &Socket, id: u32) -> Option<SystemTime> {
-        let stamps = self.stamps.as_mut()?;
-        stamps.fetch(socket);
-        stamps.transmitted.iter().rev().find(|(of, _)| *of == id).map(|(_, stamp)| *stamp)
-    }
-}
-
-impl Stamps {
-    fn new() -> Self {
-        // Room for the stamps and for the error that bears their number; the latter has an address.
-        let control = cmsg_space!([TimeSpec; 3], [u8; 64]);
-        Self { control, transmitted: VecDeque::new() }
+        self.stamps.as_ref()?;
+        self.errors.fetch(socket);
+        self.errors.transmitted(id)
     }
 
-    /// Fetches the stamps of what has left from the socket's error queue.
-    fn fetch(&mut self, socket: &Socket) {
-        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-        let mut nothing = [0; 1];
-        loop {
-            let mut place = [IoSliceMut::new(&mut nothing)];
-            let control = Some(&mut self.control[..]);
-            let Ok(message) = recvmsg::<()>(socket.as_raw_fd(), &mut place, control, flags) else {
-                return;
-            };
-            let (mut stamp, mut id) = (None, None);
-            for control in message.cmsgs().into_iter().flatten() {
-                match control {
-                    ControlMessageOwned::ScmTimestampsns(stamps) => {
-                        stamp = Some(wall_clock(stamps.system));
-                    }
-                    ControlMessageOwned::Ipv4RecvErr(error, _)
-                    | ControlMessageOwned::Ipv6RecvErr(error, _)
-                        if error.ee_origin == libc::SO_EE_ORIGIN_TIMESTAMPING =>
-                    {
-                        id = Some(error.ee_data);
-                    }
-                    _ => {}
-                }
-            }
-            if let (Some(stamp), Some(id)) = (stamp, id) {
-                if self.transmitted.len() == MOST_STAMPS {
-                    self.transmitted.pop_front();
-                }
-                self.transmitted.push_back((id, stamp));
-            }
-        }
+    /// The ICMP errors that have come since the last time, in their order.
+    pub(crate) fn notices(&mut self, socket: &Socket) -> Vec<Notice> {
+        self.errors.fetch(socket);
+        self.errors.notices()
+    }
+
+    /// From now on the network's errors are the protocol's own affair: TCP goes on in spite of what may pass
+    /// (RFC 1122, section 4.2.3.9).
+    pub(crate) fn leave_errors_to_the_protocol(&self, socket: &Socket) -> io::Result<()> {
+        keep_errors(socket, false)
     }
 }
 
@@ -215,10 +185,6 @@ fn ask_for_stamps(socket: &impl AsFd) -> io::Result<()> {
         | TimestampingFlag::SOF_TIMESTAMPING_OPT_ID
         | TimestampingFlag::SOF_TIMESTAMPING_OPT_TSONLY;
     Ok(setsockopt(&socket.as_fd(), sockopt::Timestamping, &flags)?)
-}
-
-fn wall_clock(stamp: TimeSpec) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from(stamp)
 }
 
 /// The longest packet that the path of a connected socket carries, in bytes, as far as is known.

@@ -1,9 +1,12 @@
 //! What every system can do: sockets with time-outs. Whatever needs more says that it is not here.
 
-use super::{Arrived, InletConfig, LONGEST_SPIN, TcpInfo, Until};
-use socket2::Socket;
+use super::{Arrived, InletConfig, LONGEST_SPIN, Notice, TcpInfo, Until};
+use socket2::{SockAddr, Socket};
 use std::io::{self, ErrorKind, Read as _};
 use std::time::{Duration, Instant, SystemTime};
+
+/// Who sent an ICMP error is not told here.
+pub(crate) const ORIGINS: bool = false;
 
 /// No kernel stamps here.
 pub(crate) const KERNEL_STAMPS: bool = false;
@@ -27,6 +30,16 @@ impl Inlet {
 
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as where there are stamps")]
     pub(crate) fn begin_stamping(&self, _: &Socket) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "as where there are notices")]
+    pub(crate) fn notices(&mut self, _: &Socket) -> Vec<Notice> {
+        Vec::new()
+    }
+
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as where there are some")]
+    pub(crate) fn leave_errors_to_the_protocol(&self, _: &Socket) -> io::Result<()> {
         Ok(())
     }
 
@@ -96,6 +109,15 @@ fn spin_until(socket: &Socket, buffer: &mut [u8], deadline: Instant) -> io::Resu
 /// What TCP knows of a connection can't be asked here.
 pub(crate) fn tcp_info(_: &Socket) -> Option<TcpInfo> {
     None
+}
+
+/// Connects within `timeout`. When connection requests were sent is not told here.
+pub(crate) fn connect(
+    socket: &Socket,
+    peer: &SockAddr,
+    timeout: Duration,
+) -> (io::Result<()>, Vec<Duration>) {
+    (socket.connect_timeout(peer, timeout), Vec::new())
 }
 
 /// The path's longest packet can't be asked for here.

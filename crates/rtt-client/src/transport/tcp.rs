@@ -2,12 +2,12 @@
 
 use super::wire::Wire;
 use super::{
-    Framing, OpenConfig, Opening, Protocol, Received, SocketError, Traffic, Transport, failure_of,
-    ip_header,
+    Framing, OpenConfig, Opening, Protocol, Received, SocketError, Traffic, Transport,
+    failure_with, ip_header,
 };
-use crate::Connection;
 use crate::breakdown::Marks;
-use crate::system::{TcpInfo, Until, tcp_info};
+use crate::system::{Notice, TcpInfo, Until, connect, tcp_info};
+use crate::{Connection, Failure};
 use bytes::BytesMut;
 use echo_core::Stamp;
 use socket2::Type;
@@ -66,11 +66,12 @@ fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, SocketError> {
     };
     let timeout = config.inlet.timeout;
     // Everything is set before connecting, so that nothing stands between handshake and request.
-    let wire = match Wire::new(peer, Type::STREAM, config.bind, config.inlet) {
+    let mut wire = match Wire::new(peer, Type::STREAM, config.bind, config.inlet) {
         Ok(wire) => wire,
         // This host may have no such family of addresses.
         Err(error) => {
-            let failure = failure_of(error, Duration::ZERO).map_err(failed("opening a socket"))?;
+            let failure = failure_with(error, &[], Duration::ZERO);
+            let failure = failure.map_err(failed("opening a socket"))?;
             return Ok(Opening { connection: None, transport: Err(failure) });
         }
     };
@@ -82,21 +83,34 @@ fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, SocketError> {
         .map_err(failed("setting a time-out"))?;
 
     let requested = Stamp::just_before();
-    let connected = wire.socket.connect_timeout(&peer.into(), timeout.max(SHORTEST));
+    let (connected, requests) = connect(&wire.socket, &peer.into(), timeout.max(SHORTEST));
     let now = Stamp::just_after();
     let established = connected.is_ok().then_some(now);
     let transport = match connected {
         Ok(()) => {
-            wire.inlet.begin_stamping(&wire.socket).map_err(failed("asking for stamps"))?;
+            wire.inlet
+                .leave_errors_to_the_protocol(&wire.socket)
+                .and_then(|()| wire.inlet.begin_stamping(&wire.socket))
+                .map_err(failed("setting up a connection"))?;
             let (early, early_received) = (BytesMut::new(), None);
             Ok(Box::new(Tcp { wire, timeout, sent: 0, early, early_received }) as Box<_>)
         }
         Err(error) => {
-            let failure = failure_of(error, now.since(&requested));
-            Err(failure.map_err(failed("connecting"))?)
+            let failure = failure_with(error, &wire.notices(), now.since(&requested));
+            let failure = failure.map_err(failed("connecting"))?;
+            let detail = failure.detail.or(requests_in_words(&requests));
+            Err(Failure { detail, ..failure })
         }
     };
     Ok(Opening { connection: Some(Connection { requested, established }), transport })
+}
+
+/// When connection requests were sent, in words, where there was more than one.
+fn requests_in_words(requests: &[Duration]) -> Option<String> {
+    let (last, others) = requests.split_last().filter(|(_, others)| !others.is_empty())?;
+    let told: Vec<String> = others.iter().map(|at| format!("{:.1}", at.as_secs_f64())).collect();
+    let (count, last) = (requests.len(), last.as_secs_f64());
+    Some(format!("{count} connection requests, at {} and {last:.1} s", told.join(", ")))
 }
 
 impl Transport for Tcp {
@@ -129,6 +143,10 @@ impl Transport for Tcp {
             Received::Bytes { bytes: [], .. } => Ok(Received::End),
             received => Ok(received),
         }
+    }
+
+    fn notices(&mut self) -> Vec<Notice> {
+        self.wire.notices()
     }
 
     fn transmitted(&mut self, marks: Marks) -> Option<SystemTime> {

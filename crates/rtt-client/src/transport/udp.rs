@@ -5,11 +5,11 @@
 
 use super::wire::Wire;
 use super::{
-    Framing, OpenConfig, Opening, Protocol, Received, SocketError, Traffic, Transport, failure_of,
-    ip_header,
+    Framing, OpenConfig, Opening, Protocol, Received, SocketError, Traffic, Transport,
+    failure_with, ip_header,
 };
 use crate::breakdown::Marks;
-use crate::system::{Until, path_mtu};
+use crate::system::{Notice, Until, path_mtu};
 use echo_core::Stamp;
 use socket2::Type;
 use std::io;
@@ -57,12 +57,14 @@ fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, SocketError> {
             let traffic = Traffic::default();
             Ok(Box::new(Udp { wire, sent: 0, traffic, longest: 0 }) as Box<dyn Transport>)
         }
-        Err(error) => Err(failure_of(error, asked.elapsed()).map_err(|error| SocketError {
-            operation: "opening a socket",
-            protocol: PROTOCOL.title,
-            address: peer,
-            error,
-        })?),
+        Err(error) => {
+            Err(failure_with(error, &[], asked.elapsed()).map_err(|error| SocketError {
+                operation: "opening a socket",
+                protocol: PROTOCOL.title,
+                address: peer,
+                error,
+            })?)
+        }
     };
     Ok(Opening { connection: None, transport })
 }
@@ -110,6 +112,10 @@ impl Transport for Udp {
             ip_bytes_in: self.traffic.ip_bytes_in + packets_in * header,
             ..self.traffic
         })
+    }
+
+    fn notices(&mut self) -> Vec<Notice> {
+        self.wire.notices()
     }
 
     fn transmitted(&mut self, marks: Marks) -> Option<SystemTime> {

@@ -1,7 +1,7 @@
 //! A socket with its receiving side and its buffer: what every protocol over sockets has.
 
 use super::Received;
-use crate::system::{Inlet, InletConfig, Until};
+use crate::system::{Inlet, InletConfig, Notice, Until};
 use echo_core::Stamp;
 use socket2::{Domain, Socket, Type};
 use std::io;
@@ -37,6 +37,11 @@ impl Wire {
     pub(super) fn local(&self) -> SocketAddr {
         let address = self.socket.local_addr().ok().and_then(|address| address.as_socket());
         address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
+
+    /// What the network has said since the last time.
+    pub(super) fn notices(&mut self) -> Vec<Notice> {
+        self.inlet.notices(&self.socket)
     }
 
     /// Waits for something to arrive. No bytes are bytes too: what they mean is the protocol's to say.
