@@ -211,7 +211,7 @@ fn without_an_answer_there_is_no_verdict() {
     let verdict = judge(&nothing, 0.95);
     assert_eq!(verdict.sentence, "No verdict: TCP tcp://h:1: refused.");
     assert_eq!((verdict.steady, verdict.fresh), (None, None));
-    let mut long_waves = evidence(10);
+    let mut long_waves = evidence(0);
     for (place, pair) in long_waves.pairs.iter_mut().enumerate() {
         let slow = if place < 250 { 1000 } else { 0 };
         pair.b = pair.b.map(|time| time + microseconds(slow));
