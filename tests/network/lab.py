@@ -96,10 +96,10 @@ def parse(frame):
     return None
 
 
-def destination_port(frame):
+def source_port(frame):
     """Of an IPv4 packet that `parse` knows."""
     transport = 14 + (frame[14] & 15) * 4
-    return struct.unpack(">H", frame[transport + 2 : transport + 4])[0]
+    return struct.unpack(">H", frame[transport : transport + 2])[0]
 
 
 def number(payload):
@@ -112,7 +112,8 @@ def number(payload):
 class Rules:
     """What happens to packets. "delay_ms": to each, each way. Of UDP, by the request's number: "drop": [n, r]
     loses requests with number % n == r; "double" doubles and "hold": [n, r, ms] holds back replies; "slower":
-    [port, us] is a longer way to that port of the server's. Of TCP: "drop_segments" loses the client's data
+    [port, us] is a longer way back from that port of the server's (there, and the server would sleep longer,
+    and wake up colder). Of TCP: "drop_segments" loses the client's data
     segments so numbered, the first time that they come. With "punctual" the forwarder never sleeps."""
 
     def __init__(self, scenario):
@@ -132,7 +133,7 @@ class Rules:
             return [0]
         protocol, from_client, sequence, payload = parsed
         slower, microseconds = self.scenario.get("slower", [0, 0])
-        if protocol == 17 and from_client and destination_port(frame) == slower:
+        if protocol == 17 and not from_client and source_port(frame) == slower:
             delay += microseconds / 1e6
         if protocol == 17 and from_client and self.matches("drop", number(payload)):
             self.count["dropped"] += 1

@@ -3,9 +3,11 @@
 //! The protocols' commands are made from their registry, so that a new one needs no line here.
 
 mod compare;
+mod diagnose;
 mod exchange;
 
 pub(crate) use compare::CompareArgs;
+pub(crate) use diagnose::DiagnoseArgs;
 pub(crate) use exchange::ExchangeArgs;
 
 use clap::{ArgAction, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
@@ -55,7 +57,7 @@ pub(crate) struct How {
     #[arg(short = 'B', long, value_name = "ADDR")]
     bind: Option<IpAddr>,
 
-    /// Print no line for each exchange of a series
+    /// Print no line for each exchange of a series; in JSON, none for each pair
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
@@ -72,17 +74,22 @@ impl How {
     /// One exchange of nothing, as asked for here.
     fn settings(&self) -> Settings {
         Settings {
-            family: match (self.ipv4, self.ipv6) {
-                (true, _) => Some(Family::V4),
-                (_, true) => Some(Family::V6),
-                _ => None,
-            },
+            family: family(self.ipv4, self.ipv6),
             bind: self.bind,
             timeout: self.timeout,
             pin: self.pin,
             spin: self.spin,
             ..Settings::one("")
         }
+    }
+}
+
+/// The version of IP that two switches ask for.
+fn family(ipv4: bool, ipv6: bool) -> Option<Family> {
+    match (ipv4, ipv6) {
+        (true, _) => Some(Family::V4),
+        (_, true) => Some(Family::V6),
+        _ => None,
     }
 }
 
@@ -93,7 +100,7 @@ pub(crate) enum Format {
     Text,
     /// JSON Lines: one event a line
     Json,
-    /// A header, then a row an exchange
+    /// A header, then a row an exchange or a pair
     Csv,
 }
 
@@ -103,14 +110,17 @@ pub(crate) enum Asked {
     Exchanges(&'static Protocol, ExchangeArgs),
     /// A comparison.
     Comparison(CompareArgs),
+    /// A diagnosis.
+    Diagnosis(DiagnoseArgs),
 }
 
 impl Asked {
-    /// How it is to be done.
-    pub(crate) fn how(&self) -> &How {
+    /// How much of it is to be logged.
+    pub(crate) fn verbose(&self) -> u8 {
         match self {
-            Self::Exchanges(_, args) => &args.how,
-            Self::Comparison(args) => &args.how,
+            Self::Exchanges(_, args) => args.how.verbose,
+            Self::Comparison(args) => args.how.verbose,
+            Self::Diagnosis(args) => args.verbose,
         }
     }
 }
@@ -123,18 +133,24 @@ pub(crate) fn parse() -> Result<Asked, ExitCode> {
         Some(protocol) => {
             ExchangeArgs::from_arg_matches(matches).map(|args| Asked::Exchanges(protocol, args))
         }
+        None if name == DIAGNOSE => DiagnoseArgs::from_arg_matches(matches).map(Asked::Diagnosis),
         None => CompareArgs::from_arg_matches(matches).map(Asked::Comparison),
     };
     asked.map_err(|error| tell(&error))
 }
+
+/// The commands that are no protocol's.
+const COMPARE: &str = "compare";
+const DIAGNOSE: &str = "diagnose";
 
 fn command() -> Command {
     let protocols = PROTOCOLS.iter().map(|protocol| {
         let about = format!("{} (port {} unless given)", protocol.about, protocol.default_port);
         ExchangeArgs::augment_args(Command::new(protocol.name)).about(about).max_term_width(80)
     });
-    let compare = CompareArgs::augment_args(Command::new("compare")).max_term_width(80);
-    Cli::command().subcommands(protocols).subcommand(compare)
+    let compare = CompareArgs::augment_args(Command::new(COMPARE)).max_term_width(80);
+    let diagnose = DiagnoseArgs::augment_args(Command::new(DIAGNOSE)).max_term_width(80);
+    Cli::command().subcommands(protocols).subcommands([compare, diagnose])
 }
 
 /// Prints help where it was asked for; else what is wrong, in one line.

@@ -6,6 +6,8 @@ use std::{fmt, io, time::Duration};
 /// What a client sees at a target. The names are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
+    /// An echo server answers.
+    Answering,
     /// The name has no address.
     NameNotFound,
     /// Whether the name has an address could not be found out.
@@ -35,6 +37,7 @@ impl Condition {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Answering => "answering",
             Self::NameNotFound => "name-not-found",
             Self::NameLookupFailed => "name-lookup-failed",
             Self::NoRoute => "no-route",
@@ -53,6 +56,7 @@ impl Condition {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
+            Self::Answering => "an echo server answers",
             Self::NameNotFound => "there is no such address; is the name spelt right?",
             Self::NameLookupFailed => "the name could not be looked up; is a resolver reachable?",
             Self::NoRoute => "no way leads there, says this host or a router",

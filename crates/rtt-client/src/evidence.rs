@@ -39,6 +39,10 @@ pub struct Evidence {
     pub warm_up: u64,
     /// The pairs that count: RTTs.
     pub pairs: Vec<Pair>,
+    /// Whether it was interrupted before its end.
+    pub interrupted: bool,
+    /// Experiments in which pairs lack a reply: which, how many, of how many.
+    pub lacking: Vec<(String, u64, u64)>,
     /// Why RTTs could not be split into their parts, if they could not.
     pub no_parts: Option<String>,
     /// Pairs with a connection for each exchange, where a side has connections: from the connection

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 /// An ICMP error about a packet of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Icmp {
-    /// Whether it is ICMPv6's.
+    /// Whether it is of IPv6's kind.
     pub is_v6: bool,
     /// Its type.
     pub kind: u8,
@@ -25,13 +25,13 @@ impl Icmp {
     pub fn condition(&self) -> Option<Condition> {
         match (self.is_v6, self.kind, self.code) {
             (false, 3, 0 | 6 | 8 | 11) | (true, 1, 0 | 2) => Some(Condition::NoRoute),
-            (false, 3, 1 | 5 | 7 | 12) | (true, 1, 3) => Some(Condition::HostUnreachable),
-            (false, 3, 2 | 3) | (true, 1, 4) => Some(Condition::Refused),
-            (false, 3, 9 | 10 | 13..=15) | (true, 1, 1 | 5 | 6) => Some(Condition::Prohibited),
-            // It went round until its hops were used up.
-            (false, 11, _) | (true, 3, _) => Some(Condition::HostUnreachable),
+            // With the types 11 and 3 it went round until its hops were used up.
+            (false, 3, 1 | 5 | 7 | 12) | (true, 1, 3) | (false, 11, _) | (true, 3, _) => {
+                Some(Condition::HostUnreachable)
+            }
             // "Next header unknown": the host speaks, and has no such protocol.
-            (true, 4, 1) => Some(Condition::Refused),
+            (false, 3, 2 | 3) | (true, 1, 4) | (true, 4, 1) => Some(Condition::Refused),
+            (false, 3, 9 | 10 | 13..=15) | (true, 1, 1 | 5 | 6) => Some(Condition::Prohibited),
             _ => None,
         }
     }
@@ -53,13 +53,12 @@ impl Icmp {
             (false, 3, 10) => "host prohibited",
             (false, 3, 11) => "network unreachable for this type of service",
             (false, 3, 12) => "host unreachable for this type of service",
-            (false, 3, 13) => "communication prohibited",
+            (false, 3, 13) | (true, 1, 1) => "communication prohibited",
             (false, 3, 14) => "precedence violation",
             (false, 3, 15) => "precedence cut off",
             (false, 11, 0) | (true, 3, 0) => "hop limit exceeded in transit",
             (false, 11, 1) | (true, 3, 1) => "fragment reassembly time exceeded",
             (true, 1, 0) => "no route to destination",
-            (true, 1, 1) => "communication prohibited",
             (true, 1, 2) => "beyond the scope of the source address",
             (true, 1, 3) => "address unreachable",
             (true, 1, 5) => "source address failed policy",

@@ -53,8 +53,10 @@ pub fn judge(evidence: &Evidence, confidence: f64) -> Verdict {
             let verdict = sentence(Some(fresh), names, evidence, confidence);
             format!("With a connection for each exchange: {verdict}")
         }),
-        causes: causes::list(evidence, steady, fresh, names, confidence),
-        claims: claims::list(evidence, steady, fresh),
+        // Of what was not measured there is nothing to say.
+        causes: steady
+            .map_or_else(Vec::new, |_| causes::list(evidence, steady, fresh, names, confidence)),
+        claims: steady.map_or_else(Vec::new, |_| claims::list(evidence, steady, fresh)),
         all_answered: evidence.sides.iter().all(|side| side.steady.all_answered()),
         notes: notes(evidence, names),
     }
@@ -115,7 +117,7 @@ fn sentence(
         numbers[0],
         numbers[1],
         numbers[2],
-        words::of_hundred(share)
+        words::share_of(share, shift.pairs)
     )
 }
 
@@ -147,6 +149,16 @@ fn notes(evidence: &Evidence, names: [&str; 2]) -> Vec<String> {
                 count(side.steady.sent_again)
             ));
         }
+    }
+    for (stage, lacking, of) in &evidence.lacking {
+        notes.push(format!(
+            "Of the experiment with {stage}, {} of {} pairs lack a reply.",
+            count(*lacking),
+            count(*of)
+        ));
+    }
+    if evidence.interrupted {
+        notes.push("Interrupted: not everything that was asked for has been measured.".into());
     }
     notes.extend(tail(evidence, names));
     notes.extend(evidence.notes.iter().cloned());

@@ -12,6 +12,7 @@
 mod breakdown;
 mod condition;
 pub mod evidence;
+pub mod finding;
 mod icmp;
 pub mod judgement;
 mod ledger;
@@ -31,9 +32,11 @@ pub use breakdown::{Breakdown, Middle};
 pub use condition::{Condition, Failure};
 pub use icmp::{Icmp, Origin};
 pub use outcome::{Connection, Exchange, Outcome};
-pub use plan::{Content, Contest, ContestSettings, Family, Lifetime, Plan, PlanError, Settings};
+pub use plan::{
+    Content, Contest, ContestSettings, Diagnosis, Family, Lifetime, Plan, PlanError, Settings,
+};
 pub use report::{Event, Report};
-pub use session::{RunError, compare, run};
+pub use session::{RunError, compare, diagnose, run};
 pub use statistics::{Distribution, Jitter, Parts, Summary};
 pub use system::TcpInfo;
 pub use target::{Target, TargetError};

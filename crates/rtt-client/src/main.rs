@@ -4,11 +4,9 @@ mod cli;
 mod message;
 mod start;
 
-use cli::{Asked, ExchangeArgs, Format, How};
-use rtt_client::report::{Csv, Json, Text, TextConfig};
-use rtt_client::{Plan, Protocol, Report, compare};
-use start::{log_to_stderr, stop_on_ctrl_c};
-use std::io::{self, IsTerminal as _};
+use cli::{Asked, ExchangeArgs};
+use rtt_client::{Plan, Protocol, compare, diagnose};
+use start::{log_to_stderr, report, stop_on_ctrl_c};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -16,12 +14,18 @@ fn main() -> ExitCode {
         Ok(asked) => asked,
         Err(status) => return status,
     };
-    log_to_stderr(asked.how().verbose);
+    log_to_stderr(asked.verbose());
     let done = match &asked {
         Asked::Exchanges(protocol, args) => exchanges(protocol, args),
         Asked::Comparison(args) => args.contest().map_err(Into::into).and_then(|contest| {
             let stop = stop_on_ctrl_c()?;
-            Ok(compare(&contest, report(&args.how, true).as_mut(), stop)?.all_answered)
+            let mut report = report(args.how.format, args.how.quiet, true);
+            let verdict = compare(&contest, report.as_mut(), stop)?;
+            start::complain_in(args.how.format, &verdict);
+            Ok(verdict.all_answered)
+        }),
+        Asked::Diagnosis(args) => args.diagnosis().map_err(Into::into).and_then(|diagnosis| {
+            Ok(diagnose(&diagnosis, report(args.format, false, false).as_mut())?)
         }),
     };
     start::status(done)
@@ -38,16 +42,10 @@ fn exchanges(protocol: &'static Protocol, args: &ExchangeArgs) -> anyhow::Result
     }
     let plan = plan(message)?;
     let stop = if args.is_one_message() { start::never() } else { stop_on_ctrl_c()? };
-    Ok(rtt_client::run(&plan, report(&args.how, args.how.quiet).as_mut(), stop)?.all_answered())
-}
-
-/// The report that is asked for; a bar shows progress where there is a terminal, and `bar`.
-fn report(how: &How, bar: bool) -> Box<dyn Report> {
-    let out = start::stdout();
-    let text = TextConfig { quiet: how.quiet, progress: bar && io::stderr().is_terminal() };
-    match how.format {
-        Format::Text => Box::new(Text::new(out, io::stderr(), text)),
-        Format::Json => Box::new(Json::new(out, how.quiet)),
-        Format::Csv => Box::new(Csv::new(out)),
-    }
+    Ok(rtt_client::run(
+        &plan,
+        report(args.how.format, args.how.quiet, args.how.quiet).as_mut(),
+        stop,
+    )?
+    .all_answered())
 }

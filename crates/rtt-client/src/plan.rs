@@ -1,8 +1,11 @@
 //! [`Plan`]: what is to be measured, validated and from then on unchanged.
 
 mod contest;
+mod diagnosis;
 
+pub(crate) use contest::MOST_PAIRS;
 pub use contest::{Contest, ContestSettings};
+pub use diagnosis::Diagnosis;
 
 use crate::ledger::MOST_IN_THE_AIR;
 use crate::load::{Load, MOST_REQUESTS};
@@ -233,6 +236,12 @@ impl Plan {
     /// Whether requests carry a message of the user's.
     pub(crate) fn has_a_message(&self) -> bool {
         matches!(self.settings.content, Content::Message(_) | Content::Numbered(_))
+    }
+
+    /// The target's host and port.
+    pub(crate) fn host_and_port(&self) -> String {
+        let port = Some(self.port());
+        Target { protocol: None, port, ..self.target.clone() }.to_string()
     }
 
     /// The target as a URL.

@@ -10,6 +10,7 @@ pub use json::Json;
 pub use text::{Text, TextConfig};
 
 use crate::evidence::{Evidence, Pair};
+use crate::finding::Finding;
 use crate::judgement::Verdict;
 use crate::{Connection, Contest, Exchange, Failure, Plan, Summary};
 use std::io;
@@ -31,6 +32,8 @@ pub enum Event<'a> {
     Progress(&'a Plan, &'a Summary, Duration),
     /// The run has ended.
     Summary(&'a Plan, &'a Summary),
+    /// Something has been found out about a target.
+    Finding(&'a Finding),
     /// A comparison begins.
     Contest(&'a ContestStart<'a>),
     /// A pair of exchanges has been decided: its number from 1, and it.
@@ -103,6 +106,8 @@ impl<'a> Start<'a> {
 /// An address that did not answer.
 #[derive(Debug)]
 pub struct Attempt {
+    /// The protocol's title.
+    pub protocol: &'static str,
     /// The address.
     pub address: SocketAddr,
     /// Why it counts as not answering.

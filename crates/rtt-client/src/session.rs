@@ -3,6 +3,7 @@
 
 mod booking;
 mod compare;
+mod diagnose;
 mod link;
 mod links;
 mod series;
@@ -15,6 +16,7 @@ use crate::{
     Condition, Connection, Exchange, Failure, Outcome, Plan, Report, SocketError, Summary,
 };
 pub use compare::compare;
+pub use diagnose::diagnose;
 use series::{Series, Sink};
 use std::io;
 use std::net::SocketAddr;
@@ -107,7 +109,8 @@ fn find(
         let Trial { mut held, .. } = Trial::make(&plan, *address, stop)?;
         match held.exchanges.pop().map(|exchange| exchange.outcome) {
             Some(Outcome::Lost(failure) | Outcome::Error(failure)) => {
-                attempts.push(Attempt { address: *address, failure });
+                let protocol = plan.protocol.title;
+                attempts.push(Attempt { protocol, address: *address, failure });
             }
             _ => return Ok((*address, attempts)),
         }
@@ -134,7 +137,7 @@ fn one(
                 }),
                 Some(next),
             ) => {
-                attempts.push(Attempt { address, failure });
+                attempts.push(Attempt { protocol: plan.protocol.title, address, failure });
                 address = next;
             }
             (exchange, _) => {

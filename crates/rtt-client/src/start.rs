@@ -1,7 +1,10 @@
 //! What stands around a run: the log, what Ctrl-C does, and the exit status.
 
+use crate::cli::Format;
 use anyhow::Context as _;
-use rtt_client::RunError;
+use rtt_client::judgement::Verdict;
+use rtt_client::report::{Csv, Json, Text, TextConfig};
+use rtt_client::{Report, RunError};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +29,7 @@ pub(crate) fn never() -> &'static AtomicBool {
 }
 
 /// Standard output: a line at a time for a person, in larger pieces for a program.
-pub(crate) fn stdout() -> Box<dyn Write> {
+fn stdout() -> Box<dyn Write> {
     let out = io::stdout();
     if out.is_terminal() { Box::new(out.lock()) } else { Box::new(BufWriter::new(out.lock())) }
 }
@@ -60,5 +63,23 @@ pub(crate) fn status(done: anyhow::Result<bool>) -> ExitCode {
             }
             ExitCode::from(2)
         }
+    }
+}
+
+/// The report that is asked for; a bar shows progress where there is a terminal, and `bar`.
+pub(crate) fn report(format: Format, quiet: bool, bar: bool) -> Box<dyn Report> {
+    let out = stdout();
+    let text = TextConfig { quiet, progress: bar && io::stderr().is_terminal() };
+    match format {
+        Format::Text => Box::new(Text::new(out, io::stderr(), text)),
+        Format::Json => Box::new(Json::new(out, quiet)),
+        Format::Csv => Box::new(Csv::new(out)),
+    }
+}
+
+/// Says on stderr why a table has no rows: it has no place for that.
+pub(crate) fn complain_in(format: Format, verdict: &Verdict) {
+    if matches!(format, Format::Csv) && verdict.steady.is_none() {
+        eprintln!("rtt-client: {}", verdict.sentence);
     }
 }

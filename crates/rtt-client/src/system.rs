@@ -12,6 +12,8 @@ mod linux_connect;
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux_errors;
 #[cfg(all(target_os = "linux", not(portable)))]
+mod linux_neighbours;
+#[cfg(all(target_os = "linux", not(portable)))]
 mod linux_tcp_info;
 #[cfg(not(all(target_os = "linux", not(portable))))]
 mod portable;
@@ -21,10 +23,13 @@ pub(crate) use linux::{Inlet, KERNEL_STAMPS, ORIGINS, path_mtu, pin, wake_punctu
 #[cfg(all(target_os = "linux", not(portable)))]
 pub(crate) use linux_connect::connect;
 #[cfg(all(target_os = "linux", not(portable)))]
+pub(crate) use linux_neighbours::unanswered_neighbour;
+#[cfg(all(target_os = "linux", not(portable)))]
 pub(crate) use linux_tcp_info::tcp_info;
 #[cfg(not(all(target_os = "linux", not(portable))))]
 pub(crate) use portable::{
-    Inlet, KERNEL_STAMPS, ORIGINS, connect, path_mtu, pin, tcp_info, wake_punctually,
+    Inlet, KERNEL_STAMPS, ORIGINS, connect, path_mtu, pin, tcp_info, unanswered_neighbour,
+    wake_punctually,
 };
 
 use crate::icmp::Icmp;

@@ -7,6 +7,7 @@ mod udp;
 mod wire;
 
 use crate::breakdown::Marks;
+use crate::finding::Unconnected;
 use crate::system::{InletConfig, Notice, ORIGINS, TcpInfo, Until};
 use crate::{Condition, Connection, Failure, Origin};
 use echo_core::Stamp;
@@ -41,7 +42,14 @@ pub struct Protocol {
     pub carries_empty: bool,
     pub(crate) framing: Framing,
     pub(crate) open: fn(SocketAddr, OpenConfig) -> Result<Opening, SocketError>,
+    /// What a client sees that asks from a socket which is not connected, where there are such: it is given
+    /// the peer, this side's address, the question and its patience.
+    pub(crate) unconnected: Option<AskUnconnected>,
 }
+
+/// Asks from a socket that is not connected.
+pub(crate) type AskUnconnected =
+    fn(SocketAddr, Option<IpAddr>, &[u8], Duration) -> io::Result<Unconnected>;
 
 impl PartialEq for Protocol {
     fn eq(&self, other: &Self) -> bool {

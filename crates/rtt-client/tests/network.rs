@@ -144,7 +144,9 @@ fn a_tenth_of_a_millisecond_more_on_one_path_is_found() {
         .map(|verdict| serde_json::from_str(verdict).unwrap())
         .collect();
     assert_eq!(verdicts.len(), RUNS, "{result}");
-    assert!(verdicts.iter().all(|verdict| verdict["higher"] == "b"), "{verdicts:?}");
+    let differences: Vec<String> =
+        verdicts.iter().map(|verdict| verdict["difference_ns"].to_string()).collect();
+    assert!(verdicts.iter().all(|verdict| verdict["higher"] == "b"), "{differences:?}");
     let covers = |verdict: &&Value| {
         let bound = |name: &str| verdict["difference_ns"][name].as_i64().unwrap();
         (bound("low")..=bound("high")).contains(&100_000)
@@ -152,5 +154,5 @@ fn a_tenth_of_a_millisecond_more_on_one_path_is_found() {
     let covered = verdicts.iter().filter(covers).count();
     eprintln!("{covered} of {RUNS} intervals have the 100 µs in them");
     // 95 of 100 in the long run; two of ten fewer than 8 times in a hundred, three fewer than twice.
-    assert!(covered >= 7, "{verdicts:?}");
+    assert!(covered >= 7, "{differences:?}");
 }

@@ -15,7 +15,8 @@ pub(crate) struct CompareArgs {
     #[arg(default_value = "127.0.0.1")]
     a: Target,
 
-    /// The other, over TCP unless it says otherwise [default: A's host over the other protocol]
+    /// The other, over TCP unless it says otherwise [default: A's host over the other protocol, on
+    /// the same port if A names one and no protocol]
     b: Option<Target>,
 
     /// Make so many pairs of exchanges [default: 2000, in 4s at most]
@@ -39,7 +40,7 @@ pub(crate) struct CompareArgs {
     #[arg(long)]
     sweep: bool,
 
-    /// How sure the interval is to be, in per cent
+    /// How sure the interval is to be, in per cent (or below 1, as a share)
     #[arg(long, value_name = "PERCENT", default_value_t = 95.0)]
     confidence: f64,
 

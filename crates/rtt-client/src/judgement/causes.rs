@@ -34,7 +34,7 @@ pub(super) fn list(
     causes.push(packets(evidence, names));
     for (side, name) in evidence.sides.iter().zip(names).filter(|(side, _)| side.is_stream) {
         causes.push(acknowledgements(side, name));
-        causes.push(two_writes(side, name));
+        causes.push(two_writes(evidence, side, name));
         causes.push(windows(side, name));
         causes.push(retransmissions(side, name));
     }
@@ -47,7 +47,7 @@ fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
     let [of_a, of_b] = evidence.sides.each_ref().map(|side| side.instrumented.as_ref());
     let (Some(of_a), Some(of_b)) = (of_a, of_b) else {
         let why = evidence.no_parts.as_deref().unwrap_or("the kernel stamped nothing");
-        return vec![not_measured("breakdown", why)];
+        return vec![not_reached("breakdown", evidence, why)];
     };
     let both_split = of_a.parts.are_split() && of_b.parts.are_split();
     let middle = |summary: &Summary| {
@@ -90,46 +90,69 @@ fn difference(a: Duration, b: Duration) -> i64 {
     nanoseconds(b) - nanoseconds(a)
 }
 
-/// What a connection for each exchange adds.
+/// What a connection for each exchange adds: the handshake itself, and what the first exchange on a
+/// connection takes more than the others.
 fn handshake(
     evidence: &Evidence,
     steady: Option<Shift>,
     fresh: Option<Shift>,
     names: [&str; 2],
-) -> Option<Cause> {
+) -> Vec<Cause> {
     let connects = evidence.sides.iter().any(|side| side.is_stream);
     if !connects {
-        return None;
+        return Vec::new();
     }
-    let told: Vec<String> = evidence
+    let of_fresh =
+        |side: &Side, of: fn(&Summary) -> &Distribution| of(side.fresh.as_ref()?).median();
+    let connect = evidence.sides.each_ref().map(|side| of_fresh(side, |fresh| &fresh.connect));
+    let (Some(steady), Some(fresh), [Some(_), _] | [_, Some(_)]) = (steady, fresh, connect) else {
+        return vec![not_reached(
+            "handshake",
+            evidence,
+            "no exchange with a connection of its own succeeded",
+        )];
+    };
+    let told: Vec<String> = connect
+        .into_iter()
+        .zip(names)
+        .filter_map(|(took, name)| Some(format!("{name}'s takes {}", duration(took?))))
+        .collect();
+    let [of_a, of_b] = connect.map(Option::unwrap_or_default);
+    let share = difference(of_a, of_b);
+    let first: Vec<String> = evidence
         .sides
         .iter()
         .zip(names)
         .filter_map(|(side, name)| {
-            let connect = &side.fresh.as_ref()?.connect;
+            let first = of_fresh(side, |fresh| &fresh.rtt)?;
+            let steady = side.steady.rtt.median()?;
             Some(format!(
-                "{name}'s takes {} (median of {})",
-                duration(connect.median()?),
-                connect.count()
+                "{name}'s takes {}, one in the steady state {}",
+                duration(first),
+                duration(steady)
             ))
         })
         .collect();
-    let (Some(steady), Some(fresh), false) = (steady, fresh, told.is_empty()) else {
-        return Some(not_measured(
-            "handshake",
-            "no exchange with a connection of its own succeeded",
-        ));
-    };
-    Some(Cause {
-        name: "handshake",
-        share: Some(fresh.estimate - steady.estimate),
-        evidence: format!(
-            "{}, once a connection: it is not in the steady state's RTT, and makes {} of the \
-             difference where each exchange has its own",
-            told.join("; "),
-            signed(fresh.estimate - steady.estimate)
-        ),
-    })
+    vec![
+        Cause {
+            name: "handshake",
+            share: Some(share),
+            evidence: format!(
+                "{} (median of {}), once a connection: it is not in the steady state's RTT",
+                told.join("; "),
+                count(evidence.fresh.len() as u64)
+            ),
+        },
+        Cause {
+            name: "first-exchange",
+            share: Some(fresh.estimate - steady.estimate - share),
+            evidence: format!(
+                "what else a new connection costs: its first exchange waits for the server to take it \
+                 up, and begins with a small congestion window; {}",
+                first.join("; ")
+            ),
+        },
+    ]
 }
 
 fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
@@ -138,7 +161,8 @@ fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
         .iter()
         .zip(names)
         .map(|(side, name)| match side.traffic.filter(|_| side.traffic_exchanges > 0) {
-            None => format!("{name}: not counted by this system"),
+            None if side.is_stream => format!("{name}: not counted by this system"),
+            None => format!("{name}: longer than a packet, and nobody counts fragments"),
             Some(traffic) => {
                 let each = |total: u64| per(total, side.traffic_exchanges);
                 format!(
@@ -156,7 +180,7 @@ fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
     Cause {
         name: "packets",
         share: None,
-        evidence: format!("an exchange takes {}", told.join("; ")),
+        evidence: format!("an exchange takes: {}", told.join("; ")),
     }
 }
 
@@ -189,8 +213,7 @@ fn acknowledgements(side: &Side, name: &str) -> Cause {
             None
         }
         None => {
-            evidence
-                .push_str("; whether requests waited for one can't be seen without kernel stamps");
+            evidence.push_str("; whether requests waited for one could not be seen");
             None
         }
     };
@@ -200,20 +223,22 @@ fn acknowledgements(side: &Side, name: &str) -> Cause {
 /// Whether requests waited for an acknowledgement before they left: that would take them a round trip at
 /// least. Nothing, where it was not measured.
 pub(super) fn stood_in_the_way(side: &Side) -> Option<bool> {
-    let send = side.instrumented.as_ref()?.parts.send.median()?;
-    Some(send >= side.windows?.min_rtt?)
+    let (send, windows) = (side.instrumented.as_ref()?.parts.send.median()?, side.windows?);
+    // Of a request in several segments the last one leaves when the others have been copied.
+    let is_one_segment = side.request_bytes <= usize::try_from(windows.segment_bytes).ok()?;
+    is_one_segment.then_some(send >= windows.min_rtt?)
 }
 
-fn two_writes(side: &Side, name: &str) -> Cause {
+fn two_writes(evidence: &Evidence, side: &Side, name: &str) -> Cause {
     const NAME: &str = "nagle-and-delayed-acknowledgement";
     let told: Vec<String> = side.two_writes.iter().map(tell_two_writes).collect();
     if told.is_empty() {
-        return not_measured(NAME, "the experiment was not made");
+        return not_reached(NAME, evidence, "the experiment was not made");
     }
-    let stalls = side.two_writes.iter().any(|two| two.at_once.median() >= Some(DELAYED));
+    let measured = side.two_writes.iter().any(|two| two.held_back.median().is_some());
     let evidence = format!("{name}: a request in two writes. {}", told.join(". "));
     // An exchange of this run is one write, sent at once; nothing can hold it back.
-    Cause { name: NAME, share: (!stalls).then_some(0), evidence }
+    Cause { name: NAME, share: measured.then_some(0), evidence }
 }
 
 fn tell_two_writes(two: &TwoWrites) -> String {
@@ -226,9 +251,10 @@ fn tell_two_writes(two: &TwoWrites) -> String {
     let (Some(at_once), Some(held)) = (two.at_once.median(), two.held_back.median()) else {
         return format!("{how}: {}", failure.unwrap_or_else(|| "not measured".into()));
     };
-    let meaning = if held >= DELAYED && at_once < DELAYED {
+    // Held back for the answer to the first part, it takes two round trips.
+    let meaning = if held >= 2 * at_once + DELAYED {
         "the second waits for an acknowledgement that is delayed: the stall"
-    } else if held.as_secs_f64() > 1.4 * at_once.as_secs_f64() {
+    } else if held.as_secs_f64() > 1.5 * at_once.as_secs_f64() {
         "the second waits for the first's answer, which acknowledges it: a round trip, no stall"
     } else {
         "no stall"
@@ -240,29 +266,29 @@ fn windows(side: &Side, name: &str) -> Cause {
     let Some(windows) = side.windows else {
         return not_measured("windows", "this system does not tell a connection's windows");
     };
+    let held_back = windows.limited_by_peer + windows.limited_by_buffer;
     let mut evidence = format!(
-        "{name} had at most {} bytes in flight and a congestion window of {} segments of {} bytes or \
-         more",
+        "{name}'s requests have {} bytes, and the smallest congestion window that was seen {} segments \
+         of {}",
         count(side.request_bytes as u64),
         windows.congestion_window,
         count(windows.segment_bytes.into()),
     );
-    let limited = windows.limited_by_peer + windows.limited_by_buffer;
-    let share = if congestion_window_limited(side) == Some(true) {
-        evidence.push_str(": the request did not fit, and waited for the window to open");
-        None
-    } else if limited.is_zero() {
-        evidence.push_str("; neither the receive window nor the send buffer ever held it back");
-        Some(0)
+    let too_long = congestion_window_limited(side) == Some(true);
+    if too_long {
+        evidence.push_str(": they did not fit into that");
+    }
+    if held_back.is_zero() {
+        evidence.push_str("; neither the receive window nor the send buffer ever held one back");
     } else {
         evidence.extend([
-            "; the peer's receive window held it back for ".to_owned(),
+            "; the peer's receive window held them back for ".to_owned(),
             duration(windows.limited_by_peer),
-            ", the send buffer for ".to_owned(),
+            " in all, the send buffer for ".to_owned(),
             duration(windows.limited_by_buffer),
         ]);
-        None
-    };
+    }
+    let share = (!too_long && held_back.is_zero()).then_some(0);
     Cause { name: "windows", share, evidence }
 }
 
@@ -306,29 +332,44 @@ fn sizes(evidence: &Evidence, [a, b]: [&str; 2], confidence: f64) -> Cause {
         .filter_map(|size| Some((size.bytes, Shift::of(&differences(&size.pairs), confidence)?)))
         .collect();
     let (Some((smallest, first)), Some((largest, last))) = (shifts.first(), shifts.last()) else {
-        return not_measured(NAME, "no exchange of any size succeeded");
+        return not_reached(NAME, evidence, "no exchange of any size succeeded");
     };
-    // Intervals that do not meet tell that two shifts differ, and err on the careful side.
-    let apart = |other: &Shift| match (first.interval, other.interval) {
-        (Some((low, high)), Some((other_low, other_high))) => other_low > high || other_high < low,
-        _ => false,
-    };
-    let parting = shifts.iter().find(|(_, shift)| apart(shift)).map_or_else(
-        || "the difference is the same at every size, as far as these pairs can show".to_owned(),
-        |(bytes, _)| format!("from {} bytes on the difference is another", count(*bytes as u64)),
-    );
     Cause {
         name: NAME,
         share: Some(last.estimate - first.estimate),
         evidence: format!(
-            "{b} − {a} is {} at {} bytes and {} at {}; {parting} ({} % sure)",
+            "{b} - {a} is {} at {} bytes and {} at {}; {}",
             signed(first.estimate),
             count(*smallest as u64),
             signed(last.estimate),
             count(*largest as u64),
-            trimmed(100.0 * confidence)
+            parting(&shifts, confidence)
         ),
     }
+}
+
+/// From which size on the difference is another than at the smallest.
+fn parting(shifts: &[(usize, Shift)], confidence: f64) -> String {
+    let Some((low, high)) = shifts.first().and_then(|(_, first)| first.interval) else {
+        return "there are too few pairs of each size to say where that changes".to_owned();
+    };
+    // Intervals that do not meet tell that two shifts differ, and err on the careful side.
+    let is_apart = |shift: &Shift| {
+        shift.interval.is_some_and(|(other_low, other_high)| other_low > high || other_high < low)
+    };
+    let together = shifts.iter().rposition(|(_, shift)| !is_apart(shift)).unwrap_or(0);
+    let sure = trimmed(100.0 * confidence);
+    match shifts.get(together + 1) {
+        Some((bytes, _)) => {
+            format!("from {} bytes on it is another ({sure} % sure)", count(*bytes as u64))
+        }
+        None => "as far as these pairs can show it is the same at every size".to_owned(),
+    }
+}
+
+/// The same of an experiment that an interrupted run did not come to.
+fn not_reached(name: &'static str, evidence: &Evidence, why: &str) -> Cause {
+    not_measured(name, if evidence.interrupted { "the run was interrupted" } else { why })
 }
 
 fn not_measured(name: &'static str, why: &str) -> Cause {

@@ -53,8 +53,8 @@ fn congestion_control(evidence: &Evidence, steady: Option<Shift>) -> Claim {
                 let higher =
                     if longer.is_none() { "no difference can be claimed, and " } else { "" };
                 let told = format!(
-                    "{higher}the window never limited anything: {} bytes in flight at most, and room \
-                     for {} segments of {} bytes",
+                    "{higher}requests of {} bytes always had room in the window: {} segments of {} \
+                     bytes was the smallest that was seen on a connection that is kept",
                     count(stream.request_bytes as u64),
                     windows.congestion_window,
                     count(windows.segment_bytes.into())
@@ -62,7 +62,7 @@ fn congestion_control(evidence: &Evidence, steady: Option<Shift>) -> Claim {
                 (Some(false), told)
             }
             (Some(_), Some(true)) => {
-                let told = "the request is longer than the window was, and waited for it to open";
+                let told = "requests are longer than the smallest window that was seen";
                 (longer, told.to_owned())
             }
             _ => {
@@ -93,7 +93,12 @@ fn acknowledgements(evidence: &Evidence, steady: Option<Shift>) -> Claim {
                 longer,
                 "TCP's requests left late, as if they waited for acknowledgements".to_owned(),
             ),
-            None => (None, "not measured: it needs the kernel's time stamps (Linux)".to_owned()),
+            None => (
+                None,
+                "not measured: it takes kernel stamps (Linux), and a request in one \
+                            segment"
+                    .to_owned(),
+            ),
         },
     };
     Claim { claim: "UDP is faster because it does not wait for acknowledgements", holds, evidence }
@@ -111,11 +116,12 @@ fn nobody(nobody: Option<Nobody>) -> Claim {
     };
     Claim {
         claim,
-        // Both kinds of client are clients; it holds if both are told.
-        holds: Some(connected.is_some() && unconnected.is_some()),
+        // Where one kind of client gets an error and another none, it depends.
+        holds: (connected.is_some() == unconnected.is_some()).then_some(connected.is_some()),
         evidence: format!(
-            "to a closed port of this host: {} on a connected socket, {} on an unconnected one; a \
+            "{}to a closed port of this host: {} on a connected socket, {} on an unconnected one; a \
              firewall that swallows packets gives nothing either way",
+            if connected.is_some() == unconnected.is_some() { "" } else { "it depends: " },
             after(connected),
             after(unconnected)
         ),
@@ -143,7 +149,7 @@ fn handshake(evidence: &Evidence, fresh: Option<Shift>) -> Claim {
         _ => Claim {
             claim,
             holds: None,
-            evidence: "not measured: no side connects, or none did".into(),
+            evidence: "not measured: no exchange had a connection of its own".into(),
         },
     }
 }

@@ -54,11 +54,16 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
-/// A share as so many of a hundred; never all or none unless it is.
-pub(crate) fn of_hundred(share: f64) -> String {
+/// A share of so many pairs: as it is where they are few, else as so many of a hundred; never all or none
+/// unless it is.
+pub(crate) fn share_of(share: f64, pairs: usize) -> String {
     let percent = 100.0 * share;
     if share >= 1.0 {
         "all".into()
+    } else if pairs < 100 {
+        #[expect(clippy::cast_precision_loss, reason = "fewer than a hundred")]
+        let of_them = share * pairs as f64;
+        format!("{} of {pairs}", trimmed(of_them))
     } else if percent >= 99.5 {
         "more than 99 of 100".into()
     } else if percent < 0.5 {
@@ -86,14 +91,15 @@ mod tests {
         assert_eq!(span(&[2_500_000_000]), "2.500 s");
         assert_eq!((signed(-1500).as_str(), signed(0).as_str()), ("-1.50 µs", "+0.00 µs"));
         assert_eq!((count(999).as_str(), count(1_234_567).as_str()), ("999", "1,234,567"));
-        assert_eq!(
-            (of_hundred(0.97).as_str(), of_hundred(0.9999).as_str()),
-            ("97 of 100", "more than 99 of 100")
-        );
-        assert_eq!(
-            (of_hundred(1.0).as_str(), of_hundred(0.001).as_str()),
-            ("all", "fewer than 1 of 100")
-        );
+        for (share, pairs, told) in [
+            (0.97, 2000, "97 of 100"),
+            (0.9999, 20_000, "more than 99 of 100"),
+            (0.001, 2000, "fewer than 1 of 100"),
+            (1.0, 2000, "all"),
+            (0.9375, 16, "15 of 16"),
+        ] {
+            assert_eq!(share_of(share, pairs), told);
+        }
         assert_eq!((trimmed(95.0).as_str(), trimmed(99.9).as_str()), ("95", "99.9"));
     }
 }

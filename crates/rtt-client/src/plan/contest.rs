@@ -9,7 +9,7 @@ const USUAL_PAIRS: u64 = 2000;
 const USUAL_DURATION: Duration = Duration::from_secs(4);
 
 /// The most pairs that are kept: 160 MiB of them.
-const MOST_PAIRS: u64 = 1 << 22;
+pub(crate) const MOST_PAIRS: u64 = 1 << 22;
 
 /// The sizes of a sweep, in bytes: from the smallest that bears a number, by fours, to what one datagram
 /// can carry.
@@ -88,12 +88,14 @@ impl Contest {
         let sizes = sizes
             .map(|size| Ok((size, plans(&Content::Sized(Some(size)))?)))
             .collect::<Result<_, PlanError>>()?;
+        let interval = settings.each.interval;
         let unsaid = pairs.is_none() && duration.is_none();
         Ok(Self {
             sides: plans(&each.content)?,
             sizes,
             pairs: pairs.unwrap_or(if unsaid { USUAL_PAIRS } else { MOST_PAIRS }),
-            duration: duration.or(unsaid.then_some(USUAL_DURATION)),
+            // Whoever wants them apart has the time.
+            duration: duration.or((unsaid && interval.is_zero()).then_some(USUAL_DURATION)),
             seed,
             confidence,
         })

@@ -80,7 +80,8 @@ impl<Out: Write> Report for Csv<Out> {
             Event::Attempt(_)
             | Event::Connection(_)
             | Event::Progress(..)
-            | Event::Comparing(_) => Ok(()),
+            | Event::Comparing(_)
+            | Event::Finding(_) => Ok(()),
         }
     }
 

@@ -1,18 +1,20 @@
 //! For a program: JSON Lines, one event a line. What was not measured is absent.
 
+mod found;
 mod judged;
 mod totals;
 
 use super::{Attempt, ContestStart, Event, Report, Start};
 use crate::statistics::nanoseconds;
-use crate::{Breakdown, Connection, Exchange, Failure, Icmp, Middle, Origin, Outcome};
+use crate::{Breakdown, Connection, Exchange, Failure, Middle, Outcome};
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, acts_on_terminals};
+use found::{Found, IcmpError};
 use judged::{Judged, Pair};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use totals::Totals;
 
 /// Writes a run for a program.
@@ -56,6 +58,7 @@ impl<Out: Write> Report for Json<Out> {
             Event::Exchange(exchange) if !self.quiet => Line::from(*exchange),
             Event::Contest(start) => return self.contest(start),
             Event::Pair(number, pair) if !self.quiet => Line::Pair(Pair::new(*number, pair)),
+            Event::Finding(finding) => Line::Finding(Box::new(Found::of(finding))),
             Event::Verdict(contest, evidence, verdict) => {
                 Line::Verdict(Box::new(Judged::new(contest, evidence, verdict)))
             }
@@ -108,6 +111,7 @@ enum Line {
     },
     /// An address that did not answer before another was tried.
     Attempt {
+        protocol: &'static str,
         address: SocketAddr,
         #[serde(flatten)]
         failure: Trouble,
@@ -138,6 +142,7 @@ enum Line {
         failure: Option<Trouble>,
     },
     Summary(Box<Totals>),
+    Finding(Box<Found>),
     Pair(Pair),
     Verdict(Box<Judged>),
 }
@@ -154,24 +159,6 @@ struct Trouble {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     explanation: &'static str,
-}
-
-/// What the network said.
-#[derive(Serialize)]
-struct IcmpError {
-    r#type: u8,
-    code: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<IpAddr>,
-}
-
-impl IcmpError {
-    fn of(origin: Origin) -> Option<Self> {
-        match origin {
-            Origin::Icmp(Icmp { kind, code, from, .. }) => Some(Self { r#type: kind, code, from }),
-            _ => None,
-        }
-    }
 }
 
 /// The parts of one RTT; they add up to it.
@@ -204,7 +191,11 @@ impl From<&Start<'_>> for Line {
 
 impl From<&Attempt> for Line {
     fn from(attempt: &Attempt) -> Self {
-        Self::Attempt { address: attempt.address, failure: Trouble::from(&attempt.failure) }
+        Self::Attempt {
+            protocol: attempt.protocol,
+            address: attempt.address,
+            failure: Trouble::from(&attempt.failure),
+        }
     }
 }
 

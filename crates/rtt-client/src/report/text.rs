@@ -5,11 +5,13 @@
 
 mod bar;
 mod figures;
+mod finding;
 mod one;
 mod plot;
 mod verdict;
+mod wrap;
 
-use super::{Comparing, Event, Report, Start};
+use super::{Attempt, Comparing, Event, Report, Start};
 use crate::{Connection, Exchange, Outcome, Plan, Summary};
 use echo_core::escape;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -184,7 +186,7 @@ impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
         match event {
             Event::Start(start) => self.start(start)?,
             Event::Attempt(attempt) => {
-                let (title, address, failure) = (self.title, attempt.address, &attempt.failure);
+                let Attempt { protocol: title, address, failure } = attempt;
                 let after = milliseconds(failure.after);
                 writeln!(
                     self.complaints,
@@ -197,6 +199,7 @@ impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
             Event::Progress(plan, summary, elapsed) => self.progress(plan, summary, *elapsed),
             Event::Summary(plan, summary) => self.summary(plan, summary)?,
             Event::Contest(_) | Event::Pair(..) => {}
+            Event::Finding(found) => finding::write(&mut self.out, found)?,
             Event::Comparing(progress) => self.comparing(progress),
             Event::Verdict(contest, evidence, verdict) => {
                 self.clear_bar();

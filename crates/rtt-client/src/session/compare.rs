@@ -7,7 +7,7 @@ mod stage;
 mod two_writes;
 
 use super::{RunError, find, look_up};
-use crate::evidence::{AtSize, Evidence, Side};
+use crate::evidence::{AtSize, Evidence, Pair, Side};
 use crate::judgement::{Verdict, judge};
 use crate::plan::{Contest, Lifetime};
 use crate::report::{ContestStart, Event, Report, Start};
@@ -16,7 +16,7 @@ use crate::transport::Framing;
 use crate::{Plan, PlanError, Settings};
 use lane::Once;
 use stage::{Bounds, Made, Stages};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Pairs made before those that count, with which connections settle, caches fill and routes are found;
@@ -77,6 +77,7 @@ pub fn compare(
         let stages = Stages::new(contest, [a, b], report, stop);
         measure(contest, stages, &mut evidence, stop)?;
     }
+    evidence.interrupted = stop.load(Ordering::Relaxed);
     evidence.duration = begun.elapsed();
     let verdict = judge(&evidence, contest.confidence);
     report.event(&Event::Verdict(contest, &evidence, &verdict))?;
@@ -124,6 +125,7 @@ fn measure(
         Err(why) => evidence.no_parts = Some(why),
         Ok(plans) => {
             let made = stages.pairs("kernel stamps", &plans, short(WITH_STAMPS), Once::rtt)?;
+            evidence.lacking.extend(lacking("kernel stamps", &made.pairs));
             for (place, (side, with)) in evidence.sides.iter_mut().zip(made.summaries).enumerate() {
                 are_ours[place] = with.parts.server.count() > 0;
                 side.instrumented = (with.parts.send.count() > 0).then_some(with);
@@ -137,6 +139,7 @@ fn measure(
         });
         let bounds = Bounds { rounds: 1, warm_up: 1, ..short(WITH_CONNECTIONS) };
         let made = stages.pairs("new connections", &plans, bounds, Once::with_connection)?;
+        evidence.lacking.extend(lacking("new connections", &made.pairs));
         evidence.fresh = made.pairs;
         for (side, summary) in evidence.sides.iter_mut().zip(made.summaries) {
             side.fresh = side.is_stream.then_some(summary);
@@ -150,11 +153,21 @@ fn measure(
         }
     }
     for (bytes, plans) in &contest.sizes {
-        let made = stages.pairs(&format!("{bytes} bytes"), plans, short(OF_A_SIZE), Once::rtt)?;
+        let stage = format!("{bytes} bytes");
+        let made = stages.pairs(&stage, plans, short(OF_A_SIZE), Once::rtt)?;
+        evidence.lacking.extend(lacking(&stage, &made.pairs));
         evidence.sizes.push(AtSize { bytes: *bytes, pairs: made.pairs });
     }
-    evidence.nobody = nobody::experiment();
+    if !stop.load(Ordering::Relaxed) {
+        evidence.nobody = nobody::experiment();
+    }
     Ok(())
+}
+
+/// How many pairs of an experiment lack a reply, if any do.
+fn lacking(stage: &str, pairs: &[Pair]) -> Option<(String, u64, u64)> {
+    let lacking = pairs.iter().filter(|pair| pair.difference().is_none()).count();
+    (lacking > 0).then(|| (stage.to_owned(), lacking as u64, pairs.len() as u64))
 }
 
 /// The same plans with kernel stamps, or why there can be none.

@@ -173,6 +173,7 @@ impl Inlet {
 
     /// From now on the network's errors are the protocol's own affair: TCP goes on in spite of what may pass
     /// (RFC 1122, section 4.2.3.9).
+    #[expect(clippy::unused_self, reason = "it is the inlet that the errors came out of")]
     pub(crate) fn leave_errors_to_the_protocol(&self, socket: &Socket) -> io::Result<()> {
         keep_errors(socket, false)
     }

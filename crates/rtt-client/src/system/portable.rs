@@ -3,6 +3,7 @@
 use super::{Arrived, InletConfig, LONGEST_SPIN, Notice, TcpInfo, Until};
 use socket2::{SockAddr, Socket};
 use std::io::{self, ErrorKind, Read as _};
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Who sent an ICMP error is not told here.
@@ -118,6 +119,11 @@ pub(crate) fn connect(
     timeout: Duration,
 ) -> (io::Result<()>, Vec<Duration>) {
     (socket.connect_timeout(peer, timeout), Vec::new())
+}
+
+/// Whether the next hop answers for itself is not told here.
+pub(crate) fn unanswered_neighbour(_: IpAddr) -> Option<IpAddr> {
+    None
 }
 
 /// The path's longest packet can't be asked for here.

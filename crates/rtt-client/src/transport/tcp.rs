@@ -26,6 +26,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     carries_empty: false,
     framing: Framing::Stream,
     open,
+    unconnected: None,
 };
 
 /// The longest request that is written before anything is read. A longer one could fill both

@@ -3,6 +3,8 @@
 //! The socket is connected, which sends nothing: it makes the kernel drop datagrams from anybody else,
 //! and hand over what ICMP errors its own datagrams cause, those that the kernel takes for final.
 
+mod unconnected;
+
 use super::wire::Wire;
 use super::{
     Framing, OpenConfig, Opening, Protocol, Received, SocketError, Traffic, Transport,
@@ -26,6 +28,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     carries_empty: true,
     framing: Framing::Datagrams,
     open,
+    unconnected: Some(unconnected::ask),
 };
 
 struct Udp {

@@ -1,15 +1,13 @@
 //! A comparison: the verdict first, then the distributions, the quantiles, the causes and the claims.
 
 use super::plot;
+use super::wrap::wrapped;
 use crate::evidence::Evidence;
 use crate::judgement::words::{count, signed};
 use crate::judgement::{Cause, Verdict, names};
 use crate::plan::Contest;
 use std::io::{self, Write};
 use std::time::Duration;
-
-/// How wide a line is at most.
-const WIDTH: usize = 80;
 
 /// How many columns the longest bar has.
 const BAR: u64 = 20;
@@ -67,7 +65,7 @@ pub(super) fn write(
     }
     quantiles(out, evidence, names)?;
     writeln!(out, "\nWhy")?;
-    parts(out, &verdict.causes)?;
+    parts(out, verdict)?;
     for cause in verdict.causes.iter().filter(|cause| !is_part(cause)) {
         let share = match cause.share {
             Some(0) => " (nothing)".to_owned(),
@@ -96,7 +94,7 @@ fn quantiles(out: &mut impl Write, evidence: &Evidence, names: [&str; 2]) -> io:
     let (unit, scale) = if largest < Duration::from_secs(1) { ("µs", 1e6) } else { ("ms", 1e3) };
     writeln!(
         out,
-        "\n  {unit:<6}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>8}",
+        "\n  {unit:<5}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>8}",
         "min", "p50", "p90", "p99", "p99.9", "max", "lost"
     )?;
     for (side, name) in evidence.sides.iter().zip(names) {
@@ -116,47 +114,34 @@ fn is_part(cause: &Cause) -> bool {
     PARTS.iter().any(|(name, _)| *name == cause.name) || cause.name == "network-and-server"
 }
 
-/// The parts of the RTT as a table, their shares in the difference as bars.
-fn parts(out: &mut impl Write, causes: &[Cause]) -> io::Result<()> {
-    let rows: Vec<(&Cause, i64)> = causes
+/// The parts of the RTT as a table, their shares in the difference as bars, if there is a difference.
+fn parts(out: &mut impl Write, verdict: &Verdict) -> io::Result<()> {
+    let rows: Vec<(&Cause, i64)> = verdict
+        .causes
         .iter()
         .filter(|cause| is_part(cause))
         .filter_map(|cause| Some((cause, cause.share?)))
         .collect();
-    let Some(largest) = rows.iter().map(|(_, share)| share.unsigned_abs()).max() else {
+    let (Some(largest), Some(shift)) =
+        (rows.iter().map(|(_, share)| share.unsigned_abs()).max(), verdict.steady)
+    else {
         return Ok(());
     };
-    for (cause, share) in rows {
-        let meaning = PARTS
-            .iter()
-            .find(|(name, _)| *name == cause.name)
-            .map_or("not told apart", |(_, meaning)| meaning);
-        let length = (share.unsigned_abs() * BAR).div_ceil(largest.max(1));
-        let sign = if share >= 0 { "+" } else { "-" };
+    let full = largest.max(shift.estimate.unsigned_abs()).max(1);
+    for (cause, share) in &rows {
+        let meaning = PARTS.iter().find(|(name, _)| *name == cause.name);
+        let meaning = meaning.map_or("not told apart", |(_, meaning)| meaning);
+        let length = if shift.claim().is_some() { share.unsigned_abs() * BAR / full } else { 0 };
+        let sign = if *share >= 0 { "+" } else { "-" };
         let bar = sign.repeat(usize::try_from(length).unwrap_or(0));
-        writeln!(out, "  {:<8} {:>11}  {bar:<20}  {meaning}", cause.name, signed(share))?;
+        writeln!(out, "  {:<8} {:>11}  {bar:<20}  {meaning}", cause.name, signed(*share))?;
         wrapped(out, "           ", &format!("           {}", cause.evidence))?;
     }
-    Ok(())
-}
-
-/// Writes `text` in lines of at most the width, all but the first behind `indent`.
-fn wrapped(out: &mut impl Write, indent: &str, text: &str) -> io::Result<()> {
-    let lead: String = text.chars().take_while(|character| *character == ' ').collect();
-    let mut line = lead.clone();
-    let mut is_empty = true;
-    for word in text.trim_start().split(' ') {
-        let length = line.chars().count() + usize::from(!is_empty) + word.chars().count();
-        if length > WIDTH && !is_empty {
-            writeln!(out, "{line}")?;
-            indent.clone_into(&mut line);
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_empty = false;
-    }
-    writeln!(out, "{line}")
+    let together = rows.iter().map(|(_, share)| share).sum();
+    let told = format!(
+        "           together {}, measured apart from the {} above: medians do not add up exactly",
+        signed(together),
+        signed(shift.estimate)
+    );
+    wrapped(out, "           ", &told)
 }

@@ -3,7 +3,7 @@
 use super::super::RunError;
 use super::lane::{Lane, LaneEnd, Once};
 use crate::evidence::Pair;
-use crate::plan::Contest;
+use crate::plan::{Contest, MOST_PAIRS};
 use crate::report::{Comparing, Event, Report};
 use crate::{Plan, Summary};
 use fastrand::Rng;
@@ -62,6 +62,11 @@ impl Making {
     fn done(&self) -> f64 {
         let time = self.bounds.time.map_or(0.0, |time| self.begun.elapsed().div_duration_f64(time));
         time.max(share(self.pairs.len() as u64, self.bounds.pairs))
+    }
+
+    /// When it is over at the latest, if there is such a time.
+    fn end(&self) -> Option<Instant> {
+        Some(self.begun + self.bounds.time?)
     }
 
     /// Whether that round has its share of pairs or time.
@@ -145,10 +150,10 @@ impl<'a> Stages<'a> {
             }
         }
         if let Some(side) = hopeless.filter(|_| told && !made.pairs.is_empty()) {
-            notes.push(format!("Ended early: {side} left its last exchanges unanswered."));
+            notes.push(format!("Ended early: side {side} left its last exchanges unanswered."));
         }
-        if told && self.stop.load(Ordering::Relaxed) {
-            notes.push("Interrupted: fewer pairs than asked for, and not every experiment.".into());
+        if told && made.pairs.len() as u64 == MOST_PAIRS {
+            notes.push("Ended early: no more pairs are kept.".to_owned());
         }
         let [(of_a, a), (of_b, b)] = lanes.map(Lane::end);
         let Making { warm_up, pairs, .. } = made;
@@ -187,7 +192,9 @@ impl<'a> Stages<'a> {
                 lanes.iter_mut().for_each(Lane::look_at_the_windows);
             }
             self.progress(name, made.done())?;
-            self.rest()?;
+            if made.told && !made.is_over(round) {
+                self.rest(made.end())?;
+            }
         }
         Ok(())
     }
@@ -211,8 +218,9 @@ impl<'a> Stages<'a> {
     }
 
     /// Waits as long as pairs are to be apart.
-    fn rest(&mut self) -> Result<(), RunError> {
+    fn rest(&mut self, end_of_stage: Option<Instant>) -> Result<(), RunError> {
         let end = Instant::now() + self.contest.sides[0].settings.interval;
+        let end = end_of_stage.map_or(end, |of_stage| of_stage.min(end));
         while Instant::now() < end && !self.stop.load(Ordering::Relaxed) {
             self.report.flush()?;
             thread::sleep(end.saturating_duration_since(Instant::now()).min(PROGRESS));

@@ -1,0 +1,274 @@
+//! What a client sees at a target, and what that means. Pure: what was seen in, sentences out.
+
+use crate::icmp::{Icmp, Origin};
+use crate::judgement::words::duration;
+use crate::transport::{Framing, Protocol};
+use crate::{Condition, Failure};
+use bytes::Bytes;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// What a client sees over one protocol at one address.
+#[derive(Debug)]
+pub struct Finding {
+    /// The protocol.
+    pub protocol: &'static Protocol,
+    /// The host and port as asked for.
+    pub target: String,
+    /// The address, if the name has one.
+    pub address: Option<SocketAddr>,
+    /// This side's address, if it came to that.
+    pub local: Option<IpAddr>,
+    /// How long the connection took, where there is one.
+    pub connected: Option<Duration>,
+    /// Requests handed over.
+    pub sent: u32,
+    /// How it came out.
+    pub end: End,
+    /// What a socket that is not connected sees, where the protocol has such.
+    pub unconnected: Option<Unconnected>,
+}
+
+/// How a probe came out.
+#[derive(Debug)]
+pub enum End {
+    /// An echo server answers.
+    Echo {
+        /// The round-trip time.
+        rtt: Duration,
+        /// Whether it knows our timing header.
+        is_ours: bool,
+    },
+    /// It answers, but not as an echo server does.
+    Wrong {
+        /// What is wrong with it.
+        failure: Failure,
+        /// The beginning of what it answered.
+        text: Bytes,
+    },
+    /// There is no answer.
+    Nothing(Failure),
+}
+
+/// What the textbook's client sees, whose socket is not connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unconnected {
+    /// A reply, after so long.
+    Reply(Duration),
+    /// An error of the system's, with its number, after so long.
+    Error(Option<i32>, Duration),
+    /// Nothing in that time.
+    Nothing(Duration),
+}
+
+/// What a finding means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// What it says.
+    pub means: String,
+    /// What it leaves open.
+    pub leaves_open: &'static str,
+    /// What to try next.
+    pub next: String,
+}
+
+impl Finding {
+    /// The condition, as scripts see it.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        match &self.end {
+            End::Echo { .. } => Condition::Answering,
+            End::Wrong { failure, .. } | End::Nothing(failure) => failure.condition,
+        }
+    }
+
+    /// How long it took to know.
+    #[must_use]
+    pub fn after(&self) -> Duration {
+        match &self.end {
+            End::Echo { rtt, .. } => *rtt,
+            End::Wrong { failure, .. } | End::Nothing(failure) => failure.after,
+        }
+    }
+
+    /// What is known of the failure, if it is one.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.end {
+            End::Echo { .. } => None,
+            End::Wrong { failure, .. } | End::Nothing(failure) => Some(failure),
+        }
+    }
+
+    /// What it means, what it leaves open, and what to try next.
+    #[must_use]
+    pub fn explain(&self) -> Explanation {
+        let is_stream = self.protocol.framing == Framing::Stream;
+        let target = &self.target;
+        let series = format!("rtt-client {} {target} -c 100 -i 0", self.protocol.name);
+        let (means, leaves_open, next) = match self.condition() {
+            Condition::Answering => (
+                self.echo_in_words(),
+                "one exchange is no measurement",
+                format!("`{series}` measures"),
+            ),
+            Condition::NameNotFound => (
+                "the name servers were asked and say that this name has no address".to_owned(),
+                "whether it has one elsewhere: inside another network names can differ",
+                "another spelling, or the address itself".to_owned(),
+            ),
+            Condition::NameLookupFailed => (
+                "whether the name has an address could not be found out".to_owned(),
+                "anything about the host: nobody has been able to look for it",
+                "the address itself; whether the name server in /etc/resolv.conf answers"
+                    .to_owned(),
+            ),
+            Condition::NoRoute => (
+                self.whose_word("knows no way there"),
+                "whether the host exists",
+                "`ip route get` on this host, or the same on the router that speaks".to_owned(),
+            ),
+            Condition::HostUnreachable => self.unreachable(),
+            Condition::Refused => self.refused(is_stream),
+            Condition::Prohibited => (
+                self.whose_word("does not let this packet through"),
+                "whether a server runs behind the firewall",
+                "its rules for this port and protocol; the other protocol may have another answer"
+                    .to_owned(),
+            ),
+            Condition::Silent => self.silent(is_stream),
+            Condition::Closed => (
+                "somebody accepts connections there and ends them without the answer".to_owned(),
+                "what kind of server that is; a proxy may have accepted for it",
+                "whether the port is the right one; the server's log".to_owned(),
+            ),
+            Condition::Reset => (
+                "a connection stood, and somebody broke it off before the answer was whole"
+                    .to_owned(),
+                "whether the server did: a firewall in between can send a reset in its name",
+                "the server's log; a capture at both ends".to_owned(),
+            ),
+            Condition::WrongAnswer => (
+                "somebody answers, but not with the text in upper case: another service".to_owned(),
+                "whether an echo server runs on another port",
+                "whether the port is the right one; what it answered is shown above".to_owned(),
+            ),
+            Condition::PermissionDenied => (
+                "this host forbids it: a firewall rule for what leaves, or a broadcast address"
+                    .to_owned(),
+                "anything about the target: nothing was sent to it",
+                "this host's firewall rules (`nft list ruleset`)".to_owned(),
+            ),
+        };
+        Explanation { means, leaves_open, next }
+    }
+
+    fn echo_in_words(&self) -> String {
+        match self.end {
+            End::Echo { is_ours: true, .. } => {
+                "an echo server answers, and it is one of ours: it tells its share of the time"
+                    .into()
+            }
+            _ => "an echo server answers, a plain one".into(),
+        }
+    }
+
+    fn icmp(&self) -> Option<Icmp> {
+        match self.failure()?.origin? {
+            Origin::Icmp(icmp) => Some(icmp),
+            _ => None,
+        }
+    }
+
+    /// Who says so, and what.
+    fn whose_word(&self, what: &str) -> String {
+        let from = self.icmp().and_then(|icmp| icmp.from);
+        match (self.failure().and_then(|failure| failure.origin), from) {
+            (Some(Origin::ThisHost), _) => format!("this host {what}"),
+            (_, Some(from)) if Some(from) == self.local => format!("this host {what}"),
+            (_, Some(from)) if Some(from) == self.address.map(|address| address.ip()) => {
+                format!("the host itself ({from}) {what}")
+            }
+            (_, Some(from)) => format!("{from}, a host on the way, {what}"),
+            _ => format!("somebody {what}; this system does not tell who"),
+        }
+    }
+
+    fn unreachable(&self) -> (String, &'static str, String) {
+        let from = self.icmp().and_then(|icmp| icmp.from);
+        let is_this_host = from.is_some() && from == self.local;
+        let by_this_host =
+            matches!(self.failure().and_then(|failure| failure.origin), Some(Origin::ThisHost));
+        if is_this_host || by_this_host {
+            return (
+                "nobody on this host's own link answers for the address, or for the router's to it"
+                    .to_owned(),
+                "whether the host is down, asleep, or on another network",
+                "whether it is switched on and plugged in; `ip neigh` on this host".to_owned(),
+            );
+        }
+        (
+            self.whose_word("could not reach the host"),
+            "whether it is down, or only the last link to it",
+            "whether it is switched on; the neighbours of the router that speaks".to_owned(),
+        )
+    }
+
+    fn refused(&self, is_stream: bool) -> (String, &'static str, String) {
+        let start = format!("`{}-echo --listen IP:PORT` on that host", self.protocol.name);
+        let open = "whether the host itself spoke: a firewall can refuse in its name";
+        let icmp = self.icmp().and_then(|icmp| icmp.from);
+        match (is_stream, icmp, self.failure().and_then(|failure| failure.origin)) {
+            (true, None, _) => (
+                "the host is there, and a reset says that nothing listens on the port".into(),
+                open,
+                start,
+            ),
+            (_, Some(from), _) if Some(from) == self.address.map(|address| address.ip()) => (
+                format!("the host ({from}) is there, and says that nothing listens on the port"),
+                open,
+                start,
+            ),
+            (_, Some(from), _) => (
+                format!(
+                    "{from} says that the port can't be reached, and it is not the host itself"
+                ),
+                "whether a server runs on the host: it was not asked",
+                format!("the firewall rules on {from}"),
+            ),
+            (false, None, _) => (
+                "somebody says that nothing listens there; this system does not tell who".into(),
+                open,
+                start,
+            ),
+        }
+    }
+
+    fn silent(&self, is_stream: bool) -> (String, &'static str, String) {
+        let open = "which: an absent server, a firewall that swallows packets and a lost reply look \
+                    the same from here";
+        match (is_stream, self.connected) {
+            (true, Some(took)) => (
+                format!(
+                    "somebody accepted the connection in {} and then says nothing",
+                    duration(took)
+                ),
+                "whether the server is stuck, or no echo server: its system accepts for it",
+                "the server's log; whether the port is the right one".to_owned(),
+            ),
+            (true, None) => (
+                "connection requests were sent, and nothing came back, not even a refusal"
+                    .to_owned(),
+                "which: a host that is not there, a firewall that swallows packets and a broken way \
+                 back look the same from here",
+                "another port of the host; a capture there".to_owned(),
+            ),
+            (false, _) => (
+                format!("{} datagrams were sent, and nothing came back", self.sent),
+                open,
+                "TCP to the same host, which is answered even by a refusal; a capture there"
+                    .to_owned(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What a client sees over one protocol at one address: what, how it is known, and what it means.
+
+use super::WRONG_ANSWER_SHOWN;
+use super::wrap::wrapped;
+use crate::finding::{End, Finding, Unconnected};
+use crate::judgement::words::duration;
+use crate::{Failure, Origin};
+use echo_core::escape;
+use std::io::{self, Write};
+
+/// How far what belongs to a finding is moved in.
+const INDENT: &str = "               ";
+
+/// Writes a finding.
+pub(super) fn write(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+    let title = finding.protocol.title;
+    let whom = finding.address.map_or_else(|| finding.target.clone(), |at| at.to_string());
+    let after = duration(finding.after());
+    writeln!(out, "{title} {whom}: {} after {after}", finding.condition())?;
+    if let Some(took) = finding.connected {
+        line(out, "connected", &format!("in {}", duration(took)))?;
+    }
+    if let Some(failure) = finding.failure() {
+        if let Some(word) = word(failure) {
+            line(out, "who said so", &word)?;
+        }
+        if let Some(error) = &failure.error {
+            line(out, "the system", &error.to_string())?;
+        }
+        if let Some(detail) = &failure.detail {
+            line(out, "seen", detail)?;
+        }
+    }
+    if let End::Wrong { text, .. } = &finding.end {
+        let shown = &text[..text.len().min(WRONG_ANSWER_SHOWN)];
+        let more = if shown.len() < text.len() { "..." } else { "" };
+        line(out, "it answered", &format!("{}{more}", escape(shown)))?;
+    }
+    let explanation = finding.explain();
+    line(out, "it means", &explanation.means)?;
+    line(out, "left open", explanation.leaves_open)?;
+    line(out, "try next", &explanation.next)?;
+    if let Some(unconnected) = finding.unconnected {
+        line(out, "unconnected", &unconnected_in_words(unconnected))?;
+    }
+    writeln!(out)
+}
+
+/// Who said so.
+fn word(failure: &Failure) -> Option<String> {
+    match failure.origin? {
+        Origin::ThisHost => Some("this host".into()),
+        Origin::Peer => Some("whoever answers there".into()),
+        Origin::Icmp(icmp) => Some(icmp.to_string()),
+        Origin::Untold => Some("somebody; this system does not tell who".into()),
+    }
+}
+
+fn unconnected_in_words(unconnected: Unconnected) -> String {
+    let saw = match unconnected {
+        Unconnected::Reply(after) => format!("the reply after {}", duration(after)),
+        Unconnected::Error(_, after) => format!("an error after {}", duration(after)),
+        Unconnected::Nothing(waited) => format!("nothing in {}", duration(waited)),
+    };
+    format!("a socket that is not connected, as the textbook's client has it, saw {saw}")
+}
+
+fn line(out: &mut impl Write, what: &str, value: &str) -> io::Result<()> {
+    wrapped(out, INDENT, &format!("  {what:<11}  {value}"))
+}

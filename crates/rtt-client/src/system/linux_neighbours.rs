@@ -1,0 +1,175 @@
+//! Linux: whether the next hop to an address answers for itself (rtnetlink(7)). Asking needs no privileges.
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto,
+    setsockopt, socket, sockopt,
+};
+use nix::sys::time::TimeVal;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+/// How long the kernel's answer is waited for, in seconds: it comes at once.
+const PATIENCE: i64 = 1;
+
+/// How many pieces of a neighbour table are read: a piece has some hundred neighbours.
+const MOST_PIECES: usize = 256;
+
+/// Message types, flags, attributes and states of include/uapi/linux/{netlink,rtnetlink,neighbour}.h.
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_GETROUTE: u16 = 26;
+const RTM_NEWNEIGH: u16 = 28;
+const RTM_GETNEIGH: u16 = 30;
+const NLM_F_REQUEST: u16 = 1;
+const NLM_F_DUMP: u16 = 0x300;
+const RTA_DST: u16 = 1;
+const RTA_GATEWAY: u16 = 5;
+const NDA_DST: u16 = 1;
+const NUD_INCOMPLETE: u16 = 0x01;
+const NUD_FAILED: u16 = 0x20;
+
+/// The lengths of `struct nlmsghdr`, `struct rtmsg`, `struct ndmsg`, `struct rtattr`.
+const HEADER: usize = 16;
+const ROUTE: usize = 12;
+const NEIGHBOUR: usize = 12;
+const ATTRIBUTE: usize = 4;
+
+/// The next hop to `address`, if it is known not to have answered for its own address.
+pub(crate) fn unanswered_neighbour(address: IpAddr) -> Option<IpAddr> {
+    let hop = next_hop(address)?;
+    let mut unanswered = false;
+    let mut body = [0; NEIGHBOUR];
+    body[0] = family(address);
+    talk(RTM_GETNEIGH, NLM_F_DUMP, &body, &mut |kind, body| {
+        let state = body.get(8..10).map(|state| u16::from_ne_bytes([state[0], state[1]]));
+        let (Some(state), RTM_NEWNEIGH) = (state, kind) else { return };
+        let of = attribute(body.get(NEIGHBOUR..).unwrap_or_default(), NDA_DST);
+        if of.and_then(address_in) == Some(hop) {
+            unanswered = state & (NUD_INCOMPLETE | NUD_FAILED) != 0;
+        }
+    })?;
+    unanswered.then_some(hop)
+}
+
+/// The router to `address`, or itself where it is on the link.
+fn next_hop(address: IpAddr) -> Option<IpAddr> {
+    let bytes = bytes_of(address);
+    let mut body = vec![0; ROUTE];
+    body[0] = family(address);
+    body[1] = u8::try_from(bytes.len() * 8).ok()?;
+    let length = u16::try_from(ATTRIBUTE + bytes.len()).ok()?;
+    body.extend(length.to_ne_bytes());
+    body.extend(RTA_DST.to_ne_bytes());
+    body.extend(bytes);
+    let mut hop = None;
+    talk(RTM_GETROUTE, 0, &body, &mut |kind, body| {
+        if kind == RTM_NEWROUTE {
+            let gateway = attribute(body.get(ROUTE..).unwrap_or_default(), RTA_GATEWAY);
+            hop = Some(gateway.and_then(address_in).unwrap_or(address));
+        }
+    })?;
+    hop
+}
+
+/// Sends a request to the kernel and hands every message of its answer on: its type and its body.
+fn talk(kind: u16, flags: u16, body: &[u8], each: &mut dyn FnMut(u16, &[u8])) -> Option<()> {
+    let socket = open()?;
+    let length = u32::try_from(HEADER + body.len()).ok()?;
+    let mut request = Vec::with_capacity(HEADER + body.len());
+    request.extend(length.to_ne_bytes());
+    request.extend(kind.to_ne_bytes());
+    request.extend((NLM_F_REQUEST | flags).to_ne_bytes());
+    // A sequence number and a port of ours, neither of which matters with one request on a socket.
+    request.extend([0; 8]);
+    request.extend(body);
+    sendto(socket.as_raw_fd(), &request, &NetlinkAddr::new(0, 0), MsgFlags::empty()).ok()?;
+    let mut buffer = vec![0; 65_536];
+    for _ in 0..MOST_PIECES {
+        let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).ok()?;
+        let mut rest = &buffer[..length];
+        while let Some((kind, body, behind)) = message(rest) {
+            match kind {
+                NLMSG_DONE => return Some(()),
+                NLMSG_ERROR => return None,
+                kind => each(kind, body),
+            }
+            rest = behind;
+        }
+        if flags & NLM_F_DUMP == 0 {
+            return Some(());
+        }
+    }
+    None
+}
+
+fn open() -> Option<OwnedFd> {
+    let protocol = SockProtocol::NetlinkRoute;
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol).ok()?;
+    setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(PATIENCE, 0)).ok()?;
+    Some(socket)
+}
+
+/// The first message in `bytes`: its type, its body, and what is behind it.
+fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let length = usize::try_from(u32::from_ne_bytes(*bytes.first_chunk()?)).ok()?;
+    let kind = u16::from_ne_bytes([*bytes.get(4)?, *bytes.get(5)?]);
+    let body = bytes.get(HEADER..length)?;
+    let behind = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    Some((kind, body, behind))
+}
+
+/// The attribute of that type.
+fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+    loop {
+        let length = usize::from(u16::from_ne_bytes(*attributes.first_chunk()?));
+        let kind = u16::from_ne_bytes([*attributes.get(2)?, *attributes.get(3)?]);
+        let value = attributes.get(ATTRIBUTE..length)?;
+        if kind == wanted {
+            return Some(value);
+        }
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
+    }
+}
+
+fn family(address: IpAddr) -> u8 {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    u8::try_from(family).unwrap_or(0)
+}
+
+fn bytes_of(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+fn address_in(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => Some(Ipv4Addr::from(*bytes.first_chunk::<4>()?).into()),
+        16 => Some(Ipv6Addr::from(*bytes.first_chunk::<16>()?).into()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_oneself_has_no_router() {
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+        assert_eq!(next_hop(loopback), Some(loopback));
+        assert_eq!(unanswered_neighbour(loopback), None);
+    }
+
+    #[test]
+    fn nonsense_is_no_message() {
+        assert!(message(&[]).is_none());
+        assert!(message(&[255; 20]).is_none());
+        assert!(message(&[0; 20]).is_none());
+        assert!(attribute(&[0; 8], 1).is_none());
+        assert!(attribute(&[200, 0, 1, 0], 1).is_none());
+    }
+}
