@@ -3,7 +3,7 @@
 //! Everything that it prints comes from the programs that it runs, in this run; a copy of each task's
 //! output is left under `target/demo/`.
 
-use crate::process::{self, Server, cargo, target_directory, told};
+use crate::process::{self, Server, cargo, root, target_directory, told};
 use anyhow::{Context as _, Result};
 use std::path::PathBuf;
 use std::process::Command;
@@ -38,6 +38,8 @@ pub(crate) fn run() -> Result<()> {
         &["compare", &format!("udp://{}", udp.address), &format!("tcp://{}", tcp.address)],
     )?;
 
+    demo.absent_servers(&udp.address)?;
+
     heading("The servers' totals");
     udp.end()?;
     tcp.end()?;
@@ -71,16 +73,64 @@ impl Demo {
 
     fn task(&self, number: u32, title: &str, arguments: &[&str]) -> Result<()> {
         heading(&format!("Task {number}. {title}"));
+        let text = self.client(arguments, &[0])?;
+        self.keep(number, &text)
+    }
+
+    /// Runs the client, shows what it prints and returns that with its command. Another exit status than one of
+    /// `expected` is an error.
+    fn client(&self, arguments: &[&str], expected: &[i32]) -> Result<String> {
         let mut client = self.program("rtt-client");
         client.args(arguments);
         println!("$ {}\n", told(&client));
-        let output = process::output(&mut client)?;
+        let output = process::output_ending_with(&mut client, expected)?;
         print!("{output}");
+        Ok(format!("$ {}\n\n{output}", told(&client)))
+    }
+
+    fn keep(&self, number: u32, text: &str) -> Result<()> {
         let file = self.files.join(format!("task-{number}.txt"));
-        let text = format!("$ {}\n\n{output}", told(&client));
         fs::write(&file, text).with_context(|| format!("writing {}", file.display()))
     }
+
+    /// Task 5: what this host can show by itself, and the rest in a lab of namespaces, if there can be one.
+    fn absent_servers(&self, answering: &str) -> Result<()> {
+        heading("Task 5. A server that does not exist: what the client sees, and who said so");
+        let nobody = process::closed_port()?;
+        let mut text = self.client(&["diagnose", &format!("udp://{answering}")], &[0])?;
+        text += &self.client(&["diagnose", &nobody], &[1])?;
+        text += &self.client(&["diagnose", "no-such-host.invalid"], &[1])?;
+        let script = root().join("tests").join("network").join("absent.py");
+        let needs = "mount -t tmpfs tmpfs /run && ip link && nft --version && python3 --version";
+        let mut probe = Command::new("unshare");
+        let is_possible = process::succeeds(probe.args(["-Urnm", "sh", "-c", needs]));
+        if is_possible {
+            println!("The rest in a lab of three network namespaces: client, router, server.\n");
+            let mut lab = Command::new("unshare");
+            lab.args(["-Urnm", "python3"]).arg(script);
+            for program in ["udp-echo", "tcp-echo", "rtt-client"] {
+                lab.arg(self.program(program).get_program());
+            }
+            let output = process::output(lab.args(ELSEWHERE))?;
+            print!("{output}");
+            text += &output;
+        } else {
+            let left_out = "Left out: hosts that are down, routers and firewalls. They are shown in a lab of \
+                            network namespaces, which takes Linux, unshare, ip, nft and python3.\n";
+            print!("{left_out}");
+            text += left_out;
+        }
+        self.keep(5, &text)
+    }
 }
+
+/// Rows of the lab that a single host can't show: see `tests/network/absent.py`.
+const ELSEWHERE: [&str; 4] = [
+    "a host that is down, behind a router",
+    "no route from the router",
+    "a firewall that swallows requests",
+    "a server that resets",
+];
 
 fn heading(text: &str) {
     println!("\n{text}\n{}\n", "=".repeat(text.chars().count()));

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use shared_child::SharedChild;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,12 +56,29 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Runs `command` to its end and returns what it printed on stdout. An error if it does not succeed.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
+    output_ending_with(command, &[0])
+}
+
+/// The same of a command that may end with one of these statuses.
+pub(crate) fn output_ending_with(command: &mut Command, expected: &[i32]) -> Result<String> {
     let child = Child::start(command.stdout(Stdio::piped()))?;
     let mut text = String::new();
     child.0.take_stdout().context("a pipe")?.read_to_string(&mut text)?;
     let status = child.0.wait()?;
-    ensure!(status.success(), "{} ended with {status}", told(command));
+    let is_expected = status.code().is_some_and(|code| expected.contains(&code));
+    ensure!(is_expected, "{} ended with {status}", told(command));
     Ok(text)
+}
+
+/// Whether `command` can be run and succeeds. It prints nothing.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// An address of this host on which nothing listens.
+pub(crate) fn closed_port() -> Result<String> {
+    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
 /// A server that has said where it listens.

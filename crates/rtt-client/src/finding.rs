@@ -259,8 +259,8 @@ impl Finding {
             (true, None) => (
                 "connection requests were sent, and nothing came back, not even a refusal"
                     .to_owned(),
-                "which: a host that is not there, a firewall that swallows packets and a broken way \
-                 back look the same from here",
+                "which: a host that is not there, a firewall that swallows packets (this host's own, \
+                 too) and a broken way back look the same from here",
                 "another port of the host; a capture there".to_owned(),
             ),
             (false, _) => (

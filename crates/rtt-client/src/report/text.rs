@@ -12,7 +12,7 @@ mod verdict;
 mod wrap;
 
 use super::{Attempt, Comparing, Event, Report, Start};
-use crate::{Connection, Exchange, Outcome, Plan, Summary};
+use crate::{Connection, Exchange, Origin, Outcome, Plan, Summary};
 use echo_core::escape;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
@@ -106,11 +106,14 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
             }
             (None, Some(failure)) => {
                 let (name, condition) = (exchange.outcome.name(), failure.condition);
-                write!(self.out, "{:>6}  {name}: {condition}", exchange.seq)?;
-                match &failure.detail {
-                    Some(detail) => writeln!(self.out, ", {detail}"),
-                    None => writeln!(self.out),
+                let mut line = format!("{:>6}  {name}: {condition}", exchange.seq);
+                if let Some(Origin::Icmp(icmp)) = failure.origin {
+                    line.extend([", says ".to_owned(), icmp.to_string()]);
                 }
+                if let Some(detail) = &failure.detail {
+                    line.extend([", ", detail]);
+                }
+                wrap::wrapped(&mut self.out, "        ", &line)
             }
             (None, None) => Ok(()),
         }

@@ -106,6 +106,7 @@ fn probe(plan: &Plan, address: SocketAddr, deadline: Instant) -> Result<Finding,
             let patience = left();
             scope.spawn(move || unconnected(address, bind, QUESTION, patience))
         });
+        let begun = Instant::now();
         let inlet = InletConfig { timeout: left(), spin: false, stamps: false };
         let config = OpenConfig { bind, nagle: false, inlet };
         let opening = (plan.protocol.open)(address, config)?;
@@ -118,7 +119,9 @@ fn probe(plan: &Plan, address: SocketAddr, deadline: Instant) -> Result<Finding,
             Err(failure) => finding.end = End::Nothing(failure),
             Ok(mut link) => {
                 finding.local = Some(link.transport.local().ip());
-                finding.end = ask(&mut link, plan, address, deadline, &mut finding.sent)?;
+                finding.end =
+                    ask(&mut link, plan.protocol.framing, (begun, deadline), &mut finding.sent)
+                        .map_err(|error| refused(plan, address, error))?;
             }
         }
         finding.end = told_apart(finding.end, address);
@@ -131,15 +134,13 @@ fn probe(plan: &Plan, address: SocketAddr, deadline: Instant) -> Result<Finding,
 /// Asks, and waits for what comes.
 fn ask(
     link: &mut Link,
-    plan: &Plan,
-    address: SocketAddr,
-    deadline: Instant,
+    framing: Framing,
+    (begun, deadline): (Instant, Instant),
     sent: &mut u32,
-) -> Result<End, SocketError> {
+) -> io::Result<End> {
     let mut load = Load::of_text(QUESTION, true, true);
-    let begun = Instant::now();
     let whole = deadline.saturating_duration_since(begun);
-    let times = match plan.protocol.framing {
+    let times = match framing {
         Framing::Datagrams => &DATAGRAMS_AT[..],
         Framing::Stream => &DATAGRAMS_AT[..1],
     };
@@ -152,8 +153,7 @@ fn ask(
             match link.send(seq, load.request(seq)) {
                 Ok((stamp, _)) => stamps.push(stamp),
                 Err(error) => {
-                    return failed(link, error, begun, true)
-                        .map_err(|error| refused(plan, address, error));
+                    return failed(link, error, begun, true);
                 }
             }
             *sent += 1;
@@ -183,8 +183,7 @@ fn ask(
             }
             Ok(Arrival::Nothing) => {}
             Err(error) => {
-                return failed(link, error, begun, false)
-                    .map_err(|error| refused(plan, address, error));
+                return failed(link, error, begun, false);
             }
         }
         if Instant::now() >= deadline {
