@@ -5,10 +5,12 @@
 mod compare;
 mod diagnose;
 mod exchange;
+mod trace;
 
 pub(crate) use compare::CompareArgs;
 pub(crate) use diagnose::DiagnoseArgs;
 pub(crate) use exchange::ExchangeArgs;
+pub(crate) use trace::TraceArgs;
 
 use clap::{ArgAction, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use rtt_client::{Family, PROTOCOLS, Protocol, Settings, protocol_named};
@@ -112,6 +114,8 @@ pub(crate) enum Asked {
     Comparison(CompareArgs),
     /// A diagnosis.
     Diagnosis(DiagnoseArgs),
+    /// A trace.
+    Trace(TraceArgs),
 }
 
 impl Asked {
@@ -121,6 +125,7 @@ impl Asked {
             Self::Exchanges(_, args) => args.how.verbose,
             Self::Comparison(args) => args.how.verbose,
             Self::Diagnosis(args) => args.verbose,
+            Self::Trace(args) => args.how.verbose,
         }
     }
 }
@@ -134,6 +139,7 @@ pub(crate) fn parse() -> Result<Asked, ExitCode> {
             ExchangeArgs::from_arg_matches(matches).map(|args| Asked::Exchanges(protocol, args))
         }
         None if name == DIAGNOSE => DiagnoseArgs::from_arg_matches(matches).map(Asked::Diagnosis),
+        None if name == TRACE => TraceArgs::from_arg_matches(matches).map(Asked::Trace),
         None => CompareArgs::from_arg_matches(matches).map(Asked::Comparison),
     };
     asked.map_err(|error| tell(&error))
@@ -142,6 +148,7 @@ pub(crate) fn parse() -> Result<Asked, ExitCode> {
 /// The commands that are no protocol's.
 const COMPARE: &str = "compare";
 const DIAGNOSE: &str = "diagnose";
+const TRACE: &str = "trace";
 
 fn command() -> Command {
     let protocols = PROTOCOLS.iter().map(|protocol| {
@@ -150,7 +157,8 @@ fn command() -> Command {
     });
     let compare = CompareArgs::augment_args(Command::new(COMPARE)).max_term_width(80);
     let diagnose = DiagnoseArgs::augment_args(Command::new(DIAGNOSE)).max_term_width(80);
-    Cli::command().subcommands(protocols).subcommands([compare, diagnose])
+    let trace = TraceArgs::augment_args(Command::new(TRACE)).max_term_width(80);
+    Cli::command().subcommands(protocols).subcommands([compare, diagnose, trace])
 }
 
 /// Prints help where it was asked for; else what is wrong, in one line.

@@ -10,6 +10,7 @@
 //! the servers are other crates, which this one does not know.
 
 mod breakdown;
+mod capture_file;
 mod condition;
 pub mod evidence;
 pub mod finding;
@@ -19,6 +20,7 @@ mod ledger;
 mod load;
 mod outcome;
 mod pace;
+mod packet;
 mod plan;
 pub mod report;
 mod resolve;
@@ -26,6 +28,8 @@ mod session;
 mod statistics;
 mod system;
 mod target;
+mod trace;
+mod traced;
 mod transport;
 
 pub use breakdown::{Breakdown, Middle};
@@ -34,9 +38,10 @@ pub use icmp::{Icmp, Origin};
 pub use outcome::{Connection, Exchange, Outcome};
 pub use plan::{
     Content, Contest, ContestSettings, Diagnosis, Family, Lifetime, Plan, PlanError, Settings,
+    Tracing,
 };
 pub use report::{Event, Report};
-pub use session::{RunError, compare, diagnose, run};
+pub use session::{RunError, TraceError, compare, diagnose, enter_lab, read_trace, run, trace};
 pub use statistics::{Distribution, Jitter, Parts, Summary};
 pub use system::TcpInfo;
 pub use target::{Target, TargetError};

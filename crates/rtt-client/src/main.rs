@@ -1,6 +1,7 @@
 //! `rtt-client`: parse, log, plan, run, exit.
 
 mod cli;
+mod lab;
 mod message;
 mod start;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Asked::Diagnosis(args) => args.diagnosis().map_err(Into::into).and_then(|diagnosis| {
             Ok(diagnose(&diagnosis, report(args.format, false, false).as_mut())?)
         }),
+        Asked::Trace(args) => lab::trace(args),
     };
     start::status(done)
 }

@@ -2,10 +2,12 @@
 
 mod contest;
 mod diagnosis;
+mod tracing;
 
 pub(crate) use contest::MOST_PAIRS;
 pub use contest::{Contest, ContestSettings};
 pub use diagnosis::Diagnosis;
+pub use tracing::Tracing;
 
 use crate::ledger::MOST_IN_THE_AIR;
 use crate::load::{Load, MOST_REQUESTS};

@@ -12,6 +12,7 @@ pub use text::{Text, TextConfig};
 use crate::evidence::{Evidence, Pair};
 use crate::finding::Finding;
 use crate::judgement::Verdict;
+use crate::traced::Traced;
 use crate::{Connection, Contest, Exchange, Failure, Plan, Summary};
 use std::io;
 use std::net::SocketAddr;
@@ -34,6 +35,8 @@ pub enum Event<'a> {
     Summary(&'a Plan, &'a Summary),
     /// Something has been found out about a target.
     Finding(&'a Finding),
+    /// Packets have been traced.
+    Traced(&'a Traced),
     /// A comparison begins.
     Contest(&'a ContestStart<'a>),
     /// A pair of exchanges has been decided: its number from 1, and it.

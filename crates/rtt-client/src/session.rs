@@ -7,6 +7,7 @@ mod diagnose;
 mod link;
 mod links;
 mod series;
+mod trace;
 mod twin;
 
 use crate::report::{Attempt, Event, Start};
@@ -22,6 +23,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+pub use trace::{TraceError, enter_lab, read_trace, trace};
 
 /// Why a plan could not be carried out. What the peer and the network do is no such reason.
 #[derive(Debug, thiserror::Error)]

@@ -6,13 +6,19 @@
 //! the client asks which system it is on.
 
 #[cfg(all(target_os = "linux", not(portable)))]
+mod capture_filter;
+#[cfg(all(target_os = "linux", not(portable)))]
 mod linux;
+#[cfg(all(target_os = "linux", not(portable)))]
+mod linux_capture;
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux_connect;
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux_errors;
 #[cfg(all(target_os = "linux", not(portable)))]
-mod linux_neighbours;
+mod linux_lab;
+#[cfg(all(target_os = "linux", not(portable)))]
+mod linux_routes;
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux_tcp_info;
 #[cfg(not(all(target_os = "linux", not(portable))))]
@@ -21,18 +27,23 @@ mod portable;
 #[cfg(all(target_os = "linux", not(portable)))]
 pub(crate) use linux::{Inlet, KERNEL_STAMPS, ORIGINS, path_mtu, pin, wake_punctually};
 #[cfg(all(target_os = "linux", not(portable)))]
+pub(crate) use linux_capture::Capture;
+#[cfg(all(target_os = "linux", not(portable)))]
 pub(crate) use linux_connect::connect;
 #[cfg(all(target_os = "linux", not(portable)))]
-pub(crate) use linux_neighbours::unanswered_neighbour;
+pub(crate) use linux_lab::enter_lab;
+#[cfg(all(target_os = "linux", not(portable)))]
+pub(crate) use linux_routes::{interface_to, unanswered_neighbour};
 #[cfg(all(target_os = "linux", not(portable)))]
 pub(crate) use linux_tcp_info::tcp_info;
 #[cfg(not(all(target_os = "linux", not(portable))))]
 pub(crate) use portable::{
-    Inlet, KERNEL_STAMPS, ORIGINS, connect, path_mtu, pin, tcp_info, unanswered_neighbour,
-    wake_punctually,
+    Capture, Inlet, KERNEL_STAMPS, ORIGINS, connect, enter_lab, interface_to, path_mtu, pin,
+    tcp_info, unanswered_neighbour, wake_punctually,
 };
 
 use crate::icmp::Icmp;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How a socket is received from.
@@ -85,6 +96,39 @@ pub(crate) struct Arrived {
     pub(crate) length: usize,
     /// When it arrived in the kernel, by the wall clock.
     pub(crate) stamp: Option<SystemTime>,
+}
+
+/// A network interface.
+#[derive(Debug, Clone)]
+pub(crate) struct Interface {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    pub(crate) is_loopback: bool,
+    /// Whether its packets begin with Ethernet's header; else with IP's.
+    pub(crate) is_ethernet: bool,
+}
+
+/// What is to be captured.
+#[derive(Debug, Clone)]
+pub(crate) struct CaptureConfig {
+    pub(crate) interface: u32,
+    /// Where every packet is seen twice.
+    pub(crate) is_loopback: bool,
+    /// How long the header before IP's is, in bytes: Ethernet's, or none.
+    pub(crate) link_header: u8,
+    /// The protocol's number in IP.
+    pub(crate) protocol: u8,
+    pub(crate) peer: SocketAddr,
+}
+
+/// A packet as the system hands it over.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    /// Since the beginning of 1970.
+    pub(crate) time: Duration,
+    /// How long it was, in bytes.
+    pub(crate) original: usize,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// An ICMP error about a packet that was sent.

@@ -41,6 +41,8 @@ pub struct Protocol {
     /// Whether a request of no bytes is a request.
     pub carries_empty: bool,
     pub(crate) framing: Framing,
+    /// Its number in IP's header, where it is over IP itself.
+    pub(crate) ip_number: u8,
     pub(crate) open: fn(SocketAddr, OpenConfig) -> Result<Opening, SocketError>,
     /// What a client sees that asks from a socket which is not connected, where there are such: it is given
     /// the peer, this side's address, the question and its patience.

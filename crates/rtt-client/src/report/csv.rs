@@ -81,7 +81,8 @@ impl<Out: Write> Report for Csv<Out> {
             | Event::Connection(_)
             | Event::Progress(..)
             | Event::Comparing(_)
-            | Event::Finding(_) => Ok(()),
+            | Event::Finding(_)
+            | Event::Traced(_) => Ok(()),
         }
     }
 

@@ -2,10 +2,12 @@
 
 mod found;
 mod judged;
+mod packets;
 mod totals;
 
 use super::{Attempt, ContestStart, Event, Report, Start};
 use crate::statistics::nanoseconds;
+use crate::traced::Traced;
 use crate::{Breakdown, Connection, Exchange, Failure, Middle, Outcome};
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, acts_on_terminals};
@@ -29,6 +31,17 @@ impl<Out: Write> Json<Out> {
         let text = harmless(serde_json::to_string(line)?);
         self.out.write_all(text.as_bytes())?;
         self.out.write_all(b"\n")
+    }
+
+    /// A trace has a line a packet, a line an exchange, and the sums.
+    fn traced(&mut self, traced: &Traced) -> io::Result<()> {
+        for line in packets::lines(traced) {
+            self.line(&Line::Packet(Box::new(line)))?;
+        }
+        for line in packets::joined(traced) {
+            self.line(&Line::Joined(line))?;
+        }
+        self.line(&Line::Trace(packets::Sums::of(traced)))
     }
 
     /// A comparison has two starts, one a side.
@@ -57,6 +70,7 @@ impl<Out: Write> Report for Json<Out> {
             Event::Connection(connection) => Line::from(*connection),
             Event::Exchange(exchange) if !self.quiet => Line::from(*exchange),
             Event::Contest(start) => return self.contest(start),
+            Event::Traced(traced) => return self.traced(traced),
             Event::Pair(number, pair) if !self.quiet => Line::Pair(Pair::new(*number, pair)),
             Event::Finding(finding) => Line::Finding(Box::new(Found::of(finding))),
             Event::Verdict(contest, evidence, verdict) => {
@@ -143,6 +157,9 @@ enum Line {
     },
     Summary(Box<Totals>),
     Finding(Box<Found>),
+    Packet(Box<packets::PacketLine>),
+    Joined(packets::JoinedLine),
+    Trace(packets::Sums),
     Pair(Pair),
     Verdict(Box<Judged>),
 }

@@ -6,6 +6,7 @@
 mod bar;
 mod figures;
 mod finding;
+mod ladder;
 mod one;
 mod plot;
 mod verdict;
@@ -202,6 +203,7 @@ impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
             Event::Progress(plan, summary, elapsed) => self.progress(plan, summary, *elapsed),
             Event::Summary(plan, summary) => self.summary(plan, summary)?,
             Event::Contest(_) | Event::Pair(..) => {}
+            Event::Traced(traced) => ladder::write(&mut self.out, traced)?,
             Event::Finding(found) => finding::write(&mut self.out, found)?,
             Event::Comparing(progress) => self.comparing(progress),
             Event::Verdict(contest, evidence, verdict) => {

@@ -7,6 +7,7 @@ use crate::Failure;
 use crate::plan::Lifetime;
 use crate::system::TcpInfo;
 use crate::transport::Traffic;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How long the end of a connection is waited for.
@@ -69,6 +70,11 @@ impl Series {
     pub(super) fn traffic(&self) -> Option<Traffic> {
         let now = self.link.as_ref().map_or(Some(Traffic::default()), |l| l.transport.traffic());
         Some(self.ended_traffic? + now?)
+    }
+
+    /// This side's address on the link that there is.
+    pub(super) fn local_now(&self) -> Option<SocketAddr> {
+        self.link.as_ref().map(|link| link.transport.local())
     }
 
     /// What the kernel knows of the connection, if there is one.

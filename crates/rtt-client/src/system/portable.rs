@@ -1,9 +1,11 @@
 //! What every system can do: sockets with time-outs. Whatever needs more says that it is not here.
 
-use super::{Arrived, InletConfig, LONGEST_SPIN, Notice, TcpInfo, Until};
+use super::{
+    Arrived, CaptureConfig, Frame, InletConfig, Interface, LONGEST_SPIN, Notice, TcpInfo, Until,
+};
 use socket2::{SockAddr, Socket};
 use std::io::{self, ErrorKind, Read as _};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Who sent an ICMP error is not told here.
@@ -138,3 +140,33 @@ pub(crate) fn pin(_: usize) -> io::Result<()> {
 
 /// The system wakes threads as it does.
 pub(crate) fn wake_punctually() {}
+
+/// Packets can't be captured here.
+#[derive(Debug)]
+pub(crate) struct Capture {}
+
+impl Capture {
+    pub(crate) fn begin(_: &CaptureConfig) -> io::Result<Self> {
+        Err(io::Error::new(ErrorKind::Unsupported, "not available on this system"))
+    }
+
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as where there are packets")]
+    pub(crate) fn next(&mut self, _: Duration) -> io::Result<Option<Frame>> {
+        Ok(None)
+    }
+
+    #[expect(clippy::unused_self, reason = "as where it is known")]
+    pub(crate) fn lost(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Which interface leads somewhere is not told here.
+pub(crate) fn interface_to(_: SocketAddr) -> io::Result<Interface> {
+    Err(io::Error::new(ErrorKind::Unsupported, "not available on this system"))
+}
+
+/// There are no namespaces here.
+pub(crate) fn enter_lab() -> io::Result<()> {
+    Err(io::Error::new(ErrorKind::Unsupported, "it takes Linux's namespaces"))
+}

@@ -25,6 +25,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     longest: 16 * 1024 * 1024,
     carries_empty: false,
     framing: Framing::Stream,
+    ip_number: 6,
     open,
     unconnected: None,
 };

@@ -27,6 +27,7 @@ pub(super) const PROTOCOL: Protocol = Protocol {
     longest: 65_507,
     carries_empty: true,
     framing: Framing::Datagrams,
+    ip_number: 17,
     open,
     unconnected: Some(unconnected::ask),
 };

@@ -1,11 +1,16 @@
-//! Linux: whether the next hop to an address answers for itself (rtnetlink(7)). Asking needs no privileges.
+//! Linux: the way to an address: by which interface, and whether the next hop answers for itself
+//! (rtnetlink(7)). Asking needs no privileges.
 
+use super::Interface;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto,
     setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 /// How long the kernel's answer is waited for, in seconds: it comes at once.
@@ -24,6 +29,7 @@ const RTM_GETNEIGH: u16 = 30;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_DUMP: u16 = 0x300;
 const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const NDA_DST: u16 = 1;
 const NUD_INCOMPLETE: u16 = 0x01;
@@ -54,6 +60,17 @@ pub(crate) fn unanswered_neighbour(address: IpAddr) -> Option<IpAddr> {
 
 /// The router to `address`, or itself where it is on the link.
 fn next_hop(address: IpAddr) -> Option<IpAddr> {
+    Some(route(address)?.hop)
+}
+
+/// A way to an address.
+struct Route {
+    hop: IpAddr,
+    interface: Option<u32>,
+}
+
+/// The way to `address`.
+fn route(address: IpAddr) -> Option<Route> {
     let bytes = bytes_of(address);
     let mut body = vec![0; ROUTE];
     body[0] = family(address);
@@ -62,14 +79,43 @@ fn next_hop(address: IpAddr) -> Option<IpAddr> {
     body.extend(length.to_ne_bytes());
     body.extend(RTA_DST.to_ne_bytes());
     body.extend(bytes);
-    let mut hop = None;
+    let mut route = None;
     talk(RTM_GETROUTE, 0, &body, &mut |kind, body| {
         if kind == RTM_NEWROUTE {
-            let gateway = attribute(body.get(ROUTE..).unwrap_or_default(), RTA_GATEWAY);
-            hop = Some(gateway.and_then(address_in).unwrap_or(address));
+            let attributes = body.get(ROUTE..).unwrap_or_default();
+            let gateway = attribute(attributes, RTA_GATEWAY).and_then(address_in);
+            let interface = attribute(attributes, RTA_OIF).and_then(|index| index.first_chunk());
+            let interface = interface.map(|index| u32::from_ne_bytes(*index));
+            route = Some(Route { hop: gateway.unwrap_or(address), interface });
         }
     })?;
-    hop
+    route
+}
+
+/// The interface that packets to `peer` leave by.
+pub(crate) fn interface_to(peer: SocketAddr) -> io::Result<Interface> {
+    let zone = match peer {
+        SocketAddr::V6(peer) if peer.scope_id() > 0 => Some(peer.scope_id()),
+        _ => None,
+    };
+    let unknown = || io::Error::new(io::ErrorKind::NotFound, "no interface leads there");
+    let index = zone.or_else(|| route(peer.ip())?.interface).ok_or_else(unknown)?;
+    let wanted = usize::try_from(index).unwrap_or(usize::MAX);
+    let found = getifaddrs()?.find_map(|interface| {
+        let link = *interface.address?.as_link_addr()?;
+        (link.ifindex() == wanted).then_some((
+            interface.interface_name,
+            interface.flags,
+            link.hatype(),
+        ))
+    });
+    let (name, flags, kind) = found.ok_or_else(unknown)?;
+    Ok(Interface {
+        index,
+        name,
+        is_loopback: flags.contains(InterfaceFlags::IFF_LOOPBACK),
+        is_ethernet: matches!(kind, libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK),
+    })
 }
 
 /// Sends a request to the kernel and hands every message of its answer on: its type and its body.

@@ -1,0 +1,52 @@
+//! [`Tracing`]: what is to be traced, validated and from then on unchanged.
+
+use crate::transport::PROTOCOLS;
+use crate::{Content, Plan, PlanError, Settings, Target};
+
+/// The most exchanges with each target: more than anybody reads.
+const MOST: u64 = 1000;
+
+/// What is sent where there is one exchange.
+const MESSAGE: &str = "hello, world";
+
+/// What is to be traced.
+#[derive(Debug, Clone)]
+pub struct Tracing {
+    /// A plan for each target and protocol.
+    pub(crate) plans: Vec<Plan>,
+    /// How many exchanges with each.
+    pub(crate) count: u64,
+}
+
+impl Tracing {
+    /// `count` exchanges with each of `targets`, over its protocol or over all of them; without a target, over
+    /// all of them with this host.
+    ///
+    /// # Errors
+    ///
+    /// What makes no sense.
+    pub fn new(targets: &[Target], count: u64, settings: &Settings) -> Result<Self, PlanError> {
+        if count == 0 || count > MOST {
+            return Err(PlanError::OutOfBounds("a count", "1000"));
+        }
+        let here = Target { protocol: None, host: "127.0.0.1".into(), port: None };
+        let targets = if targets.is_empty() { std::slice::from_ref(&here) } else { targets };
+        let content = if count == 1 {
+            Content::Message(MESSAGE.into())
+        } else {
+            Content::Numbered(MESSAGE.into())
+        };
+        let settings =
+            Settings { content, count: None, duration: None, rate: None, ..settings.clone() };
+        let mut plans = Vec::new();
+        for target in targets {
+            let wanted = |protocol: &&'static crate::Protocol| {
+                target.protocol.is_none_or(|only| only == *protocol)
+            };
+            for protocol in PROTOCOLS.iter().filter(wanted) {
+                plans.push(Plan::new(protocol, target.clone(), settings.clone())?);
+            }
+        }
+        Ok(Self { plans, count })
+    }
+}

@@ -1,0 +1,156 @@
+//! A trace: a ladder of packets for each flow, the exchanges as application and wire saw them, and the protocols
+//! side by side.
+
+use super::wrap::wrapped;
+use crate::judgement::words::{count, duration, signed};
+use crate::trace::{Flow, Line};
+use crate::traced::{Part, Traced, explanation};
+use echo_core::escape;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// How long an arrow is, with the role in it.
+const ARROW: usize = 25;
+
+/// How many characters of a payload stand in its packet's line.
+const SHOWN: usize = 15;
+
+/// How many exchanges have a line each; of more, the figures are in JSON.
+const MOST_JOINED: usize = 20;
+
+/// Writes a trace.
+pub(super) fn write(out: &mut impl Write, traced: &Traced) -> io::Result<()> {
+    for part in &traced.parts {
+        for flow in &part.flows {
+            ladder(out, part, flow)?;
+        }
+        for sample in part.samples.iter().filter_map(|sample| sample.failure.as_ref()) {
+            wrapped(out, "  ", &format!("{} {}: {sample}", part.title, part.target))?;
+        }
+        joined(out, part)?;
+    }
+    difference(out, traced)?;
+    match traced.lost {
+        Some(0) => {}
+        Some(lost) => {
+            let lost = count(lost);
+            let told = format!("{lost} packets were lost by the capture: the ladders have holes.");
+            wrapped(out, "", &told)?;
+        }
+        None => writeln!(out, "Whether the capture lost packets is not known.")?,
+    }
+    if let Some(broken) = &traced.broken {
+        wrapped(out, "", &format!("Read as far as it goes: {}.", escape(broken.as_bytes())))?;
+    }
+    if traced.others > 0 {
+        let (others, all) = (count(traced.others as u64), count(traced.packets as u64));
+        writeln!(out, "{others} of the file's {all} packets are of no exchange over UDP or TCP.")?;
+    }
+    if let Some(file) = &traced.written {
+        wrapped(out, "", &format!("The packets are in {file}, with comments, for Wireshark."))?;
+    }
+    Ok(())
+}
+
+fn ladder(out: &mut impl Write, part: &Part, flow: &Flow) -> io::Result<()> {
+    let on = part.interface.as_ref().map_or_else(String::new, |name| format!(", on {name}"));
+    wrapped(out, "  ", &format!("{} {} -> {}{on}", part.title, flow.client, flow.server))?;
+    writeln!(out, "\n     no        time  client          server  link+IP+{}+payload", part.title)?;
+    let first = flow.lines.first().map_or(Duration::ZERO, |line| line.time);
+    for line in &flow.lines {
+        rung(out, line, first)?;
+    }
+    writeln!(out)
+}
+
+/// A packet's line.
+fn rung(out: &mut impl Write, line: &Line, first: Duration) -> io::Result<()> {
+    let time = line
+        .time
+        .checked_sub(first)
+        .map_or_else(|| format!("-{}", duration(first.saturating_sub(line.time))), duration);
+    let sizes = line.sizes;
+    let sizes = format!("{}+{}+{}+{}", sizes.link, sizes.ip, sizes.transport, sizes.payload);
+    let mut text = format!("  {:>5} {time:>11}  {}  {sizes:<14}", line.number, arrow(line));
+    if line.sizes.payload > 0 && line.icmp.is_none() {
+        let shown = escape(&line.payload[..line.payload.len().min(SHOWN)]);
+        let whole = line.payload.len() <= SHOWN && shown.chars().count() <= SHOWN;
+        let shown: String = shown.chars().take(if whole { SHOWN } else { SHOWN - 3 }).collect();
+        text.extend([" ", &shown, if whole { "" } else { "..." }]);
+    }
+    writeln!(out, "{}", text.trim_end())?;
+    if line.icmp.is_some() || line.also.is_some() || line.is_cut {
+        wrapped(
+            out,
+            "                     ",
+            &format!("                     {}", explanation(line)),
+        )?;
+    }
+    Ok(())
+}
+
+/// `--request------------>` or `<-----------reply--`.
+fn arrow(line: &Line) -> String {
+    let role = line.role.name();
+    let dashes = "-".repeat(ARROW.saturating_sub(role.len() + 3));
+    if line.to_server { format!("--{role}{dashes}>") } else { format!("<{dashes}{role}--") }
+}
+
+/// The exchanges as both saw them.
+fn joined(out: &mut impl Write, part: &Part) -> io::Result<()> {
+    let joined = part.joined();
+    for one in joined.iter().take(MOST_JOINED) {
+        let on_the_wire = match one.on_the_wire {
+            Some(time) => duration(time),
+            None => continue,
+        };
+        let mut told = format!("  exchange {}: {on_the_wire} on the wire", one.exchange);
+        if let (Some(application), Some(difference)) = (one.application, one.difference()) {
+            told.push_str(&format!(
+                ", {} in the application: {}",
+                duration(application),
+                signed(difference)
+            ));
+        }
+        if let Some(parts) = &one.breakdown {
+            told.push_str(&format!("; {}", super::bar::in_words(parts)));
+        }
+        if let Some(disagreement) = &one.disagreement {
+            told.push_str(&format!("; {disagreement}"));
+        }
+        wrapped(out, "    ", &told)?;
+    }
+    if joined.len() > MOST_JOINED {
+        writeln!(out, "  ... and {} exchanges more", joined.len() - MOST_JOINED)?;
+    }
+    if joined.is_empty() { Ok(()) } else { writeln!(out) }
+}
+
+/// The protocols side by side.
+fn difference(out: &mut impl Write, traced: &Traced) -> io::Result<()> {
+    let parts: Vec<&Part> = traced.parts.iter().filter(|part| part.totals.packets > 0).collect();
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let mut row = |name: &str, cell: &dyn Fn(&Part) -> String| {
+        let cells: String = parts.iter().map(|part| format!("{:>12}", cell(part))).collect();
+        writeln!(out, "{name:<38}{cells}")
+    };
+    row("", &|part| part.title.to_owned())?;
+    row("exchanges", &|part| count(part.totals.exchanges as u64))?;
+    row("packets", &|part| count(part.totals.packets as u64))?;
+    row("bytes on the wire", &|part| count(part.totals.wire_bytes as u64))?;
+    row("bytes of payload", &|part| count(part.totals.payload_bytes as u64))?;
+    row("overhead", &|part| {
+        part.totals.overhead().map_or_else(String::new, |share| format!("{:.1} %", 100.0 * share))
+    })?;
+    row("round trips before the first reply", &|part| {
+        part.totals.round_trips.map_or_else(|| "none came".into(), |trips| trips.to_string())
+    })?;
+    row("who closes", &|part| {
+        let who =
+            part.totals.closed_by_client.map(|client| if client { "client" } else { "server" });
+        who.unwrap_or("nobody").to_owned()
+    })?;
+    writeln!(out)
+}

@@ -1,0 +1,299 @@
+//! Tracing: exchanges while their packets are captured, or a capture of somebody else's; both explained, and
+//! one's own joined to what the application saw.
+
+use super::series::Series;
+use super::{Held, RunError, find, look_up};
+use crate::capture_file::{self, Captured, FileError, Link, MOST_BYTES, MOST_PACKETS, Writer};
+use crate::packet::{Packet, dissect};
+use crate::plan::Tracing;
+use crate::report::{Event, Report};
+use crate::system::{self, Capture, CaptureConfig, Interface};
+use crate::trace::{Explained, explain};
+use crate::traced::{Part, Sample, Traced};
+use crate::{Failure, Plan};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long after the last exchange packets are waited for: the ends of connections, and ICMP errors.
+const AFTERWARDS: Duration = Duration::from_millis(50);
+
+/// How long the capturing thread waits before it looks whether it is to end.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest that a capture goes on, whatever is traced.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// How long Ethernet's header is, in bytes.
+const ETHERNET: u8 = 14;
+
+/// Why nothing could be traced.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// The exchanges could not be made.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The system does not permit capturing.
+    #[error(
+        "capturing takes the capability CAP_NET_RAW: `sudo setcap cap_net_raw+ep PATH-OF-rtt-client` \\
+         grants it, and --lab does without ({0})"
+    )]
+    NotPermitted(io::Error),
+    /// The system can't capture.
+    #[error("capturing the packets to {0}: {1}")]
+    Capture(SocketAddr, io::Error),
+    /// There is no lab to be had.
+    #[error("making a network of one's own: {0}")]
+    Lab(io::Error),
+    /// A file can't be read or written.
+    #[error("{}: {why}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+}
+
+impl From<crate::SocketError> for TraceError {
+    fn from(error: crate::SocketError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl From<io::Error> for TraceError {
+    fn from(error: io::Error) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+/// Moves this process into a user-and-network namespace of its own, where it may capture (Linux). It has to be
+/// done before there are threads.
+///
+/// # Errors
+///
+/// [`TraceError::Lab`].
+pub fn enter_lab() -> Result<(), TraceError> {
+    system::enter_lab().map_err(TraceError::Lab)
+}
+
+/// Makes the exchanges of `tracing` while capturing, writes the packets to `file`, if there is one to be, and
+/// tells `report`. Returns whether every exchange was answered.
+///
+/// # Errors
+///
+/// [`TraceError`]; a server that is not there is none, and its absence is traced.
+pub fn trace(
+    tracing: &Tracing,
+    file: Option<&Path>,
+    report: &mut dyn Report,
+    stop: &AtomicBool,
+) -> Result<bool, TraceError> {
+    let mut traced = Traced::default();
+    let mut captured: Vec<Captured> = Vec::new();
+    let mut interfaces: Vec<Interface> = Vec::new();
+    let mut all_answered = true;
+    for plan in &tracing.plans {
+        let addresses = match look_up(plan) {
+            Ok(addresses) => addresses,
+            Err(failure) => {
+                all_answered = false;
+                traced.parts.push(Part::unresolved(plan, failure));
+                continue;
+            }
+        };
+        let (address, _) = find(plan, &addresses, stop)?;
+        let one = one(plan, address, tracing.count, stop)?;
+        all_answered &= one.samples.iter().all(|sample| sample.rtt.is_some())
+            && one.samples.len() as u64 == tracing.count;
+        let before = captured.len();
+        let mut explained = explain_all(&one.captured, before);
+        explained.only_of(&one.clients);
+        traced.lost = traced.lost.zip(one.lost).map(|(before, lost)| before + lost);
+        let part = Part::new(plan, &one.interface.name, explained.flows, one.samples);
+        traced.parts.push(part);
+        captured.extend(one.captured);
+        interfaces.push(one.interface);
+    }
+    if let (Some(path), Some(interface)) = (file, interfaces.first()) {
+        let told = interfaces.iter().map(|interface| &interface.name[..]).collect::<Vec<_>>();
+        write(path, interface, &told, &captured, &traced).map_err(|error| TraceError::File {
+            path: path.to_owned(),
+            why: format!("writing it: {error}"),
+        })?;
+        traced.written = Some(path.display().to_string());
+    }
+    report.event(&Event::Traced(&traced))?;
+    report.flush()?;
+    Ok(all_answered && !tracing.plans.is_empty())
+}
+
+/// Explains the packets in a capture file.
+///
+/// # Errors
+///
+/// [`TraceError::File`]; a file that breaks off is read as far as it goes.
+pub fn read_trace(path: &Path, report: &mut dyn Report) -> Result<(), TraceError> {
+    let failed =
+        |error: FileError| TraceError::File { path: path.to_owned(), why: error.to_string() };
+    let file = File::open(path).map_err(|error| failed(error.into()))?;
+    let contents = capture_file::read(BufReader::new(file)).map_err(failed)?;
+    let explained = explain_all(&contents.packets, 0);
+    let mut traced = Traced {
+        lost: Some(contents.lost),
+        others: explained.others,
+        broken: contents.broken,
+        packets: contents.packets.len(),
+        ..Traced::default()
+    };
+    traced.parts = Part::by_protocol(explained.flows);
+    report.event(&Event::Traced(&traced))?;
+    Ok(report.flush()?)
+}
+
+/// Numbers go on behind `before` others.
+fn explain_all(captured: &[Captured], before: usize) -> Explained {
+    let packets: Vec<Option<Packet>> = captured.iter().map(dissect).collect();
+    let numbered = packets.iter().enumerate();
+    explain(numbered.map(|(place, packet)| (before + place + 1, packet.as_ref())))
+}
+
+/// What exchanges with one address have come to.
+struct OneTrace {
+    captured: Vec<Captured>,
+    lost: Option<u64>,
+    samples: Vec<Sample>,
+    clients: Vec<(u8, SocketAddr)>,
+    interface: Interface,
+}
+
+fn one(
+    plan: &Plan,
+    address: SocketAddr,
+    count: u64,
+    stop: &AtomicBool,
+) -> Result<OneTrace, TraceError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::PermissionDenied => TraceError::NotPermitted(error),
+        _ => TraceError::Capture(address, error),
+    };
+    let interface = system::interface_to(address).map_err(failed)?;
+    let number = plan.protocol.ip_number;
+    let config = CaptureConfig {
+        interface: interface.index,
+        is_loopback: interface.is_loopback,
+        link_header: if interface.is_ethernet { ETHERNET } else { 0 },
+        protocol: number,
+        peer: address,
+    };
+    let capture = Capture::begin(&config).map_err(failed)?;
+    let link = if interface.is_ethernet { Link::Ethernet } else { Link::Raw };
+    let over = AtomicBool::new(false);
+    let (made, packets) = thread::scope(|scope| {
+        let capturing = scope.spawn(|| capture_until(&over, capture, link));
+        let made = exchanges(plan, address, count, stop);
+        thread::sleep(AFTERWARDS);
+        over.store(true, Ordering::Relaxed);
+        (made, capturing.join())
+    });
+    let (samples, clients) = made?;
+    let packets = packets.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (captured, lost) = packets.map_err(|error| TraceError::Capture(address, error))?;
+    let clients = clients.into_iter().map(|client| (number, client)).collect();
+    Ok(OneTrace { captured, lost, samples, clients, interface })
+}
+
+/// Captures until it is over, and then what is left. The second figure is how many packets were lost.
+fn capture_until(
+    over: &AtomicBool,
+    mut capture: Capture,
+    link: Link,
+) -> io::Result<(Vec<Captured>, Option<u64>)> {
+    let begun = Instant::now();
+    let (mut packets, mut bytes, mut left_out) = (Vec::new(), 0, 0_u64);
+    loop {
+        let is_over = over.load(Ordering::Relaxed) || begun.elapsed() > LONGEST;
+        let patience = if is_over { Duration::ZERO } else { PAUSE };
+        match capture.next(patience)? {
+            Some(frame) if packets.len() < MOST_PACKETS && bytes < MOST_BYTES => {
+                bytes += frame.bytes.len();
+                let (time, original, bytes) = (frame.time, frame.original, frame.bytes);
+                packets.push(Captured { time, original, bytes, link });
+            }
+            Some(_) => left_out += 1,
+            None if is_over => break,
+            None => {}
+        }
+    }
+    Ok((packets, capture.lost().map(|lost| lost + left_out)))
+}
+
+/// Makes the exchanges; what the application saw of them, and from which addresses they were made.
+fn exchanges(
+    plan: &Plan,
+    address: SocketAddr,
+    count: u64,
+    stop: &AtomicBool,
+) -> Result<(Vec<Sample>, Vec<SocketAddr>), RunError> {
+    let mut held = Held::default();
+    let mut samples = Vec::new();
+    let mut clients = Vec::new();
+    let mut series = Series::open(plan, address)?;
+    for made in 0..count {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        if made > 0 {
+            thread::sleep(plan.settings.interval);
+        }
+        series.once(&mut held, stop)?;
+        clients.extend(series.local_now());
+        if let Some(exchange) = held.exchanges.pop() {
+            samples.push(Sample::of(exchange));
+        }
+    }
+    series.end(&mut held, stop)?;
+    clients.dedup();
+    Ok((samples, clients))
+}
+
+/// Writes the packets with what each of them is.
+fn write(
+    path: &Path,
+    interface: &Interface,
+    names: &[&str],
+    captured: &[Captured],
+    traced: &Traced,
+) -> io::Result<()> {
+    let out = BufWriter::new(File::create(path)?);
+    let application = concat!("rtt-client ", env!("CARGO_PKG_VERSION"));
+    let link = captured.first().map_or(Link::Ethernet, |packet| packet.link);
+    let mut names = names.to_vec();
+    names.dedup();
+    let description = format!("the packets of UDP and TCP exchanges on {}", names.join(", "));
+    let mut writer = Writer::new(out, application, link, &interface.name, &description)?;
+    for (place, packet) in captured.iter().enumerate() {
+        // One interface describes them all: another kind of link has no place in the file.
+        if packet.link == link {
+            writer.packet(packet, &traced.comment(place + 1))?;
+        }
+    }
+    let last = captured.last().map_or(Duration::ZERO, |packet| packet.time);
+    writer.end(traced.lost, last)
+}
+
+impl Part {
+    fn unresolved(plan: &Plan, failure: Failure) -> Self {
+        Self {
+            title: plan.protocol.title,
+            protocol: plan.protocol.name,
+            target: plan.url(),
+            samples: vec![Sample { failure: Some(failure), ..Sample::default() }],
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Scripted packets, and the roles that they must have.
