@@ -114,11 +114,12 @@ class Rules:
     loses requests with number % n == r; "double" doubles and "hold": [n, r, ms] holds back replies; "slower":
     [port, us] is a longer way back from that port of the server's (there, and the server would sleep longer,
     and wake up colder). Of TCP: "drop_segments" loses the client's data
-    segments so numbered, the first time that they come. With "punctual" the forwarder never sleeps."""
+    segments so numbered, the first time that they come; "late_segment": [n, ms] holds back the server's nth. With "punctual" the forwarder never sleeps."""
 
     def __init__(self, scenario):
         self.scenario = scenario
         self.seen = {}
+        self.answers = 0
         self.count = {"dropped": 0, "doubled": 0, "held": 0, "retransmitted": 0}
 
     def matches(self, rule, number):
@@ -149,6 +150,12 @@ class Rules:
             if self.matches("double", asked):
                 self.count["doubled"] += 1
                 return [delay, delay]
+        if protocol == 6 and not from_client and payload and "late_segment" in self.scenario:
+            self.answers += 1
+            late, milliseconds = self.scenario["late_segment"]
+            if self.answers == late:
+                self.count["held"] += 1
+                return [delay + milliseconds / 1000]
         if protocol == 6 and from_client and payload:
             if sequence in self.seen:
                 self.count["retransmitted"] += 1

@@ -119,6 +119,16 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
+    /// Whether a table is asked for of what is none.
+    fn has_no_table(&self) -> bool {
+        let format = match self {
+            Self::Diagnosis(args) => args.format,
+            Self::Trace(args) => args.how.format,
+            Self::Exchanges(..) | Self::Comparison(_) => return false,
+        };
+        matches!(format, Format::Csv)
+    }
+
     /// How much of it is to be logged.
     pub(crate) fn verbose(&self) -> u8 {
         match self {
@@ -142,7 +152,12 @@ pub(crate) fn parse() -> Result<Asked, ExitCode> {
         None if name == TRACE => TraceArgs::from_arg_matches(matches).map(Asked::Trace),
         None => CompareArgs::from_arg_matches(matches).map(Asked::Comparison),
     };
-    asked.map_err(|error| tell(&error))
+    let asked = asked.map_err(|error| tell(&error))?;
+    if asked.has_no_table() {
+        eprintln!("rtt-client: --format csv is for exchanges and pairs; try json (see --help)");
+        return Err(ExitCode::from(2));
+    }
+    Ok(asked)
 }
 
 /// The commands that are no protocol's.

@@ -5,6 +5,7 @@ use crate::start::{report, stop_on_ctrl_c};
 use anyhow::{Context as _, Result, bail};
 use rtt_client::{PROTOCOLS, Target, enter_lab, read_trace, trace as trace_exchanges};
 use std::env;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +14,8 @@ use std::process::{Child, Command, Stdio};
 pub(crate) fn trace(args: &TraceArgs) -> Result<bool> {
     let mut report = report(args.how.format, args.how.quiet, false);
     if let Some(file) = &args.read {
-        read_trace(file, report.as_mut())?;
+        let open = File::open(file).with_context(|| file.display().to_string())?;
+        read_trace(BufReader::new(open), file, report.as_mut())?;
         return Ok(true);
     }
     // What can't be done is said before anything is started; and a namespace is entered before there are threads.

@@ -230,3 +230,6 @@ fn ether_type(bytes: &[u8], at: usize) -> Option<EtherType> {
 fn offset(whole: &[u8], part: &[u8]) -> Option<usize> {
     (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)
 }
+
+#[cfg(test)]
+mod tests;

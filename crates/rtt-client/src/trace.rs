@@ -77,8 +77,16 @@ impl Explained {
         }
     }
 
-    /// Leaves the flows whose client is one of those, for a capture of one's own.
-    pub(crate) fn only_of(&mut self, clients: &[(u8, SocketAddr)]) {
-        self.flows.retain(|flow| clients.contains(&(flow.number, flow.client)));
+    /// Leaves the flows whose client is one of those, for a capture of one's own; where none ever stood, those
+    /// to `server`.
+    pub(crate) fn only_of(&mut self, clients: &[(u8, SocketAddr)], server: (u8, SocketAddr)) {
+        let ends = |address: SocketAddr| (address.ip(), address.port());
+        self.flows.retain(|flow| {
+            let is_mine = |(number, client): &(u8, SocketAddr)| {
+                *number == flow.number && ends(*client) == ends(flow.client)
+            };
+            let is_the_servers = server.0 == flow.number && ends(server.1) == ends(flow.server);
+            if clients.is_empty() { is_the_servers } else { clients.iter().any(is_mine) }
+        });
     }
 }

@@ -18,6 +18,10 @@ pub(crate) struct TraceArgs {
     #[arg(short, long, value_name = "N", default_value_t = 1)]
     count: u64,
 
+    /// Send requests of so many bytes [default: a short message]
+    #[arg(short, long, value_name = "BYTES")]
+    size: Option<usize>,
+
     /// Rest so long between them
     #[arg(short, long, value_name = "DUR", value_parser = duration, default_value = "0")]
     interval: Duration,
@@ -48,6 +52,6 @@ impl TraceArgs {
         let settings =
             Settings { interval: self.interval, breakdown: self.breakdown, ..self.how.settings() };
         let targets = if targets.is_empty() { &self.targets } else { targets };
-        Tracing::new(targets, self.count, &settings)
+        Tracing::new(targets, self.count, self.size, &settings)
     }
 }

@@ -19,22 +19,27 @@ pub struct Tracing {
 }
 
 impl Tracing {
-    /// `count` exchanges with each of `targets`, over its protocol or over all of them; without a target, over
+    /// `count` exchanges, of `size` bytes or of a short message, with each of `targets`, over its protocol or over all of them; without a target, over
     /// all of them with this host.
     ///
     /// # Errors
     ///
     /// What makes no sense.
-    pub fn new(targets: &[Target], count: u64, settings: &Settings) -> Result<Self, PlanError> {
+    pub fn new(
+        targets: &[Target],
+        count: u64,
+        size: Option<usize>,
+        settings: &Settings,
+    ) -> Result<Self, PlanError> {
         if count == 0 || count > MOST {
             return Err(PlanError::OutOfBounds("a count", "1000"));
         }
         let here = Target { protocol: None, host: "127.0.0.1".into(), port: None };
         let targets = if targets.is_empty() { std::slice::from_ref(&here) } else { targets };
-        let content = if count == 1 {
-            Content::Message(MESSAGE.into())
-        } else {
-            Content::Numbered(MESSAGE.into())
+        let content = match (size, count) {
+            (Some(_), _) => Content::Sized(size),
+            (None, 1) => Content::Message(MESSAGE.into()),
+            (None, _) => Content::Numbered(MESSAGE.into()),
         };
         let settings =
             Settings { content, count: None, duration: None, rate: None, ..settings.clone() };

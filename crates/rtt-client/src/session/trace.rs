@@ -12,7 +12,7 @@ use crate::trace::{Explained, explain};
 use crate::traced::{Part, Sample, Traced};
 use crate::{Failure, Plan};
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter};
+use std::io::{self, BufWriter, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ pub enum TraceError {
     Run(#[from] RunError),
     /// The system does not permit capturing.
     #[error(
-        "capturing takes the capability CAP_NET_RAW: `sudo setcap cap_net_raw+ep PATH-OF-rtt-client` \\
+        "capturing takes the capability CAP_NET_RAW: `sudo setcap cap_net_raw+ep PATH-OF-rtt-client` \
          grants it, and --lab does without ({0})"
     )]
     NotPermitted(io::Error),
@@ -112,7 +112,7 @@ pub fn trace(
             && one.samples.len() as u64 == tracing.count;
         let before = captured.len();
         let mut explained = explain_all(&one.captured, before);
-        explained.only_of(&one.clients);
+        explained.only_of(&one.clients, (plan.protocol.ip_number, address));
         traced.lost = traced.lost.zip(one.lost).map(|(before, lost)| before + lost);
         let part = Part::new(plan, &one.interface.name, explained.flows, one.samples);
         traced.parts.push(part);
@@ -132,16 +132,15 @@ pub fn trace(
     Ok(all_answered && !tracing.plans.is_empty())
 }
 
-/// Explains the packets in a capture file.
+/// Explains the packets of a capture file, pcapng or pcap, whose name is told in errors.
 ///
 /// # Errors
 ///
 /// [`TraceError::File`]; a file that breaks off is read as far as it goes.
-pub fn read_trace(path: &Path, report: &mut dyn Report) -> Result<(), TraceError> {
+pub fn read_trace(file: impl Read, name: &Path, report: &mut dyn Report) -> Result<(), TraceError> {
     let failed =
-        |error: FileError| TraceError::File { path: path.to_owned(), why: error.to_string() };
-    let file = File::open(path).map_err(|error| failed(error.into()))?;
-    let contents = capture_file::read(BufReader::new(file)).map_err(failed)?;
+        |error: FileError| TraceError::File { path: name.to_owned(), why: error.to_string() };
+    let contents = capture_file::read(file).map_err(failed)?;
     let explained = explain_all(&contents.packets, 0);
     let mut traced = Traced {
         lost: Some(contents.lost),
