@@ -155,8 +155,10 @@ impl fmt::Display for Failure {
         if let Some(detail) = &self.detail {
             write!(f, " ({detail})")?;
         }
-        if let Some(Origin::Icmp(icmp)) = self.origin {
-            write!(f, ", says {icmp}")?;
+        match self.origin {
+            Some(Origin::Icmp(icmp)) => write!(f, ", says {icmp}")?,
+            Some(Origin::ThisHost) => f.write_str(", says this host")?,
+            Some(Origin::Peer | Origin::Untold) | None => {}
         }
         write!(f, ": {}", self.condition.meaning())
     }

@@ -17,8 +17,8 @@ pub struct Finding {
     pub target: String,
     /// The address, if the name has one.
     pub address: Option<SocketAddr>,
-    /// This side's address, if it came to that.
-    pub local: Option<IpAddr>,
+    /// Whether the ICMP error, if there was one, came from an address of this host's own.
+    pub is_own_word: bool,
     /// How long the connection took, where there is one.
     pub connected: Option<Duration>,
     /// Requests handed over.
@@ -113,9 +113,9 @@ impl Finding {
                 format!("`{series}` measures"),
             ),
             Condition::NameNotFound => (
-                "the name servers were asked and say that this name has no address".to_owned(),
+                format!("no address was found for it: {}", self.detail()),
                 "whether it has one elsewhere: inside another network names can differ",
-                "another spelling, or the address itself".to_owned(),
+                "another spelling, the address itself, or the other version of IP".to_owned(),
             ),
             Condition::NameLookupFailed => (
                 "whether the name has an address could not be found out".to_owned(),
@@ -123,11 +123,7 @@ impl Finding {
                 "the address itself; whether the name server in /etc/resolv.conf answers"
                     .to_owned(),
             ),
-            Condition::NoRoute => (
-                self.whose_word("knows no way there"),
-                "whether the host exists",
-                "`ip route get` on this host, or the same on the router that speaks".to_owned(),
-            ),
+            Condition::NoRoute => self.no_route(is_stream),
             Condition::HostUnreachable => self.unreachable(),
             Condition::Refused => self.refused(is_stream),
             Condition::Prohibited => (
@@ -154,10 +150,11 @@ impl Finding {
                 "whether the port is the right one; what it answered is shown above".to_owned(),
             ),
             Condition::PermissionDenied => (
-                "this host forbids it: a firewall rule for what leaves, or a broadcast address"
+                "this host forbids it: a firewall rule for what leaves, a route that prohibits, or a \
+                 broadcast address"
                     .to_owned(),
                 "anything about the target: nothing was sent to it",
-                "this host's firewall rules (`nft list ruleset`)".to_owned(),
+                "this host's firewall rules and routes (`nft list ruleset`, `ip route get`)".to_owned(),
             ),
         };
         Explanation { means, leaves_open, next }
@@ -185,7 +182,7 @@ impl Finding {
         let from = self.icmp().and_then(|icmp| icmp.from);
         match (self.failure().and_then(|failure| failure.origin), from) {
             (Some(Origin::ThisHost), _) => format!("this host {what}"),
-            (_, Some(from)) if Some(from) == self.local => format!("this host {what}"),
+            (_, Some(_)) if self.is_own_word => format!("this host {what}"),
             (_, Some(from)) if Some(from) == self.address.map(|address| address.ip()) => {
                 format!("the host itself ({from}) {what}")
             }
@@ -194,12 +191,56 @@ impl Finding {
         }
     }
 
+    fn detail(&self) -> &str {
+        let detail = self.failure().and_then(|failure| failure.detail.as_deref());
+        detail.unwrap_or("the system does not say more")
+    }
+
+    fn no_route(&self, is_stream: bool) -> (String, &'static str, String) {
+        let address = self.address.map(|address| address.ip());
+        let is_a_group = address.is_some_and(|address| match address {
+            IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
+            IpAddr::V6(address) => address.is_multicast(),
+        });
+        let lacks_a_zone = matches!(self.address, Some(SocketAddr::V6(address))
+            if address.ip().is_unicast_link_local() && address.scope_id() == 0);
+        if is_a_group && is_stream {
+            return (
+                "it is the address of a group, and a connection has one peer".to_owned(),
+                "who is in the group",
+                "UDP, or the address of a host".to_owned(),
+            );
+        }
+        if lacks_a_zone {
+            return (
+                "it is an address of every link, and it does not say of which".to_owned(),
+                "whether the host exists",
+                "the address with its zone: fe80::1%eth0".to_owned(),
+            );
+        }
+        let by_this_host = self.icmp().is_none() || self.is_own_word;
+        let where_to_look = if by_this_host { "this host" } else { "the router that speaks" };
+        (
+            self.whose_word("knows no way there"),
+            "whether the host exists",
+            format!("`ip route get` on {where_to_look}"),
+        )
+    }
+
     fn unreachable(&self) -> (String, &'static str, String) {
-        let from = self.icmp().and_then(|icmp| icmp.from);
-        let is_this_host = from.is_some() && from == self.local;
-        let by_this_host =
-            matches!(self.failure().and_then(|failure| failure.origin), Some(Origin::ThisHost));
-        if is_this_host || by_this_host {
+        let origin = self.failure().and_then(|failure| failure.origin);
+        let by_this_host = self.is_own_word || matches!(origin, Some(Origin::ThisHost));
+        // Time exceeded: type 11, of IPv6 type 3.
+        if let Some(icmp) = self.icmp()
+            && icmp.kind == if icmp.is_v6 { 3 } else { 11 }
+        {
+            return (
+                self.whose_word("saw the packet's hops used up: it went in circles, or too far"),
+                "whether the host exists: the packet never came near it",
+                "`traceroute` to it, which shows the circle".to_owned(),
+            );
+        }
+        if by_this_host {
             return (
                 "nobody on this host's own link answers for the address, or for the router's to it"
                     .to_owned(),
@@ -218,6 +259,13 @@ impl Finding {
         let start = format!("`{}-echo --listen IP:PORT` on that host", self.protocol.name);
         let open = "whether the host itself spoke: a firewall can refuse in its name";
         let icmp = self.icmp().and_then(|icmp| icmp.from);
+        if icmp.is_some() && self.is_own_word && icmp != self.address.map(|address| address.ip()) {
+            return (
+                "a rule of this host's own refuses what leaves".to_owned(),
+                "anything about the target: nothing was sent to it",
+                "this host's firewall rules (`nft list ruleset`)".to_owned(),
+            );
+        }
         match (is_stream, icmp, self.failure().and_then(|failure| failure.origin)) {
             (true, None, _) => (
                 "the host is there, and a reset says that nothing listens on the port".into(),

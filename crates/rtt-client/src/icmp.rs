@@ -26,7 +26,7 @@ impl Icmp {
         match (self.is_v6, self.kind, self.code) {
             (false, 3, 0 | 6 | 8 | 11) | (true, 1, 0 | 2) => Some(Condition::NoRoute),
             // With the types 11 and 3 it went round until its hops were used up.
-            (false, 3, 1 | 5 | 7 | 12) | (true, 1, 3) | (false, 11, _) | (true, 3, _) => {
+            (false, 3, 1 | 5 | 7 | 12) | (true, 1, 3) | (false, 11, 0) | (true, 3, 0) => {
                 Some(Condition::HostUnreachable)
             }
             // "Next header unknown": the host speaks, and has no such protocol.

@@ -73,7 +73,7 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
 fn look_up(plan: &Plan) -> Result<Vec<SocketAddr>, Failure> {
     let begun = Instant::now();
     let settings = &plan.settings;
-    resolve(&plan.target.host, plan.port(), settings.family, settings.timeout).map_err(
+    resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout).map_err(
         |unresolved| Failure {
             detail: Some(unresolved.reason),
             ..Failure::seen(unresolved.condition, begun.elapsed())

@@ -119,13 +119,13 @@ pub(crate) trait Transport {
     }
 }
 
-/// What a notice says about the packet that it is about.
-pub(crate) fn failure_in(notice: &Notice, after: Duration) -> Failure {
-    let error = io::Error::from_raw_os_error(notice.errno);
-    let by_errno = || Condition::of(&error).unwrap_or(Condition::HostUnreachable);
-    let condition = notice.icmp.condition().unwrap_or_else(by_errno);
+/// What a notice says about the packet that it is about; nothing, if it does not say that it was lost for good
+/// (a path's MTU, say, is the system's own affair).
+pub(crate) fn failure_in(notice: &Notice, after: Duration) -> Option<Failure> {
+    let condition = notice.icmp.condition()?;
+    let error = Some(io::Error::from_raw_os_error(notice.errno));
     let origin = Some(Origin::Icmp(notice.icmp));
-    Failure { error: Some(error), origin, ..Failure::seen(condition, after) }
+    Some(Failure { error, origin, ..Failure::seen(condition, after) })
 }
 
 /// What the system said when it was asked to send or to connect, with what the network had said to it. Without
@@ -135,16 +135,21 @@ pub(crate) fn failure_with(
     notices: &[Notice],
     after: Duration,
 ) -> io::Result<Failure> {
-    if let Some(notice) = notices.last() {
-        return Ok(failure_in(notice, after));
+    if let Some(failure) = notices.iter().rev().find_map(|notice| failure_in(notice, after)) {
+        return Ok(failure);
     }
     let mut failure = failure_of(error, after)?;
-    let told = match failure.condition {
+    failure.origin =
+        failure.origin.map(|untold| if ORIGINS { told_at_once(&failure) } else { untold });
+    Ok(failure)
+}
+
+/// Who has said so, where the network has not: it speaks in notices.
+fn told_at_once(failure: &Failure) -> Origin {
+    match failure.condition {
         Condition::Refused | Condition::Reset => Origin::Peer,
         _ => Origin::ThisHost,
-    };
-    failure.origin = failure.origin.map(|untold| if ORIGINS { told } else { untold });
-    Ok(failure)
+    }
 }
 
 /// What has crossed the wire, as packets of IP.

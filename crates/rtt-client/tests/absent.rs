@@ -230,6 +230,21 @@ fn details(results: &[Value]) {
             assert_eq!(of(name, "tcp")["origin"], origin, "{name}");
         }
         assert_eq!(of("a local rule that drops what leaves", "udp")["origin"], "this-host");
+        // Whose word it is said to be.
+        for protocol in ["udp", "tcp"] {
+            for (name, told) in [
+                ("a host that is down, on the client's link", "nobody on this host's own link"),
+                ("the same, with a time-out of 1 s", "nobody on this host's own link"),
+                ("a host that is down, behind a router", "a host on the way, could not reach"),
+                ("a routing loop", "hops used up: it went in circles"),
+                ("no route from the client", "this host knows no way there"),
+                ("no route from the router", "a host on the way, knows no way there"),
+                ("a route that prohibits, on the client", "a route that prohibits"),
+            ] {
+                let explanation = of(name, protocol)["explanation"].as_str().unwrap();
+                assert!(explanation.contains(told), "{name}, {protocol}: {explanation}");
+            }
+        }
     }
 }
 

@@ -97,7 +97,9 @@ fn json_for_a_program() {
     insta::assert_snapshot!("tcp_json", without_figures(&without_tcp_info(&tcp.out)));
     let nobody = client(&["tcp", "127.0.0.1:1", "hello", "--format", "json"], "");
     assert_eq!(nobody.status, Some(1));
-    insta::assert_snapshot!("refused_json", without_figures(&nobody.out));
+    // Who refused it is not known on every system.
+    let nobody = nobody.out.replace(",\"origin\":\"untold\"", ",\"origin\":\"peer\"");
+    insta::assert_snapshot!("refused_json", without_figures(&nobody));
 }
 
 #[test]
@@ -233,10 +235,10 @@ fn every_address_of_a_name_is_tried() {
     let ran = client(&["udp", &format!("localhost:{port}"), "x", "--format", "json"], "");
     assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
     assert!(ran.out.contains(&format!("\"address\":\"{server}\"")), "{}", ran.out);
-    // And one that it has no socket on is not gone to.
+    // And an address of the other version is not gone to.
     let ran = client(&["udp", "127.0.0.1", "-6", "x"], "");
-    assert_eq!(ran.status, Some(1));
-    assert!(ran.err.contains("it has no IPv6 address"), "{}", ran.err);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.err.contains("no address of the version of IP"), "{}", ran.err);
 }
 
 #[test]

@@ -136,7 +136,12 @@ fn for_a_person_it_fits_the_screen_and_nothing_acts_on_the_terminal() {
         assert!(out.contains(part), "{out}");
     }
     let (_, more, _) = diagnose(&[&closed()]);
-    for line in out.lines().chain(more.lines()) {
+    let long = tcp(|stream, _| stream.write_all(&[b'A'; 500]).unwrap());
+    let (_, long, _) = diagnose(&[&format!("tcp://{long}")]);
+    assert!(long.matches('A').count() > 100, "{long}");
+    let name = format!("{0}.{0}.invalid", "a".repeat(60));
+    let (_, named, _) = diagnose(&[&name, "-W", "5"]);
+    for line in [&out, &more, &long, &named].into_iter().flat_map(|text| text.lines()) {
         assert!(line.chars().count() <= 80, "{line}");
     }
 }
@@ -154,5 +159,20 @@ fn an_exchange_and_a_series_say_who_refused_them() {
         // Lines are folded at 80 columns.
         let both = both.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(both.contains("ICMP type 3 code 3 (port unreachable) from 127.0.0.1"), "{both}");
+    }
+}
+
+#[test]
+fn what_can_not_be_asked_for_is_told_in_a_line() {
+    for arguments in [
+        &["127.0.0.1:9", "-6"][..],
+        &["127.0.0.1:9", "-B", "::1"],
+        &["127.0.0.1:9", "-B", "192.0.2.55"],
+        &["127.0.0.1:9", "--format", "csv"],
+        &["127.0.0.1:9", "-W", "0"],
+    ] {
+        let (status, out, err) = diagnose(arguments);
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
     }
 }

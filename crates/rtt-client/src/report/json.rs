@@ -174,6 +174,8 @@ struct Trouble {
     #[serde(skip_serializing_if = "Option::is_none")]
     icmp: Option<IcmpError>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     explanation: &'static str,
 }
@@ -270,6 +272,7 @@ impl From<&Failure> for Trouble {
             after_ns: nanoseconds(failure.after),
             errno: failure.error.as_ref().and_then(io::Error::raw_os_error),
             icmp: failure.origin.and_then(IcmpError::of),
+            origin: failure.origin.map(found::origin),
             detail: failure.detail.clone(),
             explanation: failure.condition.meaning(),
         }

@@ -34,13 +34,14 @@ impl Series {
     }
 
     fn receive_failed(&mut self, error: io::Error, sink: &mut dyn Sink) -> Result<(), RunError> {
-        let failure = self.failure(error)?;
         if self.plan.protocol.framing == Framing::Stream {
+            let failure = self.failure(error)?;
             return self.link_ended(failure.condition, sink);
         }
         if self.book_notices(sink)? {
             return Ok(());
         }
+        let failure = self.failure(error)?;
         // Nobody says which request it is about.
         let oldest = self.ledger.oldest();
         let Some(request) = oldest.and_then(|seq| self.ledger.lose(seq)) else { return Ok(()) };
@@ -53,9 +54,12 @@ impl Series {
     pub(super) fn book_notices(&mut self, sink: &mut dyn Sink) -> Result<bool, RunError> {
         let notices = self.link.as_mut().map(|link| link.transport.notices()).unwrap_or_default();
         for notice in &notices {
-            let seq = self.load.number_of(&notice.about).or(self.ledger.only());
+            // A router may quote too little for a number (RFC 792: 8 bytes behind IP's header).
+            let number = self.load.number_of(&notice.about);
+            let seq = number.or(self.ledger.only()).or(self.ledger.oldest());
+            let Some(failure) = failure_in(notice, Duration::ZERO) else { continue };
             let Some(request) = seq.and_then(|seq| self.ledger.lose(seq)) else { continue };
-            let failure = failure_in(notice, request.sent.monotonic().elapsed());
+            let failure = Failure { after: request.sent.monotonic().elapsed(), ..failure };
             self.after_error(&failure);
             self.decide(&request, unanswered(failure), sink)?;
         }
@@ -106,6 +110,7 @@ impl Series {
                 return Ok(());
             }
         };
+        self.hopeless = false;
         self.summary.out_of_order += u64::from(out_of_order);
         let received = arrived.received;
         let mut parts = None;

@@ -8,16 +8,16 @@ use crate::plan::Diagnosis;
 use crate::report::{Event, Report};
 use crate::system::{self, InletConfig, Until};
 use crate::transport::{Framing, OpenConfig, failure_in, failure_of};
-use crate::{Condition, Failure, Origin, Plan, SocketError};
+use crate::{Condition, Failure, Icmp, Origin, Plan, SocketError};
 use echo_core::Stamp;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How many addresses of a name are looked at: more than anybody reads about.
-const MOST_ADDRESSES: usize = 16;
+const MOST_ADDRESSES: usize = 64;
 
 /// What is asked. All of it changes under upper-casing but for spaces and the mark.
 const QUESTION: &[u8] = b"is anybody there?";
@@ -61,13 +61,19 @@ pub fn diagnose(diagnosis: &Diagnosis, report: &mut dyn Report) -> Result<bool, 
                     probes.push(scope.spawn(move || probe(plan, address, deadline)));
                 }
             }
+            let mut first_error = None;
             for probe in probes {
                 // A panic in a probe is a defect, and goes on as one.
-                let finding = probe.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-                found_one |= finding.condition() == Condition::Answering;
-                report.event(&Event::Finding(&finding))?;
+                match probe.join().unwrap_or_else(|panic| resume_unwind(panic)) {
+                    Ok(finding) => {
+                        found_one |= finding.condition() == Condition::Answering;
+                        report.event(&Event::Finding(&finding))?;
+                    }
+                    // The others' findings are told all the same.
+                    Err(error) => first_error = first_error.or(Some(error)),
+                }
             }
-            Ok(())
+            first_error.map_or(Ok(()), Err)
         })?,
     }
     report.flush()?;
@@ -88,7 +94,7 @@ fn unresolved(plan: &Plan, failure: Failure) -> Finding {
         protocol: plan.protocol,
         target: plan.host_and_port(),
         address: None,
-        local: None,
+        is_own_word: false,
         connected: None,
         sent: 0,
         end: End::Nothing(failure),
@@ -118,17 +124,27 @@ fn probe(plan: &Plan, address: SocketAddr, deadline: Instant) -> Result<Finding,
         match Link::new(opening, plan.protocol.framing) {
             Err(failure) => finding.end = End::Nothing(failure),
             Ok(mut link) => {
-                finding.local = Some(link.transport.local().ip());
                 finding.end =
                     ask(&mut link, plan.protocol.framing, (begun, deadline), &mut finding.sent)
                         .map_err(|error| refused(plan, address, error))?;
             }
         }
-        finding.end = told_apart(finding.end, address);
+        if finding.connected.is_none() {
+            finding.end = told_apart(finding.end, address);
+        }
+        finding.is_own_word = is_own_word(&finding);
         finding.unconnected =
             unconnected.and_then(|thread| thread.join().ok()).and_then(Result::ok);
         Ok(finding)
     })
+}
+
+/// Whether the ICMP error came from this host: nobody else's address can be bound to.
+fn is_own_word(finding: &Finding) -> bool {
+    match finding.failure().and_then(|failure| failure.origin) {
+        Some(Origin::Icmp(Icmp { from: Some(from), .. })) => UdpSocket::bind((from, 0)).is_ok(),
+        _ => false,
+    }
 }
 
 /// Asks, and waits for what comes.
@@ -152,9 +168,10 @@ fn ask(
             let seq = stamps.len() as u64 + 1;
             match link.send(seq, load.request(seq)) {
                 Ok((stamp, _)) => stamps.push(stamp),
-                Err(error) => {
-                    return failed(link, error, begun, true);
-                }
+                Err(error) => match failed(link, error, begun, true)? {
+                    Some(end) => return Ok(end),
+                    None => continue,
+                },
             }
             *sent += 1;
         }
@@ -183,7 +200,9 @@ fn ask(
             }
             Ok(Arrival::Nothing) => {}
             Err(error) => {
-                return failed(link, error, begun, false);
+                if let Some(end) = failed(link, error, begun, false)? {
+                    return Ok(end);
+                }
             }
         }
         if Instant::now() >= deadline {
@@ -196,15 +215,27 @@ fn ask(
     }
 }
 
-/// What an error means; the error itself, if nothing.
-fn failed(link: &mut Link, error: io::Error, begun: Instant, sending: bool) -> io::Result<End> {
+/// What an error means: nothing, if the network has said what does not end anything; the error itself, if it
+/// means nothing to us.
+fn failed(
+    link: &mut Link,
+    error: io::Error,
+    begun: Instant,
+    sending: bool,
+) -> io::Result<Option<End>> {
     let after = begun.elapsed();
-    if let Some(notice) = link.transport.notices().last() {
-        return Ok(End::Nothing(failure_in(notice, after)));
+    let notices = link.transport.notices();
+    if let Some(failure) = notices.iter().rev().find_map(|notice| failure_in(notice, after)) {
+        return Ok(Some(End::Nothing(failure)));
+    }
+    if !notices.is_empty() {
+        return Ok(None);
     }
     let mut failure = failure_of(error, after)?;
     failure.origin = match failure.condition {
         Condition::Reset => Some(Origin::Peer),
+        // An earlier datagram's, told at the next occasion.
+        Condition::Refused => failure.origin,
         // Nobody else can have said so of what was not sent.
         _ if sending => Some(Origin::ThisHost),
         // What is forbidden here is forbidden at once; this came back.
@@ -214,7 +245,7 @@ fn failed(link: &mut Link, error: io::Error, begun: Instant, sending: bool) -> i
         }
         _ => failure.origin,
     };
-    Ok(End::Nothing(failure))
+    Ok(Some(End::Nothing(failure)))
 }
 
 fn refused(plan: &Plan, address: SocketAddr, error: io::Error) -> SocketError {

@@ -6,9 +6,11 @@ use super::{RunError, never_sent};
 use crate::breakdown::Marks;
 use crate::ledger::Ledger;
 use crate::load::Load;
-use crate::system::{InletConfig, KERNEL_STAMPS, Until};
+use crate::system::{InletConfig, KERNEL_STAMPS, ORIGINS, Until};
 use crate::transport::{Framing, OpenConfig, Opening, Traffic};
-use crate::{Condition, Connection, Exchange, Failure, Outcome, Plan, SocketError, Summary};
+use crate::{
+    Condition, Connection, Exchange, Failure, Origin, Outcome, Plan, SocketError, Summary,
+};
 use echo_core::Stamp;
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +25,9 @@ const LISTENING: Duration = Duration::from_millis(10);
 /// How long a series rests after an error that the system told at once, so that it does not become a
 /// flood of its own.
 const REST_AFTER_ERROR: Duration = Duration::from_millis(10);
+
+/// After how many ICMP errors without a single reply a series ends, where they may pass.
+const ENOUGH_HINTS: u32 = 3;
 
 /// How long a pause is in which a reader should have seen what there is: long against the system call
 /// that it takes.
@@ -63,6 +68,8 @@ pub(super) struct Series {
     pub(super) last_progress: Instant,
     /// Nothing has ever been answered, and the system says that nothing will be.
     pub(super) hopeless: bool,
+    /// ICMP errors that may pass, so far.
+    pub(super) hints: u32,
 }
 
 impl Series {
@@ -99,6 +106,7 @@ impl Series {
             not_before: None,
             last_progress: now,
             hopeless: false,
+            hints: 0,
         })
     }
 
@@ -168,7 +176,8 @@ impl Series {
             self.summary.notes.push(note);
         }
         self.close();
-        if self.hopeless && self.plan.settings.count != Some(1) {
+        let hopeless = self.hopeless && self.summary.received == 0;
+        if hopeless && self.plan.settings.count != Some(1) {
             let note = "ended early: the system says that nothing will be answered".to_owned();
             self.summary.notes.push(note);
         }
@@ -279,14 +288,21 @@ impl Series {
                 }
                 Err(error) => error,
             };
-            let failure = self.failure(error)?;
             let served = has_served(self.link.as_ref());
             match self.plan.protocol.framing {
-                Framing::Datagrams if last_try => return self.not_sent(seq, due, failure, sink),
-                Framing::Datagrams => {
+                Framing::Datagrams if !last_try => {
                     self.book_notices(sink)?;
                 }
+                Framing::Datagrams => {
+                    let mut failure = self.failure(error)?;
+                    // What the network said has been taken out before.
+                    if ORIGINS && failure.condition != Condition::Refused {
+                        failure.origin = Some(Origin::ThisHost);
+                    }
+                    return self.not_sent(seq, due, failure, sink);
+                }
                 Framing::Stream => {
+                    let failure = self.failure(error)?;
                     self.link_ended(failure.condition, sink)?;
                     if last_try || !served {
                         return self.not_sent(seq, due, failure, sink);
@@ -316,9 +332,14 @@ impl Series {
 
     pub(super) fn after_error(&mut self, failure: &Failure) {
         if failure.condition != Condition::Silent {
-            // Something that accepts a connection may do better with the next one.
+            // Something that accepts a connection may do better with the next one; and what a router says may
+            // pass (RFC 1122, section 4.2.3.9), so it is asked again.
             let accepts = matches!(failure.condition, Condition::Closed | Condition::Reset);
-            self.hopeless |= self.summary.received == 0 && !accepts;
+            let may_pass = matches!(failure.origin, Some(Origin::Icmp(_)))
+                && failure.condition != Condition::Refused;
+            self.hints += u32::from(may_pass);
+            let is_final = !accepts && (!may_pass || self.hints >= ENOUGH_HINTS);
+            self.hopeless |= self.summary.received == 0 && is_final;
             self.not_before = Some(Instant::now() + REST_AFTER_ERROR);
         }
     }

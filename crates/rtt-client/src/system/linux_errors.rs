@@ -36,6 +36,8 @@ pub(super) fn keep_errors(socket: &Socket, keep: bool) -> io::Result<()> {
     let is_v6 = socket.domain()? == socket2::Domain::IPV6;
     if is_v6 {
         setsockopt(socket, sockopt::Ipv6RecvErr, &keep)?;
+        // An address of IPv4 in one of IPv6 gets errors of IPv4's; a socket that knows none needs none.
+        let _ = setsockopt(socket, sockopt::Ipv4RecvErr, &keep);
     } else {
         setsockopt(socket, sockopt::Ipv4RecvErr, &keep)?;
     }

@@ -43,7 +43,7 @@ const ATTRIBUTE: usize = 4;
 
 /// The next hop to `address`, if it is known not to have answered for its own address.
 pub(crate) fn unanswered_neighbour(address: IpAddr) -> Option<IpAddr> {
-    let hop = next_hop(address)?;
+    let Route { hop, interface } = route(address)?;
     let mut unanswered = false;
     let mut body = [0; NEIGHBOUR];
     body[0] = family(address);
@@ -51,20 +51,18 @@ pub(crate) fn unanswered_neighbour(address: IpAddr) -> Option<IpAddr> {
         let state = body.get(8..10).map(|state| u16::from_ne_bytes([state[0], state[1]]));
         let (Some(state), RTM_NEWNEIGH) = (state, kind) else { return };
         let of = attribute(body.get(NEIGHBOUR..).unwrap_or_default(), NDA_DST);
-        if of.and_then(address_in) == Some(hop) {
+        let on = body.get(4..).and_then(|rest| rest.first_chunk());
+        let on = on.map(|index| u32::from_ne_bytes(*index));
+        if of.and_then(address_in) == Some(hop) && (interface.is_none() || on == interface) {
             unanswered = state & (NUD_INCOMPLETE | NUD_FAILED) != 0;
         }
     })?;
     unanswered.then_some(hop)
 }
 
-/// The router to `address`, or itself where it is on the link.
-fn next_hop(address: IpAddr) -> Option<IpAddr> {
-    Some(route(address)?.hop)
-}
-
 /// A way to an address.
 struct Route {
+    /// The router to it, or itself where it is on the link.
     hop: IpAddr,
     interface: Option<u32>,
 }
@@ -206,7 +204,7 @@ mod tests {
     #[test]
     fn the_way_to_oneself_has_no_router() {
         let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
-        assert_eq!(next_hop(loopback), Some(loopback));
+        assert_eq!(route(loopback).map(|route| route.hop), Some(loopback));
         assert_eq!(unanswered_neighbour(loopback), None);
     }
 

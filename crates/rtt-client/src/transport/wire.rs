@@ -27,7 +27,9 @@ impl Wire {
     ) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(peer), kind, None)?;
         if let Some(address) = bind {
-            socket.bind(&SocketAddr::new(address, 0).into())?;
+            // Not to be taken for something about the peer.
+            let told = |error| io::Error::other(format!("binding to {address}: {error}"));
+            socket.bind(&SocketAddr::new(address, 0).into()).map_err(told)?;
         }
         let inlet = Inlet::new(&socket, config)?;
         Ok(Self { socket, inlet, buffer: vec![0; BUFFER].into_boxed_slice() })

@@ -71,12 +71,7 @@ impl Found {
             after_ns: nanoseconds(finding.after()),
             errno: failure.and_then(|f| f.error.as_ref()).and_then(io::Error::raw_os_error),
             icmp: failure.and_then(|failure| failure.origin).and_then(IcmpError::of),
-            origin: failure.and_then(|failure| failure.origin).map(|origin| match origin {
-                Origin::ThisHost => "this-host",
-                Origin::Peer => "peer",
-                Origin::Icmp(_) => "icmp",
-                Origin::Untold => "untold",
-            }),
+            origin: failure.and_then(|failure| failure.origin).map(origin),
             connect_ns: finding.connected.map(nanoseconds),
             sent: finding.sent,
             rtt_ns: rtt.map(nanoseconds),
@@ -89,6 +84,16 @@ impl Found {
                 explanation.means, explanation.leaves_open, explanation.next
             ),
         }
+    }
+}
+
+/// Who said so, as scripts see it.
+pub(super) fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::ThisHost => "this-host",
+        Origin::Peer => "peer",
+        Origin::Icmp(_) => "icmp",
+        Origin::Untold => "untold",
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) fn write(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     let title = finding.protocol.title;
     let whom = finding.address.map_or_else(|| finding.target.clone(), |at| at.to_string());
     let after = duration(finding.after());
-    writeln!(out, "{title} {whom}: {} after {after}", finding.condition())?;
+    wrapped(out, "  ", &format!("{title} {whom}: {} after {after}", finding.condition()))?;
     if let Some(took) = finding.connected {
         line(out, "connected", &format!("in {}", duration(took)))?;
     }
