@@ -40,6 +40,8 @@ pub(crate) fn run() -> Result<()> {
 
     demo.absent_servers(&udp.address)?;
 
+    demo.packets(&udp.address, &tcp.address)?;
+
     heading("The servers' totals");
     udp.end()?;
     tcp.end()?;
@@ -64,6 +66,8 @@ impl Demo {
         let target = target_directory();
         let files = target.join("demo");
         fs::create_dir_all(&files).with_context(|| format!("making {}", files.display()))?;
+        // One that an earlier run left is not this run's.
+        let _ = fs::remove_file(files.join("task-6.pcapng"));
         Ok(Self { programs: target.join("release"), files })
     }
 
@@ -91,6 +95,24 @@ impl Demo {
     fn keep(&self, number: u32, text: &str) -> Result<()> {
         let file = self.files.join(format!("task-{number}.txt"));
         fs::write(&file, text).with_context(|| format!("writing {}", file.display()))
+    }
+
+    /// Task 6: with the servers that run, or where capturing is not permitted, in a network of its own.
+    fn packets(&self, udp: &str, tcp: &str) -> Result<()> {
+        heading("Task 6. Trace: the packets of one exchange over UDP and one over TCP");
+        let file = self.files.join("task-6.pcapng");
+        let write = file.to_string_lossy();
+        let targets = [format!("udp://{udp}"), format!("tcp://{tcp}")];
+        let mut text = self.client(&["trace", &targets[0], &targets[1], "-w", &write], &[0, 2])?;
+        if !file.exists() {
+            text += &self.client(&["trace", "--lab", "-w", &write], &[0, 2])?;
+        }
+        if !file.exists() {
+            let left_out = "Left out: capturing is not permitted here, and there can be no network of its own.\n";
+            print!("{left_out}");
+            text += left_out;
+        }
+        self.keep(6, &text)
     }
 
     /// Task 5: what this host can show by itself, and the rest in a lab of namespaces, if there can be one.

@@ -67,6 +67,7 @@ pub(crate) enum What {
 
 /// What TCP's header says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags are TCP's own")]
 pub(crate) struct Segment {
     pub(crate) sequence: u32,
     pub(crate) acknowledged: u32,

@@ -110,6 +110,10 @@ pub(crate) struct Interface {
 
 /// What is to be captured.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(all(target_os = "linux", not(portable))),
+    expect(dead_code, reason = "nothing can be captured here")
+)]
 pub(crate) struct CaptureConfig {
     pub(crate) interface: u32,
     /// Where every packet is seen twice.

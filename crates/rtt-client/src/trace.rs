@@ -7,7 +7,7 @@ mod flow;
 mod tests;
 
 pub(crate) use difference::Totals;
-pub(crate) use flow::{Flow, Line, Role};
+pub(crate) use flow::{Flow, Line, OnTheWire, Role};
 
 use crate::packet::{Packet, What};
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! What a trace has come to: packets explained, and joined to what the application saw of their exchanges.
 
 use crate::breakdown::Middle;
-use crate::trace::{Flow, Line, Role, Totals};
+use crate::trace::{Flow, Line, OnTheWire, Role, Totals};
 use crate::{Breakdown, Exchange, Failure, Outcome, Plan};
 use std::time::Duration;
 
@@ -141,8 +141,7 @@ impl Part {
 
     /// The exchanges, in their order: those of all flows together.
     pub(crate) fn joined(&self) -> Vec<Joined> {
-        let wire =
-            self.flows.iter().flat_map(|flow| &flow.exchanges).map(|exchange| exchange.rtt());
+        let wire = self.flows.iter().flat_map(|flow| &flow.exchanges).map(OnTheWire::rtt);
         let wire: Vec<Option<Duration>> = wire.collect();
         (0..wire.len().max(self.samples.len()))
             .map(|place| {

@@ -190,7 +190,14 @@ fn the_three_figures_of_tcp_add_up() {
 
 #[test]
 fn help_fits_80_columns() {
-    for arguments in [&["--help"][..], &["udp", "--help"], &["tcp", "-h"], &["compare", "-h"]] {
+    for arguments in [
+        &["--help"][..],
+        &["udp", "--help"],
+        &["tcp", "-h"],
+        &["compare", "-h"],
+        &["diagnose", "-h"],
+        &["trace", "-h"],
+    ] {
         let help = client(arguments, "");
         assert_eq!(help.status, Some(0));
         insta::assert_snapshot!(format!("help_{}", arguments.join("_")), help.out);

@@ -71,8 +71,6 @@ pub(super) fn read(file: &mut dyn Read, contents: &mut Contents) -> Result<(), S
             return Err("a block's two lengths are not the same".into());
         }
         match order.u32(&head, 0) {
-            _ if is_section => {}
-            Some(SECTION_TYPE) => {}
             Some(INTERFACE) if interfaces.len() == MOST_INTERFACES => {
                 return Err("it has more interfaces than a host".into());
             }
@@ -92,7 +90,7 @@ pub(super) fn read(file: &mut dyn Read, contents: &mut Contents) -> Result<(), S
                 let dropped = dropped.and_then(|bytes| whole(order, bytes)).unwrap_or(0);
                 contents.lost = contents.lost.saturating_add(dropped);
             }
-            // What is not known can be left out; that is what the lengths are for.
+            // A section's beginning is read; what is not known can be left out: that is what lengths are for.
             _ => {}
         }
         kind = piece(file, 4)?;
@@ -221,10 +219,10 @@ impl<Out: Write> Writer<Out> {
     /// Ends the file: how many packets were lost by the capture, if that is known.
     pub(crate) fn end(mut self, lost: Option<u64>, time: Duration) -> io::Result<()> {
         if let Some(lost) = lost {
-            let microseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
             let mut body = vec![0; 4];
-            body.extend(((microseconds >> 32) as u32).to_le_bytes());
-            body.extend(((microseconds & 0xffff_ffff) as u32).to_le_bytes());
+            body.extend(((nanoseconds >> 32) as u32).to_le_bytes());
+            body.extend(((nanoseconds & 0xffff_ffff) as u32).to_le_bytes());
             put(&mut body, DROPPED, &lost.to_le_bytes());
             put(&mut body, 0, &[]);
             self.block(STATISTICS, &body)?;

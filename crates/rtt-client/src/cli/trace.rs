@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Capture the packets of exchanges and explain them, or explain a capture file
 ///
-/// Capturing takes the capability CAP_NET_RAW (`sudo setcap cap_net_raw+ep PATH`), or --lab.
+/// Capturing takes the capability `CAP_NET_RAW` (`sudo setcap cap_net_raw+ep PATH`), or --lab.
 #[derive(Debug, Args)]
 pub(crate) struct TraceArgs {
     /// With whom: host, host:port, [IPv6]:port over both protocols, or a URL [default: 127.0.0.1]

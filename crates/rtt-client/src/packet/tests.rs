@@ -11,7 +11,7 @@ fn udp4() -> Vec<u8> {
     packet
 }
 
-/// The same over IPv6, from fd00::1 to fd00::2.
+/// The same over IPv6, from `fd00::1` to `fd00::2`.
 fn udp6() -> Vec<u8> {
     let mut packet = vec![0x60, 0, 0, 0, 0, 13, 17, 64];
     for host in [1, 2] {

@@ -124,9 +124,12 @@ fn assemble(steps: &[(u16, u32, To, To)]) -> Vec<Instruction> {
     let mut program: Vec<Instruction> = steps
         .iter()
         .enumerate()
-        .map(|(place, (code, operand, yes, no))| match jumps(*code) {
-            true => (*code, distance(place, *yes), distance(place, *no), *operand),
-            false => (*code, 0, 0, *operand),
+        .map(|(place, (code, operand, yes, no))| {
+            if jumps(*code) {
+                (*code, distance(place, *yes), distance(place, *no), *operand)
+            } else {
+                (*code, 0, 0, *operand)
+            }
         })
         .collect();
     program.push((RETURN, 0, 0, WHOLE));

@@ -20,6 +20,9 @@ use std::time::{Duration, SystemTime};
 /// The longest packet that is kept whole, in bytes: the longest that IP has, and the link's header.
 const LONGEST: usize = 65_536 + 64;
 
+/// `ETH_P_ALL` (`include/uapi/linux/if_ether.h`).
+const EVERY_PROTOCOL: u16 = 3;
+
 /// Room for what comes while nobody looks, in bytes; the system may grant less.
 const BACKLOG: usize = 8 * 1024 * 1024;
 
@@ -36,7 +39,10 @@ impl Capture {
     /// Begins to capture what goes to the peer and what comes from it. Without `CAP_NET_RAW` the system
     /// does not permit it.
     pub(crate) fn begin(config: &CaptureConfig) -> io::Result<Self> {
-        let every_protocol = i32::from(u16::try_from(libc::ETH_P_ALL).unwrap_or(3).to_be());
+        let every_protocol = EVERY_PROTOCOL.to_be();
+        let family = libc::sa_family_t::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
+        let size = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>());
+        let size = size.map_err(io::Error::other)?;
         // Bound to no protocol until the filter stands, so that nothing else comes in before.
         let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
         let filter: Vec<SockFilter> = capture_filter::program(config)
@@ -52,10 +58,10 @@ impl Capture {
         let ((), address) = unsafe {
             SockAddr::try_init(|storage, length| {
                 let link = storage.cast::<libc::sockaddr_ll>();
-                (*link).sll_family = libc::AF_PACKET as libc::sa_family_t;
-                (*link).sll_protocol = every_protocol as u16;
+                (*link).sll_family = family;
+                (*link).sll_protocol = every_protocol;
                 (*link).sll_ifindex = config.interface.cast_signed();
-                *length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+                *length = size;
                 Ok(())
             })
         }?;

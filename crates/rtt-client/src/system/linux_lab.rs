@@ -1,5 +1,5 @@
 //! Linux: a user-and-network namespace of one's own, in which an ordinary user may do with the network what
-//! root may (user_namespaces(7), network_namespaces(7)).
+//! root may (the manual's pages `user_namespaces`(7) and `network_namespaces`(7)).
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{
@@ -21,7 +21,7 @@ const LOOPBACK: i32 = 1;
 pub(crate) fn enter_lab() -> io::Result<()> {
     let (user, group) = (getuid(), getgid());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
-    // Nobody may give groups away that he could drop (user_namespaces(7)).
+    // Nobody may give groups away that he could drop: so says `user_namespaces`(7).
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
     fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;

@@ -128,7 +128,7 @@ fn a_connection_with_two_exchanges() {
     );
     let explained = script.explained();
     let flow = &explained.flows[0];
-    let exchanges: Vec<_> = flow.exchanges.iter().map(|exchange| exchange.rtt()).collect();
+    let exchanges: Vec<_> = flow.exchanges.iter().map(OnTheWire::rtt).collect();
     assert_eq!(exchanges, [Some(Duration::from_micros(30)), Some(Duration::from_micros(10))]);
     let totals = Totals::of(&[flow]);
     assert_eq!((totals.round_trips, totals.closed_by_client), (Some(2), Some(true)));

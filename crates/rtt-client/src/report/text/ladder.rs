@@ -104,20 +104,18 @@ fn joined(out: &mut impl Write, part: &Part) -> io::Result<()> {
             Some(time) => duration(time),
             None => continue,
         };
-        let mut told = format!("  exchange {}: {on_the_wire} on the wire", one.exchange);
+        let mut told = vec![format!("  exchange {}: {on_the_wire} on the wire", one.exchange)];
         if let (Some(application), Some(difference)) = (one.application, one.difference()) {
-            told.push_str(&format!(
-                ", {} in the application: {}",
-                duration(application),
-                signed(difference)
-            ));
+            let (application, difference) = (duration(application), signed(difference));
+            told.push(format!(", {application} in the application: {difference}"));
         }
         if let Some(parts) = &one.breakdown {
-            told.push_str(&format!("; {}", super::bar::in_words(parts)));
+            told.push(format!("; {}", super::bar::in_words(parts)));
         }
         if let Some(disagreement) = &one.disagreement {
-            told.push_str(&format!("; {disagreement}"));
+            told.push(format!("; {disagreement}"));
         }
+        let told = told.concat();
         wrapped(out, "    ", &told)?;
     }
     if joined.len() > MOST_JOINED {
@@ -133,8 +131,8 @@ fn difference(out: &mut impl Write, traced: &Traced) -> io::Result<()> {
         return Ok(());
     }
     let mut row = |name: &str, cell: &dyn Fn(&Part) -> String| {
-        let cells: String = parts.iter().map(|part| format!("{:>12}", cell(part))).collect();
-        writeln!(out, "{name:<38}{cells}")
+        let cells: Vec<String> = parts.iter().map(|part| format!("{:>12}", cell(part))).collect();
+        writeln!(out, "{name:<38}{}", cells.concat())
     };
     row("", &|part| part.title.to_owned())?;
     row("exchanges", &|part| count(part.totals.exchanges as u64))?;
