@@ -1,9 +1,9 @@
 //! What a client sees at a target, and what that means. Pure: what was seen in, sentences out.
 
 use crate::icmp::{Icmp, Origin};
-use crate::judgement::words::duration;
 use crate::transport::{Framing, Protocol};
-use crate::{Condition, Failure};
+use crate::words::duration;
+use crate::{Condition, Failure, Unconnected};
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -48,17 +48,6 @@ pub enum End {
     },
     /// There is no answer.
     Nothing(Failure),
-}
-
-/// What the textbook's client sees, whose socket is not connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unconnected {
-    /// A reply, after so long.
-    Reply(Duration),
-    /// An error of the system's, with its number, after so long.
-    Error(Option<i32>, Duration),
-    /// Nothing in that time.
-    Nothing(Duration),
 }
 
 /// What a finding means.

@@ -6,14 +6,13 @@ mod claims;
 mod shift;
 #[cfg(test)]
 mod tests;
-pub(crate) mod words;
 
 pub use causes::Cause;
 pub use claims::Claim;
 pub use shift::{Shift, fewest_pairs};
 
 use crate::evidence::{Evidence, differences};
-use words::{count, span, trimmed};
+use crate::words::{self, count, span, trimmed};
 
 /// The judgement of a comparison.
 #[derive(Debug)]
@@ -110,7 +109,8 @@ fn sentence(
         );
     }
     let (low, high) = (low.abs().min(high.abs()), low.abs().max(high.abs()));
-    let words::InOneUnit { numbers, unit } = words::in_one_unit(&[shift.estimate.abs(), low, high]);
+    let words::InOneUnit { numbers, unit } =
+        crate::words::in_one_unit(&[shift.estimate.abs(), low, high]);
     let share = if shift.estimate >= 0 { shift.b_longer } else { 1.0 - shift.b_longer };
     format!(
         "{longer} takes {} {unit} longer ({sure}: {} to {}), in {} pairs.",

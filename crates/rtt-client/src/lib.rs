@@ -31,11 +31,12 @@ mod target;
 mod trace;
 mod traced;
 mod transport;
+mod words;
 
 pub use breakdown::{Breakdown, Middle};
 pub use condition::{Condition, Failure};
 pub use icmp::{Icmp, Origin};
-pub use outcome::{Connection, Exchange, Outcome};
+pub use outcome::{Connection, Exchange, Outcome, Unconnected};
 pub use plan::{
     Content, Contest, ContestSettings, Diagnosis, Family, Lifetime, Plan, PlanError, Settings,
     Tracing,

@@ -99,3 +99,14 @@ impl Exchange {
         }
     }
 }
+
+/// What the textbook's client sees, whose socket is not connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unconnected {
+    /// A reply, after so long.
+    Reply(Duration),
+    /// An error of the system's, with its number, after so long.
+    Error(Option<i32>, Duration),
+    /// Nothing in that time.
+    Nothing(Duration),
+}

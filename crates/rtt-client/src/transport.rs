@@ -7,9 +7,8 @@ mod udp;
 mod wire;
 
 use crate::breakdown::Marks;
-use crate::finding::Unconnected;
 use crate::system::{InletConfig, Notice, ORIGINS, TcpInfo, Until};
-use crate::{Condition, Connection, Failure, Origin};
+use crate::{Condition, Connection, Failure, Origin, Unconnected};
 use echo_core::Stamp;
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -1,8 +1,8 @@
 //! What a difference consists of, and what it does not: each cause with its share and its evidence.
 
 use super::Shift;
-use super::words::{count, duration, signed, trimmed};
 use crate::evidence::{Evidence, Side, TwoWrites, differences};
+use crate::words::{count, duration, signed, trimmed};
 use crate::{Distribution, Parts, Summary};
 use std::time::Duration;
 

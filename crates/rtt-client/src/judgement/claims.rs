@@ -2,8 +2,8 @@
 
 use super::Shift;
 use super::causes::{congestion_window_limited, stood_in_the_way};
-use super::words::{count, duration, trimmed};
 use crate::evidence::{Evidence, Nobody, Side};
+use crate::words::{count, duration, trimmed};
 
 /// A sentence that people believe, and whether it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

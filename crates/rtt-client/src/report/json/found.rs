@@ -1,8 +1,8 @@
 //! A finding's line: what a client sees over one protocol at one address.
 
-use crate::finding::{End, Finding, Unconnected};
+use crate::finding::{End, Finding};
 use crate::statistics::nanoseconds;
-use crate::{Icmp, Origin};
+use crate::{Icmp, Origin, Unconnected};
 use serde::Serialize;
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -2,9 +2,9 @@
 
 use super::WRONG_ANSWER_SHOWN;
 use super::wrap::wrapped;
-use crate::finding::{End, Finding, Unconnected};
-use crate::judgement::words::duration;
-use crate::{Failure, Origin};
+use crate::finding::{End, Finding};
+use crate::words::duration;
+use crate::{Failure, Origin, Unconnected};
 use echo_core::escape;
 use std::io::{self, Write};
 

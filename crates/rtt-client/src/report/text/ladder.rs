@@ -2,9 +2,9 @@
 //! side by side.
 
 use super::wrap::wrapped;
-use crate::judgement::words::{count, duration, signed};
 use crate::trace::{Flow, Line};
 use crate::traced::{Part, Traced, explanation};
+use crate::words::{count, duration, signed};
 use echo_core::escape;
 use std::io::{self, Write};
 use std::time::Duration;

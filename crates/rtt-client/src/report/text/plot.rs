@@ -1,7 +1,7 @@
 //! Two distributions drawn one above the other on one axis.
 
 use crate::evidence::Pair;
-use crate::judgement::words;
+use crate::words;
 use std::time::Duration;
 
 /// How many columns a distribution has.

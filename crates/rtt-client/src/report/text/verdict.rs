@@ -3,9 +3,9 @@
 use super::plot;
 use super::wrap::wrapped;
 use crate::evidence::Evidence;
-use crate::judgement::words::{count, signed};
 use crate::judgement::{Cause, Verdict, names};
 use crate::plan::Contest;
+use crate::words::{count, signed};
 use std::io::{self, Write};
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What the textbook's client does: a datagram from a socket that is not connected, and a wait.
 
-use crate::finding::Unconnected;
+use crate::Unconnected;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
