@@ -1,20 +1,27 @@
 //! What is in a captured packet: its layers and their lengths, who sent it to whom, and what it says. Pure; the
-//! packet may be anybody's.
+//! packet may be anybody's, so every byte is looked for before it is read.
 
 use crate::capture_file::{Captured, Link};
 use crate::icmp::Icmp;
-use etherparse::{EtherType, LaxNetSlice, LaxSlicedPacket};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-/// The lengths of the headers that cooked captures have, of BSD's loopback, of UDP's; of TCP's and ICMP's
-/// without options.
+/// The lengths of headers, in bytes: Ethernet's and a tag's in it, those of cooked captures and of BSD's loopback,
+/// IP's, TCP's and ICMP's without options, UDP's.
+const ETHERNET: usize = 14;
+const TAG: usize = 4;
 const COOKED: usize = 16;
 const COOKED2: usize = 20;
 const NULL: usize = 4;
+const IPV4: usize = 20;
+const IPV6: usize = 40;
 const UDP: usize = 8;
 const TCP: usize = 20;
 const ICMP: usize = 8;
+
+/// The most tags and extension headers that are looked behind: nobody has more in earnest.
+const MOST_TAGS: usize = 4;
+const MOST_EXTENSIONS: usize = 16;
 
 /// A packet of UDP, TCP or ICMP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,21 +87,9 @@ pub(crate) struct Segment {
 /// What is in `captured`, if it is of UDP, TCP or an ICMP error about these.
 pub(crate) fn dissect(captured: &Captured) -> Option<Packet> {
     let bytes = &captured.bytes[..];
-    let sliced = match captured.link {
-        Link::Ethernet => LaxSlicedPacket::from_ethernet(bytes).ok()?,
-        Link::Raw => LaxSlicedPacket::from_ip(bytes).ok()?,
-        Link::Null => LaxSlicedPacket::from_ip(bytes.get(NULL..)?).ok()?,
-        Link::Cooked => {
-            LaxSlicedPacket::from_ether_type(ether_type(bytes, 14)?, bytes.get(COOKED..)?)
-        }
-        Link::Cooked2 => {
-            LaxSlicedPacket::from_ether_type(ether_type(bytes, 0)?, bytes.get(COOKED2..)?)
-        }
-        Link::Other(_) => return None,
-    };
-    let ip = Ip::of(sliced.net.as_ref()?)?;
-    let link = offset(bytes, ip.header)?;
-    let header = offset(ip.header, ip.payload)?;
+    let link = link_header(captured.link, bytes)?;
+    let ip = Ip::of(bytes.get(link..)?)?;
+    let header = ip.header;
     let sizes = Sizes { link, ip: header, ..Sizes::default() };
     // A length of 0 is what a packet has whose length the network card was to fill in.
     let rest = match ip.length {
@@ -138,11 +133,33 @@ pub(crate) fn dissect(captured: &Captured) -> Option<Packet> {
     }
 }
 
+/// How long the link's header is, tags of virtual LANs included (IEEE 802.1Q), where IP is behind it.
+fn link_header(link: Link, bytes: &[u8]) -> Option<usize> {
+    let (mut kind, mut header) = match link {
+        Link::Raw => return Some(0),
+        Link::Null => return Some(NULL),
+        Link::Ethernet => (u16_at(bytes, ETHERNET - 2)?, ETHERNET),
+        Link::Cooked => (u16_at(bytes, COOKED - 2)?, COOKED),
+        Link::Cooked2 => (u16_at(bytes, 0)?, COOKED2),
+        Link::Other(_) => return None,
+    };
+    for _ in 0..MOST_TAGS {
+        if !matches!(kind, 0x8100 | 0x88a8 | 0x9100) {
+            break;
+        }
+        kind = u16_at(bytes, header + 2)?;
+        header += TAG;
+    }
+    matches!(kind, 0x0800 | 0x86dd).then_some(header)
+}
+
 /// What matters of an IP header of either version.
 struct Ip<'a> {
-    header: &'a [u8],
+    /// How long it is, with what stands between it and the payload, in bytes.
+    header: usize,
+    /// What of the payload is there; what a link adds behind it is left out.
     payload: &'a [u8],
-    /// Of the whole packet, as the header tells it.
+    /// How long the whole packet is, as the header tells it; 0 where it leaves that open.
     length: usize,
     from: IpAddr,
     to: IpAddr,
@@ -151,38 +168,78 @@ struct Ip<'a> {
 }
 
 impl<'a> Ip<'a> {
-    fn of(net: &'a LaxNetSlice<'a>) -> Option<Self> {
-        Some(match net {
-            LaxNetSlice::Ipv4(ip) => Self {
-                header: ip.header().slice(),
-                payload: ip.payload().payload,
-                length: ip.header().total_len().into(),
-                from: ip.header().source_addr().into(),
-                to: ip.header().destination_addr().into(),
-                protocol: ip.payload().ip_number.0,
-                is_later_fragment: ip.header().fragments_offset().value() > 0,
-            },
-            LaxNetSlice::Ipv6(ip) => {
-                let length = match ip.header().payload_length() {
-                    0 => 0,
-                    length => usize::from(length) + 40,
-                };
-                Self {
-                    header: ip.header().slice(),
-                    payload: ip.payload().payload,
-                    length,
-                    from: ip.header().source_addr().into(),
-                    to: ip.header().destination_addr().into(),
-                    protocol: ip.payload().ip_number.0,
-                    is_later_fragment: ip.extensions().clone().into_iter().any(|extension| {
-                        matches!(extension, etherparse::Ipv6ExtensionSlice::Fragment(fragment)
-                            if fragment.fragment_offset().value() > 0)
-                    }),
-                }
-            }
-            LaxNetSlice::Arp(_) => return None,
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        match bytes.first()? >> 4 {
+            4 => Self::of_v4(bytes),
+            6 => Self::of_v6(bytes),
+            _ => None,
+        }
+    }
+
+    /// RFC 791.
+    fn of_v4(bytes: &'a [u8]) -> Option<Self> {
+        let header = usize::from(*bytes.first()? & 0x0f) * 4;
+        let length = usize::from(u16_at(bytes, 2)?);
+        let address =
+            |at: usize| Some(Ipv4Addr::from(*bytes.get(at..)?.first_chunk::<4>()?).into());
+        let (from, to) = (address(12)?, address(16)?);
+        let payload = payload(bytes, header, length)?;
+        (header >= IPV4).then_some(Self {
+            header,
+            payload,
+            length,
+            from,
+            to,
+            protocol: *bytes.get(9)?,
+            is_later_fragment: u16_at(bytes, 6)? & 0x1fff > 0,
         })
     }
+
+    /// RFC 8200: extension headers stand between the header and the payload.
+    fn of_v6(bytes: &'a [u8]) -> Option<Self> {
+        let length = match usize::from(u16_at(bytes, 4)?) {
+            0 => 0,
+            length => length + IPV6,
+        };
+        let address =
+            |at: usize| Some(Ipv6Addr::from(*bytes.get(at..)?.first_chunk::<16>()?).into());
+        let (mut protocol, mut header) = (*bytes.get(6)?, IPV6);
+        let mut is_later_fragment = false;
+        for _ in 0..MOST_EXTENSIONS {
+            let blocks = || Some(usize::from(*bytes.get(header + 1)?));
+            let extension = match protocol {
+                // Options, routing, mobility, host identity, shim6.
+                0 | 43 | 60 | 135 | 139 | 140 => (blocks()? + 1) * 8,
+                44 => {
+                    is_later_fragment |= u16_at(bytes, header + 2)? >> 3 > 0;
+                    8
+                }
+                // Authentication counts otherwise (RFC 4302).
+                51 => (blocks()? + 2) * 4,
+                _ => break,
+            };
+            protocol = *bytes.get(header)?;
+            header += extension;
+            if is_later_fragment {
+                break;
+            }
+        }
+        Some(Self {
+            header,
+            payload: payload(bytes, header, length)?,
+            length,
+            from: address(8)?,
+            to: address(24)?,
+            protocol,
+            is_later_fragment,
+        })
+    }
+}
+
+/// What of the payload is there, of a packet of so many bytes, or of as many as there are.
+fn payload(bytes: &[u8], header: usize, length: usize) -> Option<&[u8]> {
+    let end = if length == 0 { bytes.len() } else { length.min(bytes.len()) };
+    bytes.get(header..end)
 }
 
 /// What an ICMP message says, if it is an error about UDP or TCP.
@@ -190,8 +247,7 @@ fn error(message: &Ip<'_>) -> Option<What> {
     let (kind, code) = (*message.payload.first()?, *message.payload.get(1)?);
     let is_v6 = message.protocol == 58;
     let is_error = if is_v6 { kind < 128 } else { matches!(kind, 3 | 11 | 12) };
-    let quoted = LaxSlicedPacket::from_ip(message.payload.get(ICMP..)?).ok()?;
-    let quoted = Ip::of(quoted.net.as_ref()?)?;
+    let quoted = Ip::of(message.payload.get(ICMP..)?)?;
     let is_about_us = matches!(quoted.protocol, 6 | 17) && !quoted.is_later_fragment;
     let icmp = Icmp { is_v6, kind, code, from: Some(message.from) };
     (is_error && is_about_us).then_some(What::Icmp {
@@ -221,15 +277,6 @@ fn segment(bytes: &[u8]) -> Option<(Segment, usize)> {
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-fn ether_type(bytes: &[u8], at: usize) -> Option<EtherType> {
-    Some(EtherType(u16_at(bytes, at)?))
-}
-
-/// How far `part` begins behind the beginning of `whole`, whose part it is.
-fn offset(whole: &[u8], part: &[u8]) -> Option<usize> {
-    (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)
 }
 
 #[cfg(test)]

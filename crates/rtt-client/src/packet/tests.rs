@@ -120,6 +120,25 @@ fn a_later_fragment_is_one() {
 }
 
 #[test]
+fn extension_headers_are_looked_behind() {
+    let mut packet = udp6();
+    // Hop-by-hop options of 8 bytes and a first fragment's header.
+    packet[6] = 0;
+    let extensions = [44, 0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 1, 0, 0, 0, 7];
+    packet.splice(40..40, extensions);
+    packet[5] += 16;
+    let first = dissect(&captured(Link::Raw, packet.clone())).unwrap();
+    assert_eq!(first.sizes, Sizes { link: 0, ip: 56, transport: 8, payload: 5 });
+    assert_eq!((first.what, &first.payload[..]), (What::Udp, &b"hello"[..]));
+    packet[40 + 8 + 3] = 0x09;
+    let later = dissect(&captured(Link::Raw, packet.clone())).unwrap();
+    assert_eq!(later.what, What::Fragment { protocol: 17 });
+    // One that claims to be longer than the packet.
+    packet[41] = 255;
+    assert_eq!(dissect(&captured(Link::Raw, packet)), None);
+}
+
+#[test]
 fn other_protocols_are_left_out() {
     assert_eq!(dissect(&captured(Link::Ethernet, ethernet(0x0806, &[0; 28]))), None);
     assert_eq!(dissect(&captured(Link::Other(147), udp4())), None);
