@@ -22,8 +22,9 @@ pub(crate) const LONGEST_PACKET: usize = 256 * 1024;
 /// The most packets that are read or captured.
 pub(crate) const MOST_PACKETS: usize = 100_000;
 
-/// The most bytes of packets that are kept.
-pub(crate) const MOST_BYTES: usize = 256 * 1024 * 1024;
+/// The most bytes of packets that are kept. They are held up to four times: as captured, dissected, explained,
+/// and the latest in upper case.
+pub(crate) const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// The longest block of a file, in bytes: the longest packet, its options, and what nobody needs.
 const LONGEST_BLOCK: usize = LONGEST_PACKET + 1024 * 1024;
@@ -42,6 +43,8 @@ pub(crate) struct Captured {
     pub(crate) bytes: Vec<u8>,
     /// What it begins with.
     pub(crate) link: Link,
+    /// Which of the file's interfaces it was captured on, from 0.
+    pub(crate) interface: usize,
 }
 
 /// What a captured packet begins with (<https://www.tcpdump.org/linktypes.html>).
@@ -87,8 +90,10 @@ impl Link {
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) packets: Vec<Captured>,
-    /// Packets that the capturing program says it had no room for.
-    pub(crate) lost: u64,
+    /// Packets that the capturing program says it had no room for, if it says.
+    pub(crate) lost: Option<u64>,
+    /// Packets that have no time.
+    pub(crate) untimed: u64,
     /// Why reading ended before the file did, if it did.
     pub(crate) broken: Option<String>,
     bytes: usize,

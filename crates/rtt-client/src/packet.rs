@@ -87,6 +87,9 @@ pub(crate) struct Segment {
 /// What is in `captured`, if it is of UDP, TCP or an ICMP error about these.
 pub(crate) fn dissect(captured: &Captured) -> Option<Packet> {
     let bytes = &captured.bytes[..];
+    if is_a_second_sight(captured.link, bytes) {
+        return None;
+    }
     let link = link_header(captured.link, bytes)?;
     let ip = Ip::of(bytes.get(link..)?)?;
     let header = ip.header;
@@ -131,6 +134,19 @@ pub(crate) fn dissect(captured: &Captured) -> Option<Packet> {
         }
         _ => None,
     }
+}
+
+/// Whether a cooked capture shows a packet of the loopback interface as it leaves: it shows it once more as it
+/// arrives (packet(7), `PACKET_OUTGOING`; `ARPHRD_LOOPBACK`).
+fn is_a_second_sight(link: Link, bytes: &[u8]) -> bool {
+    const OUTGOING: u16 = 4;
+    const LOOPBACK: u16 = 772;
+    let (direction, kind) = match link {
+        Link::Cooked => (u16_at(bytes, 0), u16_at(bytes, 2)),
+        Link::Cooked2 => (bytes.get(10).map(|kind| u16::from(*kind)), u16_at(bytes, 8)),
+        _ => return false,
+    };
+    direction == Some(OUTGOING) && kind == Some(LOOPBACK)
 }
 
 /// How long the link's header is, tags of virtual LANs included (IEEE 802.1Q), where IP is behind it.

@@ -3,6 +3,7 @@
 
 mod difference;
 mod flow;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,9 @@ pub(crate) use flow::{Flow, Line, OnTheWire, Role};
 
 use crate::packet::{Packet, What};
 use std::net::SocketAddr;
+
+/// TCP's number in IP's header.
+const TCP: u8 = 6;
 
 /// The most flows that are told apart; what comes after them is counted.
 const MOST_FLOWS: usize = 1000;
@@ -21,12 +25,18 @@ pub(crate) struct Explained {
     pub(crate) flows: Vec<Flow>,
     /// Packets of no flow that is shown.
     pub(crate) others: usize,
+    lengths: Option<(u64, u64)>,
 }
 
 /// Explains packets in the order in which they were captured: their numbers, from 1, and what is in them;
 /// nothing, where they are of none of our protocols.
-pub(crate) fn explain<'a>(packets: impl Iterator<Item = (usize, Option<&'a Packet>)>) -> Explained {
-    let mut explained = Explained::default();
+///
+/// Where it is known how many bytes a request and a reply have, streams are cut into exchanges by that.
+pub(crate) fn explain<'a>(
+    packets: impl Iterator<Item = (usize, Option<&'a Packet>)>,
+    lengths: Option<(u64, u64)>,
+) -> Explained {
+    let mut explained = Explained { lengths, ..Explained::default() };
     for (number, packet) in packets {
         let taken = packet.is_some_and(|packet| explained.take(number, packet));
         explained.others += usize::from(!taken);
@@ -52,7 +62,7 @@ impl Explained {
             Some(place) if !self.flows[place].is_begun_anew_by(packet) => place,
             _ if self.flows.len() >= MOST_FLOWS => return false,
             _ => {
-                self.flows.push(Flow::begun_by(protocol, packet, from, to));
+                self.flows.push(Flow::begun_by(protocol, packet, from, to, self.lengths));
                 self.flows.len() - 1
             }
         };
@@ -77,16 +87,14 @@ impl Explained {
         }
     }
 
-    /// Leaves the flows whose client is one of those, for a capture of one's own; where none ever stood, those
-    /// to `server`.
-    pub(crate) fn only_of(&mut self, clients: &[(u8, SocketAddr)], server: (u8, SocketAddr)) {
+    /// Leaves the flows that are one's own: those of `clients`, and connections that were never accepted, for
+    /// nobody knows what they were asked for from.
+    pub(crate) fn only_of(&mut self, clients: &[SocketAddr]) {
         let ends = |address: SocketAddr| (address.ip(), address.port());
         self.flows.retain(|flow| {
-            let is_mine = |(number, client): &(u8, SocketAddr)| {
-                *number == flow.number && ends(*client) == ends(flow.client)
-            };
-            let is_the_servers = server.0 == flow.number && ends(server.1) == ends(flow.server);
-            if clients.is_empty() { is_the_servers } else { clients.iter().any(is_mine) }
+            let was_accepted = flow.lines.iter().any(|line| line.role == Role::Acceptance);
+            let is_mine = clients.iter().any(|client| ends(*client) == ends(flow.client));
+            is_mine || (flow.number == TCP && !was_accepted)
         });
     }
 }

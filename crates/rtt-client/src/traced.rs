@@ -3,6 +3,8 @@
 use crate::breakdown::Middle;
 use crate::trace::{Flow, Line, OnTheWire, Role, Totals};
 use crate::{Breakdown, Exchange, Failure, Outcome, Plan};
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How far the wall clock's stamps of a capture and the program's of the monotonic clock can be apart for
@@ -23,6 +25,10 @@ pub struct Traced {
     pub(crate) others: usize,
     /// How many packets a file has.
     pub(crate) packets: usize,
+    /// Packets of a file that have no time, and those that were cut before their headers ended or begin with what
+    /// is not known here.
+    pub(crate) untimed: u64,
+    pub(crate) cut: usize,
     /// Why a file ends before its end.
     pub(crate) broken: Option<String>,
     /// The file that was written.
@@ -36,6 +42,8 @@ impl Default for Traced {
             lost: Some(0),
             others: 0,
             packets: 0,
+            untimed: 0,
+            cut: 0,
             broken: None,
             written: None,
         }
@@ -64,10 +72,12 @@ pub(crate) struct Sample {
     pub(crate) rtt: Option<Duration>,
     pub(crate) breakdown: Option<Breakdown>,
     pub(crate) failure: Option<Failure>,
+    /// The address that it was made from, if it came to that.
+    pub(crate) client: Option<SocketAddr>,
 }
 
 impl Sample {
-    pub(crate) fn of(exchange: Exchange) -> Self {
+    pub(crate) fn of(exchange: Exchange, client: Option<SocketAddr>) -> Self {
         let (rtt, breakdown) = (exchange.rtt(), exchange.breakdown);
         let failure = match exchange.outcome {
             Outcome::Reply { .. } => None,
@@ -75,7 +85,7 @@ impl Sample {
                 Some(failure)
             }
         };
-        Self { rtt, breakdown, failure }
+        Self { rtt, breakdown, failure, client }
     }
 }
 
@@ -141,11 +151,10 @@ impl Part {
 
     /// The exchanges, in their order: those of all flows together.
     pub(crate) fn joined(&self) -> Vec<Joined> {
-        let wire = self.flows.iter().flat_map(|flow| &flow.exchanges).map(OnTheWire::rtt);
-        let wire: Vec<Option<Duration>> = wire.collect();
-        (0..wire.len().max(self.samples.len()))
+        let wire = self.on_the_wire();
+        (0..wire.len())
             .map(|place| {
-                let on_the_wire = wire.get(place).copied().flatten();
+                let on_the_wire = wire[place].and_then(|exchange| exchange.rtt());
                 let sample = self.samples.get(place);
                 let application = sample.and_then(|sample| sample.rtt);
                 let breakdown = sample.and_then(|sample| sample.breakdown);
@@ -160,9 +169,45 @@ impl Part {
             .collect()
     }
 
-    /// The number of the first exchange of the flow at `place` among those of the whole part, less one.
-    pub(crate) fn before(&self, place: usize) -> u64 {
-        self.flows[..place].iter().map(|flow| flow.exchanges.len() as u64).sum()
+    /// The exchanges on the wire: those of all flows one after the other, or one's own, each with its sample. The
+    /// nth sample from an address is the nth exchange of its flow.
+    fn on_the_wire(&self) -> Vec<Option<OnTheWire>> {
+        if self.samples.is_empty() {
+            return self.flows.iter().flat_map(|flow| &flow.exchanges).copied().map(Some).collect();
+        }
+        let find = |place: usize| {
+            let (flow, nth) = self.flow_of(place)?;
+            self.flows[flow].exchanges.get(nth).copied()
+        };
+        (0..self.samples.len()).map(find).collect()
+    }
+
+    /// The flow of the sample at `place`, and which of its exchanges it is, from 0.
+    fn flow_of(&self, place: usize) -> Option<(usize, usize)> {
+        let client = self.samples[place].client?;
+        let is_its = |other: SocketAddr| (other.ip(), other.port()) == (client.ip(), client.port());
+        let flow = self.flows.iter().rposition(|flow| is_its(flow.client))?;
+        let before = &self.samples[..place];
+        Some((flow, before.iter().filter(|sample| sample.client.is_some_and(is_its)).count()))
+    }
+
+    /// The numbers of the exchanges of the flow at `place`, in their order, where they have one.
+    pub(crate) fn numbers(&self, place: usize) -> Vec<Option<u64>> {
+        let count = self.flows[place].exchanges.len();
+        if self.samples.is_empty() {
+            let before: usize = self.flows[..place].iter().map(|flow| flow.exchanges.len()).sum();
+            return (0..count).map(|nth| Some((before + nth) as u64 + 1)).collect();
+        }
+        let mut numbers = vec![None; count];
+        for sample in 0..self.samples.len() {
+            if let Some((flow, nth)) = self.flow_of(sample)
+                && flow == place
+                && let Some(number) = numbers.get_mut(nth)
+            {
+                *number = Some(sample as u64 + 1);
+            }
+        }
+        numbers
     }
 }
 
@@ -190,17 +235,28 @@ fn disagreement(
 }
 
 impl Traced {
-    /// What the packet with that number is: its comment in a file.
-    pub(crate) fn comment(&self, number: usize) -> String {
+    /// What each packet is: the comments in a file, by the packets' numbers.
+    pub(crate) fn comments(&self) -> HashMap<usize, String> {
+        let mut comments = HashMap::new();
         for part in &self.parts {
             for (place, flow) in part.flows.iter().enumerate() {
-                if let Some(line) = flow.lines.iter().find(|line| line.number == number) {
-                    let exchange = line.exchange.map(|exchange| exchange + part.before(place));
-                    return comment(part, line, exchange);
-                }
+                let numbers = part.numbers(place);
+                let told = flow
+                    .lines
+                    .iter()
+                    .map(|line| (line.number, comment(part, line, line.exchange_in(&numbers))));
+                comments.extend(told);
             }
         }
-        "of no exchange of ours".into()
+        comments
+    }
+}
+
+impl Line {
+    /// The number of its exchange, `numbers` being those of its flow's.
+    pub(crate) fn exchange_in(&self, numbers: &[Option<u64>]) -> Option<u64> {
+        let nth = usize::try_from(self.exchange?.checked_sub(1)?).ok()?;
+        *numbers.get(nth)?
     }
 }
 

@@ -188,6 +188,11 @@ fn agree(run: &Run) {
                     && packet["payload_bytes"].as_u64().unwrap() > 0
                     && packet["role"] != "icmp-error"
             });
+            // What tshark has seen before answers nothing.
+            let in_it = in_it.filter(|packet| {
+                let their = &theirs[&packet["number"].as_u64().unwrap()];
+                direction == "request" || their["tcp.analysis.retransmission"].is_empty()
+            });
             in_it.map(|packet| times[&packet["number"].as_u64().unwrap()]).collect::<Vec<_>>()
         };
         let (asked, answered) = (of("request"), of("reply"));
@@ -301,6 +306,62 @@ fn segments_that_overtake_each_other() {
     let Some(run) = across("late", scenario, &["-s", "6000"]) else { return };
     assert!(run.roles("tcp").contains(&"out-of-order"), "{:?}", run.roles("tcp"));
     agree(&run);
+}
+
+#[test]
+fn one_exchange_in_many_segments_is_one_and_connections_that_fail_are_shown() {
+    if !is_possible() {
+        return;
+    }
+    let run = alone(
+        "long",
+        r#""$TCP" --listen '127.0.0.1:7777' 2>/dev/null >tcp.$$ & t=$!
+           until grep -q listening tcp.$$; do :; done; rm tcp.$$
+           "$CLIENT" trace 'tcp://127.0.0.1:7777' -s 300000 -c 2 --format json -w "$FILE"
+           kill $t"#,
+    );
+    let joined = run.of("joined");
+    assert_eq!(joined.len(), 2, "{joined:?}");
+    for one in &joined {
+        // The request's writing is in both, and the reply's last byte is the end of both.
+        assert!(one["difference_ns"].as_i64().unwrap() > -2000, "{one}");
+        let (wire, application) = (one["wire_rtt_ns"].as_u64(), one["rtt_ns"].as_u64());
+        assert!(wire.unwrap() * 4 > application.unwrap(), "{one}");
+    }
+    std::fs::remove_file(&run.file).unwrap();
+    let run = alone("none", r#""$CLIENT" trace 'tcp://127.0.0.1:9' -c 3 --format json"#);
+    assert_eq!(run.roles("tcp"), ["connection-request", "reset"].repeat(3));
+    let joined = run.of("joined");
+    assert!(
+        joined.len() == 3 && joined.iter().all(|one| one["wire_rtt_ns"].is_null()),
+        "{joined:?}"
+    );
+}
+
+#[test]
+fn a_strangers_file_may_claim_any_time() {
+    // A packet at the end of all time: 2^64 - 1 microseconds.
+    let mut file = Vec::new();
+    for number in [0x0a0d_0d0a_u32, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28, 1, 20, 101, 0, 20] {
+        file.extend(number.to_le_bytes());
+    }
+    let mut packet = vec![0x45, 0, 0, 33, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+    packet.extend([0x15, 0xb3, 0x61, 0xa8, 0, 13, 0, 0]);
+    packet.extend(b"hello\0\0\0");
+    for number in [6, 68, 0, u32::MAX, u32::MAX, 33, 33] {
+        file.extend(number.to_le_bytes());
+    }
+    file.extend(packet);
+    file.extend(68_u32.to_le_bytes());
+    let path = self::file("future");
+    std::fs::write(&path, file).unwrap();
+    for format in ["json", "text"] {
+        let mut command = Command::new(CLIENT);
+        let output = command.args(["trace", "--format", format, "-r"]).arg(&path).output().unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && out.contains("request"), "{out}");
+    }
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

@@ -33,8 +33,8 @@ impl Kind {
 pub(super) fn read(file: &mut dyn Read, kind: Kind, contents: &mut Contents) -> Result<(), String> {
     let Kind { order, nanoseconds } = kind;
     let header = piece(file, HEADER)?.ok_or("its header breaks off")?;
-    // The upper bits tell of checksums at a packet's end.
-    let link = order.u32(&header, 16).ok_or("its header breaks off")? & 0x0fff_ffff;
+    // The upper half tells of checksums at a packet's end.
+    let link = order.u32(&header, 16).ok_or("its header breaks off")? & 0xffff;
     let link = Link::of(link);
     while let Some(head) = piece(file, PACKET_HEADER)? {
         let word = |at| order.u32(&head, at).unwrap_or(0);
@@ -49,7 +49,7 @@ pub(super) fn read(file: &mut dyn Read, kind: Kind, contents: &mut Contents) -> 
         };
         let fraction = Duration::from_nanos(u64::from(word(4)) * u64::from(nanoseconds));
         let time = Duration::from_secs(word(0).into()) + fraction;
-        contents.keep(Captured { time, original, bytes, link })?;
+        contents.keep(Captured { time, original, bytes, link, interface: 0 })?;
     }
     Ok(())
 }

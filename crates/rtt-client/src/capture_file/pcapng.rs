@@ -3,6 +3,7 @@
 use super::{
     Captured, Contents, LONGEST_BLOCK, LONGEST_PACKET, Link, MOST_INTERFACES, Order, piece,
 };
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 pub(super) const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 const SECTION_TYPE: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
+const OLD_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
@@ -42,6 +44,7 @@ struct Interface {
 pub(super) fn read(file: &mut dyn Read, contents: &mut Contents) -> Result<(), String> {
     let mut order = Order::Little;
     let mut interfaces: Vec<Interface> = Vec::new();
+    let mut statistics: BTreeMap<u32, u64> = BTreeMap::new();
     let mut kind = Some(SECTION.to_vec());
     while let Some(head) = kind {
         let length = piece(file, 4)?.ok_or("a block breaks off")?;
@@ -78,17 +81,35 @@ pub(super) fn read(file: &mut dyn Read, contents: &mut Contents) -> Result<(), S
                 interfaces.push(interface(order, &body).ok_or("an interface breaks off")?);
             }
             Some(ENHANCED_PACKET) => {
-                let packet = enhanced(order, &body, &interfaces).ok_or("a packet breaks off")?;
+                let packet = enhanced(order, &body, &interfaces)
+                    .ok_or("a packet breaks off, or is of no interface")?;
+                contents.keep(packet)?;
+            }
+            // What came before the enhanced kind: two numbers share the first word.
+            Some(OLD_PACKET) => {
+                let mut newer = body;
+                let which = u32::from(order.u16(&newer, 0).ok_or("a packet breaks off")?);
+                let word = match order {
+                    Order::Little => which.to_le_bytes(),
+                    Order::Big => which.to_be_bytes(),
+                };
+                newer[..4].copy_from_slice(&word);
+                let packet = enhanced(order, &newer, &interfaces).ok_or("a packet breaks off")?;
                 contents.keep(packet)?;
             }
             Some(SIMPLE_PACKET) => {
+                contents.untimed += 1;
                 let packet = simple(order, &body, &interfaces).ok_or("a packet breaks off")?;
                 contents.keep(packet)?;
             }
             Some(STATISTICS) => {
                 let dropped = option(order, body.get(12..).unwrap_or_default(), DROPPED);
                 let dropped = dropped.and_then(|bytes| whole(order, bytes)).unwrap_or(0);
-                contents.lost = contents.lost.saturating_add(dropped);
+                // They count from the beginning, so that of one interface the last are all.
+                let which = order.u32(&body, 0).unwrap_or(0);
+                statistics.insert(which, dropped);
+                contents.lost =
+                    Some(statistics.values().fold(0, |all, of| all.saturating_add(*of)));
             }
             // A section's beginning is read; what is not known can be left out: that is what lengths are for.
             _ => {}
@@ -125,7 +146,8 @@ fn enhanced(order: Order, body: &[u8], interfaces: &[Interface]) -> Option<Captu
         return None;
     }
     let bytes = body.get(20..)?.get(..captured)?.to_vec();
-    Some(Captured { time, original, bytes, link: interface.link })
+    let which = order.length(body, 0)?;
+    Some(Captured { time, original, bytes, link: interface.link, interface: which })
 }
 
 fn simple(order: Order, body: &[u8], interfaces: &[Interface]) -> Option<Captured> {
@@ -137,7 +159,7 @@ fn simple(order: Order, body: &[u8], interfaces: &[Interface]) -> Option<Capture
     }
     let bytes = body.get(4..)?.get(..captured)?.to_vec();
     // It has no time.
-    Some(Captured { time: Duration::ZERO, original, bytes, link: interface.link })
+    Some(Captured { time: Duration::ZERO, original, bytes, link: interface.link, interface: 0 })
 }
 
 /// The first option of that code.
@@ -163,21 +185,15 @@ fn whole(order: Order, bytes: &[u8]) -> Option<u64> {
     })
 }
 
-/// Writes a file of one section with one interface. Times are in nanoseconds.
+/// Writes a file of one section. Times are in nanoseconds.
 #[derive(Debug)]
 pub(crate) struct Writer<Out> {
     out: Out,
 }
 
 impl<Out: Write> Writer<Out> {
-    /// Begins the file: who writes it, and on which interface packets were captured.
-    pub(crate) fn new(
-        out: Out,
-        application: &str,
-        link: Link,
-        name: &str,
-        description: &str,
-    ) -> io::Result<Self> {
+    /// Begins the file: who writes it.
+    pub(crate) fn new(out: Out, application: &str) -> io::Result<Self> {
         let mut writer = Self { out };
         let mut section = Vec::new();
         section.extend(BYTE_ORDER.to_le_bytes());
@@ -187,6 +203,16 @@ impl<Out: Write> Writer<Out> {
         put(&mut section, APPLICATION, application.as_bytes());
         put(&mut section, 0, &[]);
         writer.block(SECTION_TYPE, &section)?;
+        Ok(writer)
+    }
+
+    /// Describes the next interface that packets were captured on.
+    pub(crate) fn interface(
+        &mut self,
+        link: Link,
+        name: &str,
+        description: &str,
+    ) -> io::Result<()> {
         let mut interface = Vec::new();
         interface.extend(u16::try_from(link.number()).unwrap_or(u16::MAX).to_le_bytes());
         interface.extend([0, 0]);
@@ -195,8 +221,7 @@ impl<Out: Write> Writer<Out> {
         put(&mut interface, DESCRIPTION, description.as_bytes());
         put(&mut interface, RESOLUTION, &[NANOSECONDS]);
         put(&mut interface, 0, &[]);
-        writer.block(INTERFACE, &interface)?;
-        Ok(writer)
+        self.block(INTERFACE, &interface)
     }
 
     /// Writes a packet with its comment.
@@ -204,7 +229,7 @@ impl<Out: Write> Writer<Out> {
         let mut body = Vec::new();
         let nanoseconds = u64::try_from(packet.time.as_nanos()).unwrap_or(u64::MAX);
         let length = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
-        body.extend([0; 4]);
+        body.extend(length(packet.interface));
         body.extend(((nanoseconds >> 32) as u32).to_le_bytes());
         body.extend(((nanoseconds & 0xffff_ffff) as u32).to_le_bytes());
         body.extend(length(packet.bytes.len()));

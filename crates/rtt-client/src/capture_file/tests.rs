@@ -9,12 +9,14 @@ fn packet(number: u8, length: usize) -> Captured {
         original: length,
         bytes: vec![number; length],
         link: Link::Ethernet,
+        interface: 0,
     }
 }
 
 fn written(packets: &[Captured], lost: Option<u64>) -> Vec<u8> {
     let mut file = Vec::new();
-    let mut writer = Writer::new(&mut file, "test 1", Link::Ethernet, "lo", "a test").unwrap();
+    let mut writer = Writer::new(&mut file, "test 1").unwrap();
+    writer.interface(Link::Ethernet, "lo", "a test").unwrap();
     for packet in packets {
         writer.packet(packet, "a comment, ü").unwrap();
     }
@@ -50,7 +52,7 @@ fn what_is_written_is_read() {
     let packets = [packet(1, 60), packet(2, 61), packet(3, 0), packet(4, 1514)];
     let contents = read(&written(&packets, Some(7))[..]).unwrap();
     assert_eq!(contents.packets, packets);
-    assert_eq!((contents.lost, contents.broken), (7, None));
+    assert_eq!((contents.lost, contents.broken), (Some(7), None));
 }
 
 #[test]

@@ -31,11 +31,11 @@ pub(crate) struct TraceArgs {
     pub(crate) write: Option<PathBuf>,
 
     /// Explain the packets in this file (pcapng or pcap) instead
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["targets", "lab"])]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["targets", "lab", "size", "breakdown"])]
     pub(crate) read: Option<PathBuf>,
 
     /// Run servers and client in a network of their own, where an ordinary user may capture (Linux)
-    #[arg(long, conflicts_with = "targets")]
+    #[arg(long, conflicts_with_all = ["targets", "ipv6", "bind"])]
     pub(crate) lab: bool,
 
     /// Split the RTT into its parts with the kernel's stamps (Linux)

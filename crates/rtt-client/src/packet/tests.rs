@@ -35,7 +35,7 @@ fn ethernet(kind: u16, rest: &[u8]) -> Vec<u8> {
 }
 
 fn captured(link: Link, bytes: Vec<u8>) -> Captured {
-    Captured { time: Duration::ZERO, original: bytes.len(), bytes, link }
+    Captured { time: Duration::ZERO, original: bytes.len(), bytes, link, interface: 0 }
 }
 
 #[test]
@@ -61,6 +61,18 @@ fn every_kind_of_capture_has_the_same_in_it() {
     let six = dissect(&captured(Link::Ethernet, ethernet(0x86dd, &udp6()))).unwrap();
     assert_eq!(six.sizes, Sizes { link: 14, ip: 40, transport: 8, payload: 5 });
     assert_eq!(six.to, "[fd00::2]:25000".parse().unwrap());
+}
+
+#[test]
+fn loopback_packets_of_a_cooked_capture_are_shown_once() {
+    for (direction, is_shown) in [(0, true), (4, false)] {
+        let mut cooked = [&[0; 14][..], &[8, 0], &udp4()].concat();
+        cooked[..4].copy_from_slice(&[0, direction, 3, 4]);
+        assert_eq!(dissect(&captured(Link::Cooked, cooked)).is_some(), is_shown);
+        let mut cooked2 = [&[8, 0][..], &[0; 18], &udp4()].concat();
+        cooked2[8..11].copy_from_slice(&[3, 4, direction]);
+        assert_eq!(dissect(&captured(Link::Cooked2, cooked2)).is_some(), is_shown);
+    }
 }
 
 #[test]
@@ -162,7 +174,7 @@ proptest! {
                 bytes[place] = byte;
             }
         }
-        let captured = Captured { time: Duration::ZERO, original, bytes, link };
+        let captured = Captured { time: Duration::ZERO, original, bytes, link, interface: 0 };
         if let Some(packet) = dissect(&captured) {
             prop_assert!(packet.payload.len() <= packet.sizes.payload);
             prop_assert!(packet.payload.len() <= captured.bytes.len());

@@ -7,7 +7,6 @@ use crate::Failure;
 use crate::plan::Lifetime;
 use crate::system::TcpInfo;
 use crate::transport::Traffic;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How long the end of a connection is waited for.
@@ -15,6 +14,9 @@ const CLOSING: Duration = Duration::from_secs(1);
 
 /// The most requests on a connection whose replies are still to come: as many as the ledger remembers.
 const MOST_UNANSWERED: usize = 1 << 20;
+
+/// How many opened links are remembered: more than one exchange ever opens.
+const MOST_OPENED: usize = 16;
 
 impl Series {
     /// Makes sure that there is a link which takes another request.
@@ -39,6 +41,11 @@ impl Series {
         self.made.extend(opening.connection);
         match Link::new(opening, self.plan.protocol.framing) {
             Ok(link) => {
+                // A long series without a taker must not grow.
+                if self.opened.len() == MOST_OPENED {
+                    self.opened.pop_front();
+                }
+                self.opened.push_back(link.transport.local());
                 self.link = Some(link);
                 Ok(Ok(()))
             }
@@ -70,11 +77,6 @@ impl Series {
     pub(super) fn traffic(&self) -> Option<Traffic> {
         let now = self.link.as_ref().map_or(Some(Traffic::default()), |l| l.transport.traffic());
         Some(self.ended_traffic? + now?)
-    }
-
-    /// This side's address on the link that there is.
-    pub(super) fn local_now(&self) -> Option<SocketAddr> {
-        self.link.as_ref().map(|link| link.transport.local())
     }
 
     /// What the kernel knows of the connection, if there is one.

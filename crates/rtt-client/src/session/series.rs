@@ -12,6 +12,7 @@ use crate::{
     Condition, Connection, Exchange, Failure, Origin, Outcome, Plan, SocketError, Summary,
 };
 use echo_core::Stamp;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,6 +63,8 @@ pub(super) struct Series {
     pub(super) ended_traffic: Option<Traffic>,
     pub(super) begun: Instant,
     pub(super) last_sent: Option<Instant>,
+    /// This side's addresses on links that have been opened, for whoever takes them; of the latest few.
+    pub(super) opened: VecDeque<SocketAddr>,
     /// Connections that have been made and not told of.
     pub(super) made: Vec<Connection>,
     pub(super) not_before: Option<Instant>,
@@ -102,6 +105,7 @@ impl Series {
             ended_traffic: Some(Traffic::default()),
             begun: now,
             last_sent: None,
+            opened: VecDeque::new(),
             made: Vec::new(),
             not_before: None,
             last_progress: now,

@@ -13,7 +13,7 @@ use crate::traced::{Part, Sample, Traced};
 use crate::{Failure, Plan};
 use std::fs::File;
 use std::io::{self, BufWriter, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -93,6 +93,13 @@ pub fn trace(
     report: &mut dyn Report,
     stop: &AtomicBool,
 ) -> Result<bool, TraceError> {
+    let failed = |path: &Path, error: io::Error| TraceError::File {
+        path: path.to_owned(),
+        why: format!("writing it: {error}"),
+    };
+    // What can't be written is said before anything is sent.
+    let out =
+        file.map(|path| File::create(path).map_err(|error| failed(path, error))).transpose()?;
     let mut traced = Traced::default();
     let mut captured: Vec<Captured> = Vec::new();
     let mut interfaces: Vec<Interface> = Vec::new();
@@ -106,25 +113,22 @@ pub fn trace(
                 continue;
             }
         };
-        let (address, _) = find(plan, &addresses, stop)?;
-        let one = one(plan, address, tracing.count, stop)?;
+        let address = on_the_wire(find(plan, &addresses, stop)?.0);
+        let one = one(plan, address, tracing.count, interfaces.len(), stop)?;
         all_answered &= one.samples.iter().all(|sample| sample.rtt.is_some())
             && one.samples.len() as u64 == tracing.count;
         let before = captured.len();
-        let mut explained = explain_all(&one.captured, before);
-        explained.only_of(&one.clients, (plan.protocol.ip_number, address));
+        let lengths = (plan.load.request_len() as u64, plan.load.reply_len() as u64);
+        let mut explained = explain_all(&one.captured, before, Some(lengths));
+        explained.only_of(&one.clients);
         traced.lost = traced.lost.zip(one.lost).map(|(before, lost)| before + lost);
         let part = Part::new(plan, &one.interface.name, explained.flows, one.samples);
         traced.parts.push(part);
         captured.extend(one.captured);
         interfaces.push(one.interface);
     }
-    if let (Some(path), Some(interface)) = (file, interfaces.first()) {
-        let told = interfaces.iter().map(|interface| &interface.name[..]).collect::<Vec<_>>();
-        write(path, interface, &told, &captured, &traced).map_err(|error| TraceError::File {
-            path: path.to_owned(),
-            why: format!("writing it: {error}"),
-        })?;
+    if let (Some(path), Some(out)) = (file, out) {
+        write(out, &interfaces, &captured, &traced).map_err(|error| failed(path, error))?;
         traced.written = Some(path.display().to_string());
     }
     report.event(&Event::Traced(&traced))?;
@@ -141,10 +145,12 @@ pub fn read_trace(file: impl Read, name: &Path, report: &mut dyn Report) -> Resu
     let failed =
         |error: FileError| TraceError::File { path: name.to_owned(), why: error.to_string() };
     let contents = capture_file::read(file).map_err(failed)?;
-    let explained = explain_all(&contents.packets, 0);
+    let explained = explain_all(&contents.packets, 0, None);
     let mut traced = Traced {
-        lost: Some(contents.lost),
+        lost: contents.lost,
         others: explained.others,
+        untimed: contents.untimed,
+        cut: cut_short(&contents.packets),
         broken: contents.broken,
         packets: contents.packets.len(),
         ..Traced::default()
@@ -154,11 +160,20 @@ pub fn read_trace(file: impl Read, name: &Path, report: &mut dyn Report) -> Resu
     Ok(report.flush()?)
 }
 
+/// How many packets are of a link that is not known here, or were cut before their headers ended.
+fn cut_short(packets: &[Captured]) -> usize {
+    let is_short = |packet: &&Captured| {
+        let is_cut = packet.bytes.len() < packet.original || matches!(packet.link, Link::Other(_));
+        is_cut && dissect(packet).is_none()
+    };
+    packets.iter().filter(is_short).count()
+}
+
 /// Numbers go on behind `before` others.
-fn explain_all(captured: &[Captured], before: usize) -> Explained {
+fn explain_all(captured: &[Captured], before: usize, lengths: Option<(u64, u64)>) -> Explained {
     let packets: Vec<Option<Packet>> = captured.iter().map(dissect).collect();
     let numbered = packets.iter().enumerate();
-    explain(numbered.map(|(place, packet)| (before + place + 1, packet.as_ref())))
+    explain(numbered.map(|(place, packet)| (before + place + 1, packet.as_ref())), lengths)
 }
 
 /// What exchanges with one address have come to.
@@ -166,7 +181,7 @@ struct OneTrace {
     captured: Vec<Captured>,
     lost: Option<u64>,
     samples: Vec<Sample>,
-    clients: Vec<(u8, SocketAddr)>,
+    clients: Vec<SocketAddr>,
     interface: Interface,
 }
 
@@ -174,6 +189,7 @@ fn one(
     plan: &Plan,
     address: SocketAddr,
     count: u64,
+    which: usize,
     stop: &AtomicBool,
 ) -> Result<OneTrace, TraceError> {
     let failed = |error: io::Error| match error.kind() {
@@ -181,19 +197,18 @@ fn one(
         _ => TraceError::Capture(address, error),
     };
     let interface = system::interface_to(address).map_err(failed)?;
-    let number = plan.protocol.ip_number;
     let config = CaptureConfig {
         interface: interface.index,
         is_loopback: interface.is_loopback,
         link_header: if interface.is_ethernet { ETHERNET } else { 0 },
-        protocol: number,
+        protocol: plan.protocol.ip_number,
         peer: address,
     };
     let capture = Capture::begin(&config).map_err(failed)?;
-    let link = if interface.is_ethernet { Link::Ethernet } else { Link::Raw };
+    let link = link_of(&interface);
     let over = AtomicBool::new(false);
     let (made, packets) = thread::scope(|scope| {
-        let capturing = scope.spawn(|| capture_until(&over, capture, link));
+        let capturing = scope.spawn(|| capture_until(&over, capture, (link, which)));
         let made = exchanges(plan, address, count, stop);
         thread::sleep(AFTERWARDS);
         over.store(true, Ordering::Relaxed);
@@ -202,7 +217,6 @@ fn one(
     let (samples, clients) = made?;
     let packets = packets.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let (captured, lost) = packets.map_err(|error| TraceError::Capture(address, error))?;
-    let clients = clients.into_iter().map(|client| (number, client)).collect();
     Ok(OneTrace { captured, lost, samples, clients, interface })
 }
 
@@ -210,7 +224,7 @@ fn one(
 fn capture_until(
     over: &AtomicBool,
     mut capture: Capture,
-    link: Link,
+    (link, interface): (Link, usize),
 ) -> io::Result<(Vec<Captured>, Option<u64>)> {
     let begun = Instant::now();
     let (mut packets, mut bytes, mut left_out) = (Vec::new(), 0, 0_u64);
@@ -221,7 +235,7 @@ fn capture_until(
             Some(frame) if packets.len() < MOST_PACKETS && bytes < MOST_BYTES => {
                 bytes += frame.bytes.len();
                 let (time, original, bytes) = (frame.time, frame.original, frame.bytes);
-                packets.push(Captured { time, original, bytes, link });
+                packets.push(Captured { time, original, bytes, link, interface });
             }
             Some(_) => left_out += 1,
             None if is_over => break,
@@ -250,39 +264,52 @@ fn exchanges(
             thread::sleep(plan.settings.interval);
         }
         series.once(&mut held, stop)?;
-        clients.extend(series.local_now());
+        clients.extend(series.opened.drain(..));
         if let Some(exchange) = held.exchanges.pop() {
-            samples.push(Sample::of(exchange));
+            // Of several connections the last is the one that it came out on.
+            let client = exchange.sent.and_then(|_| clients.last().copied());
+            samples.push(Sample::of(exchange, client));
         }
     }
     series.end(&mut held, stop)?;
-    clients.dedup();
     Ok((samples, clients))
 }
 
 /// Writes the packets with what each of them is.
 fn write(
-    path: &Path,
-    interface: &Interface,
-    names: &[&str],
+    out: File,
+    interfaces: &[Interface],
     captured: &[Captured],
     traced: &Traced,
 ) -> io::Result<()> {
-    let out = BufWriter::new(File::create(path)?);
     let application = concat!("rtt-client ", env!("CARGO_PKG_VERSION"));
-    let link = captured.first().map_or(Link::Ethernet, |packet| packet.link);
-    let mut names = names.to_vec();
-    names.dedup();
-    let description = format!("the packets of UDP and TCP exchanges on {}", names.join(", "));
-    let mut writer = Writer::new(out, application, link, &interface.name, &description)?;
+    let mut writer = Writer::new(BufWriter::new(out), application)?;
+    for interface in interfaces {
+        let description = format!("UDP and TCP exchanges on {}", interface.name);
+        writer.interface(link_of(interface), &interface.name, &description)?;
+    }
+    let comments = traced.comments();
     for (place, packet) in captured.iter().enumerate() {
-        // One interface describes them all: another kind of link has no place in the file.
-        if packet.link == link {
-            writer.packet(packet, &traced.comment(place + 1))?;
-        }
+        let comment = comments.get(&(place + 1)).map_or("of no exchange of ours", |told| told);
+        writer.packet(packet, comment)?;
     }
     let last = captured.last().map_or(Duration::ZERO, |packet| packet.time);
     writer.end(traced.lost, last)
+}
+
+fn link_of(interface: &Interface) -> Link {
+    if interface.is_ethernet { Link::Ethernet } else { Link::Raw }
+}
+
+/// The address that packets really go to: what is unspecified means this host, and an address of IPv4 in one of
+/// IPv6 is one of IPv4.
+fn on_the_wire(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
+        IpAddr::V4(ip) => (ip, address.port()).into(),
+        IpAddr::V6(_) => address,
+    }
 }
 
 impl Part {

@@ -22,6 +22,11 @@ const RETURN: u16 = 0x06;
 /// So much of a packet is taken: all of it.
 const WHOLE: u32 = 0x0004_0000;
 
+/// Where the kernel lets a program look for what kind of packet it is (`SKF_AD_OFF + SKF_AD_PKTTYPE`), and what
+/// leaves is (`PACKET_OUTGOING`).
+const PACKET_TYPE: u32 = 0xffff_f004;
+const OUTGOING: u32 = 4;
+
 const ICMP: u32 = 1;
 const ICMPV6: u32 = 58;
 const FRAGMENT: u32 = 44;
@@ -43,6 +48,11 @@ pub(super) fn program(config: &CaptureConfig) -> Vec<Instruction> {
     let mut step = |code, operand, yes, no| steps.push((code, operand, yes, no));
     let (ether_type, protocol) = (config.link_header > 0, u32::from(config.protocol));
     let port = u32::from(config.peer.port());
+    if config.is_loopback {
+        // Every packet is seen leaving and arriving; the arrival is the one that is shown.
+        step(LOAD_BYTE, PACKET_TYPE, To::Next, To::Next);
+        step(EQUALS, OUTGOING, To::Drop, To::Next);
+    }
     match config.peer.ip() {
         IpAddr::V4(peer) => {
             let peer = u32::from(peer);

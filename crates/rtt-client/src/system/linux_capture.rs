@@ -10,7 +10,7 @@ use super::{CaptureConfig, Frame, capture_filter};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 use std::io::{self, IoSliceMut};
@@ -32,7 +32,6 @@ pub(crate) struct Capture {
     socket: Socket,
     buffer: Vec<u8>,
     control: Vec<u8>,
-    is_loopback: bool,
 }
 
 impl Capture {
@@ -67,7 +66,7 @@ impl Capture {
         }?;
         socket.bind(&address)?;
         let control = cmsg_space!(TimeSpec);
-        Ok(Self { socket, buffer: vec![0; LONGEST], control, is_loopback: config.is_loopback })
+        Ok(Self { socket, buffer: vec![0; LONGEST], control })
     }
 
     /// The next packet, if one comes in that time.
@@ -81,8 +80,7 @@ impl Capture {
         let mut place = [IoSliceMut::new(&mut self.buffer)];
         let control = Some(&mut self.control[..]);
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
-        let message = match recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut place, control, flags)
-        {
+        let message = match recvmsg::<()>(self.socket.as_raw_fd(), &mut place, control, flags) {
             Ok(message) => message,
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ENETDOWN) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -91,12 +89,7 @@ impl Capture {
             ControlMessageOwned::ScmTimestampns(stamp) => Some(wall_clock(stamp)),
             _ => None,
         });
-        // On loopback every packet is seen leaving and arriving; the arrival is the one that is shown.
-        let leaving = message.address.is_some_and(|link| link.pkttype() == libc::PACKET_OUTGOING);
         let original = message.bytes;
-        if self.is_loopback && leaving {
-            return Ok(None);
-        }
         let time = stamp.unwrap_or_else(SystemTime::now);
         let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let bytes = self.buffer[..original.min(LONGEST)].to_vec();

@@ -1,9 +1,9 @@
 //! The packets between two ports, and the role of each.
 
+use super::stream::{Piece, Stream};
 use crate::icmp::Icmp;
 use crate::packet::{Packet, Segment, Sizes, What};
 use crate::transport::{PROTOCOLS, Protocol};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,11 +11,13 @@ use std::time::Duration;
 /// what Wireshark takes where it has seen no handshake; a handshake's round trip, if that is longer.
 const OUT_OF_ORDER_WITHIN: Duration = Duration::from_millis(3);
 
-/// The most pieces of a stream that are remembered while others are missing.
-const MOST_PIECES: usize = 10_000;
-
 /// How many of the latest requests a reply is looked for among.
 const MOST_OPEN: usize = 1000;
+
+/// How much of a datagram's payload is compared with a request's, and how much of any payload is kept to be shown,
+/// in bytes.
+const COMPARED: usize = 2048;
+const PAYLOAD_KEPT: usize = 4096;
 
 /// What a packet is for. The names are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,26 +86,6 @@ impl OnTheWire {
     }
 }
 
-/// One direction of a connection.
-#[derive(Debug, Default)]
-struct Stream {
-    /// The number of the first byte, and the end of what has been seen without a gap, counted from there.
-    first: Option<u32>,
-    end: u64,
-    /// Pieces seen beyond a gap: where they begin and end.
-    beyond: BTreeMap<u64, u64>,
-    /// When the furthest byte was seen.
-    furthest_at: Duration,
-}
-
-/// What a piece of a stream is, by what has been seen before.
-#[derive(Debug, PartialEq, Eq)]
-enum Piece {
-    New,
-    Again,
-    Late,
-}
-
 /// The packets between a client's and a server's port.
 #[derive(Debug)]
 pub(crate) struct Flow {
@@ -121,11 +103,22 @@ pub(crate) struct Flow {
     requested_at: Option<Duration>,
     handshake: Option<Duration>,
     last_was_reply: bool,
+    /// How many bytes a request and a reply have, where that is known.
+    lengths: Option<(u64, u64)>,
+    /// Of which exchange the last packet with a payload was, and which way it went: a later fragment's too.
+    last: (bool, Option<u64>),
+    has_closed: bool,
     is_over: bool,
 }
 
 impl Flow {
-    pub(super) fn begun_by(number: u8, packet: &Packet, from: SocketAddr, to: SocketAddr) -> Self {
+    pub(super) fn begun_by(
+        number: u8,
+        packet: &Packet,
+        from: SocketAddr,
+        to: SocketAddr,
+        lengths: Option<(u64, u64)>,
+    ) -> Self {
         // Who accepts is the server; who speaks first is the client.
         let accepts = matches!(packet.what, What::Tcp(Segment { syn: true, ack: true, .. }));
         let (client, server) = if accepts { (to, from) } else { (from, to) };
@@ -143,6 +136,9 @@ impl Flow {
             requested_at: None,
             handshake: None,
             last_was_reply: true,
+            lengths,
+            last: (true, None),
+            has_closed: false,
             is_over: false,
         }
     }
@@ -164,35 +160,22 @@ impl Flow {
         let to_server = match packet.what {
             // Told to whoever sent the packet that it is about.
             What::Icmp { from, .. } => from == self.server,
-            _ if packet.from.ip() == packet.to.ip() && packet.from.port() > 0 => {
-                packet.from == self.client
-            }
-            _ => packet.from.ip() == self.client.ip(),
+            What::Fragment { .. } => self.last.0,
+            _ => packet.from == self.client,
         };
-        let before = self.exchanges.len();
-        let (role, also) = match packet.what {
+        let (role, also, exchange) = match packet.what {
             What::Udp => self.datagram(packet, to_server),
             What::Tcp(segment) => self.segment(packet, segment, to_server),
-            What::Icmp { .. } => (Role::IcmpError, None),
-            What::Fragment { .. } => (Role::Fragment, None),
-        };
-        let of_exchange = !matches!(role, Role::ConnectionRequest | Role::Acceptance | Role::Close);
-        let exchange = match packet.what {
-            What::Udp if !to_server => self.answered_by(packet),
-            _ if self.exchanges.len() > before => Some(self.exchanges.len() as u64),
-            _ => (of_exchange && before > 0).then_some(before as u64),
-        };
-        if let (Role::Reply | Role::OutOfOrder | Role::Retransmission, false, Some(exchange)) =
-            (role, to_server, exchange)
-            && packet.sizes.payload > 0
-        {
-            let place = usize::try_from(exchange - 1).unwrap_or(usize::MAX);
-            if let Some(on_the_wire) = self.exchanges.get_mut(place)
-                // Of a doubled reply to a datagram the first counts.
-                && (self.number == 6 || on_the_wire.answered.is_none())
-            {
-                on_the_wire.answered = Some(packet.time);
+            What::Icmp { .. } => (Role::IcmpError, None, self.newest()),
+            What::Fragment { .. } => {
+                if !to_server {
+                    self.answer(self.last.1, packet.time);
+                }
+                (Role::Fragment, None, self.last.1)
             }
+        };
+        if packet.sizes.payload > 0 && role != Role::IcmpError {
+            self.last = (to_server, exchange);
         }
         let icmp = match packet.what {
             What::Icmp { icmp, .. } => Some(icmp),
@@ -204,7 +187,7 @@ impl Flow {
             to_server,
             role,
             sizes: packet.sizes,
-            payload: packet.payload.clone(),
+            payload: packet.payload[..packet.payload.len().min(PAYLOAD_KEPT)].to_vec(),
             is_cut: packet.is_cut,
             exchange,
             also,
@@ -212,44 +195,56 @@ impl Flow {
         });
     }
 
+    /// The number of the newest exchange.
+    fn newest(&self) -> Option<u64> {
+        Some(self.exchanges.len() as u64).filter(|newest| *newest > 0)
+    }
+
+    /// Something of an exchange's reply has come that was not there before.
+    fn answer(&mut self, exchange: Option<u64>, time: Duration) {
+        let place = exchange.and_then(|exchange| usize::try_from(exchange.checked_sub(1)?).ok());
+        if let Some(exchange) = place.and_then(|place| self.exchanges.get_mut(place)) {
+            exchange.answered = Some(time);
+        }
+    }
+
     /// What can be said only when all is known.
     pub(super) fn settle(&mut self) {
         self.expected.clear();
     }
 
-    fn datagram(&mut self, packet: &Packet, to_server: bool) -> (Role, Option<&'static str>) {
-        if !to_server {
-            let again = self
-                .answered_by(packet)
-                .and_then(|exchange| self.exchanges.get(usize::try_from(exchange).ok()? - 1))
-                .is_some_and(|exchange| exchange.answered.is_some());
-            return (Role::Reply, again.then_some("once more"));
+    fn datagram(
+        &mut self,
+        packet: &Packet,
+        to_server: bool,
+    ) -> (Role, Option<&'static str>, Option<u64>) {
+        if to_server {
+            self.expected.push(upper_case(&packet.payload));
+            // The older ones are not looked at any more.
+            if let Some(old) = self.expected.len().checked_sub(MOST_OPEN + 1) {
+                self.expected[old] = Vec::new();
+            }
+            self.exchanges.push(OnTheWire { asked: Some(packet.time), answered: None });
+            return (Role::Request, None, self.newest());
         }
-        let mut expected = bytes::BytesMut::from(&packet.payload[..]);
-        echo_core::uppercase(&mut expected);
-        self.expected.push(expected.to_vec());
-        self.exchanges.push(OnTheWire { asked: Some(packet.time), answered: None });
-        (Role::Request, None)
-    }
-
-    /// The exchange whose reply a datagram is: the one whose request it is in upper case, or else the last.
-    fn answered_by(&self, packet: &Packet) -> Option<u64> {
-        /// How much of a payload a server's timing can change (docs/protocol.md).
-        const HEADER: usize = echo_core::header::HEADER_LEN;
-        let tail = |bytes: &[u8]| bytes.get(HEADER..).map(<[u8]>::to_vec);
-        let same = |expected: &&Vec<u8>| {
-            **expected == packet.payload
-                || (expected.starts_with(b"ECHO-RTT")
-                    && tail(expected).is_some_and(|of| Some(of) == tail(&packet.payload)))
-        };
-        let matching = |open: bool| {
-            let mut places = self.expected.iter().enumerate().rev().take(MOST_OPEN);
-            let is_open = |place: usize| self.exchanges[place].answered.is_none();
-            places.find(|(place, expected)| same(expected) && (!open || is_open(*place)))
-        };
-        let place = matching(true).or_else(|| matching(false)).map(|(place, _)| place);
-        let place = place.or(self.exchanges.len().checked_sub(1))?;
-        Some(place as u64 + 1)
+        let is_open = |place: usize| self.exchanges[place].answered.is_none();
+        let latest = || (0..self.expected.len()).rev().take(MOST_OPEN);
+        let is_its = |place: &usize| is_reply_to(&self.expected[*place], &packet.payload);
+        let open = latest().filter(is_its).find(|place| is_open(*place));
+        if let Some(place) = open {
+            let exchange = Some(place as u64 + 1);
+            self.answer(exchange, packet.time);
+            return (Role::Reply, None, exchange);
+        }
+        if let Some(place) = latest().find(is_its) {
+            // Of a doubled reply the first counts.
+            return (Role::Reply, Some("once more"), Some(place as u64 + 1));
+        }
+        // Another service's: the oldest that waits.
+        let oldest = latest().rev().find(|place| is_open(*place));
+        let exchange = oldest.map(|place| place as u64 + 1);
+        self.answer(exchange, packet.time);
+        (Role::Reply, None, exchange.or(self.newest()))
     }
 
     fn segment(
@@ -257,18 +252,20 @@ impl Flow {
         packet: &Packet,
         segment: Segment,
         to_server: bool,
-    ) -> (Role, Option<&'static str>) {
-        let length = packet.sizes.payload;
+    ) -> (Role, Option<&'static str>, Option<u64>) {
+        let length = packet.sizes.payload as u64;
         if segment.rst {
             self.is_over = true;
-            return (Role::Reset, None);
+            return (Role::Reset, None, self.newest());
         }
         let patience = self.handshake.unwrap_or_default().max(OUT_OF_ORDER_WITHIN);
         let stream = if to_server { &mut self.there } else { &mut self.back };
         if segment.syn {
             let again = stream.first.replace(segment.sequence.wrapping_add(1)).is_some();
             match (again, segment.ack) {
-                (true, _) => return (Role::Retransmission, Some("of what opens the connection")),
+                (true, _) => {
+                    return (Role::Retransmission, Some("of what opens the connection"), None);
+                }
                 (false, false) => self.requested_at = Some(packet.time),
                 (false, true) => {
                     let asked = self.requested_at;
@@ -276,76 +273,96 @@ impl Flow {
                 }
             }
             let role = if segment.ack { Role::Acceptance } else { Role::ConnectionRequest };
-            return (role, None);
+            return (role, None, None);
         }
         if length == 0 && !segment.fin {
-            return (Role::Acknowledgement, None);
+            return (Role::Acknowledgement, None, self.newest());
         }
         // The end of a side takes a number as well.
-        let whole = length as u64 + u64::from(segment.fin);
-        match stream.piece(segment.sequence, whole, packet.time, patience) {
-            Piece::Again => return (Role::Retransmission, None),
-            Piece::Late => return (Role::OutOfOrder, None),
-            Piece::New => {}
-        }
+        let whole = length + u64::from(segment.fin);
+        let (piece, start) = stream.piece(segment.sequence, whole, packet.time, patience);
+        let arrived = stream.end;
+        let exchange = match (length, to_server) {
+            (0, _) => None,
+            (_, true) => self.asked(start, length, packet.time),
+            (_, false) => self.replied(start, length, arrived, piece != Piece::Again, packet.time),
+        };
         let ends = segment.fin.then_some("and ends its side");
-        if length == 0 {
-            self.is_over |= self.lines.iter().any(|line| line.role == Role::Close);
-            return (Role::Close, None);
+        match piece {
+            Piece::Again | Piece::SentAgain => (Role::Retransmission, None, exchange),
+            Piece::Late => (Role::OutOfOrder, None, exchange),
+            Piece::New if length == 0 => {
+                self.is_over |= self.has_closed;
+                self.has_closed = true;
+                (Role::Close, None, None)
+            }
+            Piece::New => {
+                self.has_closed |= segment.fin;
+                (if to_server { Role::Request } else { Role::Reply }, ends, exchange)
+            }
         }
-        if !to_server {
-            self.last_was_reply = true;
-            return (Role::Reply, ends);
+    }
+
+    /// The exchange of the client's bytes from `start` on. Where lengths are not known, another one begins when
+    /// the replies have as many bytes as the requests: a server may answer while it is still being asked.
+    fn asked(&mut self, start: u64, length: u64, time: Duration) -> Option<u64> {
+        if let Some((request, _)) = self.lengths {
+            while (self.exchanges.len() as u64) * request < start + length {
+                self.exchanges.push(OnTheWire { asked: Some(time), answered: None });
+            }
+            return Some(start / request + 1);
         }
-        if self.last_was_reply {
+        let has_caught_up = self.back.end >= start;
+        if self.exchanges.is_empty() || (self.last_was_reply && has_caught_up) {
             self.last_was_reply = false;
-            self.exchanges.push(OnTheWire { asked: Some(packet.time), answered: None });
+            self.exchanges.push(OnTheWire { asked: Some(time), answered: None });
         }
-        (Role::Request, ends)
+        self.newest()
+    }
+
+    /// The exchange of the server's bytes from `start` on, `arrived` being how many there are without a gap.
+    fn replied(
+        &mut self,
+        start: u64,
+        length: u64,
+        arrived: u64,
+        is_new: bool,
+        time: Duration,
+    ) -> Option<u64> {
+        let Some((_, reply)) = self.lengths else {
+            self.last_was_reply = true;
+            if is_new {
+                self.answer(self.newest(), time);
+            }
+            return self.newest();
+        };
+        if is_new {
+            // A reply is there when its last byte is.
+            for exchange in start / reply + 1..=(start + length).max(arrived) / reply {
+                let place = usize::try_from(exchange - 1).ok();
+                let known = place.and_then(|place| self.exchanges.get(place));
+                if exchange * reply <= arrived && known.is_some_and(|one| one.answered.is_none()) {
+                    self.answer(Some(exchange), time);
+                }
+            }
+        }
+        Some(start / reply + 1).filter(|exchange| *exchange <= self.exchanges.len() as u64)
     }
 }
 
-impl Stream {
-    /// What the bytes from `sequence` on are, and remembers them.
-    fn piece(&mut self, sequence: u32, length: u64, time: Duration, patience: Duration) -> Piece {
-        let first = *self.first.get_or_insert(sequence);
-        // Numbers wrap around; a stream here is never so long that a piece is 2 GiB off.
-        let near = u64::from(sequence.wrapping_sub(first));
-        let wrapped = self.end & !u64::from(u32::MAX);
-        let candidates =
-            [wrapped.checked_sub(1 << 32), Some(wrapped), wrapped.checked_add(1 << 32)];
-        let start = candidates
-            .into_iter()
-            .flatten()
-            .map(|base| base + near)
-            .min_by_key(|start| start.abs_diff(self.end))
-            .unwrap_or(near);
-        let end = start + length;
-        let furthest = self.beyond.last_key_value().map_or(self.end, |(_, end)| self.end.max(*end));
-        let is_seen = end <= self.end
-            || self.beyond.range(..=start).next_back().is_some_and(|(_, seen)| end <= *seen);
-        if is_seen {
-            return Piece::Again;
-        }
-        let piece = if start >= furthest {
-            self.furthest_at = time;
-            Piece::New
-        } else if time.saturating_sub(self.furthest_at) <= patience {
-            Piece::Late
-        } else {
-            // It was lost before it came by here.
-            Piece::Again
-        };
-        if self.beyond.len() < MOST_PIECES {
-            self.beyond.insert(start, end);
-        }
-        while let Some((start, end)) = self.beyond.first_key_value().map(|(s, e)| (*s, *e)) {
-            if start > self.end {
-                break;
-            }
-            self.end = self.end.max(end);
-            self.beyond.remove(&start);
-        }
-        piece
-    }
+/// The beginning of a payload in upper case: enough to know its reply by.
+fn upper_case(payload: &[u8]) -> Vec<u8> {
+    let mut expected = bytes::BytesMut::from(&payload[..payload.len().min(COMPARED)]);
+    echo_core::uppercase(&mut expected);
+    expected.truncate(COMPARED);
+    expected.to_vec()
+}
+
+/// Whether `reply` begins as it must; a server's timing (docs/protocol.md) can be in its header.
+fn is_reply_to(expected: &[u8], reply: &[u8]) -> bool {
+    const HEADER: usize = echo_core::header::HEADER_LEN;
+    let reply = &reply[..reply.len().min(COMPARED)];
+    let is_timed = expected.len() > HEADER && expected.starts_with(b"ECHO-RTT");
+    let from = if is_timed { HEADER } else { 0 };
+    expected.len() == reply.len() && expected.get(from..) == reply.get(from..)
 }

@@ -58,7 +58,10 @@ impl Script {
     }
 
     fn explained(&self) -> Explained {
-        explain(self.packets.iter().enumerate().map(|(place, packet)| (place + 1, Some(packet))))
+        explain(
+            self.packets.iter().enumerate().map(|(place, packet)| (place + 1, Some(packet))),
+            None,
+        )
     }
 
     fn roles(&self) -> Vec<&'static str> {
@@ -171,6 +174,78 @@ fn what_is_sent_again_and_what_comes_late() {
         .after(1_000_000)
         .segment(true, "S", 100, b"");
     assert_eq!(requests.roles(), ["connection-request", "retransmission"]);
+}
+
+#[test]
+fn what_was_there_before_does_not_answer_again() {
+    let script = Script::connection()
+        .segment(true, "A", 101, b"hello")
+        .segment(false, "A", 201, b"HELLO")
+        .after(200_000)
+        .segment(false, "A", 201, b"HELLO");
+    assert_eq!(script.roles()[3..], ["request", "reply", "retransmission"]);
+    let explained = script.explained();
+    assert_eq!(explained.flows[0].exchanges[0].rtt(), Some(Duration::from_micros(10)));
+}
+
+#[test]
+fn a_reply_that_comes_while_its_request_goes_is_one_exchange() {
+    let script = Script::connection()
+        .segment(true, "A", 101, b"hello ")
+        .segment(false, "A", 201, b"HEL")
+        .segment(true, "A", 107, b"there")
+        .segment(false, "A", 204, b"LO THERE")
+        .segment(true, "A", 112, b"hello there")
+        .segment(false, "A", 212, b"HELLO THERE");
+    for lengths in [None, Some((11, 11))] {
+        let numbered = script.packets.iter().enumerate();
+        let explained = explain(numbered.map(|(place, packet)| (place, Some(packet))), lengths);
+        let flow = &explained.flows[0];
+        let rtts: Vec<_> = flow.exchanges.iter().map(OnTheWire::rtt).collect();
+        let microseconds = |number| Some(Duration::from_micros(number));
+        assert_eq!(rtts, [microseconds(30), microseconds(10)], "{lengths:?}");
+        let of: Vec<_> = flow.lines[3..].iter().map(|line| line.exchange).collect();
+        assert_eq!(of, [Some(1), Some(1), Some(1), Some(1), Some(2), Some(2)], "{lengths:?}");
+    }
+}
+
+#[test]
+fn a_request_that_is_never_answered_does_not_take_the_next_ones_reply() {
+    let script = Script::connection()
+        .segment(true, "A", 101, b"first")
+        .segment(true, "A", 106, b"again")
+        .segment(false, "A", 201, b"FIRST");
+    let numbered = script.packets.iter().enumerate();
+    let explained = explain(numbered.map(|(place, packet)| (place, Some(packet))), Some((5, 5)));
+    let rtts: Vec<_> = explained.flows[0].exchanges.iter().map(OnTheWire::rtt).collect();
+    assert_eq!(rtts, [Some(Duration::from_micros(20)), None]);
+}
+
+#[test]
+fn another_services_answers_are_of_the_oldest_that_waits() {
+    let script = Script::default()
+        .datagram(true, b"A? example.net")
+        .datagram(true, b"AAAA? example.net")
+        .datagram(false, b"192.0.2.1")
+        .datagram(false, b"2001:db8::1");
+    let explained = script.explained();
+    let told: Vec<_> =
+        explained.flows[0].lines[2..].iter().map(|line| (line.exchange, line.also)).collect();
+    assert_eq!(told, [(Some(1), None), (Some(2), None)]);
+}
+
+#[test]
+fn a_later_fragment_goes_where_its_first_went_and_ends_the_reply() {
+    let script = Script::default().datagram(true, b"hello").datagram(false, b"HELLO").packet(
+        false,
+        What::Fragment { protocol: 17 },
+        b" THERE",
+    );
+    let explained = script.explained();
+    let flow = &explained.flows[0];
+    let last = flow.lines.last().unwrap();
+    assert_eq!((last.role, last.to_server, last.exchange), (Role::Fragment, false, Some(1)));
+    assert_eq!(flow.exchanges[0].rtt(), Some(Duration::from_micros(20)));
 }
 
 #[test]

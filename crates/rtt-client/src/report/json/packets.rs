@@ -8,7 +8,7 @@ use crate::trace::Line;
 use crate::traced::{self, Part, Traced};
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::Serialize;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 #[derive(Serialize)]
 pub(super) struct PacketLine {
@@ -64,6 +64,9 @@ pub(super) struct Sums {
     lost: Option<u64>,
     /// Packets of a file that are of no exchange.
     others: usize,
+    /// Those of them that were cut before their headers ended, or are of an unknown link.
+    cut: usize,
+    untimed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,14 +98,20 @@ pub(super) fn lines(traced: &Traced) -> Vec<PacketLine> {
     for part in &traced.parts {
         for (place, flow) in part.flows.iter().enumerate() {
             let ends = (flow.client.to_string(), flow.server.to_string());
-            lines.extend(flow.lines.iter().map(|line| packet(part, place, &ends, line)));
+            let numbers = part.numbers(place);
+            lines.extend(flow.lines.iter().map(|line| packet(part, &numbers, &ends, line)));
         }
     }
     lines.sort_by_key(|line| line.number);
     lines
 }
 
-fn packet(part: &Part, flow: usize, ends: &(String, String), line: &Line) -> PacketLine {
+fn packet(
+    part: &Part,
+    numbers: &[Option<u64>],
+    ends: &(String, String),
+    line: &Line,
+) -> PacketLine {
     PacketLine {
         protocol: part.protocol,
         number: line.number,
@@ -114,7 +123,7 @@ fn packet(part: &Part, flow: usize, ends: &(String, String), line: &Line) -> Pac
         ip_bytes: line.sizes.ip,
         transport_bytes: line.sizes.transport,
         payload_bytes: line.sizes.payload,
-        exchange: line.exchange.map(|exchange| exchange + part.before(flow)),
+        exchange: line.exchange_in(numbers),
         client: ends.0.clone(),
         server: ends.1.clone(),
         payload: String::from_utf8_lossy(&line.payload).into_owned(),
@@ -169,6 +178,8 @@ impl Sums {
             protocols: protocols.collect(),
             lost: traced.lost,
             others: traced.others,
+            cut: traced.cut,
+            untimed: traced.untimed,
             file: traced.written.clone(),
             broken: traced.broken.clone(),
         }
@@ -177,6 +188,11 @@ impl Sums {
 
 /// RFC 3339, to the nanosecond, in local time with its offset.
 fn time(since_1970: Duration) -> String {
-    let time = SystemTime::UNIX_EPOCH.checked_add(since_1970).unwrap_or(SystemTime::UNIX_EPOCH);
-    DateTime::<Local>::from(time).to_rfc3339_opts(SecondsFormat::Nanos, false)
+    let seconds = i64::try_from(since_1970.as_secs()).ok();
+    let time = seconds.and_then(|s| DateTime::from_timestamp(s, since_1970.subsec_nanos()));
+    match time {
+        Some(time) => time.with_timezone(&Local).to_rfc3339_opts(SecondsFormat::Nanos, false),
+        // A file can claim any time, and not all have a date.
+        None => format!("{} s after 1970", since_1970.as_secs()),
+    }
 }

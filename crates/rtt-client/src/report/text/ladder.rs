@@ -8,6 +8,7 @@ use crate::words::{count, duration, signed};
 use echo_core::escape;
 use std::io::{self, Write};
 use std::time::Duration;
+use unicode_width::UnicodeWidthStr as _;
 
 /// How long an arrow is, with the role in it.
 const ARROW: usize = 25;
@@ -21,6 +22,13 @@ const MOST_JOINED: usize = 20;
 /// Writes a trace.
 pub(super) fn write(out: &mut impl Write, traced: &Traced) -> io::Result<()> {
     for part in &traced.parts {
+        if part.flows.is_empty() {
+            wrapped(
+                out,
+                "  ",
+                &format!("{} {}: no packet of it was captured.", part.title, part.target),
+            )?;
+        }
         for flow in &part.flows {
             ladder(out, part, flow)?;
         }
@@ -37,14 +45,31 @@ pub(super) fn write(out: &mut impl Write, traced: &Traced) -> io::Result<()> {
             let told = format!("{lost} packets were lost by the capture: the ladders have holes.");
             wrapped(out, "", &told)?;
         }
-        None => writeln!(out, "Whether the capture lost packets is not known.")?,
+        None => writeln!(out, "Whether the capture lost packets is not told.")?,
     }
     if let Some(broken) = &traced.broken {
         wrapped(out, "", &format!("Read as far as it goes: {}.", escape(broken.as_bytes())))?;
     }
     if traced.others > 0 {
         let (others, all) = (count(traced.others as u64), count(traced.packets as u64));
-        writeln!(out, "{others} of the file's {all} packets are of no exchange over UDP or TCP.")?;
+        writeln!(out, "{others} of the file's {all} packets are of no exchange, or seen twice.")?;
+    }
+    if traced.cut > 0 {
+        let cut = count(traced.cut as u64);
+        wrapped(
+            out,
+            "",
+            &format!(
+                "{cut} of these were cut before their headers ended, or are of an unknown link."
+            ),
+        )?;
+    }
+    if traced.untimed > 0 {
+        let untimed = count(traced.untimed);
+        wrapped(out, "", &format!("{untimed} packets have no time, so no RTT of theirs is one."))?;
+    }
+    if traced.parts.is_empty() {
+        writeln!(out, "No exchange over UDP or TCP is in it.")?;
     }
     if let Some(file) = &traced.written {
         wrapped(out, "", &format!("The packets are in {file}, with comments, for Wireshark."))?;
@@ -73,10 +98,7 @@ fn rung(out: &mut impl Write, line: &Line, first: Duration) -> io::Result<()> {
     let sizes = format!("{}+{}+{}+{}", sizes.link, sizes.ip, sizes.transport, sizes.payload);
     let mut text = format!("  {:>5} {time:>11}  {}  {sizes:<14}", line.number, arrow(line));
     if line.sizes.payload > 0 && line.icmp.is_none() {
-        let shown = escape(&line.payload[..line.payload.len().min(SHOWN)]);
-        let whole = line.payload.len() <= SHOWN && shown.chars().count() <= SHOWN;
-        let shown: String = shown.chars().take(if whole { SHOWN } else { SHOWN - 3 }).collect();
-        text.extend([" ", &shown, if whole { "" } else { "..." }]);
+        text.extend([" ", &shown(&line.payload, line.sizes.payload)]);
     }
     writeln!(out, "{}", text.trim_end())?;
     if line.icmp.is_some() || line.also.is_some() || line.is_cut {
@@ -87,6 +109,31 @@ fn rung(out: &mut impl Write, line: &Line, first: Duration) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// As much of a payload of `length` bytes as there is room for, a character at a time.
+fn shown(payload: &[u8], length: usize) -> String {
+    let (mut text, mut width) = (String::new(), 0);
+    let mut rest = &payload[..payload.len().min(4 * SHOWN)];
+    while !rest.is_empty() {
+        // A character has four bytes at most; what is none is escaped by the byte.
+        let next = (1..=rest.len().min(4)).find(|end| std::str::from_utf8(&rest[..*end]).is_ok());
+        let (one, behind) = rest.split_at(next.unwrap_or(1));
+        let one = escape(one);
+        width += one.width();
+        if width > SHOWN {
+            break;
+        }
+        text.push_str(&one);
+        rest = behind;
+    }
+    if rest.is_empty() && payload.len() == length {
+        return text;
+    }
+    while text.width() > SHOWN - 3 {
+        text.pop();
+    }
+    text + "..."
 }
 
 /// `--request------------>` or `<-----------reply--`.
