@@ -1,6 +1,6 @@
 """A network of three hosts on one machine, for the tests that need a path which delays and loses.
 
-    client (10.77.0.1) -- forwarder -- server (10.77.0.2)
+    client (10.77.0.1, fd77::1) -- forwarder -- server (10.77.0.2, fd77::2)
 
 Each is a network namespace; the forwarder joins two veth pairs and does to the packets what the scenario
 says. Run it in a user, network and mount namespace of its own, which needs no privileges where the system
@@ -26,6 +26,7 @@ import sys
 import time
 
 CLIENT, SERVER = "10.77.0.1", "10.77.0.2"
+CLIENT6, SERVER6 = "fd77::1", "fd77::2"
 ETH_P_ALL = 3
 SO_TIMESTAMPNS = 35
 
@@ -61,8 +62,10 @@ def build():
         sh(f"ip netns add {namespace}")
     sh("ip link add c0 netns c type veth peer name m0 netns m")
     sh("ip link add s0 netns s type veth peer name m1 netns m")
-    for namespace, interface, address in (("c", "c0", CLIENT), ("s", "s0", SERVER)):
+    for namespace, interface, address, six in (("c", "c0", CLIENT, CLIENT6), ("s", "s0", SERVER, SERVER6)):
         sh(f"ip -n {namespace} address add {address}/24 dev {interface}")
+        # Nobody else is there to have the same address.
+        sh(f"ip -n {namespace} address add {six}/64 dev {interface} nodad")
         sh(f"ip -n {namespace} link set lo up")
     for namespace, interface in (("c", "c0"), ("m", "m0"), ("m", "m1"), ("s", "s0")):
         sh(f"ip -n {namespace} link set {interface} up promisc on")
@@ -82,13 +85,19 @@ def packet_socket(interface):
 
 def parse(frame):
     """Protocol number, whether it comes from the client, TCP sequence number, payload."""
-    if frame[12:14] != b"\x08\x00":
+    if frame[12:14] == b"\x08\x00":
+        header = (frame[14] & 15) * 4
+        length = struct.unpack(">H", frame[16:18])[0]
+        packet = frame[14 : 14 + length]
+        from_client = socket.inet_ntoa(packet[12:16]) == CLIENT
+        protocol, rest = packet[9], packet[header:]
+    elif frame[12:14] == b"\x86\xdd":
+        length = struct.unpack(">H", frame[18:20])[0]
+        packet = frame[14 : 14 + 40 + length]
+        from_client = socket.inet_ntop(socket.AF_INET6, packet[8:24]) == CLIENT6
+        protocol, rest = packet[6], packet[40:]
+    else:
         return None
-    header = (frame[14] & 15) * 4
-    length = struct.unpack(">H", frame[16:18])[0]
-    packet = frame[14 : 14 + length]
-    from_client = socket.inet_ntoa(packet[12:16]) == CLIENT
-    protocol, rest = packet[9], packet[header:]
     if protocol == 17:
         return 17, from_client, None, rest[8:]
     if protocol == 6:
@@ -97,8 +106,8 @@ def parse(frame):
 
 
 def source_port(frame):
-    """Of an IPv4 packet that `parse` knows."""
-    transport = 14 + (frame[14] & 15) * 4
+    """Of a packet that `parse` knows."""
+    transport = 14 + ((frame[14] & 15) * 4 if frame[12] == 8 else 40)
     return struct.unpack(">H", frame[transport : transport + 2])[0]
 
 

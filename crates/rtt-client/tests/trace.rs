@@ -64,11 +64,11 @@ fn alone(name: &str, script: &str) -> Run {
 }
 
 /// Runs a trace of TCP across the lab's path.
-fn across(name: &str, mut scenario: Value, arguments: &[&str]) -> Option<Run> {
+fn across(server: &str, name: &str, mut scenario: Value, arguments: &[&str]) -> Option<Run> {
     let file = file(name);
-    scenario["server"] = json!([network::server("tcp"), "--listen", "10.77.0.2:7777"]);
-    let command =
-        [CLIENT, "trace", "tcp://10.77.0.2:7777", "--format", "json", "-w", file.to_str().unwrap()];
+    scenario["server"] = json!([network::server("tcp"), "--listen", server]);
+    let target = format!("tcp://{server}");
+    let command = [CLIENT, "trace", &target, "--format", "json", "-w", file.to_str().unwrap()];
     let result = network::run(&scenario, &[&command, arguments].concat())?;
     let out = result["out"].as_str().unwrap();
     assert!(!out.is_empty(), "{result}");
@@ -215,6 +215,9 @@ fn agree(run: &Run) {
     std::fs::remove_file(&run.file).unwrap();
 }
 
+/// The lab's server, over both versions of IP.
+const SERVERS: [&str; 2] = ["10.77.0.2:7777", "[fd77::2]:7777"];
+
 const HANDSHAKE: [&str; 3] = ["connection-request", "acceptance", "acknowledgement"];
 
 #[test]
@@ -290,11 +293,13 @@ fn a_lost_segment_is_sent_again() {
     if !is_possible() {
         return;
     }
-    let scenario = json!({"delay_ms": 2, "drop_segments": [2]});
-    let Some(run) = across("lost", scenario, &["-c", "3"]) else { return };
-    let again = run.roles("tcp").iter().filter(|role| **role == "retransmission").count();
-    assert!(again >= 1, "{:?}", run.roles("tcp"));
-    agree(&run);
+    for server in SERVERS {
+        let scenario = json!({"delay_ms": 2, "drop_segments": [2]});
+        let Some(run) = across(server, "lost", scenario, &["-c", "3"]) else { return };
+        let again = run.roles("tcp").iter().filter(|role| **role == "retransmission").count();
+        assert!(again >= 1, "{:?}", run.roles("tcp"));
+        agree(&run);
+    }
 }
 
 #[test]
@@ -302,10 +307,12 @@ fn segments_that_overtake_each_other() {
     if !is_possible() {
         return;
     }
-    let scenario = json!({"delay_ms": 5, "late_segment": [2, 2]});
-    let Some(run) = across("late", scenario, &["-s", "6000"]) else { return };
-    assert!(run.roles("tcp").contains(&"out-of-order"), "{:?}", run.roles("tcp"));
-    agree(&run);
+    for server in SERVERS {
+        let scenario = json!({"delay_ms": 5, "late_segment": [2, 2]});
+        let Some(run) = across(server, "late", scenario, &["-s", "6000"]) else { return };
+        assert!(run.roles("tcp").contains(&"out-of-order"), "{:?}", run.roles("tcp"));
+        agree(&run);
+    }
 }
 
 #[test]

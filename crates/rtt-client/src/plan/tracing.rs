@@ -1,5 +1,6 @@
 //! [`Tracing`]: what is to be traced, validated and from then on unchanged.
 
+use super::LONGEST_WAIT;
 use crate::transport::PROTOCOLS;
 use crate::{Content, Plan, PlanError, Settings, Target};
 
@@ -33,6 +34,12 @@ impl Tracing {
     ) -> Result<Self, PlanError> {
         if count == 0 || count > MOST {
             return Err(PlanError::OutOfBounds("a count", "1000"));
+        }
+        // A capture goes on for so long.
+        let rests =
+            u32::try_from(count).ok().and_then(|count| settings.interval.checked_mul(count));
+        if rests.is_none_or(|rests| rests > LONGEST_WAIT) {
+            return Err(PlanError::OutOfBounds("the rests together", "an hour"));
         }
         let here = Target { protocol: None, host: "127.0.0.1".into(), port: None };
         let targets = if targets.is_empty() { std::slice::from_ref(&here) } else { targets };
