@@ -47,12 +47,7 @@ impl Inlet {
         socket.set_read_timeout(Some(config.longest_casual_wait()))?;
         if config.stamps {
             // Before there is a connection, or the wait for it would be part of its figures.
-            STAMPING.get_or_init(|| {
-                let keeper = UdpSocket::bind("127.0.0.1:0").ok()?;
-                ask_for_stamps(&keeper).ok()?;
-                std::thread::sleep(STAMPING_BEGINS);
-                Some(keeper)
-            });
+            keep_stamping();
         }
         keep_errors(socket, true)?;
         let stamps = config.stamps.then(|| cmsg_space!([TimeSpec; 3], [u8; 64]));
@@ -177,6 +172,17 @@ impl Inlet {
     pub(crate) fn leave_errors_to_the_protocol(&self, socket: &Socket) -> io::Result<()> {
         keep_errors(socket, false)
     }
+}
+
+/// Has the kernel stamp what arrives from now on, for as long as the process lives. Without that it stamps what it
+/// has not stamped when a program fetches it, and says nothing of the difference.
+pub(super) fn keep_stamping() {
+    STAMPING.get_or_init(|| {
+        let keeper = UdpSocket::bind("127.0.0.1:0").ok()?;
+        ask_for_stamps(&keeper).ok()?;
+        std::thread::sleep(STAMPING_BEGINS);
+        Some(keeper)
+    });
 }
 
 fn ask_for_stamps(socket: &impl AsFd) -> io::Result<()> {

@@ -5,6 +5,7 @@
     reason = "the address of a packet socket and its statistics have no safe calls"
 )]
 
+use super::linux::keep_stamping;
 use super::linux_errors::wall_clock;
 use super::{CaptureConfig, Frame, capture_filter};
 use nix::cmsg_space;
@@ -51,6 +52,7 @@ impl Capture {
         socket.attach_filter(&filter)?;
         // The kernel's limit may be lower; then it is that.
         let _ = socket.set_recv_buffer_size(BACKLOG);
+        keep_stamping();
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         // SAFETY: a zeroed `sockaddr_ll` is a valid one; it is written into storage that is at least as long,
         // and its length is told.
