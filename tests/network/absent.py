@@ -10,7 +10,6 @@ its own, which needs no privileges where the system allows it:
 What comes out is a line of JSON: for each row and version of IP the findings and how long it took. With rows
 named, these are run one after the other over IPv4, and what they print is shown as it is.
 """
-import ctypes
 import json
 import os
 import signal
@@ -20,6 +19,8 @@ import subprocess
 import sys
 import threading
 import time
+
+from namespaces import enter, sh
 
 ADDRESSES = {
     4: {"client": "10.78.0.1", "router": "10.78.0.254", "server": "10.78.1.2", "down": "10.78.1.77",
@@ -64,17 +65,6 @@ ROWS = {
     "a server that answers garbage": ("server", 7044),
     "a mute server, while another flow gets ICMP errors": ("server", 7043),
 }
-
-
-def sh(command):
-    subprocess.run(command, shell=True, check=True)
-
-
-def enter(namespace):
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open(f"/run/netns/{namespace}") as handle:
-        if libc.setns(handle.fileno(), 0x40000000) != 0:  # CLONE_NEWNET
-            raise OSError(ctypes.get_errno(), "setns")
 
 
 def build():

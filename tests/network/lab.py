@@ -25,22 +25,12 @@ import subprocess
 import sys
 import time
 
+from namespaces import enter, sh
+
 CLIENT, SERVER = "10.77.0.1", "10.77.0.2"
 CLIENT6, SERVER6 = "fd77::1", "fd77::2"
 ETH_P_ALL = 3
 SO_TIMESTAMPNS = 35
-
-
-def sh(command):
-    subprocess.run(command, shell=True, check=True)
-
-
-def enter(namespace):
-    """Moves this process into a namespace that `ip netns` made."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open(f"/run/netns/{namespace}") as handle:
-        if libc.setns(handle.fileno(), 0x40000000) != 0:  # CLONE_NEWNET
-            raise OSError(ctypes.get_errno(), "setns")
 
 
 def without_offload(interface):

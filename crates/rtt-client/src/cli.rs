@@ -32,7 +32,6 @@ struct Cli {}
 
 /// What every command that measures can be asked for.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "a switch of the command line is one")]
 pub(crate) struct How {
     /// Stay on this CPU
     #[arg(long, value_name = "CPU")]
@@ -47,17 +46,8 @@ pub(crate) struct How {
     #[arg(short = 'W', long, value_name = "DUR", default_value = "2s", value_parser = duration)]
     timeout: Duration,
 
-    /// Use IPv4 alone
-    #[arg(short = '4', conflicts_with = "ipv6")]
-    ipv4: bool,
-
-    /// Use IPv6 alone
-    #[arg(short = '6')]
-    ipv6: bool,
-
-    /// Send from this address
-    #[arg(short = 'B', long, value_name = "ADDR")]
-    bind: Option<IpAddr>,
+    #[command(flatten)]
+    addresses: Addresses,
 
     /// Print no line for each exchange of a series; in JSON, none for each pair
     #[arg(short, long)]
@@ -76,8 +66,8 @@ impl How {
     /// One exchange of nothing, as asked for here.
     fn settings(&self) -> Settings {
         Settings {
-            family: family(self.ipv4, self.ipv6),
-            bind: self.bind,
+            family: self.addresses.family(),
+            bind: self.addresses.bind,
             timeout: self.timeout,
             pin: self.pin,
             spin: self.spin,
@@ -86,12 +76,30 @@ impl How {
     }
 }
 
-/// The version of IP that two switches ask for.
-fn family(ipv4: bool, ipv6: bool) -> Option<Family> {
-    match (ipv4, ipv6) {
-        (true, _) => Some(Family::V4),
-        (_, true) => Some(Family::V6),
-        _ => None,
+/// Which addresses may be used.
+#[derive(Debug, Args)]
+struct Addresses {
+    /// Use IPv4 alone
+    #[arg(short = '4', conflicts_with = "ipv6")]
+    ipv4: bool,
+
+    /// Use IPv6 alone
+    #[arg(short = '6')]
+    ipv6: bool,
+
+    /// Send from this address
+    #[arg(short = 'B', long, value_name = "ADDR")]
+    bind: Option<IpAddr>,
+}
+
+impl Addresses {
+    /// The version of IP that is asked for.
+    fn family(&self) -> Option<Family> {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Some(Family::V4),
+            (_, true) => Some(Family::V6),
+            _ => None,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::report::{Attempt, Event, Start};
 use crate::resolve::resolve;
 use crate::system;
 use crate::{
-    Condition, Connection, Exchange, Failure, Outcome, Plan, Report, SocketError, Summary,
+    Condition, Connection, Exchange, Failure, Outcome, Plan, Report, Settings, SocketError, Summary,
 };
 pub use compare::compare;
 pub use diagnose::diagnose;
@@ -48,10 +48,7 @@ pub enum RunError {
 ///
 /// [`RunError`]; a server that is not there is an [`Outcome`], and no error.
 pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Summary, RunError> {
-    if let Some(cpu) = plan.settings.pin {
-        system::pin(cpu).map_err(|error| RunError::Pin(cpu, error))?;
-    }
-    system::wake_punctually();
+    prepare(&plan.settings)?;
     let begun = Instant::now();
     let mut summary = match look_up(plan) {
         Ok(addresses) => measure(plan, &addresses, report, stop)?,
@@ -67,6 +64,15 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
     summary.duration = begun.elapsed();
     report.event(&Event::Summary(plan, &summary))?;
     Ok(summary)
+}
+
+/// Has this thread run and wake up as asked for.
+fn prepare(settings: &Settings) -> Result<(), RunError> {
+    if let Some(cpu) = settings.pin {
+        system::pin(cpu).map_err(|error| RunError::Pin(cpu, error))?;
+    }
+    system::wake_punctually();
+    Ok(())
 }
 
 /// The addresses of a plan's target, or why there are none.

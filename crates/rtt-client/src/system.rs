@@ -18,6 +18,8 @@ mod linux_errors;
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux_lab;
 #[cfg(all(target_os = "linux", not(portable)))]
+mod linux_netlink;
+#[cfg(all(target_os = "linux", not(portable)))]
 mod linux_routes;
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux_tcp_info;
@@ -169,6 +171,14 @@ pub struct TcpInfo {
     pub limited_by_buffer: Option<Duration>,
     /// What has crossed the wire.
     pub(crate) segments: Option<Segments>,
+}
+
+impl TcpInfo {
+    /// The same, with the retransmissions of earlier connections counted in.
+    pub(crate) fn following(self, earlier: Option<Self>) -> Self {
+        let before = earlier.and_then(|info| info.retransmissions).unwrap_or(0);
+        Self { retransmissions: self.retransmissions.map(|now| now + before), ..self }
+    }
 }
 
 /// What of a TCP connection has crossed the wire, as the kernel counts it.

@@ -13,7 +13,8 @@ pub(crate) use flow::{Flow, Line, OnTheWire, Role};
 use crate::packet::{Packet, What};
 use std::net::SocketAddr;
 
-/// TCP's number in IP's header.
+/// Their numbers in IP's header.
+const UDP: u8 = 17;
 const TCP: u8 = 6;
 
 /// The most flows that are told apart; what comes after them is counted.
@@ -41,9 +42,6 @@ pub(crate) fn explain<'a>(
         let taken = packet.is_some_and(|packet| explained.take(number, packet));
         explained.others += usize::from(!taken);
     }
-    for flow in &mut explained.flows {
-        flow.settle();
-    }
     explained
 }
 
@@ -51,8 +49,8 @@ impl Explained {
     /// Takes a packet into its flow; returns whether it has one.
     fn take(&mut self, number: usize, packet: &Packet) -> bool {
         let (protocol, from, to) = match packet.what {
-            What::Udp => (17, packet.from, packet.to),
-            What::Tcp(_) => (6, packet.from, packet.to),
+            What::Udp => (UDP, packet.from, packet.to),
+            What::Tcp(_) => (TCP, packet.from, packet.to),
             What::Icmp { protocol, from, to, .. } => (protocol, from, to),
             What::Fragment { protocol } => return self.take_fragment(number, packet, protocol),
         };

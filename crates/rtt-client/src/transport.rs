@@ -233,7 +233,9 @@ pub(crate) fn failure_of(error: io::Error, after: Duration) -> io::Result<Failur
     match Condition::of(&error) {
         Some(condition) => {
             let error = (condition != Condition::Silent).then_some(error);
-            let origin = error.as_ref().map(|_| Origin::Untold);
+            // On a connection that stands there is nobody else who could have broken it off.
+            let told = if condition == Condition::Reset { Origin::Peer } else { Origin::Untold };
+            let origin = error.as_ref().map(|_| told);
             Ok(Failure { error, origin, ..Failure::seen(condition, after) })
         }
         None => Err(error),

@@ -1,9 +1,8 @@
 //! What a diagnosis can be asked for.
 
-use super::{Format, duration, family};
+use super::{Addresses, Format, duration};
 use clap::{ArgAction, Args};
 use rtt_client::{Content, Diagnosis, PlanError, Settings, Target};
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Look what a client sees at a target, over UDP and over TCP, and who said so
@@ -18,17 +17,8 @@ pub(crate) struct DiagnoseArgs {
     #[arg(short = 'W', long, value_name = "DUR", default_value = "5s", value_parser = duration)]
     timeout: Duration,
 
-    /// Use IPv4 alone
-    #[arg(short = '4', conflicts_with = "ipv6")]
-    ipv4: bool,
-
-    /// Use IPv6 alone
-    #[arg(short = '6')]
-    ipv6: bool,
-
-    /// Send from this address
-    #[arg(short = 'B', long, value_name = "ADDR")]
-    bind: Option<IpAddr>,
+    #[command(flatten)]
+    addresses: Addresses,
 
     /// How results are written
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -43,8 +33,8 @@ impl DiagnoseArgs {
     /// The diagnosis that is asked for.
     pub(crate) fn diagnosis(&self) -> Result<Diagnosis, PlanError> {
         let settings = Settings {
-            family: family(self.ipv4, self.ipv6),
-            bind: self.bind,
+            family: self.addresses.family(),
+            bind: self.addresses.bind,
             timeout: self.timeout,
             content: Content::Message("x".into()),
             ..Settings::one("")

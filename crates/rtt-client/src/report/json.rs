@@ -11,7 +11,7 @@ use crate::traced::Traced;
 use crate::{Breakdown, Connection, Exchange, Failure, Middle, Outcome};
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, acts_on_terminals};
-use found::{Found, IcmpError};
+use found::{Found, Told};
 use judged::{Judged, Pair};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -169,14 +169,8 @@ enum Line {
 struct Trouble {
     condition: &'static str,
     after_ns: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errno: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    icmp: Option<IcmpError>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    origin: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    #[serde(flatten)]
+    told: Told,
     explanation: &'static str,
 }
 
@@ -270,10 +264,7 @@ impl From<&Failure> for Trouble {
         Self {
             condition: failure.condition.name(),
             after_ns: nanoseconds(failure.after),
-            errno: failure.error.as_ref().and_then(io::Error::raw_os_error),
-            icmp: failure.origin.and_then(IcmpError::of),
-            origin: failure.origin.map(found::origin),
-            detail: failure.detail.clone(),
+            told: Told::of(failure),
             explanation: failure.condition.meaning(),
         }
     }

@@ -68,16 +68,12 @@ impl Series {
 
     /// What an error that came at once says about the peer or the way to it.
     pub(super) fn failure(&self, error: io::Error) -> Result<Failure, SocketError> {
-        let mut failure = failure_of(error, Duration::ZERO).map_err(|error| SocketError {
+        failure_of(error, Duration::ZERO).map_err(|error| SocketError {
             operation: "an exchange",
             protocol: self.plan.protocol.title,
             address: self.address,
             error,
-        })?;
-        if failure.condition == Condition::Reset {
-            failure.origin = Some(Origin::Peer);
-        }
-        Ok(failure)
+        })
     }
 
     fn reply(&mut self, arrived: Arrived, sink: &mut dyn Sink) -> Result<(), RunError> {

@@ -6,23 +6,22 @@ mod nobody;
 mod stage;
 mod two_writes;
 
-use super::{RunError, find, look_up};
+use super::{RunError, find, look_up, prepare};
 use crate::evidence::{AtSize, Evidence, Pair, Side};
 use crate::judgement::{Verdict, judge};
 use crate::plan::{Contest, Lifetime};
 use crate::report::{ContestStart, Event, Report, Start};
-use crate::system::{self, KERNEL_STAMPS};
+use crate::system::KERNEL_STAMPS;
 use crate::transport::Framing;
 use crate::{Plan, PlanError, Settings};
 use lane::Once;
-use stage::{Bounds, Made, Stages};
+use stage::{Bounds, Made, SHORT_WARM_UP, Stages};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Pairs made before those that count, with which connections settle, caches fill and routes are found;
-/// an experiment needs fewer.
+/// an experiment needs fewer, as a later round does.
 const WARM_UP: u64 = 20;
-const SHORT_WARM_UP: u64 = 5;
 
 /// How many times both sides are opened anew. Of two equal connections the one that was opened later can be
 /// faster by a hundredth, for as long as they last; so they take turns.
@@ -50,10 +49,7 @@ pub fn compare(
     stop: &AtomicBool,
 ) -> Result<Verdict, RunError> {
     let begun = Instant::now();
-    if let Some(cpu) = contest.sides[0].settings.pin {
-        system::pin(cpu).map_err(|error| RunError::Pin(cpu, error))?;
-    }
-    system::wake_punctually();
+    prepare(&contest.sides[0].settings)?;
     let mut evidence =
         Evidence { sides: contest.sides.each_ref().map(side), ..Evidence::default() };
     let mut attempts = Vec::new();

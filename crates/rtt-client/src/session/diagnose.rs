@@ -56,8 +56,8 @@ pub fn diagnose(diagnosis: &Diagnosis, report: &mut dyn Report) -> Result<bool, 
             let mut probes = Vec::new();
             for plan in &diagnosis.plans {
                 for address in addresses.iter().take(MOST_ADDRESSES) {
-                    let address = SocketAddr::new(address.ip(), plan.port());
-                    let address = with_zone(address, &addresses);
+                    let mut address = *address;
+                    address.set_port(plan.port());
                     probes.push(scope.spawn(move || probe(plan, address, deadline)));
                 }
             }
@@ -78,15 +78,6 @@ pub fn diagnose(diagnosis: &Diagnosis, report: &mut dyn Report) -> Result<bool, 
     }
     report.flush()?;
     Ok(found_one)
-}
-
-/// The address with the zone that the name had, which goes with the address and not with the port.
-fn with_zone(address: SocketAddr, found: &[SocketAddr]) -> SocketAddr {
-    let mut with_zone = found.iter().copied().find(|found| found.ip() == address.ip());
-    if let Some(found) = &mut with_zone {
-        found.set_port(address.port());
-    }
-    with_zone.unwrap_or(address)
 }
 
 fn unresolved(plan: &Plan, failure: Failure) -> Finding {
@@ -233,9 +224,8 @@ fn failed(
     }
     let mut failure = failure_of(error, after)?;
     failure.origin = match failure.condition {
-        Condition::Reset => Some(Origin::Peer),
-        // An earlier datagram's, told at the next occasion.
-        Condition::Refused => failure.origin,
+        // A reset is the peer's; a refusal an earlier datagram's, told at the next occasion.
+        Condition::Reset | Condition::Refused => failure.origin,
         // Nobody else can have said so of what was not sent.
         _ if sending => Some(Origin::ThisHost),
         // What is forbidden here is forbidden at once; this came back.

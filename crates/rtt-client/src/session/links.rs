@@ -68,10 +68,8 @@ impl Series {
     pub(super) fn harvest(&mut self, link: &Link) {
         let traffic = self.ended_traffic.zip(link.transport.traffic());
         self.ended_traffic = traffic.map(|(before, now)| before + now);
-        let Some(mut info) = link.transport.tcp_info() else { return };
-        let before = self.summary.tcp.and_then(|info| info.retransmissions);
-        info.retransmissions = info.retransmissions.map(|now| now + before.unwrap_or(0));
-        self.summary.tcp = Some(info);
+        let Some(info) = link.transport.tcp_info() else { return };
+        self.summary.tcp = Some(info.following(self.summary.tcp));
     }
     /// What has crossed the wire in this series, where that is known of all of it.
     pub(super) fn traffic(&self) -> Option<Traffic> {

@@ -2,7 +2,7 @@
 //! one's own joined to what the application saw.
 
 use super::series::Series;
-use super::{Held, RunError, find, look_up};
+use super::{Held, RunError, find, look_up, prepare};
 use crate::capture_file::{self, Captured, FileError, Link, MOST_BYTES, MOST_PACKETS, Writer};
 use crate::packet::{Packet, dissect};
 use crate::plan::Tracing;
@@ -119,7 +119,8 @@ pub fn trace(
             && one.samples.len() as u64 == tracing.count;
         let before = captured.len();
         let lengths = (plan.load.request_len() as u64, plan.load.reply_len() as u64);
-        let mut explained = explain_all(&one.captured, before, Some(lengths));
+        let packets: Vec<_> = one.captured.iter().map(dissect).collect();
+        let mut explained = explain_all(&packets, before, Some(lengths));
         explained.only_of(&one.clients);
         traced.lost = traced.lost.zip(one.lost).map(|(before, lost)| before + lost);
         let part = Part::new(plan, &one.interface.name, explained.flows, one.samples);
@@ -145,12 +146,13 @@ pub fn read_trace(file: impl Read, name: &Path, report: &mut dyn Report) -> Resu
     let failed =
         |error: FileError| TraceError::File { path: name.to_owned(), why: error.to_string() };
     let contents = capture_file::read(file).map_err(failed)?;
-    let explained = explain_all(&contents.packets, 0, None);
+    let packets: Vec<_> = contents.packets.iter().map(dissect).collect();
+    let explained = explain_all(&packets, 0, None);
     let mut traced = Traced {
         lost: contents.lost,
         others: explained.others,
         untimed: contents.untimed,
-        cut: cut_short(&contents.packets),
+        cut: cut_short(&contents.packets, &packets),
         broken: contents.broken,
         packets: contents.packets.len(),
         ..Traced::default()
@@ -161,17 +163,20 @@ pub fn read_trace(file: impl Read, name: &Path, report: &mut dyn Report) -> Resu
 }
 
 /// How many packets are of a link that is not known here, or were cut before their headers ended.
-fn cut_short(packets: &[Captured]) -> usize {
-    let is_short = |packet: &&Captured| {
-        let is_cut = packet.bytes.len() < packet.original || matches!(packet.link, Link::Other(_));
-        is_cut && dissect(packet).is_none()
+fn cut_short(captured: &[Captured], packets: &[Option<Packet>]) -> usize {
+    let is_short = |(captured, packet): &(&Captured, &Option<Packet>)| {
+        let is_cut = captured.bytes.len() < captured.original;
+        packet.is_none() && (is_cut || matches!(captured.link, Link::Other(_)))
     };
-    packets.iter().filter(is_short).count()
+    captured.iter().zip(packets).filter(is_short).count()
 }
 
 /// Numbers go on behind `before` others.
-fn explain_all(captured: &[Captured], before: usize, lengths: Option<(u64, u64)>) -> Explained {
-    let packets: Vec<Option<Packet>> = captured.iter().map(dissect).collect();
+fn explain_all(
+    packets: &[Option<Packet>],
+    before: usize,
+    lengths: Option<(u64, u64)>,
+) -> Explained {
     let numbered = packets.iter().enumerate();
     explain(numbered.map(|(place, packet)| (before + place + 1, packet.as_ref())), lengths)
 }
@@ -252,6 +257,8 @@ fn exchanges(
     count: u64,
     stop: &AtomicBool,
 ) -> Result<(Vec<Sample>, Vec<SocketAddr>), RunError> {
+    // Here, and not before there is the thread that captures: it would stay on that CPU as well.
+    prepare(&plan.settings)?;
     let mut held = Held::default();
     let mut samples = Vec::new();
     let mut clients = Vec::new();

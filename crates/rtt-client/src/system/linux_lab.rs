@@ -1,17 +1,13 @@
 //! Linux: a user-and-network namespace of one's own, in which an ordinary user may do with the network what
 //! root may (the manual's pages `user_namespaces`(7) and `network_namespaces`(7)).
 
+use super::linux_netlink::{NLM_F_ACK, talk};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
-};
 use nix::unistd::{getgid, getuid};
-use std::os::fd::AsRawFd as _;
 use std::{fs, io};
 
-/// The message that changes an interface, and its flags (include/uapi/linux/rtnetlink.h, netlink.h).
+/// The message that changes an interface (include/uapi/linux/rtnetlink.h).
 const RTM_NEWLINK: u16 = 16;
-const NLM_F_REQUEST_AND_ACK: u16 = 1 | 4;
 
 /// Every namespace's own loopback interface.
 const LOOPBACK: i32 = 1;
@@ -29,27 +25,12 @@ pub(crate) fn enter_lab() -> io::Result<()> {
 }
 
 fn loopback_up() -> io::Result<()> {
-    let protocol = SockProtocol::NetlinkRoute;
-    let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
     let up = libc::IFF_UP;
-    let mut request = Vec::new();
-    request.extend(32_u32.to_ne_bytes());
-    request.extend(RTM_NEWLINK.to_ne_bytes());
-    request.extend(NLM_F_REQUEST_AND_ACK.to_ne_bytes());
-    request.extend([0; 8]);
+    let mut body = Vec::new();
     // `struct ifinfomsg`: no family and type, the index, the flags, and which of them change.
-    request.extend([0; 4]);
-    request.extend(LOOPBACK.to_ne_bytes());
-    request.extend(up.to_ne_bytes());
-    request.extend(up.to_ne_bytes());
-    sendto(socket.as_raw_fd(), &request, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
-    let mut answer = [0; 1024];
-    let length = recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-    // Behind the header stands the error's number, negative, or 0.
-    let error = answer[..length].get(16..).and_then(|rest| rest.first_chunk());
-    match error.map(|error| i32::from_ne_bytes(*error)) {
-        Some(0) => Ok(()),
-        Some(error) => Err(io::Error::from_raw_os_error(-error)),
-        None => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
+    body.extend([0; 4]);
+    body.extend(LOOPBACK.to_ne_bytes());
+    body.extend(up.to_ne_bytes());
+    body.extend(up.to_ne_bytes());
+    talk(RTM_NEWLINK, NLM_F_ACK, &body, &mut |_, _| {})
 }

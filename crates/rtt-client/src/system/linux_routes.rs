@@ -2,32 +2,17 @@
 //! (rtnetlink(7)). Asking needs no privileges.
 
 use super::Interface;
+use super::linux_netlink::{NLM_F_DUMP, talk};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto,
-    setsockopt, socket, sockopt,
-};
-use nix::sys::time::TimeVal;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd as _, OwnedFd};
 
-/// How long the kernel's answer is waited for, in seconds: it comes at once.
-const PATIENCE: i64 = 1;
-
-/// How many pieces of a neighbour table are read: a piece has some hundred neighbours.
-const MOST_PIECES: usize = 256;
-
-/// Message types, flags, attributes and states of include/uapi/linux/{netlink,rtnetlink,neighbour}.h.
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
+/// Message types, attributes and states of include/uapi/linux/{rtnetlink,neighbour}.h.
 const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;
 const RTM_NEWNEIGH: u16 = 28;
 const RTM_GETNEIGH: u16 = 30;
-const NLM_F_REQUEST: u16 = 1;
-const NLM_F_DUMP: u16 = 0x300;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
@@ -35,8 +20,7 @@ const NDA_DST: u16 = 1;
 const NUD_INCOMPLETE: u16 = 0x01;
 const NUD_FAILED: u16 = 0x20;
 
-/// The lengths of `struct nlmsghdr`, `struct rtmsg`, `struct ndmsg`, `struct rtattr`.
-const HEADER: usize = 16;
+/// The lengths of `struct rtmsg`, `struct ndmsg`, `struct rtattr`.
 const ROUTE: usize = 12;
 const NEIGHBOUR: usize = 12;
 const ATTRIBUTE: usize = 4;
@@ -56,7 +40,8 @@ pub(crate) fn unanswered_neighbour(address: IpAddr) -> Option<IpAddr> {
         if of.and_then(address_in) == Some(hop) && (interface.is_none() || on == interface) {
             unanswered = state & (NUD_INCOMPLETE | NUD_FAILED) != 0;
         }
-    })?;
+    })
+    .ok()?;
     unanswered.then_some(hop)
 }
 
@@ -86,7 +71,8 @@ fn route(address: IpAddr) -> Option<Route> {
             let interface = interface.map(|index| u32::from_ne_bytes(*index));
             route = Some(Route { hop: gateway.unwrap_or(address), interface });
         }
-    })?;
+    })
+    .ok()?;
     route
 }
 
@@ -114,54 +100,6 @@ pub(crate) fn interface_to(peer: SocketAddr) -> io::Result<Interface> {
         is_loopback: flags.contains(InterfaceFlags::IFF_LOOPBACK),
         is_ethernet: matches!(kind, libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK),
     })
-}
-
-/// Sends a request to the kernel and hands every message of its answer on: its type and its body.
-fn talk(kind: u16, flags: u16, body: &[u8], each: &mut dyn FnMut(u16, &[u8])) -> Option<()> {
-    let socket = open()?;
-    let length = u32::try_from(HEADER + body.len()).ok()?;
-    let mut request = Vec::with_capacity(HEADER + body.len());
-    request.extend(length.to_ne_bytes());
-    request.extend(kind.to_ne_bytes());
-    request.extend((NLM_F_REQUEST | flags).to_ne_bytes());
-    // A sequence number and a port of ours, neither of which matters with one request on a socket.
-    request.extend([0; 8]);
-    request.extend(body);
-    sendto(socket.as_raw_fd(), &request, &NetlinkAddr::new(0, 0), MsgFlags::empty()).ok()?;
-    let mut buffer = vec![0; 65_536];
-    for _ in 0..MOST_PIECES {
-        let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).ok()?;
-        let mut rest = &buffer[..length];
-        while let Some((kind, body, behind)) = message(rest) {
-            match kind {
-                NLMSG_DONE => return Some(()),
-                NLMSG_ERROR => return None,
-                kind => each(kind, body),
-            }
-            rest = behind;
-        }
-        if flags & NLM_F_DUMP == 0 {
-            return Some(());
-        }
-    }
-    None
-}
-
-fn open() -> Option<OwnedFd> {
-    let protocol = SockProtocol::NetlinkRoute;
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol).ok()?;
-    setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(PATIENCE, 0)).ok()?;
-    Some(socket)
-}
-
-/// The first message in `bytes`: its type, its body, and what is behind it.
-fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let length = usize::try_from(u32::from_ne_bytes(*bytes.first_chunk()?)).ok()?;
-    let kind = u16::from_ne_bytes([*bytes.get(4)?, *bytes.get(5)?]);
-    let body = bytes.get(HEADER..length)?;
-    let behind = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    Some((kind, body, behind))
 }
 
 /// The attribute of that type.
@@ -209,10 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_message() {
-        assert!(message(&[]).is_none());
-        assert!(message(&[255; 20]).is_none());
-        assert!(message(&[0; 20]).is_none());
+    fn nonsense_is_no_attribute() {
         assert!(attribute(&[0; 8], 1).is_none());
         assert!(attribute(&[200, 0, 1, 0], 1).is_none());
     }

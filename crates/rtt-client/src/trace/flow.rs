@@ -122,9 +122,8 @@ impl Flow {
         // Who accepts is the server; who speaks first is the client.
         let accepts = matches!(packet.what, What::Tcp(Segment { syn: true, ack: true, .. }));
         let (client, server) = if accepts { (to, from) } else { (from, to) };
-        let name = if number == 6 { "tcp" } else { "udp" };
         Self {
-            protocol: PROTOCOLS.iter().find(|protocol| protocol.name == name),
+            protocol: PROTOCOLS.iter().find(|protocol| protocol.ip_number == number),
             number,
             client,
             server,
@@ -206,11 +205,6 @@ impl Flow {
         if let Some(exchange) = place.and_then(|place| self.exchanges.get_mut(place)) {
             exchange.answered = Some(time);
         }
-    }
-
-    /// What can be said only when all is known.
-    pub(super) fn settle(&mut self) {
-        self.expected.clear();
     }
 
     fn datagram(

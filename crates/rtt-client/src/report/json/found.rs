@@ -2,7 +2,7 @@
 
 use crate::finding::{End, Finding};
 use crate::statistics::nanoseconds;
-use crate::{Icmp, Origin, Unconnected};
+use crate::{Failure, Icmp, Origin, Unconnected};
 use serde::Serialize;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,13 +16,8 @@ pub(super) struct Found {
     address: Option<SocketAddr>,
     condition: &'static str,
     after_ns: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errno: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    icmp: Option<IcmpError>,
-    /// Who said so: `this-host`, `peer`, `icmp`, or `untold`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    origin: Option<&'static str>,
+    #[serde(flatten)]
+    told: Option<Told>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connect_ns: Option<u64>,
     sent: u32,
@@ -33,8 +28,6 @@ pub(super) struct Found {
     server: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unconnected: Option<FromUnconnected>,
     explanation: String,
@@ -69,15 +62,12 @@ impl Found {
             address: finding.address,
             condition: finding.condition().name(),
             after_ns: nanoseconds(finding.after()),
-            errno: failure.and_then(|f| f.error.as_ref()).and_then(io::Error::raw_os_error),
-            icmp: failure.and_then(|failure| failure.origin).and_then(IcmpError::of),
-            origin: failure.and_then(|failure| failure.origin).map(origin),
+            told: failure.map(Told::of),
             connect_ns: finding.connected.map(nanoseconds),
             sent: finding.sent,
             rtt_ns: rtt.map(nanoseconds),
             server,
             reply,
-            detail: failure.and_then(|failure| failure.detail.clone()),
             unconnected: finding.unconnected.map(FromUnconnected::of),
             explanation: format!(
                 "{}. It leaves open {}. Try next: {}.",
@@ -87,13 +77,33 @@ impl Found {
     }
 }
 
-/// Who said so, as scripts see it.
-pub(super) fn origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::ThisHost => "this-host",
-        Origin::Peer => "peer",
-        Origin::Icmp(_) => "icmp",
-        Origin::Untold => "untold",
+/// What is known of a failure, beyond its condition.
+#[derive(Serialize)]
+pub(super) struct Told {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errno: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp: Option<IcmpError>,
+    /// Who said so: `this-host`, `peer`, `icmp`, or `untold`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl Told {
+    pub(super) fn of(failure: &Failure) -> Self {
+        Self {
+            errno: failure.error.as_ref().and_then(io::Error::raw_os_error),
+            icmp: failure.origin.and_then(IcmpError::of),
+            origin: failure.origin.map(|origin| match origin {
+                Origin::ThisHost => "this-host",
+                Origin::Peer => "peer",
+                Origin::Icmp(_) => "icmp",
+                Origin::Untold => "untold",
+            }),
+            detail: failure.detail.clone(),
+        }
     }
 }
 

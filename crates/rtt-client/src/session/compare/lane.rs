@@ -164,12 +164,7 @@ impl Lane {
         counted.strays += of_series.strays;
         counted.sent_again += of_series.sent_again;
         counted.unsplit += of_series.unsplit;
-        let again = |info: Option<TcpInfo>| info.and_then(|info| info.retransmissions);
-        let (before, now) = (again(counted.tcp), again(of_series.tcp));
-        counted.tcp = of_series.tcp.or(counted.tcp);
-        if let Some(tcp) = &mut counted.tcp {
-            tcp.retransmissions = now.map(|now| now + before.unwrap_or(0)).or(before);
-        }
+        counted.tcp = of_series.tcp.map(|info| info.following(counted.tcp)).or(counted.tcp);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const LONGEST_WARM_UP: Duration = Duration::from_millis(500);
 
 /// Pairs before those that count, in a round that is not the first.
-const SHORT_WARM_UP: u64 = 5;
+pub(super) const SHORT_WARM_UP: u64 = 5;
 
 /// How many exchanges in a row one side may leave unanswered before the stage ends: at a time-out of
 /// some seconds nobody waits for more.
