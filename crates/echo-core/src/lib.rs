@@ -23,4 +23,4 @@ mod transform;
 
 pub use escape::{acts_on_terminals, escape};
 pub use stamp::Stamp;
-pub use transform::{MAX_GROWTH, Stream, uppercase};
+pub use transform::{MAX_GROWTH, Stream, can_be_an_answer, uppercase, uppercase_slice};

@@ -15,6 +15,7 @@ mod table;
 mod tests;
 
 use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
 
 /// How many bytes of upper case one byte of text can become, at most.
 ///
@@ -43,46 +44,79 @@ pub fn uppercase(text: &mut BytesMut) {
     }
 }
 
+/// The upper case of `text`, made in its place unless a character changes its length.
+///
+/// What a server needs that receives into the same memory again and again.
+///
+/// ```
+/// let mut text = *b"in place";
+/// assert_eq!(echo_core::uppercase_slice(&mut text), &b"IN PLACE"[..]);
+/// let mut text = "stra\u{df}e".to_owned().into_bytes();
+/// assert_eq!(echo_core::uppercase_slice(&mut text), &b"STRASSE"[..]);
+/// ```
+pub fn uppercase_slice(text: &mut [u8]) -> Cow<'_, [u8]> {
+    let done = kernel::uppercase_until_length_changes(text);
+    if done == text.len() {
+        return Cow::Borrowed(text);
+    }
+    let mut upper = BytesMut::from(&text[..done]);
+    append(&text[done..], &mut upper);
+    Cow::Owned(upper.into())
+}
+
+/// Whether `text` can be what a server of upper case has answered: it has no small letter of ASCII.
+///
+/// True of more than such answers, as of numbers and of text that was in capitals from the start, but of
+/// every one of them.
+#[must_use]
+pub fn can_be_an_answer(text: &[u8]) -> bool {
+    !text.iter().any(u8::is_ascii_lowercase)
+}
+
 /// Upper case of a text that arrives in pieces: whatever the cuts, the pieces' answers put together
 /// are the whole text's answer.
 ///
 /// At most three bytes, the beginning of a character, wait here for the next piece.
 ///
 /// ```
-/// use bytes::BytesMut;
-///
 /// let mut stream = echo_core::Stream::default();
-/// let mut piece = BytesMut::from(&b"caf\xc3"[..]);
-/// stream.push(&mut piece);
-/// assert_eq!(&piece[..], b"CAF");
-/// let mut piece = BytesMut::from(&b"\xa9!"[..]);
-/// stream.push(&mut piece);
-/// assert_eq!(&piece[..], "É!".as_bytes());
+/// assert_eq!(stream.push(&mut b"caf\xc3".to_owned()), &b"CAF"[..]);
+/// assert_eq!(stream.push(&mut b"\xa9!".to_owned()), "É!".as_bytes());
 /// assert!(stream.finish().is_empty());
 /// ```
 #[derive(Debug, Default)]
 pub struct Stream {
     /// The beginning of a character whose end has not arrived.
     begun: [u8; 3],
-    begun_len: usize,
+    /// A byte, because servers have one of these for every connection.
+    begun_len: u8,
 }
 
 impl Stream {
-    /// Turns the next piece of the text into the next piece of the answer, in place. The answer can
-    /// be empty while a character is incomplete, and up to [`MAX_GROWTH`] times as long as the piece
-    /// and the bytes that waited.
-    pub fn push(&mut self, piece: &mut BytesMut) {
-        if self.begun_len > 0 {
-            let tail = piece.split();
-            piece.reserve(self.begun_len + tail.len());
-            piece.extend_from_slice(self.begun());
-            piece.extend_from_slice(&tail);
+    /// The next piece of the answer, to the next piece of the text; made in its place where that can
+    /// be. It can be empty while a character is incomplete, and up to [`MAX_GROWTH`] times as long as
+    /// the piece and the bytes that waited.
+    pub fn push<'a>(&mut self, piece: &'a mut [u8]) -> Cow<'a, [u8]> {
+        if self.begun_len == 0 {
+            let whole = self.keep_begun(piece);
+            return uppercase_slice(&mut piece[..whole]);
         }
-        let begun = begun_character(piece);
-        self.begun_len = begun.len();
+        let mut text = BytesMut::with_capacity(self.begun().len() + piece.len());
+        text.extend_from_slice(self.begun());
+        text.extend_from_slice(piece);
+        let whole = self.keep_begun(&text);
+        text.truncate(whole);
+        uppercase(&mut text);
+        Cow::Owned(text.into())
+    }
+
+    /// Keeps the character that `text` ends within for the next piece. Returns how long it is before that.
+    #[expect(clippy::cast_possible_truncation, reason = "three at most")]
+    fn keep_begun(&mut self, text: &[u8]) -> usize {
+        let begun = begun_character(text);
         self.begun[..begun.len()].copy_from_slice(begun);
-        piece.truncate(piece.len() - self.begun_len);
-        uppercase(piece);
+        self.begun_len = begun.len() as u8;
+        text.len() - begun.len()
     }
 
     /// The text has ended: what still waited is no character, and passes unchanged.
@@ -92,7 +126,7 @@ impl Stream {
     }
 
     fn begun(&self) -> &[u8] {
-        &self.begun[..self.begun_len]
+        &self.begun[..usize::from(self.begun_len)]
     }
 }
 
@@ -135,6 +169,9 @@ fn first_character(text: &[u8]) -> Option<char> {
 /// The end of `piece` that the next piece could complete to a character: three bytes at most.
 fn begun_character(piece: &[u8]) -> &[u8] {
     let end = piece.len();
+    if piece.last().is_none_or(u8::is_ascii) {
+        return &[];
+    }
     for length in 1..=end.min(3) {
         let tail = &piece[end - length..];
         if let Err(error) = std::str::from_utf8(tail)

@@ -1,17 +1,28 @@
 //! What both echo servers need and neither owns: their command line's common part, listening,
-//! announcing, logging, the kernel's stamps of what arrives, and ending when the system asks them to.
+//! announcing, logging, the workers and who is answered how often, the kernel's stamps of what arrives, and
+//! what operators and supervisors ask of a running server.
 //!
 //! What a server does with what it receives is not here, and neither is anything that the client
 //! needs.
 
 mod cli;
+mod descriptors;
 mod listen;
 mod logging;
-mod shutdown;
+mod orders;
+mod rate;
+mod source;
 mod stamps;
+mod supervisor;
+mod workers;
 
-pub use cli::{ServiceArgs, parse};
+pub use cli::{ServiceArgs, duration, parse};
+pub use descriptors::raise_descriptor_limit;
 pub use listen::{ListenError, announce, tcp_listeners, udp_sockets};
-pub use logging::{escaped_excerpt, is_milestone, log_to_stderr};
-pub use shutdown::shutdown_on_signal;
+pub use logging::{LogFormat, escaped_excerpt, is_milestone, log_to_stderr};
+pub use orders::{Orders, orders_from_signals};
+pub use rate::RateLimit;
+pub use source::{Allowed, Source};
 pub use stamps::{Received, Since, StampedReceiver};
+pub use supervisor::{Passed, passed_sockets, tell_ending, tell_ready};
+pub use workers::{Sheet, Worker, work};

@@ -1,6 +1,8 @@
 //! Sockets to serve on: which addresses, how they are bound, and how a failure is told.
 
-use socket2::{Domain, Protocol, Socket, Type};
+use crate::ServiceArgs;
+use crate::supervisor::passed_sockets;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
@@ -10,37 +12,74 @@ const BACKLOG: i32 = 4096;
 
 /// Why a server can't listen.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({protocol}): {}", hint(error))]
-pub struct ListenError {
-    protocol: &'static str,
-    address: SocketAddr,
-    error: io::Error,
+pub enum ListenError {
+    /// An address that can't be bound.
+    #[error("cannot listen on {address} ({protocol}): {}", hint(error))]
+    Address {
+        /// UDP or TCP.
+        protocol: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A supervisor passed a socket of another kind.
+    #[error(
+        "{others} of the sockets passed by the supervisor are not {protocol} sockets on an IP address; \
+         see the unit's ListenStream= (TCP) and ListenDatagram= (UDP)"
+    )]
+    Passed {
+        /// What they should be.
+        protocol: &'static str,
+        /// How many are not.
+        others: usize,
+    },
+    /// A socket that was passed can't be used.
+    #[error("a socket passed by the supervisor ({protocol}) cannot be used: {error}")]
+    Unusable {
+        /// UDP or TCP.
+        protocol: &'static str,
+        /// What the system says.
+        error: io::Error,
+    },
 }
 
-/// Non-blocking UDP sockets bound to the addresses asked for, or to `default_port` on loopback.
+/// UDP sockets, a set for every worker: those that a supervisor has passed and those that were asked for; if
+/// there is neither, `default_port` on loopback. Each that is bound here is given to `prepare` before.
 ///
 /// # Errors
 ///
 /// The first address that can't be bound. Of the default addresses only IPv4 has to be there.
-pub fn udp_sockets(asked: &[SocketAddr], default_port: u16) -> Result<Vec<UdpSocket>, ListenError> {
-    open_all(asked, default_port, "UDP", |address| {
-        let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
-        socket.bind(&address.into())?;
-        Ok(socket.into())
+pub fn udp_sockets(
+    args: &ServiceArgs,
+    default_port: u16,
+    prepare: impl Fn(&UdpSocket, SocketAddr),
+) -> Result<Vec<Vec<UdpSocket>>, ListenError> {
+    let passed = passed_sockets();
+    no_others("UDP", passed.others + passed.tcp.len())?;
+    let passed = for_workers("UDP", &passed.udp, args.workers.get(), UdpSocket::try_clone)?;
+    open_all("UDP", passed, &args.listen, default_port, |address, is_shared| {
+        let socket = socket(address, Type::DGRAM, Protocol::UDP, is_shared)?.into();
+        prepare(&socket, address);
+        SockRef::from(&socket).bind(&address.into())?;
+        Ok(socket)
     })
 }
 
-/// Non-blocking TCP listeners on the addresses asked for, or on `default_port` on loopback.
+/// TCP listeners, in the same way.
 ///
 /// # Errors
 ///
 /// As [`udp_sockets`].
 pub fn tcp_listeners(
-    asked: &[SocketAddr],
+    args: &ServiceArgs,
     default_port: u16,
-) -> Result<Vec<TcpListener>, ListenError> {
-    open_all(asked, default_port, "TCP", |address| {
-        let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+) -> Result<Vec<Vec<TcpListener>>, ListenError> {
+    let passed = passed_sockets();
+    no_others("TCP", passed.others + passed.udp.len())?;
+    let passed = for_workers("TCP", &passed.tcp, args.workers.get(), TcpListener::try_clone)?;
+    open_all("TCP", passed, &args.listen, default_port, |address, is_shared| {
+        let socket = socket(address, Type::STREAM, Protocol::TCP, is_shared)?;
         // Lets a server start again while connections of its predecessor are in TIME-WAIT. On Windows
         // the same option would let two servers share the port, and is not needed.
         #[cfg(unix)]
@@ -62,35 +101,112 @@ pub fn announce(server: &str, address: SocketAddr) {
     }
 }
 
-fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+fn no_others(protocol: &'static str, others: usize) -> Result<(), ListenError> {
+    if others == 0 { Ok(()) } else { Err(ListenError::Passed { protocol, others }) }
+}
+
+/// What was passed, for every worker: all look at the same sockets, and the first takes what comes.
+fn for_workers<S>(
+    protocol: &'static str,
+    passed: &[S],
+    workers: usize,
+    share: impl Fn(&S) -> io::Result<S>,
+) -> Result<Vec<Vec<S>>, ListenError> {
+    let set = || passed.iter().map(&share).collect::<io::Result<_>>();
+    let sets = (0..workers).map(|_| set()).collect::<io::Result<_>>();
+    sets.map_err(|error| ListenError::Unusable { protocol, error })
+}
+
+fn socket(
+    address: SocketAddr,
+    kind: Type,
+    protocol: Protocol,
+    is_shared: bool,
+) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if is_shared {
+        share_port(&socket)?;
+    }
     if address.is_ipv6() {
         // The same on every system, and 0.0.0.0 and [::] can be asked for together.
         socket.set_only_v6(true)?;
     }
-    socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
-fn open_all<S>(
+/// Lets the sockets of several workers have one port; Linux spreads peers over them by a hash of both
+/// addresses and ports (socket(7), `SO_REUSEPORT`).
+#[cfg(target_os = "linux")]
+fn share_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+/// Other systems give all peers to one of the sockets, or have no such option.
+#[cfg(not(target_os = "linux"))]
+fn share_port(_: &Socket) -> io::Result<()> {
+    Err(io::Error::new(ErrorKind::Unsupported, "several workers need Linux"))
+}
+
+/// A socket with an address.
+trait Bound {
+    fn address(&self) -> io::Result<SocketAddr>;
+}
+
+impl Bound for UdpSocket {
+    fn address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+}
+
+impl Bound for TcpListener {
+    fn address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+}
+
+/// Adds the sockets asked for to `sets`, one of which is every worker's; if there are none at all, the
+/// default ones. `open` makes one, to be shared or not.
+fn open_all<S: Bound>(
+    protocol: &'static str,
+    mut sets: Vec<Vec<S>>,
     asked: &[SocketAddr],
     default_port: u16,
-    protocol: &'static str,
-    open: impl Fn(SocketAddr) -> io::Result<S>,
-) -> Result<Vec<S>, ListenError> {
-    let open = |address| open(address).map_err(|error| ListenError { protocol, address, error });
-    if !asked.is_empty() {
-        return asked.iter().copied().map(open).collect();
+    open: impl Fn(SocketAddr, bool) -> io::Result<S>,
+) -> Result<Vec<Vec<S>>, ListenError> {
+    let told = |address| move |error| ListenError::Address { protocol, address, error };
+    for address in asked {
+        open_one(&mut sets, *address, &open).map_err(told(*address))?;
     }
-    let mut sockets = vec![open((IpAddr::from(Ipv4Addr::LOCALHOST), default_port).into())?];
-    match open((IpAddr::from(Ipv6Addr::LOCALHOST), default_port).into()) {
-        Ok(socket) => sockets.push(socket),
-        Err(error) if has_no_ipv6(&error.error) => {
-            tracing::info!("this machine has no IPv6: going on with IPv4 alone");
+    if sets.iter().all(Vec::is_empty) {
+        let [v4, v6] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            .map(|address: IpAddr| SocketAddr::new(address, default_port));
+        open_one(&mut sets, v4, &open).map_err(told(v4))?;
+        match open_one(&mut sets, v6, &open) {
+            Err(error) if has_no_ipv6(&error) => {
+                tracing::info!("this machine has no IPv6: going on with IPv4 alone");
+            }
+            opened => opened.map_err(told(v6))?,
         }
-        Err(error) => return Err(error),
     }
-    Ok(sockets)
+    Ok(sets)
+}
+
+/// A socket for every one of `sets`, all with the same port.
+fn open_one<S: Bound>(
+    sets: &mut [Vec<S>],
+    mut address: SocketAddr,
+    open: impl Fn(SocketAddr, bool) -> io::Result<S>,
+) -> io::Result<()> {
+    let is_shared = sets.len() > 1;
+    if is_shared {
+        // A port that is to be shared would be shared with another server of the same user as well, and
+        // "in use" would never be said. So one that is not shared has to fit in first.
+        address = open(address, false)?.address()?;
+    }
+    for set in sets {
+        set.push(open(address, is_shared)?);
+    }
+    Ok(())
 }
 
 /// Whether binding to `[::1]` failed because there is no such address, or no such protocol.
@@ -123,31 +239,50 @@ mod tests {
 
     const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
+    fn asked(listen: &[SocketAddr], workers: usize) -> ServiceArgs {
+        ServiceArgs {
+            listen: listen.to_vec(),
+            workers: workers.try_into().unwrap(),
+            ..ServiceArgs::default()
+        }
+    }
+
     #[test]
     fn an_address_in_use_is_named_with_the_protocol() {
-        let first = tcp_listeners(&[ANY_PORT], 0).unwrap();
-        let taken = first[0].local_addr().unwrap();
-        let error = tcp_listeners(&[taken], 0).unwrap_err().to_string();
+        let first = tcp_listeners(&asked(&[ANY_PORT], 1), 0).unwrap();
+        let taken = first[0][0].local_addr().unwrap();
+        let error = tcp_listeners(&asked(&[taken], 1), 0).unwrap_err().to_string();
         assert!(error.starts_with(&format!("cannot listen on {taken} (TCP)")), "{error}");
         assert!(error.contains("in use"), "{error}");
 
-        let first = udp_sockets(&[ANY_PORT], 0).unwrap();
-        let taken = first[0].local_addr().unwrap();
-        let error = udp_sockets(&[taken], 0).unwrap_err().to_string();
+        let first = udp_sockets(&asked(&[ANY_PORT], 1), 0, |_, _| {}).unwrap();
+        let taken = first[0][0].local_addr().unwrap();
+        let error = udp_sockets(&asked(&[taken], 1), 0, |_, _| {}).unwrap_err().to_string();
         assert!(error.contains("(UDP)") && error.contains("in use"), "{error}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn workers_share_a_port_but_not_with_another_server() {
+        let sets = udp_sockets(&asked(&[ANY_PORT], 3), 0, |_, _| {}).unwrap();
+        let ports = sets.iter().map(|set| set[0].local_addr().unwrap());
+        let first = sets[0][0].local_addr().unwrap();
+        assert_eq!(ports.collect::<Vec<_>>(), [first; 3]);
+        let error = udp_sockets(&asked(&[first], 3), 0, |_, _| {}).unwrap_err().to_string();
+        assert!(error.contains("in use"), "{error}");
     }
 
     #[test]
     fn an_address_of_another_host_is_told() {
         // TEST-NET-1 (RFC 5737) could be this machine's by somebody's choice; TEST-NET-3 even less.
         let foreign = SocketAddr::from(([203, 0, 113, 77], 0));
-        let error = udp_sockets(&[foreign], 0).unwrap_err().to_string();
+        let error = udp_sockets(&asked(&[foreign], 1), 0, |_, _| {}).unwrap_err().to_string();
         assert!(error.contains("no such address"), "{error}");
     }
 
     #[test]
     fn the_default_is_loopback() {
-        for socket in udp_sockets(&[], 0).unwrap() {
+        for socket in &udp_sockets(&asked(&[], 1), 0, |_, _| {}).unwrap()[0] {
             assert!(socket.local_addr().unwrap().ip().is_loopback());
         }
     }

@@ -14,12 +14,21 @@ const LONGEST_EXCERPT: usize = 240;
 /// stands still must not stop a server.
 const WAITING_LINES: usize = 1024;
 
-/// Sends the log to stderr: from `info` on, `debug` if `verbose` is 1, all of it above. Coloured on a
-/// terminal unless `NO_COLOR` is set (<https://no-color.org>). When what is returned is dropped, the lines
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line: `timestamp`, `level`, `fields` with the `message`.
+    Json,
+}
+
+/// Sends the log to stderr: from `info` on, `debug` if `verbose` is 1, all of it above. As text it is
+/// coloured on a terminal unless `NO_COLOR` is set (<https://no-color.org>). When what is returned is dropped, the lines
 /// that wait are written, for a second at most.
 ///
 /// A thread of its own writes, and nobody is told when it can't: serving goes on without a log.
-pub fn log_to_stderr(verbose: u8) -> WorkerGuard {
+pub fn log_to_stderr(verbose: u8, format: LogFormat) -> WorkerGuard {
     let level = match verbose {
         0 => Level::INFO,
         1 => Level::DEBUG,
@@ -28,13 +37,16 @@ pub fn log_to_stderr(verbose: u8) -> WorkerGuard {
     let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let (writer, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(io::stderr());
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_ansi(colour && io::stderr().is_terminal())
         .with_target(false)
         .with_writer(writer)
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
     guard
 }
 

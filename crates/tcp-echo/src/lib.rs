@@ -6,10 +6,15 @@
 
 #![forbid(unsafe_code)]
 
-mod answer;
+mod acceptor;
+mod admission;
+mod connection;
+mod poller;
+mod room;
 mod serve;
 mod timed;
 mod totals;
+mod worker;
 
 pub use serve::{Config, serve};
 pub use totals::Totals;

@@ -3,16 +3,16 @@
 mod cli;
 
 use cli::Cli;
-use echo_service::{announce, log_to_stderr, parse, shutdown_on_signal, tcp_listeners};
+use echo_service::{announce, log_to_stderr, orders_from_signals, parse};
+use echo_service::{tcp_listeners, tell_ending, tell_ready};
 use std::process::ExitCode;
-use tokio::net::TcpListener;
 
 fn main() -> ExitCode {
     let cli: Cli = match parse() {
         Ok(cli) => cli,
         Err(status) => return status,
     };
-    let _written_at_the_end = log_to_stderr(cli.service.verbose);
+    let _written_at_the_end = log_to_stderr(cli.service.verbose, cli.service.log_format);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -24,16 +24,14 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(cli: &Cli) -> anyhow::Result<()> {
-    let shutdown = shutdown_on_signal().await?;
-    let listeners = tcp_listeners(&cli.service.listen, tcp_echo::DEFAULT_PORT)?
-        .into_iter()
-        .map(TcpListener::from_std)
-        .collect::<Result<Vec<_>, _>>()?;
-    for listener in &listeners {
+    let listeners = tcp_listeners(&cli.service, tcp_echo::DEFAULT_PORT)?;
+    let orders = orders_from_signals().await?;
+    for listener in &listeners[0] {
         announce("tcp-echo", listener.local_addr()?);
     }
-    let config = tcp_echo::Config { show_messages: cli.service.show_messages };
-    let totals = tcp_echo::serve(listeners, config, shutdown).await;
+    tell_ready();
+    let totals = tcp_echo::serve(listeners, cli.config(), orders).await?;
+    tell_ending();
     tracing::info!("{totals}");
     Ok(())
 }

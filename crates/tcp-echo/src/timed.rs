@@ -1,97 +1,91 @@
-//! A connection whose requests begin with a timing header: each is answered when it is whole, with how
-//! long it was here. `docs/protocol.md` specifies it.
+//! Messages that begin with a timing header: each is answered when it is whole, with how long it was here.
+//! `docs/protocol.md` specifies it.
 
 use crate::Config;
-use crate::totals::Ended;
+use crate::connection::{PIECE, Round};
 use bytes::BytesMut;
-use echo_core::header::{self, HEADER_LEN, LONGEST_TIMED};
+use echo_core::header::{self, HEADER_LEN};
 use echo_service::{Since, StampedReceiver, escaped_excerpt};
-use std::{io, time::Instant};
-use tokio::io::{AsyncWriteExt as _, Interest};
-use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
+use mio::net::TcpStream;
+use std::io::{self, Read as _};
+use std::time::Instant;
 
-/// How much is taken from the connection at once. With a request that is not whole and a reply three
-/// times as long, this bounds what a peer can make the server hold: some 340 KiB.
-const PIECE: usize = 16 * 1024;
-
-/// Answers the requests on `stream`, of which the first has begun with `inbox`, read at `read`, until the
-/// peer has sent all or `shutdown` is cancelled.
-pub(crate) async fn converse(
-    stream: &mut TcpStream,
-    mut inbox: BytesMut,
-    read: Instant,
-    config: Config,
-    shutdown: &CancellationToken,
-    carried: &mut Ended,
-) -> io::Result<()> {
-    let mut receiver = StampedReceiver::new(stream);
-    let mut piece = vec![0; PIECE];
-    let mut since = Since::Program(read);
-    let mut asked_to_end = false;
-    loop {
-        answer_whole(stream, &mut inbox, since, config, carried).await?;
-        match receive(stream, &mut receiver, &mut piece) {
-            Ok((0, _)) => return Ok(()),
-            Ok((length, arrived)) => {
-                carried.bytes_received += length as u64;
-                inbox.extend_from_slice(&piece[..length]);
-                since = arrived;
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if asked_to_end {
-                    return Ok(());
-                }
-                if shutdown.run_until_cancelled(stream.readable()).await.transpose()?.is_none() {
-                    // What has arrived is in hand; yielding lets the runtime ask the system what has.
-                    asked_to_end = true;
-                    tokio::task::yield_now().await;
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
+/// What has been read of a connection that asks for timings, and is not answered yet: less than a message
+/// of [`header::LONGEST_TIMED`] bytes, and a piece.
+pub(crate) struct Timed {
+    inbox: BytesMut,
+    /// When the last piece arrived: a message that is whole arrived with it.
+    since: Since,
+    receiver: Option<StampedReceiver>,
+    /// In which round the message began that is not whole yet.
+    pub(crate) begun: Option<Round>,
 }
 
-/// Answers the requests that have arrived whole. They arrived with the last piece, `since` then.
-async fn answer_whole(
-    stream: &mut TcpStream,
-    inbox: &mut BytesMut,
-    since: Since,
-    config: Config,
-    carried: &mut Ended,
-) -> io::Result<()> {
-    while inbox.len() >= HEADER_LEN {
-        let length = header::asked(inbox)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a malformed header"))?;
-        if inbox.len() < length {
-            inbox.reserve(LONGEST_TIMED.min(length - inbox.len() + PIECE));
-            return Ok(());
+impl Timed {
+    /// A connection that has begun with `piece`, read just now.
+    pub(crate) fn new(stream: &TcpStream, piece: &[u8], now: Instant) -> Self {
+        let inbox = BytesMut::from(piece);
+        let receiver = StampedReceiver::new(stream);
+        Self { inbox, since: Since::Program(now), receiver, begun: None }
+    }
+
+    /// The reply to the next message that has arrived whole.
+    ///
+    /// # Errors
+    ///
+    /// If what arrived is no such message.
+    pub(crate) fn next_reply(
+        &mut self,
+        stream: &TcpStream,
+        config: &Config,
+    ) -> io::Result<Option<BytesMut>> {
+        if self.inbox.len() < HEADER_LEN {
+            return Ok(None);
         }
-        let mut text = inbox.split_to(length);
+        let length = header::asked(&self.inbox)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a malformed header"))?;
+        if self.inbox.len() < length {
+            // Room for all of it at once, so that it need not be moved again and again.
+            self.inbox.reserve(length - self.inbox.len() + PIECE);
+            return Ok(None);
+        }
+        let mut text = self.inbox.split_to(length);
+        self.begun = None;
         if config.show_messages {
             let peer = stream.peer_addr()?;
             tracing::info!(%peer, "{}", escaped_excerpt(&text));
         }
         echo_core::uppercase(&mut text);
         // The last thing before sending: what comes after it counts as the network's.
-        let told = header::tell(text.len(), since.timing());
+        let told = header::tell(text.len(), self.since.timing());
         text[..HEADER_LEN].copy_from_slice(&told);
-        stream.write_all(&text).await?;
-        carried.bytes_answered += text.len() as u64;
+        Ok(Some(text))
     }
-    Ok(())
-}
 
-fn receive(
-    stream: &TcpStream,
-    receiver: &mut Option<StampedReceiver>,
-    piece: &mut [u8],
-) -> io::Result<(usize, Since)> {
-    let Some(receiver) = receiver else {
-        let length = stream.try_read(piece)?;
-        return Ok((length, Since::Program(Instant::now())));
-    };
-    let arrived = stream.try_io(Interest::READABLE, || receiver.receive(stream, piece))?;
-    Ok((arrived.length, arrived.since))
+    /// Reads a piece, by way of `scratch`. Returns how long it is; 0 at the end.
+    ///
+    /// # Errors
+    ///
+    /// As the stream has them; `WouldBlock` where there is nothing yet.
+    pub(crate) fn read(
+        &mut self,
+        mut stream: &TcpStream,
+        scratch: &mut [u8],
+        round: Round,
+    ) -> io::Result<usize> {
+        if self.begun.is_none() && !self.inbox.is_empty() {
+            self.begun = Some(round);
+        }
+        let length = if let Some(receiver) = &mut self.receiver {
+            let arrived = stream.try_io(|| receiver.receive(stream, scratch))?;
+            self.since = arrived.since;
+            arrived.length
+        } else {
+            let length = stream.read(scratch)?;
+            self.since = Since::Program(Instant::now());
+            length
+        };
+        self.inbox.extend_from_slice(&scratch[..length]);
+        Ok(length)
+    }
 }

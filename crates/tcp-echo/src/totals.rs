@@ -1,12 +1,24 @@
 //! What a server did, in numbers.
 
-use std::{fmt, io, ops::AddAssign};
+use std::{fmt, ops::AddAssign};
 
 /// What the server did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Connections that were accepted.
+    /// Connections that were let in.
     pub connections: u64,
+    /// Connections closed at once, because their address is not allowed.
+    pub refused_network: u64,
+    /// Connections closed at once, because there were as many as there may be.
+    pub refused_in_all: u64,
+    /// Connections closed at once, because their source had as many as it may have.
+    pub refused_of_source: u64,
+    /// Connections closed because they had said nothing for long.
+    pub idle: u64,
+    /// Connections cut because they did not take their replies, or did not finish a timed message.
+    pub stalled: u64,
+    /// Times that reading waited because a source was beyond its rate.
+    pub delayed: u64,
     /// Bytes of text that arrived.
     pub bytes_received: u64,
     /// Bytes of answer that the system took for sending.
@@ -19,16 +31,15 @@ pub struct Totals {
     pub accept_errors: u64,
 }
 
-/// How a connection ended, and what it carried.
-pub(crate) struct Ended {
-    pub(crate) bytes_received: u64,
-    pub(crate) bytes_answered: u64,
-    pub(crate) result: io::Result<()>,
-}
-
 impl AddAssign for Totals {
     fn add_assign(&mut self, other: Self) {
         self.connections += other.connections;
+        self.refused_network += other.refused_network;
+        self.refused_in_all += other.refused_in_all;
+        self.refused_of_source += other.refused_of_source;
+        self.idle += other.idle;
+        self.stalled += other.stalled;
+        self.delayed += other.delayed;
         self.bytes_received += other.bytes_received;
         self.bytes_answered += other.bytes_answered;
         self.broken += other.broken;
@@ -39,11 +50,19 @@ impl AddAssign for Totals {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connections, bytes_received, bytes_answered, broken, cut, accept_errors } = self;
+        let Self { connections, bytes_received, bytes_answered, broken, cut, .. } = self;
         write!(
             f,
             "answered {bytes_received} bytes with {bytes_answered} on {connections} connections; \
-             broken: {broken}, cut at the end: {cut}, not accepted: {accept_errors}"
+             refused: {} in all, {} of one source, {} by network; delayed by rate: {}; closed: \
+             {} idle, {} stalled; broken: {broken}, cut at the end: {cut}, not accepted: {}",
+            self.refused_in_all,
+            self.refused_of_source,
+            self.refused_network,
+            self.delayed,
+            self.idle,
+            self.stalled,
+            self.accept_errors
         )
     }
 }

@@ -1,58 +1,17 @@
 //! The TCP server over real sockets: what it answers, what it must survive, how it ends.
 
+mod server;
+
 use echo_core::header::{self, Answer, Arrival, HEADER_LEN, Timing};
-use std::net::SocketAddr;
+use server::{PATIENCE, Server, ask, read_to_end};
 use std::time::Duration;
-use tcp_echo::{Config, Totals, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::{task::JoinHandle, time::timeout};
-use tokio_util::sync::CancellationToken;
-
-/// Long enough that only something which never comes takes it.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-struct Server {
-    address: SocketAddr,
-    shutdown: CancellationToken,
-    task: JoinHandle<Totals>,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let shutdown = CancellationToken::new();
-        let task = tokio::spawn(serve(vec![listener], Config::default(), shutdown.clone()));
-        Self { address, shutdown, task }
-    }
-
-    async fn client(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
-    }
-
-    async fn end(self) -> Totals {
-        self.shutdown.cancel();
-        timeout(PATIENCE, self.task).await.unwrap().unwrap()
-    }
-}
-
-async fn ask(client: &mut TcpStream, request: &[u8], expected: &[u8]) {
-    client.write_all(request).await.unwrap();
-    let mut reply = vec![0; expected.len()];
-    timeout(PATIENCE, client.read_exact(&mut reply)).await.expect("a reply").unwrap();
-    assert_eq!(reply, expected);
-}
-
-async fn read_to_end(client: &mut TcpStream) -> Vec<u8> {
-    let mut rest = Vec::new();
-    timeout(PATIENCE, client.read_to_end(&mut rest)).await.expect("an end").unwrap();
-    rest
-}
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_reply_begins_before_the_request_has_ended() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut client = server.client().await;
     ask(&mut client, b"first, ", b"FIRST, ").await;
     ask(&mut client, b"then", b"THEN").await;
@@ -65,7 +24,7 @@ async fn a_reply_begins_before_the_request_has_ended() {
 
 #[tokio::test]
 async fn a_character_cut_by_segments_is_whole_in_the_reply() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut client = server.client().await;
     ask(&mut client, b"caf\xc3", b"CAF").await;
     ask(&mut client, b"\xa9 stra\xc3\x9f", "É STRASS".as_bytes()).await;
@@ -77,7 +36,7 @@ async fn a_character_cut_by_segments_is_whole_in_the_reply() {
 
 #[tokio::test]
 async fn a_half_close_drains() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut client = server.client().await;
     let request = "ein größerer Text, der wächst: ŉ ΐ. ".repeat(20_000);
     let (mut reading, mut writing) = client.split();
@@ -93,7 +52,7 @@ async fn a_half_close_drains() {
 
 #[tokio::test]
 async fn a_peer_that_does_not_read_is_not_read_from_and_harms_nobody() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut glutton = server.client().await;
     // Sends until nothing moves any more: the kernel's buffers are full, and the server, which holds
     // one piece and its reply, does not read on.
@@ -114,7 +73,7 @@ async fn a_peer_that_does_not_read_is_not_read_from_and_harms_nobody() {
 
 #[tokio::test]
 async fn connections_cut_at_every_stage_do_not_stop_it() {
-    let server = Server::start().await;
+    let server = Server::start();
     for stage in 0..60 {
         let mut client = server.client().await;
         match stage % 4 {
@@ -157,7 +116,7 @@ async fn timed_reply(client: &mut TcpStream, upper: &str) -> Timing {
 
 #[tokio::test]
 async fn a_connection_that_asks_is_told_its_timings() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut client = server.client().await;
     for number in 0..20 {
         client.write_all(&timed("größer, ŉ")).await.unwrap();
@@ -184,7 +143,7 @@ async fn a_connection_that_asks_is_told_its_timings() {
 
 #[tokio::test]
 async fn what_is_no_header_is_text_and_half_a_header_holds_nothing_back() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut client = server.client().await;
     let request = timed("abc");
     ask(&mut client, &request[..20], &request[..20].to_ascii_uppercase()).await;
@@ -206,7 +165,7 @@ async fn what_is_no_header_is_text_and_half_a_header_holds_nothing_back() {
 
 #[tokio::test]
 async fn many_clients_each_get_their_own_replies() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut clients = Vec::new();
     for number in 0..100 {
         let mut client = server.client().await;
@@ -221,7 +180,7 @@ async fn many_clients_each_get_their_own_replies() {
 
 #[tokio::test]
 async fn connections_that_wait_to_be_accepted_at_the_end_are_answered() {
-    let server = Server::start().await;
+    let server = Server::start();
     // Made without giving way: on this one thread the server has accepted none when the end comes.
     let clients: Vec<_> = (0..100)
         .map(|number| {
@@ -240,7 +199,7 @@ async fn connections_that_wait_to_be_accepted_at_the_end_are_answered() {
 
 #[tokio::test]
 async fn what_arrived_before_the_end_is_answered() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut idle = server.client().await;
     ask(&mut idle, b"hello", b"HELLO").await;
     let mut busy = server.client().await;

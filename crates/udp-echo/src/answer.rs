@@ -1,59 +1,134 @@
-//! One datagram and its reply.
+//! What arrived from one peer at once, and its replies.
 
+use crate::packets::{Packets, Reply, Text};
+use crate::refusal::{self, Refusal};
 use crate::{Config, Totals};
-use bytes::BytesMut;
 use echo_core::header::{self, HEADER_LEN};
-use echo_service::{Since, escaped_excerpt, is_milestone};
-use std::{io, net::SocketAddr};
-use tokio::net::UdpSocket;
+use echo_service::{RateLimit, escaped_excerpt, is_milestone};
+use std::borrow::Cow;
+use std::time::Instant;
 
 /// The most that a datagram carries over IPv4: 65,535 less 20 bytes of IP header and 8 of UDP header.
 const LONGEST_REPLY: usize = 65_507;
 
-/// Answers the datagram in `text`, which is here `since` then, in place, and counts what became of it.
-/// Returns whether it asked how long that took.
+/// Who is answered, and how often.
+pub(crate) struct Gate {
+    pub(crate) config: Config,
+    pub(crate) rate: RateLimit,
+    /// The ports that this server has itself.
+    pub(crate) own_ports: Vec<u16>,
+}
+
+/// Answers the piece `number` of those that have been received at the moment `now`, in place where that can
+/// be, puts its replies to the others and counts what becomes of it. Returns whether it asked how long that
+/// took.
 pub(crate) fn answer(
-    socket: &UdpSocket,
-    peer: SocketAddr,
-    text: &mut BytesMut,
-    since: Since,
-    config: Config,
+    packets: &mut Packets,
+    number: usize,
+    now: Instant,
+    gate: &Gate,
+    replies: &mut Vec<Reply>,
     totals: &mut Totals,
 ) -> bool {
-    totals.received += 1;
-    if config.show_messages {
-        tracing::info!(%peer, "{}", escaped_excerpt(text));
+    let Some(arrival) = packets.arrival(number) else {
+        totals.received += 1;
+        totals.refused_address += 1;
+        return false;
+    };
+    let datagrams = arrival.datagrams();
+    totals.received += datagrams;
+    if !gate.config.allowed.has(arrival.peer.ip()) {
+        totals.refused_network += datagrams;
+        return false;
     }
-    let length = text.len();
-    let timed = header::asked(text) == Some(length);
-    echo_core::uppercase(text);
-    if text.len() > LONGEST_REPLY {
-        totals.too_long += 1;
-        if is_milestone(totals.too_long) {
-            let (count, reply) = (totals.too_long, text.len());
-            tracing::warn!(%peer, length, reply, count, "no answer: the reply exceeds a datagram");
-        }
-        return timed;
-    }
-    if timed {
-        // The last thing before sending: what comes after it counts as the network's.
-        let told = header::tell(text.len(), since.timing());
-        text[..HEADER_LEN].copy_from_slice(&told);
-    }
-    // No waiting where the send buffer is full: the peer that filled it would make all others wait too.
-    let sent = socket.try_send_to(text, peer).or_else(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => Err(error),
-        // The error may be an earlier reply's, which the system hands up at the next chance; it has by now.
-        _ => socket.try_send_to(text, peer),
+    let text = packets.text(number);
+    let hops = refusal::by_sender(&arrival, &gate.own_ports).and_then(|()| {
+        let can_be_an_answer =
+            text.is_empty() || text.chunks(arrival.each).any(echo_core::can_be_an_answer);
+        refusal::hops(&arrival, can_be_an_answer)
     });
-    match sent {
-        Ok(_) => totals.answered += 1,
-        Err(error) => {
-            totals.not_sent += 1;
-            if is_milestone(totals.not_sent) {
-                tracing::warn!(%peer, %error, count = totals.not_sent, "a reply was not sent");
+    let hops = match hops {
+        Ok(hops) => hops,
+        Err(refusal) => {
+            *match refusal {
+                Refusal::Port => &mut totals.refused_port,
+                Refusal::Address => &mut totals.refused_address,
+                Refusal::Loop => &mut totals.refused_loop,
+            } += datagrams;
+            return false;
+        }
+    };
+    let granted = gate.rate.take(arrival.peer.ip(), datagrams, now);
+    totals.refused_rate += datagrams - granted;
+    if granted == 0 {
+        return false;
+    }
+    let within = usize::try_from(granted).unwrap_or(usize::MAX).saturating_mul(arrival.each);
+    let text = &mut text[..arrival.length.min(within)];
+    let whole = text.len();
+
+    let reply = |text, each| Reply { to: number, text, each, hops };
+    let asks = |datagram: &[u8]| header::asked(datagram) == Some(datagram.len());
+    if datagrams > 1
+        && text.is_ascii()
+        && !gate.config.show_messages
+        && !text.chunks(arrival.each).any(asks)
+    {
+        // No character lies across two datagrams: all of them at once, which takes a fifth of the time.
+        echo_core::uppercase_slice(text);
+        replies.push(reply(Text::InPlace(0..whole), arrival.each));
+        return false;
+    }
+
+    let mut timed = false;
+    // Those that did not stay in their place: where they were, and what they have become.
+    let mut apart = Vec::new();
+    let chunks = text.chunks_mut(arrival.each).enumerate();
+    for (place, datagram) in chunks {
+        if gate.config.show_messages {
+            tracing::info!(peer = %arrival.peer, "{}", escaped_excerpt(datagram));
+        }
+        let asked = asks(datagram);
+        timed |= asked;
+        // The last thing before sending: what comes after it counts as the network's.
+        let tell = |upper: &mut [u8]| {
+            if asked {
+                let told = header::tell(upper.len(), arrival.since.timing());
+                upper[..HEADER_LEN].copy_from_slice(&told);
+            }
+        };
+        match echo_core::uppercase_slice(datagram) {
+            Cow::Borrowed(_) => tell(datagram),
+            Cow::Owned(mut upper) => {
+                tell(&mut upper);
+                apart.push((place, upper));
             }
         }
+    }
+    if whole == 0 && gate.config.show_messages {
+        tracing::info!(peer = %arrival.peer, "");
+    }
+    if apart.is_empty() {
+        replies.push(reply(Text::InPlace(0..whole), arrival.each));
+        return timed;
+    }
+    let mut apart = apart.into_iter().peekable();
+    for (place, begin) in (0..whole).step_by(arrival.each).enumerate() {
+        let end = whole.min(begin + arrival.each);
+        let text = match apart.next_if(|(other, _)| *other == place) {
+            Some((_, upper)) => Text::Apart(upper),
+            None => Text::InPlace(begin..end),
+        };
+        if text.len() > LONGEST_REPLY {
+            totals.too_long += 1;
+            if is_milestone(totals.too_long) {
+                let (length, reply, count) = (end - begin, text.len(), totals.too_long);
+                tracing::warn!(peer = %arrival.peer, length, reply, count, "no answer: the reply exceeds a datagram");
+            }
+            continue;
+        }
+        let each = text.len().max(1);
+        replies.push(reply(text, each));
     }
     timed
 }

@@ -4,14 +4,13 @@
 //! when it is told to end. The text's upper case is `echo-core`'s; binding, logging and signals are
 //! `echo-service`'s; its twin for TCP is `tcp-echo`, which this shares no code with.
 
-#![forbid(unsafe_code)]
-
 mod answer;
-mod receive;
+mod packets;
+mod refusal;
 mod serve;
 mod totals;
 
-pub use serve::{Config, serve};
+pub use serve::{Config, prepare, serve};
 pub use totals::Totals;
 
 /// The port that the service is known by (the lab's choice; not assigned by IANA to it).

@@ -3,16 +3,16 @@
 mod cli;
 
 use cli::Cli;
-use echo_service::{announce, log_to_stderr, parse, shutdown_on_signal, udp_sockets};
+use echo_service::{announce, log_to_stderr, orders_from_signals, parse};
+use echo_service::{tell_ending, tell_ready, udp_sockets};
 use std::process::ExitCode;
-use tokio::net::UdpSocket;
 
 fn main() -> ExitCode {
     let cli: Cli = match parse() {
         Ok(cli) => cli,
         Err(status) => return status,
     };
-    let _written_at_the_end = log_to_stderr(cli.service.verbose);
+    let _written_at_the_end = log_to_stderr(cli.service.verbose, cli.service.log_format);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -24,16 +24,15 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(cli: &Cli) -> anyhow::Result<()> {
-    let shutdown = shutdown_on_signal().await?;
-    let sockets = udp_sockets(&cli.service.listen, udp_echo::DEFAULT_PORT)?
-        .into_iter()
-        .map(UdpSocket::from_std)
-        .collect::<Result<Vec<_>, _>>()?;
-    for socket in &sockets {
+    let sockets = udp_sockets(&cli.service, udp_echo::DEFAULT_PORT, udp_echo::prepare)?;
+    let orders = orders_from_signals().await?;
+    for socket in &sockets[0] {
         announce("udp-echo", socket.local_addr()?);
     }
-    let config = udp_echo::Config { show_messages: cli.service.show_messages };
-    let totals = udp_echo::serve(sockets, config, shutdown).await;
+    tell_ready();
+    let sockets = sockets.into_iter().flatten().collect();
+    let totals = udp_echo::serve(sockets, cli.config(), orders).await?;
+    tell_ending();
     tracing::info!("{totals}");
     Ok(())
 }

@@ -1,101 +1,168 @@
-//! The server's life: datagrams are taken from every socket until it is told to end, then those that
-//! have already arrived are answered.
+//! The server's life: workers take what arrives at their sockets until they are told to end, then what has
+//! already arrived.
 
 use crate::Totals;
-use crate::answer::answer;
-use crate::receive::Inbox;
-use echo_service::is_milestone;
-use std::{io, time::Duration};
-use tokio::{net::UdpSocket, task::JoinSet, time};
-use tokio_util::sync::CancellationToken;
+use crate::answer::{Gate, answer};
+use crate::packets::{Packets, Reply, Sent, Wait};
+use echo_service::{Allowed, Orders, RateLimit, Sheet, Worker, is_milestone, work};
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// How many datagrams one socket takes in a row before it lets the others, and the end, have a turn.
-const BATCH: usize = 64;
-
-/// How long a socket rests that gave nothing but errors for a whole batch.
+/// How many errors in a row a socket may hand up before its worker rests, and for how long: they come with
+/// no datagram, and must not make it spin.
+const ERRORS: u32 = 64;
 const REST: Duration = Duration::from_millis(10);
 
 /// How long datagrams that arrived before the end are answered at most. A receive buffer holds some
 /// hundred; only a flood that goes on could take this long.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
+/// How long an idle worker takes to see that it is to end. Each time costs a few microseconds.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
 /// How a server behaves.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Config {
     /// Log each message as it is answered.
     pub show_messages: bool,
+    /// How long a worker looks for work again and again before it sleeps.
+    pub busy_poll: Duration,
+    /// Who is answered.
+    pub allowed: Allowed,
+    /// Requests a second from one source at most; 0: no limit. None: [`RateLimit::new`]'s default.
+    pub rate: Option<u32>,
 }
 
-/// Answers what arrives at `sockets` until `shutdown` is cancelled; then what has already arrived, and
-/// returns. No datagram and no error that a socket hands up ends it earlier.
+/// Has the system tell what [`serve`] needs to know of what arrives at `socket`, which is bound to `address` or
+/// will be. [`serve`] does that too; to do it before binding leaves no time in which something arrives of which
+/// less is told, as to which of a host's addresses.
+pub fn prepare(socket: &UdpSocket, address: SocketAddr) {
+    Packets::prepare(socket, address);
+}
+
+/// Answers what arrives at the sockets until `orders` say to end; then what has already arrived, and
+/// returns. Each socket gets a thread of its own, which waits for nothing else: so a reply needs two system
+/// calls, and no third one that says which socket has something. No datagram and no error that a socket
+/// hands up ends it earlier.
+///
+/// # Errors
+///
+/// If the system does not give what it takes to begin.
 ///
 /// # Panics
 ///
 /// Only if the code that answers does.
-pub async fn serve(sockets: Vec<UdpSocket>, config: Config, shutdown: CancellationToken) -> Totals {
-    let mut tasks = JoinSet::new();
-    for socket in sockets {
-        tasks.spawn(serve_one(socket, config, shutdown.clone()));
+pub async fn serve(sockets: Vec<UdpSocket>, config: Config, orders: Orders) -> io::Result<Totals> {
+    let mut own_ports = Vec::new();
+    for socket in &sockets {
+        // A look at the worker's orders each time that nothing has come for so long.
+        socket.set_read_timeout(Some(LOOK_UP))?;
+        socket.set_nonblocking(false)?;
+        let address = socket.local_addr()?;
+        prepare(socket, address);
+        own_ports.push(address.port());
     }
-    tasks.join_all().await.into_iter().fold(Totals::default(), |mut sum, totals| {
-        sum += totals;
-        sum
-    })
-}
-
-async fn serve_one(socket: UdpSocket, config: Config, shutdown: CancellationToken) -> Totals {
-    let mut totals = Totals::default();
-    // A new socket counts as not writable until the runtime has asked; an error here comes again below.
-    let _ = socket.writable().await;
-    let mut inbox = Inbox::new(socket);
-    while shutdown.run_until_cancelled(inbox.socket.readable()).await.is_some() {
-        let Taken { errors, .. } = take(&mut inbox, config, &mut totals).await;
-        if errors == BATCH {
-            time::sleep(REST).await;
-        }
-    }
-    let last_answers = async {
-        // Lets the runtime ask the system what has arrived; until it has, receiving would say: nothing.
-        tokio::task::yield_now().await;
-        while !take(&mut inbox, config, &mut totals).await.all {}
+    let gate = Arc::new(Gate { rate: RateLimit::new(config.rate), config, own_ports });
+    let worker = |socket| {
+        let gate = Arc::clone(&gate);
+        let run = Box::new(move |sheet: &Sheet<Totals>| Server::new(socket, gate).serve(sheet));
+        Worker { run, wake: Box::new(|| {}) }
     };
-    if time::timeout(LAST_ANSWERS, last_answers).await.is_err() {
-        tracing::warn!("more datagrams arrived than could be answered at the end");
+    work(sockets.into_iter().map(worker).collect(), &orders).await
+}
+
+struct Server {
+    socket: UdpSocket,
+    packets: Packets,
+    replies: Vec<Reply>,
+    gate: Arc<Gate>,
+    totals: Totals,
+    /// How many errors in a row the socket has handed up.
+    errors: u32,
+    stamps: bool,
+}
+
+impl Server {
+    fn new(socket: UdpSocket, gate: Arc<Gate>) -> Self {
+        let (packets, replies) = (Packets::new(), Vec::new());
+        Self { socket, packets, replies, gate, totals: Totals::default(), errors: 0, stamps: false }
     }
-    totals
-}
 
-struct Taken {
-    /// Nothing is left: the socket has to be waited for.
-    all: bool,
-    errors: usize,
-}
-
-/// Takes what has arrived, a batch at most, and answers it.
-async fn take(inbox: &mut Inbox, config: Config, totals: &mut Totals) -> Taken {
-    let mut errors = 0;
-    for _ in 0..BATCH {
-        match inbox.take() {
-            Ok((peer, since)) => {
-                if answer(&inbox.socket, peer, &mut inbox.text, since, config, totals) {
-                    inbox.stamp();
+    fn serve(mut self, sheet: &Sheet<Totals>) {
+        let busy_poll = self.gate.config.busy_poll;
+        let mut last_work = Instant::now();
+        while !sheet.is_ending() {
+            let wait = if !busy_poll.is_zero() && last_work.elapsed() < busy_poll {
+                Wait::NotAtAll
+            } else {
+                Wait::ForOne
+            };
+            if self.take(wait) {
+                if !busy_poll.is_zero() {
+                    last_work = Instant::now();
                 }
+                sheet.publish(&self.totals);
+            } else if self.errors >= ERRORS {
+                std::thread::sleep(REST);
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Taken { all: true, errors };
+        }
+        let enough = Instant::now() + LAST_ANSWERS;
+        while self.take(Wait::NotAtAll) || (1..ERRORS).contains(&self.errors) {
+            if Instant::now() > enough {
+                tracing::warn!("more datagrams arrived than could be answered at the end");
+                break;
+            }
+        }
+        sheet.publish(&self.totals);
+    }
+
+    /// Takes what there is and answers it. Returns whether there was something.
+    fn take(&mut self, wait: Wait) -> bool {
+        match self.packets.receive(&self.socket, wait) {
+            Ok(received) => {
+                self.errors = 0;
+                self.answer(received);
+                true
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                self.errors = 0;
+                false
             }
             Err(error) => {
                 // An ICMP error for an earlier reply (ECONNREFUSED; on Windows WSAECONNRESET) says
                 // nothing about this socket.
-                errors += 1;
-                totals.receive_errors += 1;
-                if is_milestone(totals.receive_errors) {
-                    let count = totals.receive_errors;
+                self.errors = self.errors.saturating_add(1);
+                self.totals.receive_errors += 1;
+                let count = self.totals.receive_errors;
+                if is_milestone(count) {
                     tracing::debug!(%error, count, "the socket handed up an error");
                 }
+                false
             }
         }
     }
-    tokio::task::yield_now().await;
-    Taken { all: false, errors }
+
+    /// Answers the pieces that have been received last.
+    fn answer(&mut self, received: usize) {
+        let Self { socket, packets, replies, gate, totals, .. } = self;
+        let now = Instant::now();
+        for number in 0..received {
+            if answer(packets, number, now, gate, replies, totals) && !self.stamps {
+                self.stamps = true;
+                Packets::stamp(socket);
+            }
+        }
+        packets.send(socket, replies, &mut |sent| match sent {
+            Sent::Taken(datagrams) => totals.answered += datagrams,
+            Sent::Refused(datagrams, error) => {
+                totals.not_sent += datagrams;
+                if is_milestone(totals.not_sent) {
+                    tracing::warn!(%error, count = totals.not_sent, "a reply was not sent");
+                }
+            }
+        });
+        replies.clear();
+    }
 }

@@ -2,13 +2,24 @@
 
 use std::{fmt, ops::AddAssign};
 
-/// What the server did, counted in datagrams.
+/// What the server did, counted in datagrams. Each that was received is in exactly one of the others, but
+/// for `receive_errors`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Datagrams that arrived.
     pub received: u64,
     /// Replies that the system took for sending.
     pub answered: u64,
+    /// Datagrams from addresses that are not allowed.
+    pub refused_network: u64,
+    /// Datagrams from a port that only a service would answer at.
+    pub refused_port: u64,
+    /// Datagrams from or to an address that stands for many hosts or none.
+    pub refused_address: u64,
+    /// Datagrams that went round between servers.
+    pub refused_loop: u64,
+    /// Datagrams beyond their source's rate.
+    pub refused_rate: u64,
     /// Datagrams without a reply because it would not fit in a datagram.
     pub too_long: u64,
     /// Replies that the system did not take.
@@ -22,6 +33,11 @@ impl AddAssign for Totals {
     fn add_assign(&mut self, other: Self) {
         self.received += other.received;
         self.answered += other.answered;
+        self.refused_network += other.refused_network;
+        self.refused_port += other.refused_port;
+        self.refused_address += other.refused_address;
+        self.refused_loop += other.refused_loop;
+        self.refused_rate += other.refused_rate;
         self.too_long += other.too_long;
         self.not_sent += other.not_sent;
         self.receive_errors += other.receive_errors;
@@ -30,11 +46,17 @@ impl AddAssign for Totals {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { received, answered, too_long, not_sent, receive_errors } = self;
+        let Self { received, answered, too_long, not_sent, receive_errors, .. } = self;
         write!(
             f,
-            "answered {answered} of {received} datagrams; replies too long: {too_long}, \
-             not sent: {not_sent}, receive errors: {receive_errors}"
+            "answered {answered} of {received} datagrams; refused: {} by rate, {} by network, {} by port, \
+             {} by address, {} in a loop; replies too long: {too_long}, not sent: {not_sent}, \
+             receive errors: {receive_errors}",
+            self.refused_rate,
+            self.refused_network,
+            self.refused_port,
+            self.refused_address,
+            self.refused_loop
         )
     }
 }

@@ -1,62 +1,16 @@
 //! The UDP server over real sockets: what it answers, what it must survive, how it ends.
 
+mod server;
+
 use echo_core::header::{self, Answer, Arrival, HEADER_LEN};
-use std::net::SocketAddr;
+use server::{PATIENCE, Server, ask, receive};
 use std::time::Duration;
-use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
-use tokio_util::sync::CancellationToken;
-use udp_echo::{Config, Totals, serve};
-
-/// Long enough that only a reply which never comes takes it.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-struct Server {
-    address: SocketAddr,
-    shutdown: CancellationToken,
-    task: JoinHandle<Totals>,
-}
-
-impl Server {
-    async fn start() -> Self {
-        Self::start_with(|_| {}).await
-    }
-
-    async fn start_with(prepare: impl Fn(&UdpSocket)) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        prepare(&socket);
-        let address = socket.local_addr().unwrap();
-        let shutdown = CancellationToken::new();
-        let task = tokio::spawn(serve(vec![socket], Config::default(), shutdown.clone()));
-        Self { address, shutdown, task }
-    }
-
-    async fn client(&self) -> UdpSocket {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        socket.connect(self.address).await.unwrap();
-        socket
-    }
-
-    async fn end(self) -> Totals {
-        self.shutdown.cancel();
-        timeout(PATIENCE, self.task).await.unwrap().unwrap()
-    }
-}
-
-async fn ask(client: &UdpSocket, request: &[u8]) -> Vec<u8> {
-    client.send(request).await.unwrap();
-    receive(client).await
-}
-
-async fn receive(client: &UdpSocket) -> Vec<u8> {
-    let mut reply = vec![0; 65_536];
-    let length = timeout(PATIENCE, client.recv(&mut reply)).await.expect("a reply").unwrap();
-    reply.truncate(length);
-    reply
-}
+use tokio::net::UdpSocket;
+use udp_echo::Config;
 
 #[tokio::test]
 async fn datagrams_of_every_length_are_answered() {
-    let server = Server::start().await;
+    let server = Server::start();
     let client = server.client().await;
     for length in [0, 1, 32, 1472, 1473, 9000, 65_507] {
         assert_eq!(ask(&client, &vec![b'a'; length]).await, vec![b'A'; length]);
@@ -68,7 +22,7 @@ async fn datagrams_of_every_length_are_answered() {
 
 #[tokio::test]
 async fn bytes_that_are_no_text_are_answered_unchanged() {
-    let server = Server::start().await;
+    let server = Server::start();
     let client = server.client().await;
     // Every byte, in an order that makes no characters of them.
     let noise: Vec<u8> = (0..=255).rev().filter(|byte: &u8| !byte.is_ascii_lowercase()).collect();
@@ -78,7 +32,7 @@ async fn bytes_that_are_no_text_are_answered_unchanged() {
 
 #[tokio::test]
 async fn a_reply_beyond_a_datagram_is_not_sent_and_counted() {
-    let server = Server::start().await;
+    let server = Server::start();
     let client = server.client().await;
     // Two bytes become six: 65,508 bytes of reply, one more than there is room for.
     let too_long = "ΐ".repeat(10_918);
@@ -93,7 +47,7 @@ async fn a_reply_beyond_a_datagram_is_not_sent_and_counted() {
 
 #[tokio::test]
 async fn a_timing_is_told_to_who_asks_and_to_nobody_else() {
-    let server = Server::start().await;
+    let server = Server::start();
     let client = server.client().await;
     let mut request = header::ask(60).to_vec();
     request.extend_from_slice(b"abcdefghijklmnopqrst");
@@ -120,7 +74,7 @@ async fn a_timing_is_told_to_who_asks_and_to_nobody_else() {
 
 #[tokio::test]
 async fn many_clients_each_get_their_own_replies() {
-    let server = Server::start().await;
+    let server = Server::start();
     let mut clients = Vec::new();
     for number in 0..50 {
         let client = server.client().await;
@@ -135,13 +89,12 @@ async fn many_clients_each_get_their_own_replies() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn errors_for_earlier_replies_do_not_stop_it() {
-    let server = Server::start_with(|socket| {
+    let server = Server::start_with(Config::default(), |socket| {
         // Without this Linux keeps such errors from a socket that is not connected; with it the socket
         // hands them up as other systems' do by themselves.
         nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::Ipv4RecvErr, &true)
             .unwrap();
-    })
-    .await;
+    });
     for _ in 0..200 {
         // Closed before the reply comes: the system answers it with "port unreachable".
         let gone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -158,7 +111,7 @@ async fn errors_for_earlier_replies_do_not_stop_it() {
 
 #[tokio::test]
 async fn what_arrived_before_the_end_is_answered() {
-    let server = Server::start().await;
+    let server = Server::start();
     // Sent without giving way: on this one thread the server has not run when the end comes.
     let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     client.connect(server.address).unwrap();

@@ -14,18 +14,18 @@ fn expected(text: &[u8]) -> Vec<u8> {
 }
 
 fn whole(text: &[u8]) -> BytesMut {
-    let mut text = BytesMut::from(text);
-    uppercase(&mut text);
-    text
+    let mut upper = BytesMut::from(text);
+    uppercase(&mut upper);
+    assert_eq!(uppercase_slice(&mut text.to_vec()), &upper[..], "in place");
+    assert!(can_be_an_answer(&upper), "{upper:?}");
+    upper
 }
 
 fn in_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut stream = Stream::default();
     let mut upper = Vec::new();
     for piece in pieces {
-        let mut piece = BytesMut::from(piece);
-        stream.push(&mut piece);
-        upper.extend_from_slice(&piece);
+        upper.extend_from_slice(&stream.push(&mut piece.to_vec()));
     }
     upper.extend_from_slice(&stream.finish());
     upper

@@ -1,0 +1,108 @@
+//! What an operator asks of a running server: its totals, or its end; and how signals say so.
+
+use std::io;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// What a server is told while it runs. Without signals, as in a test, whoever holds a copy tells it.
+#[derive(Debug, Clone, Default)]
+pub struct Orders {
+    /// Cancelled: take no new work, answer what is in hand, return.
+    pub end: CancellationToken,
+    /// Notified: log the totals so far.
+    pub tell: Arc<Notify>,
+}
+
+/// Orders as signals give them: SIGINT or SIGTERM (elsewhere: Ctrl-C) to end, and a second one ends the
+/// process at once, for whom answering what is in hand takes too long; SIGUSR1 to tell the totals. SIGHUP
+/// does nothing: there is nothing to read again, and a terminal that closes is no reason to end.
+///
+/// The signals are caught from the moment that this returns. Made for a runtime of one thread.
+///
+/// # Errors
+///
+/// If the system does not let the signals be caught.
+pub async fn orders_from_signals() -> io::Result<Orders> {
+    let mut signals = Signals::new()?;
+    let orders = Orders::default();
+    let told = orders.clone();
+    tokio::spawn(async move {
+        let mut ending = false;
+        loop {
+            match signals.next().await {
+                Signal::Tell => told.tell.notify_one(),
+                Signal::Nothing => tracing::info!("SIGHUP: there is nothing to read again"),
+                Signal::End(signal) if ending => {
+                    tracing::warn!(signal, "ending at once");
+                    std::process::exit(130);
+                }
+                Signal::End(signal) => {
+                    tracing::info!(signal, "ending: no new work, answering what is in hand");
+                    ending = true;
+                    told.end.cancel();
+                }
+            }
+        }
+    });
+    // Lets the task run up to its first wait: where only Ctrl-C is to be had, waiting is what catches it.
+    tokio::task::yield_now().await;
+    Ok(orders)
+}
+
+#[cfg_attr(not(all(unix, not(portable))), expect(dead_code, reason = "not on every system"))]
+enum Signal {
+    End(&'static str),
+    Tell,
+    Nothing,
+}
+
+#[cfg(all(unix, not(portable)))]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+    user_1: tokio::signal::unix::Signal,
+}
+
+#[cfg(all(unix, not(portable)))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            user_1: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::End("SIGINT"),
+            _ = self.terminate.recv() => Signal::End("SIGTERM"),
+            _ = self.hang_up.recv() => Signal::Nothing,
+            _ = self.user_1.recv() => Signal::Tell,
+        }
+    }
+}
+
+/// What every system has: Ctrl-C.
+#[cfg(not(all(unix, not(portable))))]
+struct Signals;
+
+#[cfg(not(all(unix, not(portable))))]
+impl Signals {
+    #[expect(clippy::unnecessary_wraps, reason = "the other one can fail")]
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Nothing will ever come; the system ends the process in its own way.
+            std::future::pending::<()>().await;
+        }
+        Signal::End("Ctrl-C")
+    }
+}

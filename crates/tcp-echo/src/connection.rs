@@ -1,0 +1,265 @@
+//! One connection: what has been read of it, what its answer is, and what of that the system has not taken
+//! yet.
+//!
+//! It is never waited for here: each step does what can be done now, and says what it needs next.
+
+use crate::Config;
+use crate::timed::Timed;
+use crate::totals::Totals;
+use echo_core::header;
+use echo_service::escaped_excerpt;
+use mio::net::TcpStream;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Shutdown};
+use std::time::Instant;
+
+/// How much is taken from a connection at once. With the reply, [`echo_core::MAX_GROWTH`] times as long, of
+/// which what the system does not take at once is kept, this bounds what a peer that sends and never reads
+/// makes the server hold: 48 KiB.
+pub(crate) const PIECE: usize = 16 * 1024;
+
+/// Whether a read that is shorter than asked for says that there is no more, as with epoll (epoll(7)). Other
+/// systems tell of new data only once a read has found none.
+const SHORT_READ_IS_THE_LAST: bool = cfg!(all(target_os = "linux", not(portable)));
+
+/// A connection. What is rare is boxed, because there are thousands of these that do nothing.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    pub(crate) peer: IpAddr,
+    dialogue: Dialogue,
+    /// The end of a reply that the system has not taken yet.
+    pending: Option<Box<Pending>>,
+    /// In which round bytes have moved last, in whatever direction.
+    moved: Round,
+    has_been_read: bool,
+    /// All that will be read has been.
+    has_ended: bool,
+    /// It waits for its source's rate, and is on the list of those that do.
+    pub(crate) is_paused: bool,
+}
+
+enum Dialogue {
+    /// Text, answered as it comes.
+    Text(echo_core::Stream),
+    /// Messages with a timing header, answered when they are whole.
+    Timed(Box<Timed>),
+}
+
+struct Pending {
+    text: Vec<u8>,
+    taken: usize,
+}
+
+/// The number of a round that looks for connections whose time is over: a clock that costs a step nothing.
+pub(crate) type Round = u32;
+
+/// How many rounds something may take; none, if as many as it likes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) idle: Option<Round>,
+    pub(crate) stall: Option<Round>,
+}
+
+/// What a step needs to know.
+pub(crate) struct Turn<'a> {
+    pub(crate) round: Round,
+    /// Where to read to: [`PIECE`] bytes.
+    pub(crate) scratch: &'a mut [u8],
+    pub(crate) config: &'a Config,
+    pub(crate) totals: &'a mut Totals,
+    /// Nothing is waited for any more: where there is nothing to read, that is the end.
+    pub(crate) is_ending: bool,
+    /// There may be more than a short read shows: the peer's last, which is told of only once.
+    pub(crate) is_thorough: bool,
+}
+
+/// What a connection needs after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// To be told of something new to read, or room to write.
+    Wait,
+    /// Another step: there may be more to read.
+    Step,
+    /// Nothing: all has been answered, and told so to the peer.
+    Close,
+}
+
+/// Why a connection has been let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// Its peer has sent nothing for long.
+    Idle,
+    /// It does not take its replies, or does not finish its message.
+    Stalled,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, peer: IpAddr, round: Round) -> Self {
+        Self {
+            stream,
+            peer,
+            dialogue: Dialogue::Text(echo_core::Stream::default()),
+            pending: None,
+            moved: round,
+            has_been_read: false,
+            has_ended: false,
+            is_paused: false,
+        }
+    }
+
+    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Whether a reply waits for room; until it has found that, nothing is read.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Writes what waits, or reads a piece and answers it.
+    pub(crate) fn step(&mut self, turn: &mut Turn<'_>) -> io::Result<Next> {
+        if !self.flush(turn)? {
+            return Ok(Next::Wait);
+        }
+        if self.has_ended {
+            self.stream.shutdown(Shutdown::Write)?;
+            return Ok(Next::Close);
+        }
+        let next = match &mut self.dialogue {
+            Dialogue::Text(_) => self.step_text(turn)?,
+            Dialogue::Timed(_) => self.step_timed(turn)?,
+        };
+        // What is left to do without reading is done at once.
+        if self.has_ended && !self.is_pending() { self.step(turn) } else { Ok(next) }
+    }
+
+    /// What keeps this connection from being kept any longer in this `round`, if anything does.
+    pub(crate) fn overdue(&self, round: Round, patience: Patience) -> Option<Overdue> {
+        let begun = match &self.dialogue {
+            Dialogue::Timed(timed) => timed.begun,
+            Dialogue::Text(_) => None,
+        };
+        let waits_since = if self.is_pending() { Some(self.moved) } else { begun };
+        let (since, limit, overdue) = match waits_since {
+            Some(since) => (since, patience.stall, Overdue::Stalled),
+            None => (self.moved, patience.idle, Overdue::Idle),
+        };
+        // The round in which it began had begun before.
+        limit.is_some_and(|limit| round - since > limit).then_some(overdue)
+    }
+
+    fn step_text(&mut self, turn: &mut Turn<'_>) -> io::Result<Next> {
+        let Dialogue::Text(upper) = &mut self.dialogue else { return Ok(Next::Step) };
+        let length = match self.stream.read(turn.scratch) {
+            Ok(0) => return self.end(turn),
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(Next::Step),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            Err(_) if turn.is_ending => return self.end(turn),
+            Err(_) => return Ok(Next::Wait),
+        };
+        self.moved = turn.round;
+        turn.totals.bytes_received += length as u64;
+        let is_short = length < turn.scratch.len();
+        let piece = &mut turn.scratch[..length];
+        if !self.has_been_read {
+            self.has_been_read = true;
+            if header::asked(piece).is_some() {
+                let timed = Timed::new(&self.stream, piece, Instant::now());
+                self.dialogue = Dialogue::Timed(Box::new(timed));
+                return Ok(Next::Step);
+            }
+        }
+        if turn.config.show_messages {
+            let peer = self.stream.peer_addr()?;
+            tracing::info!(%peer, "{}", escaped_excerpt(piece));
+        }
+        let reply = upper.push(piece);
+        send(&self.stream, &mut self.pending, &reply, turn.totals)?;
+        let is_last = is_short && SHORT_READ_IS_THE_LAST && !turn.is_thorough;
+        Ok(if is_last { Next::Wait } else { Next::Step })
+    }
+
+    fn step_timed(&mut self, turn: &mut Turn<'_>) -> io::Result<Next> {
+        let Dialogue::Timed(timed) = &mut self.dialogue else { return Ok(Next::Step) };
+        if let Some(reply) = timed.next_reply(&self.stream, turn.config)? {
+            send(&self.stream, &mut self.pending, &reply, turn.totals)?;
+            return Ok(Next::Step);
+        }
+        match timed.read(&self.stream, turn.scratch, turn.round) {
+            Ok(0) => self.end(turn),
+            Ok(length) => {
+                self.moved = turn.round;
+                turn.totals.bytes_received += length as u64;
+                Ok(Next::Step)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Next::Step),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+            Err(_) if turn.is_ending => self.end(turn),
+            Err(_) => Ok(Next::Wait),
+        }
+    }
+
+    /// Nothing more will be read: the beginning of a character that waited for its end is answered as it is.
+    fn end(&mut self, turn: &mut Turn<'_>) -> io::Result<Next> {
+        self.has_ended = true;
+        if let Dialogue::Text(upper) = &mut self.dialogue {
+            let begun = std::mem::take(upper).finish();
+            send(&self.stream, &mut self.pending, &begun, turn.totals)?;
+        }
+        Ok(Next::Wait)
+    }
+
+    /// Writes what waits. Returns whether nothing does any more.
+    fn flush(&mut self, turn: &mut Turn<'_>) -> io::Result<bool> {
+        while let Some(pending) = &mut self.pending {
+            match (&self.stream).write(&pending.text[pending.taken..]) {
+                Ok(taken) => {
+                    self.moved = turn.round;
+                    pending.taken += taken;
+                    turn.totals.bytes_answered += taken as u64;
+                    if pending.taken == pending.text.len() {
+                        self.pending = None;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Writes `reply` as far as the system takes it at once; the rest becomes pending.
+fn send(
+    mut stream: &TcpStream,
+    pending: &mut Option<Box<Pending>>,
+    reply: &[u8],
+    totals: &mut Totals,
+) -> io::Result<()> {
+    let mut taken = 0;
+    while taken < reply.len() {
+        match stream.write(&reply[taken..]) {
+            Ok(length) => taken += length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                *pending = Some(Box::new(Pending { text: reply[taken..].to_vec(), taken: 0 }));
+                break;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    totals.bytes_answered += taken as u64;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_takes_a_line_of_the_cache_at_most() {
+        assert!(size_of::<Connection>() <= 64, "{}", size_of::<Connection>());
+    }
+}

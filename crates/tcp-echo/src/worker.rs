@@ -1,0 +1,72 @@
+//! One worker: it waits, accepts, and gives each connection a step when there is something to do for it.
+
+use crate::Config;
+use crate::acceptor::{Acceptor, FIRST_LISTENER};
+use crate::admission::Admission;
+use crate::poller::Poller;
+use crate::room::Room;
+use crate::totals::Totals;
+use echo_service::{RateLimit, Sheet};
+use std::time::{Duration, Instant};
+
+/// How long open connections have at the end to be answered what had arrived. A peer that reads takes
+/// milliseconds; one that does not would take for ever.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Serves what `acceptor` accepts, until the sheet says to end; then what has already arrived.
+pub(crate) fn run(
+    mut acceptor: Acceptor,
+    mut poller: Poller,
+    admission: &Admission,
+    rate: &RateLimit,
+    config: &Config,
+    sheet: &Sheet<Totals>,
+) {
+    let mut room = Room::new(admission, rate, config);
+    let mut next_round = Instant::now();
+    while !sheet.is_ending() {
+        let now = Instant::now();
+        let round = (!room.is_empty()).then(|| next_round.saturating_duration_since(now));
+        let patience = [acceptor.patience(now), room.patience(now), round];
+        poller.wait(patience.into_iter().flatten().min());
+
+        let now = Instant::now();
+        for (token, is_read_closed) in poller.events() {
+            if token >= FIRST_LISTENER {
+                acceptor.is_ready(token);
+            } else {
+                room.told(token, is_read_closed, now);
+            }
+        }
+        room.go_on(now);
+        acceptor.accept(now, admission, config, &mut room, &poller);
+        if now >= next_round {
+            next_round = now + room.between_rounds();
+            room.close_overdue();
+        }
+        sheet.publish(room.totals());
+    }
+
+    // Connections that the kernel has completed may have brought their request along.
+    let enough = Instant::now() + LAST_ANSWERS;
+    acceptor.look_at_all();
+    while acceptor.may_have_more() && Instant::now() < enough {
+        acceptor.accept(Instant::now(), admission, config, &mut room, &poller);
+    }
+    drop(acceptor);
+    room.begin_end();
+    loop {
+        let now = Instant::now();
+        room.go_on(now);
+        if room.is_empty() || now >= enough {
+            break;
+        }
+        let patience = room.patience(now).unwrap_or(enough - now);
+        poller.wait(Some(patience.min(enough - now)));
+        for (token, is_read_closed) in poller.events() {
+            room.told(token, is_read_closed, Instant::now());
+        }
+    }
+    room.cut();
+    sheet.publish(room.totals());
+}
