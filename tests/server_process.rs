@@ -13,6 +13,8 @@ pub struct ServerBinary {
     pub name: &'static str,
     pub path: &'static str,
     pub default_port: u16,
+    /// Its limits' options.
+    pub limits: &'static [&'static str],
     /// Sends a request to the address and asserts that its upper case comes back.
     pub ask: fn(address: &str, request: &str),
 }
@@ -89,6 +91,126 @@ fn a_signal_ends_it_with_totals_and_status_0() {
         assert_eq!(out, "", "stdout has a line a socket and nothing else");
         assert!(err.contains("answered 0"), "totals on stderr: {err}");
         assert!(!err.contains('\x1b'), "no colours where there is no terminal: {err:?}");
+    }
+}
+
+#[cfg(all(unix, not(portable)))]
+#[test]
+fn it_tells_its_totals_when_asked_and_a_closed_terminal_does_not_end_it() {
+    let mut server = Running::start(&["--listen", "127.0.0.1:0"]);
+    (SERVER.ask)(&server.address, "hello");
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let mut next_line = || {
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        line
+    };
+    server.signal("HUP");
+    assert!(next_line().contains("SIGHUP"));
+    server.signal("USR1");
+    let totals = next_line();
+    assert!(totals.contains("so far: answered") && !totals.contains("answered 0"), "{totals}");
+    (SERVER.ask)(&server.address, "still there");
+}
+
+#[test]
+fn the_log_can_be_read_by_programs() {
+    let mut server =
+        Running::start(&["--listen", "127.0.0.1:0", "--log-format", "json", "--show-messages"]);
+    (SERVER.ask)(&server.address, "say \"hello\"\n");
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    for part in [
+        r#"{"timestamp":""#,
+        r#""level":"INFO""#,
+        r#""fields":{"message":""#,
+        r#""peer":"127.0.0.1:"#,
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(line.ends_with("}\n"), "{line}");
+}
+
+/// Starts the server with `socket` passed by a supervisor's protocol; returns it with what it says first.
+#[cfg(all(unix, not(portable)))]
+fn with_passed(socket: impl Into<std::os::fd::OwnedFd>, listen_fds: &str) -> (Child, String) {
+    let script =
+        format!("exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS={listen_fds} exec \"$0\"");
+    let mut server = Command::new("sh")
+        .args(["-c", &script, SERVER.path])
+        .stdin(Stdio::from(socket.into()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (server, line)
+}
+
+#[cfg(all(unix, not(portable)))]
+#[test]
+fn a_supervisors_socket_is_served_and_left_usable_for_the_next_one() {
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let is_udp = SERVER.name.starts_with("udp");
+    let address = if is_udp { udp.local_addr() } else { tcp.local_addr() }.unwrap().to_string();
+    // Twice: the first one's end must not close what the supervisor still has.
+    for _ in 0..2 {
+        let (mut server, line) = if is_udp {
+            with_passed(udp.try_clone().unwrap(), "1")
+        } else {
+            with_passed(tcp.try_clone().unwrap(), "1")
+        };
+        assert_eq!(line, format!("{} listening on {address}\n", SERVER.name));
+        (SERVER.ask)(&address, "hello");
+        let id = server.id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+        assert_eq!(server.wait().unwrap().code(), Some(0));
+    }
+    let (mut server, line) = if is_udp { with_passed(tcp, "1") } else { with_passed(udp, "1") };
+    assert_eq!((line.as_str(), server.wait().unwrap().code()), ("", Some(2)));
+    let mut error = String::new();
+    server.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert!(error.contains("supervisor") && error.lines().count() == 1, "{error}");
+}
+
+#[cfg(all(unix, not(portable)))]
+#[test]
+fn a_supervisor_is_told_that_it_is_ready() {
+    let directory = std::env::temp_dir().join(format!("{}-{}", SERVER.name, std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("notify");
+    let supervisor = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    supervisor.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    let mut server = command(&["--listen", "127.0.0.1:0"])
+        .env("NOTIFY_SOCKET", &path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let told = || {
+        let mut text = [0; 100];
+        let length = supervisor.recv(&mut text).unwrap();
+        String::from_utf8(text[..length].to_vec()).unwrap()
+    };
+    let ready = told();
+    let id = server.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+    let ending = told();
+    let status = server.wait().unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
+    assert_eq!((ready.trim(), ending.trim(), status.code()), ("READY=1", "STOPPING=1", Some(0)));
+}
+
+#[test]
+fn every_limit_is_explained() {
+    let (_, help, _) = run(&["--help"]);
+    let (_, limits) = help.split_once("\nLimits:\n").expect("a heading");
+    for limit in SERVER.limits {
+        let (_, explained) = limits.split_once(&format!("{limit} <")).expect(limit);
+        assert!(explained.split("\n\n").next().unwrap().len() > 40, "{limit}: {explained}");
     }
 }
 

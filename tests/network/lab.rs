@@ -1,8 +1,13 @@
 //! Runs commands in the network of `lab.py`, for tests.
-#![allow(dead_code, reason = "every test uses a part of it")]
 //!
 //! Needs `unshare` (user namespaces, or root), `ip` and Python 3. Where one is missing a test prints
 //! SKIPPED; with `REQUIRE_NETNS` set it fails.
+#![allow(dead_code, reason = "every test uses a part of it")]
+
+#[path = "namespaces.rs"]
+mod namespaces;
+
+pub use namespaces::is_possible;
 
 use serde_json::Value;
 use std::path::PathBuf;
@@ -29,20 +34,6 @@ pub fn run(scenario: &Value, command: &[&str]) -> Option<Value> {
         .unwrap();
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     Some(serde_json::from_slice(&stdout).unwrap())
-}
-
-/// Whether there can be namespaces here, and what else `needs` to run there. Says SKIPPED where not, and
-/// fails where a skip is not allowed.
-pub fn is_possible(needs: &str) -> bool {
-    let needed = format!("mount -t tmpfs tmpfs /run && ip link && python3 --version && {needs}");
-    let tried = Command::new("unshare").args(["-Urnm", "sh", "-c", &needed]).output();
-    let is_possible = tried.is_ok_and(|output| output.status.success());
-    if !is_possible {
-        let required = std::env::var_os("REQUIRE_NETNS").is_some();
-        assert!(!required, "REQUIRE_NETNS is set, and there can be no namespaces here");
-        eprintln!("SKIPPED: no namespaces here (unshare, ip and python3 are needed, and {needs})");
-    }
-    is_possible
 }
 
 /// One of our servers, built beside the client: cargo builds them for the workspace's tests.

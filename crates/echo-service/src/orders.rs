@@ -1,5 +1,6 @@
 //! What an operator asks of a running server: its totals, or its end; and how signals say so.
 
+use crate::supervisor::tell_ending;
 use std::io;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -41,6 +42,7 @@ pub async fn orders_from_signals() -> io::Result<Orders> {
                     tracing::info!(signal, "ending: no new work, answering what is in hand");
                     ending = true;
                     told.end.cancel();
+                    tell_ending();
                 }
             }
         }

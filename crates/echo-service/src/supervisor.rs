@@ -7,19 +7,18 @@ use std::net::{TcpListener, UdpSocket};
 
 /// Sockets that a supervisor has opened for this process, in its order.
 #[derive(Debug, Default)]
-pub struct Passed {
+pub(crate) struct Passed {
     /// Of UDP.
-    pub udp: Vec<UdpSocket>,
+    pub(crate) udp: Vec<UdpSocket>,
     /// Of TCP, listening.
-    pub tcp: Vec<TcpListener>,
+    pub(crate) tcp: Vec<TcpListener>,
     /// How many were something else, or could not be taken.
-    pub others: usize,
+    pub(crate) others: usize,
 }
 
 /// Takes the sockets that a supervisor has passed. Later calls find none.
 #[cfg(all(unix, not(portable)))]
-#[must_use]
-pub fn passed_sockets() -> Passed {
+pub(crate) fn passed_sockets() -> Passed {
     let mut sockets = listenfd::ListenFd::from_env();
     let mut passed = Passed::default();
     for place in 0..sockets.len() {
@@ -36,8 +35,7 @@ pub fn passed_sockets() -> Passed {
 
 /// As above: here there is nobody who passes sockets.
 #[cfg(not(all(unix, not(portable))))]
-#[must_use]
-pub fn passed_sockets() -> Passed {
+pub(crate) fn passed_sockets() -> Passed {
     Passed::default()
 }
 
@@ -48,7 +46,7 @@ pub fn tell_ready() {
 }
 
 /// Tells the supervisor that the service is ending.
-pub fn tell_ending() {
+pub(crate) fn tell_ending() {
     #[cfg(all(unix, not(portable)))]
     tell(sd_notify::NotifyState::Stopping);
 }

@@ -3,8 +3,9 @@
 mod cli;
 
 use cli::Cli;
-use echo_service::{announce, log_to_stderr, orders_from_signals, parse};
-use echo_service::{tcp_listeners, tell_ending, tell_ready};
+use echo_service::{
+    announce, log_to_stderr, orders_from_signals, parse, tcp_listeners, tell_ready,
+};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -31,7 +32,6 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     }
     tell_ready();
     let totals = tcp_echo::serve(listeners, cli.config(), orders).await?;
-    tell_ending();
     tracing::info!("{totals}");
     Ok(())
 }

@@ -3,8 +3,7 @@
 mod cli;
 
 use cli::Cli;
-use echo_service::{announce, log_to_stderr, orders_from_signals, parse};
-use echo_service::{tell_ending, tell_ready, udp_sockets};
+use echo_service::{announce, log_to_stderr, orders_from_signals, parse, tell_ready, udp_sockets};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -32,7 +31,6 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     tell_ready();
     let sockets = sockets.into_iter().flatten().collect();
     let totals = udp_echo::serve(sockets, cli.config(), orders).await?;
-    tell_ending();
     tracing::info!("{totals}");
     Ok(())
 }

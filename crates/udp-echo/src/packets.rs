@@ -59,6 +59,10 @@ impl Arrival {
 
 /// A reply, or several that the kernel is to take apart again.
 #[derive(Debug)]
+#[cfg_attr(
+    not(all(target_os = "linux", not(portable))),
+    expect(dead_code, reason = "where one datagram comes at a time, each reply is its only one")
+)]
 pub(crate) struct Reply {
     /// Which of the pieces that were received last it answers.
     pub(crate) to: usize,

@@ -3,7 +3,7 @@
 mod server;
 
 use echo_service::Allowed;
-use server::{PATIENCE, Server, ask, receive};
+use server::{Server, ask, receive};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::{net::UdpSocket, time::timeout};
@@ -155,7 +155,7 @@ async fn a_reply_leaves_from_the_address_that_was_asked() {
         assert_eq!(ask(&client, b"from where?").await, b"FROM WHERE?", "{address}");
         assert_eq!(ask(&client, b"FROM WHERE?").await, b"FROM WHERE?", "{address}");
         orders.end.cancel();
-        timeout(PATIENCE, task).await.unwrap().unwrap().unwrap();
+        timeout(server::PATIENCE, task).await.unwrap().unwrap().unwrap();
     }
 }
 

@@ -9,6 +9,7 @@ const SERVER: ServerBinary = ServerBinary {
     name: "udp-echo",
     path: env!("CARGO_BIN_EXE_udp-echo"),
     default_port: 25000,
+    limits: &["--allow", "--rate"],
     ask: |address, request| {
         let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         client.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
