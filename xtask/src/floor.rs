@@ -3,6 +3,8 @@
 //!
 //! `cargo xtask bench` runs them as processes of their own: `xtask floor server udp block 0`.
 
+mod epoll;
+
 use anyhow::{Context as _, Result, bail};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -14,13 +16,14 @@ pub(crate) const SIZE: usize = 32;
 /// Exchanges that are not counted, at the beginning.
 const WARM_UP: usize = 1000;
 
-/// Runs one side: `server PROTOCOL block|spin CPU` or `client PROTOCOL block|spin CPU ADDRESS COUNT`.
+/// Runs one side: `server PROTOCOL block|spin|epoll CPU` or `client PROTOCOL block|spin CPU ADDRESS COUNT`.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let [side, protocol, waiting, cpu, rest @ ..] = arguments else { bail!("too few arguments") };
     let spin = *waiting == "spin";
     pin(cpu.parse()?)?;
     match (*side, *protocol, rest) {
         ("server", "udp", []) => serve_udp(spin),
+        ("server", "tcp", []) if *waiting == "epoll" => epoll::serve(),
         ("server", "tcp", []) => serve_tcp(spin),
         ("client", "udp", [address, count]) => {
             let socket = UdpSocket::bind("127.0.0.1:0")?;

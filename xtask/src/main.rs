@@ -8,6 +8,7 @@ mod ci;
 mod demo;
 mod floor;
 mod house;
+mod load;
 mod process;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(),
         ["ci"] => ci::run(),
         ["floor", ..] => floor::run(&arguments[1..]),
+        ["load", ..] => load::run(&arguments[1..]),
         ["--help" | "-h" | "help"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

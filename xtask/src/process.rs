@@ -5,7 +5,7 @@ use shared_child::SharedChild;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Everything that runs, for the one who ends it all.
@@ -101,6 +101,11 @@ impl Server {
         Ok(Self { address: address.to_owned(), child })
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.0.id()
+    }
+
     /// Ends it as an operator would, where the system can; it prints its totals then.
     pub(crate) fn end(self) -> Result<()> {
         #[cfg(unix)]
@@ -131,6 +136,13 @@ impl Child {
         let child = Arc::new(child);
         running.push(Arc::clone(&child));
         Ok(Self(child))
+    }
+}
+
+impl Child {
+    /// What it prints, if that was asked for and nobody else has taken it.
+    pub(crate) fn stdout(&self) -> Option<ChildStdout> {
+        self.0.take_stdout()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The UDP server among several hosts, with datagrams that somebody forges: `tests/network/reflect.py` makes
 //! them.
+#![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/namespaces.rs"]
 mod namespaces;
@@ -8,7 +9,6 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
 
-#[cfg(not(portable))]
 #[test]
 fn it_has_no_part_in_an_attack_and_answers_from_the_address_that_was_asked() {
     if !namespaces::is_possible("true") {
