@@ -9,9 +9,8 @@ mod round_trips;
 mod throughput;
 
 use crate::floor::{microseconds, pin};
-use crate::process::{self, cargo, target_directory};
+use crate::process::{self, cargo, program};
 use anyhow::Result;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -91,11 +90,6 @@ fn row(
     }
     println!();
     median
-}
-
-fn program(name: &str) -> Command {
-    let path: PathBuf = target_directory().join("release").join(name);
-    Command::new(path.with_extension(std::env::consts::EXE_EXTENSION))
 }
 
 fn floor(arguments: &[&str]) -> Command {

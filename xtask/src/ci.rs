@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: what CI runs, all of it, in the order in which a failure costs least.
 
 use crate::process::{self, cargo, root};
-use crate::{demo, house};
+use crate::{demo, house, soak};
 use anyhow::{Context as _, Result};
 use std::process::Command;
 use std::time::Instant;
@@ -26,6 +26,9 @@ pub(crate) fn run() -> Result<()> {
     step("portable: clippy", || process::run(&mut clippy(portable())))?;
     step("portable: tests", || process::run(&mut tests(portable())))?;
     step("demo", demo::run)?;
+    if cfg!(target_os = "linux") {
+        step("soak", || soak::run("10s"))?;
+    }
     println!("\nci: everything passed");
     Ok(())
 }

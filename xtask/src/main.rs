@@ -1,4 +1,4 @@
-//! The workspace's own tasks: `cargo xtask demo | bench | ci`. One file a task.
+//! The workspace's own tasks: `cargo xtask demo | bench | soak | ci`. One file a task.
 //!
 //! It starts processes and reads what they print; it links none of the other crates, and has few
 //! dependencies, because it is built first, every time.
@@ -10,6 +10,7 @@ mod floor;
 mod house;
 mod load;
 mod process;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ usage: cargo xtask TASK
 
   demo    the lab's tasks on this machine, one after the other
   bench   the ratios, against floors measured in the same run
+  soak [--duration 60s]
+          honest and hostile clients at both servers together
   ci      what CI runs, all of it";
 
 fn main() -> ExitCode {
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["bench"] => bench::run(),
         ["ci"] => ci::run(),
+        ["soak"] => soak::run("60s"),
+        ["soak", "--duration", lasting] => soak::run(lasting),
         ["floor", ..] => floor::run(&arguments[1..]),
         ["load", ..] => load::run(&arguments[1..]),
         ["--help" | "-h" | "help"] => {

@@ -5,7 +5,7 @@ use shared_child::SharedChild;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Everything that runs, for the one who ends it all.
@@ -37,6 +37,12 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn target_directory() -> PathBuf {
     // Cargo takes a relative one from where it runs: the root.
     root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// One of the workspace's programs, as `cargo build --release` has made it.
+pub(crate) fn program(name: &str) -> Command {
+    let path = target_directory().join("release").join(name);
+    Command::new(path.with_extension(std::env::consts::EXE_EXTENSION))
 }
 
 /// Cargo, as it runs this, in the workspace.
@@ -104,6 +110,24 @@ impl Server {
     /// Its number.
     pub(crate) fn id(&self) -> u32 {
         self.child.0.id()
+    }
+
+    /// What the process has in memory that is nobody else's and of no file, in bytes.
+    pub(crate) fn own_memory(&self) -> Result<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()).context("smaps_rollup")?;
+        Ok(kib.parse::<u64>()? * 1024)
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn descriptors(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.id()))?.count())
+    }
+
+    /// Its log, if that was asked for and nobody else has taken it.
+    pub(crate) fn stderr(&self) -> Option<ChildStderr> {
+        self.child.0.take_stderr()
     }
 
     /// Ends it as an operator would, where the system can; it prints its totals then.

@@ -1,8 +1,7 @@
 //! What an idle TCP connection takes of the server's own memory. The system's share, its sockets, is not in
 //! this: it is the same for every server.
 
-use super::program;
-use crate::process::{Child, Server};
+use crate::process::{Child, Server, program};
 use anyhow::{Context as _, Result};
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -36,14 +35,4 @@ pub(super) fn run() -> Result<()> {
     let mark = if each <= AT_MOST { "" } else { "  FALLS SHORT" };
     println!("{:<47}{each:>8} B{AT_MOST:>8} B at most{mark}", "     each");
     Ok(())
-}
-
-impl Server {
-    /// What the process has in memory that is nobody else's and of no file, in bytes.
-    pub(crate) fn own_memory(&self) -> Result<u64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id()))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()).context("smaps_rollup")?;
-        Ok(kib.parse::<u64>()? * 1024)
-    }
 }

@@ -1,8 +1,8 @@
 //! What a round trip takes, as one client with one request at a time sees it.
 
-use super::{CPUS, Limit, ROUNDS, floor, has_two_cpus, program, row};
+use super::{CPUS, Limit, ROUNDS, floor, has_two_cpus, row};
 use crate::floor::SIZE;
-use crate::process::{Server, output};
+use crate::process::{Server, output, program};
 use anyhow::{Context as _, Result};
 use std::process::Stdio;
 use std::time::Duration;

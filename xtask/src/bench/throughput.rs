@@ -1,9 +1,9 @@
 //! What the servers answer under load, against the plainest servers there are: replies a second, and for UDP
 //! the CPU that a reply costs. The load has a CPU of its own.
 
-use super::{CPUS, Limit, floor, has_two_cpus, median, program};
+use super::{CPUS, Limit, floor, has_two_cpus, median};
 use crate::load::Answered;
-use crate::process::{Server, output};
+use crate::process::{Server, output, program};
 use anyhow::{Result, ensure};
 use std::process::{Command, Stdio};
 use std::time::Duration;
