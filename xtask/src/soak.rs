@@ -1,7 +1,8 @@
 //! `cargo xtask soak --duration 60s`: honest and hostile clients at both servers together.
 //!
 //! It fails if an honest client gets a wrong reply or none, if a server's memory grows, or if it keeps
-//! descriptors. All of it is on loopback, whose addresses are as many sources; the loads are bounded.
+//! descriptors. Over UDP a request may be made again, as every client of UDP must be able to: what does not fit
+//! into the kernel's queue beside a flood is lost before a server can know of it. All of it is on loopback, whose addresses are as many sources; the loads are bounded.
 
 mod honest;
 mod hostile;
@@ -43,11 +44,17 @@ struct Tally {
     offered: AtomicU64,
     answered: AtomicU64,
     wrong: AtomicU64,
+    repeated: AtomicU64,
 }
 
 impl Tally {
     fn offer(&self) {
         self.offered.fetch_add(1, Relaxed);
+    }
+
+    /// A request got no reply in time, and is made again.
+    fn repeat(&self) {
+        self.repeated.fetch_add(1, Relaxed);
     }
 
     fn answer(&self, is_right: bool) {
@@ -161,6 +168,10 @@ pub(crate) fn run(lasting: &str) -> Result<()> {
             breaches.push(format!("{name} keeps descriptors"));
         }
     }
+    println!(
+        "\nLost in the kernel's queue before udp-echo: {}",
+        queue_losses(addresses[0].port())?
+    );
     println!("\nWhat the servers say:");
     for (server, totals) in servers.into_iter().zip(totals) {
         server.end()?;
@@ -175,12 +186,12 @@ pub(crate) fn run(lasting: &str) -> Result<()> {
 }
 
 fn tell_clients(tallies: &[Tally], breaches: &mut Vec<String>) {
-    println!("\n{:<43}{:>10}{:>10}{:>8}", "", "offered", "answered", "wrong");
+    println!("\n{:<43}{:>10}{:>10}{:>6}{:>9}", "", "offered", "answered", "wrong", "repeated");
     for ((name, is_honest, ..), tally) in CLIENTS.iter().zip(tallies) {
-        let [offered, answered, wrong] =
-            [&tally.offered, &tally.answered, &tally.wrong].map(|count| count.load(Relaxed));
+        let counts = [&tally.offered, &tally.answered, &tally.wrong, &tally.repeated];
+        let [offered, answered, wrong, repeated] = counts.map(|count| count.load(Relaxed));
         let kind = if *is_honest { "honest " } else { "hostile" };
-        println!("{kind} {name:<35}{offered:>10}{answered:>10}{wrong:>8}");
+        println!("{kind} {name:<35}{offered:>10}{answered:>10}{wrong:>6}{repeated:>9}");
         if wrong > 0 {
             breaches.push(format!("{wrong} replies to `{name}` were wrong"));
         }
@@ -202,6 +213,15 @@ fn last_line(server: &Server) -> Result<thread::JoinHandle<String>> {
             .and_then(|line| Some(line.split_once("INFO ")?.1.to_owned()))
             .unwrap_or_default()
     }))
+}
+
+/// How many datagrams for a port of 127.0.0.1 did not fit into its queue (`drops` in /proc/net/udp).
+fn queue_losses(port: u16) -> Result<u64> {
+    let text = std::fs::read_to_string("/proc/net/udp")?;
+    let ours = format!("0100007F:{port:04X}");
+    let row = text.lines().find(|row| row.split_whitespace().nth(1) == Some(ours.as_str()));
+    let drops = row.and_then(|row| row.split_whitespace().last()).context("the server's socket")?;
+    Ok(drops.parse()?)
 }
 
 /// A line broken at its commas and semicolons to fit 80 columns.

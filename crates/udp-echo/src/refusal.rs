@@ -24,33 +24,12 @@ const FIRST_OF_CLIENTS: u16 = 1024;
 
 /// Ports from there on that answer whoever is said to have sent them something: those that are known from
 /// attacks (CISA alert TA14-017A and its successors), this project's own, and those of measuring tools
-/// that echo.
-const REFLECTORS: [u16; 25] = [
-    1194,
-    1434,
-    1604,
-    1645,
-    1812,
-    1900,
-    2112,
-    2123,
-    3283,
-    3478,
-    3702,
-    4500,
-    5060,
-    5349,
-    5351,
-    5353,
-    5683,
-    6881,
-    10_001,
-    11_111,
-    11_211,
-    crate::DEFAULT_PORT,
-    27_015,
-    27_960,
-    37_810,
+/// that echo. None of those from which systems choose a client's port (from 32,768 on Linux): who has one of
+/// these by chance must not be taken for a service.
+#[rustfmt::skip]
+const REFLECTORS: [u16; 24] = [
+    1194, 1434, 1604, 1645, 1812, 1900, 2112, 2123, 3283, 3478, 3702, 4500, 5060, 5349, 5351, 5353,
+    5683, 6881, 10_001, 11_111, 11_211, crate::DEFAULT_PORT, 27_015, 27_960,
 ];
 
 /// The hops that a reply to what may be another server's answer gets at most: the usual number (the one
@@ -111,6 +90,11 @@ mod tests {
         assert_eq!(by_sender(&from("192.0.2.1:4000"), &[4000]), Err(Refusal::Port));
         assert_eq!(by_sender(&from("192.0.2.1:4001"), &[4000]), Ok(()));
         assert_eq!(by_sender(&from("[2001:db8::1]:50000"), &[4000]), Ok(()));
+    }
+
+    #[test]
+    fn no_clients_port_is_taken_for_a_services() {
+        assert!(REFLECTORS.iter().all(|port| (FIRST_OF_CLIENTS..32_768).contains(port)));
     }
 
     #[test]

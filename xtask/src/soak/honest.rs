@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// How long a reply may take: a server that is held up by others shows in this, and nothing else does.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How often a request is made over UDP, before it counts as one without a reply.
+const TRIES: u32 = 3;
+
 /// How long they rest between requests, so that they stay within their rate.
 const REST: Duration = Duration::from_millis(1);
 
@@ -25,36 +28,43 @@ pub(super) fn connect(address: SocketAddr, from: IpAddr) -> io::Result<TcpStream
 fn udp_socket(address: SocketAddr, from: IpAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((from, 0))?;
     socket.connect(address)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(PATIENCE / TRIES))?;
     Ok(socket)
 }
 
-fn ask_udp(socket: &UdpSocket, request: &str, tally: &Tally) -> io::Result<()> {
+fn ask_udp(socket: &mut UdpSocket, request: &str, tally: &Tally) -> io::Result<()> {
     let mut reply = [0; 2048];
     tally.offer();
-    socket.send(request.as_bytes())?;
-    let length = socket.recv(&mut reply)?;
-    tally.answer(&reply[..length] == request.to_uppercase().as_bytes());
+    for _ in 0..TRIES {
+        socket.send(request.as_bytes())?;
+        if let Ok(length) = socket.recv(&mut reply) {
+            tally.answer(&reply[..length] == request.to_uppercase().as_bytes());
+            break;
+        }
+        tally.repeat();
+        // A reply that comes late must not be taken for the next one's.
+        *socket = udp_socket(socket.peer_addr()?, socket.local_addr()?.ip())?;
+    }
     std::thread::sleep(REST);
     Ok(())
 }
 
 /// Numbered requests, some of which change their length.
 pub(super) fn udp(address: SocketAddr, from: IpAddr, until: Instant, tally: &Tally) {
-    let Ok(socket) = udp_socket(address, from) else { return tally.offer() };
+    let Ok(mut socket) = udp_socket(address, from) else { return tally.offer() };
     let mut number = 0_u64;
     while Instant::now() < until {
         number += 1;
         // A reply that does not come is in the tally; the next request has another number.
-        let _ = ask_udp(&socket, &format!("request {number}, größer ŉ"), tally);
+        let _ = ask_udp(&mut socket, &format!("request {number}, größer ŉ"), tally);
     }
 }
 
 /// What a server could take for another server's answers.
 pub(super) fn udp_capitals(address: SocketAddr, from: IpAddr, until: Instant, tally: &Tally) {
-    let Ok(socket) = udp_socket(address, from) else { return tally.offer() };
+    let Ok(mut socket) = udp_socket(address, from) else { return tally.offer() };
     while Instant::now() < until {
-        let _ = ask_udp(&socket, "THE SAME AGAIN 123", tally);
+        let _ = ask_udp(&mut socket, "THE SAME AGAIN 123", tally);
     }
 }
 

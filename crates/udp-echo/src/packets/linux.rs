@@ -31,6 +31,10 @@ const REPLIES: usize = 64;
 /// (24), segments' length (24), time stamp (32).
 const CONTROL: usize = 160;
 
+/// What a socket's two queues may take, in bytes: so many bursts of strangers, and replies to neighbours that
+/// do not exist, fit in before others' datagrams don't. `net.core.rmem_max` and `wmem_max` bound it.
+const QUEUES: usize = 4 << 20;
+
 /// Aligned as control messages are (cmsg(3)).
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
@@ -102,6 +106,9 @@ impl Packets {
                 tracing::debug!(%error, "a socket option that this kernel does not have");
             }
         }
+        // The system gives as much of it as it allows everybody, which is more than without asking.
+        let _ = setsockopt(socket, sockopt::RcvBuf, &QUEUES);
+        let _ = setsockopt(socket, sockopt::SndBuf, &QUEUES);
         wish(socket, sockopt::UdpGroSegment);
         // A socket with one address of this host's answers from that one and hears nothing sent to many.
         let any = address.ip().is_unspecified();

@@ -1,0 +1,38 @@
+//! Any bytes as text, whole and cut anywhere, against the standard library's upper case; and as a timing header:
+//! `cargo +nightly fuzz run text`.
+#![no_main]
+
+use echo_core::{MAX_GROWTH, Stream, header, uppercase_slice};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
+    let (text, cuts) = input;
+    let mut expected = Vec::new();
+    for chunk in text.utf8_chunks() {
+        expected.extend_from_slice(chunk.valid().to_uppercase().as_bytes());
+        expected.extend_from_slice(chunk.invalid());
+    }
+    assert!(expected.len() <= MAX_GROWTH * text.len());
+    assert_eq!(uppercase_slice(&mut text.clone()), &expected[..]);
+
+    let mut stream = Stream::default();
+    let mut answer = Vec::new();
+    let mut rest = &text[..];
+    let mut cuts = cuts.iter().map(|cut| usize::from(*cut));
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(cuts.next().unwrap_or(usize::MAX).min(rest.len()));
+        answer.extend_from_slice(&stream.push(&mut piece.to_vec()));
+        rest = after;
+    }
+    answer.extend_from_slice(&stream.finish());
+    assert_eq!(answer, expected);
+
+    if let Some(length) = header::asked(&text) {
+        assert_eq!(header::ask(length), text[..header::HEADER_LEN]);
+    }
+    if let Some(first) = text.first_chunk()
+        && let header::Answer::Timed(timing) = header::told(first, text.len())
+    {
+        assert_eq!(header::tell(text.len(), timing), *first);
+    }
+});
