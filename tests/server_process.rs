@@ -134,7 +134,7 @@ fn the_log_can_be_read_by_programs() {
 
 /// Starts the server with `socket` passed by a supervisor's protocol; returns it with what it says first.
 #[cfg(all(unix, not(portable)))]
-fn with_passed(socket: impl Into<std::os::fd::OwnedFd>, listen_fds: &str) -> (Child, String) {
+pub fn with_passed(socket: impl Into<std::os::fd::OwnedFd>, listen_fds: &str) -> (Child, String) {
     let script =
         format!("exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS={listen_fds} exec \"$0\"");
     let mut server = Command::new("sh")

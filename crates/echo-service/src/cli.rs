@@ -18,8 +18,8 @@ const LONGEST_BUSY_POLL: Duration = Duration::from_secs(1);
 /// What every server can be asked for.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceArgs {
-    /// Where to listen; repeat it for several addresses. An IPv6 wildcard takes IPv6 alone. Without
-    /// it: the sockets that systemd passes, else both loopback addresses, which no other host can reach
+    /// Where to listen, beside the sockets that systemd passes; repeat it for several addresses. An IPv6
+    /// wildcard takes IPv6 alone. Without either: both loopback addresses, which no other host can reach
     #[arg(long, value_name = "IP:PORT")]
     pub listen: Vec<SocketAddr>,
 

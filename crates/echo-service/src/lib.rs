@@ -24,5 +24,4 @@ pub use orders::{Orders, orders_from_signals};
 pub use rate::RateLimit;
 pub use source::{Allowed, Source};
 pub use stamps::{Received, Since, StampedReceiver};
-pub use supervisor::tell_ready;
 pub use workers::{Sheet, Worker, work};

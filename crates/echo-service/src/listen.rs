@@ -34,6 +34,15 @@ pub enum ListenError {
         /// How many are not.
         others: usize,
     },
+    /// A socket for both versions of IP: its IPv4 peers would be taken for one IPv6 network.
+    #[error(
+        "the supervisor passed a socket ({protocol}) for both versions of IP; give each its own, with \
+         BindIPv6Only=ipv6-only in the unit"
+    )]
+    BothVersions {
+        /// UDP or TCP.
+        protocol: &'static str,
+    },
     /// A socket that was passed can't be used.
     #[error("a socket passed by the supervisor ({protocol}) cannot be used: {error}")]
     Unusable {
@@ -57,8 +66,17 @@ pub fn udp_sockets(
 ) -> Result<Vec<Vec<UdpSocket>>, ListenError> {
     let passed = passed_sockets();
     no_others("UDP", passed.others + passed.tcp.len())?;
+    for socket in &passed.udp {
+        one_version("UDP", &SockRef::from(socket))?;
+    }
     let passed = for_workers("UDP", &passed.udp, args.workers.get(), UdpSocket::try_clone)?;
     open_all("UDP", passed, &args.listen, default_port, |address, is_shared| {
+        if stands_for_many(address) {
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "that is an address of many hosts, and nothing sent to it is answered",
+            ));
+        }
         let socket = socket(address, Type::DGRAM, Protocol::UDP, is_shared)?.into();
         prepare(&socket, address);
         SockRef::from(&socket).bind(&address.into())?;
@@ -77,6 +95,9 @@ pub fn tcp_listeners(
 ) -> Result<Vec<Vec<TcpListener>>, ListenError> {
     let passed = passed_sockets();
     no_others("TCP", passed.others + passed.udp.len())?;
+    for listener in &passed.tcp {
+        one_version("TCP", &SockRef::from(listener))?;
+    }
     let passed = for_workers("TCP", &passed.tcp, args.workers.get(), TcpListener::try_clone)?;
     open_all("TCP", passed, &args.listen, default_port, |address, is_shared| {
         let socket = socket(address, Type::STREAM, Protocol::TCP, is_shared)?;
@@ -103,6 +124,32 @@ pub fn announce(server: &str, address: SocketAddr) {
 
 fn no_others(protocol: &'static str, others: usize) -> Result<(), ListenError> {
     if others == 0 { Ok(()) } else { Err(ListenError::Passed { protocol, others }) }
+}
+
+fn one_version(protocol: &'static str, socket: &SockRef<'_>) -> Result<(), ListenError> {
+    let unusable = |error| ListenError::Unusable { protocol, error };
+    let address = socket.local_addr().map_err(unusable)?;
+    // An address of its own is of its own version, whatever the option says.
+    let is_wildcard = address.as_socket_ipv6().is_some_and(|address| address.ip().is_unspecified());
+    if is_wildcard && !socket.only_v6().map_err(unusable)? {
+        return Err(ListenError::BothVersions { protocol });
+    }
+    Ok(())
+}
+
+/// Whether this is a multicast or a broadcast address. What is broadcast on a network here, the system knows: it
+/// lets nobody connect there who has not asked to (ip(7), `SO_BROADCAST`).
+fn stands_for_many(address: SocketAddr) -> bool {
+    let is_broadcast = || {
+        let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
+        probe.is_ok_and(|probe| {
+            probe
+                .connect((address.ip(), 9))
+                .is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+        })
+    };
+    address.ip().is_multicast()
+        || (address.is_ipv4() && !address.ip().is_unspecified() && is_broadcast())
 }
 
 /// What was passed, for every worker: all look at the same sockets, and the first takes what comes.
@@ -278,6 +325,14 @@ mod tests {
         let foreign = SocketAddr::from(([203, 0, 113, 77], 0));
         let error = udp_sockets(&asked(&[foreign], 1), 0, |_, _| {}).unwrap_err().to_string();
         assert!(error.contains("no such address"), "{error}");
+    }
+
+    #[test]
+    fn what_is_sent_to_many_is_not_listened_to() {
+        for many in ["224.0.0.1:0", "255.255.255.255:0", "[ff02::1]:0"] {
+            let error = udp_sockets(&asked(&[many.parse().unwrap()], 1), 0, |_, _| {}).unwrap_err();
+            assert!(error.to_string().contains("many hosts"), "{many}: {error}");
+        }
     }
 
     #[test]

@@ -34,11 +34,12 @@ pub async fn orders_from_signals() -> io::Result<Orders> {
             match signals.next().await {
                 Signal::Tell => told.tell.notify_one(),
                 Signal::Nothing => tracing::info!("SIGHUP: there is nothing to read again"),
-                Signal::End(signal) if ending => {
+                Signal::End(signal, number) if ending => {
                     tracing::warn!(signal, "ending at once");
-                    std::process::exit(130);
+                    // As a shell tells of who was ended by a signal.
+                    std::process::exit(128 + number);
                 }
-                Signal::End(signal) => {
+                Signal::End(signal, _) => {
                     tracing::info!(signal, "ending: no new work, answering what is in hand");
                     ending = true;
                     told.end.cancel();
@@ -54,7 +55,7 @@ pub async fn orders_from_signals() -> io::Result<Orders> {
 
 #[cfg_attr(not(all(unix, not(portable))), expect(dead_code, reason = "not on every system"))]
 enum Signal {
-    End(&'static str),
+    End(&'static str, i32),
     Tell,
     Nothing,
 }
@@ -81,8 +82,8 @@ impl Signals {
 
     async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::End("SIGINT"),
-            _ = self.terminate.recv() => Signal::End("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::End("SIGINT", 2),
+            _ = self.terminate.recv() => Signal::End("SIGTERM", 15),
             _ = self.hang_up.recv() => Signal::Nothing,
             _ = self.user_1.recv() => Signal::Tell,
         }
@@ -105,6 +106,6 @@ impl Signals {
             // Nothing will ever come; the system ends the process in its own way.
             std::future::pending::<()>().await;
         }
-        Signal::End("Ctrl-C")
+        Signal::End("Ctrl-C", 2)
     }
 }

@@ -4,7 +4,8 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// One who asks, as limits see it: an IPv4 address, or the /64 that an IPv6 address is in, because that
-/// is the least that a single host is given (RFC 6177), with 2⁶⁴ addresses to choose from.
+/// is the least that a single host is given (RFC 6177), with 2⁶⁴ addresses to choose from. On a link without
+/// a router, where all hosts are in one /64, it is the rest of the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source(u64);
 
@@ -13,9 +14,16 @@ impl From<IpAddr> for Source {
         match address {
             // Among the prefixes of IPv6 these would be of ::/32, which no host is in.
             IpAddr::V4(address) => Self(u64::from(address.to_bits())),
-            IpAddr::V6(address) => Self((address.to_bits() >> 64) as u64),
+            IpAddr::V6(address) if address.is_unicast_link_local() => Self(half(address.to_bits())),
+            IpAddr::V6(address) => Self(half(address.to_bits() >> 64)),
         }
     }
+}
+
+/// The lower half.
+#[expect(clippy::cast_possible_truncation, reason = "that is what is wanted")]
+fn half(bits: u128) -> u64 {
+    bits as u64
 }
 
 impl Source {
@@ -56,6 +64,7 @@ mod tests {
     fn an_ipv6_host_is_one_source_whatever_address_it_chooses() {
         assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:2:ffff::9"));
         assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
+        assert_ne!(source("fe80::1"), source("fe80::2"));
         assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn passed_sockets() -> Passed {
 }
 
 /// Tells the supervisor that every socket is bound and served.
-pub fn tell_ready() {
+pub(crate) fn tell_ready() {
     #[cfg(all(unix, not(portable)))]
     tell(sd_notify::NotifyState::Ready);
 }

@@ -5,12 +5,14 @@
 //! has the rest of a server's life: signals, deadlines, waiting for the workers.
 
 use crate::Orders;
+use crate::supervisor::tell_ready;
 use std::fmt::Display;
 use std::io;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::oneshot;
+use std::thread::JoinHandle;
+use tokio::sync::mpsc;
 
 /// What a worker does, until it is told on its sheet to end.
 type Run<T> = Box<dyn FnOnce(&Sheet<T>) + Send>;
@@ -47,56 +49,145 @@ impl<T: Copy> Sheet<T> {
     }
 }
 
-/// Runs `workers`, each on a thread of its own, until `orders` say to end. Returns the sum of what they
-/// published.
+/// Runs `workers`, each on a thread of its own, until `orders` say to end; tells a supervisor once all of them
+/// run. Returns the sum of what they published.
 ///
 /// # Errors
 ///
-/// If the system does not give a thread.
+/// If the system does not give a thread. Those that run already are ended.
 ///
 /// # Panics
 ///
-/// Only if a worker does.
+/// Only if a worker does, and then at once: what one does not serve, nobody does.
 pub async fn work<T>(workers: Vec<Worker<T>>, orders: &Orders) -> io::Result<T>
 where
     T: Copy + Default + AddAssign + Display + Send + 'static,
 {
-    let mut running = Vec::new();
+    let mut crew = Crew(Vec::new());
+    let (gone, mut any_gone) = mpsc::channel(1);
     for (number, worker) in workers.into_iter().enumerate() {
         let sheet = Arc::new(Sheet::default());
-        let own = Arc::clone(&sheet);
-        let (done, ended) = oneshot::channel::<()>();
+        let (own, gone) = (Arc::clone(&sheet), gone.clone());
         let thread = std::thread::Builder::new().name(format!("worker {number}"));
         let thread = thread.spawn(move || {
+            // Dropped at the end, however that comes.
+            let _gone = Gone(gone);
             (worker.run)(&own);
-            drop(done);
         })?;
-        running.push((sheet, worker.wake, ended, thread));
+        crew.0.push(Member { sheet, wake: worker.wake, thread: Some(thread) });
     }
-    let sum = |running: &[(Arc<Sheet<T>>, _, _, _)]| {
-        running.iter().fold(T::default(), |mut sum, (sheet, ..)| {
-            sum += sheet.published();
-            sum
-        })
-    };
+    drop(gone);
+    tell_ready();
     loop {
         tokio::select! {
             () = orders.end.cancelled() => break,
-            () = orders.tell.notified() => tracing::info!("so far: {}", sum(&running)),
+            () = orders.tell.notified() => tracing::info!("so far: {}", crew.published()),
+            // Nobody told it to: it has panicked.
+            _ = any_gone.recv() => break,
         }
     }
-    for (sheet, wake, ..) in &running {
-        sheet.ending.store(true, Ordering::Relaxed);
-        wake();
-    }
-    let mut total = T::default();
-    for (sheet, _, ended, thread) in running {
-        // It sends nothing: that it is gone says that the thread is at its end.
-        let _ = ended.await;
-        if let Err(panic) = thread.join() {
+    crew.tell_to_end();
+    // Each says that it is gone; after the last one nobody can any more.
+    while any_gone.recv().await.is_some() {}
+    for member in &mut crew.0 {
+        if let Some(Err(panic)) = member.thread.take().map(JoinHandle::join) {
             std::panic::resume_unwind(panic);
         }
-        total += sheet.published();
     }
-    Ok(total)
+    Ok(crew.published())
+}
+
+struct Member<T> {
+    sheet: Arc<Sheet<T>>,
+    wake: Box<dyn Fn() + Send>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The workers that run. They are told to end when this is dropped.
+struct Crew<T: Copy>(Vec<Member<T>>);
+
+impl<T: Copy> Crew<T> {
+    fn tell_to_end(&self) {
+        for member in &self.0 {
+            member.sheet.ending.store(true, Ordering::Relaxed);
+            (member.wake)();
+        }
+    }
+}
+
+impl<T: Copy + Default + AddAssign> Crew<T> {
+    fn published(&self) -> T {
+        self.0.iter().fold(T::default(), |mut sum, member| {
+            sum += member.sheet.published();
+            sum
+        })
+    }
+}
+
+impl<T: Copy> Drop for Crew<T> {
+    fn drop(&mut self) {
+        self.tell_to_end();
+    }
+}
+
+/// Says so when it is dropped.
+struct Gone(mpsc::Sender<()>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        // One that waits to be heard is enough.
+        let _ = self.0.try_send(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[derive(Clone, Copy, Default, Debug, PartialEq)]
+    struct Count(u64);
+
+    impl AddAssign for Count {
+        fn add_assign(&mut self, other: Self) {
+            self.0 += other.0;
+        }
+    }
+
+    impl Display for Count {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+
+    fn worker(work: impl FnOnce(&Sheet<Count>) + Send + 'static) -> Worker<Count> {
+        Worker { run: Box::new(work), wake: Box::new(|| {}) }
+    }
+
+    fn until_told(sheet: &Sheet<Count>) {
+        sheet.publish(&Count(1));
+        while !sheet.is_ending() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        sheet.publish(&Count(2));
+    }
+
+    #[tokio::test]
+    async fn what_workers_published_is_summed_at_the_end() {
+        let orders = Orders::default();
+        let end = orders.end.clone();
+        let task = tokio::spawn(async move {
+            work(vec![worker(until_told), worker(until_told), worker(until_told)], &orders).await
+        });
+        tokio::task::yield_now().await;
+        end.cancel();
+        assert_eq!(task.await.unwrap().unwrap(), Count(6));
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "on purpose")]
+    async fn a_worker_that_panics_is_noticed_at_once() {
+        let workers = vec![worker(until_told), worker(|_| panic!("on purpose"))];
+        let _ = work(workers, &Orders::default()).await;
+    }
 }

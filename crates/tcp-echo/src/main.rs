@@ -3,9 +3,7 @@
 mod cli;
 
 use cli::Cli;
-use echo_service::{
-    announce, log_to_stderr, orders_from_signals, parse, tcp_listeners, tell_ready,
-};
+use echo_service::{announce, log_to_stderr, orders_from_signals, parse, tcp_listeners};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -30,7 +28,6 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     for listener in &listeners[0] {
         announce("tcp-echo", listener.local_addr()?);
     }
-    tell_ready();
     let totals = tcp_echo::serve(listeners, cli.config(), orders).await?;
     tracing::info!("{totals}");
     Ok(())

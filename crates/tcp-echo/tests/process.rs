@@ -51,7 +51,7 @@ fn a_second_signal_ends_it_at_once() {
     log.read_line(&mut line).unwrap();
     assert!(line.contains("ending"), "{line}");
     server.signal("TERM");
-    assert_eq!(server.process.wait().unwrap().code(), Some(130));
+    assert_eq!(server.process.wait().unwrap().code(), Some(143));
 }
 
 #[cfg(all(unix, not(portable)))]
@@ -72,18 +72,18 @@ fn it_allows_no_more_connections_than_there_are_descriptors_for() {
     )
     .unwrap();
     let address = line.trim().rsplit(' ').next().unwrap();
-    let served = || {
+    let let_in = || {
         let mut client = std::net::TcpStream::connect(address).unwrap();
         let asked = client.write_all(b"x").is_ok();
         let is_served = asked && client.read(&mut [0]).is_ok_and(|length| length == 1);
         is_served.then_some(client)
     };
     // 64 less a quarter for everything else; what is beyond is told so, and does not wait.
-    let clients: Vec<_> = (0..100).map(|_| served()).collect();
+    let clients: Vec<_> = (0..100).map(|_| let_in()).collect();
     assert_eq!(clients.iter().flatten().count(), 48);
     drop(clients);
     let begun = std::time::Instant::now();
-    while served().is_none() {
+    while let_in().is_none() {
         assert!(begun.elapsed().as_secs() < 10, "nobody is let in any more");
     }
     let id = server.id().to_string();

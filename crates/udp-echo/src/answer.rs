@@ -8,8 +8,9 @@ use echo_service::{RateLimit, escaped_excerpt, is_milestone};
 use std::borrow::Cow;
 use std::time::Instant;
 
-/// The most that a datagram carries over IPv4: 65,535 less 20 bytes of IP header and 8 of UDP header.
-const LONGEST_REPLY: usize = 65_507;
+/// The most that a datagram carries: 65,535 bytes less 8 of UDP header, and over IPv4 less 20 of IP header.
+const LONGEST_REPLY_V4: usize = 65_507;
+const LONGEST_REPLY_V6: usize = 65_527;
 
 /// Who is answered, and how often.
 pub(crate) struct Gate {
@@ -112,6 +113,7 @@ pub(crate) fn answer(
         replies.push(reply(Text::InPlace(0..whole), arrival.each));
         return timed;
     }
+    let longest = if arrival.peer.is_ipv4() { LONGEST_REPLY_V4 } else { LONGEST_REPLY_V6 };
     let mut apart = apart.into_iter().peekable();
     for (place, begin) in (0..whole).step_by(arrival.each).enumerate() {
         let end = whole.min(begin + arrival.each);
@@ -119,7 +121,7 @@ pub(crate) fn answer(
             Some((_, upper)) => Text::Apart(upper),
             None => Text::InPlace(begin..end),
         };
-        if text.len() > LONGEST_REPLY {
+        if text.len() > longest {
             totals.too_long += 1;
             if is_milestone(totals.too_long) {
                 let (length, reply, count) = (end - begin, text.len(), totals.too_long);

@@ -13,8 +13,8 @@ use udp_echo::Config;
     after_help = "Without --listen: 127.0.0.1:25000 and [::1]:25000. Ctrl-C or SIGTERM ends the \
                   server and prints what it did; a second one ends it at once. SIGUSR1 prints what it \
                   did so far.\n\nNever answered, as an answer would hurt somebody: source ports of services \
-                  (below 1024, and known reflectors), broadcast and multicast, and text that goes round \
-                  between servers. See docs/security.md before others can reach it."
+                  (below 1024, and known reflectors), and, on Linux, broadcast and multicast, and text that \
+                  goes round between servers. See docs/security.md before others can reach it."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

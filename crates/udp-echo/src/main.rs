@@ -3,7 +3,7 @@
 mod cli;
 
 use cli::Cli;
-use echo_service::{announce, log_to_stderr, orders_from_signals, parse, tell_ready, udp_sockets};
+use echo_service::{announce, log_to_stderr, orders_from_signals, parse, udp_sockets};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -28,7 +28,6 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     for socket in &sockets[0] {
         announce("udp-echo", socket.local_addr()?);
     }
-    tell_ready();
     let sockets = sockets.into_iter().flatten().collect();
     let totals = udp_echo::serve(sockets, cli.config(), orders).await?;
     tracing::info!("{totals}");

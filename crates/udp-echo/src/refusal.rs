@@ -27,9 +27,9 @@ const FIRST_OF_CLIENTS: u16 = 1024;
 /// that echo. None of those from which systems choose a client's port (from 32,768 on Linux): who has one of
 /// these by chance must not be taken for a service.
 #[rustfmt::skip]
-const REFLECTORS: [u16; 24] = [
-    1194, 1434, 1604, 1645, 1812, 1900, 2112, 2123, 3283, 3478, 3702, 4500, 5060, 5349, 5351, 5353,
-    5683, 6881, 10_001, 11_111, 11_211, crate::DEFAULT_PORT, 27_015, 27_960,
+const REFLECTORS: [u16; 29] = [
+    1194, 1434, 1604, 1645, 1812, 1900, 2112, 2123, 3283, 3389, 3478, 3702, 4500, 5060, 5349, 5351, 5353,
+    5683, 6881, 10_001, 10_074, 11_111, 11_211, 17_185, crate::DEFAULT_PORT, 27_015, 27_960, 32_410, 32_414,
 ];
 
 /// The hops that a reply to what may be another server's answer gets at most: the usual number (the one

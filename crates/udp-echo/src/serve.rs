@@ -99,14 +99,13 @@ impl Server {
             } else {
                 Wait::ForOne
             };
-            if self.take(wait) {
-                if !busy_poll.is_zero() {
-                    last_work = Instant::now();
-                }
-                sheet.publish(&self.totals);
-            } else if self.errors >= ERRORS {
+            if self.take(wait) && !busy_poll.is_zero() {
+                last_work = Instant::now();
+            }
+            if self.errors >= ERRORS {
                 std::thread::sleep(REST);
             }
+            sheet.publish(&self.totals);
         }
         let enough = Instant::now() + LAST_ANSWERS;
         while self.take(Wait::NotAtAll) || (1..ERRORS).contains(&self.errors) {
@@ -126,7 +125,13 @@ impl Server {
                 self.answer(received);
                 true
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    // The last: a stop of the process and its going on.
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
+            {
                 self.errors = 0;
                 false
             }
@@ -158,8 +163,9 @@ impl Server {
             Sent::Taken(datagrams) => totals.answered += datagrams,
             Sent::Refused(datagrams, error) => {
                 totals.not_sent += datagrams;
-                if is_milestone(totals.not_sent) {
-                    tracing::warn!(%error, count = totals.not_sent, "a reply was not sent");
+                let count = totals.not_sent;
+                if (count + 1 - datagrams..=count).any(is_milestone) {
+                    tracing::warn!(%error, count, "a reply was not sent");
                 }
             }
         });

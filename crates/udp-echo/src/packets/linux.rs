@@ -6,13 +6,17 @@
 //! packet information, quinn-udp sets don't-fragment and sends to one peer a call.
 
 #![allow(unsafe_code, reason = "system calls with control messages; each use says why it is sound")]
+#![allow(
+    clippy::unnecessary_cast,
+    reason = "lengths and flags have other types with other C libraries"
+)]
 
 use super::{Arrival, LONGEST_DATAGRAM, Reply, Sent, Text, Wait};
 use echo_service::Since;
 use nix::sys::socket::{SetSockOpt, setsockopt, sockopt};
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -135,7 +139,7 @@ impl Packets {
     pub(crate) fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
         for arrival in &mut self.arrivals[..self.filled] {
             arrival.msg_hdr.msg_namelen = length_of::<libc::sockaddr_storage>();
-            arrival.msg_hdr.msg_controllen = CONTROL;
+            arrival.msg_hdr.msg_controllen = CONTROL as _;
         }
         self.filled = 0;
         let wanted = if self.alone == 0 { MESSAGES } else { 1 };
@@ -150,7 +154,7 @@ impl Packets {
                 socket.as_raw_fd(),
                 self.arrivals.as_mut_ptr(),
                 short(wanted),
-                flags,
+                flags as _,
                 std::ptr::null_mut(),
             )
         };
@@ -179,8 +183,14 @@ impl Packets {
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                 let info: libc::in_pktinfo = plain(data);
                 // The address in the packet, and the one of this host's that stands for it: another one
-                // if the packet was sent to many.
-                arrival.to_many = info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr;
+                // if the packet was sent to many. The latter is missing of what arrived before it was asked
+                // for, at a socket that a supervisor passed; then the kernel refuses to send from a
+                // network's broadcast address.
+                let to = Ipv4Addr::from_bits(u32::from_be(info.ipi_addr.s_addr));
+                arrival.to_many = match info.ipi_spec_dst.s_addr {
+                    0 => to.is_multicast() || to.is_broadcast(),
+                    own => own != info.ipi_addr.s_addr,
+                };
             }
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 let info: libc::in6_pktinfo = plain(data);
@@ -253,7 +263,7 @@ impl Packets {
                     socket.as_raw_fd(),
                     self.departures[next..].as_mut_ptr(),
                     short(replies.len() - next),
-                    libc::MSG_DONTWAIT,
+                    libc::MSG_DONTWAIT as _,
                 )
             };
             if let Ok(sent) = usize::try_from(sent) {
@@ -309,7 +319,7 @@ fn datagrams(reply: &Reply) -> u64 {
 fn write_controls(header: &mut libc::msghdr, arrived: &libc::msghdr, reply: &Reply) {
     let mut used = 0;
     let mut add = |level, kind, data: &[u8]| {
-        // SAFETY: `header` has a control buffer of CONTROL zeroed bytes, aligned for control messages. What
+        // SAFETY: `header` has a control buffer of CONTROL bytes, aligned for control messages. What
         // is written at most, one of each kind below, fits, as CONTROL's derivation says; the assertion
         // holds it.
         unsafe {
@@ -318,7 +328,7 @@ fn write_controls(header: &mut libc::msghdr, arrived: &libc::msghdr, reply: &Rep
             let place: *mut libc::cmsghdr = header.msg_control.byte_add(used).cast();
             (*place).cmsg_level = level;
             (*place).cmsg_type = kind;
-            (*place).cmsg_len = libc::CMSG_LEN(short(data.len())) as usize;
+            (*place).cmsg_len = libc::CMSG_LEN(short(data.len())) as _;
             std::ptr::copy_nonoverlapping(data.as_ptr(), libc::CMSG_DATA(place), data.len());
             used += space;
         }
@@ -329,6 +339,9 @@ fn write_controls(header: &mut libc::msghdr, arrived: &libc::msghdr, reply: &Rep
             let mut info: libc::in_pktinfo = plain(data);
             // Which way out is for the routes to say, not for the way in.
             info.ipi_ifindex = 0;
+            if info.ipi_spec_dst.s_addr == 0 {
+                info.ipi_spec_dst = info.ipi_addr;
+            }
             add(level, kind, bytes(&info));
         }
         (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
@@ -352,7 +365,7 @@ fn write_controls(header: &mut libc::msghdr, arrived: &libc::msghdr, reply: &Rep
     if let (2.., Ok(each)) = (datagrams(reply), u16::try_from(reply.each)) {
         add(libc::SOL_UDP, libc::UDP_SEGMENT, &each.to_ne_bytes());
     }
-    header.msg_controllen = used;
+    header.msg_controllen = used as _;
 }
 
 /// Calls `told` with level, type and data of every control message that came with `header`.
@@ -362,7 +375,7 @@ fn for_each_control(header: &libc::msghdr, mut told: impl FnMut(i32, i32, &[u8])
     unsafe {
         let mut place = libc::CMSG_FIRSTHDR(header);
         while let Some(message) = place.as_ref() {
-            let length = message.cmsg_len.saturating_sub(libc::CMSG_LEN(0) as usize);
+            let length = (message.cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
             let data = std::slice::from_raw_parts(libc::CMSG_DATA(place), length);
             told(message.cmsg_level, message.cmsg_type, data);
             place = libc::CMSG_NXTHDR(header, place);
@@ -377,6 +390,11 @@ impl Plain for libc::in_pktinfo {}
 impl Plain for libc::in6_pktinfo {}
 impl Plain for libc::timespec {}
 
+/// Those that have no bytes between their fields on any system.
+trait WithoutPadding: Plain {}
+impl WithoutPadding for libc::in_pktinfo {}
+impl WithoutPadding for libc::in6_pktinfo {}
+
 /// The structure that `data` begins with; what `data` lacks of it is zero.
 fn plain<T: Plain>(data: &[u8]) -> T {
     // SAFETY: zeros are a value of T, and so is every sequence of bytes; no more is written than T holds.
@@ -388,8 +406,8 @@ fn plain<T: Plain>(data: &[u8]) -> T {
     }
 }
 
-fn bytes<T: Plain>(value: &T) -> &[u8] {
-    // SAFETY: the structures have no padding, as they are integers of four or eight bytes; all of them is
+fn bytes<T: WithoutPadding>(value: &T) -> &[u8] {
+    // SAFETY: the structures have no padding, being integers of four bytes and arrays of bytes; all of them is
     // readable for as long as `value` is.
     unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }
 }

@@ -5,7 +5,10 @@ use super::{Arrival, LONGEST_DATAGRAM, Reply, Sent, Text, Wait};
 use echo_service::Since;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long sending waits at most where the system's queue is full: the shortest time that all systems know.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// Place for one datagram.
 pub(crate) struct Packets {
@@ -21,8 +24,11 @@ impl Packets {
         Self { text: vec![0; LONGEST_DATAGRAM], arrived: None, read: Instant::now(), waits: true }
     }
 
-    /// Nothing more can be told here.
-    pub(crate) fn prepare(_: &UdpSocket, _: SocketAddr) {}
+    /// Nothing more can be told here. That sending does not wait for long has to be asked for.
+    pub(crate) fn prepare(socket: &UdpSocket, _: SocketAddr) {
+        // Where it can't be, sending waits for the system's queue.
+        let _ = socket.set_write_timeout(Some(SHORTEST_WAIT));
+    }
 
     /// There are no stamps here: replies tell the program's own time.
     pub(crate) fn stamp(_: &UdpSocket) {}
@@ -54,7 +60,7 @@ impl Packets {
     }
 
     /// Sends `replies` to where the piece that they answer came from, and tells what became of each. It does
-    /// not wait where a send buffer is full: the peer that filled it would make all others wait too.
+    /// not wait long where a send buffer is full: the peer that filled it would make all others wait too.
     pub(crate) fn send(
         &mut self,
         socket: &UdpSocket,
@@ -68,7 +74,7 @@ impl Packets {
                 Text::Apart(text) => text,
             };
             let sent = socket.send_to(text, peer).or_else(|error| match error.kind() {
-                io::ErrorKind::WouldBlock => Err(error),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Err(error),
                 // The error may be an earlier reply's, handed up at the next chance; it has been by now.
                 _ => socket.send_to(text, peer),
             });
