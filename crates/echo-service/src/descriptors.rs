@@ -7,7 +7,12 @@
 pub fn raise_descriptor_limit() -> Option<u64> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { Some(hard) } else { Some(soft) }
+    // macOS has no hard limit, and does not let a soft one be higher than this (its `OPEN_MAX`).
+    let possible = [hard, hard.min(10_240)];
+    let raised = possible.into_iter().filter(|limit| *limit > soft);
+    let raised =
+        raised.into_iter().find(|limit| setrlimit(Resource::RLIMIT_NOFILE, *limit, hard).is_ok());
+    Some(raised.unwrap_or(soft))
 }
 
 /// As above: nothing is known here.

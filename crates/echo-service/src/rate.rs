@@ -28,8 +28,8 @@ const DEFAULT_RATE: u32 = 10_000;
 /// The limit on requests a second from one source.
 #[derive(Debug)]
 pub struct RateLimit {
-    /// What a request costs of a bucket's time; zero where there is no limit.
-    cost: Duration,
+    /// What a request costs of a bucket's time, in nanoseconds; 1 at least.
+    cost: u64,
     /// Whether this host itself is limited too.
     loopback_too: bool,
     begun: Instant,
@@ -48,7 +48,7 @@ impl RateLimit {
         let places = if rate == 0 { 0 } else { PLACES };
         let row = || (0..places).map(|_| AtomicU64::new(0)).collect();
         Self {
-            cost: Duration::from_secs(1).checked_div(rate).unwrap_or_default(),
+            cost: BURST.checked_div(rate.into()).unwrap_or_default().max(1),
             loopback_too: asked.is_some(),
             begun: Instant::now(),
             key: RandomState::new(),
@@ -56,28 +56,49 @@ impl RateLimit {
         }
     }
 
+    /// Whether `address` may ask nothing at the moment `now`.
+    #[must_use]
+    pub fn is_spent(&self, address: IpAddr, now: Instant) -> bool {
+        self.left(address, now).is_some_and(|left| left.requests == 0)
+    }
+
     /// How many of `wanted` requests from `address` are within the limit at the moment `now`; they are
     /// counted.
     #[must_use]
     pub fn take(&self, address: IpAddr, wanted: u64, now: Instant) -> u64 {
-        if self.rows[0].is_empty() || (address.is_loopback() && !self.loopback_too) {
-            return wanted;
-        }
-        let hash = self.key.hash_one(Source::from(address).number());
-        let now = nanoseconds(now.saturating_duration_since(self.begun));
-        let cost = nanoseconds(self.cost).max(1);
-        let full = now.saturating_add(BURST);
-        let places = [&self.rows[0][place(hash)], &self.rows[1][place(hash >> 32)]];
-        let spent = places.map(|place| place.load(Relaxed).max(now));
-        let left = full.saturating_sub(spent[0].min(spent[1])) / cost;
-        let granted = wanted.min(left);
+        let Some(left) = self.left(address, now) else { return wanted };
+        let granted = wanted.min(left.requests);
         if granted > 0 {
-            for (place, spent) in places.into_iter().zip(spent) {
-                place.store(spent.saturating_add(granted.saturating_mul(cost)).min(full), Relaxed);
+            for (place, spent) in left.places.into_iter().zip(left.spent) {
+                let spent = spent.saturating_add(granted.saturating_mul(self.cost));
+                place.store(spent.min(left.full), Relaxed);
             }
         }
         granted
     }
+
+    /// What `address` has left; nothing, if there is no limit for it.
+    fn left(&self, address: IpAddr, now: Instant) -> Option<Left<'_>> {
+        if self.rows[0].is_empty() || (address.is_loopback() && !self.loopback_too) {
+            return None;
+        }
+        let hash = self.key.hash_one(Source::from(address).number());
+        let now = nanoseconds(now.saturating_duration_since(self.begun));
+        let full = now.saturating_add(BURST);
+        let places = [&self.rows[0][place(hash)], &self.rows[1][place(hash >> 32)]];
+        let spent = places.map(|place| place.load(Relaxed).max(now));
+        let requests = full.saturating_sub(spent[0].min(spent[1])) / self.cost;
+        Some(Left { requests, places, spent, full })
+    }
+}
+
+/// What a source has left.
+struct Left<'a> {
+    requests: u64,
+    places: [&'a AtomicU64; 2],
+    /// Until when the tokens of each place are spent, and until when they can be.
+    spent: [u64; 2],
+    full: u64,
 }
 
 /// The place in a row that the lower bits of a hash stand for.
@@ -86,7 +107,7 @@ fn place(hash: u64) -> usize {
     hash as usize % PLACES
 }
 
-/// How much a rested source may ask at once: a second's worth.
+/// How much a rested source may ask at once: a second's worth, in nanoseconds.
 const BURST: u64 = 1_000_000_000;
 
 fn nanoseconds(duration: Duration) -> u64 {

@@ -22,10 +22,13 @@ const BATCH: usize = 64;
 pub(crate) const FIRST_LISTENER: usize = usize::MAX / 2;
 
 /// The listeners of one worker.
-pub(crate) struct Acceptor {
-    listeners: Vec<TcpListener>,
-    /// Which of them may have a connection.
-    ready: Vec<bool>,
+pub(crate) struct Acceptor(Vec<Listening>);
+
+struct Listening {
+    listener: TcpListener,
+    /// Whether it may have a connection.
+    is_ready: bool,
+    /// How long the next rest is.
     rest: Duration,
     resting_until: Option<Instant>,
 }
@@ -37,25 +40,24 @@ impl Acceptor {
             listener.set_nonblocking(true)?;
             let mut listener = TcpListener::from_std(listener);
             poller.watch(&mut listener, FIRST_LISTENER + number)?;
-            watched.push(listener);
+            let (rest, resting_until) = (REST.0, None);
+            watched.push(Listening { listener, is_ready: true, rest, resting_until });
         }
-        let ready = vec![true; watched.len()];
-        Ok(Self { listeners: watched, ready, rest: REST.0, resting_until: None })
+        Ok(Self(watched))
     }
 
     /// The listener with this token may have a connection.
     pub(crate) fn is_ready(&mut self, token: usize) {
-        if let Some(ready) = self.ready.get_mut(token - FIRST_LISTENER) {
-            *ready = true;
+        if let Some(listening) = self.0.get_mut(token - FIRST_LISTENER) {
+            listening.is_ready = true;
         }
     }
 
     /// How long can be waited before there is something to accept; nothing, if until a listener says so.
     pub(crate) fn patience(&self, now: Instant) -> Option<Duration> {
-        let is_ready = self.ready.iter().any(|ready| *ready);
-        is_ready.then(|| {
-            self.resting_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
-        })
+        let ready = self.0.iter().filter(|listening| listening.is_ready);
+        let rest = |until: Instant| until.saturating_duration_since(now);
+        ready.map(|listening| listening.resting_until.map_or(Duration::ZERO, rest)).min()
     }
 
     /// Accepts what there is, a batch at most of each listener, and lets into `room` whom `admission` does.
@@ -67,47 +69,46 @@ impl Acceptor {
         room: &mut Room<'_>,
         poller: &Poller,
     ) {
-        if self.resting_until.is_some_and(|until| now < until) {
-            return;
-        }
-        self.resting_until = None;
-        for (listener, ready) in self.listeners.iter().zip(&mut self.ready) {
+        for listening in &mut self.0 {
+            if !listening.is_ready || listening.resting_until.is_some_and(|until| now < until) {
+                continue;
+            }
+            listening.resting_until = None;
             for _ in 0..BATCH {
-                if !*ready {
-                    break;
-                }
-                let error = match listener.accept() {
+                match listening.listener.accept() {
                     Ok((stream, peer)) => {
-                        self.rest = REST.0;
+                        listening.rest = REST.0;
                         admit(stream, peer.ip(), admission, config, room, poller);
-                        continue;
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        *ready = false;
+                        listening.is_ready = false;
                         break;
                     }
-                    Err(error) => error,
-                };
-                tell(&error, room.totals());
-                if !concerns_one_connection(&error) {
-                    // Not at once again: the queue stays as it is, and the error would come back.
-                    self.resting_until = Some(now + self.rest);
-                    self.rest = (self.rest * 2).min(REST.1);
-                    return;
+                    Err(error) => {
+                        tell(&error, room.totals());
+                        if !concerns_one_connection(&error) {
+                            // Not at once again: the queue stays as it is, and the error would come back.
+                            listening.resting_until = Some(now + listening.rest);
+                            listening.rest = (listening.rest * 2).min(REST.1);
+                            break;
+                        }
+                    }
                 }
             }
         }
     }
 
-    /// Whether there may be connections that have not been accepted.
+    /// Whether there may be connections that have not been accepted, and can be.
     pub(crate) fn may_have_more(&self) -> bool {
-        self.resting_until.is_none() && self.ready.iter().any(|ready| *ready)
+        self.0.iter().any(|listening| listening.is_ready && listening.resting_until.is_none())
     }
 
     /// Looks at all listeners again.
     pub(crate) fn look_at_all(&mut self) {
-        self.resting_until = None;
-        self.ready.fill(true);
+        for listening in &mut self.0 {
+            listening.is_ready = true;
+            listening.resting_until = None;
+        }
     }
 }
 
@@ -145,8 +146,19 @@ fn tell(error: &io::Error, totals: &mut Totals) {
 }
 
 /// Whether only the connection that was to be accepted has failed; accept(2) hands up what happened to
-/// it meanwhile.
+/// it meanwhile, what its network did, and that a firewall does not want it.
 fn concerns_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::Interrupted
+            | Kind::NetworkDown
+            | Kind::NetworkUnreachable
+            | Kind::PermissionDenied
+            | Kind::TimedOut
+    )
 }

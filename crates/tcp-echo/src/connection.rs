@@ -14,8 +14,9 @@ use std::net::{IpAddr, Shutdown};
 use std::time::Instant;
 
 /// How much is taken from a connection at once. With the reply, [`echo_core::MAX_GROWTH`] times as long, of
-/// which what the system does not take at once is kept, this bounds what a peer that sends and never reads
-/// makes the server hold: 48 KiB.
+/// which what the system does not take at once is kept, this bounds what a peer that sends text and never
+/// reads makes the server hold: 48 KiB. One that asks for timings has a whole message answered at once, of
+/// [`header::LONGEST_TIMED`] bytes: 280 KiB with its reply and what has been read behind it.
 pub(crate) const PIECE: usize = 16 * 1024;
 
 /// Whether a read that is shorter than asked for says that there is no more, as with epoll (epoll(7)). Other
@@ -31,11 +32,24 @@ pub(crate) struct Connection {
     pending: Option<Box<Pending>>,
     /// In which round bytes have moved last, in whatever direction.
     moved: Round,
-    has_been_read: bool,
-    /// All that will be read has been.
-    has_ended: bool,
+    phase: Phase,
     /// It waits for its source's rate, and is on the list of those that do.
     pub(crate) is_paused: bool,
+    /// It is on the list of those that need another step.
+    pub(crate) is_again: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing has been read yet.
+    Fresh,
+    /// What is read is answered.
+    Open,
+    /// All that will be answered has been read.
+    Ended,
+    /// All has been answered, and said so. What the peer still sends is read and thrown away, until it has seen
+    /// that: closing before would reset the connection, and take from the peer what it has not read.
+    Lingering,
 }
 
 enum Dialogue {
@@ -69,8 +83,17 @@ pub(crate) struct Turn<'a> {
     pub(crate) totals: &'a mut Totals,
     /// Nothing is waited for any more: where there is nothing to read, that is the end.
     pub(crate) is_ending: bool,
+    /// How many requests have been answered: texts, as they came, or timed messages.
+    pub(crate) requests: u64,
     /// There may be more than a short read shows: the peer's last, which is told of only once.
     pub(crate) is_thorough: bool,
+}
+
+impl Turn<'_> {
+    /// Whether a read of this `length` says that there is no more for the moment.
+    fn is_last(&self, length: usize) -> bool {
+        SHORT_READ_IS_THE_LAST && length < self.scratch.len() && !self.is_thorough
+    }
 }
 
 /// What a connection needs after a step.
@@ -101,9 +124,9 @@ impl Connection {
             dialogue: Dialogue::Text(echo_core::Stream::default()),
             pending: None,
             moved: round,
-            has_been_read: false,
-            has_ended: false,
+            phase: Phase::Fresh,
             is_paused: false,
+            is_again: false,
         }
     }
 
@@ -116,21 +139,66 @@ impl Connection {
         self.pending.is_some()
     }
 
+    /// Whether nothing is left to do but to wait for the peer.
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.phase == Phase::Lingering
+    }
+
+    /// Whether there is something to answer.
+    pub(crate) fn has_request(&self) -> bool {
+        let is_whole = match &self.dialogue {
+            Dialogue::Timed(timed) => timed.has_message(),
+            Dialogue::Text(_) => false,
+        };
+        is_whole || self.stream.peek(&mut [0]).is_ok_and(|length| length > 0)
+    }
+
     /// Writes what waits, or reads a piece and answers it.
     pub(crate) fn step(&mut self, turn: &mut Turn<'_>) -> io::Result<Next> {
-        if !self.flush(turn)? {
-            return Ok(Next::Wait);
+        if self.is_lingering() {
+            return Ok(self.linger(turn.scratch));
         }
-        if self.has_ended {
-            self.stream.shutdown(Shutdown::Write)?;
-            return Ok(Next::Close);
+        if self.is_pending() {
+            let next = if self.flush(turn)? { Next::Step } else { Next::Wait };
+            return Ok(next);
         }
-        let next = match &mut self.dialogue {
-            Dialogue::Text(_) => self.step_text(turn)?,
-            Dialogue::Timed(_) => self.step_timed(turn)?,
+        let next = if self.phase == Phase::Ended {
+            Next::Step
+        } else {
+            match &self.dialogue {
+                Dialogue::Text(_) => self.step_text(turn)?,
+                Dialogue::Timed(_) => self.step_timed(turn)?,
+            }
         };
-        // What is left to do without reading is done at once.
-        if self.has_ended && !self.is_pending() { self.step(turn) } else { Ok(next) }
+        if self.phase != Phase::Ended || self.is_pending() {
+            return Ok(next);
+        }
+        self.stream.shutdown(Shutdown::Write)?;
+        // One that has been silent for some rounds has read all that there was.
+        if turn.is_ending && turn.round - self.moved <= 1 {
+            self.phase = Phase::Lingering;
+            return Ok(Next::Step);
+        }
+        Ok(Next::Close)
+    }
+
+    /// Forgets the time for which it has been paused: that was the server's doing.
+    pub(crate) fn resume(&mut self, round: Round) {
+        self.is_paused = false;
+        self.moved = round;
+        if let Dialogue::Timed(timed) = &mut self.dialogue {
+            timed.begun = timed.begun.map(|_| round);
+        }
+    }
+
+    fn linger(&mut self, scratch: &mut [u8]) -> Next {
+        match self.stream.read(scratch) {
+            Ok(1..) => Next::Step,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Next::Wait,
+            Err(error) if error.kind() == ErrorKind::Interrupted => Next::Step,
+            // All has been answered: how it ends does not matter any more.
+            Ok(0) | Err(_) => Next::Close,
+        }
     }
 
     /// What keeps this connection from being kept any longer in this `round`, if anything does.
@@ -144,6 +212,9 @@ impl Connection {
             Some(since) => (since, patience.stall, Overdue::Stalled),
             None => (self.moved, patience.idle, Overdue::Idle),
         };
+        if self.is_paused || self.is_lingering() {
+            return None;
+        }
         // The round in which it began had begun before.
         limit.is_some_and(|limit| round - since > limit).then_some(overdue)
     }
@@ -160,49 +231,53 @@ impl Connection {
         };
         self.moved = turn.round;
         turn.totals.bytes_received += length as u64;
-        let is_short = length < turn.scratch.len();
+        let is_last = turn.is_last(length);
         let piece = &mut turn.scratch[..length];
-        if !self.has_been_read {
-            self.has_been_read = true;
+        if self.phase == Phase::Fresh {
+            self.phase = Phase::Open;
             if header::asked(piece).is_some() {
                 let timed = Timed::new(&self.stream, piece, Instant::now());
                 self.dialogue = Dialogue::Timed(Box::new(timed));
-                return Ok(Next::Step);
+                return self.step_timed(turn);
             }
         }
         if turn.config.show_messages {
             let peer = self.stream.peer_addr()?;
             tracing::info!(%peer, "{}", escaped_excerpt(piece));
         }
+        turn.requests += 1;
         let reply = upper.push(piece);
         send(&self.stream, &mut self.pending, &reply, turn.totals)?;
-        let is_last = is_short && SHORT_READ_IS_THE_LAST && !turn.is_thorough;
         Ok(if is_last { Next::Wait } else { Next::Step })
     }
 
     fn step_timed(&mut self, turn: &mut Turn<'_>) -> io::Result<Next> {
         let Dialogue::Timed(timed) = &mut self.dialogue else { return Ok(Next::Step) };
-        if let Some(reply) = timed.next_reply(&self.stream, turn.config)? {
-            send(&self.stream, &mut self.pending, &reply, turn.totals)?;
-            return Ok(Next::Step);
-        }
-        match timed.read(&self.stream, turn.scratch, turn.round) {
-            Ok(0) => self.end(turn),
-            Ok(length) => {
-                self.moved = turn.round;
-                turn.totals.bytes_received += length as u64;
-                Ok(Next::Step)
+        let mut is_last = false;
+        if !timed.has_message() {
+            match timed.read(&self.stream, turn.scratch, turn.round) {
+                Ok(0) => return self.end(turn),
+                Ok(length) => {
+                    self.moved = turn.round;
+                    turn.totals.bytes_received += length as u64;
+                    is_last = turn.is_last(length);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(Next::Step),
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                Err(_) if turn.is_ending => return self.end(turn),
+                Err(_) => return Ok(Next::Wait),
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Next::Step),
-            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
-            Err(_) if turn.is_ending => self.end(turn),
-            Err(_) => Ok(Next::Wait),
         }
+        if let Some(reply) = timed.next_reply(&self.stream, turn.config, turn.round)? {
+            turn.requests += 1;
+            send(&self.stream, &mut self.pending, &reply, turn.totals)?;
+        }
+        Ok(if is_last && !timed.has_message() { Next::Wait } else { Next::Step })
     }
 
     /// Nothing more will be read: the beginning of a character that waited for its end is answered as it is.
     fn end(&mut self, turn: &mut Turn<'_>) -> io::Result<Next> {
-        self.has_ended = true;
+        self.phase = Phase::Ended;
         if let Dialogue::Text(upper) = &mut self.dialogue {
             let begun = std::mem::take(upper).finish();
             send(&self.stream, &mut self.pending, &begun, turn.totals)?;
@@ -211,7 +286,7 @@ impl Connection {
     }
 
     /// Writes what waits. Returns whether nothing does any more.
-    fn flush(&mut self, turn: &mut Turn<'_>) -> io::Result<bool> {
+    pub(crate) fn flush(&mut self, turn: &mut Turn<'_>) -> io::Result<bool> {
         while let Some(pending) = &mut self.pending {
             match (&self.stream).write(&pending.text[pending.taken..]) {
                 Ok(taken) => {

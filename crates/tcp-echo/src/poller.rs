@@ -12,6 +12,9 @@ const ORDERS: Token = Token(usize::MAX);
 /// How many sockets a worker hears of at once. More wait in the kernel for the next turn.
 const EVENTS: usize = 1024;
 
+/// How long a worker rests whose waiting failed.
+const AFTER_ERROR: Duration = Duration::from_millis(10);
+
 /// A place to wait at.
 pub(crate) struct Poller {
     poll: Poll,
@@ -44,26 +47,50 @@ impl Poller {
 
     /// Waits until there is something, or `patience` is over.
     pub(crate) fn wait(&mut self, patience: Option<Duration>) {
+        let begun = Instant::now();
         loop {
-            let again = !self.busy_poll.is_zero() && self.last_event.elapsed() < self.busy_poll;
-            let patience = if again { Some(Duration::ZERO) } else { patience };
-            // Interrupted by a signal it is as if nothing had come.
-            if self.poll.poll(&mut self.events, patience).is_err() {
+            let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
+            let looks_again =
+                !self.busy_poll.is_zero() && self.last_event.elapsed() < self.busy_poll;
+            let timeout = if looks_again { Some(Duration::ZERO) } else { left };
+            if let Err(error) = self.poll.poll(&mut self.events, timeout) {
                 self.events.clear();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    // Nothing is known that could cause it; it must not make the worker spin.
+                    tracing::error!(%error, "waiting failed");
+                    std::thread::sleep(AFTER_ERROR);
+                }
+                return;
             }
-            if self.events.is_empty() && again {
-                continue;
+            if !self.events.is_empty() {
+                if !self.busy_poll.is_zero() {
+                    self.last_event = Instant::now();
+                }
+                return;
             }
-            if !self.busy_poll.is_zero() && !self.events.is_empty() {
-                self.last_event = Instant::now();
+            if !looks_again || left.is_some_and(|left| left.is_zero()) {
+                return;
             }
-            return;
         }
     }
 
-    /// What there is: tokens, and whether the peer has sent its last.
-    pub(crate) fn events(&self) -> impl Iterator<Item = (usize, bool)> {
+    /// What there is.
+    pub(crate) fn events(&self) -> impl Iterator<Item = Told> {
         let sockets = self.events.iter().filter(|event| event.token() != ORDERS);
-        sockets.map(|event| (event.token().0, event.is_read_closed()))
+        sockets.map(|event| Told {
+            token: event.token().0,
+            to_read: event.is_readable() || event.is_read_closed() || event.is_error(),
+            is_read_closed: event.is_read_closed(),
+        })
     }
+}
+
+/// What is told of a socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) token: usize,
+    /// There is something to read or accept, or an end, or an error; otherwise there is room to write alone.
+    pub(crate) to_read: bool,
+    /// The peer has sent its last.
+    pub(crate) is_read_closed: bool,
 }

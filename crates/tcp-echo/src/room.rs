@@ -3,7 +3,7 @@
 use crate::Config;
 use crate::admission::Admission;
 use crate::connection::{Connection, Next, Overdue, PIECE, Patience, Round, Turn};
-use crate::poller::Poller;
+use crate::poller::{Poller, Told};
 use crate::totals::Totals;
 use echo_service::RateLimit;
 use mio::net::TcpStream;
@@ -83,6 +83,12 @@ impl<'a> Room<'a> {
     ) -> io::Result<()> {
         // A reply must not wait for the acknowledgement of the one before it (RFC 896's algorithm).
         stream.set_nodelay(true)?;
+        // For what the system still has to send after a connection has been closed here.
+        #[cfg(target_os = "linux")]
+        if !self.config.stall.is_zero() {
+            let timeout = Some(self.config.stall * 2);
+            socket2::SockRef::from(&stream).set_tcp_user_timeout(timeout)?;
+        }
         let place = self.connections.vacant_entry();
         let mut connection = Connection::new(stream, peer, self.round);
         poller.watch(connection.stream(), place.key())?;
@@ -99,26 +105,41 @@ impl<'a> Room<'a> {
         self.resume_at.map(|at| at.saturating_duration_since(now))
     }
 
-    /// The connection with this token has something new, and perhaps its peer's last.
-    pub(crate) fn told(&mut self, token: usize, is_read_closed: bool, now: Instant) {
-        let was_paused = self.paused.len();
-        self.step(token, is_read_closed, now);
-        self.totals.delayed += (self.paused.len() - was_paused) as u64;
+    /// A connection has something new.
+    pub(crate) fn told(&mut self, told: Told, now: Instant) {
+        let Some(connection) = self.connections.get(told.token) else { return };
+        // Room to write is of interest to who waits for it alone.
+        if told.to_read || connection.is_pending() {
+            self.step(told.token, told.is_read_closed, now);
+        }
     }
 
     /// Does what is to be done without being told of.
     pub(crate) fn go_on(&mut self, now: Instant) {
-        for token in std::mem::take(&mut self.again) {
+        let again = std::mem::take(&mut self.again);
+        for token in &again {
+            if let Some(connection) = self.connections.get_mut(*token) {
+                connection.is_again = false;
+            }
+        }
+        for token in again {
             self.step(token, true, now);
         }
         if self.resume_at.is_some_and(|at| now >= at) {
             self.resume_at = None;
-            for token in std::mem::take(&mut self.paused) {
-                if let Some(connection) = self.connections.get_mut(token) {
-                    connection.is_paused = false;
+            let paused = std::mem::take(&mut self.paused);
+            let were = paused.len();
+            for token in &paused {
+                if let Some(connection) = self.connections.get_mut(*token) {
+                    connection.resume(self.round);
                 }
+            }
+            let delayed = self.totals.delayed;
+            for token in paused {
                 self.step(token, true, now);
             }
+            // Those that go on waiting have been counted.
+            self.totals.delayed = delayed + (self.paused.len().saturating_sub(were)) as u64;
         }
     }
 
@@ -134,6 +155,10 @@ impl<'a> Room<'a> {
             connection.overdue(self.round, self.patience).map(|why| (token, why))
         });
         for (token, why) in overdue.collect::<Vec<_>>() {
+            // A peer that reads slowly makes room long before the system tells of it.
+            if why == Overdue::Stalled && self.takes_something(token) {
+                continue;
+            }
             let mut connection = self.remove(token);
             match why {
                 Overdue::Idle => {
@@ -151,6 +176,33 @@ impl<'a> Room<'a> {
         }
     }
 
+    /// Whether the connection with this token has taken something of a reply that waits, just now.
+    fn takes_something(&mut self, token: usize) -> bool {
+        let answered = self.totals.bytes_answered;
+        self.again_later(token);
+        let mut turn = Turn {
+            round: self.round,
+            scratch: &mut self.scratch,
+            config: self.config,
+            totals: &mut self.totals,
+            is_ending: self.is_ending,
+            requests: 0,
+            is_thorough: true,
+        };
+        // A failure is found again by whoever steps next.
+        let _ = self.connections[token].flush(&mut turn);
+        self.totals.bytes_answered > answered
+    }
+
+    /// Has it take another step, soon.
+    fn again_later(&mut self, token: usize) {
+        let connection = &mut self.connections[token];
+        if !connection.is_again {
+            connection.is_again = true;
+            self.again.push(token);
+        }
+    }
+
     /// From now on what is not there to be read is not waited for: each connection is answered what has
     /// arrived, and closed.
     pub(crate) fn begin_end(&mut self) {
@@ -160,12 +212,19 @@ impl<'a> Room<'a> {
         self.again = self.connections.iter().map(|(token, _)| token).collect();
         for (_, connection) in &mut self.connections {
             connection.is_paused = false;
+            connection.is_again = true;
         }
+    }
+
+    /// Whether all that is left to do is to let peers see that all has been answered.
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.connections.iter().all(|(_, connection)| connection.is_lingering())
     }
 
     /// Cuts what is still busy.
     pub(crate) fn cut(&mut self) {
-        self.totals.cut += self.connections.len() as u64;
+        let busy = self.connections.iter().filter(|(_, connection)| !connection.is_lingering());
+        self.totals.cut += busy.count() as u64;
         self.connections.clear();
     }
 
@@ -177,10 +236,11 @@ impl<'a> Room<'a> {
         if connection.is_paused {
             return;
         }
-        // At the end everything is answered. What waits for room is a piece that has been counted.
+        // At the end everything is answered. What waits for room has been counted.
         let is_counted = !self.is_ending && !connection.is_pending();
-        if is_counted && self.rate.take(connection.peer, 1, now) == 0 {
+        if is_counted && self.rate.is_spent(connection.peer, now) && connection.has_request() {
             connection.is_paused = true;
+            self.totals.delayed += 1;
             self.paused.push(token);
             self.resume_at.get_or_insert(now + PAUSE);
             return;
@@ -191,11 +251,17 @@ impl<'a> Room<'a> {
             config: self.config,
             totals: &mut self.totals,
             is_ending: self.is_ending,
+            requests: 0,
             is_thorough: is_thorough || self.is_ending,
         };
-        match connection.step(&mut turn) {
+        let next = connection.step(&mut turn);
+        if turn.requests > 0 {
+            // There was one at least, and more than one does not come of a step.
+            let _ = self.rate.take(connection.peer, turn.requests, now);
+        }
+        match next {
             Ok(Next::Wait) => {}
-            Ok(Next::Step) => self.again.push(token),
+            Ok(Next::Step) => self.again_later(token),
             Ok(Next::Close) => drop(self.remove(token)),
             Err(error) => {
                 tracing::debug!(%error, "a connection broke");

@@ -29,6 +29,11 @@ impl Timed {
         Self { inbox, since: Since::Program(now), receiver, begun: None }
     }
 
+    /// Whether a message has arrived whole.
+    pub(crate) fn has_message(&self) -> bool {
+        header::asked(&self.inbox).is_some_and(|length| self.inbox.len() >= length)
+    }
+
     /// The reply to the next message that has arrived whole.
     ///
     /// # Errors
@@ -38,6 +43,7 @@ impl Timed {
         &mut self,
         stream: &TcpStream,
         config: &Config,
+        round: Round,
     ) -> io::Result<Option<BytesMut>> {
         if self.inbox.len() < HEADER_LEN {
             return Ok(None);
@@ -45,12 +51,20 @@ impl Timed {
         let length = header::asked(&self.inbox)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a malformed header"))?;
         if self.inbox.len() < length {
-            // Room for all of it at once, so that it need not be moved again and again.
-            self.inbox.reserve(length - self.inbox.len() + PIECE);
+            // Room for all of it at once, so that it need not be moved again and again; but not for one who has
+            // only announced it.
+            if self.inbox.len() >= PIECE {
+                self.inbox.reserve(length - self.inbox.len() + PIECE);
+            }
             return Ok(None);
         }
         let mut text = self.inbox.split_to(length);
-        self.begun = None;
+        self.begun = Some(round);
+        if self.inbox.is_empty() {
+            // Its memory goes with the message: a connection that is idle has none.
+            self.inbox = BytesMut::new();
+            self.begun = None;
+        }
         if config.show_messages {
             let peer = stream.peer_addr()?;
             tracing::info!(%peer, "{}", escaped_excerpt(&text));
@@ -73,9 +87,6 @@ impl Timed {
         scratch: &mut [u8],
         round: Round,
     ) -> io::Result<usize> {
-        if self.begun.is_none() && !self.inbox.is_empty() {
-            self.begun = Some(round);
-        }
         let length = if let Some(receiver) = &mut self.receiver {
             let arrived = stream.try_io(|| receiver.receive(stream, scratch))?;
             self.since = arrived.since;
@@ -86,6 +97,9 @@ impl Timed {
             length
         };
         self.inbox.extend_from_slice(&scratch[..length]);
+        if length > 0 {
+            self.begun.get_or_insert(round);
+        }
         Ok(length)
     }
 }

@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 /// milliseconds; one that does not would take for ever.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
+/// How long, of that, connections that have been answered stay open for their peers to see it: a round trip or two
+/// around the world.
+const LINGER: Duration = Duration::from_millis(500);
+
 /// Serves what `acceptor` accepts, until the sheet says to end; then what has already arrived.
 pub(crate) fn run(
     mut acceptor: Acceptor,
@@ -31,11 +35,11 @@ pub(crate) fn run(
         poller.wait(patience.into_iter().flatten().min());
 
         let now = Instant::now();
-        for (token, is_read_closed) in poller.events() {
-            if token >= FIRST_LISTENER {
-                acceptor.is_ready(token);
+        for told in poller.events() {
+            if told.token >= FIRST_LISTENER {
+                acceptor.is_ready(told.token);
             } else {
-                room.told(token, is_read_closed, now);
+                room.told(told, now);
             }
         }
         room.go_on(now);
@@ -48,9 +52,10 @@ pub(crate) fn run(
     }
 
     // Connections that the kernel has completed may have brought their request along.
-    let enough = Instant::now() + LAST_ANSWERS;
+    let begun = Instant::now();
+    let enough = begun + LAST_ANSWERS;
     acceptor.look_at_all();
-    while acceptor.may_have_more() && Instant::now() < enough {
+    while acceptor.may_have_more() && Instant::now() < begun + LAST_ANSWERS / 4 {
         acceptor.accept(Instant::now(), admission, config, &mut room, &poller);
     }
     drop(acceptor);
@@ -58,13 +63,14 @@ pub(crate) fn run(
     loop {
         let now = Instant::now();
         room.go_on(now);
-        if room.is_empty() || now >= enough {
+        let until = if room.is_lingering() { begun + LINGER } else { enough };
+        if room.is_empty() || now >= until {
             break;
         }
-        let patience = room.patience(now).unwrap_or(enough - now);
-        poller.wait(Some(patience.min(enough - now)));
-        for (token, is_read_closed) in poller.events() {
-            room.told(token, is_read_closed, Instant::now());
+        let patience = room.patience(now).unwrap_or(until - now);
+        poller.wait(Some(patience.min(until - now)));
+        for told in poller.events() {
+            room.told(told, Instant::now());
         }
     }
     room.cut();

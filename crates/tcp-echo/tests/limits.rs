@@ -171,6 +171,81 @@ async fn a_source_beyond_its_rate_waits_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_request_counts_once_however_it_comes() {
+    let server = Server::start_with(Config { rate: Some(100), ..Config::default() });
+    let mut request = header::ask(44).to_vec();
+    request.extend_from_slice(b"abcd");
+    let begun = Instant::now();
+    let mut client = server.client().await;
+    for _ in 0..100 {
+        client.write_all(&request).await.unwrap();
+        client.read_exact(&mut [0; 44]).await.unwrap();
+    }
+    // As many at once as a second's worth: nothing has waited.
+    assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+    drop(client);
+    assert_eq!(server.end().await.delayed, 0);
+}
+
+#[tokio::test]
+async fn who_reads_slowly_is_not_cut() {
+    let stall = Duration::from_millis(400);
+    let server = Server::start_with(Config { stall, ..Config::default() });
+    let client = server.client().await;
+    let (mut reading, mut writing) = client.into_split();
+    let length = 8 << 20;
+    let writer = tokio::spawn(async move {
+        writing.write_all(&vec![b'x'; length]).await.unwrap();
+        writing.shutdown().await.unwrap();
+    });
+    // So slowly that the system tells the server of room only once in several times the limit.
+    let mut read = 0;
+    let mut piece = vec![0; 128 * 1024];
+    let begun = Instant::now();
+    loop {
+        match timeout(PATIENCE, reading.read(&mut piece)).await.expect("more").unwrap() {
+            0 => break,
+            length => read += length,
+        }
+        if begun.elapsed() < 5 * stall {
+            sleep(Duration::from_millis(40)).await;
+        }
+    }
+    assert_eq!(read, length);
+    writer.await.unwrap();
+    assert_eq!(server.end().await.stalled, 0);
+}
+
+#[tokio::test]
+async fn what_waits_for_its_rate_is_not_idle() {
+    let idle = Duration::from_millis(200);
+    let server = Server::start_with(Config { rate: Some(2), idle, ..Config::default() });
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = server.client().await;
+        client.write_all(b"x").await.unwrap();
+        clients.push(client);
+    }
+    for client in &mut clients {
+        let mut reply = [0];
+        timeout(PATIENCE, client.read_exact(&mut reply)).await.expect("a reply").unwrap();
+        assert_eq!(&reply, b"X");
+    }
+    assert_eq!(server.end().await.delayed, 2);
+}
+
+#[tokio::test]
+async fn looking_again_and_again_holds_nothing_up() {
+    let config = Config { busy_poll: Duration::from_millis(500), ..Config::default() };
+    let server = Server::start_with(config);
+    let mut client = server.client().await;
+    let begun = Instant::now();
+    // More than is read at once: the rest needs no telling.
+    ask(&mut client, &vec![b'x'; 40_000], &vec![b'X'; 40_000]).await;
+    assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn looking_again_and_again_answers_as_well() {
     let config = Config { busy_poll: Duration::from_millis(20), ..Config::default() };
     let server = Server::start_with(config);

@@ -211,3 +211,26 @@ async fn what_arrived_before_the_end_is_answered() {
     assert_eq!(read_to_end(&mut idle).await, b"");
     assert_eq!((totals.bytes_received, totals.broken, totals.cut), (16, 0, 0));
 }
+
+#[tokio::test]
+async fn what_was_answered_at_the_end_reaches_who_goes_on_sending() {
+    let server = Server::start();
+    let mut client = server.client().await;
+    let length = 300_000;
+    client.write_all(&vec![b'x'; length]).await.unwrap();
+    let ending = tokio::spawn(server.end());
+    // Until the server says that there will be no more, it may be sent more, with replies still on the way.
+    let mut read = 0;
+    let mut piece = vec![0; 4096];
+    loop {
+        let _ = client.write_all(b"and more").await;
+        match timeout(PATIENCE, client.read(&mut piece)).await.expect("an end") {
+            Ok(0) => break,
+            Ok(length) => read += length,
+            Err(error) => panic!("{error} after {read} bytes"),
+        }
+    }
+    assert!(read >= length, "{read}");
+    drop(client);
+    assert_eq!(ending.await.unwrap().cut, 0);
+}
