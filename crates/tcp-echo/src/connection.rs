@@ -236,7 +236,7 @@ impl Connection {
         if self.phase == Phase::Fresh {
             self.phase = Phase::Open;
             if header::asked(piece).is_some() {
-                let timed = Timed::new(&self.stream, piece, Instant::now());
+                let timed = Timed::new(&self.stream, piece, Instant::now(), turn.round);
                 self.dialogue = Dialogue::Timed(Box::new(timed));
                 return self.step_timed(turn);
             }

@@ -23,10 +23,10 @@ pub(crate) struct Timed {
 
 impl Timed {
     /// A connection that has begun with `piece`, read just now.
-    pub(crate) fn new(stream: &TcpStream, piece: &[u8], now: Instant) -> Self {
+    pub(crate) fn new(stream: &TcpStream, piece: &[u8], now: Instant, round: Round) -> Self {
         let inbox = BytesMut::from(piece);
         let receiver = StampedReceiver::new(stream);
-        Self { inbox, since: Since::Program(now), receiver, begun: None }
+        Self { inbox, since: Since::Program(now), receiver, begun: Some(round) }
     }
 
     /// Whether a message has arrived whole.
