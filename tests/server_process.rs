@@ -89,7 +89,7 @@ fn a_signal_ends_it_with_totals_and_status_0() {
         let (status, out, err) = server.rest();
         assert_eq!(status, Some(0), "{signal}: {err}");
         assert_eq!(out, "", "stdout has a line a socket and nothing else");
-        assert!(err.contains("answered 0"), "totals on stderr: {err}");
+        assert!(err.contains("answered=0"), "totals on stderr: {err}");
         assert!(!err.contains('\x1b'), "no colours where there is no terminal: {err:?}");
     }
 }
@@ -109,7 +109,7 @@ fn it_tells_its_totals_when_asked_and_a_closed_terminal_does_not_end_it() {
     assert!(next_line().contains("SIGHUP"));
     server.signal("USR1");
     let totals = next_line();
-    assert!(totals.contains("so far: answered") && !totals.contains("answered 0"), "{totals}");
+    assert!(totals.contains("so far") && !totals.contains("answered=0"), "{totals}");
     (SERVER.ask)(&server.address, "still there");
 }
 

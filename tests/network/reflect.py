@@ -11,7 +11,6 @@ What comes out is a line of JSON: what each case came to (see `main`).
 """
 import json
 import os
-import re
 import signal
 import socket
 import struct
@@ -42,7 +41,7 @@ class Server:
 
     def __init__(self, program, host, *listen):
         self.process = subprocess.Popen(
-            [program, *(word for address in listen for word in ("--listen", address))],
+            [program, "--log-format", "json", *(word for address in listen for word in ("--listen", address))],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: enter(host))
         for _ in listen:
             self.process.stdout.readline()
@@ -50,10 +49,7 @@ class Server:
     def end(self):
         self.process.send_signal(signal.SIGTERM)
         log = self.process.communicate(timeout=20)[1]
-        line = next(line for line in log.splitlines() if "answered" in line)
-        answered, received = map(int, re.search(r"answered (\d+) of (\d+)", line).groups())
-        refused = {name: int(n) for n, name in re.findall(r"(\d+) (?:by|in a) (\w+)", line)}
-        return {"answered": answered, "received": received, **refused}
+        return json.loads(log.splitlines()[-1])["fields"]
 
 
 def on(host, what, *arguments):

@@ -24,4 +24,4 @@ pub use orders::{Orders, orders_from_signals};
 pub use rate::RateLimit;
 pub use source::{Allowed, Source};
 pub use stamps::{Received, Since, StampedReceiver};
-pub use workers::{Sheet, Worker, work};
+pub use workers::{Sheet, Tell, Worker, work};

@@ -6,13 +6,18 @@
 
 use crate::Orders;
 use crate::supervisor::tell_ready;
-use std::fmt::Display;
 use std::io;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
+
+/// Figures that can be put into the log.
+pub trait Tell {
+    /// Logs them, each by its name, so that programs can read them too; and `when` they were taken.
+    fn tell(&self, when: &'static str);
+}
 
 /// What a worker does, until it is told on its sheet to end.
 type Run<T> = Box<dyn FnOnce(&Sheet<T>) + Send>;
@@ -61,7 +66,7 @@ impl<T: Copy> Sheet<T> {
 /// Only if a worker does, and then at once: what one does not serve, nobody does.
 pub async fn work<T>(workers: Vec<Worker<T>>, orders: &Orders) -> io::Result<T>
 where
-    T: Copy + Default + AddAssign + Display + Send + 'static,
+    T: Copy + Default + AddAssign + Tell + Send + 'static,
 {
     let mut crew = Crew(Vec::new());
     let (gone, mut any_gone) = mpsc::channel(1);
@@ -81,7 +86,7 @@ where
     loop {
         tokio::select! {
             () = orders.end.cancelled() => break,
-            () = orders.tell.notified() => tracing::info!("so far: {}", crew.published()),
+            () = orders.tell.notified() => crew.published().tell("totals so far"),
             // Nobody told it to: it has panicked.
             _ = any_gone.recv() => break,
         }
@@ -154,10 +159,8 @@ mod tests {
         }
     }
 
-    impl Display for Count {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            self.0.fmt(f)
-        }
+    impl Tell for Count {
+        fn tell(&self, _: &'static str) {}
     }
 
     fn worker(work: impl FnOnce(&Sheet<Count>) + Send + 'static) -> Worker<Count> {

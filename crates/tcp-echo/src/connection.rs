@@ -159,7 +159,7 @@ impl Connection {
             return Ok(self.linger(turn.scratch));
         }
         if self.is_pending() {
-            let next = if self.flush(turn)? { Next::Step } else { Next::Wait };
+            let next = if self.flush(turn.round, turn.totals)? { Next::Step } else { Next::Wait };
             return Ok(next);
         }
         let next = if self.phase == Phase::Ended {
@@ -286,13 +286,13 @@ impl Connection {
     }
 
     /// Writes what waits. Returns whether nothing does any more.
-    pub(crate) fn flush(&mut self, turn: &mut Turn<'_>) -> io::Result<bool> {
+    pub(crate) fn flush(&mut self, round: Round, totals: &mut Totals) -> io::Result<bool> {
         while let Some(pending) = &mut self.pending {
             match (&self.stream).write(&pending.text[pending.taken..]) {
                 Ok(taken) => {
-                    self.moved = turn.round;
+                    self.moved = round;
                     pending.taken += taken;
-                    turn.totals.bytes_answered += taken as u64;
+                    totals.bytes_answered += taken as u64;
                     if pending.taken == pending.text.len() {
                         self.pending = None;
                     }

@@ -3,7 +3,7 @@
 mod cli;
 
 use cli::Cli;
-use echo_service::{announce, log_to_stderr, orders_from_signals, parse, tcp_listeners};
+use echo_service::{Tell as _, announce, log_to_stderr, orders_from_signals, parse, tcp_listeners};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -29,6 +29,6 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
         announce("tcp-echo", listener.local_addr()?);
     }
     let totals = tcp_echo::serve(listeners, cli.config(), orders).await?;
-    tracing::info!("{totals}");
+    totals.tell("totals at the end");
     Ok(())
 }

@@ -128,7 +128,6 @@ impl<'a> Room<'a> {
         if self.resume_at.is_some_and(|at| now >= at) {
             self.resume_at = None;
             let paused = std::mem::take(&mut self.paused);
-            let were = paused.len();
             for token in &paused {
                 if let Some(connection) = self.connections.get_mut(*token) {
                     connection.resume(self.round);
@@ -139,7 +138,7 @@ impl<'a> Room<'a> {
                 self.step(token, true, now);
             }
             // Those that go on waiting have been counted.
-            self.totals.delayed = delayed + (self.paused.len().saturating_sub(were)) as u64;
+            self.totals.delayed = delayed;
         }
     }
 
@@ -180,17 +179,8 @@ impl<'a> Room<'a> {
     fn takes_something(&mut self, token: usize) -> bool {
         let answered = self.totals.bytes_answered;
         self.again_later(token);
-        let mut turn = Turn {
-            round: self.round,
-            scratch: &mut self.scratch,
-            config: self.config,
-            totals: &mut self.totals,
-            is_ending: self.is_ending,
-            requests: 0,
-            is_thorough: true,
-        };
-        // A failure is found again by whoever steps next.
-        let _ = self.connections[token].flush(&mut turn);
+        // A failure is found again by the step that follows.
+        let _ = self.connections[token].flush(self.round, &mut self.totals);
         self.totals.bytes_answered > answered
     }
 

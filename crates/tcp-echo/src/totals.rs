@@ -1,6 +1,7 @@
 //! What a server did, in numbers.
 
-use std::{fmt, ops::AddAssign};
+use echo_service::Tell;
+use std::ops::AddAssign;
 
 /// What the server did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,21 +49,22 @@ impl AddAssign for Totals {
     }
 }
 
-impl fmt::Display for Totals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connections, bytes_received, bytes_answered, broken, cut, .. } = self;
-        write!(
-            f,
-            "answered {bytes_received} bytes with {bytes_answered} on {connections} connections; \
-             refused: {} in all, {} of one source, {} by network; delayed by rate: {}; closed: \
-             {} idle, {} stalled; broken: {broken}, cut at the end: {cut}, not accepted: {}",
-            self.refused_in_all,
-            self.refused_of_source,
-            self.refused_network,
-            self.delayed,
-            self.idle,
-            self.stalled,
-            self.accept_errors
-        )
+impl Tell for Totals {
+    fn tell(&self, when: &'static str) {
+        tracing::info!(
+            connections = self.connections,
+            refused_network = self.refused_network,
+            refused_in_all = self.refused_in_all,
+            refused_of_source = self.refused_of_source,
+            idle = self.idle,
+            stalled = self.stalled,
+            delayed = self.delayed,
+            bytes_received = self.bytes_received,
+            bytes_answered = self.bytes_answered,
+            broken = self.broken,
+            cut = self.cut,
+            accept_errors = self.accept_errors,
+            "{when}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 mod cli;
 
 use cli::Cli;
-use echo_service::{announce, log_to_stderr, orders_from_signals, parse, udp_sockets};
+use echo_service::{Tell as _, announce, log_to_stderr, orders_from_signals, parse, udp_sockets};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -30,6 +30,6 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     }
     let sockets = sockets.into_iter().flatten().collect();
     let totals = udp_echo::serve(sockets, cli.config(), orders).await?;
-    tracing::info!("{totals}");
+    totals.tell("totals at the end");
     Ok(())
 }

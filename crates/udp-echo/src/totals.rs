@@ -1,6 +1,7 @@
 //! What a server did, in numbers.
 
-use std::{fmt, ops::AddAssign};
+use echo_service::Tell;
+use std::ops::AddAssign;
 
 /// What the server did, counted in datagrams. Each that was received is in exactly one of the others, but
 /// for `receive_errors`.
@@ -44,19 +45,20 @@ impl AddAssign for Totals {
     }
 }
 
-impl fmt::Display for Totals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { received, answered, too_long, not_sent, receive_errors, .. } = self;
-        write!(
-            f,
-            "answered {answered} of {received} datagrams; refused: {} by rate, {} by network, {} by port, \
-             {} by address, {} in a loop; replies too long: {too_long}, not sent: {not_sent}, \
-             receive errors: {receive_errors}",
-            self.refused_rate,
-            self.refused_network,
-            self.refused_port,
-            self.refused_address,
-            self.refused_loop
-        )
+impl Tell for Totals {
+    fn tell(&self, when: &'static str) {
+        tracing::info!(
+            received = self.received,
+            answered = self.answered,
+            refused_network = self.refused_network,
+            refused_port = self.refused_port,
+            refused_address = self.refused_address,
+            refused_loop = self.refused_loop,
+            refused_rate = self.refused_rate,
+            too_long = self.too_long,
+            not_sent = self.not_sent,
+            receive_errors = self.receive_errors,
+            "{when}"
+        );
     }
 }

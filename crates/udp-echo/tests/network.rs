@@ -45,6 +45,6 @@ fn it_has_no_part_in_an_attack_and_answers_from_the_address_that_was_asked() {
     assert_eq!(told["to many"], json!([[], [], []]));
     assert_eq!(told["together"], true);
     assert_eq!(told["together, but not back"], true, "one by one where they don't fit together");
-    assert_eq!(told["refused"]["port"], 6);
-    assert_eq!(told["refused"]["address"], 3);
+    assert_eq!(told["refused"]["refused_port"], 6);
+    assert_eq!(told["refused"]["refused_address"], 3);
 }
