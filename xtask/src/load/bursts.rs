@@ -10,9 +10,10 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 const LONGEST_BURST: (usize, usize) = (64, 65_000);
 
-/// How many bursts are under way.
+/// How many datagrams are under way at most, and how many bytes: what a plain server's receive queue has room for
+/// by default, so that nothing is lost there.
 #[cfg(target_os = "linux")]
-const WINDOW: usize = 2;
+const WINDOW: (usize, usize) = (256, 130_000);
 
 #[cfg(target_os = "linux")]
 pub(super) fn one_peer(address: SocketAddr, size: usize, lasting: Duration) -> Result<Answered> {
@@ -22,6 +23,7 @@ pub(super) fn one_peer(address: SocketAddr, size: usize, lasting: Duration) -> R
 
     let datagrams = LONGEST_BURST.0.min(LONGEST_BURST.1 / size);
     let request = vec![b'x'; size * datagrams];
+    let window = WINDOW.1.min(WINDOW.0 * size);
     let mut reply = vec![0; 65_536];
     let socket = UdpSocket::bind((address.ip(), 0))?;
     socket.connect(address)?;
@@ -32,7 +34,7 @@ pub(super) fn one_peer(address: SocketAddr, size: usize, lasting: Duration) -> R
     // In bytes: replies come in bursts of any length, or one by one.
     let mut under_way = 0;
     loop {
-        while under_way + request.len() <= WINDOW * request.len() {
+        while under_way + request.len() <= window {
             socket.send(&request)?;
             under_way += request.len();
         }
