@@ -105,6 +105,8 @@ fn it_tells_its_totals_when_asked_and_a_closed_terminal_does_not_end_it() {
         log.read_line(&mut line).unwrap();
         line
     };
+    let limits = next_line();
+    assert!(limits.contains("serving version=") && limits.contains("rate: None"), "{limits}");
     server.signal("HUP");
     assert!(next_line().contains("SIGHUP"));
     server.signal("USR1");
@@ -120,7 +122,10 @@ fn the_log_can_be_read_by_programs() {
     (SERVER.ask)(&server.address, "say \"hello\"\n");
     let mut log = BufReader::new(server.stderr.take().unwrap());
     let mut line = String::new();
-    log.read_line(&mut line).unwrap();
+    while !line.contains("peer") {
+        line.clear();
+        log.read_line(&mut line).unwrap();
+    }
     for part in [
         r#"{"timestamp":""#,
         r#""level":"INFO""#,

@@ -20,7 +20,7 @@ const LONGEST_BUSY_POLL: Duration = Duration::from_secs(1);
 pub struct ServiceArgs {
     /// Where to listen, beside the sockets that systemd passes; repeat it for several addresses. An IPv6
     /// wildcard takes IPv6 alone. Without either: both loopback addresses, which no other host can reach
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "IP:PORT", value_parser = address)]
     pub listen: Vec<SocketAddr>,
 
     /// Threads that serve, each with sockets of its own (`SO_REUSEPORT`); the system spreads peers over
@@ -33,21 +33,21 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "DUR", default_value = "0", value_parser = busy_poll, hide_default_value = true)]
     pub busy_poll: Duration,
 
-    /// Answer peers from these addresses alone (like 192.0.2.0/24); repeat it for several.
-    /// Without it: everybody
+    /// Answer peers from these addresses alone (like 192.0.2.0/24), not even loopback beside them; repeat
+    /// it for several. Without it: everybody
     #[arg(long, value_name = "CIDR", value_parser = network, help_heading = "Limits")]
     pub allow: Vec<IpNet>,
 
     /// Requests a second from one source at most (IPv4: an address, IPv6: a /64), and as many at once;
-    /// 0: no limit. Without it: 10000, and no limit for this host itself
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    /// 0: no limit. Without it: 10000, and no limit for loopback addresses
+    #[arg(long, value_name = "N", value_parser = number::<u32>, help_heading = "Limits")]
     pub rate: Option<u32>,
 
     /// Log each message as it is answered, with control characters escaped
     #[arg(long)]
     pub show_messages: bool,
 
-    /// How the log is written: for people, or one JSON object a line
+    /// How the log, on stderr, is written: for people, or one JSON object a line
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
@@ -92,6 +92,21 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a duration looks like 50us, 30s or 5m".into())
 }
 
+/// A whole number.
+///
+/// # Errors
+///
+/// What is wrong with it, in words.
+pub fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "not a whole number, or too large".into())
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "an address with a port looks like 192.0.2.1:4000 or [::1]:4000; names are not looked up".into()
+    })
+}
+
 fn busy_poll(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration > LONGEST_BUSY_POLL {
@@ -109,9 +124,15 @@ fn workers(text: &str) -> Result<NonZero<usize>, String> {
 /// A network, or a single address.
 fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
-    text.parse()
+    let network: IpNet = text
+        .parse()
         .or_else(|_| address())
-        .map_err(|_| "a network looks like 192.0.2.0/24 or 2001:db8::/32".into())
+        .map_err(|_| "a network looks like 192.0.2.0/24 or 2001:db8::/32")?;
+    if network != network.trunc() {
+        let (whole, one) = (network.trunc(), network.addr());
+        return Err(format!("is {whole} meant, the network, or {one}, the one address?"));
+    }
+    Ok(network)
 }
 
 /// The command line, parsed.
@@ -153,5 +174,8 @@ mod tests {
         assert_eq!(network("192.0.2.7").unwrap().to_string(), "192.0.2.7/32");
         assert_eq!(network("2001:db8::/32").unwrap().to_string(), "2001:db8::/32");
         assert!(network("192.0.2.0/33").is_err());
+        assert!(network("192.0.2.5/24").unwrap_err().contains("192.0.2.0/24"));
+        assert_eq!(number::<u32>("7"), Ok(7));
+        assert!(address("localhost:4000").is_err());
     }
 }

@@ -16,10 +16,12 @@ mod stamps;
 mod supervisor;
 mod workers;
 
-pub use cli::{ServiceArgs, duration, parse};
+pub use cli::{ServiceArgs, duration, number, parse};
 pub use descriptors::raise_descriptor_limit;
 pub use listen::{ListenError, announce, tcp_listeners, udp_sockets};
-pub use logging::{LogFormat, escaped_excerpt, is_milestone, log_to_stderr};
+pub use logging::{
+    Log, LogFormat, escaped_excerpt, is_milestone, log_to_stderr, reaches_milestone,
+};
 pub use orders::{Orders, orders_from_signals};
 pub use rate::RateLimit;
 pub use source::{Allowed, Source};

@@ -118,7 +118,8 @@ pub fn announce(server: &str, address: SocketAddr) {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{server} listening on {address}").and_then(|()| stdout.flush());
     if !address.ip().is_loopback() {
-        tracing::warn!(%address, "other hosts can reach this server and make it send replies");
+        tracing::warn!(%address, "other hosts can reach this server and make it send replies: \
+                                  see docs/security.md, --allow and --rate");
     }
 }
 

@@ -4,7 +4,7 @@ use echo_core::escape;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use tracing::Level;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
 /// How much of a message is shown, in bytes: a few lines of a terminal. A datagram could fill 64 KiB
 /// of log, a stream any amount.
@@ -28,15 +28,18 @@ pub enum LogFormat {
 /// that wait are written, for a second at most.
 ///
 /// A thread of its own writes, and nobody is told when it can't: serving goes on without a log.
-pub fn log_to_stderr(verbose: u8, format: LogFormat) -> WorkerGuard {
+#[must_use]
+pub fn log_to_stderr(verbose: u8, format: LogFormat) -> Log {
     let level = match verbose {
         0 => Level::INFO,
         1 => Level::DEBUG,
         _ => Level::TRACE,
     };
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = wanted && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb");
     let (writer, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(io::stderr());
+    let dropped = writer.error_counter();
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_ansi(colour && io::stderr().is_terminal())
@@ -47,7 +50,23 @@ pub fn log_to_stderr(verbose: u8, format: LogFormat) -> WorkerGuard {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-    guard
+    Log { dropped, _guard: guard }
+}
+
+/// The log, for as long as this is kept. At its end it says how many lines it had to drop.
+#[derive(Debug)]
+pub struct Log {
+    dropped: ErrorCounter,
+    _guard: WorkerGuard,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let lines = self.dropped.dropped_lines();
+        if lines > 0 {
+            tracing::warn!(lines, "the log lost lines, because nobody read it fast enough");
+        }
+    }
 }
 
 /// Whether the `count`th event of a kind deserves a line in the log: the first, the second, the fourth,
@@ -55,6 +74,12 @@ pub fn log_to_stderr(verbose: u8, format: LogFormat) -> WorkerGuard {
 #[must_use]
 pub fn is_milestone(count: u64) -> bool {
     count.is_power_of_two()
+}
+
+/// Whether the last `added` of `count` events were among those that deserve a line.
+#[must_use]
+pub fn reaches_milestone(count: u64, added: u64) -> bool {
+    count.checked_ilog2() != count.saturating_sub(added).checked_ilog2()
 }
 
 /// The beginning of a stranger's message, safe to show, and how much was left out.
@@ -84,5 +109,7 @@ mod tests {
     #[test]
     fn a_million_events_make_twenty_lines() {
         assert_eq!((1..=1_000_000).filter(|count| is_milestone(*count)).count(), 20);
+        assert_eq!((1..=1_000_000).filter(|count| reaches_milestone(*count, 1)).count(), 20);
+        assert!(reaches_milestone(7, 4) && !reaches_milestone(7, 3) && reaches_milestone(3, 3));
     }
 }

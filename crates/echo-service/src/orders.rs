@@ -3,8 +3,12 @@
 use crate::supervisor::tell_ending;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+/// How long lines that wait have to be written when the process ends at once.
+const LAST_LINES: Duration = Duration::from_millis(20);
 
 /// What a server is told while it runs. Without signals, as in a test, whoever holds a copy tells it.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +40,8 @@ pub async fn orders_from_signals() -> io::Result<Orders> {
                 Signal::Nothing => tracing::info!("SIGHUP: there is nothing to read again"),
                 Signal::End(signal, number) if ending => {
                     tracing::warn!(signal, "ending at once");
+                    // For the log's own thread to write this.
+                    std::thread::sleep(LAST_LINES);
                     // As a shell tells of who was ended by a signal.
                     std::process::exit(128 + number);
                 }

@@ -121,8 +121,9 @@ fn admit(
     room: &mut Room<'_>,
     poller: &Poller,
 ) {
+    let totals = room.totals();
     if !config.allowed.has(peer) {
-        room.totals().refused_network += 1;
+        refuse(&mut totals.refused_network, peer, "its network is not allowed");
         return;
     }
     match admission.enter(peer) {
@@ -132,8 +133,28 @@ fn admit(
                 tell(&error, room.totals());
             }
         }
-        Err(TooMany::InAll) => room.totals().refused_in_all += 1,
-        Err(TooMany::OfOneSource) => room.totals().refused_of_source += 1,
+        Err(TooMany::InAll) => {
+            refuse(
+                &mut totals.refused_in_all,
+                peer,
+                "there are as many connections as there may be",
+            );
+        }
+        Err(TooMany::OfOneSource) => {
+            refuse(
+                &mut totals.refused_of_source,
+                peer,
+                "its source has as many connections as it may",
+            );
+        }
+    }
+}
+
+/// Counts a connection that is closed at once, and logs some of them.
+fn refuse(count: &mut u64, peer: IpAddr, why: &str) {
+    *count += 1;
+    if is_milestone(*count) {
+        tracing::warn!(%peer, count, why, "a connection was not let in");
     }
 }
 

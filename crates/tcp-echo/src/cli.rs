@@ -1,7 +1,7 @@
 //! The command line of `tcp-echo`.
 
 use clap::Parser;
-use echo_service::{ServiceArgs, duration, raise_descriptor_limit};
+use echo_service::{ServiceArgs, duration, number, raise_descriptor_limit};
 use std::time::Duration;
 use tcp_echo::Config;
 
@@ -15,20 +15,21 @@ const OTHER_DESCRIPTORS: usize = 1024;
     version,
     max_term_width = 80,
     after_help = "Without --listen: 127.0.0.1:12000 and [::1]:12000. Ctrl-C or SIGTERM ends the \
-                  server and prints what it did; a second one ends it at once. SIGUSR1 prints what it \
-                  did so far. See docs/security.md before others can reach it."
+                  server and prints what it did; a second one ends it at once, without that. SIGUSR1 prints what it \
+                  did so far. See docs/security.md before others can reach it.\n\nExit status: 0 at its end, 2 if it \
+                  could not run as asked."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
 
     /// Connections at most, in all; one more is closed at once
-    #[arg(long, value_name = "N", default_value = "16384", help_heading = "Limits")]
+    #[arg(long, value_name = "N", default_value = "16384", value_parser = at_least_one, help_heading = "Limits")]
     connections: usize,
 
     /// Connections of one source at most (IPv4: an address, IPv6: a /64); 0: no limit. Without it: 256, and
-    /// no limit for this host itself
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    /// no limit for loopback addresses
+    #[arg(long, value_name = "N", value_parser = number::<usize>, help_heading = "Limits")]
     connections_per_source: Option<usize>,
 
     /// Close a connection that has said nothing for this long; 0: never
@@ -39,6 +40,13 @@ pub(crate) struct Cli {
     /// 0: never
     #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration, help_heading = "Limits")]
     stall: Duration,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match number(text)? {
+        0 => Err("without a connection there is nothing to answer".into()),
+        connections => Ok(connections),
+    }
 }
 
 impl Cli {

@@ -28,7 +28,14 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     for listener in &listeners[0] {
         announce("tcp-echo", listener.local_addr()?);
     }
-    let totals = tcp_echo::serve(listeners, cli.config(), orders).await?;
+    let config = cli.config();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        workers = cli.service.workers,
+        ?config,
+        "serving"
+    );
+    let totals = tcp_echo::serve(listeners, config, orders).await?;
     totals.tell("totals at the end");
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::admission::Admission;
 use crate::connection::{Connection, Next, Overdue, PIECE, Patience, Round, Turn};
 use crate::poller::{Poller, Told};
 use crate::totals::Totals;
-use echo_service::RateLimit;
+use echo_service::{RateLimit, is_milestone};
 use mio::net::TcpStream;
 use slab::Slab;
 use std::io;
@@ -162,11 +162,19 @@ impl<'a> Room<'a> {
             match why {
                 Overdue::Idle => {
                     self.totals.idle += 1;
+                    let count = self.totals.idle;
+                    if is_milestone(count) {
+                        tracing::info!(peer = %connection.peer, count, "closed: it has said nothing for long");
+                    }
                     // It may be gone for good, which an idle connection does not show.
                     let _ = connection.stream().shutdown(Shutdown::Write);
                 }
                 Overdue::Stalled => {
                     self.totals.stalled += 1;
+                    let count = self.totals.stalled;
+                    if is_milestone(count) {
+                        tracing::warn!(peer = %connection.peer, count, "cut: it does not go on");
+                    }
                     // With a reset: otherwise the system would go on to keep what nobody reads.
                     let socket = socket2::SockRef::from(&*connection.stream());
                     let _ = socket.set_linger(Some(Duration::ZERO));
@@ -254,8 +262,11 @@ impl<'a> Room<'a> {
             Ok(Next::Step) => self.again_later(token),
             Ok(Next::Close) => drop(self.remove(token)),
             Err(error) => {
-                tracing::debug!(%error, "a connection broke");
                 self.totals.broken += 1;
+                let count = self.totals.broken;
+                if is_milestone(count) {
+                    tracing::debug!(peer = %connection.peer, %error, count, "a connection broke");
+                }
                 self.remove(token);
             }
         }

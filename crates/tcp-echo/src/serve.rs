@@ -24,7 +24,7 @@ pub struct Config {
     pub rate: Option<u32>,
     /// Connections at most, in all.
     pub connections: usize,
-    /// Connections of one source at most; 0: no limit. None: 256, and no limit for this host itself.
+    /// Connections of one source at most; 0: no limit. None: 256, and no limit for loopback addresses.
     pub connections_per_source: Option<usize>,
     /// How long a connection may say nothing; zero: for ever.
     pub idle: Duration,

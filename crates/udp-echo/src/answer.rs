@@ -1,10 +1,10 @@
 //! What arrived from one peer at once, and its replies.
 
-use crate::packets::{Packets, Reply, Text};
+use crate::packets::{Arrival, Packets, Reply, Text};
 use crate::refusal::{self, Refusal};
 use crate::{Config, Totals};
 use echo_core::header::{self, HEADER_LEN};
-use echo_service::{RateLimit, escaped_excerpt, is_milestone};
+use echo_service::{RateLimit, escaped_excerpt, is_milestone, reaches_milestone};
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -38,32 +38,8 @@ pub(crate) fn answer(
     };
     let datagrams = arrival.datagrams();
     totals.received += datagrams;
-    if !gate.config.allowed.has(arrival.peer.ip()) {
-        totals.refused_network += datagrams;
-        return false;
-    }
     let text = packets.text(number);
-    let hops = refusal::by_sender(&arrival, &gate.own_ports).and_then(|()| {
-        let can_be_an_answer =
-            text.is_empty() || text.chunks(arrival.each).any(echo_core::can_be_an_answer);
-        refusal::hops(&arrival, can_be_an_answer)
-    });
-    let hops = match hops {
-        Ok(hops) => hops,
-        Err(refusal) => {
-            *match refusal {
-                Refusal::Port => &mut totals.refused_port,
-                Refusal::Address => &mut totals.refused_address,
-                Refusal::Loop => &mut totals.refused_loop,
-            } += datagrams;
-            return false;
-        }
-    };
-    let granted = gate.rate.take(arrival.peer.ip(), datagrams, now);
-    totals.refused_rate += datagrams - granted;
-    if granted == 0 {
-        return false;
-    }
+    let Some((hops, granted)) = granted(&arrival, text, now, gate, totals) else { return false };
     let within = usize::try_from(granted).unwrap_or(usize::MAX).saturating_mul(arrival.each);
     let text = &mut text[..arrival.length.min(within)];
     let whole = text.len();
@@ -133,4 +109,50 @@ pub(crate) fn answer(
         replies.push(reply(text, each));
     }
     timed
+}
+
+/// For how many hops a piece is answered, and how many of its datagrams; nothing, if none is. Counts the others.
+fn granted(
+    arrival: &Arrival,
+    text: &[u8],
+    now: Instant,
+    gate: &Gate,
+    totals: &mut Totals,
+) -> Option<(Option<u8>, u64)> {
+    let datagrams = arrival.datagrams();
+    if !gate.config.allowed.has(arrival.peer.ip()) {
+        refuse(&mut totals.refused_network, datagrams, arrival, "its network is not allowed");
+        return None;
+    }
+    let hops = refusal::by_sender(arrival, &gate.own_ports).and_then(|()| {
+        let can_be_an_answer =
+            text.is_empty() || text.chunks(arrival.each).any(echo_core::can_be_an_answer);
+        refusal::hops(arrival, can_be_an_answer)
+    });
+    let hops = match hops {
+        Ok(hops) => hops,
+        Err(refusal) => {
+            let (count, why) = match refusal {
+                Refusal::Port => (&mut totals.refused_port, "its port is a service's"),
+                Refusal::Address => (&mut totals.refused_address, "sent from or to many hosts"),
+                Refusal::Loop => (&mut totals.refused_loop, "it went round between servers"),
+            };
+            refuse(count, datagrams, arrival, why);
+            return None;
+        }
+    };
+    let granted = gate.rate.take(arrival.peer.ip(), datagrams, now);
+    if granted < datagrams {
+        let beyond = datagrams - granted;
+        refuse(&mut totals.refused_rate, beyond, arrival, "its source is beyond its rate");
+    }
+    (granted > 0).then_some((hops, granted))
+}
+
+/// Counts datagrams that are not answered, and logs some of them.
+fn refuse(count: &mut u64, datagrams: u64, arrival: &Arrival, why: &str) {
+    *count += datagrams;
+    if reaches_milestone(*count, datagrams) {
+        tracing::warn!(peer = %arrival.peer, count, why, "not answered");
+    }
 }

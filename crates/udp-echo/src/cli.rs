@@ -11,10 +11,11 @@ use udp_echo::Config;
     version,
     max_term_width = 80,
     after_help = "Without --listen: 127.0.0.1:25000 and [::1]:25000. Ctrl-C or SIGTERM ends the \
-                  server and prints what it did; a second one ends it at once. SIGUSR1 prints what it \
+                  server and prints what it did; a second one ends it at once, without that. SIGUSR1 prints what it \
                   did so far.\n\nNever answered, as an answer would hurt somebody: source ports of services \
                   (below 1024, and known reflectors), and, on Linux, broadcast and multicast, and text that \
-                  goes round between servers. See docs/security.md before others can reach it."
+                  goes round between servers. See docs/security.md before others can reach it.\n\nExit status: 0 at its end, 2 if it \
+                  could not run as asked."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

@@ -29,7 +29,14 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
         announce("udp-echo", socket.local_addr()?);
     }
     let sockets = sockets.into_iter().flatten().collect();
-    let totals = udp_echo::serve(sockets, cli.config(), orders).await?;
+    let config = cli.config();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        workers = cli.service.workers,
+        ?config,
+        "serving"
+    );
+    let totals = udp_echo::serve(sockets, config, orders).await?;
     totals.tell("totals at the end");
     Ok(())
 }

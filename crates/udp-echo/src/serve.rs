@@ -4,7 +4,9 @@
 use crate::Totals;
 use crate::answer::{Gate, answer};
 use crate::packets::{Packets, Reply, Sent, Wait};
-use echo_service::{Allowed, Orders, RateLimit, Sheet, Worker, is_milestone, work};
+use echo_service::{
+    Allowed, Orders, RateLimit, Sheet, Worker, is_milestone, reaches_milestone, work,
+};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -164,7 +166,7 @@ impl Server {
             Sent::Refused(datagrams, error) => {
                 totals.not_sent += datagrams;
                 let count = totals.not_sent;
-                if (count + 1 - datagrams..=count).any(is_milestone) {
+                if reaches_milestone(count, datagrams) {
                     tracing::warn!(%error, count, "a reply was not sent");
                 }
             }
