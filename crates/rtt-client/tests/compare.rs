@@ -88,8 +88,9 @@ fn cause<'a>(verdict: &'a Value, name: &str) -> &'a Value {
 #[test]
 fn the_slower_of_two_is_found() {
     let slow = udp(Duration::from_millis(2), never);
-    let (verdict, events) = events(&udp(Duration::ZERO, never), &slow, &settings(60));
-    assert_eq!((&verdict["higher"], &verdict["pairs"]), (&"b".into(), &60.into()), "{verdict}");
+    let (verdict, events) = events(&udp(Duration::ZERO, never), &slow, &settings(300));
+    // So many that something else which goes on for a while leaves a verdict.
+    assert_eq!((&verdict["higher"], &verdict["pairs"]), (&"b".into(), &300.into()), "{verdict}");
     let difference = |name: &str| verdict["difference_ns"][name].as_i64().unwrap();
     assert!(difference("low") > 1_500_000, "{verdict}");
     assert!(difference("low") <= difference("estimate"));
@@ -101,7 +102,7 @@ fn the_slower_of_two_is_found() {
     let starts: Vec<_> = events.iter().filter(|event| event["type"] == "start").collect();
     assert_eq!((&starts[0]["side"], &starts[1]["side"]), (&"a".into(), &"b".into()));
     let pairs: Vec<_> = events.iter().filter(|event| event["type"] == "pair").collect();
-    assert_eq!(pairs.len(), 60);
+    assert_eq!(pairs.len(), 300);
     for pair in pairs {
         let time = |name: &str| pair[name].as_i64().unwrap();
         assert_eq!(time("difference_ns"), time("b_rtt_ns") - time("a_rtt_ns"));

@@ -4,6 +4,7 @@
 //! It is never waited for here: each step does what can be done now, and says what it needs next.
 
 use crate::Config;
+use crate::bounds::{Patience, Round};
 use crate::timed::Timed;
 use crate::totals::Totals;
 use echo_core::header;
@@ -12,12 +13,6 @@ use mio::net::TcpStream;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown};
 use std::time::Instant;
-
-/// How much is taken from a connection at once. With the reply, [`echo_core::MAX_GROWTH`] times as long, of
-/// which what the system does not take at once is kept, this bounds what a peer that sends text and never
-/// reads makes the server hold: 48 KiB. One that asks for timings has a whole message answered at once, of
-/// [`header::LONGEST_TIMED`] bytes: 280 KiB with its reply and what has been read behind it.
-pub(crate) const PIECE: usize = 16 * 1024;
 
 /// Whether a read that is shorter than asked for says that there is no more, as with epoll (epoll(7)). Other
 /// systems tell of new data only once a read has found none.
@@ -64,20 +59,10 @@ struct Pending {
     taken: usize,
 }
 
-/// The number of a round that looks for connections whose time is over: a clock that costs a step nothing.
-pub(crate) type Round = u32;
-
-/// How many rounds something may take; none, if as many as it likes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    pub(crate) idle: Option<Round>,
-    pub(crate) stall: Option<Round>,
-}
-
 /// What a step needs to know.
 pub(crate) struct Turn<'a> {
     pub(crate) round: Round,
-    /// Where to read to: [`PIECE`] bytes.
+    /// Where to read to: [`crate::bounds::PIECE`] bytes.
     pub(crate) scratch: &'a mut [u8],
     pub(crate) config: &'a Config,
     pub(crate) totals: &'a mut Totals,

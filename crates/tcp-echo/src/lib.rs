@@ -8,6 +8,7 @@
 
 mod acceptor;
 mod admission;
+mod bounds;
 mod connection;
 mod poller;
 mod room;

@@ -2,7 +2,8 @@
 
 use crate::Config;
 use crate::admission::Admission;
-use crate::connection::{Connection, Next, Overdue, PIECE, Patience, Round, Turn};
+use crate::bounds::{PIECE, Patience, Round};
+use crate::connection::{Connection, Next, Overdue, Turn};
 use crate::poller::{Poller, Told};
 use crate::totals::Totals;
 use echo_service::{RateLimit, is_milestone};

@@ -2,7 +2,7 @@
 //! `docs/protocol.md` specifies it.
 
 use crate::Config;
-use crate::connection::{PIECE, Round};
+use crate::bounds::{PIECE, Round};
 use bytes::BytesMut;
 use echo_core::header::{self, HEADER_LEN};
 use echo_service::{Since, StampedReceiver, escaped_excerpt};
