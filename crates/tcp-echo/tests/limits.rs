@@ -149,7 +149,7 @@ async fn a_source_beyond_its_rate_waits_and_loses_nothing() {
     let mut greedy = server.client().await;
     let begun = Instant::now();
     let greedy = tokio::spawn(async move {
-        for _ in 0..100 {
+        for _ in 0..150 {
             ask(&mut greedy, b"more", b"MORE").await;
         }
         begun.elapsed()
@@ -164,9 +164,9 @@ async fn a_source_beyond_its_rate_waits_and_loses_nothing() {
         }
         assert!(!greedy.is_finished(), "the other one has not waited for it");
     }
-    // Fifty at once, and fifty in a second.
+    // Fifty at once, and fifty a second.
     let took = greedy.await.unwrap();
-    assert!(took >= Duration::from_millis(900), "{took:?}");
+    assert!(took >= Duration::from_millis(1900), "{took:?}");
     assert!(server.end().await.delayed > 0);
 }
 
@@ -175,14 +175,12 @@ async fn a_request_counts_once_however_it_comes() {
     let server = Server::start_with(Config { rate: Some(100), ..Config::default() });
     let mut request = header::ask(44).to_vec();
     request.extend_from_slice(b"abcd");
-    let begun = Instant::now();
     let mut client = server.client().await;
     for _ in 0..100 {
         client.write_all(&request).await.unwrap();
         client.read_exact(&mut [0; 44]).await.unwrap();
     }
     // As many at once as a second's worth: nothing has waited.
-    assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
     drop(client);
     assert_eq!(server.end().await.delayed, 0);
 }
@@ -236,13 +234,13 @@ async fn what_waits_for_its_rate_is_not_idle() {
 
 #[tokio::test]
 async fn looking_again_and_again_holds_nothing_up() {
-    let config = Config { busy_poll: Duration::from_millis(500), ..Config::default() };
-    let server = Server::start_with(config);
+    let busy_poll = Duration::from_secs(8);
+    let server = Server::start_with(Config { busy_poll, ..Config::default() });
     let mut client = server.client().await;
     let begun = Instant::now();
     // More than is read at once: the rest needs no telling.
     ask(&mut client, &vec![b'x'; 40_000], &vec![b'X'; 40_000]).await;
-    assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < busy_poll / 2, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
