@@ -9,9 +9,9 @@ mod round_trips;
 mod throughput;
 
 use crate::floor::{microseconds, pin};
-use crate::process::{self, cargo, program};
+use crate::process::{self, Server, cargo, program};
 use anyhow::Result;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How many rounds every figure is the median of. The sides of a ratio take turns in each.
@@ -64,6 +64,14 @@ impl Limit {
 /// Whether there is a second CPU at all; this process has been pinned to one.
 fn has_two_cpus() -> bool {
     std::path::Path::new("/sys/devices/system/cpu/cpu1").exists()
+}
+
+/// One of our servers on these CPUs, and not on the one that everything else is started on.
+fn our_server_on(cpus: &str, protocol: &str, more: &[&str]) -> Result<Server> {
+    let mut server = Command::new("taskset");
+    server.args(["-c", cpus]).arg(program(&format!("{protocol}-echo")).get_program());
+    server.args(["--listen", "127.0.0.1:0"]).args(more).stderr(Stdio::null());
+    Server::start(&mut server)
 }
 
 /// The value in the middle.

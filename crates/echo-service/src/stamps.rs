@@ -15,7 +15,6 @@ pub use linux::StampedReceiver;
 pub use portable::StampedReceiver;
 
 use echo_core::header::{Arrival, Timing};
-use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
 /// What was received.
@@ -23,8 +22,6 @@ use std::time::{Instant, SystemTime};
 pub struct Received {
     /// How many bytes.
     pub length: usize,
-    /// From where, if the socket is not connected.
-    pub peer: Option<SocketAddr>,
     /// When.
     pub since: Since,
 }

@@ -188,6 +188,9 @@ impl Connection {
 
     /// What keeps this connection from being kept any longer in this `round`, if anything does.
     pub(crate) fn overdue(&self, round: Round, patience: Patience) -> Option<Overdue> {
+        if self.is_paused || self.is_lingering() {
+            return None;
+        }
         let begun = match &self.dialogue {
             Dialogue::Timed(timed) => timed.begun,
             Dialogue::Text(_) => None,
@@ -197,9 +200,6 @@ impl Connection {
             Some(since) => (since, patience.stall, Overdue::Stalled),
             None => (self.moved, patience.idle, Overdue::Idle),
         };
-        if self.is_paused || self.is_lingering() {
-            return None;
-        }
         // The round in which it began had begun before.
         limit.is_some_and(|limit| round - since > limit).then_some(overdue)
     }
@@ -209,10 +209,7 @@ impl Connection {
         let length = match self.stream.read(turn.scratch) {
             Ok(0) => return self.end(turn),
             Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(Next::Step),
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-            Err(_) if turn.is_ending => return self.end(turn),
-            Err(_) => return Ok(Next::Wait),
+            Err(error) => return self.unread(error, turn),
         };
         self.moved = turn.round;
         turn.totals.bytes_received += length as u64;
@@ -247,10 +244,7 @@ impl Connection {
                     turn.totals.bytes_received += length as u64;
                     is_last = turn.is_last(length);
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(Next::Step),
-                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-                Err(_) if turn.is_ending => return self.end(turn),
-                Err(_) => return Ok(Next::Wait),
+                Err(error) => return self.unread(error, turn),
             }
         }
         if let Some(reply) = timed.next_reply(&self.stream, turn.config, turn.round)? {
@@ -258,6 +252,16 @@ impl Connection {
             send(&self.stream, &mut self.pending, &reply, turn.totals)?;
         }
         Ok(if is_last && !timed.has_message() { Next::Wait } else { Next::Step })
+    }
+
+    /// What comes next when reading gave nothing.
+    fn unread(&mut self, error: io::Error, turn: &mut Turn<'_>) -> io::Result<Next> {
+        match error.kind() {
+            ErrorKind::Interrupted => Ok(Next::Step),
+            ErrorKind::WouldBlock if turn.is_ending => self.end(turn),
+            ErrorKind::WouldBlock => Ok(Next::Wait),
+            _ => Err(error),
+        }
     }
 
     /// Nothing more will be read: the beginning of a character that waited for its end is answered as it is.

@@ -1,6 +1,6 @@
 //! What a round trip takes, as one client with one request at a time sees it.
 
-use super::{CPUS, Limit, ROUNDS, floor, has_two_cpus, row};
+use super::{CPUS, Limit, ROUNDS, floor, has_two_cpus, our_server_on, row};
 use crate::floor::SIZE;
 use crate::process::{Server, output, program};
 use anyhow::{Context as _, Result};
@@ -94,12 +94,8 @@ fn spinning(protocol: &str) -> Result<()> {
 /// Both sides sleeping, each on a CPU of its own, and the server looking again and again before it does.
 fn busy_polling(protocol: &str) -> Result<()> {
     let title = protocol.to_uppercase();
-    let server = |more: &[&str]| {
-        let mut server = std::process::Command::new("taskset");
-        server.args(["-c", CPUS.1]).arg(program(&format!("{protocol}-echo")).get_program());
-        Server::start(server.args(["--listen", "127.0.0.1:0"]).args(more).stderr(Stdio::null()))
-    };
-    let (sleeping, polling) = (server(&[])?, server(&["--busy-poll", BUSY_POLL])?);
+    let sleeping = our_server_on(CPUS.1, protocol, &[])?;
+    let polling = our_server_on(CPUS.1, protocol, &["--busy-poll", BUSY_POLL])?;
     let mut figures = [const { Vec::new() }; 2];
     for _ in 0..ROUNDS {
         figures[0].push(floor_client(protocol, "block", &sleeping.address)?);

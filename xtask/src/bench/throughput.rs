@@ -1,7 +1,7 @@
 //! What the servers answer under load, against the plainest servers there are: replies a second, and for UDP
 //! the CPU that a reply costs. The load has a CPU of its own.
 
-use super::{CPUS, Limit, floor, has_two_cpus, median};
+use super::{CPUS, Limit, floor, has_two_cpus, median, our_server_on};
 use crate::load::Answered;
 use crate::process::{Server, output, program};
 use anyhow::{Result, ensure};
@@ -56,7 +56,7 @@ pub(super) fn run() -> Result<()> {
 
 fn against_the_floor(protocol: &str, waiting: &str, loads: &[Load]) -> Result<()> {
     let plain = Server::start(&mut floor(&["server", protocol, waiting, CPUS.0]))?;
-    let ours = Server::start(&mut ours(protocol, &[]))?;
+    let ours = Server::start(&mut ours(protocol))?;
     for (name, load, at_least) in loads {
         let mut plains = Vec::new();
         let mut all = Vec::new();
@@ -112,8 +112,8 @@ fn workers(protocol: &str, load: &[&str]) -> Result<()> {
         Ok(sum)
     };
     // These two leave the CPU that everything else is started on.
-    let one = Server::start(&mut on_both(protocol, "1"))?;
-    let two = Server::start(&mut on_both(protocol, "2"))?;
+    let one = our_server_on("0,1", protocol, &[])?;
+    let two = our_server_on("0,1", protocol, &["--workers", "2"])?;
     let (mut ones, mut twos, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let (one, two) = (both(&one)?, both(&two)?);
@@ -127,16 +127,9 @@ fn workers(protocol: &str, load: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn ours(protocol: &str, more: &[&str]) -> Command {
+fn ours(protocol: &str) -> Command {
     let mut server = program(&format!("{protocol}-echo"));
-    server.args(["--listen", "127.0.0.1:0"]).args(more).stderr(Stdio::null());
-    server
-}
-
-fn on_both(protocol: &str, workers: &str) -> Command {
-    let mut server = Command::new("taskset");
-    server.args(["-c", "0,1"]).arg(program(&format!("{protocol}-echo")).get_program());
-    server.args(["--listen", "127.0.0.1:0", "--workers", workers]).stderr(Stdio::null());
+    server.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::null());
     server
 }
 

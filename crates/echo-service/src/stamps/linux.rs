@@ -2,12 +2,9 @@
 
 use super::{Received, Since};
 use nix::cmsg_space;
-use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrLike as _, SockaddrStorage, recvmsg, setsockopt, sockopt,
-};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -32,7 +29,7 @@ impl StampedReceiver {
     /// As recvmsg(2) has them; `WouldBlock` where there is nothing.
     pub fn receive(&mut self, socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
         let mut place = [IoSliceMut::new(buffer)];
-        let message = recvmsg::<SockaddrStorage>(
+        let message = recvmsg::<()>(
             socket.as_fd().as_raw_fd(),
             &mut place,
             Some(&mut self.control),
@@ -45,13 +42,7 @@ impl StampedReceiver {
             }
             _ => None,
         });
-        let peer = message.address.as_ref().filter(|address| address.len() > 0).and_then(peer);
         let since = stamp.map_or(Since::Program(read), Since::Kernel);
-        Ok(Received { length: message.bytes, peer, since })
+        Ok(Received { length: message.bytes, since })
     }
-}
-
-fn peer(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = address.as_sockaddr_in().map(|address| SocketAddr::V4((*address).into()));
-    v4.or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::V6((*address).into())))
 }
