@@ -1,25 +1,27 @@
 //! [`Plan`]: what is to be measured, validated and from then on unchanged.
 
-mod contest;
+mod comparison;
 mod diagnosis;
-mod tracing;
+pub(crate) mod pacing;
+pub(crate) mod payload;
+mod trace;
 
-pub(crate) use contest::MOST_PAIRS;
-pub use contest::{Contest, ContestSettings};
-pub use diagnosis::Diagnosis;
-pub use tracing::Tracing;
+pub(crate) use comparison::MAX_PAIRS;
+pub use comparison::{ComparisonPlan, ComparisonSettings};
+pub use diagnosis::DiagnosisPlan;
+pub use trace::TracePlan;
 
-use crate::ledger::MOST_IN_THE_AIR;
-use crate::load::{Load, MOST_REQUESTS};
-use crate::pace::Pace;
-use crate::{Protocol, Target};
+use crate::model::protocol::Protocol;
+use crate::model::target::Target;
+use crate::plan::pacing::Pacing;
+use crate::plan::payload::{MAX_REQUESTS, Payload};
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long a reply can be waited for at most, and how far requests can be apart: an hour is beyond
 /// any path's round trip, and a clock reading plus it can't overflow.
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
+const MAX_WAIT: Duration = Duration::from_hours(1);
 
 /// The shortest time-out: what the system's calls can tell from none at all.
 const SHORTEST_TIMEOUT: Duration = Duration::from_micros(1);
@@ -30,6 +32,9 @@ const LONGEST_RUN: Duration = Duration::from_hours(24 * 366);
 /// The most requests a second that make a schedule: below a microsecond a clock reading is no longer
 /// small against the period.
 const HIGHEST_RATE: f64 = 1e6;
+
+/// The largest number of requests in flight. The request tracker remembers a few more.
+pub(crate) const MAX_IN_FLIGHT: f64 = 1_000_000.0;
 
 /// How long a request of a series is where nothing else is said, in bytes.
 const USUAL_SIZE: usize = 64;
@@ -131,8 +136,8 @@ pub struct Plan {
     pub(crate) protocol: &'static Protocol,
     pub(crate) target: Target,
     pub(crate) settings: Settings,
-    pub(crate) load: Load,
-    pub(crate) pace: Pace,
+    pub(crate) payload: Payload,
+    pub(crate) pacing: Pacing,
 }
 
 /// Why something can't be measured as asked. Each is told to the user in one line.
@@ -182,13 +187,13 @@ pub enum PlanError {
     OutOfBounds(&'static str, &'static str),
     /// A time-out is shorter than any clock could keep.
     #[error("a time-out must be a microsecond at least")]
-    TooSoon,
+    TimeoutTooShort,
     /// A confidence is none.
     #[error("a confidence is from 50 to 99.99 per cent")]
-    NoConfidence,
+    InvalidConfidence,
     /// More requests would be in the air than can be kept book of.
     #[error("{0} a second for a time-out of {1} s: more than a million requests in the air")]
-    TooManyInTheAir(f64, f64),
+    TooManyInFlight(f64, f64),
     /// A schedule does not wait, and connecting does.
     #[error("--rate does not wait for replies, and --connection each connects for each")]
     ConnectionEachOnASchedule,
@@ -217,27 +222,27 @@ impl Plan {
             return Err(PlanError::OtherVersion(target.host));
         }
         let bounded = |duration: Duration, longest| !duration.is_zero() && duration <= longest;
-        if !bounded(settings.timeout, LONGEST_WAIT) {
+        if !bounded(settings.timeout, MAX_WAIT) {
             return Err(PlanError::OutOfBounds("a time-out", "an hour"));
         }
         if settings.timeout < SHORTEST_TIMEOUT {
-            return Err(PlanError::TooSoon);
+            return Err(PlanError::TimeoutTooShort);
         }
         if settings.duration.is_some_and(|duration| !bounded(duration, LONGEST_RUN)) {
             return Err(PlanError::OutOfBounds("a duration", "a year"));
         }
-        if settings.interval > LONGEST_WAIT {
+        if settings.interval > MAX_WAIT {
             return Err(PlanError::OutOfBounds("an interval", "an hour"));
         }
-        if settings.count.is_some_and(|count| count == 0 || count > MOST_REQUESTS) {
+        if settings.count.is_some_and(|count| count == 0 || count > MAX_REQUESTS) {
             return Err(PlanError::OutOfBounds("a count", "9999999999"));
         }
-        let pace = match settings.rate {
-            None => Pace::Closed(settings.interval),
-            Some(rate) => Pace::Schedule(check_rate(rate, &settings)?),
+        let pacing = match settings.rate {
+            None => Pacing::AfterReply(settings.interval),
+            Some(rate) => Pacing::FixedRate(check_rate(rate, &settings)?),
         };
-        let load = load(protocol, &settings)?;
-        Ok(Self { protocol, target, settings, load, pace })
+        let payload = payload(protocol, &settings)?;
+        Ok(Self { protocol, target, settings, payload, pacing })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -276,7 +281,7 @@ impl Plan {
     /// The same plan, for one exchange.
     pub(crate) fn one_exchange(&self) -> Self {
         let settings = Settings { count: Some(1), rate: None, ..self.settings.clone() };
-        Self { settings, pace: Pace::Closed(Duration::ZERO), ..self.clone() }
+        Self { settings, pacing: Pacing::AfterReply(Duration::ZERO), ..self.clone() }
     }
 }
 
@@ -285,12 +290,12 @@ fn check_rate(rate: f64, settings: &Settings) -> Result<f64, PlanError> {
     if !(rate > 0.0 && rate <= HIGHEST_RATE) {
         return Err(PlanError::OutOfBounds("a rate", "1000000 a second"));
     }
-    if rate * LONGEST_WAIT.as_secs_f64() < 1.0 {
+    if rate * MAX_WAIT.as_secs_f64() < 1.0 {
         return Err(PlanError::OutOfBounds("the time between requests", "an hour"));
     }
     let timeout = settings.timeout.as_secs_f64();
-    if rate * timeout > MOST_IN_THE_AIR {
-        return Err(PlanError::TooManyInTheAir(rate, timeout));
+    if rate * timeout > MAX_IN_FLIGHT {
+        return Err(PlanError::TooManyInFlight(rate, timeout));
     }
     if settings.lifetime == Lifetime::Each {
         return Err(PlanError::ConnectionEachOnASchedule);
@@ -298,34 +303,34 @@ fn check_rate(rate: f64, settings: &Settings) -> Result<f64, PlanError> {
     Ok(rate)
 }
 
-fn load(protocol: &'static Protocol, settings: &Settings) -> Result<Load, PlanError> {
+fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, PlanError> {
     let timed = settings.breakdown;
     let check = |what, length| {
-        let (protocol, longest) = (protocol.title, protocol.longest);
+        let (protocol, longest) = (protocol.title, protocol.max_message_len);
         if length > longest {
             return Err(PlanError::TooLong { what, length, protocol, longest });
         }
         Ok(())
     };
-    let load = match &settings.content {
+    let payload = match &settings.content {
         Content::Message(text) if text.is_empty() && !protocol.carries_empty => {
             return Err(PlanError::Empty(protocol.title));
         }
-        Content::Message(text) => Load::of_text(text, false, timed),
-        Content::Numbered(text) => Load::of_text(text, true, timed),
+        Content::Message(text) => Payload::of_text(text, false, timed),
+        Content::Numbered(text) => Payload::of_text(text, true, timed),
         Content::Sized(size) => {
             let size = size.unwrap_or(USUAL_SIZE);
-            let shortest = Load::shortest(timed);
+            let shortest = Payload::shortest(timed);
             if size < shortest {
                 return Err(PlanError::TooShort { size, shortest, timed });
             }
             check("request", size)?;
-            Load::of_size(size, timed)
+            Payload::of_size(size, timed)
         }
     };
-    check("request", load.request_len())?;
-    check("reply", load.reply_len())?;
-    Ok(load)
+    check("request", payload.request_len())?;
+    check("reply", payload.reply_len())?;
+    Ok(payload)
 }
 
 #[cfg(test)]

@@ -95,11 +95,11 @@ fn json_for_a_program() {
     let tcp = client(&["tcp", &tcp_server(), "hello", "--format", "json"], "");
     assert_eq!((tcp.status, tcp.err.as_str()), (Some(0), ""));
     insta::assert_snapshot!("tcp_json", without_figures(&without_tcp_info(&tcp.out)));
-    let nobody = client(&["tcp", "127.0.0.1:1", "hello", "--format", "json"], "");
-    assert_eq!(nobody.status, Some(1));
+    let closed_port = client(&["tcp", "127.0.0.1:1", "hello", "--format", "json"], "");
+    assert_eq!(closed_port.status, Some(1));
     // Who refused it is not known on every system.
-    let nobody = nobody.out.replace(",\"origin\":\"untold\"", ",\"origin\":\"peer\"");
-    insta::assert_snapshot!("refused_json", without_figures(&nobody));
+    let closed_port = closed_port.out.replace(",\"origin\":\"untold\"", ",\"origin\":\"peer\"");
+    insta::assert_snapshot!("refused_json", without_figures(&closed_port));
 }
 
 #[test]

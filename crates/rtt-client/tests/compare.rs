@@ -1,7 +1,7 @@
 //! Comparisons against servers in this process: what is measured, told and left out.
 
 use rtt_client::report::{Csv, Json, Text, TextConfig};
-use rtt_client::{Content, Contest, ContestSettings, Report, Settings, compare};
+use rtt_client::{ComparisonPlan, ComparisonSettings, Content, Report, Settings, compare};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
@@ -52,23 +52,24 @@ fn never(_: u64) -> bool {
     false
 }
 
-fn settings(pairs: u64) -> ContestSettings {
+fn settings(pairs: u64) -> ComparisonSettings {
     let each = Settings {
         timeout: Duration::from_millis(300),
         content: Content::Sized(None),
         ..Settings::one("")
     };
     let (duration, seed) = (None, 42);
-    ContestSettings { each, pairs: Some(pairs), duration, seed, confidence: 0.95, sweep: false }
+    ComparisonSettings { each, pairs: Some(pairs), duration, seed, confidence: 0.95, sweep: false }
 }
 
-fn run(a: &str, b: &str, settings: &ContestSettings, report: &mut dyn Report) {
-    let contest = Contest::new(&a.parse().unwrap(), Some(&b.parse().unwrap()), settings).unwrap();
-    compare(&contest, report, &AtomicBool::new(false)).unwrap();
+fn run(a: &str, b: &str, settings: &ComparisonSettings, report: &mut dyn Report) {
+    let comparison =
+        ComparisonPlan::new(&a.parse().unwrap(), Some(&b.parse().unwrap()), settings).unwrap();
+    compare(&comparison, report, &AtomicBool::new(false)).unwrap();
 }
 
 /// The verdict, and all events before it.
-fn events(a: &str, b: &str, settings: &ContestSettings) -> (Value, Vec<Value>) {
+fn events(a: &str, b: &str, settings: &ComparisonSettings) -> (Value, Vec<Value>) {
     let mut lines = Vec::new();
     run(a, b, settings, &mut Json::new(&mut lines, false));
     let mut events: Vec<Value> = lines
@@ -113,7 +114,7 @@ fn the_slower_of_two_is_found() {
 fn a_seed_repeats_the_order() {
     let (a, b) = (udp(Duration::ZERO, never), udp(Duration::ZERO, never));
     let order = |seed| {
-        let (_, events) = events(&a, &b, &ContestSettings { seed, ..settings(60) });
+        let (_, events) = events(&a, &b, &ComparisonSettings { seed, ..settings(60) });
         let first = |event: &Value| event["first"].as_str().map(str::to_owned);
         events.iter().filter_map(first).collect::<Vec<String>>()
     };
@@ -188,8 +189,8 @@ fn nobody_waits_for_a_silent_side_again_and_again() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let silent = format!("udp://{}", silent.local_addr().unwrap());
     let mute = udp(Duration::ZERO, |_| true);
-    for nobody in [silent, mute] {
-        let (verdict, _) = events(&udp(Duration::ZERO, never), &nobody, &settings(1000));
+    for closed_port in [silent, mute] {
+        let (verdict, _) = events(&udp(Duration::ZERO, never), &closed_port, &settings(1000));
         assert_eq!(verdict["pairs"], 0, "{verdict}");
         assert!(verdict["duration_ns"].as_u64().unwrap() < 10_000_000_000, "{verdict}");
     }
@@ -197,7 +198,7 @@ fn nobody_waits_for_a_silent_side_again_and_again() {
 
 #[test]
 fn sizes_are_swept_when_asked_for() {
-    let settings = ContestSettings { sweep: true, ..settings(30) };
+    let settings = ComparisonSettings { sweep: true, ..settings(30) };
     let (verdict, _) = events(&udp(Duration::ZERO, never), &tcp(false), &settings);
     let sizes = verdict["sizes"].as_array().unwrap();
     let bytes: Vec<u64> = sizes.iter().map(|size| size["bytes"].as_u64().unwrap()).collect();

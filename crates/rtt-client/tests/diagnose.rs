@@ -66,7 +66,7 @@ fn a_closed_port_refuses_over_both_protocols() {
     #[cfg(not(all(target_os = "linux", not(portable))))]
     {
         assert_eq!(found[0]["icmp"], Value::Null);
-        assert_eq!(found[0]["origin"], "untold");
+        assert_eq!(found[0]["origin"], "unknown");
         let told = found[0]["explanation"].as_str().unwrap();
         assert!(told.contains("this system does not tell who"), "{told}");
     }

@@ -88,7 +88,7 @@ fn what_was_injected_is_what_is_counted() {
         ("duplicates", count(&|number| doubles(number) && !drops(number))),
         ("out_of_order", count(&|number| overtaken(number) && !drops(number))),
         ("corrupt", 0),
-        ("strays", 0),
+        ("unmatched", 0),
     ] {
         assert_eq!(lab.summary[name], expected, "{name} in {}", lab.summary);
     }

@@ -48,7 +48,7 @@ fn loss_and_doubling_are_counted_exactly() {
         // 21 tens, of which 70, 140 and 210 come through as sevens: two copies of them, one a double.
         let lost = 21 - 3;
         let doubled = 2 * 30 - 3;
-        let names = ["sent", "received", "lost", "corrupt", "duplicates", "late", "strays"];
+        let names = ["sent", "received", "lost", "corrupt", "duplicates", "late", "unmatched"];
         assert_eq!(counts(&summary, names), [210, 210 - lost, lost, 0, doubled, 0, 0]);
     }
 }
@@ -116,8 +116,8 @@ fn garbage_is_corrupt_or_of_no_request_and_never_a_figure() {
         send(&reply);
     });
     let (summary, _) = series("udp", &server, at_rate(40, 4000.0));
-    let [received, corrupt, strays] = counts(&summary, ["received", "corrupt", "strays"]);
-    assert_eq!((received + corrupt, strays), (40, 40 - corrupt));
+    let [received, corrupt, unmatched] = counts(&summary, ["received", "corrupt", "unmatched"]);
+    assert_eq!((received + corrupt, unmatched), (40, 40 - corrupt));
 }
 
 #[test]
@@ -144,11 +144,11 @@ fn a_stalled_server_can_not_hide_what_it_kept_from_being_sent() {
 
 #[test]
 fn a_series_to_nobody_ends_with_its_first_exchange() {
-    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let closed_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let begun = Instant::now();
     for protocol in ["udp", "tcp"] {
         let settings = Settings { interval: Duration::from_secs(1), ..quickly(1000) };
-        let (summary, events) = series(protocol, &nobody, settings);
+        let (summary, events) = series(protocol, &closed_port, settings);
         assert_eq!(counts(&summary, ["sent", "lost"]), [1, 1]);
         assert!(events.iter().any(|event| event["condition"] == "refused"), "{events:?}");
     }
@@ -270,20 +270,21 @@ fn udp_server_with_header(header: impl Fn(u64, usize) -> Vec<u8> + Send + 'stati
 
 #[test]
 fn headers_that_can_not_be_are_corrupt() {
-    use echo_core::header::{Arrival, Timing, tell};
+    use echo_core::header::{ArrivalClock, Timing, reply_header};
     let timing = |arrival, server| Timing { arrival, server };
     let server = udp_server_with_header(move |number, length| match number % 5 {
         // Longer than any round trip here.
-        0 => tell(length, timing(Arrival::Kernel, Duration::from_secs(100))).to_vec(),
+        0 => reply_header(length, timing(ArrivalClock::Kernel, Duration::from_secs(100))).to_vec(),
         // Of another length; with a letter among the digits; half of one.
-        1 => tell(length + 1, timing(Arrival::Kernel, Duration::ZERO)).to_vec(),
+        1 => reply_header(length + 1, timing(ArrivalClock::Kernel, Duration::ZERO)).to_vec(),
         2 => {
-            let mut header = tell(length, timing(Arrival::Kernel, Duration::ZERO)).to_vec();
+            let mut header =
+                reply_header(length, timing(ArrivalClock::Kernel, Duration::ZERO)).to_vec();
             header[30] = b'X';
             header
         }
-        3 => tell(length, timing(Arrival::Kernel, Duration::ZERO))[..20].to_vec(),
-        _ => tell(length, timing(Arrival::Program, Duration::from_nanos(1))).to_vec(),
+        3 => reply_header(length, timing(ArrivalClock::Kernel, Duration::ZERO))[..20].to_vec(),
+        _ => reply_header(length, timing(ArrivalClock::Program, Duration::from_nanos(1))).to_vec(),
     });
     let settings = Settings { breakdown: true, ..quickly(50) };
     let (summary, _) = series("udp", &server, settings);

@@ -1,16 +1,18 @@
-//! [`Diagnosis`]: where to look, validated and from then on unchanged.
+//! [`DiagnosisPlan`]: where to look, validated and from then on unchanged.
 
-use crate::transport::{PROTOCOLS, Protocol};
-use crate::{Plan, PlanError, Settings, Target};
+use crate::model::protocol::Protocol;
+use crate::model::target::Target;
+use crate::plan::{Plan, PlanError, Settings};
+use crate::protocol::registry::PROTOCOLS;
 
 /// What is to be looked at.
 #[derive(Debug, Clone)]
-pub struct Diagnosis {
+pub struct DiagnosisPlan {
     /// A plan for each protocol.
     pub(crate) plans: Vec<Plan>,
 }
 
-impl Diagnosis {
+impl DiagnosisPlan {
     /// To look at `target` over its protocol, or over all of them.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What can be measured, and what is refused.
 
 use super::*;
-use crate::protocol_named;
+use crate::protocol::registry::protocol_named;
 
 fn plan(protocol: &str, settings: Settings) -> Result<Plan, PlanError> {
     Plan::new(protocol_named(protocol).unwrap(), "host".parse().unwrap(), settings)

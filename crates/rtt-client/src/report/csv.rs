@@ -1,9 +1,10 @@
 //! For a table: a header, then a row an exchange. What was not measured is an empty field.
 
-use super::{Event, Report};
-use crate::evidence::Pair;
-use crate::statistics::nanoseconds;
-use crate::{Exchange, Middle, Outcome};
+use crate::analysis::evidence::Pair;
+use crate::analysis::statistics::nanoseconds;
+use crate::event::{Event, Report};
+use crate::model::breakdown::NetworkAndServer;
+use crate::model::exchange::{Exchange, Outcome};
 use chrono::{DateTime, SecondsFormat, Utc};
 use echo_core::Stamp;
 use std::fmt::Display;
@@ -47,8 +48,10 @@ impl<Out: Write> Csv<Out> {
         let parts = exchange.breakdown;
         let (network, server, both) = match parts.map(|parts| parts.middle) {
             None => (None, None, None),
-            Some(Middle::Whole(both)) => (None, None, Some(both)),
-            Some(Middle::Split { network, server }) => (Some(network), Some(server), None),
+            Some(NetworkAndServer::Combined(both)) => (None, None, Some(both)),
+            Some(NetworkAndServer::Separate { network, server }) => {
+                (Some(network), Some(server), None)
+            }
         };
         writeln!(
             self.out,
@@ -74,15 +77,15 @@ impl<Out: Write> Report for Csv<Out> {
         match event {
             Event::Start(_) => writeln!(self.out, "{HEADER}"),
             Event::Exchange(exchange) => self.row(exchange),
-            Event::Contest(_) => writeln!(self.out, "{PAIR_HEADER}"),
+            Event::ComparisonPlan(_) => writeln!(self.out, "{PAIR_HEADER}"),
             Event::Pair(number, pair) => self.pair(*number, pair),
             Event::Summary(..) | Event::Verdict(..) => self.out.flush(),
             Event::Attempt(_)
             | Event::Connection(_)
             | Event::Progress(..)
-            | Event::Comparing(_)
+            | Event::ComparisonProgress(_)
             | Event::Finding(_)
-            | Event::Traced(_) => Ok(()),
+            | Event::Trace(_) => Ok(()),
         }
     }
 

@@ -5,12 +5,14 @@ mod judged;
 mod packets;
 mod totals;
 
-use super::{Attempt, ContestStart, Event, Report, Start};
-use crate::statistics::nanoseconds;
-use crate::traced::Traced;
-use crate::{Breakdown, Connection, Exchange, Failure, Middle, Outcome};
+use crate::analysis::statistics::nanoseconds;
+use crate::capture::trace::Trace;
+use crate::event::{Attempt, ComparisonStart, Event, Report, Start};
+use crate::model::breakdown::{Breakdown, NetworkAndServer};
+use crate::model::condition::Failure;
+use crate::model::exchange::{Connection, Exchange, Outcome};
 use chrono::{DateTime, Local, SecondsFormat};
-use echo_core::{Stamp, acts_on_terminals};
+use echo_core::{Stamp, is_terminal_control};
 use found::{Found, Told};
 use judged::{Judged, Pair};
 use serde::Serialize;
@@ -34,18 +36,18 @@ impl<Out: Write> Json<Out> {
     }
 
     /// A trace has a line a packet, a line an exchange, and the sums.
-    fn traced(&mut self, traced: &Traced) -> io::Result<()> {
-        for line in packets::lines(traced) {
+    fn trace(&mut self, trace: &Trace) -> io::Result<()> {
+        for line in packets::lines(trace) {
             self.line(&Line::Packet(Box::new(line)))?;
         }
-        for line in packets::joined(traced) {
-            self.line(&Line::Joined(line))?;
+        for line in packets::joined(trace) {
+            self.line(&Line::ExchangeTiming(line))?;
         }
-        self.line(&Line::Trace(packets::Sums::of(traced)))
+        self.line(&Line::Trace(packets::Sums::of(trace)))
     }
 
     /// A comparison has two starts, one a side.
-    fn contest(&mut self, start: &ContestStart<'_>) -> io::Result<()> {
+    fn comparison(&mut self, start: &ComparisonStart<'_>) -> io::Result<()> {
         for (start, name) in start.sides.iter().zip(["a", "b"]) {
             let mut line = Line::from(start);
             if let Line::Start { side, .. } = &mut line {
@@ -69,14 +71,17 @@ impl<Out: Write> Report for Json<Out> {
             Event::Attempt(attempt) => Line::from(*attempt),
             Event::Connection(connection) => Line::from(*connection),
             Event::Exchange(exchange) if !self.quiet => Line::from(*exchange),
-            Event::Contest(start) => return self.contest(start),
-            Event::Traced(traced) => return self.traced(traced),
+            Event::ComparisonPlan(start) => return self.comparison(start),
+            Event::Trace(trace) => return self.trace(trace),
             Event::Pair(number, pair) if !self.quiet => Line::Pair(Pair::new(*number, pair)),
             Event::Finding(finding) => Line::Finding(Box::new(Found::of(finding))),
-            Event::Verdict(contest, evidence, verdict) => {
-                Line::Verdict(Box::new(Judged::new(contest, evidence, verdict)))
+            Event::Verdict(comparison, evidence, verdict) => {
+                Line::Verdict(Box::new(Judged::new(comparison, evidence, verdict)))
             }
-            Event::Exchange(_) | Event::Progress(..) | Event::Pair(..) | Event::Comparing(_) => {
+            Event::Exchange(_)
+            | Event::Progress(..)
+            | Event::Pair(..)
+            | Event::ComparisonProgress(_) => {
                 return Ok(());
             }
             Event::Summary(plan, summary) => Line::Summary(Box::new(Totals::new(plan, summary))),
@@ -94,12 +99,12 @@ impl<Out: Write> Report for Json<Out> {
 /// The same JSON, but nothing in it acts on a terminal that it is shown on. Beyond the characters that
 /// JSON itself escapes, such can only stand in strings, where an escape means the same.
 fn harmless(json: String) -> String {
-    if !json.contains(acts_on_terminals) {
+    if !json.contains(is_terminal_control) {
         return json;
     }
     let mut harmless = String::with_capacity(json.len());
     for character in json.chars() {
-        if acts_on_terminals(character) {
+        if is_terminal_control(character) {
             // All of them are in the basic plane: four digits tell each.
             let _ = write!(harmless, "\\u{:04x}", u32::from(character));
         } else {
@@ -158,7 +163,8 @@ enum Line {
     Summary(Box<Totals>),
     Finding(Box<Found>),
     Packet(Box<packets::PacketLine>),
-    Joined(packets::JoinedLine),
+    #[serde(rename = "joined")]
+    ExchangeTiming(packets::JoinedLine),
     Trace(packets::Sums),
     Pair(Pair),
     Verdict(Box<Judged>),
@@ -246,8 +252,8 @@ impl From<&Exchange> for Line {
 impl From<Breakdown> for PartsOfOne {
     fn from(breakdown: Breakdown) -> Self {
         let (network, server, both) = match breakdown.middle {
-            Middle::Whole(middle) => (None, None, Some(middle)),
-            Middle::Split { network, server } => (Some(network), Some(server), None),
+            NetworkAndServer::Combined(middle) => (None, None, Some(middle)),
+            NetworkAndServer::Separate { network, server } => (Some(network), Some(server), None),
         };
         Self {
             send_ns: nanoseconds(breakdown.send),

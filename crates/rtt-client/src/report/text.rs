@@ -12,8 +12,11 @@ mod plot;
 mod verdict;
 mod wrap;
 
-use super::{Attempt, Comparing, Event, Report, Start};
-use crate::{Connection, Exchange, Origin, Outcome, Plan, Summary};
+use crate::analysis::statistics::Summary;
+use crate::event::{Attempt, ComparisonProgress, Event, Report, Start};
+use crate::model::exchange::{Connection, Exchange, Outcome};
+use crate::model::icmp::Origin;
+use crate::plan::Plan;
 use echo_core::escape;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
@@ -76,7 +79,7 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
         if let (Some(address), Some(local)) = (start.address, start.local) {
             self.heading = format!("{} to {address} from {local}", self.title);
             if !self.one_message {
-                let bytes = plan.load.request_len();
+                let bytes = plan.payload.request_len();
                 writeln!(self.out, "{}, {bytes} bytes", self.heading)?;
                 self.out.flush()?;
             }
@@ -152,7 +155,7 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
         ));
     }
 
-    fn comparing(&mut self, progress: &Comparing<'_>) {
+    fn comparing(&mut self, progress: &ComparisonProgress<'_>) {
         if !self.config.progress {
             return;
         }
@@ -202,13 +205,13 @@ impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
             Event::Exchange(exchange) => self.exchange(exchange)?,
             Event::Progress(plan, summary, elapsed) => self.progress(plan, summary, *elapsed),
             Event::Summary(plan, summary) => self.summary(plan, summary)?,
-            Event::Contest(_) | Event::Pair(..) => {}
-            Event::Traced(traced) => ladder::write(&mut self.out, traced)?,
+            Event::ComparisonPlan(_) | Event::Pair(..) => {}
+            Event::Trace(trace) => ladder::write(&mut self.out, trace)?,
             Event::Finding(found) => finding::write(&mut self.out, found)?,
-            Event::Comparing(progress) => self.comparing(progress),
-            Event::Verdict(contest, evidence, verdict) => {
+            Event::ComparisonProgress(progress) => self.comparing(progress),
+            Event::Verdict(comparison, evidence, verdict) => {
                 self.clear_bar();
-                verdict::write(&mut self.out, contest, evidence, verdict)?;
+                verdict::write(&mut self.out, comparison, evidence, verdict)?;
                 self.out.flush()?;
             }
         }

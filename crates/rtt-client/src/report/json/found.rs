@@ -1,8 +1,10 @@
 //! A finding's line: what a client sees over one protocol at one address.
 
-use crate::finding::{End, Finding};
-use crate::statistics::nanoseconds;
-use crate::{Failure, Icmp, Origin, Unconnected};
+use crate::analysis::diagnosis::{Finding, ProbeResult};
+use crate::analysis::statistics::nanoseconds;
+use crate::model::condition::Failure;
+use crate::model::exchange::UnconnectedResult;
+use crate::model::icmp::{IcmpError, Origin};
 use serde::Serialize;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -47,13 +49,15 @@ impl Found {
     pub(super) fn of(finding: &Finding) -> Self {
         let failure = finding.failure();
         let explanation = finding.explain();
-        let (rtt, server) = match finding.end {
-            End::Echo { rtt, is_ours: true } => (Some(rtt), Some("echo-rtt")),
-            End::Echo { rtt, is_ours: false } => (Some(rtt), Some("plain")),
+        let (rtt, server) = match finding.result {
+            ProbeResult::Echo { rtt, is_ours: true } => (Some(rtt), Some("echo-rtt")),
+            ProbeResult::Echo { rtt, is_ours: false } => (Some(rtt), Some("plain")),
             _ => (None, None),
         };
-        let reply = match &finding.end {
-            End::Wrong { text, .. } => Some(String::from_utf8_lossy(text).into_owned()),
+        let reply = match &finding.result {
+            ProbeResult::WrongAnswer { text, .. } => {
+                Some(String::from_utf8_lossy(text).into_owned())
+            }
             _ => None,
         };
         Self {
@@ -71,7 +75,7 @@ impl Found {
             unconnected: finding.unconnected.map(FromUnconnected::of),
             explanation: format!(
                 "{}. It leaves open {}. Try next: {}.",
-                explanation.means, explanation.leaves_open, explanation.next
+                explanation.means, explanation.not_certain, explanation.next
             ),
         }
     }
@@ -83,7 +87,7 @@ pub(super) struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     errno: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    icmp: Option<IcmpError>,
+    icmp: Option<IcmpFields>,
     /// Who said so: `this-host`, `peer`, `icmp`, or `untold`.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<&'static str>,
@@ -95,12 +99,12 @@ impl Told {
     pub(super) fn of(failure: &Failure) -> Self {
         Self {
             errno: failure.error.as_ref().and_then(io::Error::raw_os_error),
-            icmp: failure.origin.and_then(IcmpError::of),
+            icmp: failure.origin.and_then(IcmpFields::of),
             origin: failure.origin.map(|origin| match origin {
                 Origin::ThisHost => "this-host",
                 Origin::Peer => "peer",
                 Origin::Icmp(_) => "icmp",
-                Origin::Untold => "untold",
+                Origin::Unknown => "unknown",
             }),
             detail: failure.detail.clone(),
         }
@@ -108,11 +112,11 @@ impl Told {
 }
 
 impl FromUnconnected {
-    fn of(unconnected: Unconnected) -> Self {
+    fn of(unconnected: UnconnectedResult) -> Self {
         let (saw, errno, after): (_, _, Duration) = match unconnected {
-            Unconnected::Reply(after) => ("reply", None, after),
-            Unconnected::Error(errno, after) => ("error", errno, after),
-            Unconnected::Nothing(waited) => ("nothing", None, waited),
+            UnconnectedResult::Reply(after) => ("reply", None, after),
+            UnconnectedResult::Error(errno, after) => ("error", errno, after),
+            UnconnectedResult::Nothing(waited) => ("nothing", None, waited),
         };
         Self { saw, after_ns: nanoseconds(after), errno }
     }
@@ -120,17 +124,19 @@ impl FromUnconnected {
 
 /// What the network said.
 #[derive(Serialize)]
-pub(super) struct IcmpError {
+pub(super) struct IcmpFields {
     r#type: u8,
     code: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<IpAddr>,
 }
 
-impl IcmpError {
+impl IcmpFields {
     pub(super) fn of(origin: Origin) -> Option<Self> {
         match origin {
-            Origin::Icmp(Icmp { kind, code, from, .. }) => Some(Self { r#type: kind, code, from }),
+            Origin::Icmp(IcmpError { kind, code, from, .. }) => {
+                Some(Self { r#type: kind, code, from })
+            }
             _ => None,
         }
     }

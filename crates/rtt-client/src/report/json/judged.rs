@@ -1,10 +1,10 @@
 //! A comparison's lines: its pairs, and the verdict with all that it rests on.
 
 use super::totals::{Figures, Medians};
-use crate::evidence::{self, Evidence, Side, differences};
-use crate::judgement::{Shift, Verdict};
-use crate::plan::Contest;
-use crate::statistics::nanoseconds;
+use crate::analysis::comparison::{Shift, Verdict};
+use crate::analysis::evidence::{self, Evidence, Side, differences};
+use crate::analysis::statistics::nanoseconds;
+use crate::plan::ComparisonPlan;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -119,7 +119,7 @@ struct Size {
 }
 
 impl Judged {
-    pub(super) fn new(contest: &Contest, evidence: &Evidence, verdict: &Verdict) -> Self {
+    pub(super) fn new(comparison: &ComparisonPlan, evidence: &Evidence, verdict: &Verdict) -> Self {
         let [a, b] = evidence.sides.each_ref().map(|side| side.target.clone());
         let sizes = evidence.sizes.iter().filter_map(|size| {
             let shift = Shift::of(&differences(&size.pairs), verdict.confidence)?;
@@ -142,7 +142,7 @@ impl Judged {
             }),
             sentence: verdict.sentence.clone(),
             warm_up: evidence.warm_up,
-            seed: contest.seed,
+            seed: comparison.seed,
             duration_ns: nanoseconds(evidence.duration),
             sides: evidence.sides.each_ref().map(OfSide::of),
             causes: verdict
@@ -194,7 +194,7 @@ impl OfSide {
             breakdown: side
                 .instrumented
                 .as_ref()
-                .and_then(|with| Medians::of(&with.parts, with.unsplit)),
+                .and_then(|with| Medians::of(&with.parts, with.without_breakdown)),
             condition: side.failure.as_ref().map(|failure| failure.condition.name()),
         }
     }

@@ -1,11 +1,12 @@
 //! A trace's lines: its packets, its exchanges, and what they come to.
 
 use super::PartsOfOne;
-use super::found::IcmpError;
-use crate::Origin;
-use crate::statistics::nanoseconds;
-use crate::trace::Line;
-use crate::traced::{self, Part, Traced};
+use super::found::IcmpFields;
+use crate::analysis::statistics::nanoseconds;
+use crate::capture::flow::Line;
+use crate::capture::trace::explanation;
+use crate::capture::trace::{Trace, TracedTarget};
+use crate::model::icmp::Origin;
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::Serialize;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub(super) struct PacketLine {
     #[serde(skip_serializing_if = "String::is_empty")]
     payload: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    icmp: Option<IcmpError>,
+    icmp: Option<IcmpFields>,
     /// Whether the capture cut it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
@@ -93,9 +94,9 @@ struct Sum {
 }
 
 /// The packets of all exchanges, in the order of the capture.
-pub(super) fn lines(traced: &Traced) -> Vec<PacketLine> {
+pub(super) fn lines(trace: &Trace) -> Vec<PacketLine> {
     let mut lines = Vec::new();
-    for part in &traced.parts {
+    for part in &trace.parts {
         for (place, flow) in part.flows.iter().enumerate() {
             let ends = (flow.client.to_string(), flow.server.to_string());
             let numbers = part.numbers(place);
@@ -107,7 +108,7 @@ pub(super) fn lines(traced: &Traced) -> Vec<PacketLine> {
 }
 
 fn packet(
-    part: &Part,
+    part: &TracedTarget,
     numbers: &[Option<u64>],
     ends: &(String, String),
     line: &Line,
@@ -127,15 +128,15 @@ fn packet(
         client: ends.0.clone(),
         server: ends.1.clone(),
         payload: String::from_utf8_lossy(&line.payload).into_owned(),
-        icmp: line.icmp.and_then(|icmp| IcmpError::of(Origin::Icmp(icmp))),
+        icmp: line.icmp.and_then(|icmp| IcmpFields::of(Origin::Icmp(icmp))),
         cut: line.is_cut,
-        explanation: traced::explanation(line),
+        explanation: explanation(line),
     }
 }
 
 /// The exchanges, as the application and as the wire saw them.
-pub(super) fn joined(traced: &Traced) -> Vec<JoinedLine> {
-    let of = |part: &Part| -> Vec<JoinedLine> {
+pub(super) fn joined(trace: &Trace) -> Vec<JoinedLine> {
+    let of = |part: &TracedTarget| -> Vec<JoinedLine> {
         let joined = part.joined().into_iter().enumerate();
         joined
             .map(|(place, joined)| JoinedLine {
@@ -154,12 +155,12 @@ pub(super) fn joined(traced: &Traced) -> Vec<JoinedLine> {
             })
             .collect()
     };
-    traced.parts.iter().flat_map(of).collect()
+    trace.parts.iter().flat_map(of).collect()
 }
 
 impl Sums {
-    pub(super) fn of(traced: &Traced) -> Self {
-        let protocols = traced.parts.iter().map(|part| Sum {
+    pub(super) fn of(trace: &Trace) -> Self {
+        let protocols = trace.parts.iter().map(|part| Sum {
             protocol: part.protocol,
             target: part.target.clone(),
             interface: part.interface.clone(),
@@ -176,12 +177,12 @@ impl Sums {
         });
         Self {
             protocols: protocols.collect(),
-            lost: traced.lost,
-            others: traced.others,
-            cut: traced.cut,
-            untimed: traced.untimed,
-            file: traced.written.clone(),
-            broken: traced.broken.clone(),
+            lost: trace.lost,
+            others: trace.others,
+            cut: trace.cut,
+            untimed: trace.untimed,
+            file: trace.written.clone(),
+            broken: trace.broken.clone(),
         }
     }
 }

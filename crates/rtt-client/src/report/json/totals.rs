@@ -1,7 +1,9 @@
 //! The summary's line: every figure of a run that was measured, and none that was not.
 
-use crate::statistics::nanoseconds;
-use crate::{Distribution, Parts, Plan, Summary, TcpInfo};
+use crate::analysis::statistics::nanoseconds;
+use crate::analysis::statistics::{Distribution, Parts, Summary};
+use crate::model::tcp_info::TcpInfo;
+use crate::plan::Plan;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ pub(super) struct Totals {
     out_of_order: u64,
     late: u64,
     corrupt: u64,
-    strays: u64,
+    unmatched: u64,
     duration_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<Figures>,
@@ -93,7 +95,7 @@ pub(super) struct Medians {
     network_and_server_ns: Option<u64>,
     receive_ns: u64,
     exchanges: u64,
-    unsplit: u64,
+    without_breakdown: u64,
 }
 
 /// What the breakdown's instruments cost, by exchanges without them made in between.
@@ -116,7 +118,7 @@ impl Totals {
             out_of_order: summary.out_of_order,
             late: summary.late,
             corrupt: summary.corrupt,
-            strays: summary.strays,
+            unmatched: summary.unmatched,
             duration_ns: nanoseconds(summary.duration),
             rtt_ns: Figures::of(&summary.rtt),
             rtt_from_schedule_ns: Figures::of(&summary.rtt_from_schedule),
@@ -127,7 +129,7 @@ impl Totals {
             steady_rtt_ns: Figures::of(&summary.steady),
             close_ns: Figures::of(&summary.close),
             tcp_info: summary.tcp.as_ref().map(Connection::of),
-            breakdown: Medians::of(&summary.parts, summary.unsplit),
+            breakdown: Medians::of(&summary.parts, summary.without_breakdown),
             instruments: Instruments::of(summary),
             notes: summary.notes.clone(),
         }
@@ -169,7 +171,7 @@ impl Connection {
 }
 
 impl Medians {
-    pub(super) fn of(parts: &Parts, unsplit: u64) -> Option<Self> {
+    pub(super) fn of(parts: &Parts, without_breakdown: u64) -> Option<Self> {
         let median = |distribution: &Distribution| distribution.median().map(nanoseconds);
         let split = parts.are_split();
         Some(Self {
@@ -179,7 +181,7 @@ impl Medians {
             network_and_server_ns: median(&parts.middle).filter(|_| !split),
             receive_ns: median(&parts.receive)?,
             exchanges: parts.send.count(),
-            unsplit,
+            without_breakdown,
         })
     }
 }

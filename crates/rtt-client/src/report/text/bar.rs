@@ -1,6 +1,7 @@
 //! The parts of an RTT, drawn as a bar and told in words.
 
-use crate::{Breakdown, Middle, Parts};
+use crate::analysis::statistics::Parts;
+use crate::model::breakdown::{Breakdown, NetworkAndServer};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ const DOMINANT: f64 = 0.4;
 pub(super) fn in_words(breakdown: &Breakdown) -> String {
     let Breakdown { send, middle, receive } = *breakdown;
     let middle = match middle {
-        Middle::Whole(middle) => format!("network and server {}", microseconds(middle)),
-        Middle::Split { network, server } => {
+        NetworkAndServer::Combined(middle) => {
+            format!("network and server {}", microseconds(middle))
+        }
+        NetworkAndServer::Separate { network, server } => {
             format!("network {}, server {}", microseconds(network), microseconds(server))
         }
     };
@@ -92,7 +95,7 @@ fn microseconds(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Summary;
+    use crate::analysis::statistics::Summary;
 
     #[test]
     fn a_part_that_dominates_has_a_sentence() {

@@ -1,7 +1,9 @@
 //! The figures of a series, as a table of a few lines.
 
 use super::bar;
-use crate::{Distribution, Plan, Summary, TcpInfo};
+use crate::analysis::statistics::{Distribution, Summary};
+use crate::model::tcp_info::TcpInfo;
+use crate::plan::Plan;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ pub(super) fn write(out: &mut impl Write, plan: &Plan, summary: &Summary) -> io:
         (summary.duplicates, "doubled"),
         (summary.out_of_order, "out of order"),
         (summary.late, "late"),
-        (summary.strays, "of no request"),
+        (summary.unmatched, "of no request"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
@@ -74,8 +76,12 @@ pub(super) fn write(out: &mut impl Write, plan: &Plan, summary: &Summary) -> io:
             number(with)
         )?;
     }
-    if summary.unsplit > 0 {
-        writeln!(out, "{} exchanges could not be split: a stamp was missing", summary.unsplit)?;
+    if summary.without_breakdown > 0 {
+        writeln!(
+            out,
+            "{} exchanges could not be split: a stamp was missing",
+            summary.without_breakdown
+        )?;
     }
     for note in &summary.notes {
         writeln!(out, "{note}")?;

@@ -2,9 +2,11 @@
 
 use super::WRONG_ANSWER_SHOWN;
 use super::wrap::wrapped;
-use crate::finding::{End, Finding};
-use crate::words::duration;
-use crate::{Failure, Origin, Unconnected};
+use crate::analysis::diagnosis::{Finding, ProbeResult};
+use crate::model::condition::Failure;
+use crate::model::exchange::UnconnectedResult;
+use crate::model::format::duration;
+use crate::model::icmp::Origin;
 use echo_core::escape;
 use std::io::{self, Write};
 
@@ -31,14 +33,14 @@ pub(super) fn write(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
             line(out, "seen", detail)?;
         }
     }
-    if let End::Wrong { text, .. } = &finding.end {
+    if let ProbeResult::WrongAnswer { text, .. } = &finding.result {
         let shown = &text[..text.len().min(WRONG_ANSWER_SHOWN)];
         let more = if shown.len() < text.len() { "..." } else { "" };
         line(out, "it answered", &format!("{}{more}", escape(shown)))?;
     }
     let explanation = finding.explain();
     line(out, "it means", &explanation.means)?;
-    line(out, "left open", explanation.leaves_open)?;
+    line(out, "left open", explanation.not_certain)?;
     line(out, "try next", &explanation.next)?;
     if let Some(unconnected) = finding.unconnected {
         line(out, "unconnected", &unconnected_in_words(unconnected))?;
@@ -52,15 +54,15 @@ fn word(failure: &Failure) -> Option<String> {
         Origin::ThisHost => Some("this host".into()),
         Origin::Peer => Some("whoever answers there".into()),
         Origin::Icmp(icmp) => Some(icmp.to_string()),
-        Origin::Untold => Some("somebody; this system does not tell who".into()),
+        Origin::Unknown => Some("somebody; this system does not tell who".into()),
     }
 }
 
-fn unconnected_in_words(unconnected: Unconnected) -> String {
+fn unconnected_in_words(unconnected: UnconnectedResult) -> String {
     let saw = match unconnected {
-        Unconnected::Reply(after) => format!("the reply after {}", duration(after)),
-        Unconnected::Error(_, after) => format!("an error after {}", duration(after)),
-        Unconnected::Nothing(waited) => format!("nothing in {}", duration(waited)),
+        UnconnectedResult::Reply(after) => format!("the reply after {}", duration(after)),
+        UnconnectedResult::Error(_, after) => format!("an error after {}", duration(after)),
+        UnconnectedResult::Nothing(waited) => format!("nothing in {}", duration(waited)),
     };
     format!("a socket that is not connected, as the textbook's client has it, saw {saw}")
 }

@@ -2,9 +2,10 @@
 //! side by side.
 
 use super::wrap::wrapped;
-use crate::trace::{Flow, Line};
-use crate::traced::{Part, Traced, explanation};
-use crate::words::{count, duration, signed};
+use crate::capture::flow::{Flow, Line};
+use crate::capture::trace::explanation;
+use crate::capture::trace::{Trace, TracedTarget};
+use crate::model::format::{count, duration, signed};
 use echo_core::escape;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -20,8 +21,8 @@ const SHOWN: usize = 15;
 const MOST_JOINED: usize = 20;
 
 /// Writes a trace.
-pub(super) fn write(out: &mut impl Write, traced: &Traced) -> io::Result<()> {
-    for part in &traced.parts {
+pub(super) fn write(out: &mut impl Write, trace: &Trace) -> io::Result<()> {
+    for part in &trace.parts {
         if part.flows.is_empty() {
             wrapped(
                 out,
@@ -37,8 +38,8 @@ pub(super) fn write(out: &mut impl Write, traced: &Traced) -> io::Result<()> {
         }
         joined(out, part)?;
     }
-    difference(out, traced)?;
-    match traced.lost {
+    difference(out, trace)?;
+    match trace.lost {
         Some(0) => {}
         Some(lost) => {
             let lost = count(lost);
@@ -47,15 +48,15 @@ pub(super) fn write(out: &mut impl Write, traced: &Traced) -> io::Result<()> {
         }
         None => writeln!(out, "Whether the capture lost packets is not told.")?,
     }
-    if let Some(broken) = &traced.broken {
+    if let Some(broken) = &trace.broken {
         wrapped(out, "", &format!("Read as far as it goes: {}.", escape(broken.as_bytes())))?;
     }
-    if traced.others > 0 {
-        let (others, all) = (count(traced.others as u64), count(traced.packets as u64));
+    if trace.others > 0 {
+        let (others, all) = (count(trace.others as u64), count(trace.packets as u64));
         writeln!(out, "{others} of the file's {all} packets are of no exchange, or seen twice.")?;
     }
-    if traced.cut > 0 {
-        let cut = count(traced.cut as u64);
+    if trace.cut > 0 {
+        let cut = count(trace.cut as u64);
         wrapped(
             out,
             "",
@@ -64,20 +65,20 @@ pub(super) fn write(out: &mut impl Write, traced: &Traced) -> io::Result<()> {
             ),
         )?;
     }
-    if traced.untimed > 0 {
-        let untimed = count(traced.untimed);
+    if trace.untimed > 0 {
+        let untimed = count(trace.untimed);
         wrapped(out, "", &format!("{untimed} packets have no time, so no RTT of theirs is one."))?;
     }
-    if traced.parts.is_empty() {
+    if trace.parts.is_empty() {
         writeln!(out, "No exchange over UDP or TCP is in it.")?;
     }
-    if let Some(file) = &traced.written {
+    if let Some(file) = &trace.written {
         wrapped(out, "", &format!("The packets are in {file}, with comments, for Wireshark."))?;
     }
     Ok(())
 }
 
-fn ladder(out: &mut impl Write, part: &Part, flow: &Flow) -> io::Result<()> {
+fn ladder(out: &mut impl Write, part: &TracedTarget, flow: &Flow) -> io::Result<()> {
     let on = part.interface.as_ref().map_or_else(String::new, |name| format!(", on {name}"));
     wrapped(out, "  ", &format!("{} {} -> {}{on}", part.title, flow.client, flow.server))?;
     writeln!(out, "\n     no        time  client          server  link+IP+{}+payload", part.title)?;
@@ -144,7 +145,7 @@ fn arrow(line: &Line) -> String {
 }
 
 /// The exchanges as both saw them.
-fn joined(out: &mut impl Write, part: &Part) -> io::Result<()> {
+fn joined(out: &mut impl Write, part: &TracedTarget) -> io::Result<()> {
     let joined = part.joined();
     for one in joined.iter().take(MOST_JOINED) {
         let on_the_wire = match one.on_the_wire {
@@ -172,12 +173,13 @@ fn joined(out: &mut impl Write, part: &Part) -> io::Result<()> {
 }
 
 /// The protocols side by side.
-fn difference(out: &mut impl Write, traced: &Traced) -> io::Result<()> {
-    let parts: Vec<&Part> = traced.parts.iter().filter(|part| part.totals.packets > 0).collect();
+fn difference(out: &mut impl Write, trace: &Trace) -> io::Result<()> {
+    let parts: Vec<&TracedTarget> =
+        trace.parts.iter().filter(|part| part.totals.packets > 0).collect();
     if parts.is_empty() {
         return Ok(());
     }
-    let mut row = |name: &str, cell: &dyn Fn(&Part) -> String| {
+    let mut row = |name: &str, cell: &dyn Fn(&TracedTarget) -> String| {
         let cells: Vec<String> = parts.iter().map(|part| format!("{:>12}", cell(part))).collect();
         writeln!(out, "{name:<38}{}", cells.concat())
     };

@@ -1,7 +1,7 @@
 //! One exchange of the user's message, with its times.
 
 use super::milliseconds;
-use crate::{Connection, Exchange, Outcome};
+use crate::model::exchange::{Connection, Exchange, Outcome};
 use chrono::{DateTime, Local};
 use echo_core::{Stamp, escape};
 use std::io::{self, Write};

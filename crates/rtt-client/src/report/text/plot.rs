@@ -1,7 +1,7 @@
 //! Two distributions drawn one above the other on one axis.
 
-use crate::evidence::Pair;
-use crate::words;
+use crate::analysis::evidence::Pair;
+use crate::model::format;
 use std::time::Duration;
 
 /// How many columns a distribution has.
@@ -36,7 +36,7 @@ pub(super) fn draw(pairs: &[Pair], names: [&str; 2]) -> Option<Vec<String>> {
             format!("  {name:<5} {}", bars.trim_end())
         })
         .collect();
-    let (left, right) = (words::duration(low), words::duration(high));
+    let (left, right) = (format::duration(low), format::duration(high));
     let gap = (WIDTH + 8).saturating_sub(8 + left.chars().count() + right.chars().count());
     lines.push(format!("        {left}{}{right}", " ".repeat(gap)));
     Some(lines)

@@ -2,10 +2,10 @@
 
 use super::plot;
 use super::wrap::wrapped;
-use crate::evidence::Evidence;
-use crate::judgement::{Cause, Verdict, names};
-use crate::plan::Contest;
-use crate::words::{count, signed};
+use crate::analysis::comparison::{Cause, Verdict, names};
+use crate::analysis::evidence::Evidence;
+use crate::model::format::{count, signed};
+use crate::plan::ComparisonPlan;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const PARTS: [(&str, &str); 4] = [
 /// Writes a comparison.
 pub(super) fn write(
     out: &mut impl Write,
-    contest: &Contest,
+    comparison: &ComparisonPlan,
     evidence: &Evidence,
     verdict: &Verdict,
 ) -> io::Result<()> {
@@ -55,7 +55,7 @@ pub(super) fn write(
         count(evidence.pairs.len() as u64),
         evidence.sides[0].request_bytes,
         count(evidence.warm_up),
-        contest.seed,
+        comparison.seed,
         evidence.duration.as_secs_f64()
     );
     wrapped(out, "   ", &made)?;

@@ -1,0 +1,105 @@
+//! Figures in words: durations in a unit that suits them, counts, shares.
+
+use crate::analysis::statistics::nanoseconds;
+use std::time::Duration;
+
+/// Durations told in the same unit, with as many decimals as the largest of them deserves.
+pub(crate) struct InOneUnit {
+    pub(crate) numbers: Vec<String>,
+    pub(crate) unit: &'static str,
+}
+
+/// Tells durations in nanoseconds in the unit that suits the largest of them.
+pub(crate) fn in_one_unit(durations: &[i64]) -> InOneUnit {
+    let largest = durations.iter().map(|duration| duration.unsigned_abs()).max().unwrap_or(0);
+    let (unit, scale, decimals) = match largest {
+        0..10_000 => ("µs", 1e3, 2),
+        10_000..1_000_000 => ("µs", 1e3, 1),
+        1_000_000..1_000_000_000 => ("ms", 1e6, 3),
+        1_000_000_000.. => ("s", 1e9, 3),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "53 bits of nanoseconds are 104 days")]
+    let numbers =
+        durations.iter().map(|duration| format!("{:.decimals$}", *duration as f64 / scale));
+    InOneUnit { numbers: numbers.collect(), unit }
+}
+
+/// Durations in nanoseconds with their unit: `1.20, 3.40 µs`.
+pub(crate) fn span(durations: &[i64]) -> String {
+    let InOneUnit { numbers, unit } = in_one_unit(durations);
+    format!("{} {unit}", numbers.join(", "))
+}
+
+/// A duration with its unit.
+pub(crate) fn duration(duration: Duration) -> String {
+    span(&[i64::try_from(nanoseconds(duration)).unwrap_or(i64::MAX)])
+}
+
+/// A difference in nanoseconds with its sign and unit.
+pub(crate) fn signed(nanoseconds: i64) -> String {
+    let sign = if nanoseconds >= 0 { "+" } else { "-" };
+    format!("{sign}{}", span(&[nanoseconds.saturating_abs()]))
+}
+
+/// A number with its thousands apart.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share of so many pairs: as it is where they are few, else as so many of a hundred; never all or none
+/// unless it is.
+pub(crate) fn share_of_pairs(share: f64, pairs: usize) -> String {
+    let percent = 100.0 * share;
+    if share >= 1.0 {
+        "all".into()
+    } else if pairs < 100 {
+        #[expect(clippy::cast_precision_loss, reason = "fewer than a hundred")]
+        let of_them = share * pairs as f64;
+        format!("{} of {pairs}", trimmed(of_them))
+    } else if percent >= 99.5 {
+        "more than 99 of 100".into()
+    } else if percent < 0.5 {
+        "fewer than 1 of 100".into()
+    } else {
+        format!("{percent:.0} of 100")
+    }
+}
+
+/// A number without decimals that it does not need.
+pub(crate) fn trimmed(number: f64) -> String {
+    let text = format!("{number:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_in_words() {
+        assert_eq!(span(&[870, 830, 910]), "0.87, 0.83, 0.91 µs");
+        assert_eq!(span(&[123_456]), "123.5 µs");
+        assert_eq!(span(&[9_876_543]), "9.877 ms");
+        assert_eq!(span(&[2_500_000_000]), "2.500 s");
+        assert_eq!((signed(-1500).as_str(), signed(0).as_str()), ("-1.50 µs", "+0.00 µs"));
+        assert_eq!((count(999).as_str(), count(1_234_567).as_str()), ("999", "1,234,567"));
+        for (share, pairs, told) in [
+            (0.97, 2000, "97 of 100"),
+            (0.9999, 20_000, "more than 99 of 100"),
+            (0.001, 2000, "fewer than 1 of 100"),
+            (1.0, 2000, "all"),
+            (0.9375, 16, "15 of 16"),
+        ] {
+            assert_eq!(share_of_pairs(share, pairs), told);
+        }
+        assert_eq!((trimmed(95.0).as_str(), trimmed(99.9).as_str()), ("95", "99.9"));
+    }
+}

@@ -1,0 +1,38 @@
+//! [`Protocol`]: the facts about a protocol that generic code uses. Pure.
+
+/// The facts about a protocol. Generic code asks for these facts, and never for the identity of a protocol.
+#[derive(Debug)]
+pub struct Protocol {
+    /// The name in URLs, on the command line and in JSON: `udp`.
+    pub name: &'static str,
+    /// The name in text for people: `UDP`.
+    pub title: &'static str,
+    /// One line for `--help`.
+    pub about: &'static str,
+    /// The port of the server if the target has none.
+    pub default_port: u16,
+    /// The longest request or reply of one exchange, in bytes.
+    pub max_message_len: usize,
+    /// Whether a request without any bytes can be sent.
+    pub carries_empty: bool,
+    pub(crate) framing: Framing,
+    /// The protocol number in the IP header (IANA "Protocol Numbers").
+    pub(crate) ip_number: u8,
+}
+
+impl PartialEq for Protocol {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Protocol {}
+
+/// How replies arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Each reply arrives as a whole. Replies can arrive in any order.
+    Datagrams,
+    /// Replies arrive in order. The stream can be cut at any byte.
+    Stream,
+}

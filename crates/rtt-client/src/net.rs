@@ -1,0 +1,7 @@
+//! Access to the network: name resolution, the interface between the engine and the protocols, and the
+//! functions that only some systems offer.
+
+pub(crate) mod resolve;
+pub(crate) mod socket;
+pub(crate) mod system;
+pub(crate) mod transport;

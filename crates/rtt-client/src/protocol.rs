@@ -1,0 +1,54 @@
+//! The protocols. Everything that is specific to one protocol is in its folder.
+//!
+//! [`registry`] lists the facts about each protocol (pure); [`driver`] gives access to its sockets.
+
+pub(crate) mod registry;
+mod tcp;
+mod udp;
+
+use crate::model::exchange::UnconnectedResult;
+use crate::model::protocol::Protocol;
+use crate::net::transport::{OpenConfig, Opening, SocketError};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// The functions of a protocol that use sockets.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    /// Opens a transport to a peer.
+    pub(crate) open: fn(SocketAddr, OpenConfig) -> Result<Opening, SocketError>,
+    /// Sends one request from a socket that is not connected, where the protocol has such sockets. The
+    /// arguments are the peer, the local address, the request and the timeout.
+    pub(crate) unconnected: Option<UnconnectedProbe>,
+}
+
+/// Sends one request from a socket that is not connected, and waits for a reply or an error.
+pub(crate) type UnconnectedProbe =
+    fn(SocketAddr, Option<IpAddr>, &[u8], Duration) -> io::Result<UnconnectedResult>;
+
+/// The driver of a registered protocol.
+pub(crate) fn driver(protocol: &Protocol) -> &'static Driver {
+    DRIVERS
+        .iter()
+        .find(|(facts, _)| *facts == protocol)
+        .map(|(_, driver)| driver)
+        .expect("a test checks that every registered protocol has a driver")
+}
+
+/// One entry for each protocol in the registry.
+static DRIVERS: &[(&Protocol, Driver)] =
+    &[(&udp::facts::FACTS, udp::DRIVER), (&tcp::facts::FACTS, tcp::DRIVER)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_registered_protocol_has_a_driver() {
+        for protocol in registry::PROTOCOLS {
+            driver(protocol);
+        }
+        assert_eq!(DRIVERS.len(), registry::PROTOCOLS.len());
+    }
+}

@@ -1,0 +1,10 @@
+//! UDP: one datagram for the request, one datagram for the reply.
+
+pub(super) mod facts;
+mod transport;
+mod unconnected;
+
+use super::Driver;
+
+pub(super) const DRIVER: Driver =
+    Driver { open: transport::open, unconnected: Some(unconnected::send_and_wait) };

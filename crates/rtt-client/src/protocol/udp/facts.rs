@@ -1,0 +1,16 @@
+//! Facts about UDP. Pure.
+
+use crate::model::protocol::{Framing, Protocol};
+
+/// UDP, as the registry lists it.
+pub(crate) const FACTS: Protocol = Protocol {
+    name: "udp",
+    title: "UDP",
+    about: "Measure the RTT over UDP: one exchange with its times, or a series",
+    default_port: 25000,
+    // 65,535 bytes minus 20 bytes of IPv4 header and 8 bytes of UDP header.
+    max_message_len: 65_507,
+    carries_empty: true,
+    framing: Framing::Datagrams,
+    ip_number: 17,
+};
