@@ -49,7 +49,7 @@ fuzz_target!(|pieces: Vec<Vec<u8>>| {
         let piece = &piece[..piece.len().min(LONGEST)];
         socket.send(piece).unwrap();
         let length = socket.recv(&mut reply).expect("a datagram's reply");
-        if header::asked(piece) != Some(piece.len()) {
+        if header::timed_request_length(piece) != Some(piece.len()) {
             assert_eq!(reply[..length], upper(piece));
         }
     }

@@ -27,12 +27,12 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
     answer.extend_from_slice(&stream.finish());
     assert_eq!(answer, expected);
 
-    if let Some(length) = header::asked(&text) {
-        assert_eq!(header::ask(length), text[..header::HEADER_LEN]);
+    if let Some(length) = header::timed_request_length(&text) {
+        assert_eq!(header::request_header(length), text[..header::HEADER_LEN]);
     }
     if let Some(first) = text.first_chunk()
-        && let header::Answer::Timed(timing) = header::told(first, text.len())
+        && let header::ReplyHeader::Timed(timing) = header::parse_reply_header(first, text.len())
     {
-        assert_eq!(header::tell(text.len(), timing), *first);
+        assert_eq!(header::reply_header(text.len(), timing), *first);
     }
 });

@@ -16,7 +16,7 @@ pub fn escape(bytes: &[u8]) -> String {
     let mut shown = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if acts_on_terminals(character) {
+            if is_terminal_control(character) {
                 shown.extend(character.escape_default());
             } else {
                 shown.push(character);
@@ -35,7 +35,7 @@ pub fn escape(bytes: &[u8]) -> String {
 /// Control characters (C0, DEL, C1), line and paragraph separators, and the characters that embed,
 /// override or isolate a direction of writing (Unicode Standard Annex 9, table 1).
 #[must_use]
-pub fn acts_on_terminals(character: char) -> bool {
+pub fn is_terminal_control(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

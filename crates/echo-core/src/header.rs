@@ -11,25 +11,25 @@ pub const HEADER_LEN: usize = 40;
 
 /// The longest message that may begin with a header, in bytes, the header included: what a datagram
 /// carries over IPv4, and as much as a server has to hold of a connection at once.
-pub const LONGEST_TIMED: usize = 65_507;
+pub const MAX_TIMED_LEN: usize = 65_507;
 
-const ASKED: &[u8; 11] = b"echo-rtt/1?";
-const TOLD: &[u8; 11] = b"ECHO-RTT/1!";
+const REQUEST_MAGIC: &[u8; 11] = b"echo-rtt/1?";
+const REPLY_MAGIC: &[u8; 11] = b"ECHO-RTT/1!";
 /// What the first bytes become where a server knows text alone.
-const UNKNOWN: &[u8; 11] = b"ECHO-RTT/1?";
+const UPPERCASED_REQUEST_MAGIC: &[u8; 11] = b"ECHO-RTT/1?";
 
 /// What a reply's header tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// Where the time began to count.
-    pub arrival: Arrival,
+    pub arrival: ArrivalClock,
     /// From the request's arrival until the reply was handed to the system, in nanoseconds' resolution.
     pub server: Duration,
 }
 
 /// Whose word the arrival of a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
+pub enum ArrivalClock {
     /// The server's kernel stamped the packet.
     Kernel,
     /// The server's program took the time when it had read the request; what passed before is not in.
@@ -38,7 +38,7 @@ pub enum Arrival {
 
 /// What the beginning of a reply is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum ReplyHeader {
     /// A timing.
     Timed(Timing),
     /// The request's own header in upper case: the server knows text alone.
@@ -51,65 +51,70 @@ pub enum Answer {
 ///
 /// # Panics
 ///
-/// If the length is beyond [`LONGEST_TIMED`] or does not leave room for the header.
+/// If the length is beyond [`MAX_TIMED_LEN`] or does not leave room for the header.
 #[must_use]
-pub fn ask(length: usize) -> [u8; HEADER_LEN] {
-    assert!((HEADER_LEN..=LONGEST_TIMED).contains(&length), "{length} bytes can't be timed");
-    header(ASKED, length, b'0', 0)
+pub fn request_header(length: usize) -> [u8; HEADER_LEN] {
+    assert!((HEADER_LEN..=MAX_TIMED_LEN).contains(&length), "{length} bytes can't be timed");
+    header(REQUEST_MAGIC, length, b'0', 0)
 }
 
 /// The length of the message, header included, that `text` begins with and that asks for its timing;
 /// nothing, if it does not begin so, or not with a whole and proper header.
 #[must_use]
-pub fn asked(text: &[u8]) -> Option<usize> {
+pub fn timed_request_length(text: &[u8]) -> Option<usize> {
     let header: &[u8; HEADER_LEN] = text.first_chunk()?;
-    let length = number(&header[11..19])?;
+    let length = parse_digits(&header[11..19])?;
     let length = usize::try_from(length).ok()?;
-    let proper = (HEADER_LEN..=LONGEST_TIMED).contains(&length) && *header == ask(length);
+    let proper =
+        (HEADER_LEN..=MAX_TIMED_LEN).contains(&length) && *header == request_header(length);
     proper.then_some(length)
 }
 
 /// The header of a reply of `length` bytes, itself included.
 #[must_use]
-pub fn tell(length: usize, timing: Timing) -> [u8; HEADER_LEN] {
+pub fn reply_header(length: usize, timing: Timing) -> [u8; HEADER_LEN] {
     let arrival = match timing.arrival {
-        Arrival::Kernel => b'K',
-        Arrival::Program => b'P',
+        ArrivalClock::Kernel => b'K',
+        ArrivalClock::Program => b'P',
     };
     let nanoseconds = u64::try_from(timing.server.as_nanos()).unwrap_or(u64::MAX);
-    header(TOLD, length, arrival, nanoseconds.min(MOST_NANOSECONDS))
+    header(REPLY_MAGIC, length, arrival, nanoseconds.min(MAX_NANOSECONDS))
 }
 
 /// What the header of a reply of `length` bytes says.
 #[must_use]
-pub fn told(header: &[u8; HEADER_LEN], length: usize) -> Answer {
-    if header.starts_with(UNKNOWN) {
-        return Answer::Plain;
+pub fn parse_reply_header(header: &[u8; HEADER_LEN], length: usize) -> ReplyHeader {
+    if header.starts_with(UPPERCASED_REQUEST_MAGIC) {
+        return ReplyHeader::Plain;
     }
     let arrival = match header[20] {
-        b'K' => Arrival::Kernel,
-        b'P' => Arrival::Program,
-        _ => return Answer::Malformed,
+        b'K' => ArrivalClock::Kernel,
+        b'P' => ArrivalClock::Program,
+        _ => return ReplyHeader::Malformed,
     };
-    let Some(nanoseconds) = number(&header[21..39]) else { return Answer::Malformed };
+    let Some(nanoseconds) = parse_digits(&header[21..39]) else { return ReplyHeader::Malformed };
     let timing = Timing { arrival, server: Duration::from_nanos(nanoseconds) };
-    if *header == tell(length, timing) { Answer::Timed(timing) } else { Answer::Malformed }
+    if *header == reply_header(length, timing) {
+        ReplyHeader::Timed(timing)
+    } else {
+        ReplyHeader::Malformed
+    }
 }
 
 /// The largest number of 18 digits: more than 31 years.
-const MOST_NANOSECONDS: u64 = 999_999_999_999_999_999;
+const MAX_NANOSECONDS: u64 = 999_999_999_999_999_999;
 
 fn header(magic: &[u8; 11], length: usize, mark: u8, nanoseconds: u64) -> [u8; HEADER_LEN] {
     let mut header = [b' '; HEADER_LEN];
     header[..11].copy_from_slice(magic);
-    digits(&mut header[11..19], length as u64);
+    write_digits(&mut header[11..19], length as u64);
     header[20] = mark;
-    digits(&mut header[21..39], nanoseconds);
+    write_digits(&mut header[21..39], nanoseconds);
     header
 }
 
 /// Fills `place` with the decimal digits of `number`, from the right, zeros in front.
-pub fn digits(place: &mut [u8], mut number: u64) {
+pub fn write_digits(place: &mut [u8], mut number: u64) {
     for digit in place.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
@@ -118,7 +123,7 @@ pub fn digits(place: &mut [u8], mut number: u64) {
 
 /// The number that decimal digits stand for; nothing if they are anything else.
 #[must_use]
-pub fn number(digits: &[u8]) -> Option<u64> {
+pub fn parse_digits(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0_u64, |number, digit| {
         let digit = u64::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?);
         number.checked_mul(10)?.checked_add(digit)
@@ -132,52 +137,52 @@ mod tests {
 
     #[test]
     fn the_bytes_are_those_of_the_specification() {
-        assert_eq!(&ask(64), b"echo-rtt/1?00000064 0000000000000000000 ");
-        let timing = Timing { arrival: Arrival::Kernel, server: Duration::from_nanos(36_912) };
-        assert_eq!(&tell(64, timing), b"ECHO-RTT/1!00000064 K000000000000036912 ");
+        assert_eq!(&request_header(64), b"echo-rtt/1?00000064 0000000000000000000 ");
+        let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_nanos(36_912) };
+        assert_eq!(&reply_header(64, timing), b"ECHO-RTT/1!00000064 K000000000000036912 ");
     }
 
     #[test]
     fn a_server_that_knows_text_alone_is_recognised() {
-        let mut text = bytes::BytesMut::from(&ask(64)[..]);
+        let mut text = bytes::BytesMut::from(&request_header(64)[..]);
         crate::uppercase(&mut text);
-        assert_eq!(told(text[..].try_into().unwrap(), 64), Answer::Plain);
+        assert_eq!(parse_reply_header(text[..].try_into().unwrap(), 64), ReplyHeader::Plain);
     }
 
     #[test]
     fn what_is_no_request_for_a_timing_is_text() {
-        let proper = ask(64);
-        assert_eq!(asked(&proper), Some(64));
-        assert_eq!(asked(&proper[..39]), None);
+        let proper = request_header(64);
+        assert_eq!(timed_request_length(&proper), Some(64));
+        assert_eq!(timed_request_length(&proper[..39]), None);
         for place in 0..HEADER_LEN {
             let mut broken = proper;
             broken[place] ^= 0x10;
-            assert_ne!(asked(&broken), Some(64), "{place}");
+            assert_ne!(timed_request_length(&broken), Some(64), "{place}");
         }
-        assert_eq!(asked(b"echo-rtt/1?00065508 0000000000000000000 "), None);
-        assert_eq!(asked(b"echo-rtt/1?00000039 0000000000000000000 "), None);
+        assert_eq!(timed_request_length(b"echo-rtt/1?00065508 0000000000000000000 "), None);
+        assert_eq!(timed_request_length(b"echo-rtt/1?00000039 0000000000000000000 "), None);
     }
 
     #[test]
     fn an_answer_to_another_request_is_malformed() {
-        let timing = Timing { arrival: Arrival::Program, server: Duration::ZERO };
-        assert_eq!(told(&tell(64, timing), 64), Answer::Timed(timing));
-        assert_eq!(told(&tell(64, timing), 65), Answer::Malformed);
+        let timing = Timing { arrival: ArrivalClock::Program, server: Duration::ZERO };
+        assert_eq!(parse_reply_header(&reply_header(64, timing), 64), ReplyHeader::Timed(timing));
+        assert_eq!(parse_reply_header(&reply_header(64, timing), 65), ReplyHeader::Malformed);
     }
 
     proptest! {
         #[test]
-        fn what_is_told_is_heard(length in HEADER_LEN..=LONGEST_TIMED, ns in 0..=MOST_NANOSECONDS) {
-            let timing = Timing { arrival: Arrival::Kernel, server: Duration::from_nanos(ns) };
-            prop_assert_eq!(told(&tell(length, timing), length), Answer::Timed(timing));
-            prop_assert_eq!(asked(&ask(length)), Some(length));
+        fn what_is_told_is_heard(length in HEADER_LEN..=MAX_TIMED_LEN, ns in 0..=MAX_NANOSECONDS) {
+            let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_nanos(ns) };
+            prop_assert_eq!(parse_reply_header(&reply_header(length, timing), length), ReplyHeader::Timed(timing));
+            prop_assert_eq!(timed_request_length(&request_header(length)), Some(length));
         }
 
         #[test]
         fn any_bytes_are_read_without_harm(bytes in proptest::array::uniform32(any::<u8>())) {
-            let mut header = ask(64);
+            let mut header = request_header(64);
             header[8..].copy_from_slice(&bytes);
-            let _ = (asked(&header), told(&header, 64));
+            let _ = (timed_request_length(&header), parse_reply_header(&header, 64));
         }
     }
 }

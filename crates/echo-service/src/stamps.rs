@@ -14,7 +14,7 @@ pub use linux::StampedReceiver;
 #[cfg(not(all(target_os = "linux", not(portable))))]
 pub use portable::StampedReceiver;
 
-use echo_core::header::{Arrival, Timing};
+use echo_core::header::{ArrivalClock, Timing};
 use std::time::{Instant, SystemTime};
 
 /// What was received.
@@ -41,13 +41,13 @@ impl Since {
     pub fn timing(self) -> Timing {
         match self {
             Self::Kernel(arrived) => Timing {
-                arrival: Arrival::Kernel,
+                arrival: ArrivalClock::Kernel,
                 // A clock that was set back makes it nothing, which the client finds too short to
                 // matter; it can't be told from this side.
                 server: SystemTime::now().duration_since(arrived).unwrap_or_default(),
             },
             Self::Program(arrived) => {
-                Timing { arrival: Arrival::Program, server: arrived.elapsed() }
+                Timing { arrival: ArrivalClock::Program, server: arrived.elapsed() }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Where the time of an exchange went: the kernel's stamps put between the program's. Pure.
 
 use echo_core::Stamp;
-use echo_core::header::{Arrival, Timing};
+use echo_core::header::{ArrivalClock, Timing};
 use std::time::{Duration, SystemTime};
 
 /// How far the wall clock may have moved against the monotonic one during an exchange. The kernel
@@ -65,7 +65,7 @@ pub(crate) fn split(
     if timing.is_some_and(|timing| timing.server > rtt) {
         return Err(NoParts::ImpossibleServer);
     }
-    let timing = timing.filter(|timing| timing.arrival == Arrival::Kernel);
+    let timing = timing.filter(|timing| timing.arrival == ArrivalClock::Kernel);
     let (Some(transmitted), Some(arrived)) = (transmitted, arrived) else {
         return Err(NoParts::NotStamped);
     };
@@ -110,7 +110,7 @@ mod tests {
 
     const MICROSECOND: Duration = Duration::from_micros(1);
 
-    fn told(arrival: Arrival, microseconds: u32) -> Timing {
+    fn told(arrival: ArrivalClock, microseconds: u32) -> Timing {
         Timing { arrival, server: MICROSECOND * microseconds }
     }
 
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(parts.middle, Middle::Whole(MICROSECOND * 37));
         assert_eq!(parts.total(), MICROSECOND * 73);
 
-        let parts = exchange(Some(told(Arrival::Kernel, 36))).unwrap();
+        let parts = exchange(Some(told(ArrivalClock::Kernel, 36))).unwrap();
         let (network, server) = (MICROSECOND, MICROSECOND * 36);
         assert_eq!(parts.middle, Middle::Split { network, server });
         assert_eq!(parts.total(), MICROSECOND * 73);
@@ -137,14 +137,14 @@ mod tests {
 
     #[test]
     fn a_server_without_a_kernels_stamp_is_not_told_apart() {
-        let parts = exchange(Some(told(Arrival::Program, 2))).unwrap();
+        let parts = exchange(Some(told(ArrivalClock::Program, 2))).unwrap();
         assert_eq!(parts.middle, Middle::Whole(MICROSECOND * 37));
     }
 
     #[test]
     fn impossible_times_are_no_figure() {
-        assert_eq!(exchange(Some(told(Arrival::Kernel, 38))), Err(NoParts::ImpossibleServer));
-        assert_eq!(exchange(Some(told(Arrival::Kernel, 74))), Err(NoParts::ImpossibleServer));
+        assert_eq!(exchange(Some(told(ArrivalClock::Kernel, 38))), Err(NoParts::ImpossibleServer));
+        assert_eq!(exchange(Some(told(ArrivalClock::Kernel, 74))), Err(NoParts::ImpossibleServer));
         let sent = Stamp::just_before();
         let received = sent.later(MICROSECOND);
         assert_eq!(split(sent, None, None, received, None), Err(NoParts::NotStamped));

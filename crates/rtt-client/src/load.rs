@@ -5,7 +5,7 @@
 //! judgement out.
 
 use bytes::{Bytes, BytesMut};
-use echo_core::header::{self, Answer, HEADER_LEN, LONGEST_TIMED, Timing};
+use echo_core::header::{self, HEADER_LEN, MAX_TIMED_LEN, ReplyHeader, Timing};
 
 /// How many digits a request's number has.
 const NUMBER_LEN: usize = 10;
@@ -47,7 +47,7 @@ impl Load {
     /// Requests that carry `text`. One that is too long for the timing header goes without.
     pub(crate) fn of_text(text: &[u8], numbered: bool, timed: bool) -> Self {
         let number = if numbered { NUMBER_LEN + 1 } else { 0 };
-        let timed = timed && HEADER_LEN + number + text.len() <= LONGEST_TIMED;
+        let timed = timed && HEADER_LEN + number + text.len() <= MAX_TIMED_LEN;
         let front = if timed { HEADER_LEN } else { 0 };
         let mut request = vec![b' '; front + number];
         request.extend_from_slice(text);
@@ -56,7 +56,7 @@ impl Load {
 
     /// Numbered requests of `size` bytes, which is at least [`Load::shortest`].
     pub(crate) fn of_size(size: usize, timed: bool) -> Self {
-        let timed = timed && size <= LONGEST_TIMED;
+        let timed = timed && size <= MAX_TIMED_LEN;
         let front = if timed { HEADER_LEN } else { 0 };
         let mut request = vec![b' '; front + NUMBER_LEN];
         let filler = size.saturating_sub(request.len());
@@ -72,7 +72,7 @@ impl Load {
     fn new(mut request: Vec<u8>, front: usize, numbered: bool) -> Self {
         let timed = front > 0;
         if timed {
-            let header = header::ask(request.len());
+            let header = header::request_header(request.len());
             request[..front].copy_from_slice(&header);
         }
         let mut load = Self { request, expected: Vec::new(), front, timed, numbered };
@@ -98,7 +98,7 @@ impl Load {
     /// The request with that number.
     pub(crate) fn request(&mut self, seq: u64) -> &[u8] {
         if self.numbered {
-            header::digits(&mut self.request[self.front..self.front + NUMBER_LEN], seq);
+            header::write_digits(&mut self.request[self.front..self.front + NUMBER_LEN], seq);
         }
         &self.request
     }
@@ -114,7 +114,7 @@ impl Load {
     /// The number that a reply bears, if it bears one.
     pub(crate) fn number_of(&self, reply: &[u8]) -> Option<u64> {
         let digits = reply.get(self.front..self.front + NUMBER_LEN)?;
-        self.numbered.then(|| header::number(digits)).flatten()
+        self.numbered.then(|| header::parse_digits(digits)).flatten()
     }
 
     /// The user's text in a reply: what stands behind the header and the number.
@@ -127,7 +127,7 @@ impl Load {
     /// have been found in order before.
     pub(crate) fn judge(&mut self, seq: u64, arrived: &[u8], judged: usize) -> Verdict {
         if self.numbered {
-            header::digits(&mut self.expected[self.front..self.front + NUMBER_LEN], seq);
+            header::write_digits(&mut self.expected[self.front..self.front + NUMBER_LEN], seq);
         }
         let expected = &self.expected[..];
         let shorter = arrived.len().min(expected.len());
@@ -135,15 +135,16 @@ impl Load {
         let mut until = shorter;
         let mut timing = None;
         if self.timed {
-            match arrived.first_chunk().map(|told| header::told(told, expected.len())) {
+            match arrived.first_chunk().map(|told| header::parse_reply_header(told, expected.len()))
+            {
                 // The rest of the header is judged when it is whole.
                 None => until = shorter.min(COMMON_TO_HEADERS),
-                Some(Answer::Plain) => {}
-                Some(Answer::Timed(told)) => {
+                Some(ReplyHeader::Plain) => {}
+                Some(ReplyHeader::Timed(told)) => {
                     timing = Some(told);
                     judged = judged.max(HEADER_LEN);
                 }
-                Some(Answer::Malformed) => {
+                Some(ReplyHeader::Malformed) => {
                     return Verdict::Wrong("its timing header is malformed".into());
                 }
             }
@@ -167,7 +168,7 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use echo_core::header::Arrival;
+    use echo_core::header::ArrivalClock;
     use std::time::Duration;
 
     fn wrong(verdict: Verdict) -> String {
@@ -214,9 +215,9 @@ mod tests {
         assert_eq!(load.judge(7, &plain, 0), Verdict::Whole(None));
         assert_eq!(load.number_of(&plain), Some(7));
 
-        let timing = Timing { arrival: Arrival::Kernel, server: Duration::from_micros(3) };
+        let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_micros(3) };
         let mut timed = plain.clone();
-        timed[..HEADER_LEN].copy_from_slice(&header::tell(64, timing));
+        timed[..HEADER_LEN].copy_from_slice(&header::reply_header(64, timing));
         assert_eq!(load.judge(7, &timed, 0), Verdict::Whole(Some(timing)));
         for cut in 0..64 {
             assert_eq!(load.judge(7, &timed[..cut], 0), Verdict::Begun, "{cut}");

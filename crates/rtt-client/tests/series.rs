@@ -270,20 +270,21 @@ fn udp_server_with_header(header: impl Fn(u64, usize) -> Vec<u8> + Send + 'stati
 
 #[test]
 fn headers_that_can_not_be_are_corrupt() {
-    use echo_core::header::{Arrival, Timing, tell};
+    use echo_core::header::{ArrivalClock, Timing, reply_header};
     let timing = |arrival, server| Timing { arrival, server };
     let server = udp_server_with_header(move |number, length| match number % 5 {
         // Longer than any round trip here.
-        0 => tell(length, timing(Arrival::Kernel, Duration::from_secs(100))).to_vec(),
+        0 => reply_header(length, timing(ArrivalClock::Kernel, Duration::from_secs(100))).to_vec(),
         // Of another length; with a letter among the digits; half of one.
-        1 => tell(length + 1, timing(Arrival::Kernel, Duration::ZERO)).to_vec(),
+        1 => reply_header(length + 1, timing(ArrivalClock::Kernel, Duration::ZERO)).to_vec(),
         2 => {
-            let mut header = tell(length, timing(Arrival::Kernel, Duration::ZERO)).to_vec();
+            let mut header =
+                reply_header(length, timing(ArrivalClock::Kernel, Duration::ZERO)).to_vec();
             header[30] = b'X';
             header
         }
-        3 => tell(length, timing(Arrival::Kernel, Duration::ZERO))[..20].to_vec(),
-        _ => tell(length, timing(Arrival::Program, Duration::from_nanos(1))).to_vec(),
+        3 => reply_header(length, timing(ArrivalClock::Kernel, Duration::ZERO))[..20].to_vec(),
+        _ => reply_header(length, timing(ArrivalClock::Program, Duration::from_nanos(1))).to_vec(),
     });
     let settings = Settings { breakdown: true, ..quickly(50) };
     let (summary, _) = series("udp", &server, settings);

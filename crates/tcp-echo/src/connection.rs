@@ -217,7 +217,7 @@ impl Connection {
         let piece = &mut turn.scratch[..length];
         if self.phase == Phase::Fresh {
             self.phase = Phase::Open;
-            if header::asked(piece).is_some() {
+            if header::timed_request_length(piece).is_some() {
                 let timed = Timed::new(&self.stream, piece, Instant::now(), turn.round);
                 self.dialogue = Dialogue::Timed(Box::new(timed));
                 return self.step_timed(turn);

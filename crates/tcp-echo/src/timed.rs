@@ -11,7 +11,7 @@ use std::io::{self, Read as _};
 use std::time::Instant;
 
 /// What has been read of a connection that asks for timings, and is not answered yet: less than a message
-/// of [`header::LONGEST_TIMED`] bytes, and a piece.
+/// of [`header::MAX_TIMED_LEN`] bytes, and a piece.
 pub(crate) struct Timed {
     inbox: BytesMut,
     /// When the last piece arrived: a message that is whole arrived with it.
@@ -31,7 +31,7 @@ impl Timed {
 
     /// Whether a message has arrived whole.
     pub(crate) fn has_message(&self) -> bool {
-        header::asked(&self.inbox).is_some_and(|length| self.inbox.len() >= length)
+        header::timed_request_length(&self.inbox).is_some_and(|length| self.inbox.len() >= length)
     }
 
     /// The reply to the next message that has arrived whole.
@@ -48,7 +48,7 @@ impl Timed {
         if self.inbox.len() < HEADER_LEN {
             return Ok(None);
         }
-        let length = header::asked(&self.inbox)
+        let length = header::timed_request_length(&self.inbox)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a malformed header"))?;
         if self.inbox.len() < length {
             // Room for all of it at once, so that it need not be moved again and again; but not for one who has
@@ -71,7 +71,7 @@ impl Timed {
         }
         echo_core::uppercase(&mut text);
         // The last thing before sending: what comes after it counts as the network's.
-        let told = header::tell(text.len(), self.since.timing());
+        let told = header::reply_header(text.len(), self.since.timing());
         text[..HEADER_LEN].copy_from_slice(&told);
         Ok(Some(text))
     }

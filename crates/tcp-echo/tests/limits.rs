@@ -125,14 +125,14 @@ async fn a_message_that_does_not_end_is_cut_however_it_drips() {
     let server = Server::start_with(Config { stall, ..Config::default() });
     let mut client = server.client().await;
     // The first message of a connection comes in one piece; the second one takes its time.
-    let mut request = header::ask(44).to_vec();
+    let mut request = header::request_header(44).to_vec();
     request.extend_from_slice(b"abcd");
     client.write_all(&request).await.unwrap();
     let mut reply = [0; 44];
     client.read_exact(&mut reply).await.unwrap();
     assert_eq!(&reply[40..], b"ABCD");
     let begun = Instant::now();
-    for byte in header::ask(60_000) {
+    for byte in header::request_header(60_000) {
         if client.write_all(&[byte]).await.is_err() {
             break;
         }
@@ -173,7 +173,7 @@ async fn a_source_beyond_its_rate_waits_and_loses_nothing() {
 #[tokio::test]
 async fn a_request_counts_once_however_it_comes() {
     let server = Server::start_with(Config { rate: Some(100), ..Config::default() });
-    let mut request = header::ask(44).to_vec();
+    let mut request = header::request_header(44).to_vec();
     request.extend_from_slice(b"abcd");
     let mut client = server.client().await;
     for _ in 0..100 {

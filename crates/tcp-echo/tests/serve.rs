@@ -2,7 +2,7 @@
 
 mod server;
 
-use echo_core::header::{self, Answer, Arrival, HEADER_LEN, Timing};
+use echo_core::header::{self, ArrivalClock, HEADER_LEN, ReplyHeader, Timing};
 use server::{PATIENCE, Server, ask, read_to_end};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -99,7 +99,7 @@ async fn connections_cut_at_every_stage_do_not_stop_it() {
 
 /// A request that asks for its timing, with `text` behind the header.
 fn timed(text: &str) -> Vec<u8> {
-    let mut request = header::ask(HEADER_LEN + text.len()).to_vec();
+    let mut request = header::request_header(HEADER_LEN + text.len()).to_vec();
     request.extend_from_slice(text.as_bytes());
     request
 }
@@ -108,8 +108,8 @@ async fn timed_reply(client: &mut TcpStream, upper: &str) -> Timing {
     let mut reply = vec![0; HEADER_LEN + upper.len()];
     timeout(PATIENCE, client.read_exact(&mut reply)).await.expect("a reply").unwrap();
     assert_eq!(&reply[HEADER_LEN..], upper.as_bytes());
-    match header::told(reply.first_chunk().unwrap(), reply.len()) {
-        Answer::Timed(timing) => timing,
+    match header::parse_reply_header(reply.first_chunk().unwrap(), reply.len()) {
+        ReplyHeader::Timed(timing) => timing,
         other => panic!("{other:?}: {}", String::from_utf8_lossy(&reply)),
     }
 }
@@ -124,7 +124,7 @@ async fn a_connection_that_asks_is_told_its_timings() {
         assert!(timing.server < PATIENCE, "{timing:?}");
         // The kernel begins to stamp some milliseconds after the first was asked for.
         if cfg!(all(target_os = "linux", not(portable))) && number > 10 {
-            assert_eq!(timing.arrival, Arrival::Kernel, "{number}");
+            assert_eq!(timing.arrival, ArrivalClock::Kernel, "{number}");
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

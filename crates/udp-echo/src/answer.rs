@@ -45,7 +45,7 @@ pub(crate) fn answer(
     let whole = text.len();
 
     let reply = |text, each| Reply { to: number, text, each, hops };
-    let asks = |datagram: &[u8]| header::asked(datagram) == Some(datagram.len());
+    let asks = |datagram: &[u8]| header::timed_request_length(datagram) == Some(datagram.len());
     if datagrams > 1
         && text.is_ascii()
         && !gate.config.show_messages
@@ -70,7 +70,7 @@ pub(crate) fn answer(
         // The last thing before sending: what comes after it counts as the network's.
         let tell = |upper: &mut [u8]| {
             if asked {
-                let told = header::tell(upper.len(), arrival.since.timing());
+                let told = header::reply_header(upper.len(), arrival.since.timing());
                 upper[..HEADER_LEN].copy_from_slice(&told);
             }
         };

@@ -2,7 +2,7 @@
 
 mod server;
 
-use echo_core::header::{self, Answer, Arrival, HEADER_LEN};
+use echo_core::header::{self, ArrivalClock, HEADER_LEN, ReplyHeader};
 use server::{PATIENCE, Server, ask, receive};
 use std::time::Duration;
 use tokio::net::UdpSocket;
@@ -49,18 +49,20 @@ async fn a_reply_beyond_a_datagram_is_not_sent_and_counted() {
 async fn a_timing_is_told_to_who_asks_and_to_nobody_else() {
     let server = Server::start();
     let client = server.client().await;
-    let mut request = header::ask(60).to_vec();
+    let mut request = header::request_header(60).to_vec();
     request.extend_from_slice(b"abcdefghijklmnopqrst");
     for number in 0..20 {
         let reply = ask(&client, &request).await;
         assert_eq!(&reply[HEADER_LEN..], b"ABCDEFGHIJKLMNOPQRST");
-        let Answer::Timed(timing) = header::told(reply.first_chunk().unwrap(), 60) else {
+        let ReplyHeader::Timed(timing) =
+            header::parse_reply_header(reply.first_chunk().unwrap(), 60)
+        else {
             panic!("{}", String::from_utf8_lossy(&reply));
         };
         assert!(timing.server < PATIENCE, "{timing:?}");
         // The kernel begins to stamp some milliseconds after the first was asked for.
         if cfg!(all(target_os = "linux", not(portable))) && number > 10 {
-            assert_eq!(timing.arrival, Arrival::Kernel, "{number}");
+            assert_eq!(timing.arrival, ArrivalClock::Kernel, "{number}");
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -10,7 +10,7 @@ use crate::statistics::nanoseconds;
 use crate::traced::Traced;
 use crate::{Breakdown, Connection, Exchange, Failure, Middle, Outcome};
 use chrono::{DateTime, Local, SecondsFormat};
-use echo_core::{Stamp, acts_on_terminals};
+use echo_core::{Stamp, is_terminal_control};
 use found::{Found, Told};
 use judged::{Judged, Pair};
 use serde::Serialize;
@@ -94,12 +94,12 @@ impl<Out: Write> Report for Json<Out> {
 /// The same JSON, but nothing in it acts on a terminal that it is shown on. Beyond the characters that
 /// JSON itself escapes, such can only stand in strings, where an escape means the same.
 fn harmless(json: String) -> String {
-    if !json.contains(acts_on_terminals) {
+    if !json.contains(is_terminal_control) {
         return json;
     }
     let mut harmless = String::with_capacity(json.len());
     for character in json.chars() {
-        if acts_on_terminals(character) {
+        if is_terminal_control(character) {
             // All of them are in the basic plane: four digits tell each.
             let _ = write!(harmless, "\\u{:04x}", u32::from(character));
         } else {
