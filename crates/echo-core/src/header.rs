@@ -65,7 +65,8 @@ pub fn timed_request_length(text: &[u8]) -> Option<usize> {
     let header: &[u8; HEADER_LEN] = text.first_chunk()?;
     let length = parse_digits(&header[11..19])?;
     let length = usize::try_from(length).ok()?;
-    let proper = (HEADER_LEN..=MAX_TIMED_LEN).contains(&length) && *header == request_header(length);
+    let proper =
+        (HEADER_LEN..=MAX_TIMED_LEN).contains(&length) && *header == request_header(length);
     proper.then_some(length)
 }
 
@@ -93,7 +94,11 @@ pub fn parse_reply_header(header: &[u8; HEADER_LEN], length: usize) -> ReplyHead
     };
     let Some(nanoseconds) = parse_digits(&header[21..39]) else { return ReplyHeader::Malformed };
     let timing = Timing { arrival, server: Duration::from_nanos(nanoseconds) };
-    if *header == reply_header(length, timing) { ReplyHeader::Timed(timing) } else { ReplyHeader::Malformed }
+    if *header == reply_header(length, timing) {
+        ReplyHeader::Timed(timing)
+    } else {
+        ReplyHeader::Malformed
+    }
 }
 
 /// The largest number of 18 digits: more than 31 years.

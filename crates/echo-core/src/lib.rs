@@ -21,6 +21,6 @@ pub mod header;
 mod stamp;
 mod transform;
 
-pub use escape::{is_terminal_control, escape};
+pub use escape::{escape, is_terminal_control};
 pub use stamp::Stamp;
 pub use transform::{MAX_GROWTH, Stream, can_be_an_answer, uppercase, uppercase_slice};

@@ -2,7 +2,7 @@
 
 mod server;
 
-use echo_core::header::{self, ReplyHeader, ArrivalClock, HEADER_LEN, Timing};
+use echo_core::header::{self, ArrivalClock, HEADER_LEN, ReplyHeader, Timing};
 use server::{PATIENCE, Server, ask, read_to_end};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

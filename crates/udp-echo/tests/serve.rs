@@ -2,7 +2,7 @@
 
 mod server;
 
-use echo_core::header::{self, ReplyHeader, ArrivalClock, HEADER_LEN};
+use echo_core::header::{self, ArrivalClock, HEADER_LEN, ReplyHeader};
 use server::{PATIENCE, Server, ask, receive};
 use std::time::Duration;
 use tokio::net::UdpSocket;
@@ -54,7 +54,9 @@ async fn a_timing_is_told_to_who_asks_and_to_nobody_else() {
     for number in 0..20 {
         let reply = ask(&client, &request).await;
         assert_eq!(&reply[HEADER_LEN..], b"ABCDEFGHIJKLMNOPQRST");
-        let ReplyHeader::Timed(timing) = header::parse_reply_header(reply.first_chunk().unwrap(), 60) else {
+        let ReplyHeader::Timed(timing) =
+            header::parse_reply_header(reply.first_chunk().unwrap(), 60)
+        else {
             panic!("{}", String::from_utf8_lossy(&reply));
         };
         assert!(timing.server < PATIENCE, "{timing:?}");
