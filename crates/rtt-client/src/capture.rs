@@ -4,7 +4,7 @@
 //!
 //! | question | module |
 //! |---|---|
-//! | How is a capture file read and written? | [`file`]: pcap, and pcapng with its reader and writer |
+//! | How is a capture file read and written? | [`mod@file`]: pcap, and pcapng with its reader and writer |
 //! | Which headers, addresses and payload does a packet have? | [`dissect`] |
 //! | Which two ports does it connect? | [`flows`], the table of flows, and [`flow`], one flow |
 //! | Which role does it have (SYN, request, retransmission, …)? | [`role`]; for TCP, `flow::connection` |

@@ -79,31 +79,31 @@ pub(crate) enum Detail {
 impl PacketRecord {
     /// The meaning of the packet, in words.
     pub(crate) fn explanation(&self) -> String {
-        let sender = match self.sender {
-            Side::Client => "the client",
-            Side::Server => "the server",
+        let (sender, receiver) = match self.sender {
+            Side::Client => ("the client", "the server"),
+            Side::Server => ("the server", "the client"),
         };
         let bytes = self.sizes.payload;
         let mut text = match self.role {
             Role::Syn => "the client requests a connection".to_owned(),
             Role::SynAck => "the server accepts the connection".to_owned(),
-            Role::Ack => format!("{sender} acknowledges the bytes that it received"),
-            Role::Request => format!("{bytes} bytes from the client to the server"),
-            Role::Reply => format!("{bytes} bytes from the server to the client"),
+            Role::Ack => format!("{sender} acknowledges what {receiver} sent"),
+            Role::Request | Role::Reply => format!("{bytes} bytes from {sender} to {receiver}"),
             Role::Fin => format!("{sender} has no more data to send"),
             Role::Rst => format!("{sender} resets the connection"),
+            Role::Retransmission if self.detail == Some(Detail::OfHandshake) => {
+                format!("{sender} sends a segment of the handshake again")
+            }
             Role::Retransmission => format!("{sender} sends a segment again"),
             Role::OutOfOrder => format!("bytes from {sender} arrive after later bytes"),
             Role::IcmpError => self.icmp.map_or_else(String::new, |icmp| icmp.to_string()),
             Role::Fragment => "a later fragment of an IP packet".to_owned(),
         };
-        if let Some(detail) = self.detail {
-            text.push_str(match detail {
-                Detail::DuplicateReply => ", a duplicate",
-                Detail::WithFin => ", with FIN: no more data follows",
-                Detail::OfHandshake => " of the handshake",
-            });
-        }
+        text.push_str(match self.detail {
+            Some(Detail::DuplicateReply) => ", a duplicate",
+            Some(Detail::WithFin) => ", with FIN: no more data follows",
+            Some(Detail::OfHandshake) | None => "",
+        });
         if self.is_truncated {
             text.push_str(", truncated by the capture");
         }

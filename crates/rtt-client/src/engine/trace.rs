@@ -32,8 +32,8 @@ pub enum TraceError {
     Report(#[source] io::Error),
     /// The system does not permit the capture.
     #[error(
-        "capturing the packets to {address} requires the capability CAP_NET_RAW: grant it with \
-         `sudo setcap cap_net_raw+ep PATH-OF-rtt-client`, or use --lab"
+        "capturing the packets to {address} requires the capability CAP_NET_RAW (grant it with \
+         `sudo setcap cap_net_raw+ep PATH-OF-rtt-client`, or use --lab)"
     )]
     NotPermitted {
         /// The address of the server.
