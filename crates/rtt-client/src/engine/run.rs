@@ -71,12 +71,12 @@ pub(in crate::engine) fn prepare_thread(settings: &Settings) -> Result<(), RunEr
 pub(in crate::engine) fn resolve_target(plan: &Plan) -> Result<Vec<SocketAddr>, Failure> {
     let begun = Instant::now();
     let settings = &plan.settings;
-    resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout).map_err(
-        |unresolved| Failure {
-            detail: Some(unresolved.reason),
-            ..Failure::seen(unresolved.condition, begun.elapsed())
-        },
-    )
+    resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout).map_err(|error| {
+        Failure {
+            detail: Some(error.reason()),
+            ..Failure::seen(error.condition(), begun.elapsed())
+        }
+    })
 }
 
 /// Finds the address that answers and runs the exchanges with it.
