@@ -74,7 +74,7 @@ pub(in crate::engine) fn resolve_target(plan: &Plan) -> Result<Vec<SocketAddr>, 
     resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout).map_err(
         |unresolved| Failure {
             detail: Some(unresolved.reason),
-            ..Failure::seen(unresolved.condition, begun.elapsed())
+            ..Failure::new(unresolved.condition, begun.elapsed())
         },
     )
 }
