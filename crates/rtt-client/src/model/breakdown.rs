@@ -22,7 +22,7 @@ pub struct Breakdown {
     /// From handing the request to the system until the kernel gave it to the interface.
     pub send: Duration,
     /// Between the two interfaces and beyond.
-    pub middle: NetworkAndServer,
+    pub network_and_server: NetworkAndServer,
     /// From the packet's arrival in this host's kernel until the program had the reply: the waking up is
     /// in it.
     pub receive: Duration,
@@ -38,8 +38,25 @@ pub enum NetworkAndServer {
         /// From the request's arrival in the server's kernel until its reply was handed back to it.
         server: Duration,
     },
-    /// The server did not, or its kernel had not stamped the arrival.
-    Combined(Duration),
+    /// Only the sum is known.
+    Combined {
+        /// The time between the two packets at this host.
+        duration: Duration,
+        /// Why the parts are not separate.
+        reason: CombinedReason,
+    },
+}
+
+/// Why the time of the network and the time of the server are not separate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CombinedReason {
+    /// The reply carries no timing header: the server does not support it, or the request was too long
+    /// to carry one.
+    NoTimingHeader,
+    /// The reply carries a timing header, but the server's kernel did not timestamp the request. This is
+    /// usual for the first request on a connection: the server enables timestamps for a socket only when
+    /// it reads the first timing header there (docs/protocol.md).
+    NoServerTimestamp,
 }
 
 /// Why an exchange has no parts.
@@ -65,7 +82,6 @@ pub(crate) fn split(
     if timing.is_some_and(|timing| timing.server > rtt) {
         return Err(BreakdownError::ImpossibleServerTime);
     }
-    let timing = timing.filter(|timing| timing.arrival == ArrivalClock::Kernel);
     let (Some(transmitted), Some(arrived)) = (transmitted, arrived) else {
         return Err(BreakdownError::MissingTimestamp);
     };
@@ -79,30 +95,43 @@ pub(crate) fn split(
     // comes off the larger of them.
     let leaving =
         transmitted.duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
-    let middle = arrived.duration_since(transmitted).map_err(|_| BreakdownError::ClockWasSet)?;
+    let between = arrived.duration_since(transmitted).map_err(|_| BreakdownError::ClockWasSet)?;
     let leaving = leaving.min(rtt);
-    let middle = middle.min(rtt.saturating_sub(leaving));
-    let receive = rtt.saturating_sub(leaving + middle);
-    let middle = match timing {
-        None => NetworkAndServer::Combined(middle),
-        Some(Timing { server, .. }) => match middle.checked_sub(server) {
-            Some(network) => NetworkAndServer::Separate { network, server },
-            // Longer than the packets were away, by this host's clock.
-            None => return Err(BreakdownError::ImpossibleServerTime),
+    let between = between.min(rtt.saturating_sub(leaving));
+    let receive = rtt.saturating_sub(leaving + between);
+    let network_and_server = match timing {
+        None => {
+            NetworkAndServer::Combined { duration: between, reason: CombinedReason::NoTimingHeader }
+        }
+        Some(Timing { arrival: ArrivalClock::Program, .. }) => NetworkAndServer::Combined {
+            duration: between,
+            reason: CombinedReason::NoServerTimestamp,
         },
+        Some(Timing { arrival: ArrivalClock::Kernel, server }) => {
+            let network =
+                between.checked_sub(server).ok_or(BreakdownError::ImpossibleServerTime)?;
+            NetworkAndServer::Separate { network, server }
+        }
     };
-    Ok(Breakdown { send: leaving, middle, receive })
+    Ok(Breakdown { send: leaving, network_and_server, receive })
 }
 
 impl Breakdown {
     /// The sum of the parts.
     #[must_use]
     pub fn total(&self) -> Duration {
-        let middle = match self.middle {
-            NetworkAndServer::Separate { network, server } => network + server,
-            NetworkAndServer::Combined(middle) => middle,
-        };
-        self.send + middle + self.receive
+        self.send + self.network_and_server.total() + self.receive
+    }
+}
+
+impl NetworkAndServer {
+    /// The time between the two packets at this host.
+    #[must_use]
+    pub fn total(self) -> Duration {
+        match self {
+            Self::Separate { network, server } => network + server,
+            Self::Combined { duration, .. } => duration,
+        }
     }
 }
 
@@ -128,19 +157,21 @@ mod tests {
     fn the_parts_add_up_to_the_rtt() {
         let parts = exchange(None).unwrap();
         assert_eq!((parts.send, parts.receive), (MICROSECOND, MICROSECOND * 35));
-        assert_eq!(parts.middle, NetworkAndServer::Combined(MICROSECOND * 37));
+        let (duration, reason) = (MICROSECOND * 37, CombinedReason::NoTimingHeader);
+        assert_eq!(parts.network_and_server, NetworkAndServer::Combined { duration, reason });
         assert_eq!(parts.total(), MICROSECOND * 73);
 
         let parts = exchange(Some(told(ArrivalClock::Kernel, 36))).unwrap();
         let (network, server) = (MICROSECOND, MICROSECOND * 36);
-        assert_eq!(parts.middle, NetworkAndServer::Separate { network, server });
+        assert_eq!(parts.network_and_server, NetworkAndServer::Separate { network, server });
         assert_eq!(parts.total(), MICROSECOND * 73);
     }
 
     #[test]
     fn a_server_without_a_kernels_stamp_is_not_told_apart() {
         let parts = exchange(Some(told(ArrivalClock::Program, 2))).unwrap();
-        assert_eq!(parts.middle, NetworkAndServer::Combined(MICROSECOND * 37));
+        let (duration, reason) = (MICROSECOND * 37, CombinedReason::NoServerTimestamp);
+        assert_eq!(parts.network_and_server, NetworkAndServer::Combined { duration, reason });
     }
 
     #[test]

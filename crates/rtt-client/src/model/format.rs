@@ -1,16 +1,15 @@
 //! Figures in words: durations in a unit that suits them, counts, shares.
 
-use crate::analysis::statistics::nanoseconds;
 use std::time::Duration;
 
 /// Durations told in the same unit, with as many decimals as the largest of them deserves.
-pub(crate) struct InOneUnit {
+pub(crate) struct CommonUnit {
     pub(crate) numbers: Vec<String>,
     pub(crate) unit: &'static str,
 }
 
 /// Tells durations in nanoseconds in the unit that suits the largest of them.
-pub(crate) fn in_one_unit(durations: &[i64]) -> InOneUnit {
+pub(crate) fn in_common_unit(durations: &[i64]) -> CommonUnit {
     let largest = durations.iter().map(|duration| duration.unsigned_abs()).max().unwrap_or(0);
     let (unit, scale, decimals) = match largest {
         0..10_000 => ("µs", 1e3, 2),
@@ -21,24 +20,29 @@ pub(crate) fn in_one_unit(durations: &[i64]) -> InOneUnit {
     #[expect(clippy::cast_precision_loss, reason = "53 bits of nanoseconds are 104 days")]
     let numbers =
         durations.iter().map(|duration| format!("{:.decimals$}", *duration as f64 / scale));
-    InOneUnit { numbers: numbers.collect(), unit }
+    CommonUnit { numbers: numbers.collect(), unit }
 }
 
 /// Durations in nanoseconds with their unit: `1.20, 3.40 µs`.
-pub(crate) fn span(durations: &[i64]) -> String {
-    let InOneUnit { numbers, unit } = in_one_unit(durations);
+pub(crate) fn durations(nanoseconds: &[i64]) -> String {
+    let CommonUnit { numbers, unit } = in_common_unit(nanoseconds);
     format!("{} {unit}", numbers.join(", "))
+}
+
+/// A duration in whole nanoseconds. Durations above 584 years become `u64::MAX`.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A duration with its unit.
 pub(crate) fn duration(duration: Duration) -> String {
-    span(&[i64::try_from(nanoseconds(duration)).unwrap_or(i64::MAX)])
+    durations(&[i64::try_from(nanoseconds(duration)).unwrap_or(i64::MAX)])
 }
 
 /// A difference in nanoseconds with its sign and unit.
 pub(crate) fn signed(nanoseconds: i64) -> String {
     let sign = if nanoseconds >= 0 { "+" } else { "-" };
-    format!("{sign}{}", span(&[nanoseconds.saturating_abs()]))
+    format!("{sign}{}", durations(&[nanoseconds.saturating_abs()]))
 }
 
 /// A number with its thousands apart.
@@ -63,7 +67,7 @@ pub(crate) fn share_of_pairs(share: f64, pairs: usize) -> String {
     } else if pairs < 100 {
         #[expect(clippy::cast_precision_loss, reason = "fewer than a hundred")]
         let of_them = share * pairs as f64;
-        format!("{} of {pairs}", trimmed(of_them))
+        format!("{} of {pairs}", decimal(of_them))
     } else if percent >= 99.5 {
         "more than 99 of 100".into()
     } else if percent < 0.5 {
@@ -74,7 +78,7 @@ pub(crate) fn share_of_pairs(share: f64, pairs: usize) -> String {
 }
 
 /// A number without decimals that it does not need.
-pub(crate) fn trimmed(number: f64) -> String {
+pub(crate) fn decimal(number: f64) -> String {
     let text = format!("{number:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -85,10 +89,10 @@ mod tests {
 
     #[test]
     fn figures_in_words() {
-        assert_eq!(span(&[870, 830, 910]), "0.87, 0.83, 0.91 µs");
-        assert_eq!(span(&[123_456]), "123.5 µs");
-        assert_eq!(span(&[9_876_543]), "9.877 ms");
-        assert_eq!(span(&[2_500_000_000]), "2.500 s");
+        assert_eq!(durations(&[870, 830, 910]), "0.87, 0.83, 0.91 µs");
+        assert_eq!(durations(&[123_456]), "123.5 µs");
+        assert_eq!(durations(&[9_876_543]), "9.877 ms");
+        assert_eq!(durations(&[2_500_000_000]), "2.500 s");
         assert_eq!((signed(-1500).as_str(), signed(0).as_str()), ("-1.50 µs", "+0.00 µs"));
         assert_eq!((count(999).as_str(), count(1_234_567).as_str()), ("999", "1,234,567"));
         for (share, pairs, told) in [
@@ -100,6 +104,6 @@ mod tests {
         ] {
             assert_eq!(share_of_pairs(share, pairs), told);
         }
-        assert_eq!((trimmed(95.0).as_str(), trimmed(99.9).as_str()), ("95", "99.9"));
+        assert_eq!((decimal(95.0).as_str(), decimal(99.9).as_str()), ("95", "99.9"));
     }
 }
