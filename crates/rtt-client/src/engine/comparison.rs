@@ -9,7 +9,7 @@ mod two_writes;
 use super::run::{RunError, find, new_start, prepare_thread, resolve_target};
 use crate::analysis::comparison::{Verdict, judge};
 use crate::analysis::evidence::{Evidence, IncompleteExperiment, Pair, Side, SweepPoint};
-use crate::event::{ComparisonStart, Event, Report};
+use crate::event::{ComparisonStage, ComparisonStart, Event, Report};
 use crate::model::protocol::Framing;
 use crate::net::system::KERNEL_TIMESTAMPS;
 use crate::plan::{ComparisonPlan, Lifetime};
@@ -64,10 +64,10 @@ pub fn compare(
         }
     }
     let addresses = evidence.sides.each_ref().map(|side| side.address);
-    let starts = [0, 1].map(|side| new_start(&comparison.sides[side], addresses[side], None));
-    report.event(&Event::ComparisonPlan(&ComparisonStart { comparison, sides: &starts }))?;
+    let starts = [0, 1].map(|side| new_start(&comparison.sides[side], addresses[side]));
+    report.event(&Event::ComparisonStart(&ComparisonStart { comparison, sides: &starts }))?;
     for attempt in &attempts {
-        report.event(&Event::Attempt(attempt))?;
+        report.event(&Event::FailedAttempt(attempt))?;
     }
     if let [Some(a), Some(b)] = addresses {
         let stages = Interleaver::new(comparison, [a, b], report, stop);
@@ -76,7 +76,7 @@ pub fn compare(
     evidence.interrupted = stop.load(Ordering::Relaxed);
     evidence.duration = begun.elapsed();
     let verdict = judge(&evidence, comparison.confidence);
-    report.event(&Event::Verdict(comparison, &evidence, &verdict))?;
+    report.event(&Event::Verdict { comparison, evidence: &evidence, verdict: &verdict })?;
     Ok(verdict)
 }
 
@@ -121,7 +121,12 @@ fn measure(
     match stamped(comparison) {
         Err(why) => evidence.no_breakdown_reason = Some(why),
         Ok(plans) => {
-            let made = stages.pairs("kernel stamps", &plans, short(WITH_STAMPS), Once::rtt)?;
+            let made = stages.pairs(
+                ComparisonStage::KernelTimestamps,
+                &plans,
+                short(WITH_STAMPS),
+                Once::rtt,
+            )?;
             evidence.incomplete.extend(incomplete("kernel stamps", &made.pairs));
             for (place, (side, with)) in evidence.sides.iter_mut().zip(made.summaries).enumerate() {
                 are_ours[place] = with.breakdown.server.count() > 0;
@@ -135,7 +140,8 @@ fn measure(
             Plan { settings, ..plan.clone() }
         });
         let bounds = ExperimentLimits { rounds: 1, warm_up: 1, ..short(WITH_CONNECTIONS) };
-        let made = stages.pairs("new connections", &plans, bounds, Once::with_connection)?;
+        let made =
+            stages.pairs(ComparisonStage::NewConnections, &plans, bounds, Once::with_connection)?;
         evidence.incomplete.extend(incomplete("new connections", &made.pairs));
         evidence.pairs_with_connection = made.pairs;
         for (side, summary) in evidence.sides.iter_mut().zip(made.summaries) {
@@ -144,15 +150,15 @@ fn measure(
     }
     for (place, side) in evidence.sides.iter_mut().enumerate() {
         if let (true, Some(address)) = (side.is_stream, side.address) {
-            stages.tell("two writes", place as u64, 2)?;
+            stages.tell(ComparisonStage::TwoWrites, place as u64, 2)?;
             let plan = &comparison.sides[place];
             side.two_writes = two_writes::experiment(plan, address, are_ours[place], stop)?;
         }
     }
     for (bytes, plans) in &comparison.sizes {
-        let stage = format!("{bytes} bytes");
-        let made = stages.pairs(&stage, plans, short(OF_A_SIZE), Once::rtt)?;
-        evidence.incomplete.extend(incomplete(&stage, &made.pairs));
+        let stage = ComparisonStage::RequestSize { bytes: *bytes };
+        let made = stages.pairs(stage, plans, short(OF_A_SIZE), Once::rtt)?;
+        evidence.incomplete.extend(incomplete(&format!("{bytes} bytes"), &made.pairs));
         evidence.sweep.push(SweepPoint { bytes: *bytes, pairs: made.pairs });
     }
     if !stop.load(Ordering::Relaxed) {

@@ -8,8 +8,8 @@ use crate::model::condition::{Condition, Failure};
 use crate::model::icmp::{IcmpError, Origin};
 use crate::model::protocol::Framing;
 use crate::net::system::{self, ReceiveConfig, WaitUntil};
-use crate::net::transport::SocketError;
 use crate::net::transport::{OpenConfig, failure_from_error, failure_from_icmp};
+use crate::net::transport::{SocketError, SocketOperation};
 use crate::plan::DiagnosisPlan;
 use crate::plan::Plan;
 use crate::plan::payload::Payload;
@@ -109,7 +109,7 @@ fn probe(plan: &Plan, address: SocketAddr, deadline: Instant) -> Result<Finding,
             scope.spawn(move || unconnected(address, bind, QUESTION, patience))
         });
         let begun = Instant::now();
-        let receiver = ReceiveConfig { timeout: left(), spin: false, stamps: false };
+        let receiver = ReceiveConfig { timeout: left(), spin: false, timestamps: false };
         let config = OpenConfig { bind, nagle: false, receiver };
         let opening = (driver(plan.protocol).open)(address, config)?;
         let mut finding = Finding {
@@ -248,7 +248,12 @@ fn failed(
 }
 
 fn refused(plan: &Plan, address: SocketAddr, error: io::Error) -> SocketError {
-    SocketError { operation: "looking", protocol: plan.protocol.title, address, error }
+    SocketError {
+        operation: SocketOperation::Exchange,
+        protocol: plan.protocol.title,
+        address,
+        error,
+    }
 }
 
 /// A host that nobody on the link answers for is not a silent one, even if the system has not given up
@@ -256,7 +261,7 @@ fn refused(plan: &Plan, address: SocketAddr, error: io::Error) -> SocketError {
 fn told_apart(end: ProbeResult, address: SocketAddr) -> ProbeResult {
     match end {
         ProbeResult::NoAnswer(failure) if failure.condition == Condition::Silent => {
-            match system::unanswered_neighbour(address.ip()) {
+            match system::unresolved_next_hop(address.ip()) {
                 None => ProbeResult::NoAnswer(failure),
                 Some(neighbour) => ProbeResult::NoAnswer(Failure {
                     condition: Condition::HostUnreachable,

@@ -16,7 +16,7 @@ use crate::model::protocol::Framing;
 use crate::model::traffic::Traffic;
 use crate::net::system::{KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil};
 use crate::net::transport::SocketError;
-use crate::net::transport::{OpenConfig, Opening};
+use crate::net::transport::{OpenAttempt, OpenConfig};
 use crate::plan::Plan;
 use crate::plan::payload::Payload;
 use crate::protocol::driver;
@@ -62,7 +62,7 @@ pub(in crate::engine) struct Series {
     pub(in crate::engine) tracker: RequestTracker,
     pub(in crate::engine) channel: Option<Channel>,
     /// The first opening's result, until the run begins.
-    pub(in crate::engine) first: Option<Opening>,
+    pub(in crate::engine) first: Option<OpenAttempt>,
     pub(in crate::engine) control: Option<UninstrumentedControl>,
     /// After how many replies the server closes connections, if it has that habit.
     pub(in crate::engine) closes_after: Option<u64>,
@@ -90,7 +90,8 @@ impl Series {
     pub(in crate::engine) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
         let settings = &plan.settings;
         let stamps = settings.breakdown && KERNEL_TIMESTAMPS;
-        let receiver = ReceiveConfig { timeout: settings.timeout, spin: settings.spin, stamps };
+        let receiver =
+            ReceiveConfig { timeout: settings.timeout, spin: settings.spin, timestamps: stamps };
         let config = OpenConfig { bind: settings.bind, nagle: false, receiver };
         let first = (driver(plan.protocol).open)(address, config)?;
         let mut summary = Summary::default();

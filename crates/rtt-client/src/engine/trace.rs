@@ -211,7 +211,7 @@ fn one(
         protocol: plan.protocol.ip_number,
         peer: address,
     };
-    let capture = Capture::begin(&config).map_err(failed)?;
+    let capture = Capture::start(&config).map_err(failed)?;
     let link = link_of(&interface);
     let over = AtomicBool::new(false);
     let (made, packets) = thread::scope(|scope| {
@@ -241,7 +241,7 @@ fn capture_until(
         match capture.next(patience)? {
             Some(frame) if packets.len() < MAX_PACKETS && bytes < MAX_BYTES => {
                 bytes += frame.bytes.len();
-                let (time, original, bytes) = (frame.time, frame.original, frame.bytes);
+                let (time, original, bytes) = (frame.time, frame.original_len, frame.bytes);
                 packets.push(CapturedPacket { time, original, bytes, link, interface });
             }
             Some(_) => left_out += 1,
@@ -249,7 +249,7 @@ fn capture_until(
             None => {}
         }
     }
-    Ok((packets, capture.lost().map(|lost| lost + left_out)))
+    Ok((packets, capture.dropped().map(|lost| lost + left_out)))
 }
 
 /// Makes the exchanges; what the application saw of them, and from which addresses they were made.

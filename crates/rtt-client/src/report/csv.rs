@@ -77,12 +77,12 @@ impl<Out: Write> Report for Csv<Out> {
         match event {
             Event::Start(_) => writeln!(self.out, "{HEADER}"),
             Event::Exchange(exchange) => self.row(exchange),
-            Event::ComparisonPlan(_) => writeln!(self.out, "{PAIR_HEADER}"),
-            Event::Pair(number, pair) => self.pair(*number, pair),
-            Event::Summary(..) | Event::Verdict(..) => self.out.flush(),
-            Event::Attempt(_)
+            Event::ComparisonStart(_) => writeln!(self.out, "{PAIR_HEADER}"),
+            Event::Pair { number, pair } => self.pair(*number, pair),
+            Event::Summary { .. } | Event::Verdict { .. } => self.out.flush(),
+            Event::FailedAttempt(_)
             | Event::Connection(_)
-            | Event::Progress(..)
+            | Event::Progress(_)
             | Event::ComparisonProgress(_)
             | Event::Finding(_)
             | Event::Trace(_) => Ok(()),

@@ -6,7 +6,7 @@ mod summary;
 mod verdict;
 
 use crate::capture::trace::Trace;
-use crate::event::{Attempt, ComparisonStart, Event, Report, Start};
+use crate::event::{ComparisonStart, Event, FailedAttempt, Report, Start};
 use crate::model::breakdown::{Breakdown, NetworkAndServer};
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome};
@@ -68,26 +68,26 @@ impl<Out: Write> Report for Json<Out> {
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         let line = match event {
             Event::Start(start) => Line::from(*start),
-            Event::Attempt(attempt) => Line::from(*attempt),
+            Event::FailedAttempt(attempt) => Line::from(*attempt),
             Event::Connection(connection) => Line::from(*connection),
             Event::Exchange(exchange) if !self.quiet => Line::from(*exchange),
-            Event::ComparisonPlan(start) => return self.comparison(start),
+            Event::ComparisonStart(start) => return self.comparison(start),
             Event::Trace(trace) => return self.trace(trace),
-            Event::Pair(number, pair) if !self.quiet => Line::Pair(Pair::new(*number, pair)),
+            Event::Pair { number, pair } if !self.quiet => Line::Pair(Pair::new(*number, pair)),
             Event::Finding(finding) => Line::Finding(Box::new(Found::of(finding))),
-            Event::Verdict(comparison, evidence, verdict) => {
+            Event::Verdict { comparison, evidence, verdict } => {
                 Line::Verdict(Box::new(Judged::new(comparison, evidence, verdict)))
             }
             Event::Exchange(_)
-            | Event::Progress(..)
-            | Event::Pair(..)
+            | Event::Progress(_)
+            | Event::Pair { .. }
             | Event::ComparisonProgress(_) => {
                 return Ok(());
             }
-            Event::Summary(plan, summary) => Line::Summary(Box::new(Totals::new(plan, summary))),
+            Event::Summary { plan, summary } => Line::Summary(Box::new(Totals::new(plan, summary))),
         };
         self.line(&line)?;
-        let is_last = matches!(event, Event::Summary(..) | Event::Verdict(..));
+        let is_last = matches!(event, Event::Summary { .. } | Event::Verdict { .. });
         if is_last { self.out.flush() } else { Ok(()) }
     }
 
@@ -208,10 +208,10 @@ impl From<&Start<'_>> for Line {
     }
 }
 
-impl From<&Attempt> for Line {
-    fn from(attempt: &Attempt) -> Self {
+impl From<&FailedAttempt> for Line {
+    fn from(attempt: &FailedAttempt) -> Self {
         Self::Attempt {
-            protocol: attempt.protocol,
+            protocol: attempt.protocol.name,
             address: attempt.address,
             failure: Trouble::from(&attempt.failure),
         }

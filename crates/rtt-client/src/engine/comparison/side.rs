@@ -168,7 +168,8 @@ impl SideRunner {
         counted.unmatched += of_series.unmatched;
         counted.resent += of_series.resent;
         counted.without_breakdown += of_series.without_breakdown;
-        counted.tcp = of_series.tcp.map(|info| info.following(counted.tcp)).or(counted.tcp);
+        counted.tcp =
+            of_series.tcp.map(|info| info.with_earlier_connections(counted.tcp)).or(counted.tcp);
         Ok(())
     }
 

@@ -62,7 +62,8 @@ fn measure(
     stop: &AtomicBool,
 ) -> Result<Result<(), String>, RunError> {
     let settings = &plan.settings;
-    let receiver = ReceiveConfig { timeout: settings.timeout, spin: settings.spin, stamps: false };
+    let receiver =
+        ReceiveConfig { timeout: settings.timeout, spin: settings.spin, timestamps: false };
     let config = OpenConfig { bind: settings.bind, nagle, receiver };
     let mut transport = match (driver(plan.protocol).open)(address, config)?.transport {
         Ok(transport) => transport,
