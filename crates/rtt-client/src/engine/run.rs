@@ -74,7 +74,7 @@ pub(in crate::engine) fn resolve_target(plan: &Plan) -> Result<Vec<SocketAddr>, 
     resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout).map_err(|error| {
         Failure {
             detail: Some(error.reason()),
-            ..Failure::seen(error.condition(), begun.elapsed())
+            ..Failure::new(error.condition(), begun.elapsed())
         }
     })
 }

@@ -69,7 +69,7 @@ pub(crate) fn failure_from_icmp(notice: &NetworkError, after: Duration) -> Optio
     let condition = notice.icmp.condition()?;
     let error = Some(io::Error::from_raw_os_error(notice.errno));
     let origin = Some(Origin::Icmp(notice.icmp));
-    Some(Failure { error, origin, ..Failure::seen(condition, after) })
+    Some(Failure { error, origin, ..Failure::new(condition, after) })
 }
 
 /// What the system said when it was asked to send or to connect, with what the network had said to it. Without
@@ -161,13 +161,13 @@ impl fmt::Display for SocketOperation {
 
 /// What a failed system call says about the peer or the way to it; the error itself, if nothing.
 pub(crate) fn failure_from_error(error: io::Error, after: Duration) -> io::Result<Failure> {
-    match Condition::of(&error) {
+    match Condition::from_error(&error) {
         Some(condition) => {
             let error = (condition != Condition::Silent).then_some(error);
             // On a connection that stands there is nobody else who could have broken it off.
             let told = if condition == Condition::Reset { Origin::Peer } else { Origin::Unknown };
             let origin = error.as_ref().map(|_| told);
-            Ok(Failure { error, origin, ..Failure::seen(condition, after) })
+            Ok(Failure { error, origin, ..Failure::new(condition, after) })
         }
         None => Err(error),
     }

@@ -49,7 +49,7 @@ fn comparison(args: &CompareArgs) -> Result<bool> {
     let options =
         ReportOptions { format: args.format, quiet: args.measure.quiet, progress_bar: true };
     let verdict = compare(&plan, report(options).as_mut(), stop)?;
-    if matches!(args.format, Format::Csv) && verdict.steady.is_none() {
+    if matches!(args.format, Format::Csv) && verdict.difference.is_none() {
         // CSV has no field for the reason why the table is empty.
         eprintln!("rtt-client: {}", verdict.sentence);
     }

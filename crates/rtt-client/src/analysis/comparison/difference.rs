@@ -22,20 +22,40 @@ const FEWEST_COSINES: usize = 4;
 /// work stays bounded.
 const MOST_GROUPS: usize = 4096;
 
+/// One of the two sides of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SideId {
+    /// The first target.
+    A,
+    /// The second target.
+    B,
+}
+
+impl SideId {
+    /// The name in JSON and CSV: `a` or `b`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+}
+
 /// By how much B is longer than A, in nanoseconds, from pairs of one of each.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Shift {
+pub struct PairedDifference {
     /// The median of the differences B − A.
     pub estimate: i64,
     /// Where it is with the confidence asked for, if there are enough pairs to say.
     pub interval: Option<(i64, i64)>,
     /// In which share of the pairs B took longer; of those that tie, half.
-    pub b_longer: f64,
+    pub probability_b_higher: f64,
     /// How many pairs there were.
     pub pairs: usize,
 }
 
-impl Shift {
+impl PairedDifference {
     /// What these differences, in the order in which they were measured, come to; nothing, if there are
     /// none.
     #[must_use]
@@ -54,16 +74,16 @@ impl Shift {
             differences.iter().map(|difference| sign(difference - estimate)).collect();
         let interval =
             ranks_off(&signs, confidence).map(|rank| (sorted[rank - 1], sorted[pairs - rank]));
-        let b_longer = (float(longer) + float(ties) / 2.0) / float(pairs);
-        Some(Self { estimate, interval, b_longer, pairs })
+        let probability_b_higher = (float(longer) + float(ties) / 2.0) / float(pairs);
+        Some(Self { estimate, interval, probability_b_higher, pairs })
     }
 
-    /// Whether B is longer (`Some(true)`), A is, or neither can be claimed.
+    /// The side with the higher RTT, if the interval excludes zero.
     #[must_use]
-    pub fn claim(&self) -> Option<bool> {
+    pub fn higher(&self) -> Option<SideId> {
         match self.interval? {
-            (low, _) if low > 0 => Some(true),
-            (_, high) if high < 0 => Some(false),
+            (low, _) if low > 0 => Some(SideId::B),
+            (_, high) if high < 0 => Some(SideId::A),
             _ => None,
         }
     }
@@ -71,7 +91,7 @@ impl Shift {
 
 /// The fewest pairs that allow an interval.
 #[must_use]
-pub fn fewest_pairs(confidence: f64) -> usize {
+pub fn min_pairs(confidence: f64) -> usize {
     // At the highest confidence it is some two hundred.
     const MORE_THAN_EVER: usize = 10_000;
     let allows = |pairs: &usize| ranks_off(&vec![0; *pairs], confidence).is_some();
@@ -161,7 +181,7 @@ mod tests {
             let series = noise(&mut random, memory, count);
             #[expect(clippy::cast_possible_truncation, reason = "some thousands")]
             let series: Vec<i64> = series.iter().map(|value| *value as i64 + truth).collect();
-            let (low, high) = Shift::of(&series, 0.95).unwrap().interval.unwrap();
+            let (low, high) = PairedDifference::of(&series, 0.95).unwrap().interval.unwrap();
             (low..=high).contains(&truth)
         };
         (0..runs).filter(|_| run()).count()
@@ -188,15 +208,15 @@ mod tests {
         #[expect(clippy::cast_possible_truncation, reason = "some thousands")]
         let differences: Vec<i64> =
             noise(&mut random, 0.3, 2000).iter().map(|value| *value as i64 + 1000).collect();
-        let shift = Shift::of(&differences, 0.95).unwrap();
+        let shift = PairedDifference::of(&differences, 0.95).unwrap();
         let (low, high) = shift.interval.unwrap();
-        assert_eq!(shift.claim(), Some(true));
+        assert_eq!(shift.higher(), Some(SideId::B));
         assert!(low < 1000 && 1000 < high && high - low < 200, "{shift:?}");
         let opposite: Vec<i64> = differences.iter().map(|difference| -difference).collect();
-        let mirrored = Shift::of(&opposite, 0.95).unwrap();
-        assert_eq!(mirrored.claim(), Some(false));
+        let mirrored = PairedDifference::of(&opposite, 0.95).unwrap();
+        assert_eq!(mirrored.higher(), Some(SideId::A));
         assert_eq!(mirrored.interval, Some((-high, -low)));
-        assert!((mirrored.b_longer + shift.b_longer - 1.0).abs() < 1e-9);
+        assert!((mirrored.probability_b_higher + shift.probability_b_higher - 1.0).abs() < 1e-9);
     }
 
     #[test]
@@ -205,33 +225,33 @@ mod tests {
         for stalled in differences.iter_mut().step_by(50) {
             *stalled = 20_000_000;
         }
-        let shift = Shift::of(&differences, 0.95).unwrap();
+        let shift = PairedDifference::of(&differences, 0.95).unwrap();
         assert_eq!((shift.estimate, shift.interval), (10, Some((10, 10))));
     }
 
     #[test]
     fn few_pairs_claim_nothing() {
-        assert_eq!(Shift::of(&[], 0.95), None);
-        let one = Shift::of(&[5], 0.95).unwrap();
-        assert_eq!((one.estimate, one.interval, one.claim()), (5, None, None));
-        let fewest = fewest_pairs(0.95);
+        assert_eq!(PairedDifference::of(&[], 0.95), None);
+        let one = PairedDifference::of(&[5], 0.95).unwrap();
+        assert_eq!((one.estimate, one.interval, one.higher()), (5, None, None));
+        let fewest = min_pairs(0.95);
         assert!((6..20).contains(&fewest), "{fewest}");
-        assert!(Shift::of(&vec![5; fewest - 1], 0.95).unwrap().interval.is_none());
-        assert_eq!(Shift::of(&vec![5; fewest], 0.95).unwrap().interval, Some((5, 5)));
-        assert!(fewest_pairs(0.999) > fewest);
+        assert!(PairedDifference::of(&vec![5; fewest - 1], 0.95).unwrap().interval.is_none());
+        assert_eq!(PairedDifference::of(&vec![5; fewest], 0.95).unwrap().interval, Some((5, 5)));
+        assert!(min_pairs(0.999) > fewest);
     }
 
     #[test]
     fn ties_are_halved_and_a_coarse_clock_claims_nothing() {
-        let shift = Shift::of(&[0; 100], 0.95).unwrap();
-        assert_eq!((shift.interval, shift.claim()), (Some((0, 0)), None));
-        assert!((shift.b_longer - 0.5).abs() < 1e-9);
+        let shift = PairedDifference::of(&[0; 100], 0.95).unwrap();
+        assert_eq!((shift.interval, shift.higher()), (Some((0, 0)), None));
+        assert!((shift.probability_b_higher - 0.5).abs() < 1e-9);
     }
 
     #[test]
     fn millions_of_pairs_take_bounded_work() {
         let differences: Vec<i64> = (0..1_000_000).map(|number| number % 1000 - 400).collect();
-        let shift = Shift::of(&differences, 0.95).unwrap();
+        let shift = PairedDifference::of(&differences, 0.95).unwrap();
         assert!(shift.interval.unwrap().0 > 90, "{shift:?}");
     }
 }
