@@ -1,6 +1,6 @@
 //! The pure part of echo-rtt: what the servers answer, and what the client times with.
 //!
-//! - [`uppercase`] is the answer to a datagram; [`Stream`] is the same for text that arrives in
+//! - [`uppercase`] is the answer to a datagram; [`UppercaseStream`] is the same for text that arrives in
 //!   pieces cut anywhere.
 //! - [`Stamp`] is a moment, read from the monotonic and the wall clock at once.
 //! - [`header`] is how a client asks how long a server had its request.
@@ -23,4 +23,4 @@ mod transform;
 
 pub use escape::{escape, is_terminal_control};
 pub use stamp::Stamp;
-pub use transform::{MAX_GROWTH, Stream, can_be_an_answer, uppercase, uppercase_slice};
+pub use transform::{MAX_GROWTH, UppercaseStream, could_be_a_reply, uppercase, uppercase_slice};

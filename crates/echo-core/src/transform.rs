@@ -1,4 +1,4 @@
-//! Upper case of bytes: of a whole text ([`uppercase`]) and of a stream in pieces ([`Stream`]).
+//! Upper case of bytes: of a whole text ([`uppercase`]) and of a stream in pieces ([`UppercaseStream`]).
 //!
 //! What is valid UTF-8 gets its full Unicode upper case, as [`str::to_uppercase`] gives it (`ß`
 //! becomes `SS`); every other byte passes unchanged, so no input is refused. Which bytes are a
@@ -69,7 +69,7 @@ pub fn uppercase_slice(text: &mut [u8]) -> Cow<'_, [u8]> {
 /// True of more than such answers, as of numbers and of text that was in capitals from the start, but of
 /// every one of them.
 #[must_use]
-pub fn can_be_an_answer(text: &[u8]) -> bool {
+pub fn could_be_a_reply(text: &[u8]) -> bool {
     !text.iter().any(u8::is_ascii_lowercase)
 }
 
@@ -79,20 +79,20 @@ pub fn can_be_an_answer(text: &[u8]) -> bool {
 /// At most three bytes, the beginning of a character, wait here for the next piece.
 ///
 /// ```
-/// let mut stream = echo_core::Stream::default();
+/// let mut stream = echo_core::UppercaseStream::default();
 /// assert_eq!(stream.push(&mut b"caf\xc3".to_owned()), &b"CAF"[..]);
 /// assert_eq!(stream.push(&mut b"\xa9!".to_owned()), "É!".as_bytes());
 /// assert!(stream.finish().is_empty());
 /// ```
 #[derive(Debug, Default)]
-pub struct Stream {
+pub struct UppercaseStream {
     /// The beginning of a character whose end has not arrived.
     begun: [u8; 3],
     /// A byte, because servers have one of these for every connection.
     begun_len: u8,
 }
 
-impl Stream {
+impl UppercaseStream {
     /// The next piece of the answer, to the next piece of the text; made in its place where that can
     /// be. It can be empty while a character is incomplete, and up to [`MAX_GROWTH`] times as long as
     /// the piece and the bytes that waited.

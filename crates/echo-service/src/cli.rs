@@ -1,7 +1,7 @@
 //! The part of the command line that every server has, and how a mistake in it is told.
 
 use crate::LogFormat;
-use crate::source::Allowed;
+use crate::source::AllowedNetworks;
 use clap::{Args, Parser};
 use ipnet::IpNet;
 use std::num::NonZero;
@@ -40,7 +40,7 @@ pub struct ServiceArgs {
 
     /// Requests a second from one source at most (IPv4: an address, IPv6: a /64), and as many at once;
     /// 0: no limit. Without it: 10000, and no limit for loopback addresses
-    #[arg(long, value_name = "N", value_parser = number::<u32>, help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = parse_number::<u32>, help_heading = "Limits")]
     pub rate: Option<u32>,
 
     /// Log each message as it is answered, with control characters escaped
@@ -75,8 +75,8 @@ impl Default for ServiceArgs {
 impl ServiceArgs {
     /// Who is answered.
     #[must_use]
-    pub fn allowed(&self) -> Allowed {
-        Allowed::only(self.allow.clone())
+    pub fn allowed_networks(&self) -> AllowedNetworks {
+        AllowedNetworks::new(self.allow.clone())
     }
 }
 
@@ -85,7 +85,7 @@ impl ServiceArgs {
 /// # Errors
 ///
 /// What is wrong with it, in words.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -97,7 +97,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 ///
 /// What is wrong with it, in words.
-pub fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+pub fn parse_number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "not a whole number, or too large".into())
 }
 
@@ -108,7 +108,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn busy_poll(text: &str) -> Result<Duration, String> {
-    let duration = duration(text)?;
+    let duration = parse_duration(text)?;
     if duration > LONGEST_BUSY_POLL {
         return Err(format!("at most {LONGEST_BUSY_POLL:?}"));
     }
@@ -141,7 +141,7 @@ fn network(text: &str) -> Result<IpNet, String> {
 ///
 /// The status to exit with, when there is nothing left to do: help was asked for and printed, or a
 /// mistake was told in one line on stderr.
-pub fn parse<Cli: Parser>() -> Result<Cli, ExitCode> {
+pub fn parse_command_line<Cli: Parser>() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
         if error.use_stderr() {
             // Clap's first paragraph says what is wrong and where; the rest is a reminder of usage.
@@ -165,9 +165,9 @@ mod tests {
 
     #[test]
     fn durations_workers_and_networks_are_read_as_people_write_them() {
-        assert_eq!(duration("0"), Ok(Duration::ZERO));
-        assert_eq!(duration("50us"), Ok(Duration::from_micros(50)));
-        assert!(duration("5").is_err(), "of what?");
+        assert_eq!(parse_duration("0"), Ok(Duration::ZERO));
+        assert_eq!(parse_duration("50us"), Ok(Duration::from_micros(50)));
+        assert!(parse_duration("5").is_err(), "of what?");
         assert!(busy_poll("2s").is_err());
         assert_eq!(workers("4").map(NonZero::get), Ok(4));
         assert!(workers("0").is_err() && workers("1000").is_err() && workers("two").is_err());
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(network("2001:db8::/32").unwrap().to_string(), "2001:db8::/32");
         assert!(network("192.0.2.0/33").is_err());
         assert!(network("192.0.2.5/24").unwrap_err().contains("192.0.2.0/24"));
-        assert_eq!(number::<u32>("7"), Ok(7));
+        assert_eq!(parse_number::<u32>("7"), Ok(7));
         assert!(address("localhost:4000").is_err());
     }
 }

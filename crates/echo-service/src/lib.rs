@@ -7,23 +7,23 @@
 
 mod cli;
 mod descriptors;
+mod kernel_timestamps;
 mod listen;
 mod logging;
-mod orders;
 mod rate;
+mod signals;
 mod source;
-mod stamps;
 mod supervisor;
 mod workers;
 
-pub use cli::{ServiceArgs, duration, number, parse};
+pub use cli::{ServiceArgs, parse_command_line, parse_duration, parse_number};
 pub use descriptors::raise_descriptor_limit;
-pub use listen::{ListenError, announce, tcp_listeners, udp_sockets};
+pub use kernel_timestamps::{ArrivalTime, Received, TimestampedReceiver};
+pub use listen::{ListenError, announce, open_tcp_listeners, open_udp_sockets};
 pub use logging::{
-    Log, LogFormat, escaped_excerpt, is_milestone, log_to_stderr, reaches_milestone,
+    LogFormat, LogGuard, escaped_excerpt, log_to_stderr, should_log, should_log_batch,
 };
-pub use orders::{Orders, orders_from_signals};
 pub use rate::RateLimit;
-pub use source::{Allowed, Source};
-pub use stamps::{Received, Since, StampedReceiver};
-pub use workers::{Sheet, Tell, Worker, work};
+pub use signals::{Signals, catch_signals};
+pub use source::{AllowedNetworks, Source};
+pub use workers::{LogTotals, Worker, WorkerState, run_workers};

@@ -59,7 +59,7 @@ pub enum ListenError {
 /// # Errors
 ///
 /// The first address that can't be bound. Of the default addresses only IPv4 has to be there.
-pub fn udp_sockets(
+pub fn open_udp_sockets(
     args: &ServiceArgs,
     default_port: u16,
     prepare: impl Fn(&UdpSocket, SocketAddr),
@@ -88,8 +88,8 @@ pub fn udp_sockets(
 ///
 /// # Errors
 ///
-/// As [`udp_sockets`].
-pub fn tcp_listeners(
+/// As [`open_udp_sockets`].
+pub fn open_tcp_listeners(
     args: &ServiceArgs,
     default_port: u16,
 ) -> Result<Vec<Vec<TcpListener>>, ListenError> {
@@ -297,26 +297,26 @@ mod tests {
 
     #[test]
     fn an_address_in_use_is_named_with_the_protocol() {
-        let first = tcp_listeners(&asked(&[ANY_PORT], 1), 0).unwrap();
+        let first = open_tcp_listeners(&asked(&[ANY_PORT], 1), 0).unwrap();
         let taken = first[0][0].local_addr().unwrap();
-        let error = tcp_listeners(&asked(&[taken], 1), 0).unwrap_err().to_string();
+        let error = open_tcp_listeners(&asked(&[taken], 1), 0).unwrap_err().to_string();
         assert!(error.starts_with(&format!("cannot listen on {taken} (TCP)")), "{error}");
         assert!(error.contains("in use"), "{error}");
 
-        let first = udp_sockets(&asked(&[ANY_PORT], 1), 0, |_, _| {}).unwrap();
+        let first = open_udp_sockets(&asked(&[ANY_PORT], 1), 0, |_, _| {}).unwrap();
         let taken = first[0][0].local_addr().unwrap();
-        let error = udp_sockets(&asked(&[taken], 1), 0, |_, _| {}).unwrap_err().to_string();
+        let error = open_udp_sockets(&asked(&[taken], 1), 0, |_, _| {}).unwrap_err().to_string();
         assert!(error.contains("(UDP)") && error.contains("in use"), "{error}");
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn workers_share_a_port_but_not_with_another_server() {
-        let sets = udp_sockets(&asked(&[ANY_PORT], 3), 0, |_, _| {}).unwrap();
+        let sets = open_udp_sockets(&asked(&[ANY_PORT], 3), 0, |_, _| {}).unwrap();
         let ports = sets.iter().map(|set| set[0].local_addr().unwrap());
         let first = sets[0][0].local_addr().unwrap();
         assert_eq!(ports.collect::<Vec<_>>(), [first; 3]);
-        let error = udp_sockets(&asked(&[first], 3), 0, |_, _| {}).unwrap_err().to_string();
+        let error = open_udp_sockets(&asked(&[first], 3), 0, |_, _| {}).unwrap_err().to_string();
         assert!(error.contains("in use"), "{error}");
     }
 
@@ -324,21 +324,22 @@ mod tests {
     fn an_address_of_another_host_is_told() {
         // TEST-NET-1 (RFC 5737) could be this machine's by somebody's choice; TEST-NET-3 even less.
         let foreign = SocketAddr::from(([203, 0, 113, 77], 0));
-        let error = udp_sockets(&asked(&[foreign], 1), 0, |_, _| {}).unwrap_err().to_string();
+        let error = open_udp_sockets(&asked(&[foreign], 1), 0, |_, _| {}).unwrap_err().to_string();
         assert!(error.contains("no such address"), "{error}");
     }
 
     #[test]
     fn what_is_sent_to_many_is_not_listened_to() {
         for many in ["224.0.0.1:0", "255.255.255.255:0", "[ff02::1]:0"] {
-            let error = udp_sockets(&asked(&[many.parse().unwrap()], 1), 0, |_, _| {}).unwrap_err();
+            let error =
+                open_udp_sockets(&asked(&[many.parse().unwrap()], 1), 0, |_, _| {}).unwrap_err();
             assert!(error.to_string().contains("many hosts"), "{many}: {error}");
         }
     }
 
     #[test]
     fn the_default_is_loopback() {
-        for socket in &udp_sockets(&asked(&[], 1), 0, |_, _| {}).unwrap()[0] {
+        for socket in &open_udp_sockets(&asked(&[], 1), 0, |_, _| {}).unwrap()[0] {
             assert!(socket.local_addr().unwrap().ip().is_loopback());
         }
     }

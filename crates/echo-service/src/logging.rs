@@ -29,7 +29,7 @@ pub enum LogFormat {
 ///
 /// A thread of its own writes, and nobody is told when it can't: serving goes on without a log.
 #[must_use]
-pub fn log_to_stderr(verbose: u8, format: LogFormat) -> Log {
+pub fn log_to_stderr(verbose: u8, format: LogFormat) -> LogGuard {
     let level = match verbose {
         0 => Level::INFO,
         1 => Level::DEBUG,
@@ -50,17 +50,17 @@ pub fn log_to_stderr(verbose: u8, format: LogFormat) -> Log {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-    Log { dropped, _guard: guard }
+    LogGuard { dropped, _guard: guard }
 }
 
 /// The log, for as long as this is kept. At its end it says how many lines it had to drop.
 #[derive(Debug)]
-pub struct Log {
+pub struct LogGuard {
     dropped: ErrorCounter,
     _guard: WorkerGuard,
 }
 
-impl Drop for Log {
+impl Drop for LogGuard {
     fn drop(&mut self) {
         let lines = self.dropped.dropped_lines();
         if lines > 0 {
@@ -72,13 +72,13 @@ impl Drop for Log {
 /// Whether the `count`th event of a kind deserves a line in the log: the first, the second, the fourth,
 /// and so on. Strangers can cause any number of events, but not fill a disk with them.
 #[must_use]
-pub fn is_milestone(count: u64) -> bool {
+pub fn should_log(count: u64) -> bool {
     count.is_power_of_two()
 }
 
 /// Whether the last `added` of `count` events were among those that deserve a line.
 #[must_use]
-pub fn reaches_milestone(count: u64, added: u64) -> bool {
+pub fn should_log_batch(count: u64, added: u64) -> bool {
     count.checked_ilog2() != count.saturating_sub(added).checked_ilog2()
 }
 
@@ -108,8 +108,8 @@ mod tests {
 
     #[test]
     fn a_million_events_make_twenty_lines() {
-        assert_eq!((1..=1_000_000).filter(|count| is_milestone(*count)).count(), 20);
-        assert_eq!((1..=1_000_000).filter(|count| reaches_milestone(*count, 1)).count(), 20);
-        assert!(reaches_milestone(7, 4) && !reaches_milestone(7, 3) && reaches_milestone(3, 3));
+        assert_eq!((1..=1_000_000).filter(|count| should_log(*count)).count(), 20);
+        assert_eq!((1..=1_000_000).filter(|count| should_log_batch(*count, 1)).count(), 20);
+        assert!(should_log_batch(7, 4) && !should_log_batch(7, 3) && should_log_batch(3, 3));
     }
 }

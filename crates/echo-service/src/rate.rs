@@ -58,7 +58,7 @@ impl RateLimit {
 
     /// Whether `address` may ask nothing at the moment `now`.
     #[must_use]
-    pub fn is_spent(&self, address: IpAddr, now: Instant) -> bool {
+    pub fn is_exhausted(&self, address: IpAddr, now: Instant) -> bool {
         self.left(address, now).is_some_and(|left| left.requests == 0)
     }
 

@@ -36,18 +36,18 @@ impl Source {
 
 /// Which addresses are answered: all, or those of some networks.
 #[derive(Debug, Clone, Default)]
-pub struct Allowed(Vec<IpNet>);
+pub struct AllowedNetworks(Vec<IpNet>);
 
-impl Allowed {
+impl AllowedNetworks {
     /// Only those of `networks`; without any, everybody.
     #[must_use]
-    pub fn only(networks: Vec<IpNet>) -> Self {
+    pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 
     /// Whether `address` is answered.
     #[must_use]
-    pub fn has(&self, address: IpAddr) -> bool {
+    pub fn allows(&self, address: IpAddr) -> bool {
         self.0.is_empty() || self.0.iter().any(|network| network.contains(&address))
     }
 }
@@ -71,9 +71,9 @@ mod tests {
     #[test]
     fn without_a_list_everybody_is_answered() {
         let address = "192.0.2.7".parse().unwrap();
-        assert!(Allowed::default().has(address));
-        let some = Allowed::only(vec!["198.51.100.0/24".parse().unwrap()]);
-        assert!(!some.has(address) && !some.has("::1".parse().unwrap()));
-        assert!(some.has("198.51.100.200".parse().unwrap()));
+        assert!(AllowedNetworks::default().allows(address));
+        let some = AllowedNetworks::new(vec!["198.51.100.0/24".parse().unwrap()]);
+        assert!(!some.allows(address) && !some.allows("::1".parse().unwrap()));
+        assert!(some.allows("198.51.100.200".parse().unwrap()));
     }
 }

@@ -7,7 +7,7 @@ use std::net::{TcpListener, UdpSocket};
 
 /// Sockets that a supervisor has opened for this process, in its order.
 #[derive(Debug, Default)]
-pub(crate) struct Passed {
+pub(crate) struct PassedSockets {
     /// Of UDP.
     pub(crate) udp: Vec<UdpSocket>,
     /// Of TCP, listening.
@@ -18,9 +18,9 @@ pub(crate) struct Passed {
 
 /// Takes the sockets that a supervisor has passed. Later calls find none.
 #[cfg(all(unix, not(portable)))]
-pub(crate) fn passed_sockets() -> Passed {
+pub(crate) fn passed_sockets() -> PassedSockets {
     let mut sockets = listenfd::ListenFd::from_env();
-    let mut passed = Passed::default();
+    let mut passed = PassedSockets::default();
     for place in 0..sockets.len() {
         if let Ok(Some(socket)) = sockets.take_udp_socket(place) {
             passed.udp.push(socket);
@@ -35,8 +35,8 @@ pub(crate) fn passed_sockets() -> Passed {
 
 /// As above: here there is nobody who passes sockets.
 #[cfg(not(all(unix, not(portable))))]
-pub(crate) fn passed_sockets() -> Passed {
-    Passed::default()
+pub(crate) fn passed_sockets() -> PassedSockets {
+    PassedSockets::default()
 }
 
 /// Tells the supervisor that every socket is bound and served.

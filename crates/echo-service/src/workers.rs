@@ -4,7 +4,7 @@
 //! bytes (measured at 15,000 of them with the barest task), and a UDP reply the way through a reactor. tokio
 //! has the rest of a server's life: signals, deadlines, waiting for the workers.
 
-use crate::Orders;
+use crate::Signals;
 use crate::supervisor::tell_ready;
 use std::io;
 use std::ops::AddAssign;
@@ -14,47 +14,47 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 /// Figures that can be put into the log.
-pub trait Tell {
+pub trait LogTotals {
     /// Logs them, each by its name, so that programs can read them too; and `when` they were taken.
-    fn tell(&self, when: &'static str);
+    fn log(&self, when: &'static str);
 }
 
-/// What a worker does, until it is told on its sheet to end.
-type Run<T> = Box<dyn FnOnce(&Sheet<T>) + Send>;
+/// What a worker does, until it is told on its state to end.
+type Run<T> = Box<dyn FnOnce(&WorkerState<T>) + Send>;
 
 /// One thread's work.
 pub struct Worker<T> {
     /// What it does.
     pub run: Run<T>,
-    /// Has it look at its sheet, wherever it waits.
+    /// Has it look at its state, wherever it waits.
     pub wake: Box<dyn Fn() + Send>,
 }
 
 /// What a worker and the one who started it tell each other.
 #[derive(Debug, Default)]
-pub struct Sheet<T> {
+pub struct WorkerState<T> {
     totals: Mutex<T>,
     ending: AtomicBool,
 }
 
-impl<T: Copy> Sheet<T> {
+impl<T: Copy> WorkerState<T> {
     /// Whether the worker is to answer what is in hand, and end.
     #[must_use]
-    pub fn is_ending(&self) -> bool {
+    pub fn is_shutting_down(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
     }
 
     /// Shows what has been done so far.
-    pub fn publish(&self, totals: &T) {
+    pub fn publish_totals(&self, totals: &T) {
         *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = *totals;
     }
 
-    fn published(&self) -> T {
+    fn published_totals(&self) -> T {
         *self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs `workers`, each on a thread of its own, until `orders` say to end; tells a supervisor once all of them
+/// Runs `workers`, each on a thread of its own, until `signals` say to end; tells a supervisor once all of them
 /// run. Returns the sum of what they published.
 ///
 /// # Errors
@@ -64,29 +64,29 @@ impl<T: Copy> Sheet<T> {
 /// # Panics
 ///
 /// Only if a worker does, and then at once: what one does not serve, nobody does.
-pub async fn work<T>(workers: Vec<Worker<T>>, orders: &Orders) -> io::Result<T>
+pub async fn run_workers<T>(workers: Vec<Worker<T>>, signals: &Signals) -> io::Result<T>
 where
-    T: Copy + Default + AddAssign + Tell + Send + 'static,
+    T: Copy + Default + AddAssign + LogTotals + Send + 'static,
 {
     let mut crew = Crew(Vec::new());
     let (gone, mut any_gone) = mpsc::channel(1);
     for (number, worker) in workers.into_iter().enumerate() {
-        let sheet = Arc::new(Sheet::default());
-        let (own, gone) = (Arc::clone(&sheet), gone.clone());
+        let state = Arc::new(WorkerState::default());
+        let (own, gone) = (Arc::clone(&state), gone.clone());
         let thread = std::thread::Builder::new().name(format!("worker {number}"));
         let thread = thread.spawn(move || {
             // Dropped at the end, however that comes.
             let _gone = Gone(gone);
             (worker.run)(&own);
         })?;
-        crew.0.push(Member { sheet, wake: worker.wake, thread: Some(thread) });
+        crew.0.push(Member { state, wake: worker.wake, thread: Some(thread) });
     }
     drop(gone);
     tell_ready();
     loop {
         tokio::select! {
-            () = orders.end.cancelled() => break,
-            () = orders.tell.notified() => crew.published().tell("totals so far"),
+            () = signals.shutdown.cancelled() => break,
+            () = signals.report_totals.notified() => crew.published_totals().log("totals so far"),
             // Nobody told it to: it has panicked.
             _ = any_gone.recv() => break,
         }
@@ -99,11 +99,11 @@ where
             std::panic::resume_unwind(panic);
         }
     }
-    Ok(crew.published())
+    Ok(crew.published_totals())
 }
 
 struct Member<T> {
-    sheet: Arc<Sheet<T>>,
+    state: Arc<WorkerState<T>>,
     wake: Box<dyn Fn() + Send>,
     thread: Option<JoinHandle<()>>,
 }
@@ -114,16 +114,16 @@ struct Crew<T: Copy>(Vec<Member<T>>);
 impl<T: Copy> Crew<T> {
     fn tell_to_end(&self) {
         for member in &self.0 {
-            member.sheet.ending.store(true, Ordering::Relaxed);
+            member.state.ending.store(true, Ordering::Relaxed);
             (member.wake)();
         }
     }
 }
 
 impl<T: Copy + Default + AddAssign> Crew<T> {
-    fn published(&self) -> T {
+    fn published_totals(&self) -> T {
         self.0.iter().fold(T::default(), |mut sum, member| {
-            sum += member.sheet.published();
+            sum += member.state.published_totals();
             sum
         })
     }
@@ -159,28 +159,29 @@ mod tests {
         }
     }
 
-    impl Tell for Count {
-        fn tell(&self, _: &'static str) {}
+    impl LogTotals for Count {
+        fn log(&self, _: &'static str) {}
     }
 
-    fn worker(work: impl FnOnce(&Sheet<Count>) + Send + 'static) -> Worker<Count> {
+    fn worker(work: impl FnOnce(&WorkerState<Count>) + Send + 'static) -> Worker<Count> {
         Worker { run: Box::new(work), wake: Box::new(|| {}) }
     }
 
-    fn until_told(sheet: &Sheet<Count>) {
-        sheet.publish(&Count(1));
-        while !sheet.is_ending() {
+    fn until_told(state: &WorkerState<Count>) {
+        state.publish_totals(&Count(1));
+        while !state.is_shutting_down() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        sheet.publish(&Count(2));
+        state.publish_totals(&Count(2));
     }
 
     #[tokio::test]
     async fn what_workers_published_is_summed_at_the_end() {
-        let orders = Orders::default();
-        let end = orders.end.clone();
+        let signals = Signals::default();
+        let end = signals.shutdown.clone();
         let task = tokio::spawn(async move {
-            work(vec![worker(until_told), worker(until_told), worker(until_told)], &orders).await
+            run_workers(vec![worker(until_told), worker(until_told), worker(until_told)], &signals)
+                .await
         });
         tokio::task::yield_now().await;
         end.cancel();
@@ -191,6 +192,6 @@ mod tests {
     #[should_panic(expected = "on purpose")]
     async fn a_worker_that_panics_is_noticed_at_once() {
         let workers = vec![worker(until_told), worker(|_| panic!("on purpose"))];
-        let _ = work(workers, &Orders::default()).await;
+        let _ = run_workers(workers, &Signals::default()).await;
     }
 }

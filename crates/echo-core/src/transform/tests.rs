@@ -17,12 +17,12 @@ fn whole(text: &[u8]) -> BytesMut {
     let mut upper = BytesMut::from(text);
     uppercase(&mut upper);
     assert_eq!(uppercase_slice(&mut text.to_vec()), &upper[..], "in place");
-    assert!(can_be_an_answer(&upper), "{upper:?}");
+    assert!(could_be_a_reply(&upper), "{upper:?}");
     upper
 }
 
 fn in_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut stream = Stream::default();
+    let mut stream = UppercaseStream::default();
     let mut upper = Vec::new();
     for piece in pieces {
         upper.extend_from_slice(&stream.push(&mut piece.to_vec()));

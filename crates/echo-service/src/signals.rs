@@ -12,14 +12,14 @@ const LAST_LINES: Duration = Duration::from_millis(20);
 
 /// What a server is told while it runs. Without signals, as in a test, whoever holds a copy tells it.
 #[derive(Debug, Clone, Default)]
-pub struct Orders {
+pub struct Signals {
     /// Cancelled: take no new work, answer what is in hand, return.
-    pub end: CancellationToken,
+    pub shutdown: CancellationToken,
     /// Notified: log the totals so far.
-    pub tell: Arc<Notify>,
+    pub report_totals: Arc<Notify>,
 }
 
-/// Orders as signals give them: SIGINT or SIGTERM (elsewhere: Ctrl-C) to end, and a second one ends the
+/// Signals as signals give them: SIGINT or SIGTERM (elsewhere: Ctrl-C) to end, and a second one ends the
 /// process at once, for whom answering what is in hand takes too long; SIGUSR1 to tell the totals. SIGHUP
 /// does nothing: there is nothing to read again, and a terminal that closes is no reason to end.
 ///
@@ -28,15 +28,15 @@ pub struct Orders {
 /// # Errors
 ///
 /// If the system does not let the signals be caught.
-pub async fn orders_from_signals() -> io::Result<Orders> {
-    let mut signals = Signals::new()?;
-    let orders = Orders::default();
-    let told = orders.clone();
+pub async fn catch_signals() -> io::Result<Signals> {
+    let mut os_signals = OsSignals::new()?;
+    let signals = Signals::default();
+    let for_task = signals.clone();
     tokio::spawn(async move {
         let mut ending = false;
         loop {
-            match signals.next().await {
-                Signal::Tell => told.tell.notify_one(),
+            match os_signals.next().await {
+                Signal::ReportTotals => for_task.report_totals.notify_one(),
                 Signal::Nothing => tracing::info!("SIGHUP: there is nothing to read again"),
                 Signal::End(signal, number) if ending => {
                     tracing::warn!(signal, "ending at once");
@@ -48,7 +48,7 @@ pub async fn orders_from_signals() -> io::Result<Orders> {
                 Signal::End(signal, _) => {
                     tracing::info!(signal, "ending: no new work, answering what is in hand");
                     ending = true;
-                    told.end.cancel();
+                    for_task.shutdown.cancel();
                     tell_ending();
                 }
             }
@@ -56,18 +56,18 @@ pub async fn orders_from_signals() -> io::Result<Orders> {
     });
     // Lets the task run up to its first wait: where only Ctrl-C is to be had, waiting is what catches it.
     tokio::task::yield_now().await;
-    Ok(orders)
+    Ok(signals)
 }
 
 #[cfg_attr(not(all(unix, not(portable))), expect(dead_code, reason = "not on every system"))]
 enum Signal {
     End(&'static str, i32),
-    Tell,
+    ReportTotals,
     Nothing,
 }
 
 #[cfg(all(unix, not(portable)))]
-struct Signals {
+struct OsSignals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
@@ -75,7 +75,7 @@ struct Signals {
 }
 
 #[cfg(all(unix, not(portable)))]
-impl Signals {
+impl OsSignals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -91,17 +91,17 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::End("SIGINT", 2),
             _ = self.terminate.recv() => Signal::End("SIGTERM", 15),
             _ = self.hang_up.recv() => Signal::Nothing,
-            _ = self.user_1.recv() => Signal::Tell,
+            _ = self.user_1.recv() => Signal::ReportTotals,
         }
     }
 }
 
 /// What every system has: Ctrl-C.
 #[cfg(not(all(unix, not(portable))))]
-struct Signals;
+struct OsSignals;
 
 #[cfg(not(all(unix, not(portable))))]
-impl Signals {
+impl OsSignals {
     #[expect(clippy::unnecessary_wraps, reason = "the other one can fail")]
     fn new() -> io::Result<Self> {
         Ok(Self)

@@ -10,9 +10,9 @@ mod linux;
 mod portable;
 
 #[cfg(all(target_os = "linux", not(portable)))]
-pub use linux::StampedReceiver;
+pub use linux::TimestampedReceiver;
 #[cfg(not(all(target_os = "linux", not(portable))))]
-pub use portable::StampedReceiver;
+pub use portable::TimestampedReceiver;
 
 use echo_core::header::{ArrivalClock, Timing};
 use std::time::{Instant, SystemTime};
@@ -23,19 +23,19 @@ pub struct Received {
     /// How many bytes.
     pub length: usize,
     /// When.
-    pub since: Since,
+    pub arrival: ArrivalTime,
 }
 
 /// The moment at which a request arrived.
 #[derive(Debug, Clone, Copy)]
-pub enum Since {
+pub enum ArrivalTime {
     /// In the kernel, by the wall clock.
     Kernel(SystemTime),
     /// In the program.
     Program(Instant),
 }
 
-impl Since {
+impl ArrivalTime {
     /// How long ago that is, in the words of a reply's header.
     #[must_use]
     pub fn timing(self) -> Timing {

@@ -6,9 +6,9 @@ use std::io;
 
 /// Never made here.
 #[derive(Debug)]
-pub struct StampedReceiver(Infallible);
+pub struct TimestampedReceiver(Infallible);
 
-impl StampedReceiver {
+impl TimestampedReceiver {
     /// Nothing: the kernel's stamps are not available on this system.
     #[must_use]
     pub fn new<S>(_: &S) -> Option<Self> {

@@ -1,6 +1,6 @@
 //! Linux: `SO_TIMESTAMPNS` (socket(7)).
 
-use super::{Received, Since};
+use super::{ArrivalTime, Received};
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Receives from one socket, with the kernel's stamps.
 #[derive(Debug)]
-pub struct StampedReceiver {
+pub struct TimestampedReceiver {
     control: Vec<u8>,
 }
 
-impl StampedReceiver {
+impl TimestampedReceiver {
     /// Has the kernel stamp what `socket` receives from now on; nothing, where it won't.
     #[must_use]
     pub fn new(socket: &impl AsFd) -> Option<Self> {
@@ -42,7 +42,7 @@ impl StampedReceiver {
             }
             _ => None,
         });
-        let since = stamp.map_or(Since::Program(read), Since::Kernel);
-        Ok(Received { length: message.bytes, since })
+        let arrival = stamp.map_or(ArrivalTime::Program(read), ArrivalTime::Kernel);
+        Ok(Received { length: message.bytes, arrival })
     }
 }
