@@ -1,8 +1,11 @@
-//! When the kernel received something: asked for once a client wants to know how long the server had
-//! its request, and not before, because it costs every packet something.
+//! The time at which a request arrived: a timestamp from the kernel where available, otherwise a clock
+//! reading of the program.
 //!
-//! `linux.rs` asks the kernel; `portable.rs` is what other systems get, and Linux too when built with
-//! `--cfg portable`: no stamps, so that a server tells its own reading of the clock instead.
+//! A server enables kernel timestamps only after a client requested timing, because timestamps cost time for
+//! each packet.
+//!
+//! `linux.rs` uses the kernel's timestamps. `portable.rs` is for other systems, and for Linux with `--cfg
+//! portable`. It has no kernel timestamps, so the server sends the time since its own clock reading.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux;
@@ -17,37 +20,37 @@ pub use portable::TimestampedReceiver;
 use echo_core::header::{ArrivalClock, Timing};
 use std::time::{Instant, SystemTime};
 
-/// What was received.
+/// The result of one receive call.
 #[derive(Debug, Clone, Copy)]
 pub struct Received {
-    /// How many bytes.
+    /// Number of bytes received.
     pub length: usize,
-    /// When.
+    /// When the bytes arrived.
     pub arrival: ArrivalTime,
 }
 
-/// The moment at which a request arrived.
+/// The time at which a request arrived, and the clock that measured it.
 #[derive(Debug, Clone, Copy)]
 pub enum ArrivalTime {
-    /// In the kernel, by the wall clock.
+    /// The kernel's timestamp. It is a reading of the wall clock.
     Kernel(SystemTime),
-    /// In the program.
+    /// The time at which the program received the request.
     Program(Instant),
 }
 
 impl ArrivalTime {
-    /// How long ago that is, in the words of a reply's header.
+    /// The time from the arrival until now, for the timing header of a reply.
     #[must_use]
     pub fn timing(self) -> Timing {
         match self {
-            Self::Kernel(arrived) => Timing {
+            Self::Kernel(arrival) => Timing {
                 arrival: ArrivalClock::Kernel,
-                // A clock that was set back makes it nothing, which the client finds too short to
-                // matter; it can't be told from this side.
-                server: SystemTime::now().duration_since(arrived).unwrap_or_default(),
+                // If the wall clock was set back after the arrival, the result is zero. The server cannot
+                // detect smaller steps of the clock.
+                server: SystemTime::now().duration_since(arrival).unwrap_or_default(),
             },
-            Self::Program(arrived) => {
-                Timing { arrival: ArrivalClock::Program, server: arrived.elapsed() }
+            Self::Program(arrival) => {
+                Timing { arrival: ArrivalClock::Program, server: arrival.elapsed() }
             }
         }
     }

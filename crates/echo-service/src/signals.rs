@@ -1,69 +1,93 @@
-//! What an operator asks of a running server: its totals, or its end; and how signals say so.
+//! Signals that control a running server: end it, or log its totals.
 
-use crate::supervisor::tell_ending;
+use crate::supervisor::notify_stopping;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// How long lines that wait have to be written when the process ends at once.
-const LAST_LINES: Duration = Duration::from_millis(20);
+/// Time for the log thread to write its last lines before the process ends at once.
+const FINAL_LOG_TIME: Duration = Duration::from_millis(20);
 
-/// What a server is told while it runs. Without signals, as in a test, whoever holds a copy tells it.
+/// Controls a running server. All clones control the same server. A test can use it without operating system
+/// signals.
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
-    /// Cancelled: take no new work, answer what is in hand, return.
+    /// When cancelled, the server stops accepting new work, answers the requests already received, and
+    /// returns.
     pub shutdown: CancellationToken,
-    /// Notified: log the totals so far.
+    /// When notified, the server logs its totals and continues.
     pub report_totals: Arc<Notify>,
 }
 
-/// Signals as signals give them: SIGINT or SIGTERM (elsewhere: Ctrl-C) to end, and a second one ends the
-/// process at once, for whom answering what is in hand takes too long; SIGUSR1 to tell the totals. SIGHUP
-/// does nothing: there is nothing to read again, and a terminal that closes is no reason to end.
+/// The system does not let the process catch a signal.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot catch {signal}")]
+pub struct SignalError {
+    /// The name of the signal.
+    pub signal: &'static str,
+    /// The error of the system.
+    pub source: io::Error,
+}
+
+/// Catches the signals of the process and forwards them to the returned [`Signals`].
 ///
-/// The signals are caught from the moment that this returns. Made for a runtime of one thread.
+/// - SIGINT and SIGTERM (on systems without them: Ctrl-C) end the server. A second one ends the process at
+///   once, for the case that answering the requests already received takes too long.
+/// - SIGUSR1 logs the totals.
+/// - SIGHUP has no effect. The server has no configuration file to reload, and a closed terminal must not end
+///   it.
+///
+/// The signals are caught when this function returns. It needs a tokio runtime with one thread.
 ///
 /// # Errors
 ///
-/// If the system does not let the signals be caught.
-pub async fn catch_signals() -> io::Result<Signals> {
+/// [`SignalError`] if the system does not let the process catch a signal.
+pub async fn catch_signals() -> Result<Signals, SignalError> {
     let mut os_signals = OsSignals::new()?;
     let signals = Signals::default();
-    let for_task = signals.clone();
+    let forwarded = signals.clone();
     tokio::spawn(async move {
-        let mut ending = false;
+        let mut is_shutting_down = false;
         loop {
             match os_signals.next().await {
-                Signal::ReportTotals => for_task.report_totals.notify_one(),
-                Signal::Nothing => tracing::info!("SIGHUP: there is nothing to read again"),
-                Signal::End(signal, number) if ending => {
-                    tracing::warn!(signal, "ending at once");
-                    // For the log's own thread to write this.
-                    std::thread::sleep(LAST_LINES);
-                    // As a shell tells of who was ended by a signal.
+                Action::ReportTotals => forwarded.report_totals.notify_one(),
+                Action::None => {
+                    tracing::info!("SIGHUP has no effect: there is no configuration to reload")
+                }
+                Action::Shutdown { signal, number } if is_shutting_down => {
+                    tracing::warn!(signal, "second signal: ending at once");
+                    std::thread::sleep(FINAL_LOG_TIME);
+                    // The exit status that a shell reports for a process ended by this signal.
                     std::process::exit(128 + number);
                 }
-                Signal::End(signal, _) => {
-                    tracing::info!(signal, "ending: no new work, answering what is in hand");
-                    ending = true;
-                    for_task.shutdown.cancel();
-                    tell_ending();
+                Action::Shutdown { signal, .. } => {
+                    tracing::info!(
+                        signal,
+                        "ending: no new work, answering the requests already received"
+                    );
+                    is_shutting_down = true;
+                    forwarded.shutdown.cancel();
+                    notify_stopping();
                 }
             }
         }
     });
-    // Lets the task run up to its first wait: where only Ctrl-C is to be had, waiting is what catches it.
+    // Runs the task up to its first wait. On systems that only have Ctrl-C, this wait installs the handler.
     tokio::task::yield_now().await;
     Ok(signals)
 }
 
-#[cfg_attr(not(all(unix, not(portable))), expect(dead_code, reason = "not on every system"))]
-enum Signal {
-    End(&'static str, i32),
+/// The effect of a signal.
+#[cfg_attr(
+    not(all(unix, not(portable))),
+    expect(dead_code, reason = "other systems only have a signal for shutdown")
+)]
+enum Action {
+    Shutdown { signal: &'static str, number: i32 },
     ReportTotals,
-    Nothing,
+    None,
 }
 
 #[cfg(all(unix, not(portable)))]
@@ -76,42 +100,45 @@ struct OsSignals {
 
 #[cfg(all(unix, not(portable)))]
 impl OsSignals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
+    fn new() -> Result<Self, SignalError> {
+        use tokio::signal::unix::SignalKind;
+        let catch = |kind, signal| {
+            tokio::signal::unix::signal(kind).map_err(|source| SignalError { signal, source })
+        };
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-            user_1: signal(SignalKind::user_defined1())?,
+            interrupt: catch(SignalKind::interrupt(), "SIGINT")?,
+            terminate: catch(SignalKind::terminate(), "SIGTERM")?,
+            hang_up: catch(SignalKind::hangup(), "SIGHUP")?,
+            user_1: catch(SignalKind::user_defined1(), "SIGUSR1")?,
         })
     }
 
-    async fn next(&mut self) -> Signal {
+    async fn next(&mut self) -> Action {
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::End("SIGINT", 2),
-            _ = self.terminate.recv() => Signal::End("SIGTERM", 15),
-            _ = self.hang_up.recv() => Signal::Nothing,
-            _ = self.user_1.recv() => Signal::ReportTotals,
+            _ = self.interrupt.recv() => Action::Shutdown { signal: "SIGINT", number: 2 },
+            _ = self.terminate.recv() => Action::Shutdown { signal: "SIGTERM", number: 15 },
+            _ = self.hang_up.recv() => Action::None,
+            _ = self.user_1.recv() => Action::ReportTotals,
         }
     }
 }
 
-/// What every system has: Ctrl-C.
+/// Systems without Unix signals have Ctrl-C only.
 #[cfg(not(all(unix, not(portable))))]
 struct OsSignals;
 
 #[cfg(not(all(unix, not(portable))))]
 impl OsSignals {
-    #[expect(clippy::unnecessary_wraps, reason = "the other one can fail")]
-    fn new() -> io::Result<Self> {
+    #[expect(clippy::unnecessary_wraps, reason = "the Unix version can fail")]
+    fn new() -> Result<Self, SignalError> {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> Signal {
+    async fn next(&mut self) -> Action {
         if tokio::signal::ctrl_c().await.is_err() {
-            // Nothing will ever come; the system ends the process in its own way.
+            // Ctrl-C cannot be caught. The system's default action ends the process.
             std::future::pending::<()>().await;
         }
-        Signal::End("Ctrl-C", 2)
+        Action::Shutdown { signal: "Ctrl-C", number: 2 }
     }
 }

@@ -1,18 +1,14 @@
-//! `tcp-echo`: parse_command_line, log, bind, serve, exit.
+//! `tcp-echo`: log, bind, serve, exit.
 
 mod cli;
 
+use clap::Parser as _;
 use cli::Cli;
-use echo_service::{
-    LogTotals as _, announce, catch_signals, log_to_stderr, open_tcp_listeners, parse_command_line,
-};
+use echo_service::{LogTotals as _, announce, catch_signals, log_to_stderr, open_tcp_listeners};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli: Cli = match parse_command_line() {
-        Ok(cli) => cli,
-        Err(status) => return status,
-    };
+    let cli = Cli::parse();
     let _written_at_the_end = log_to_stderr(cli.service.verbose, cli.service.log_format);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,

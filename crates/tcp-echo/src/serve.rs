@@ -86,5 +86,5 @@ pub async fn serve(
         };
         workers.push(Worker { run: Box::new(run), wake: Box::new(wake) });
     }
-    run_workers(workers, &signals).await
+    run_workers(workers, &signals).await.map_err(io::Error::other)
 }

@@ -78,7 +78,7 @@ pub async fn serve(
             Box::new(move |state: &WorkerState<Totals>| Server::new(socket, gate).serve(state));
         Worker { run, wake: Box::new(|| {}) }
     };
-    run_workers(sockets.into_iter().map(worker).collect(), &signals).await
+    run_workers(sockets.into_iter().map(worker).collect(), &signals).await.map_err(io::Error::other)
 }
 
 struct Server {

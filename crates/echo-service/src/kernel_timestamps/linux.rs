@@ -1,4 +1,4 @@
-//! Linux: `SO_TIMESTAMPNS` (socket(7)).
+//! Linux: receive timestamps of the kernel (`SO_TIMESTAMPNS`, socket(7)).
 
 use super::{ArrivalTime, Received};
 use nix::cmsg_space;
@@ -8,41 +8,42 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Receives from one socket, with the kernel's stamps.
+/// Receives from one socket, with kernel timestamps.
 #[derive(Debug)]
 pub struct TimestampedReceiver {
+    /// Buffer for the control message that contains the timestamp.
     control: Vec<u8>,
 }
 
 impl TimestampedReceiver {
-    /// Has the kernel stamp what `socket` receives from now on; nothing, where it won't.
+    /// Enables kernel timestamps for `socket`. Returns `None` if the kernel refuses.
     #[must_use]
     pub fn new(socket: &impl AsFd) -> Option<Self> {
         setsockopt(&socket.as_fd(), sockopt::ReceiveTimestampns, &true).ok()?;
         Some(Self { control: cmsg_space!(TimeSpec) })
     }
 
-    /// Receives into `buffer`, without waiting.
+    /// Receives into `buffer` without waiting.
     ///
     /// # Errors
     ///
-    /// As recvmsg(2) has them; `WouldBlock` where there is nothing.
+    /// The errors of recvmsg(2). `WouldBlock`: no data is available.
     pub fn receive(&mut self, socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
-        let mut place = [IoSliceMut::new(buffer)];
+        let mut buffers = [IoSliceMut::new(buffer)];
         let message = recvmsg::<()>(
             socket.as_fd().as_raw_fd(),
-            &mut place,
+            &mut buffers,
             Some(&mut self.control),
             MsgFlags::MSG_DONTWAIT,
         )?;
-        let read = Instant::now();
-        let stamp = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::ScmTimestampns(stamp) => {
-                Some(SystemTime::UNIX_EPOCH + Duration::from(stamp))
+        let received_at = Instant::now();
+        let timestamp = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::ScmTimestampns(timestamp) => {
+                Some(SystemTime::UNIX_EPOCH + Duration::from(timestamp))
             }
             _ => None,
         });
-        let arrival = stamp.map_or(ArrivalTime::Program(read), ArrivalTime::Kernel);
+        let arrival = timestamp.map_or(ArrivalTime::Program(received_at), ArrivalTime::Kernel);
         Ok(Received { length: message.bytes, arrival })
     }
 }
