@@ -3,7 +3,7 @@
 #![no_main]
 
 use echo_core::header;
-use echo_service::Orders;
+use echo_service::Signals;
 use libfuzzer_sys::fuzz_target;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -24,12 +24,12 @@ fn servers() -> [SocketAddr; 2] {
         let addresses = [udp.local_addr().unwrap(), tcp.local_addr().unwrap()];
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            runtime.block_on(udp_echo::serve(vec![udp], udp_echo::Config::default(), Orders::default()))
+            runtime.block_on(udp_echo::serve(vec![udp], udp_echo::Config::default(), Signals::default()))
         });
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let config = tcp_echo::Config::default();
-            runtime.block_on(tcp_echo::serve(vec![vec![tcp]], config, Orders::default()))
+            runtime.block_on(tcp_echo::serve(vec![vec![tcp]], config, Signals::default()))
         });
         addresses
     })

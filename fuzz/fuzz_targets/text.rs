@@ -2,7 +2,7 @@
 //! `cargo +nightly fuzz run text`.
 #![no_main]
 
-use echo_core::{MAX_GROWTH, Stream, header, uppercase_slice};
+use echo_core::{MAX_GROWTH, UppercaseStream, header, uppercase_slice};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
@@ -15,7 +15,7 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
     assert!(expected.len() <= MAX_GROWTH * text.len());
     assert_eq!(uppercase_slice(&mut text.clone()), &expected[..]);
 
-    let mut stream = Stream::default();
+    let mut stream = UppercaseStream::default();
     let mut answer = Vec::new();
     let mut rest = &text[..];
     let mut cuts = cuts.iter().map(|cut| usize::from(*cut));

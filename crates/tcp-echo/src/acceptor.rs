@@ -5,7 +5,7 @@ use crate::admission::{Admission, TooMany};
 use crate::poller::Poller;
 use crate::room::Room;
 use crate::totals::Totals;
-use echo_service::is_milestone;
+use echo_service::should_log;
 use mio::net::{TcpListener, TcpStream};
 use std::io;
 use std::net::{self, IpAddr};
@@ -122,7 +122,7 @@ fn admit(
     poller: &Poller,
 ) {
     let totals = room.totals();
-    if !config.allowed.has(peer) {
+    if !config.allowed.allows(peer) {
         refuse(&mut totals.refused_network, peer, "its network is not allowed");
         return;
     }
@@ -153,7 +153,7 @@ fn admit(
 /// Counts a connection that is closed at once, and logs some of them.
 fn refuse(count: &mut u64, peer: IpAddr, why: &str) {
     *count += 1;
-    if is_milestone(*count) {
+    if should_log(*count) {
         tracing::warn!(%peer, count, why, "a connection was not let in");
     }
 }
@@ -161,7 +161,7 @@ fn refuse(count: &mut u64, peer: IpAddr, why: &str) {
 fn tell(error: &io::Error, totals: &mut Totals) {
     totals.accept_errors += 1;
     let count = totals.accept_errors;
-    if is_milestone(count) {
+    if should_log(count) {
         tracing::warn!(%error, count, "a connection could not be accepted");
     }
 }

@@ -1,7 +1,7 @@
 //! The command line of `tcp-echo`.
 
 use clap::Parser;
-use echo_service::{ServiceArgs, duration, number, raise_descriptor_limit};
+use echo_service::{ServiceArgs, parse_duration, parse_number, raise_descriptor_limit};
 use std::time::Duration;
 use tcp_echo::Config;
 
@@ -29,21 +29,21 @@ pub(crate) struct Cli {
 
     /// Connections of one source at most (IPv4: an address, IPv6: a /64); 0: no limit. Without it: 256, and
     /// no limit for loopback addresses
-    #[arg(long, value_name = "N", value_parser = number::<usize>, help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = parse_number::<usize>, help_heading = "Limits")]
     connections_per_source: Option<usize>,
 
     /// Close a connection that has said nothing for this long; 0: never
-    #[arg(long, value_name = "DUR", default_value = "5m", value_parser = duration, help_heading = "Limits")]
+    #[arg(long, value_name = "DUR", default_value = "5m", value_parser = parse_duration, help_heading = "Limits")]
     idle: Duration,
 
     /// Cut a connection that has not taken its replies, or not finished a timed message, for this long;
     /// 0: never
-    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = duration, help_heading = "Limits")]
+    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = parse_duration, help_heading = "Limits")]
     stall: Duration,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
-    match number(text)? {
+    match parse_number(text)? {
         0 => Err("without a connection there is nothing to answer".into()),
         connections => Ok(connections),
     }
@@ -55,7 +55,7 @@ impl Cli {
         Config {
             show_messages: service.show_messages,
             busy_poll: service.busy_poll,
-            allowed: service.allowed(),
+            allowed: service.allowed_networks(),
             rate: service.rate,
             connections: self.connections_possible(),
             connections_per_source: self.connections_per_source,

@@ -49,7 +49,7 @@ enum Phase {
 
 enum Dialogue {
     /// Text, answered as it comes.
-    Text(echo_core::Stream),
+    Text(echo_core::UppercaseStream),
     /// Messages with a timing header, answered when they are whole.
     Timed(Box<Timed>),
 }
@@ -106,7 +106,7 @@ impl Connection {
         Self {
             stream,
             peer,
-            dialogue: Dialogue::Text(echo_core::Stream::default()),
+            dialogue: Dialogue::Text(echo_core::UppercaseStream::default()),
             pending: None,
             moved: round,
             phase: Phase::Fresh,

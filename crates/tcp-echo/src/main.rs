@@ -1,16 +1,14 @@
-//! `tcp-echo`: parse, log, bind, serve, exit.
+//! `tcp-echo`: log, bind, serve, exit.
 
 mod cli;
 
+use clap::Parser as _;
 use cli::Cli;
-use echo_service::{Tell as _, announce, log_to_stderr, orders_from_signals, parse, tcp_listeners};
+use echo_service::{LogTotals as _, announce, catch_signals, log_to_stderr, open_tcp_listeners};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli: Cli = match parse() {
-        Ok(cli) => cli,
-        Err(status) => return status,
-    };
+    let cli = Cli::parse();
     let _written_at_the_end = log_to_stderr(cli.service.verbose, cli.service.log_format);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -23,8 +21,8 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(cli: &Cli) -> anyhow::Result<()> {
-    let listeners = tcp_listeners(&cli.service, tcp_echo::DEFAULT_PORT)?;
-    let orders = orders_from_signals().await?;
+    let listeners = open_tcp_listeners(&cli.service, tcp_echo::DEFAULT_PORT)?;
+    let signals = catch_signals().await?;
     for listener in &listeners[0] {
         announce("tcp-echo", listener.local_addr()?);
     }
@@ -35,7 +33,7 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
         ?config,
         "serving"
     );
-    let totals = tcp_echo::serve(listeners, config, orders).await?;
-    totals.tell("totals at the end");
+    let totals = tcp_echo::serve(listeners, config, signals).await?;
+    totals.log("totals at the end");
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::bounds::{PIECE, Patience, Round};
 use crate::connection::{Connection, Next, Overdue, Turn};
 use crate::poller::{Poller, Told};
 use crate::totals::Totals;
-use echo_service::{RateLimit, is_milestone};
+use echo_service::{RateLimit, should_log};
 use mio::net::TcpStream;
 use slab::Slab;
 use std::io;
@@ -164,7 +164,7 @@ impl<'a> Room<'a> {
                 Overdue::Idle => {
                     self.totals.idle += 1;
                     let count = self.totals.idle;
-                    if is_milestone(count) {
+                    if should_log(count) {
                         tracing::info!(peer = %connection.peer, count, "closed: it has said nothing for long");
                     }
                     // It may be gone for good, which an idle connection does not show.
@@ -173,7 +173,7 @@ impl<'a> Room<'a> {
                 Overdue::Stalled => {
                     self.totals.stalled += 1;
                     let count = self.totals.stalled;
-                    if is_milestone(count) {
+                    if should_log(count) {
                         tracing::warn!(peer = %connection.peer, count, "cut: it does not go on");
                     }
                     // With a reset: otherwise the system would go on to keep what nobody reads.
@@ -237,7 +237,7 @@ impl<'a> Room<'a> {
         }
         // At the end everything is answered. What waits for room has been counted.
         let is_counted = !self.is_ending && !connection.is_pending();
-        if is_counted && self.rate.is_spent(connection.peer, now) && connection.has_request() {
+        if is_counted && self.rate.is_exhausted(connection.peer, now) && connection.has_request() {
             connection.is_paused = true;
             self.totals.delayed += 1;
             self.paused.push(token);
@@ -265,7 +265,7 @@ impl<'a> Room<'a> {
             Err(error) => {
                 self.totals.broken += 1;
                 let count = self.totals.broken;
-                if is_milestone(count) {
+                if should_log(count) {
                     tracing::debug!(peer = %connection.peer, %error, count, "a connection broke");
                 }
                 self.remove(token);

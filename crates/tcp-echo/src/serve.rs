@@ -5,7 +5,7 @@ use crate::acceptor::Acceptor;
 use crate::admission::Admission;
 use crate::poller::Poller;
 use crate::worker;
-use echo_service::{Allowed, Orders, RateLimit, Sheet, Worker, work};
+use echo_service::{AllowedNetworks, RateLimit, Signals, Worker, WorkerState, run_workers};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Config {
     /// How long a worker looks for work again and again before it sleeps.
     pub busy_poll: Duration,
     /// Who is answered.
-    pub allowed: Allowed,
+    pub allowed: AllowedNetworks,
     /// Pieces of text a second from one source at most; 0: no limit. None: [`RateLimit::new`]'s default.
     pub rate: Option<u32>,
     /// Connections at most, in all.
@@ -37,7 +37,7 @@ impl Default for Config {
         Self {
             show_messages: false,
             busy_poll: Duration::ZERO,
-            allowed: Allowed::default(),
+            allowed: AllowedNetworks::default(),
             rate: None,
             // What 1 KiB each makes 16 MiB of, and the system's own share of them some 100.
             connections: 16_384,
@@ -51,7 +51,7 @@ impl Default for Config {
     }
 }
 
-/// Answers the connections that come to the listeners until `orders` say to end; then what open ones have
+/// Answers the connections that come to the listeners until `signals` say to end; then what open ones have
 /// already sent, and returns. Each of the sets of listeners gets a worker of its own. No peer and no error
 /// ends it earlier.
 ///
@@ -65,7 +65,7 @@ impl Default for Config {
 pub async fn serve(
     sets: Vec<Vec<TcpListener>>,
     config: Config,
-    orders: Orders,
+    signals: Signals,
 ) -> io::Result<Totals> {
     let admission = Arc::new(Admission::new(config.connections, config.connections_per_source));
     let rate = Arc::new(RateLimit::new(config.rate));
@@ -76,8 +76,8 @@ pub async fn serve(
         let (admission, rate) = (Arc::clone(&admission), Arc::clone(&rate));
         let acceptor = Acceptor::new(listeners, &poller)?;
         let config = config.clone();
-        let run = move |sheet: &Sheet<Totals>| {
-            worker::run(acceptor, poller, &admission, &rate, &config, sheet);
+        let run = move |state: &WorkerState<Totals>| {
+            worker::run(acceptor, poller, &admission, &rate, &config, state);
         };
         let wake = move || {
             if let Err(error) = waker.wake() {
@@ -86,5 +86,5 @@ pub async fn serve(
         };
         workers.push(Worker { run: Box::new(run), wake: Box::new(wake) });
     }
-    work(workers, &orders).await
+    run_workers(workers, &signals).await.map_err(io::Error::other)
 }

@@ -5,7 +5,7 @@ use crate::Config;
 use crate::bounds::{PIECE, Round};
 use bytes::BytesMut;
 use echo_core::header::{self, HEADER_LEN};
-use echo_service::{Since, StampedReceiver, escaped_excerpt};
+use echo_service::{ArrivalTime, TimestampedReceiver, escaped_excerpt};
 use mio::net::TcpStream;
 use std::io::{self, Read as _};
 use std::time::Instant;
@@ -15,8 +15,8 @@ use std::time::Instant;
 pub(crate) struct Timed {
     inbox: BytesMut,
     /// When the last piece arrived: a message that is whole arrived with it.
-    since: Since,
-    receiver: Option<StampedReceiver>,
+    since: ArrivalTime,
+    receiver: Option<TimestampedReceiver>,
     /// In which round the message began that is not whole yet.
     pub(crate) begun: Option<Round>,
 }
@@ -25,8 +25,8 @@ impl Timed {
     /// A connection that has begun with `piece`, read just now.
     pub(crate) fn new(stream: &TcpStream, piece: &[u8], now: Instant, round: Round) -> Self {
         let inbox = BytesMut::from(piece);
-        let receiver = StampedReceiver::new(stream);
-        Self { inbox, since: Since::Program(now), receiver, begun: Some(round) }
+        let receiver = TimestampedReceiver::new(stream);
+        Self { inbox, since: ArrivalTime::Program(now), receiver, begun: Some(round) }
     }
 
     /// Whether a message has arrived whole.
@@ -89,11 +89,11 @@ impl Timed {
     ) -> io::Result<usize> {
         let length = if let Some(receiver) = &mut self.receiver {
             let arrived = stream.try_io(|| receiver.receive(stream, scratch))?;
-            self.since = arrived.since;
+            self.since = arrived.arrival;
             arrived.length
         } else {
             let length = stream.read(scratch)?;
-            self.since = Since::Program(Instant::now());
+            self.since = ArrivalTime::Program(Instant::now());
             length
         };
         self.inbox.extend_from_slice(&scratch[..length]);

@@ -1,6 +1,6 @@
 //! What a server did, in numbers.
 
-use echo_service::Tell;
+use echo_service::LogTotals;
 use std::ops::AddAssign;
 
 /// What the server did.
@@ -49,8 +49,8 @@ impl AddAssign for Totals {
     }
 }
 
-impl Tell for Totals {
-    fn tell(&self, when: &'static str) {
+impl LogTotals for Totals {
+    fn log(&self, when: &'static str) {
         tracing::info!(
             connections = self.connections,
             refused_network = self.refused_network,

@@ -6,7 +6,7 @@ use crate::admission::Admission;
 use crate::poller::Poller;
 use crate::room::Room;
 use crate::totals::Totals;
-use echo_service::{RateLimit, Sheet};
+use echo_service::{RateLimit, WorkerState};
 use std::time::{Duration, Instant};
 
 /// How long open connections have at the end to be answered what had arrived. A peer that reads takes
@@ -17,18 +17,18 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// around the world.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Serves what `acceptor` accepts, until the sheet says to end; then what has already arrived.
+/// Serves what `acceptor` accepts, until the state says to end; then what has already arrived.
 pub(crate) fn run(
     mut acceptor: Acceptor,
     mut poller: Poller,
     admission: &Admission,
     rate: &RateLimit,
     config: &Config,
-    sheet: &Sheet<Totals>,
+    state: &WorkerState<Totals>,
 ) {
     let mut room = Room::new(admission, rate, config);
     let mut next_round = Instant::now();
-    while !sheet.is_ending() {
+    while !state.is_shutting_down() {
         let now = Instant::now();
         let round = (!room.is_empty()).then(|| next_round.saturating_duration_since(now));
         let patience = [acceptor.patience(now), room.patience(now), round];
@@ -48,7 +48,7 @@ pub(crate) fn run(
             next_round = now + room.between_rounds();
             room.close_overdue();
         }
-        sheet.publish(room.totals());
+        state.publish_totals(room.totals());
     }
 
     // Connections that the kernel has completed may have brought their request along.
@@ -74,5 +74,5 @@ pub(crate) fn run(
         }
     }
     room.cut();
-    sheet.publish(room.totals());
+    state.publish_totals(room.totals());
 }

@@ -3,7 +3,7 @@
 mod server;
 
 use echo_core::header;
-use echo_service::Allowed;
+use echo_service::AllowedNetworks;
 use server::{PATIENCE, Server, ask, read_to_end};
 use std::time::{Duration, Instant};
 use tcp_echo::Config;
@@ -70,7 +70,7 @@ async fn one_source_does_not_take_all_connections() {
 
 #[tokio::test]
 async fn who_is_not_allowed_is_closed_at_once() {
-    let allowed = Allowed::only(vec!["192.0.2.0/24".parse().unwrap()]);
+    let allowed = AllowedNetworks::new(vec!["192.0.2.0/24".parse().unwrap()]);
     let server = Server::start_with(Config { allowed, ..Config::default() });
     assert!(is_closed(&mut server.client().await).await);
     let totals = server.end().await;

@@ -4,7 +4,7 @@ use crate::packets::{Arrival, Packets, Reply, Text};
 use crate::refusal::{self, Refusal};
 use crate::{Config, Totals};
 use echo_core::header::{self, HEADER_LEN};
-use echo_service::{RateLimit, escaped_excerpt, is_milestone, reaches_milestone};
+use echo_service::{RateLimit, escaped_excerpt, should_log, should_log_batch};
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -99,7 +99,7 @@ pub(crate) fn answer(
         };
         if text.len() > longest {
             totals.too_long += 1;
-            if is_milestone(totals.too_long) {
+            if should_log(totals.too_long) {
                 let (length, reply, count) = (end - begin, text.len(), totals.too_long);
                 tracing::warn!(peer = %arrival.peer, length, reply, count, "no answer: the reply exceeds a datagram");
             }
@@ -120,14 +120,14 @@ fn granted(
     totals: &mut Totals,
 ) -> Option<(Option<u8>, u64)> {
     let datagrams = arrival.datagrams();
-    if !gate.config.allowed.has(arrival.peer.ip()) {
+    if !gate.config.allowed.allows(arrival.peer.ip()) {
         refuse(&mut totals.refused_network, datagrams, arrival, "its network is not allowed");
         return None;
     }
     let hops = refusal::by_sender(arrival, &gate.own_ports).and_then(|()| {
-        let can_be_an_answer =
-            text.is_empty() || text.chunks(arrival.each).any(echo_core::can_be_an_answer);
-        refusal::hops(arrival, can_be_an_answer)
+        let could_be_a_reply =
+            text.is_empty() || text.chunks(arrival.each).any(echo_core::could_be_a_reply);
+        refusal::hops(arrival, could_be_a_reply)
     });
     let hops = match hops {
         Ok(hops) => hops,
@@ -152,7 +152,7 @@ fn granted(
 /// Counts datagrams that are not answered, and logs some of them.
 fn refuse(count: &mut u64, datagrams: u64, arrival: &Arrival, why: &str) {
     *count += datagrams;
-    if reaches_milestone(*count, datagrams) {
+    if should_log_batch(*count, datagrams) {
         tracing::warn!(peer = %arrival.peer, count, why, "not answered");
     }
 }

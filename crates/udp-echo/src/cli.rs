@@ -28,7 +28,7 @@ impl Cli {
         Config {
             show_messages: service.show_messages,
             busy_poll: service.busy_poll,
-            allowed: service.allowed(),
+            allowed: service.allowed_networks(),
             rate: service.rate,
         }
     }

@@ -1,16 +1,14 @@
-//! `udp-echo`: parse, log, bind, serve, exit.
+//! `udp-echo`: log, bind, serve, exit.
 
 mod cli;
 
+use clap::Parser as _;
 use cli::Cli;
-use echo_service::{Tell as _, announce, log_to_stderr, orders_from_signals, parse, udp_sockets};
+use echo_service::{LogTotals as _, announce, catch_signals, log_to_stderr, open_udp_sockets};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli: Cli = match parse() {
-        Ok(cli) => cli,
-        Err(status) => return status,
-    };
+    let cli = Cli::parse();
     let _written_at_the_end = log_to_stderr(cli.service.verbose, cli.service.log_format);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -23,8 +21,8 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(cli: &Cli) -> anyhow::Result<()> {
-    let sockets = udp_sockets(&cli.service, udp_echo::DEFAULT_PORT, udp_echo::prepare)?;
-    let orders = orders_from_signals().await?;
+    let sockets = open_udp_sockets(&cli.service, udp_echo::DEFAULT_PORT, udp_echo::prepare)?;
+    let signals = catch_signals().await?;
     for socket in &sockets[0] {
         announce("udp-echo", socket.local_addr()?);
     }
@@ -36,7 +34,7 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
         ?config,
         "serving"
     );
-    let totals = udp_echo::serve(sockets, config, orders).await?;
-    totals.tell("totals at the end");
+    let totals = udp_echo::serve(sockets, config, signals).await?;
+    totals.log("totals at the end");
     Ok(())
 }

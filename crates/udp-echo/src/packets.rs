@@ -14,7 +14,7 @@ pub(crate) use linux::Packets;
 #[cfg(not(all(target_os = "linux", not(portable))))]
 pub(crate) use portable::Packets;
 
-use echo_service::Since;
+use echo_service::ArrivalTime;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -45,8 +45,8 @@ pub(crate) struct Arrival {
     pub(crate) length: usize,
     /// How long every datagram in it is, but for the last, which may be shorter.
     pub(crate) each: usize,
-    /// Since when it is here.
-    pub(crate) since: Since,
+    /// ArrivalTime when it is here.
+    pub(crate) since: ArrivalTime,
 }
 
 impl Arrival {

@@ -50,12 +50,12 @@ pub(crate) fn by_sender(arrival: &Arrival, own: &[u16]) -> Result<(), Refusal> {
     if arrival.to_many || !stands_for_one { Err(Refusal::Address) } else { Ok(()) }
 }
 
-/// How many hops the answer to this arrival may go, if it `can_be_an_answer` itself: one fewer than it has
+/// How many hops the answer to this arrival may go, if it `could_be_a_reply` itself: one fewer than it has
 /// left, as if a router had passed it on. Two servers that answer each other take a hop away each time,
 /// and end as packets in a circle of routers do; a client's requests, however often it repeats them, have
 /// all their hops each time.
-pub(crate) fn hops(arrival: &Arrival, can_be_an_answer: bool) -> Result<Option<u8>, Refusal> {
-    let (true, Some(left)) = (can_be_an_answer, arrival.hops) else { return Ok(None) };
+pub(crate) fn hops(arrival: &Arrival, could_be_a_reply: bool) -> Result<Option<u8>, Refusal> {
+    let (true, Some(left)) = (could_be_a_reply, arrival.hops) else { return Ok(None) };
     match left.saturating_sub(1).min(MOST_HOPS) {
         0 => Err(Refusal::Loop),
         hops => Ok(Some(hops)),
@@ -65,7 +65,7 @@ pub(crate) fn hops(arrival: &Arrival, can_be_an_answer: bool) -> Result<Option<u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use echo_service::Since;
+    use echo_service::ArrivalTime;
     use std::time::Instant;
 
     fn from(peer: &str) -> Arrival {
@@ -75,7 +75,7 @@ mod tests {
             hops: None,
             length: 4,
             each: 4,
-            since: Since::Program(Instant::now()),
+            since: ArrivalTime::Program(Instant::now()),
         }
     }
 

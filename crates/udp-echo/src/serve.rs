@@ -5,7 +5,8 @@ use crate::Totals;
 use crate::answer::{Gate, answer};
 use crate::packets::{Packets, Reply, Sent, Wait};
 use echo_service::{
-    Allowed, Orders, RateLimit, Sheet, Worker, is_milestone, reaches_milestone, work,
+    AllowedNetworks, RateLimit, Signals, Worker, WorkerState, run_workers, should_log,
+    should_log_batch,
 };
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
@@ -32,7 +33,7 @@ pub struct Config {
     /// How long a worker looks for work again and again before it sleeps.
     pub busy_poll: Duration,
     /// Who is answered.
-    pub allowed: Allowed,
+    pub allowed: AllowedNetworks,
     /// Requests a second from one source at most; 0: no limit. None: [`RateLimit::new`]'s default.
     pub rate: Option<u32>,
 }
@@ -44,7 +45,7 @@ pub fn prepare(socket: &UdpSocket, address: SocketAddr) {
     Packets::prepare(socket, address);
 }
 
-/// Answers what arrives at the sockets until `orders` say to end; then what has already arrived, and
+/// Answers what arrives at the sockets until `signals` say to end; then what has already arrived, and
 /// returns. Each socket gets a thread of its own, which waits for nothing else: so a reply needs two system
 /// calls, and no third one that says which socket has something. No datagram and no error that a socket
 /// hands up ends it earlier.
@@ -56,10 +57,14 @@ pub fn prepare(socket: &UdpSocket, address: SocketAddr) {
 /// # Panics
 ///
 /// Only if the code that answers does.
-pub async fn serve(sockets: Vec<UdpSocket>, config: Config, orders: Orders) -> io::Result<Totals> {
+pub async fn serve(
+    sockets: Vec<UdpSocket>,
+    config: Config,
+    signals: Signals,
+) -> io::Result<Totals> {
     let mut own_ports = Vec::new();
     for socket in &sockets {
-        // A look at the worker's orders each time that nothing has come for so long.
+        // A look at the worker's signals each time that nothing has come for so long.
         socket.set_read_timeout(Some(LOOK_UP))?;
         socket.set_nonblocking(false)?;
         let address = socket.local_addr()?;
@@ -69,10 +74,11 @@ pub async fn serve(sockets: Vec<UdpSocket>, config: Config, orders: Orders) -> i
     let gate = Arc::new(Gate { rate: RateLimit::new(config.rate), config, own_ports });
     let worker = |socket| {
         let gate = Arc::clone(&gate);
-        let run = Box::new(move |sheet: &Sheet<Totals>| Server::new(socket, gate).serve(sheet));
+        let run =
+            Box::new(move |state: &WorkerState<Totals>| Server::new(socket, gate).serve(state));
         Worker { run, wake: Box::new(|| {}) }
     };
-    work(sockets.into_iter().map(worker).collect(), &orders).await
+    run_workers(sockets.into_iter().map(worker).collect(), &signals).await.map_err(io::Error::other)
 }
 
 struct Server {
@@ -92,10 +98,10 @@ impl Server {
         Self { socket, packets, replies, gate, totals: Totals::default(), errors: 0, stamps: false }
     }
 
-    fn serve(mut self, sheet: &Sheet<Totals>) {
+    fn serve(mut self, state: &WorkerState<Totals>) {
         let busy_poll = self.gate.config.busy_poll;
         let mut last_work = Instant::now();
-        while !sheet.is_ending() {
+        while !state.is_shutting_down() {
             let wait = if !busy_poll.is_zero() && last_work.elapsed() < busy_poll {
                 Wait::NotAtAll
             } else {
@@ -107,7 +113,7 @@ impl Server {
             if self.errors >= ERRORS {
                 std::thread::sleep(REST);
             }
-            sheet.publish(&self.totals);
+            state.publish_totals(&self.totals);
         }
         let enough = Instant::now() + LAST_ANSWERS;
         while self.take(Wait::NotAtAll) || (1..ERRORS).contains(&self.errors) {
@@ -116,7 +122,7 @@ impl Server {
                 break;
             }
         }
-        sheet.publish(&self.totals);
+        state.publish_totals(&self.totals);
     }
 
     /// Takes what there is and answers it. Returns whether there was something.
@@ -143,7 +149,7 @@ impl Server {
                 self.errors = self.errors.saturating_add(1);
                 self.totals.receive_errors += 1;
                 let count = self.totals.receive_errors;
-                if is_milestone(count) {
+                if should_log(count) {
                     tracing::debug!(%error, count, "the socket handed up an error");
                 }
                 false
@@ -166,7 +172,7 @@ impl Server {
             Sent::Refused(datagrams, error) => {
                 totals.not_sent += datagrams;
                 let count = totals.not_sent;
-                if reaches_milestone(count, datagrams) {
+                if should_log_batch(count, datagrams) {
                     tracing::warn!(%error, count, "a reply was not sent");
                 }
             }

@@ -1,6 +1,6 @@
 //! What a server did, in numbers.
 
-use echo_service::Tell;
+use echo_service::LogTotals;
 use std::ops::AddAssign;
 
 /// What the server did, counted in datagrams. Each that was received is in exactly one of the others, but
@@ -45,8 +45,8 @@ impl AddAssign for Totals {
     }
 }
 
-impl Tell for Totals {
-    fn tell(&self, when: &'static str) {
+impl LogTotals for Totals {
+    fn log(&self, when: &'static str) {
         tracing::info!(
             received = self.received,
             answered = self.answered,

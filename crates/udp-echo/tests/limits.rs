@@ -2,7 +2,7 @@
 
 mod server;
 
-use echo_service::Allowed;
+use echo_service::AllowedNetworks;
 use server::{Server, ask, receive};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ async fn a_source_beyond_its_rate_is_not_answered_and_another_one_is() {
 #[tokio::test]
 async fn who_is_not_allowed_hears_nothing() {
     let only = |network: &str| Config {
-        allowed: Allowed::only(vec![network.parse().unwrap()]),
+        allowed: AllowedNetworks::new(vec![network.parse().unwrap()]),
         ..Config::default()
     };
     let server = Server::start_with(only("192.0.2.0/24"), |_| {});
@@ -141,8 +141,8 @@ async fn a_reply_leaves_from_the_address_that_was_asked() {
             continue;
         };
         let address = SocketAddr::new(host.parse().unwrap(), socket.local_addr().unwrap().port());
-        let orders = echo_service::Orders::default();
-        let task = tokio::spawn(udp_echo::serve(vec![socket], Config::default(), orders.clone()));
+        let signals = echo_service::Signals::default();
+        let task = tokio::spawn(udp_echo::serve(vec![socket], Config::default(), signals.clone()));
         // Before it has begun the kernel does not tell the address.
         tokio::task::yield_now().await;
         let any = if address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
@@ -150,7 +150,7 @@ async fn a_reply_leaves_from_the_address_that_was_asked() {
         let client = client_at(any, address).await;
         assert_eq!(ask(&client, b"from where?").await, b"FROM WHERE?", "{address}");
         assert_eq!(ask(&client, b"FROM WHERE?").await, b"FROM WHERE?", "{address}");
-        orders.end.cancel();
+        signals.shutdown.cancel();
         timeout(server::PATIENCE, task).await.unwrap().unwrap().unwrap();
     }
 }

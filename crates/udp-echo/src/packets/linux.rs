@@ -15,7 +15,7 @@ mod control;
 
 use super::{Arrival, LONGEST_DATAGRAM, Reply, Sent, Text, Wait};
 use control::{CONTROL, Control, for_each_control, plain, short, write_controls};
-use echo_service::Since;
+use echo_service::ArrivalTime;
 use nix::sys::socket::{SetSockOpt, setsockopt, sockopt};
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -171,7 +171,7 @@ impl Packets {
             hops: None,
             length,
             each: length.max(1),
-            since: Since::Program(self.read),
+            since: ArrivalTime::Program(self.read),
         };
         for_each_control(&header.msg_hdr, |level, kind, data| match (level, kind) {
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
@@ -202,7 +202,7 @@ impl Packets {
                 let stamp: libc::timespec = plain(data);
                 if let (Ok(seconds), Ok(ns)) = (stamp.tv_sec.try_into(), stamp.tv_nsec.try_into()) {
                     let since = SystemTime::UNIX_EPOCH + Duration::new(seconds, ns);
-                    arrival.since = Since::Kernel(since);
+                    arrival.since = ArrivalTime::Kernel(since);
                 }
             }
             _ => {}

@@ -2,7 +2,7 @@
 //! to, nor when the kernel received it.
 
 use super::{Arrival, LONGEST_DATAGRAM, Reply, Sent, Text, Wait};
-use echo_service::Since;
+use echo_service::ArrivalTime;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ impl Packets {
     /// What is told of the piece `number`.
     pub(crate) fn arrival(&self, _number: usize) -> Option<Arrival> {
         let (length, peer) = self.arrived?;
-        let since = Since::Program(self.read);
+        let since = ArrivalTime::Program(self.read);
         Some(Arrival { peer, to_many: false, hops: None, length, each: length.max(1), since })
     }
 

@@ -1,7 +1,7 @@
 //! A server of ours on a port of its own, and what tests ask it.
 #![allow(dead_code, reason = "every test uses a part of it")]
 
-use echo_service::Orders;
+use echo_service::Signals;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
@@ -12,7 +12,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Server {
     pub address: SocketAddr,
-    pub orders: Orders,
+    pub signals: Signals,
     task: JoinHandle<std::io::Result<Totals>>,
 }
 
@@ -25,9 +25,9 @@ impl Server {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         prepare(&socket);
         let address = socket.local_addr().unwrap();
-        let orders = Orders::default();
-        let task = tokio::spawn(serve(vec![socket], config, orders.clone()));
-        Self { address, orders, task }
+        let signals = Signals::default();
+        let task = tokio::spawn(serve(vec![socket], config, signals.clone()));
+        Self { address, signals, task }
     }
 
     pub async fn client(&self) -> UdpSocket {
@@ -37,7 +37,7 @@ impl Server {
     }
 
     pub async fn end(self) -> Totals {
-        self.orders.end.cancel();
+        self.signals.shutdown.cancel();
         timeout(PATIENCE, self.task).await.unwrap().unwrap().unwrap()
     }
 }
