@@ -13,7 +13,13 @@ const RESERVED_DESCRIPTORS: usize = 1024;
 
 /// Answers each text on a TCP connection with the same text in upper case, as it arrives.
 #[derive(Debug, Parser)]
-#[command(name = "tcp-echo", version, max_term_width = 80, after_help = after_help(), after_long_help = after_long_help())]
+#[command(
+    name = "tcp-echo",
+    version,
+    max_term_width = 80,
+    after_help = after_help(),
+    after_long_help = after_long_help()
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) service: ServiceArgs,

@@ -7,11 +7,11 @@ echo_service::counters! {
         connections,
         /// Connections closed at once, because --allow does not contain the address of the peer.
         refused_network,
-        /// Connections closed at once, because --connections were already open.
+        /// Connections closed at once, because the number of open connections had reached --connections.
         refused_connection_limit,
-        /// Connections closed at once, because --connections-per-source of this source were already open.
+        /// Connections closed at once, because their source had reached --connections-per-source.
         refused_source_limit,
-        /// Connections that the server could not accept because of an error, for example a lack of file descriptors.
+        /// Connections that the server could not accept, for example because it had no free file descriptor.
         accept_errors,
         /// Connections closed because the peer sent nothing for the time of --idle.
         closed_idle,
@@ -20,7 +20,7 @@ echo_service::counters! {
         closed_stalled,
         /// Connections closed after an error, in most cases a reset by the peer.
         closed_with_error,
-        /// Connections closed at the end of the server before their replies were complete.
+        /// Connections closed by the shutdown before their replies were complete.
         closed_at_shutdown,
         /// Number of times that the server stopped reading from a connection, because its source exceeded --rate.
         rate_limited_reads,
