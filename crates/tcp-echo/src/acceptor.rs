@@ -41,19 +41,18 @@ impl Acceptor {
     ///
     /// # Errors
     ///
-    /// [`ServeError::RegisterListener`] if a system call for a listener fails.
+    /// [`ServeError`] if a system call for a listener fails.
     pub(crate) fn new(
         listeners: Vec<net::TcpListener>,
         poller: &Poller,
     ) -> Result<Self, ServeError> {
         let mut registered = Vec::new();
         for (index, listener) in listeners.into_iter().enumerate() {
-            let address = listener.local_addr();
+            let address = listener.local_addr().map_err(ServeError::LocalAddress)?;
             let listener = Listener::register(listener, poller, FIRST_LISTENER + index);
-            registered.push(listener.map_err(|source| ServeError::RegisterListener {
-                address: address.map_or_else(|_| "unknown".into(), |address| address.to_string()),
-                source,
-            })?);
+            let listener =
+                listener.map_err(|source| ServeError::RegisterListener { address, source })?;
+            registered.push(listener);
         }
         Ok(Self(registered))
     }
@@ -146,7 +145,7 @@ fn admit(
 ) {
     let totals = table.totals();
     if !config.allowed.allows(peer) {
-        refuse(&mut totals.refused_network, peer, "address not allowed");
+        refuse(&mut totals.refused_network, peer, "--allow does not contain its address");
         return;
     }
     match connection_limit.acquire(peer) {
@@ -157,13 +156,17 @@ fn admit(
             }
         }
         Err(ExceededLimit::Connections) => {
-            refuse(&mut totals.refused_connection_limit, peer, "limit of connections reached");
+            refuse(
+                &mut totals.refused_connection_limit,
+                peer,
+                "the server has reached --connections",
+            );
         }
         Err(ExceededLimit::ConnectionsPerSource) => {
             refuse(
                 &mut totals.refused_source_limit,
                 peer,
-                "limit of connections of this source reached",
+                "its source has reached --connections-per-source",
             );
         }
     }
@@ -172,7 +175,7 @@ fn admit(
 fn refuse(count: &mut u64, peer: IpAddr, reason: &'static str) {
     *count += 1;
     if should_log(*count) {
-        tracing::warn!(%peer, count, reason, "refused a connection");
+        tracing::warn!(%peer, count, reason, "connection not served");
     }
 }
 

@@ -6,7 +6,9 @@ use echo_service::{
 };
 use std::num::NonZero;
 use std::time::Duration;
-use tcp_echo::{Config, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_SOURCE, Totals};
+use tcp_echo::{
+    Config, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_SOURCE, DEFAULT_PORT, Totals,
+};
 
 /// Descriptors for everything except connections: listeners, pollers, signals, the log. A worker needs three.
 const RESERVED_DESCRIPTORS: usize = 1024;
@@ -90,11 +92,11 @@ fn parse_connections(text: &str) -> Result<usize, String> {
 }
 
 fn after_help() -> String {
-    let port = tcp_echo::DEFAULT_PORT;
     format!(
-        "Default addresses: 127.0.0.1:{port} and [::1]:{port}.\n\n\
+        "Default addresses: 127.0.0.1:{DEFAULT_PORT} and [::1]:{DEFAULT_PORT}.\n\n\
          Signals: SIGINT (Ctrl-C) or SIGTERM ends the server after it has answered the requests already received, and \
          prints the totals. A second signal ends it at once. SIGUSR1 prints the totals, and the server continues.\n\n\
+         Before other hosts can reach the server, restrict it with --allow and --rate.\n\n\
          Exit status: 0 after a signal, 2 if the server cannot start."
     )
 }

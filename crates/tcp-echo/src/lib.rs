@@ -1,10 +1,10 @@
-//! A TCP server that answers text with the same text in upper case, as the text arrives.
+//! A TCP server that answers each text with the same text in upper case, as it arrives.
 //!
-//! [`serve`] takes listeners that are already bound. It returns the [`Totals`] after the shutdown.
+//! [`serve`] runs the server on listeners that are already bound. It returns the [`Totals`] after a shutdown. The crate
+//! `echo-core` converts the text to upper case. The crate `echo-service` opens the sockets, writes the log, and handles
+//! signals. The crate `udp-echo` has the same structure as this one, but the two crates do not depend on each other.
 //!
-//! - `echo-core` converts text to upper case.
-//! - `echo-service` contains the parts that this server shares with `udp-echo`: sockets, the log, signals, rate limits.
-//! - The module `worker` explains how the server waits for its connections, and why it does not use tokio for that.
+//! The module `worker` explains how the server waits for its connections, and why it does not use tokio for this.
 //!
 //! ```
 //! use std::io::{Read as _, Write as _};
@@ -58,5 +58,5 @@ pub use limits::{
 pub use serve::{Config, ServeError, serve};
 pub use totals::Totals;
 
-/// The default port. IANA has not assigned it to this service.
+/// The default port. The lab defines it; IANA has not assigned it to this service.
 pub const DEFAULT_PORT: u16 = 12000;

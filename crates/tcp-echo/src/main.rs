@@ -2,6 +2,7 @@
 
 mod cli;
 
+use anyhow::Context as _;
 use clap::Parser as _;
 use cli::Cli;
 use echo_service::{
@@ -27,7 +28,9 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     let listeners = open_tcp_listeners(&cli.service, tcp_echo::DEFAULT_PORT)?;
     let signals = catch_signals().await?;
     for listener in &listeners[0] {
-        announce("tcp-echo", listener.local_addr()?);
+        let address =
+            listener.local_addr().context("cannot read the local address of a listener")?;
+        announce("tcp-echo", address);
     }
     let config = cli.config();
     let connections_per_source = config.connections_per_source();

@@ -14,7 +14,7 @@ use echo_service::{
     run_workers,
 };
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use std::time::Duration;
 pub struct Config {
     /// Log each request when the server answers it.
     pub show_messages: bool,
-    /// Time after the last event in which a worker polls for events instead of sleeping. Zero disables this.
+    /// Time after the last event in which a worker polls its sockets instead of sleeping. Zero disables this.
     pub busy_poll: Duration,
     /// The networks that can connect.
     pub allowed: AllowedNetworks,
@@ -71,11 +71,14 @@ pub enum ServeError {
     /// The system did not create an event queue (on Linux, an epoll instance).
     #[error("cannot create an event queue for a worker")]
     CreatePoller(#[source] io::Error),
+    /// The system did not report the address of a listener.
+    #[error("cannot read the local address of a TCP listener")]
+    LocalAddress(#[source] io::Error),
     /// The system refused an operation on a listener.
-    #[error("cannot wait for connections of the listener {address}")]
+    #[error("cannot wait for connections of the TCP listener on {address}")]
     RegisterListener {
-        /// The address of the listener, or `unknown`.
-        address: String,
+        /// The address of the listener.
+        address: SocketAddr,
         /// The error of the system.
         source: io::Error,
     },

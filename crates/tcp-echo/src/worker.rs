@@ -10,8 +10,8 @@
 //! 2. For each event of a connection, the connection takes one *step*: it reads once, at most
 //!    [`crate::limits::READ_SIZE`] bytes, converts the text to upper case, and sends the reply. If the kernel does not
 //!    accept the whole reply, the connection keeps the rest, and reads nothing until the kernel has accepted it.
-//! 3. Connections that need more work without a new event take their next step. Between two steps of one connection,
-//!    every other connection has its turn, so a peer that sends much data does not delay the others.
+//! 3. Connections that need more work without a new event take one step each. A step is short, and each connection
+//!    takes only a few steps before the worker returns to 1, so a peer that sends much data does not delay the others.
 //! 4. The worker accepts new connections. After an error, it pauses before it tries again.
 //! 5. Once in each tick, it closes the connections whose timeout has expired ([`crate::timeouts`]).
 //!
@@ -27,7 +27,7 @@
 //!
 //! A worker waits in the kernel itself instead of running one tokio task for each connection. A task costs memory: 895
 //! bytes for an idle connection in the smallest possible task (measured with 15,000 connections), where a
-//! [`crate::connection::Connection`] takes 64 bytes. It also costs time: each request would pass through the reactor
+//! [`crate::connection::Connection`] takes at most 64 bytes. It also costs time: each request would pass through the reactor
 //! and the scheduler, and the client would measure that time. tokio runs on the main thread, where neither matters: it
 //! handles signals and deadlines and waits for the workers (`echo_service::run_workers`).
 
