@@ -83,15 +83,6 @@ fn every_limit_in_force_is_a_named_field_of_one_event() {
 }
 
 #[test]
-fn the_text_log_shows_the_limits_as_fields() {
-    let (_, log) = stdout_and_stderr(server(&["--listen", "127.0.0.1:0", "--rate", "0"]), 1);
-    for field in ["workers=1", "allow=all", "rate_per_source=unlimited"] {
-        assert!(log.lines().next().unwrap().contains(field), "{field}: {log}");
-    }
-    assert!(!log.contains("Config {"), "{log}");
-}
-
-#[test]
 fn a_socket_that_other_hosts_can_reach_is_logged_as_a_warning() {
     let arguments = ["--listen", "0.0.0.0:0", "--listen", "127.0.0.1:0", "--log-format", "json"];
     let (stdout, log) = stdout_and_stderr(server(&arguments), 2);
@@ -105,21 +96,6 @@ fn a_socket_that_other_hosts_can_reach_is_logged_as_a_warning() {
     let message = warning["fields"]["message"].as_str().unwrap();
     assert!(message.contains("other hosts can reach"), "{message}");
     assert_eq!(events(&log, "serving").len(), 1);
-}
-
-#[test]
-fn the_help_explains_every_counter() {
-    let output = server(&["--help"]).output().unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
-    let (_, counters) = help.split_once("\nCounters in the totals:\n").expect("a heading");
-    for (counter, _) in udp_echo::Totals::DESCRIPTIONS {
-        let (_, text) = counters.split_once(&format!("\n  {counter}\n")).unwrap_or_else(|| {
-            counters
-                .split_once(&format!("  {counter}\n"))
-                .unwrap_or_else(|| panic!("{counter}: {help}"))
-        });
-        assert!(text.lines().next().unwrap().starts_with("          "), "{counter}: {help}");
-    }
 }
 
 #[cfg(all(target_os = "linux", not(portable)))]
