@@ -5,22 +5,21 @@
 mod python;
 
 #[cfg(all(target_os = "linux", not(portable)))]
-#[path = "network/namespaces.rs"]
-mod namespaces;
-
+#[path = "server_process/namespace.rs"]
+mod namespace;
 #[path = "server_process/process.rs"]
 mod process;
-
-#[cfg(unix)]
-pub use process::send_signal;
 #[cfg(all(unix, not(portable)))]
-pub use process::start_with_passed_socket;
+#[path = "server_process/unix.rs"]
+pub mod unix;
+
+#[cfg(all(unix, not(portable)))]
+pub use process::send_signal;
 pub use process::{RunningServer, ServerBinary};
 
 use super::SERVER;
-use process::{announced_address, command, run};
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Command, Stdio};
+use process::{announced_address, run};
+use std::io::BufRead as _;
 
 #[cfg(unix)]
 #[test]
@@ -35,21 +34,6 @@ fn sigint_and_sigterm_end_the_server_with_totals_and_status_0() {
         assert!(err.contains("answered=0"), "the totals are on stderr: {err}");
         assert!(!err.contains('\x1b'), "no colours without a terminal: {err:?}");
     }
-}
-
-#[cfg(all(unix, not(portable)))]
-#[test]
-fn sigusr1_logs_the_totals_and_sighup_does_not_end_the_server() {
-    let mut server = RunningServer::start(&["--listen", "127.0.0.1:0"]);
-    (SERVER.exchange)(&server.address, "hello");
-    let mut next_line = server.log_lines();
-    assert!(next_line().contains("serving version="));
-    server.signal("HUP");
-    assert!(next_line().contains("SIGHUP"));
-    server.signal("USR1");
-    let totals = next_line();
-    assert!(totals.contains("totals so far") && !totals.contains("answered=0"), "{totals}");
-    (SERVER.exchange)(&server.address, "still there");
 }
 
 #[test]
@@ -108,63 +92,6 @@ fn the_json_log_has_one_object_per_line() {
         assert!(line.contains(part), "{part}: {line}");
     }
     assert!(line.ends_with("}\n"), "{line}");
-}
-
-#[cfg(all(unix, not(portable)))]
-#[test]
-fn a_passed_socket_is_served_and_stays_usable_for_the_next_process() {
-    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let is_udp = SERVER.name.starts_with("udp");
-    let address = if is_udp { udp.local_addr() } else { tcp.local_addr() }.unwrap().to_string();
-    // Two processes, one after the other: the end of the first one must not shut down the supervisor's socket.
-    for _ in 0..2 {
-        let (mut server, line) = if is_udp {
-            start_with_passed_socket(udp.try_clone().unwrap(), "1")
-        } else {
-            start_with_passed_socket(tcp.try_clone().unwrap(), "1")
-        };
-        assert_eq!(line, format!("{} listening on {address}\n", SERVER.name));
-        (SERVER.exchange)(&address, "hello");
-        send_signal(&server, "TERM");
-        assert_eq!(server.wait().unwrap().code(), Some(0));
-    }
-    let (mut server, line) = if is_udp {
-        start_with_passed_socket(tcp, "1")
-    } else {
-        start_with_passed_socket(udp, "1")
-    };
-    assert_eq!((line.as_str(), server.wait().unwrap().code()), ("", Some(2)));
-    let mut error = String::new();
-    server.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-    assert!(error.contains("supervisor") && error.lines().count() == 1, "{error}");
-}
-
-#[cfg(all(unix, not(portable)))]
-#[test]
-fn the_supervisor_is_notified_of_start_and_shutdown() {
-    let directory = std::env::temp_dir().join(format!("{}-{}", SERVER.name, std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let path = directory.join("notify");
-    let supervisor = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    supervisor.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
-    let mut server = command(&["--listen", "127.0.0.1:0"])
-        .env("NOTIFY_SOCKET", &path)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let receive = || {
-        let mut text = [0; 100];
-        let length = supervisor.recv(&mut text).unwrap();
-        String::from_utf8(text[..length].to_vec()).unwrap()
-    };
-    let ready = receive();
-    send_signal(&server, "TERM");
-    let stopping = receive();
-    let status = server.wait().unwrap();
-    std::fs::remove_dir_all(directory).unwrap();
-    assert_eq!((ready.trim(), stopping.trim(), status.code()), ("READY=1", "STOPPING=1", Some(0)));
 }
 
 #[test]
@@ -244,31 +171,6 @@ fn an_address_that_other_hosts_can_reach_is_reported_at_the_start() {
     assert!(server.address.starts_with("0.0.0.0:"));
     let line = server.log_lines()();
     assert!(line.contains("other hosts can reach"), "{line}");
-}
-
-/// Starts the server in a network namespace in which the loopback interface has a link-local address.
-#[cfg(all(target_os = "linux", not(portable)))]
-#[test]
-fn a_link_local_address_with_a_zone_is_accepted() {
-    if !namespaces::is_possible("true") {
-        return;
-    }
-    let script = "ip link set lo up; ip address add fe80::1/64 dev lo nodad; exec \"$0\" \"$@\"";
-    for zone in ["lo", "1"] {
-        let mut server = Command::new("unshare")
-            .args(["-Urn", "sh", "-c", script, SERVER.path, "--listen"])
-            .arg(format!("[fe80::1%{zone}]:0"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        // The system reports the zone as the number of the interface. The loopback interface has the number 1.
-        assert!(announced_address(&line).starts_with("[fe80::1%1]:"), "{line}");
-        send_signal(&server, "TERM");
-        assert_eq!(server.wait().unwrap().code(), Some(0));
-    }
 }
 
 #[test]

@@ -96,23 +96,3 @@ pub fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
-
-/// Starts the server with a socket passed in the way of systemd. Returns it with its first line on stdout.
-#[cfg(all(unix, not(portable)))]
-pub fn start_with_passed_socket(
-    socket: impl Into<std::os::fd::OwnedFd>,
-    listen_fds: &str,
-) -> (Child, String) {
-    let script =
-        format!("exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS={listen_fds} exec \"$0\"");
-    let mut server = Command::new("sh")
-        .args(["-c", &script, SERVER.path])
-        .stdin(Stdio::from(socket.into()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (server, line)
-}

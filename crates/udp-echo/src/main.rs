@@ -1,15 +1,19 @@
-//! `udp-echo`: log, bind, serve, exit.
+//! The program `udp-echo`: parses the command line, opens the log and the sockets, and runs the server.
 
 mod cli;
 
+use anyhow::Context as _;
 use clap::Parser as _;
 use cli::Cli;
-use echo_service::{LogTotals as _, announce, catch_signals, log_to_stderr, open_udp_sockets};
+use echo_service::{
+    LogTotals as _, announce, catch_signals, duration_field, log_limits, log_to_stderr,
+    open_udp_sockets,
+};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let _written_at_the_end = log_to_stderr(cli.service.verbose, cli.service.log_format);
+    let _log = log_to_stderr(cli.service.verbose, cli.service.log_format);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -24,17 +28,17 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     let sockets = open_udp_sockets(&cli.service, udp_echo::DEFAULT_PORT, udp_echo::prepare)?;
     let signals = catch_signals().await?;
     for socket in &sockets[0] {
-        announce("udp-echo", socket.local_addr()?);
+        let address = socket.local_addr().context("cannot read the local address of a socket")?;
+        announce("udp-echo", address);
     }
-    let sockets = sockets.into_iter().flatten().collect();
-    let config = cli.config();
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        workers = cli.service.workers,
-        ?config,
-        "serving"
+    log_limits!(
+        &cli.service,
+        reply_bytes_ipv4 = udp_echo::MAX_REPLY_IPV4,
+        reply_bytes_ipv6 = udp_echo::MAX_REPLY_IPV6,
+        shutdown_s = duration_field(udp_echo::SHUTDOWN_TIMEOUT),
     );
-    let totals = udp_echo::serve(sockets, config, signals).await?;
+    let sockets = sockets.into_iter().flatten().collect();
+    let totals = udp_echo::serve(sockets, cli.config(), signals).await?;
     totals.log("totals at the end");
     Ok(())
 }
