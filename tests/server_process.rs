@@ -4,6 +4,9 @@
 #[path = "textbook/python.rs"]
 mod python;
 
+#[cfg(all(target_os = "linux", not(portable)))]
+#[path = "server_process/namespace.rs"]
+mod namespace;
 #[path = "server_process/process.rs"]
 mod process;
 #[cfg(all(unix, not(portable)))]

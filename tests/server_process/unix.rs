@@ -1,11 +1,7 @@
-//! Tests of features that need Unix: SIGUSR1, SIGHUP, a supervisor such as systemd, and interface names as zones.
-
-#[cfg(target_os = "linux")]
-#[path = "../network/namespaces.rs"]
-mod namespaces;
+//! Tests of features that need Unix: SIGUSR1, SIGHUP, and a supervisor such as systemd.
 
 use super::super::SERVER;
-use super::process::{RunningServer, announced_address, command, send_signal};
+use super::process::{RunningServer, command, send_signal};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 
@@ -76,31 +72,6 @@ fn the_supervisor_is_notified_of_start_and_shutdown() {
     let status = server.wait().unwrap();
     std::fs::remove_dir_all(directory).unwrap();
     assert_eq!((ready.trim(), stopping.trim(), status.code()), ("READY=1", "STOPPING=1", Some(0)));
-}
-
-/// Starts the server in a network namespace in which the loopback interface has a link-local address.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_link_local_address_with_a_zone_is_accepted() {
-    if !namespaces::is_possible("true") {
-        return;
-    }
-    let script = "ip link set lo up; ip address add fe80::1/64 dev lo nodad; exec \"$0\" \"$@\"";
-    for zone in ["lo", "1"] {
-        let mut server = Command::new("unshare")
-            .args(["-Urn", "sh", "-c", script, SERVER.path, "--listen"])
-            .arg(format!("[fe80::1%{zone}]:0"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        // The system reports the zone as the number of the interface. The loopback interface has the number 1.
-        assert!(announced_address(&line).starts_with("[fe80::1%1]:"), "{line}");
-        send_signal(&server, "TERM");
-        assert_eq!(server.wait().unwrap().code(), Some(0));
-    }
 }
 
 /// Starts the server with a socket passed in the way of systemd. Returns it with its first line on stdout.
