@@ -1,6 +1,6 @@
 //! A UDP server that answers each datagram with the same text in upper case.
 //!
-//! [`serve`] runs the server on sockets that are already bound. It returns the [`Totals`] after a shutdown.
+//! [`serve()`] runs the server on sockets that are already bound. It returns the [`Totals`] after a shutdown.
 //! The crate `echo-core` converts the text to upper case. The crate `echo-service` opens the sockets, writes
 //! the log, and handles signals. The crate `tcp-echo` has the same structure as this one, but the two crates
 //! do not depend on each other.
