@@ -1,0 +1,48 @@
+//! `echo-bench`: measures the servers and the client of this workspace. `cargo xtask bench` and
+//! `cargo xtask soak` start it.
+//!
+//! It runs the programs that users install as processes and links none of them, so it measures what a user gets.
+//!
+//! - [`bench`]: ratios of RTT, throughput and memory, against a floor measured in the same run;
+//! - [`soak`]: honest and hostile clients at both servers together;
+//! - [`floor`]: the plainest servers and clients, which `bench` compares with;
+//! - [`load`]: load generators for servers.
+
+mod bench;
+mod cli;
+mod cpu;
+mod floor;
+mod load;
+mod proc_files;
+mod protocol;
+mod soak;
+
+use anyhow::Result;
+use clap::Parser as _;
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("echo-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Bench => {
+            child_process::end_children_on_signal("echo-bench")?;
+            bench::run()
+        }
+        Command::Soak { duration } => {
+            child_process::end_children_on_signal("echo-bench")?;
+            soak::run(duration)
+        }
+        Command::Floor(side) => floor::run(side.into()),
+        Command::Load(load) => load::run(&load.into()),
+    }
+}
