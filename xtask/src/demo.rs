@@ -5,11 +5,11 @@
 
 use anyhow::{Context as _, Result};
 use child_process::workspace::{self, program};
-use child_process::{Server, command_line, logged_totals, output_with_status, succeeds};
+use child_process::{Server, command_line, logged_totals, output_with_status};
 use std::fs::{self, File};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The client's exit status when every exchange had a correct reply.
 const ALL_ANSWERED: i32 = 0;
@@ -21,13 +21,15 @@ const COULD_NOT_RUN: i32 = 2;
 /// Builds the programs, starts the servers, runs the tasks and ends the servers.
 pub(crate) fn run() -> Result<()> {
     println!("The demo runs the six tasks of the lab with two servers on this machine.");
-    println!("It builds the programs first; on a fresh clone this takes about a minute.\n");
+    println!("It builds the programs first; on a fresh clone this takes one to two minutes.\n");
     workspace::build_programs()?;
     let files = Files::create()?;
     let (udp, udp_log) = files.start_server("udp-echo")?;
     let (tcp, tcp_log) = files.start_server("tcp-echo")?;
-    println!("\nPrograms     {}", shown(&workspace::program_directory()));
-    println!("Output       {} (a copy of the text below)", shown(&files.path("task-1.txt ... 6")));
+    let programs = workspace::PROGRAMS.join(", ");
+    println!("\nPrograms     {} ({programs})", shown(&workspace::program_directory()));
+    let first_copy = shown(&files.path("task-1.txt"));
+    println!("Output       {first_copy} to task-6.txt (copies of the text below)");
     println!("Packets      {} (for Wireshark)", shown(&files.capture()));
     println!("Server logs  {}, {}", shown(&udp_log), shown(&tcp_log));
     println!("Servers      udp-echo on {}, tcp-echo on {}", udp.address, tcp.address);
@@ -103,7 +105,13 @@ fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
     task.client(&["diagnose", &closed_port], &[NOT_ALL_ANSWERED])?;
     task.print("\nA name that does not exist:\n\n");
     task.client(&["diagnose", "no-such-host.invalid"], &[NOT_ALL_ANSWERED])?;
-    if can_create_network() {
+    if let Err(reason) = can_create_network() {
+        task.print(&format!(
+            "\nLeft out: hosts that are down, routers and firewalls. These cases need a\n\
+             virtual network: Linux, the permission to create network namespaces, and the\n\
+             programs unshare, ip, nft and python3. On this system:\n{reason}\n"
+        ));
+    } else {
         task.print(
             "\nMore cases, in a virtual network of three hosts: client (10.78.0.1),\n\
              router (10.78.0.254) and server (10.78.1.2).\n\n",
@@ -115,13 +123,7 @@ fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
             lab.arg(program(name).get_program());
         }
         let text = output_with_status(lab.args(LAB_CASES), &[0])?;
-        task.print(&text);
-    } else {
-        task.print(
-            "\nLeft out: hosts that are down, routers and firewalls. These cases need a\n\
-             virtual network: Linux, the permission to create network namespaces, and the\n\
-             programs unshare, ip, nft and python3.\n",
-        );
+        task.print(&format!("{}\n", text.trim_end()));
     }
     task.write()
 }
@@ -134,10 +136,16 @@ const LAB_CASES: [&str; 4] = [
     "a server that resets",
 ];
 
-/// Whether this system allows the virtual network of task 5 and has the programs for it.
-fn can_create_network() -> bool {
+/// Checks that this system allows the virtual network of task 5 and has the programs for it. The error is the
+/// reason why not, in the words of the program that failed.
+fn can_create_network() -> Result<(), String> {
     let needs = "mount -t tmpfs tmpfs /run && ip link && nft --version && python3 --version";
-    succeeds(Command::new("unshare").args(["-Urnm", "sh", "-c", needs]))
+    let mut probe = Command::new("unshare");
+    match probe.args(["-Urnm", "sh", "-c", needs]).stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Err(format!("unshare: {error}")),
+    }
 }
 
 /// Task 6: on the loopback interface, or in a network namespace if this user may not capture there.
@@ -242,7 +250,7 @@ impl Task {
         client.args(arguments);
         self.print(&format!("$ {}\n\n", command_line(&client)));
         let output = output_with_status(&mut client, expected)?;
-        self.print(&output);
+        self.print(&format!("{}\n", output.trim_end()));
         Ok(())
     }
 

@@ -12,6 +12,10 @@ mod measure;
 use anyhow::Result;
 use arguments::{Task, USAGE};
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// After Ctrl-C, the programs of a task have this much time to end. `echo-bench` gives its own children 2 seconds.
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let Some(task) = Task::parse(std::env::args().skip(1)) else {
@@ -25,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn run(task: &Task) -> Result<ExitCode> {
-    child_process::end_children_on_signal("xtask")?;
+    child_process::end_children_on_signal("xtask", GRACE_PERIOD)?;
     match task {
         Task::Demo => demo::run()?,
         Task::Ci => ci::run()?,

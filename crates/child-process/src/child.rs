@@ -22,10 +22,6 @@ use std::time::{Duration, Instant};
 /// All children that run now. The signal handler ends them.
 static RUNNING: Mutex<Vec<Arc<SharedChild>>> = Mutex::new(Vec::new());
 
-/// After a signal, a child has this much time to end itself before it is killed. A server needs it to answer
-/// the requests that it has received; `echo-bench` needs it to end its own children.
-const GRACE_PERIOD: Duration = Duration::from_secs(2);
-
 /// How often the signal handler checks whether a child has ended.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -36,30 +32,32 @@ const INTERRUPTED: i32 = 130;
 #[cfg(unix)]
 const SIGTERM: i32 = 15;
 
-/// Installs a handler for Ctrl-C and SIGTERM. The handler ends all children, prints a line that begins with
-/// `program`, and exits with status 130.
+/// Installs a handler for Ctrl-C and SIGTERM. The handler sends SIGTERM to all children and kills those that still
+/// run after `grace_period`. Then it prints a line that begins with `program`, and exits with status 130.
+///
+/// A server needs the grace period to answer the requests that it has received. A child that ends its own children
+/// in this way needs a longer one than they do.
 ///
 /// # Errors
 ///
 /// [`Error::SignalHandler`] if the operating system refuses the handler, or if this function is called twice.
-pub fn end_children_on_signal(program: &'static str) -> Result<()> {
+pub fn end_children_on_signal(program: &'static str, grace_period: Duration) -> Result<()> {
     ctrlc::set_handler(move || {
         // This lock is held until the exit, so that no other thread can start another child.
         let running = running();
-        end_all(&running);
+        end_all(&running, grace_period);
         eprintln!("{program}: interrupted; all programs that it started have ended");
         std::process::exit(INTERRUPTED);
     })
     .map_err(Error::SignalHandler)
 }
 
-/// Sends SIGTERM to all `children`, and kills those that still run after the grace period. Errors are ignored:
-/// they mean that the child has already ended.
-fn end_all(children: &[Arc<SharedChild>]) {
+/// Ends all `children`. It ignores errors: they mean that the child has already ended.
+fn end_all(children: &[Arc<SharedChild>], grace_period: Duration) {
     for child in children {
         let _ = request_end(child);
     }
-    let deadline = Instant::now() + GRACE_PERIOD;
+    let deadline = Instant::now() + grace_period;
     for child in children {
         while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
             thread::sleep(CHECK_INTERVAL);
@@ -216,13 +214,6 @@ pub fn output_with_status(command: &mut Command, expected: &[i32]) -> Result<Str
     }
     child.check(child.wait()?, expected)?;
     Ok(text)
-}
-
-/// Whether `command` can be started and ends with status 0. The command prints nothing.
-#[must_use]
-pub fn succeeds(command: &mut Command) -> bool {
-    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    status(command).is_ok_and(|status| status.success())
 }
 
 /// The command as a user would type it: the name of the program without its directory, then the arguments.

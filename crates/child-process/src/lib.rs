@@ -13,7 +13,7 @@ pub mod server;
 pub mod workspace;
 
 pub use child::{
-    Child, command_line, end_children_on_signal, output, output_with_status, run, status, succeeds,
+    Child, command_line, end_children_on_signal, output, output_with_status, run, status,
 };
 pub use error::{Error, Result};
 pub use server::{Server, logged_totals};

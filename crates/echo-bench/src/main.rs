@@ -18,9 +18,14 @@ mod protocol;
 mod soak;
 
 use anyhow::Result;
+use child_process::end_children_on_signal;
 use clap::Parser as _;
 use cli::{Cli, Command};
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// After Ctrl-C, the servers have this much time to end. xtask gives this program 5 seconds.
+const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -35,11 +40,11 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Bench => {
-            child_process::end_children_on_signal("echo-bench")?;
+            end_children_on_signal("echo-bench", GRACE_PERIOD)?;
             bench::run()
         }
         Command::Soak { duration } => {
-            child_process::end_children_on_signal("echo-bench")?;
+            end_children_on_signal("echo-bench", GRACE_PERIOD)?;
             soak::run(duration)
         }
         Command::Floor(side) => floor::run(side.into()),
