@@ -1,6 +1,6 @@
 //! The code rules that a program can check. CONTRIBUTING.md explains them.
 //!
-//! - [`packages`]: which package of the workspace may depend on which;
+//! - [`mod@packages`]: which package of the workspace may depend on which;
 //! - [`layers`]: which module of the client may import which, and which modules are pure;
 //! - [`files`]: the comment at the head of a file, and the length of a file;
 //! - [`language`]: words and patterns that the project does not use.

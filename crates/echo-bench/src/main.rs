@@ -3,7 +3,7 @@
 //!
 //! It runs the programs that users install as processes and links none of them, so it measures what a user gets.
 //!
-//! - [`bench`]: ratios of RTT, throughput and memory, against a floor measured in the same run;
+//! - [`mod@bench`]: ratios of RTT, throughput and memory, against a floor measured in the same run;
 //! - [`soak`]: honest and hostile clients at both servers together;
 //! - [`floor`]: the plainest servers and clients, which `bench` compares with;
 //! - [`load`]: load generators for servers.
