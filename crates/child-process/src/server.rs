@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-/// What stands between the name of a server and its address in the line that the server prints at start.
+/// The text between the name of a server and its address, in the line that the server prints at start.
 const LISTENING_ON: &str = " listening on ";
 
 /// A log line with at least this many numeric fields is taken for the line with the totals.
