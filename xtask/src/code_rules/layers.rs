@@ -112,6 +112,13 @@ pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
         for used in &module.paths {
             if let Some(target) = tree.defining_module(path, used) {
                 let other = Layer::of_module(&target);
+                // The folder of a protocol contains facts, so its module can be imported by itself. The paths that
+                // start with the imported name are checked.
+                let has_facts =
+                    tree.modules.contains_key(&[&target[..], &["facts".to_owned()]].concat());
+                if has_facts && tree.imports_module(path, used) {
+                    continue;
+                }
                 let is_allowed = other
                     .is_some_and(|other| other == layer || layer.may_import().contains(&other));
                 if !is_allowed {

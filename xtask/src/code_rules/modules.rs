@@ -69,8 +69,29 @@ impl<'a> ModuleTree<'a> {
         Some(self.find(&start, &names, 0).unwrap_or(start))
     }
 
-    /// The module where the path starts, and the names below it. `None` if the path starts in another crate.
+    /// Whether an import names a module, not an item of a module. `module` is the file with the import.
+    pub(super) fn imports_module(&self, module: &ModulePath, import: &PathUse) -> bool {
+        import.imported_as.is_some()
+            && self.absolute(module, import).is_some_and(|(_, names)| names.is_empty())
+    }
+
+    /// The last module on the path, and the names below it. `None` if the path starts in another crate.
     fn absolute(&self, module: &ModulePath, path: &PathUse) -> Option<(ModulePath, Vec<String>)> {
+        let first = path.names.first()?;
+        self.absolute_without_imports(module, path).or_else(|| {
+            // The path can start with a module that the file imports: `use crate::net; … net::resolve()`.
+            let mut imports = self.modules.get(module)?.paths.iter();
+            let import = imports.find(|import| import.imported_as.as_ref() == Some(first))?;
+            let (start, below) = self.absolute_without_imports(module, import)?;
+            below.is_empty().then(|| self.descend(start, &path.names[1..]))
+        })
+    }
+
+    fn absolute_without_imports(
+        &self,
+        module: &ModulePath,
+        path: &PathUse,
+    ) -> Option<(ModulePath, Vec<String>)> {
         let mut start = module.clone();
         start.extend(path.inside.iter().cloned());
         let mut names = &path.names[..];
@@ -91,7 +112,12 @@ impl<'a> ModuleTree<'a> {
                 self.modules.contains_key(&child).then_some(())?;
             }
         }
-        // As far down as there are files, so that an unknown name belongs to the last module of its path.
+        Some(self.descend(start, names))
+    }
+
+    /// Goes from `start` down to the last of `names` that is a file, so that an unknown name belongs to the last
+    /// module of its path.
+    fn descend(&self, mut start: ModulePath, mut names: &[String]) -> (ModulePath, Vec<String>) {
         while let Some(name) = names.first() {
             let child = [&start[..], std::slice::from_ref(name)].concat();
             if !self.modules.contains_key(&child) {
@@ -100,7 +126,7 @@ impl<'a> ModuleTree<'a> {
             start = child;
             names = &names[1..];
         }
-        Some((start, names.to_vec()))
+        (start, names.to_vec())
     }
 
     /// The module that defines the first of `names`, seen from `module`.
@@ -198,6 +224,18 @@ mod tests {
     #[test]
     fn other_crates_have_no_module() {
         assert_eq!(defining_module(&FILES, "plan.rs", "std::fs::File"), None);
+    }
+
+    #[test]
+    fn path_can_start_with_an_imported_module() {
+        let files = [
+            ("lib.rs", "mod plan; mod net;"),
+            ("plan.rs", "use crate::net as n; use crate::net::Error; use std::net;"),
+            ("net.rs", "pub enum Error {}"),
+        ];
+        assert_eq!(defining_module(&files, "plan.rs", "n::Error").unwrap(), "net");
+        assert_eq!(defining_module(&files, "plan.rs", "Error::Timeout"), None);
+        assert_eq!(defining_module(&files, "plan.rs", "net::UdpSocket"), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ const GOOD: [(&str, &str); 14] = [
     ),
     ("model.rs", "use std::net::{IpAddr, SocketAddr}; use std::time::Instant; pub struct Target;"),
     ("protocol.rs", "pub mod registry; pub mod udp; pub use registry::Registry; use std::net::UdpSocket;"),
-    ("protocol/registry.rs", "use super::udp::facts::PORT; pub struct Registry;"),
+    ("protocol/registry.rs", "use super::udp; pub struct Registry; fn f() { udp::facts::PORT }"),
     ("protocol/udp.rs", "pub mod facts; use crate::net::resolve; use std::time::Instant;
         fn f() { Instant::now(); }"),
     ("protocol/udp/facts.rs", "use crate::model::Target; pub const PORT: u16 = 25_000;"),
@@ -67,7 +67,7 @@ fn every_layer_has_its_rule() {
     let cases = [
         ("model/x.rs", "crate::plan::Plan", "model may import only protocol facts"),
         ("protocol/udp/facts.rs", "crate::plan::Plan", "protocol facts may import only model"),
-        ("plan/x.rs", "crate::protocol::udp", "plan may import only model, protocol facts"),
+        ("plan/x.rs", "crate::protocol::udp::open", "plan may import only model, protocol facts"),
         ("capture/x.rs", "crate::plan::Plan", "capture may import only model, protocol facts"),
         (
             "event/x.rs",
@@ -76,7 +76,7 @@ fn every_layer_has_its_rule() {
         ),
         (
             "report/x.rs",
-            "crate::protocol::udp",
+            "crate::protocol::udp::open",
             "report may import only model, plan, analysis, capture, event, protocol facts",
         ),
         ("net/x.rs", "crate::analysis::Verdict", "net may import only model, plan, protocol facts"),
@@ -116,6 +116,15 @@ fn imports_by_other_ways_are_reported() {
     for (text, found) in cases {
         assert_violation("plan/x.rs", text, &format!("plan/x.rs:1: {found}; {rule}"));
     }
+}
+
+#[test]
+fn module_of_a_protocol_can_be_imported_for_its_facts_only() {
+    assert_violation(
+        "plan/x.rs",
+        "use crate::protocol::udp;\nfn f() { udp::facts::PORT }\nfn g() { udp::open() }",
+        "plan/x.rs:3: imports udp::open (protocol); RULE: plan may import only model, protocol facts",
+    );
 }
 
 #[test]
