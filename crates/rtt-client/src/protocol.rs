@@ -8,7 +8,7 @@ mod udp;
 
 use crate::model::exchange::UnconnectedResult;
 use crate::model::protocol::Protocol;
-use crate::net::transport::{OpenConfig, Opening, SocketError};
+use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Driver {
     /// Opens a transport to a peer.
-    pub(crate) open: fn(SocketAddr, OpenConfig) -> Result<Opening, SocketError>,
+    pub(crate) open: fn(SocketAddr, OpenConfig) -> Result<OpenAttempt, SocketError>,
     /// Sends one request from a socket that is not connected, where the protocol has such sockets. The
     /// arguments are the peer, the local address, the request and the timeout.
     pub(crate) unconnected: Option<UnconnectedProbe>,

@@ -3,30 +3,30 @@
 
 mod causes;
 mod claims;
-mod shift;
+mod difference;
 #[cfg(test)]
 mod tests;
 
-pub use causes::Cause;
+pub use causes::{Cause, CauseKind};
 pub use claims::Claim;
-pub use shift::{Shift, fewest_pairs};
+pub use difference::{PairedDifference, SideId, min_pairs};
 
-use crate::analysis::evidence::{Evidence, differences};
-use crate::model::format::{self, count, span, trimmed};
+use crate::analysis::evidence::{Evidence, IncompleteExperiment, differences};
+use crate::model::format::{self, CommonUnit, count, decimal, durations};
 
 /// The judgement of a comparison.
 #[derive(Debug)]
 pub struct Verdict {
     /// The shift between RTTs in the steady state, if there are any pairs.
-    pub steady: Option<Shift>,
+    pub difference: Option<PairedDifference>,
     /// The same with a connection for each exchange, if that was measured.
-    pub fresh: Option<Shift>,
+    pub difference_with_connection: Option<PairedDifference>,
     /// The confidence of the intervals.
     pub confidence: f64,
     /// It all in a sentence.
     pub sentence: String,
     /// The same with a connection for each exchange.
-    pub fresh_sentence: Option<String>,
+    pub sentence_with_connection: Option<String>,
     /// What the difference consists of, and what it does not.
     pub causes: Vec<Cause>,
     /// What people say about it, held or refuted.
@@ -40,15 +40,15 @@ pub struct Verdict {
 /// Judges what was measured; the intervals hold with that confidence, from 0.5 to 0.9999.
 #[must_use]
 pub fn judge(evidence: &Evidence, confidence: f64) -> Verdict {
-    let steady = Shift::of(&differences(&evidence.pairs), confidence);
-    let fresh = Shift::of(&differences(&evidence.fresh), confidence);
-    let names = names(evidence);
+    let steady = PairedDifference::of(&differences(&evidence.pairs), confidence);
+    let fresh = PairedDifference::of(&differences(&evidence.pairs_with_connection), confidence);
+    let names = side_names(evidence);
     Verdict {
-        steady,
-        fresh,
+        difference: steady,
+        difference_with_connection: fresh,
         confidence,
         sentence: sentence(steady, names, evidence, confidence),
-        fresh_sentence: fresh.map(|fresh| {
+        sentence_with_connection: fresh.map(|fresh| {
             let verdict = sentence(Some(fresh), names, evidence, confidence);
             format!("With a connection for each exchange: {verdict}")
         }),
@@ -56,13 +56,13 @@ pub fn judge(evidence: &Evidence, confidence: f64) -> Verdict {
         causes: steady
             .map_or_else(Vec::new, |_| causes::list(evidence, steady, fresh, names, confidence)),
         claims: steady.map_or_else(Vec::new, |_| claims::list(evidence, steady, fresh)),
-        all_answered: evidence.sides.iter().all(|side| side.steady.all_answered()),
+        all_answered: evidence.sides.iter().all(|side| side.summary.all_answered()),
         notes: notes(evidence, names),
     }
 }
 
 /// What the sides are called in sentences: their protocols, where these differ.
-pub(crate) fn names(evidence: &Evidence) -> [&'static str; 2] {
+pub(crate) fn side_names(evidence: &Evidence) -> [&'static str; 2] {
     match evidence.sides.each_ref().map(|side| side.title) {
         [a, b] if a == b => ["A", "B"],
         titles => titles,
@@ -70,12 +70,12 @@ pub(crate) fn names(evidence: &Evidence) -> [&'static str; 2] {
 }
 
 fn sentence(
-    shift: Option<Shift>,
+    shift: Option<PairedDifference>,
     [a, b]: [&str; 2],
     evidence: &Evidence,
     confidence: f64,
 ) -> String {
-    let sure = format!("{} % sure", trimmed(100.0 * confidence));
+    let sure = format!("{} % sure", decimal(100.0 * confidence));
     let Some(shift) = shift else {
         let failed = evidence.sides.iter().zip([a, b]);
         let why: Vec<String> = failed
@@ -90,28 +90,31 @@ fn sentence(
     };
     let pairs = count(shift.pairs as u64);
     let Some((low, high)) = shift.interval else {
-        let fewest = fewest_pairs(confidence);
+        let fewest = min_pairs(confidence);
         let why = if shift.pairs < fewest {
-            format!("{} % take {fewest} at least", trimmed(100.0 * confidence))
+            format!("{} % take {fewest} at least", decimal(100.0 * confidence))
         } else {
             "what slows one down goes on too long; make more (-c)".to_owned()
         };
-        let median = span(&[shift.estimate]);
+        let median = durations(&[shift.estimate]);
         return format!(
             "No verdict from {pairs} pairs: {why} ({b} - {a} is {median} in the median)."
         );
     };
     let longer = if shift.estimate >= 0 { b } else { a };
-    if shift.claim().is_none() {
-        let bound = span(&[low.abs().max(high.abs())]);
+    if shift.higher().is_none() {
+        let bound = durations(&[low.abs().max(high.abs())]);
         return format!(
             "No difference that {pairs} pairs can show: less than {bound} either way ({sure})."
         );
     }
     let (low, high) = (low.abs().min(high.abs()), low.abs().max(high.abs()));
-    let format::InOneUnit { numbers, unit } =
-        crate::model::format::in_one_unit(&[shift.estimate.abs(), low, high]);
-    let share = if shift.estimate >= 0 { shift.b_longer } else { 1.0 - shift.b_longer };
+    let CommonUnit { numbers, unit } = format::in_common_unit(&[shift.estimate.abs(), low, high]);
+    let share = if shift.estimate >= 0 {
+        shift.probability_b_higher
+    } else {
+        1.0 - shift.probability_b_higher
+    };
     format!(
         "{longer} takes {} {unit} longer ({sure}: {} to {}), in {} pairs.",
         numbers[0],
@@ -125,16 +128,16 @@ fn sentence(
 fn notes(evidence: &Evidence, names: [&str; 2]) -> Vec<String> {
     let mut notes = Vec::new();
     for (side, name) in evidence.sides.iter().zip(names) {
-        let outcome_of = side.steady.lost + side.steady.corrupt;
-        if outcome_of > 0 && side.steady.received > 0 {
+        let outcome_of = side.summary.lost + side.summary.corrupt;
+        if outcome_of > 0 && side.summary.received > 0 {
             notes.push(format!(
                 "{} of {} exchanges with {name} had no proper reply and so no RTT: their pairs are \
                  left out, which makes {name} look better than it is.",
                 count(outcome_of),
-                count(side.steady.sent)
+                count(side.summary.sent)
             ));
         }
-        let again = side.steady.tcp.and_then(|info| info.retransmissions).unwrap_or(0);
+        let again = side.summary.tcp.and_then(|info| info.retransmissions).unwrap_or(0);
         if again > 0 {
             notes.push(format!(
                 "{} of {name}'s segments were sent again: what a datagram would have lost is a long \
@@ -142,19 +145,19 @@ fn notes(evidence: &Evidence, names: [&str; 2]) -> Vec<String> {
                 count(again)
             ));
         }
-        if side.steady.resent > 0 {
+        if side.summary.resent > 0 {
             notes.push(format!(
                 "{} of {name}'s requests were sent again on a new connection: their RTTs count from \
                  the first sending.",
-                count(side.steady.resent)
+                count(side.summary.resent)
             ));
         }
     }
-    for (stage, lacking, of) in &evidence.lacking {
+    for IncompleteExperiment { name, pairs_without_reply, pairs } in &evidence.incomplete {
         notes.push(format!(
-            "Of the experiment with {stage}, {} of {} pairs lack a reply.",
-            count(*lacking),
-            count(*of)
+            "Of the experiment with {name}, {} of {} pairs lack a reply.",
+            count(*pairs_without_reply),
+            count(*pairs)
         ));
     }
     if evidence.interrupted {
@@ -169,7 +172,7 @@ fn notes(evidence: &Evidence, names: [&str; 2]) -> Vec<String> {
 fn tail(evidence: &Evidence, [a, b]: [&str; 2]) -> Option<String> {
     /// Fewer exchanges have no 99th percentile to speak of.
     const ENOUGH: u64 = 500;
-    let [of_a, of_b] = evidence.sides.each_ref().map(|side| &side.steady.rtt);
+    let [of_a, of_b] = evidence.sides.each_ref().map(|side| &side.summary.rtt);
     if of_a.count().min(of_b.count()) < ENOUGH {
         return None;
     }

@@ -42,15 +42,15 @@ pub struct Evidence {
     pub pairs: Vec<Pair>,
     /// Whether it was interrupted before its end.
     pub interrupted: bool,
-    /// Experiments in which pairs lack a reply: which, how many, of how many.
-    pub lacking: Vec<(String, u64, u64)>,
+    /// Experiments in which some pairs have no reply.
+    pub incomplete: Vec<IncompleteExperiment>,
     /// Why RTTs could not be split into their parts, if they could not.
-    pub no_breakdown: Option<String>,
+    pub no_breakdown_reason: Option<String>,
     /// Pairs with a connection for each exchange, where a side has connections: from the connection
     /// request to the reply.
-    pub fresh: Vec<Pair>,
+    pub pairs_with_connection: Vec<Pair>,
     /// The same with other sizes, if that was asked for.
-    pub sizes: Vec<AtSize>,
+    pub sweep: Vec<SweepPoint>,
     /// What sending to nobody came to.
     pub closed_port: Option<ClosedPort>,
     /// From the first thing done to the last.
@@ -59,10 +59,23 @@ pub struct Evidence {
     pub notes: Vec<String>,
 }
 
+/// An experiment in which some pairs have no reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncompleteExperiment {
+    /// The name of the experiment, as the progress bar shows it.
+    pub name: String,
+    /// The number of pairs without both replies.
+    pub pairs_without_reply: u64,
+    /// The number of all pairs.
+    pub pairs: u64,
+}
+
 /// One side's measurements.
 #[derive(Debug, Default)]
 pub struct Side {
-    /// The protocol's title.
+    /// The protocol's name in JSON: `udp`.
+    pub protocol: &'static str,
+    /// The protocol's name in text: `UDP`.
     pub title: &'static str,
     /// The target as a URL.
     pub target: String,
@@ -73,11 +86,11 @@ pub struct Side {
     /// How long a request is, in bytes.
     pub request_bytes: usize,
     /// The counts and figures of the pairs' exchanges.
-    pub steady: Summary,
+    pub summary: Summary,
     /// The same exchanges with the kernel's stamps, if there were any.
     pub instrumented: Option<Summary>,
     /// The exchanges with a connection each, if there were any.
-    pub fresh: Option<Summary>,
+    pub with_connection: Option<Summary>,
     /// What crossed the wire in the pairs, where that is known.
     pub(crate) traffic: Option<Traffic>,
     /// How many exchanges that was for.
@@ -94,7 +107,7 @@ pub struct Side {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Windows {
     /// The smallest congestion window that was seen, in segments.
-    pub congestion_window: u32,
+    pub min_congestion_window: u32,
     /// How long a segment can be, in bytes.
     pub segment_bytes: u32,
     /// For how long the peer's receive window kept data back.
@@ -110,18 +123,18 @@ pub struct Windows {
 #[derive(Debug, Default)]
 pub struct TwoWrites {
     /// Whether the cut is within a character, so that the server has nothing to say to the first part.
-    pub within_a_character: bool,
+    pub splits_character: bool,
     /// Times with small writes sent at once.
-    pub at_once: Distribution,
+    pub without_nagle: Distribution,
     /// Times with small writes held back.
-    pub held_back: Distribution,
+    pub with_nagle: Distribution,
     /// Why there are none or fewer than there should be.
     pub failure: Option<String>,
 }
 
 /// Pairs of another size.
 #[derive(Debug)]
-pub struct AtSize {
+pub struct SweepPoint {
     /// The requests' size in bytes.
     pub bytes: usize,
     /// RTTs.
@@ -136,5 +149,5 @@ pub struct ClosedPort {
     /// From an unconnected one.
     pub unconnected: Option<Duration>,
     /// How long each was waited for.
-    pub waited: Duration,
+    pub timeout: Duration,
 }

@@ -1,7 +1,8 @@
 //! What a run's exchanges come to. Pure: outcomes in, figures out.
 
-use crate::model::breakdown::{Breakdown, NetworkAndServer};
+use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::exchange::{Exchange, Outcome};
+use crate::model::format::nanoseconds;
 use crate::model::tcp_info::TcpInfo;
 use hdrhistogram::Histogram;
 use std::time::Duration;
@@ -44,15 +45,15 @@ pub struct Summary {
     /// How long connecting took.
     pub connect: Distribution,
     /// RTTs of the first exchange on a connection.
-    pub first: Distribution,
+    pub first_exchange: Distribution,
     /// RTTs of all others on connections.
-    pub steady: Distribution,
+    pub later_exchanges: Distribution,
     /// From this side's end of a connection to the peer's.
     pub close: Distribution,
     /// How RTTs differ from one to the next.
     pub jitter: Jitter,
     /// The parts of RTTs.
-    pub parts: Parts,
+    pub breakdown: BreakdownFigures,
     /// RTTs of the same exchanges without the breakdown's instruments, in between.
     pub uninstrumented: Distribution,
     /// What the kernel knows of the run's last connection, and counts of them all.
@@ -62,7 +63,7 @@ pub struct Summary {
     /// What a reader of the figures should know beside them.
     pub notes: Vec<String>,
     /// From the beginning of a series to its last request.
-    pub sending: Duration,
+    pub send_duration: Duration,
     /// From the first thing done to the last.
     pub duration: Duration,
 }
@@ -86,13 +87,13 @@ impl Summary {
                 self.rtt_from_schedule.add(lateness + rtt);
             }
             match exchange.first_on_connection {
-                Some(true) => self.first.add(rtt),
-                Some(false) => self.steady.add(rtt),
+                Some(true) => self.first_exchange.add(rtt),
+                Some(false) => self.later_exchanges.add(rtt),
                 None => {}
             }
         }
         if let Some(breakdown) = &exchange.breakdown {
-            self.parts.add(breakdown);
+            self.breakdown.add(breakdown);
         }
     }
 
@@ -143,7 +144,7 @@ impl Distribution {
 
     /// The smallest and the largest, if there are any.
     #[must_use]
-    pub fn extent(&self) -> Option<(Duration, Duration)> {
+    pub fn min_max(&self) -> Option<(Duration, Duration)> {
         (self.count() > 0).then_some((self.min, self.max))
     }
 
@@ -168,10 +169,68 @@ impl Distribution {
         Some(coarse.clamp(self.min, self.max))
     }
 
+    /// The quantile, if there are enough values for it ([`Quantile::min_count`]). Reports use this function.
+    #[must_use]
+    pub fn supported_quantile(&self, quantile: Quantile) -> Option<Duration> {
+        (self.count() >= quantile.min_count()).then(|| self.quantile(quantile.share())).flatten()
+    }
+
     /// The median, if there are any.
     #[must_use]
     pub fn median(&self) -> Option<Duration> {
         self.quantile(0.5)
+    }
+}
+
+/// The quantiles that reports show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantile {
+    /// The median.
+    P50,
+    /// 90 % of the values are not larger.
+    P90,
+    /// 99 % of the values are not larger.
+    P99,
+    /// 99.9 % of the values are not larger.
+    P999,
+}
+
+impl Quantile {
+    /// All of them, from the smallest to the largest.
+    pub const ALL: [Self; 4] = [Self::P50, Self::P90, Self::P99, Self::P999];
+
+    /// The share of the values that are not larger than the quantile.
+    #[must_use]
+    pub fn share(self) -> f64 {
+        match self {
+            Self::P50 => 0.5,
+            Self::P90 => 0.9,
+            Self::P99 => 0.99,
+            Self::P999 => 0.999,
+        }
+    }
+
+    /// The heading in a table: `p99.9`.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P99 => "p99",
+            Self::P999 => "p99.9",
+        }
+    }
+
+    /// The smallest number of values that supports the quantile. With fewer values, no value is expected
+    /// above the quantile, so that the quantile would only repeat the maximum.
+    #[must_use]
+    pub fn min_count(self) -> u64 {
+        match self {
+            Self::P50 => 1,
+            Self::P90 => 10,
+            Self::P99 => 100,
+            Self::P999 => 1000,
+        }
     }
 }
 
@@ -208,11 +267,16 @@ impl Jitter {
 
 /// The parts of many RTTs.
 #[derive(Debug, Default)]
-pub struct Parts {
+pub struct BreakdownFigures {
     /// Application to wire.
     pub send: Distribution,
     /// Network and server together, where they could not be told apart.
-    pub middle: Distribution,
+    pub network_and_server: Distribution,
+    /// How many of these replies carry no timing header.
+    pub without_timing_header: u64,
+    /// How many of these replies carry a timing header, but the server's kernel had no timestamp of the
+    /// request's arrival.
+    pub without_server_timestamp: u64,
     /// Network alone.
     pub network: Distribution,
     /// Server alone.
@@ -221,30 +285,31 @@ pub struct Parts {
     pub receive: Distribution,
 }
 
-impl Parts {
+impl BreakdownFigures {
     /// Whether most servers' shares could be told apart from the network's. The first exchange's often
     /// can't: the server has its kernel stamp from then on.
     #[must_use]
-    pub fn are_split(&self) -> bool {
-        self.server.count() >= self.middle.count()
+    pub fn server_is_separate(&self) -> bool {
+        self.server.count() >= self.network_and_server.count()
     }
 
     pub(crate) fn add(&mut self, breakdown: &Breakdown) {
         self.send.add(breakdown.send);
         self.receive.add(breakdown.receive);
-        match breakdown.middle {
-            NetworkAndServer::Combined(middle) => self.middle.add(middle),
+        match breakdown.network_and_server {
+            NetworkAndServer::Combined { duration, reason } => {
+                self.network_and_server.add(duration);
+                match reason {
+                    CombinedReason::NoTimingHeader => self.without_timing_header += 1,
+                    CombinedReason::NoServerTimestamp => self.without_server_timestamp += 1,
+                }
+            }
             NetworkAndServer::Separate { network, server } => {
                 self.network.add(network);
                 self.server.add(server);
             }
         }
     }
-}
-
-/// A duration in nanoseconds; 584 years are all the same.
-pub(crate) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "53 bits of nanoseconds are 104 days")]
@@ -260,14 +325,28 @@ mod tests {
     #[test]
     fn one_duration_is_all_its_figures() {
         let mut one = Distribution::default();
-        assert_eq!((one.quantile(0.5), one.extent(), one.mean()), (None, None, None));
+        assert_eq!((one.quantile(0.5), one.min_max(), one.mean()), (None, None, None));
         let duration = Duration::from_nanos(73_456_789);
         one.add(duration);
-        assert_eq!(one.extent(), Some((duration, duration)));
+        assert_eq!(one.min_max(), Some((duration, duration)));
         assert_eq!((one.mean(), one.stddev()), (Some(duration), None));
         for share in [0.0, 0.5, 0.999, 1.0] {
             assert_eq!(one.quantile(share), Some(duration));
         }
+    }
+
+    #[test]
+    fn too_few_values_do_not_support_a_quantile() {
+        let mut distribution = Distribution::default();
+        for number in 1..=1000_u64 {
+            distribution.add(Duration::from_micros(number));
+            for quantile in Quantile::ALL {
+                let expected = distribution.quantile(quantile.share());
+                let expected = expected.filter(|_| number >= quantile.min_count());
+                assert_eq!(distribution.supported_quantile(quantile), expected);
+            }
+        }
+        assert_eq!(Quantile::ALL.map(Quantile::min_count), [1, 10, 100, 1000]);
     }
 
     #[test]

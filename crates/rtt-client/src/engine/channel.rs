@@ -4,7 +4,7 @@ use crate::model::breakdown::TimestampId;
 use crate::model::exchange::Connection;
 use crate::model::protocol::Framing;
 use crate::net::system::WaitUntil;
-use crate::net::transport::{Opening, Received, Transport};
+use crate::net::transport::{OpenAttempt, Received, Transport};
 use crate::plan::payload::{Payload, ReplyCheck};
 use bytes::{Bytes, BytesMut};
 use echo_core::Stamp;
@@ -59,7 +59,7 @@ pub(in crate::engine) struct ReceivedReply {
 
 impl Channel {
     pub(in crate::engine) fn new(
-        opening: Opening,
+        opening: OpenAttempt,
         framing: Framing,
     ) -> Result<Self, crate::model::condition::Failure> {
         Ok(Self {
@@ -112,7 +112,7 @@ impl Channel {
         match self.transport.receive(until)? {
             Received::Nothing => Ok(ChannelEvent::Nothing),
             Received::End => Ok(ChannelEvent::End),
-            Received::Bytes { received, stamp, bytes } => match self.framing {
+            Received::Bytes { received, timestamp: stamp, bytes } => match self.framing {
                 Framing::Datagrams => {
                     let bytes = Bytes::copy_from_slice(bytes);
                     Ok(self.datagram(bytes, received, stamp, payload, only))

@@ -16,7 +16,7 @@ use crate::model::protocol::Framing;
 use crate::model::traffic::Traffic;
 use crate::net::system::{KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil};
 use crate::net::transport::SocketError;
-use crate::net::transport::{OpenConfig, Opening};
+use crate::net::transport::{OpenAttempt, OpenConfig};
 use crate::plan::Plan;
 use crate::plan::payload::Payload;
 use crate::protocol::driver;
@@ -62,7 +62,7 @@ pub(in crate::engine) struct Series {
     pub(in crate::engine) tracker: RequestTracker,
     pub(in crate::engine) channel: Option<Channel>,
     /// The first opening's result, until the run begins.
-    pub(in crate::engine) first: Option<Opening>,
+    pub(in crate::engine) first: Option<OpenAttempt>,
     pub(in crate::engine) control: Option<UninstrumentedControl>,
     /// After how many replies the server closes connections, if it has that habit.
     pub(in crate::engine) closes_after: Option<u64>,
@@ -90,7 +90,8 @@ impl Series {
     pub(in crate::engine) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
         let settings = &plan.settings;
         let stamps = settings.breakdown && KERNEL_TIMESTAMPS;
-        let receiver = ReceiveConfig { timeout: settings.timeout, spin: settings.spin, stamps };
+        let receiver =
+            ReceiveConfig { timeout: settings.timeout, spin: settings.spin, timestamps: stamps };
         let config = OpenConfig { bind: settings.bind, nagle: false, receiver };
         let first = (driver(plan.protocol).open)(address, config)?;
         let mut summary = Summary::default();
@@ -284,7 +285,7 @@ impl Series {
             let detail = (come > 0)
                 .then(|| format!("{come} of the reply's {} bytes came", self.payload.reply_len()));
             let after = now.saturating_duration_since(request.sent.monotonic());
-            let failure = Failure { detail, ..Failure::seen(Condition::Silent, after) };
+            let failure = Failure { detail, ..Failure::new(Condition::Silent, after) };
             self.decide(&request, Outcome::Lost(failure), sink)?;
         }
         Ok(())
@@ -302,7 +303,8 @@ impl Series {
             let error = match channel.send(seq, self.payload.request(seq)) {
                 Ok((sent, timestamp_id)) => {
                     self.last_sent = Some(sent.monotonic());
-                    self.summary.sending = sent.monotonic().saturating_duration_since(self.begun);
+                    self.summary.send_duration =
+                        sent.monotonic().saturating_duration_since(self.begun);
                     self.tracker.sent(sent, due, timestamp_id);
                     return Ok(());
                 }
@@ -370,7 +372,7 @@ impl Series {
         if one || self.unreachable || self.plan.protocol.framing == Framing::Stream {
             return Ok(());
         }
-        let longest = self.summary.rtt.extent().map_or(Duration::ZERO, |(_, longest)| longest);
+        let longest = self.summary.rtt.min_max().map_or(Duration::ZERO, |(_, longest)| longest);
         let listening = (3 * longest).clamp(LISTENING, self.plan.settings.timeout.max(LISTENING));
         let end = Instant::now() + listening;
         while Instant::now() < end && !stop.load(Ordering::Relaxed) {

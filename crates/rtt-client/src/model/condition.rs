@@ -75,7 +75,7 @@ impl Condition {
 
     /// The condition that an error of the system tells of, if it tells of one.
     #[must_use]
-    pub fn of(error: &io::Error) -> Option<Self> {
+    pub fn from_error(error: &io::Error) -> Option<Self> {
         use io::ErrorKind as Kind;
         match error.kind() {
             Kind::ConnectionRefused => Some(Self::Refused),
@@ -141,7 +141,7 @@ pub struct Failure {
 
 impl Failure {
     /// A condition that nobody told of: it was seen.
-    pub(crate) fn seen(condition: Condition, after: Duration) -> Self {
+    pub(crate) fn new(condition: Condition, after: Duration) -> Self {
         Self { condition, error: None, after, origin: None, detail: None }
     }
 }
@@ -182,7 +182,7 @@ mod tests {
             (ErrorKind::OutOfMemory, None),
             (ErrorKind::AddrInUse, None),
         ] {
-            assert_eq!(Condition::of(&kind.into()), condition, "{kind}");
+            assert_eq!(Condition::from_error(&kind.into()), condition, "{kind}");
         }
         #[cfg(target_os = "linux")]
         for (errno, condition) in [
@@ -191,7 +191,7 @@ mod tests {
             (nix::errno::Errno::EAFNOSUPPORT, Some(Condition::NoRoute)),
             (nix::errno::Errno::EMFILE, None),
         ] {
-            assert_eq!(Condition::of(&errno.into()), condition, "{errno}");
+            assert_eq!(Condition::from_error(&errno.into()), condition, "{errno}");
         }
     }
 }

@@ -109,5 +109,5 @@ pub enum UnconnectedResult {
     /// An error of the system's, with its number, after so long.
     Error(Option<i32>, Duration),
     /// Nothing in that time.
-    Nothing(Duration),
+    Timeout(Duration),
 }

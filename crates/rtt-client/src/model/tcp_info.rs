@@ -30,7 +30,7 @@ pub struct TcpInfo {
 
 impl TcpInfo {
     /// The same, with the retransmissions of earlier connections counted in.
-    pub(crate) fn following(self, earlier: Option<Self>) -> Self {
+    pub(crate) fn with_earlier_connections(self, earlier: Option<Self>) -> Self {
         let before = earlier.and_then(|info| info.retransmissions).unwrap_or(0);
         Self { retransmissions: self.retransmissions.map(|now| now + before), ..self }
     }
@@ -49,5 +49,5 @@ pub(crate) struct Segments {
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
     /// Whether segments bear time stamps (RFC 7323).
-    pub(crate) stamped: bool,
+    pub(crate) has_timestamps: bool,
 }

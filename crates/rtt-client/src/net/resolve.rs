@@ -8,11 +8,21 @@ use std::{io, sync::mpsc, thread, time::Duration};
 
 /// A name that led to no address.
 #[derive(Debug)]
-pub(crate) struct Unresolved {
+pub(crate) struct ResolveError {
     /// [`Condition::NameNotFound`] or [`Condition::NameLookupFailed`].
-    pub(crate) condition: Condition,
+    condition: Condition,
     /// What the resolver said.
-    pub(crate) reason: String,
+    reason: String,
+}
+
+impl ResolveError {
+    pub(crate) fn condition(&self) -> Condition {
+        self.condition
+    }
+
+    pub(crate) fn reason(&self) -> String {
+        self.reason.clone()
+    }
 }
 
 /// The addresses of `host`, in the order in which they are to be tried (RFC 6724, as the system's
@@ -25,8 +35,8 @@ pub(crate) fn resolve(
     port: u16,
     family: Option<Family>,
     timeout: Duration,
-) -> Result<Vec<SocketAddr>, Unresolved> {
-    let unresolved = |condition, reason| Unresolved { condition, reason };
+) -> Result<Vec<SocketAddr>, ResolveError> {
+    let unresolved = |condition, reason| ResolveError { condition, reason };
     let mut addresses = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
         Err(_) => look_up(host, port, timeout).map_err(|(what, why)| unresolved(what, why))?,

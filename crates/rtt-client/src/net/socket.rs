@@ -53,6 +53,6 @@ impl BufferedSocket {
         };
         let received = Stamp::just_after();
         let bytes = &self.buffer[..arrived.length];
-        Ok(Received::Bytes { received, stamp: arrived.stamp, bytes })
+        Ok(Received::Bytes { received, timestamp: arrived.stamp, bytes })
     }
 }

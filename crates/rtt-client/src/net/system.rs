@@ -37,13 +37,13 @@ pub(crate) use linux_connect::connect;
 #[cfg(all(target_os = "linux", not(portable)))]
 pub(crate) use linux_lab::enter_lab;
 #[cfg(all(target_os = "linux", not(portable)))]
-pub(crate) use linux_routes::{interface_to, unanswered_neighbour};
+pub(crate) use linux_routes::{interface_to, unresolved_next_hop};
 #[cfg(all(target_os = "linux", not(portable)))]
 pub(crate) use linux_tcp_info::tcp_info;
 #[cfg(not(all(target_os = "linux", not(portable))))]
 pub(crate) use portable::{
     Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, connect, enter_lab, interface_to,
-    path_mtu, pin, tcp_info, unanswered_neighbour, use_precise_timers,
+    path_mtu, pin, tcp_info, unresolved_next_hop, use_precise_timers,
 };
 
 use crate::model::icmp::IcmpError;
@@ -58,7 +58,7 @@ pub(crate) struct ReceiveConfig {
     /// Whether to ask again and again, instead of sleeping.
     pub(crate) spin: bool,
     /// Whether the kernel is to stamp what leaves and what arrives.
-    pub(crate) stamps: bool,
+    pub(crate) timestamps: bool,
 }
 
 impl ReceiveConfig {
@@ -134,7 +134,7 @@ pub(crate) struct CapturedFrame {
     /// Since the beginning of 1970.
     pub(crate) time: Duration,
     /// How long it was, in bytes.
-    pub(crate) original: usize,
+    pub(crate) original_len: usize,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -145,7 +145,7 @@ pub(crate) struct NetworkError {
     /// What the system makes of it.
     pub(crate) errno: i32,
     /// The beginning of that packet's payload.
-    pub(crate) about: Vec<u8>,
+    pub(crate) quoted_payload: Vec<u8>,
 }
 
 /// How long a spinning wait goes on before it looks whether the run has been interrupted.

@@ -10,9 +10,9 @@ use crate::model::tcp_info::TcpInfo;
 use crate::model::traffic::Traffic;
 use crate::net::system::{NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil};
 use echo_core::Stamp;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
+use std::{fmt, io};
 
 /// How a transport is opened.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,7 @@ pub(crate) struct OpenConfig {
 }
 
 /// An attempt to open a transport.
-pub(crate) struct Opening {
+pub(crate) struct OpenAttempt {
     /// The connection that was asked for, where the protocol has connections.
     pub(crate) connection: Option<Connection>,
     pub(crate) transport: Result<Box<dyn Transport>, Failure>,
@@ -69,7 +69,7 @@ pub(crate) fn failure_from_icmp(notice: &NetworkError, after: Duration) -> Optio
     let condition = notice.icmp.condition()?;
     let error = Some(io::Error::from_raw_os_error(notice.errno));
     let origin = Some(Origin::Icmp(notice.icmp));
-    Some(Failure { error, origin, ..Failure::seen(condition, after) })
+    Some(Failure { error, origin, ..Failure::new(condition, after) })
 }
 
 /// What the system said when it was asked to send or to connect, with what the network had said to it. Without
@@ -115,34 +115,59 @@ pub(crate) enum Received<'a> {
         /// When the system had handed them over.
         received: Stamp,
         /// When they had arrived in the kernel.
-        stamp: Option<SystemTime>,
+        timestamp: Option<SystemTime>,
         bytes: &'a [u8],
     },
 }
 
 /// The system would not do what measuring needs, and not because of the peer or the network.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} for {protocol} {address}: {error}")]
+#[error("{operation} for {protocol} {address}")]
 pub struct SocketError {
     /// What was to be done.
-    pub operation: &'static str,
+    pub operation: SocketOperation,
     /// The protocol's title.
     pub protocol: &'static str,
     /// The peer.
     pub address: SocketAddr,
     /// What the system said.
+    #[source]
     pub error: io::Error,
+}
+
+/// The operation that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketOperation {
+    /// Creating the socket.
+    Create,
+    /// Setting a socket option, by its name.
+    SetOption(&'static str),
+    /// Connecting to the peer.
+    Connect,
+    /// Sending requests and receiving replies.
+    Exchange,
+}
+
+impl fmt::Display for SocketOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create => f.write_str("opening a socket"),
+            Self::SetOption(option) => write!(f, "setting {option}"),
+            Self::Connect => f.write_str("connecting"),
+            Self::Exchange => f.write_str("an exchange"),
+        }
+    }
 }
 
 /// What a failed system call says about the peer or the way to it; the error itself, if nothing.
 pub(crate) fn failure_from_error(error: io::Error, after: Duration) -> io::Result<Failure> {
-    match Condition::of(&error) {
+    match Condition::from_error(&error) {
         Some(condition) => {
             let error = (condition != Condition::Silent).then_some(error);
             // On a connection that stands there is nobody else who could have broken it off.
             let told = if condition == Condition::Reset { Origin::Peer } else { Origin::Unknown };
             let origin = error.as_ref().map(|_| told);
-            Ok(Failure { error, origin, ..Failure::seen(condition, after) })
+            Ok(Failure { error, origin, ..Failure::new(condition, after) })
         }
         None => Err(error),
     }

@@ -1,20 +1,85 @@
 //! What a difference consists of, and what it does not: each cause with its share and its evidence.
 
-use super::Shift;
+use super::PairedDifference;
 use crate::analysis::evidence::{Evidence, Side, TwoWrites, differences};
-use crate::analysis::statistics::{Distribution, Parts, Summary};
-use crate::model::format::{count, duration, signed, trimmed};
+use crate::analysis::statistics::{BreakdownFigures, Distribution, Summary};
+use crate::model::format::{count, decimal, duration, signed};
 use std::time::Duration;
 
-/// Something that can make one side's RTT longer than the other's.
+/// Something that can make the RTT of one side longer than the RTT of the other side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
-    /// Its name, as scripts see it.
-    pub name: &'static str,
+    /// Which cause it is.
+    pub kind: CauseKind,
     /// How much of B − A it is, in nanoseconds, where that could be measured.
     pub share: Option<i64>,
     /// What was measured, or why nothing could be.
     pub evidence: String,
+}
+
+/// The causes that a comparison examines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CauseKind {
+    /// All parts of the RTT, if none of them was measured.
+    Breakdown,
+    /// From the program to the interface of this host.
+    Send,
+    /// On the network, both directions together.
+    Network,
+    /// In the server's host.
+    Server,
+    /// Network and server together, if they are not separate.
+    NetworkAndServer,
+    /// From the interface of this host to the program.
+    Receive,
+    /// The handshake of a connection.
+    Handshake,
+    /// The extra time of the first exchange on a connection.
+    FirstExchange,
+    /// The number and the size of the packets.
+    Packets,
+    /// Waiting for acknowledgements.
+    Acknowledgements,
+    /// Nagle's algorithm (RFC 896) together with delayed acknowledgements.
+    NagleAndDelayedAcknowledgement,
+    /// The congestion window, the receive window and the send buffer.
+    Windows,
+    /// Segments that TCP sent again.
+    Retransmission,
+    /// The size of the request.
+    PayloadSize,
+}
+
+impl CauseKind {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Breakdown => "breakdown",
+            Self::Send => "send",
+            Self::Network => "network",
+            Self::Server => "server",
+            Self::NetworkAndServer => "network-and-server",
+            Self::Receive => "receive",
+            Self::Handshake => "handshake",
+            Self::FirstExchange => "first-exchange",
+            Self::Packets => "packets",
+            Self::Acknowledgements => "acknowledgements",
+            Self::NagleAndDelayedAcknowledgement => "nagle-and-delayed-acknowledgement",
+            Self::Windows => "windows",
+            Self::Retransmission => "retransmission",
+            Self::PayloadSize => "payload-size",
+        }
+    }
+
+    /// Whether the cause is one of the parts that add up to the RTT.
+    #[must_use]
+    pub fn is_part_of_rtt(self) -> bool {
+        matches!(
+            self,
+            Self::Send | Self::Network | Self::Server | Self::NetworkAndServer | Self::Receive
+        )
+    }
 }
 
 /// From which time on a write was held back for an acknowledgement that was delayed: Linux delays them
@@ -24,8 +89,8 @@ const DELAYED: Duration = Duration::from_millis(30);
 /// All causes, in the order in which they are told.
 pub(super) fn list(
     evidence: &Evidence,
-    steady: Option<Shift>,
-    fresh: Option<Shift>,
+    steady: Option<PairedDifference>,
+    fresh: Option<PairedDifference>,
     names: [&str; 2],
     confidence: f64,
 ) -> Vec<Cause> {
@@ -46,32 +111,33 @@ pub(super) fn list(
 fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
     let [of_a, of_b] = evidence.sides.each_ref().map(|side| side.instrumented.as_ref());
     let (Some(of_a), Some(of_b)) = (of_a, of_b) else {
-        let why = evidence.no_breakdown.as_deref().unwrap_or("the kernel stamped nothing");
-        return vec![not_reached("breakdown", evidence, why)];
+        let why = evidence.no_breakdown_reason.as_deref().unwrap_or("the kernel stamped nothing");
+        return vec![not_reached(CauseKind::Breakdown, evidence, why)];
     };
-    let both_split = of_a.parts.are_split() && of_b.parts.are_split();
+    let both_split = of_a.breakdown.server_is_separate() && of_b.breakdown.server_is_separate();
     let middle = |summary: &Summary| {
-        let Parts { network, server, middle, .. } = &summary.parts;
-        if summary.parts.are_split() {
+        let BreakdownFigures { network, server, network_and_server: middle, .. } =
+            &summary.breakdown;
+        if summary.breakdown.server_is_separate() {
             Some(network.median()? + server.median()?)
         } else {
             middle.median()
         }
     };
     let median = |of: fn(&Summary) -> &Distribution| [of(of_a).median(), of(of_b).median()];
-    let mut rows = vec![("send", median(|summary| &summary.parts.send))];
+    let mut rows = vec![(CauseKind::Send, median(|summary| &summary.breakdown.send))];
     if both_split {
-        rows.push(("network", median(|summary| &summary.parts.network)));
-        rows.push(("server", median(|summary| &summary.parts.server)));
+        rows.push((CauseKind::Network, median(|summary| &summary.breakdown.network)));
+        rows.push((CauseKind::Server, median(|summary| &summary.breakdown.server)));
     } else {
-        rows.push(("network-and-server", [middle(of_a), middle(of_b)]));
+        rows.push((CauseKind::NetworkAndServer, [middle(of_a), middle(of_b)]));
     }
-    rows.push(("receive", median(|summary| &summary.parts.receive)));
-    let exchanges = of_a.parts.send.count().min(of_b.parts.send.count());
+    rows.push((CauseKind::Receive, median(|summary| &summary.breakdown.receive)));
+    let exchanges = of_a.breakdown.send.count().min(of_b.breakdown.send.count());
     rows.into_iter()
-        .map(|(name, medians)| match medians {
+        .map(|(kind, medians)| match medians {
             [Some(of_a), Some(of_b)] => Cause {
-                name,
+                kind,
                 share: Some(difference(of_a, of_b)),
                 evidence: format!(
                     "{a} {}, {b} {} (medians of {})",
@@ -80,7 +146,7 @@ fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
                     count(exchanges)
                 ),
             },
-            _ => not_measured(name, "the kernel's stamps were missing"),
+            _ => not_measured(kind, "the kernel's stamps were missing"),
         })
         .collect()
 }
@@ -94,20 +160,21 @@ fn difference(a: Duration, b: Duration) -> i64 {
 /// connection takes more than the others.
 fn handshake(
     evidence: &Evidence,
-    steady: Option<Shift>,
-    fresh: Option<Shift>,
+    steady: Option<PairedDifference>,
+    fresh: Option<PairedDifference>,
     names: [&str; 2],
 ) -> Vec<Cause> {
     let connects = evidence.sides.iter().any(|side| side.is_stream);
     if !connects {
         return Vec::new();
     }
-    let of_fresh =
-        |side: &Side, of: fn(&Summary) -> &Distribution| of(side.fresh.as_ref()?).median();
+    let of_fresh = |side: &Side, of: fn(&Summary) -> &Distribution| {
+        of(side.with_connection.as_ref()?).median()
+    };
     let connect = evidence.sides.each_ref().map(|side| of_fresh(side, |fresh| &fresh.connect));
     let (Some(steady), Some(fresh), [Some(_), _] | [_, Some(_)]) = (steady, fresh, connect) else {
         return vec![not_reached(
-            "handshake",
+            CauseKind::Handshake,
             evidence,
             "no exchange with a connection of its own succeeded",
         )];
@@ -125,7 +192,7 @@ fn handshake(
         .zip(names)
         .filter_map(|(side, name)| {
             let first = of_fresh(side, |fresh| &fresh.rtt)?;
-            let steady = side.steady.rtt.median()?;
+            let steady = side.summary.rtt.median()?;
             Some(format!(
                 "{name}'s takes {}, one in the steady state {}",
                 duration(first),
@@ -135,16 +202,16 @@ fn handshake(
         .collect();
     vec![
         Cause {
-            name: "handshake",
+            kind: CauseKind::Handshake,
             share: Some(share),
             evidence: format!(
                 "{} (median of {}), once a connection: it is not in the steady state's RTT",
                 told.join("; "),
-                count(evidence.fresh.len() as u64)
+                count(evidence.pairs_with_connection.len() as u64)
             ),
         },
         Cause {
-            name: "first-exchange",
+            kind: CauseKind::FirstExchange,
             share: Some(fresh.estimate - steady.estimate - share),
             evidence: format!(
                 "what else a new connection costs: its first exchange waits for the server to take it \
@@ -178,7 +245,7 @@ fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
         .collect();
     // What a packet's bytes take is in the parts.
     Cause {
-        name: "packets",
+        kind: CauseKind::Packets,
         share: None,
         evidence: format!("an exchange takes: {}", told.join("; ")),
     }
@@ -187,7 +254,7 @@ fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
 fn acknowledgements(side: &Side, name: &str) -> Cause {
     let Some(traffic) = side.traffic.filter(|_| side.traffic_exchanges > 0) else {
         return not_measured(
-            "acknowledgements",
+            CauseKind::Acknowledgements,
             "this system does not count packets for a program",
         );
     };
@@ -209,46 +276,46 @@ fn acknowledgements(side: &Side, name: &str) -> Cause {
             Some(0)
         }
         Some(true) => {
-            evidence.push_str("; requests left late, as if they waited for one");
+            evidence.push_str("; requests left late, as if they timeout for one");
             None
         }
         None => {
-            evidence.push_str("; whether requests waited for one could not be seen");
+            evidence.push_str("; whether requests timeout for one could not be seen");
             None
         }
     };
-    Cause { name: "acknowledgements", share, evidence }
+    Cause { kind: CauseKind::Acknowledgements, share, evidence }
 }
 
-/// Whether requests waited for an acknowledgement before they left: that would take them a round trip at
+/// Whether requests timeout for an acknowledgement before they left: that would take them a round trip at
 /// least. Nothing, where it was not measured.
 pub(super) fn stood_in_the_way(side: &Side) -> Option<bool> {
-    let (send, windows) = (side.instrumented.as_ref()?.parts.send.median()?, side.windows?);
+    let (send, windows) = (side.instrumented.as_ref()?.breakdown.send.median()?, side.windows?);
     // Of a request in several segments the last one leaves when the others have been copied.
     let is_one_segment = side.request_bytes <= usize::try_from(windows.segment_bytes).ok()?;
     is_one_segment.then_some(send >= windows.min_rtt?)
 }
 
 fn two_writes(evidence: &Evidence, side: &Side, name: &str) -> Cause {
-    const NAME: &str = "nagle-and-delayed-acknowledgement";
+    const KIND: CauseKind = CauseKind::NagleAndDelayedAcknowledgement;
     let told: Vec<String> = side.two_writes.iter().map(tell_two_writes).collect();
     if told.is_empty() {
-        return not_reached(NAME, evidence, "the experiment was not made");
+        return not_reached(KIND, evidence, "the experiment was not made");
     }
-    let measured = side.two_writes.iter().any(|two| two.held_back.median().is_some());
+    let measured = side.two_writes.iter().any(|two| two.with_nagle.median().is_some());
     let evidence = format!("{name}: a request in two writes. {}", told.join(". "));
     // An exchange of this run is one write, sent at once; nothing can hold it back.
-    Cause { name: NAME, share: measured.then_some(0), evidence }
+    Cause { kind: KIND, share: measured.then_some(0), evidence }
 }
 
 fn tell_two_writes(two: &TwoWrites) -> String {
-    let how = if two.within_a_character {
+    let how = if two.splits_character {
         "Cut within a character, so that the server waits for the rest"
     } else {
         "Cut between words"
     };
     let failure = two.failure.as_deref().map(|why| format!("not measured: {why}"));
-    let (Some(at_once), Some(held)) = (two.at_once.median(), two.held_back.median()) else {
+    let (Some(at_once), Some(held)) = (two.without_nagle.median(), two.with_nagle.median()) else {
         return format!("{how}: {}", failure.unwrap_or_else(|| "not measured".into()));
     };
     // Held back for the answer to the first part, it takes two round trips.
@@ -264,14 +331,17 @@ fn tell_two_writes(two: &TwoWrites) -> String {
 
 fn windows(side: &Side, name: &str) -> Cause {
     let Some(windows) = side.windows else {
-        return not_measured("windows", "this system does not tell a connection's windows");
+        return not_measured(
+            CauseKind::Windows,
+            "this system does not tell a connection's windows",
+        );
     };
     let held_back = windows.limited_by_peer + windows.limited_by_buffer;
     let mut evidence = format!(
         "{name}'s requests have {} bytes, and the smallest congestion window that was seen {} segments \
          of {}",
         count(side.request_bytes as u64),
-        windows.congestion_window,
+        windows.min_congestion_window,
         count(windows.segment_bytes.into()),
     );
     let too_long = congestion_window_limited(side) == Some(true);
@@ -289,32 +359,37 @@ fn windows(side: &Side, name: &str) -> Cause {
         ]);
     }
     let share = (!too_long && held_back.is_zero()).then_some(0);
-    Cause { name: "windows", share, evidence }
+    Cause { kind: CauseKind::Windows, share, evidence }
 }
 
 /// Whether a request was longer than the congestion window ever was at its smallest.
 pub(super) fn congestion_window_limited(side: &Side) -> Option<bool> {
     let windows = side.windows?;
-    let window = u64::from(windows.congestion_window) * u64::from(windows.segment_bytes);
+    let window = u64::from(windows.min_congestion_window) * u64::from(windows.segment_bytes);
     Some(side.request_bytes as u64 > window)
 }
 
 fn retransmissions(side: &Side, name: &str) -> Cause {
-    let again = side.steady.tcp.and_then(|info| info.retransmissions);
+    let again = side.summary.tcp.and_then(|info| info.retransmissions);
     match again {
-        None => not_measured("retransmission", "this system does not count them for a program"),
+        None => {
+            not_measured(CauseKind::Retransmission, "this system does not count them for a program")
+        }
         Some(0) => Cause {
-            name: "retransmission",
+            kind: CauseKind::Retransmission,
             share: Some(0),
             evidence: format!("no segment of {name}'s was sent again"),
         },
         Some(again) => Cause {
-            name: "retransmission",
+            kind: CauseKind::Retransmission,
             share: None,
             evidence: format!(
                 "{} of {name}'s segments were sent again; its longest RTT is {}",
                 count(again),
-                side.steady.rtt.extent().map_or_else(String::new, |(_, longest)| duration(longest))
+                side.summary
+                    .rtt
+                    .min_max()
+                    .map_or_else(String::new, |(_, longest)| duration(longest))
             ),
         },
     }
@@ -322,20 +397,22 @@ fn retransmissions(side: &Side, name: &str) -> Cause {
 
 /// Where the curves part, if sizes were tried.
 fn sizes(evidence: &Evidence, [a, b]: [&str; 2], confidence: f64) -> Cause {
-    const NAME: &str = "payload-size";
-    if evidence.sizes.is_empty() {
-        return not_measured(NAME, "it was not asked for (--sweep)");
+    const KIND: CauseKind = CauseKind::PayloadSize;
+    if evidence.sweep.is_empty() {
+        return not_measured(KIND, "it was not asked for (--sweep)");
     }
-    let shifts: Vec<(usize, Shift)> = evidence
-        .sizes
+    let shifts: Vec<(usize, PairedDifference)> = evidence
+        .sweep
         .iter()
-        .filter_map(|size| Some((size.bytes, Shift::of(&differences(&size.pairs), confidence)?)))
+        .filter_map(|size| {
+            Some((size.bytes, PairedDifference::of(&differences(&size.pairs), confidence)?))
+        })
         .collect();
     let (Some((smallest, first)), Some((largest, last))) = (shifts.first(), shifts.last()) else {
-        return not_reached(NAME, evidence, "no exchange of any size succeeded");
+        return not_reached(KIND, evidence, "no exchange of any size succeeded");
     };
     Cause {
-        name: NAME,
+        kind: KIND,
         share: Some(last.estimate - first.estimate),
         evidence: format!(
             "{b} - {a} is {} at {} bytes and {} at {}; {}",
@@ -349,16 +426,16 @@ fn sizes(evidence: &Evidence, [a, b]: [&str; 2], confidence: f64) -> Cause {
 }
 
 /// From which size on the difference is another than at the smallest.
-fn parting(shifts: &[(usize, Shift)], confidence: f64) -> String {
+fn parting(shifts: &[(usize, PairedDifference)], confidence: f64) -> String {
     let Some((low, high)) = shifts.first().and_then(|(_, first)| first.interval) else {
         return "there are too few pairs of each size to say where that changes".to_owned();
     };
     // Intervals that do not meet tell that two shifts differ, and err on the careful side.
-    let is_apart = |shift: &Shift| {
+    let is_apart = |shift: &PairedDifference| {
         shift.interval.is_some_and(|(other_low, other_high)| other_low > high || other_high < low)
     };
     let together = shifts.iter().rposition(|(_, shift)| !is_apart(shift)).unwrap_or(0);
-    let sure = trimmed(100.0 * confidence);
+    let sure = decimal(100.0 * confidence);
     match shifts.get(together + 1) {
         Some((bytes, _)) => {
             format!("from {} bytes on it is another ({sure} % sure)", count(*bytes as u64))
@@ -368,17 +445,17 @@ fn parting(shifts: &[(usize, Shift)], confidence: f64) -> String {
 }
 
 /// The same of an experiment that an interrupted run did not come to.
-fn not_reached(name: &'static str, evidence: &Evidence, why: &str) -> Cause {
-    not_measured(name, if evidence.interrupted { "the run was interrupted" } else { why })
+fn not_reached(kind: CauseKind, evidence: &Evidence, why: &str) -> Cause {
+    not_measured(kind, if evidence.interrupted { "the run was interrupted" } else { why })
 }
 
-fn not_measured(name: &'static str, why: &str) -> Cause {
-    Cause { name, share: None, evidence: format!("not measured: {why}") }
+fn not_measured(kind: CauseKind, why: &str) -> Cause {
+    Cause { kind, share: None, evidence: format!("not measured: {why}") }
 }
 
 /// So many an exchange.
 fn per(total: u64, exchanges: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
     let each = total as f64 / exchanges as f64;
-    trimmed((each * 100.0).round() / 100.0)
+    decimal((each * 100.0).round() / 100.0)
 }

@@ -1,9 +1,9 @@
 //! What the lab's first answers said, held against what was measured.
 
-use super::Shift;
 use super::causes::{congestion_window_limited, stood_in_the_way};
+use super::{PairedDifference, SideId};
 use crate::analysis::evidence::{ClosedPort, Evidence, Side};
-use crate::model::format::{count, duration, trimmed};
+use crate::model::format::{count, decimal, duration};
 
 /// A sentence that people believe, and whether it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,11 @@ pub struct Claim {
 }
 
 /// All claims.
-pub(super) fn list(evidence: &Evidence, steady: Option<Shift>, fresh: Option<Shift>) -> Vec<Claim> {
+pub(super) fn list(
+    evidence: &Evidence,
+    steady: Option<PairedDifference>,
+    fresh: Option<PairedDifference>,
+) -> Vec<Claim> {
     vec![
         congestion_control(evidence, steady),
         acknowledgements(evidence, steady),
@@ -30,13 +34,15 @@ pub(super) fn list(evidence: &Evidence, steady: Option<Shift>, fresh: Option<Shi
 /// longer, if a difference can be claimed.
 fn stream_against_datagrams(
     evidence: &Evidence,
-    steady: Option<Shift>,
+    steady: Option<PairedDifference>,
 ) -> Option<(&Side, Option<bool>)> {
-    let claim = steady.and_then(|steady| steady.claim());
+    let claim = steady.and_then(|steady| steady.higher());
     match &evidence.sides {
-        [datagrams, stream] if stream.is_stream && !datagrams.is_stream => Some((stream, claim)),
+        [datagrams, stream] if stream.is_stream && !datagrams.is_stream => {
+            Some((stream, claim.map(|side| side == SideId::B)))
+        }
         [stream, datagrams] if stream.is_stream && !datagrams.is_stream => {
-            Some((stream, claim.map(|b_longer| !b_longer)))
+            Some((stream, claim.map(|side| side == SideId::A)))
         }
         _ => None,
     }
@@ -44,7 +50,7 @@ fn stream_against_datagrams(
 
 const BOTH_KINDS: &str = "not measured: it takes one side over UDP and one over TCP";
 
-fn congestion_control(evidence: &Evidence, steady: Option<Shift>) -> Claim {
+fn congestion_control(evidence: &Evidence, steady: Option<PairedDifference>) -> Claim {
     let (holds, evidence) = match stream_against_datagrams(evidence, steady) {
         None => (None, BOTH_KINDS.to_owned()),
         Some((_, Some(false))) => (Some(false), "TCP's RTT is not the higher one here".to_owned()),
@@ -56,7 +62,7 @@ fn congestion_control(evidence: &Evidence, steady: Option<Shift>) -> Claim {
                     "{higher}requests of {} bytes always had room in the window: {} segments of {} \
                      bytes was the smallest that was seen on a connection that is kept",
                     count(stream.request_bytes as u64),
-                    windows.congestion_window,
+                    windows.min_congestion_window,
                     count(windows.segment_bytes.into())
                 );
                 (Some(false), told)
@@ -73,13 +79,14 @@ fn congestion_control(evidence: &Evidence, steady: Option<Shift>) -> Claim {
     Claim { claim: "TCP's RTT is higher because of congestion control", holds, evidence }
 }
 
-fn acknowledgements(evidence: &Evidence, steady: Option<Shift>) -> Claim {
+fn acknowledgements(evidence: &Evidence, steady: Option<PairedDifference>) -> Claim {
     let (holds, evidence) = match stream_against_datagrams(evidence, steady) {
         None => (None, BOTH_KINDS.to_owned()),
         Some((_, Some(false))) => (Some(false), "UDP is not the faster one here".to_owned()),
         Some((stream, longer)) => match stood_in_the_way(stream) {
             Some(false) => {
-                let send = stream.instrumented.as_ref().and_then(|with| with.parts.send.median());
+                let send =
+                    stream.instrumented.as_ref().and_then(|with| with.breakdown.send.median());
                 let faster =
                     if longer.is_none() { "no difference can be claimed, and " } else { "" };
                 let told = format!(
@@ -91,7 +98,7 @@ fn acknowledgements(evidence: &Evidence, steady: Option<Shift>) -> Claim {
             }
             Some(true) => (
                 longer,
-                "TCP's requests left late, as if they waited for acknowledgements".to_owned(),
+                "TCP's requests left late, as if they timeout for acknowledgements".to_owned(),
             ),
             None => (
                 None,
@@ -106,13 +113,13 @@ fn acknowledgements(evidence: &Evidence, steady: Option<Shift>) -> Claim {
 
 fn closed_port(closed_port: Option<ClosedPort>) -> Claim {
     let claim = "a UDP client that sends to nobody gets an error";
-    let Some(ClosedPort { connected, unconnected, waited }) = closed_port else {
+    let Some(ClosedPort { connected, unconnected, timeout }) = closed_port else {
         let evidence = "not measured: this host gave no port to try it on".to_owned();
         return Claim { claim, holds: None, evidence };
     };
     let after = |told: Option<std::time::Duration>| match told {
         Some(after) => format!("an error after {}", duration(after)),
-        None => format!("nothing in {} ms", trimmed(waited.as_secs_f64() * 1e3)),
+        None => format!("nothing in {} ms", decimal(timeout.as_secs_f64() * 1e3)),
     };
     Claim {
         claim,
@@ -128,11 +135,11 @@ fn closed_port(closed_port: Option<ClosedPort>) -> Claim {
     }
 }
 
-fn handshake(evidence: &Evidence, fresh: Option<Shift>) -> Claim {
+fn handshake(evidence: &Evidence, fresh: Option<PairedDifference>) -> Claim {
     let claim = "the handshake is part of TCP's RTT";
     let told = evidence.sides.iter().find_map(|side| {
-        let fresh = side.fresh.as_ref()?;
-        Some((fresh.connect.median()?, fresh.rtt.median()?, side.steady.rtt.median()?))
+        let fresh = side.with_connection.as_ref()?;
+        Some((fresh.connect.median()?, fresh.rtt.median()?, side.summary.rtt.median()?))
     });
     match (told, fresh) {
         (Some((connect, first, steady)), Some(_)) => Claim {

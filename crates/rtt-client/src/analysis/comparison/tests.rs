@@ -1,7 +1,7 @@
 //! Scripted evidence, and what has to be said of it.
 
 use super::*;
-use crate::analysis::evidence::{AtSize, ClosedPort, Pair, Side, TwoWrites, Windows};
+use crate::analysis::evidence::{ClosedPort, Pair, Side, SweepPoint, TwoWrites, Windows};
 use crate::analysis::statistics::Summary;
 use crate::model::breakdown::{Breakdown, NetworkAndServer};
 use crate::model::condition::{Condition, Failure};
@@ -27,9 +27,9 @@ fn side(title: &'static str, is_stream: bool, send: u64, receive: u64) -> Side {
     let mut with = Summary::default();
     for _ in 0..10 {
         let (network, server) = (microseconds(50), microseconds(9));
-        let middle = NetworkAndServer::Separate { network, server };
+        let network_and_server = NetworkAndServer::Separate { network, server };
         let (send, receive) = (microseconds(send), microseconds(receive));
-        with.parts.add(&Breakdown { send, middle, receive });
+        with.breakdown.add(&Breakdown { send, network_and_server, receive });
     }
     let mut fresh = Summary::default();
     fresh.connect.add(microseconds(60));
@@ -42,13 +42,13 @@ fn side(title: &'static str, is_stream: bool, send: u64, receive: u64) -> Side {
         target: format!("{}://h:1", title.to_lowercase()),
         is_stream,
         request_bytes: 64,
-        steady,
+        summary: steady,
         instrumented: Some(with),
-        fresh: is_stream.then_some(fresh),
+        with_connection: is_stream.then_some(fresh),
         traffic: Some(Traffic { packets_out: 500, packets_in: 500, ..Traffic::default() }),
         traffic_exchanges: 500,
         windows: is_stream.then_some(Windows {
-            congestion_window: 10,
+            min_congestion_window: 10,
             segment_bytes: 1460,
             limited_by_peer: Duration::ZERO,
             limited_by_buffer: Duration::ZERO,
@@ -62,18 +62,18 @@ fn evidence(longer: u64) -> Evidence {
     Evidence {
         sides: [side("UDP", false, 2, 30), side("TCP", true, 3, 35)],
         pairs: pairs(longer),
-        fresh: pairs(longer + 60),
+        pairs_with_connection: pairs(longer + 60),
         closed_port: Some(ClosedPort {
             connected: Some(microseconds(20)),
             unconnected: None,
-            waited: Duration::from_millis(200),
+            timeout: Duration::from_millis(200),
         }),
         ..Evidence::default()
     }
 }
 
 fn cause(verdict: &Verdict, name: &str) -> Cause {
-    let found = verdict.causes.iter().find(|cause| cause.name == name);
+    let found = verdict.causes.iter().find(|cause| cause.kind.name() == name);
     found.unwrap_or_else(|| panic!("no {name} in {:?}", verdict.causes)).clone()
 }
 
@@ -84,7 +84,7 @@ fn holds(verdict: &Verdict) -> Vec<Option<bool>> {
 #[test]
 fn a_difference_is_told_with_its_size_and_its_causes() {
     let verdict = judge(&evidence(10), 0.95);
-    let shift = verdict.steady.unwrap();
+    let shift = verdict.difference.unwrap();
     let (low, high) = shift.interval.unwrap();
     assert!(low <= 10_000 && 10_000 <= high && high - low < 2000, "{shift:?}");
     assert!(verdict.sentence.starts_with("TCP takes "), "{}", verdict.sentence);
@@ -111,7 +111,7 @@ fn the_same_samples_give_the_same_verdict() {
 #[test]
 fn no_difference_is_told_with_its_bound() {
     let verdict = judge(&evidence(0), 0.99);
-    assert_eq!(verdict.steady.unwrap().claim(), None);
+    assert_eq!(verdict.difference.unwrap().higher(), None);
     assert!(verdict.sentence.starts_with("No difference that 500 pairs can show: less than "));
     assert!(verdict.sentence.ends_with("either way (99 % sure)."), "{}", verdict.sentence);
 }
@@ -120,7 +120,7 @@ fn no_difference_is_told_with_its_bound() {
 fn which_side_the_stream_is_on_makes_no_difference() {
     let mut mirrored = evidence(10);
     mirrored.sides.reverse();
-    for pair in mirrored.pairs.iter_mut().chain(&mut mirrored.fresh) {
+    for pair in mirrored.pairs.iter_mut().chain(&mut mirrored.pairs_with_connection) {
         std::mem::swap(&mut pair.a, &mut pair.b);
     }
     let verdict = judge(&mirrored, 0.95);
@@ -132,18 +132,18 @@ fn which_side_the_stream_is_on_makes_no_difference() {
 #[test]
 fn what_was_not_measured_says_so_and_decides_nothing() {
     let mut portable = evidence(10);
-    portable.no_breakdown = Some("it needs the kernel's time stamps (Linux)".into());
+    portable.no_breakdown_reason = Some("it needs the kernel's time stamps (Linux)".into());
     portable.closed_port = None;
-    portable.fresh.clear();
+    portable.pairs_with_connection.clear();
     for side in &mut portable.sides {
         side.instrumented = None;
         side.windows = None;
         side.traffic = None;
-        side.steady.tcp = None;
-        side.fresh = None;
+        side.summary.tcp = None;
+        side.with_connection = None;
     }
     let verdict = judge(&portable, 0.95);
-    assert!(verdict.steady.unwrap().claim() == Some(true));
+    assert!(verdict.difference.unwrap().higher() == Some(SideId::B));
     for name in ["breakdown", "handshake", "acknowledgements", "windows", "retransmission"] {
         let cause = cause(&verdict, name);
         assert_eq!(cause.share, None, "{cause:?}");
@@ -156,7 +156,7 @@ fn what_was_not_measured_says_so_and_decides_nothing() {
 fn two_of_a_kind_have_no_claims_about_tcp_against_udp() {
     let mut twins = evidence(10);
     twins.sides[1] = side("UDP", false, 3, 35);
-    twins.fresh.clear();
+    twins.pairs_with_connection.clear();
     let verdict = judge(&twins, 0.95);
     assert!(verdict.sentence.starts_with("B takes "), "{}", verdict.sentence);
     assert_eq!(holds(&verdict), [None; 4]);
@@ -181,10 +181,10 @@ fn a_window_that_limits_and_a_request_that_waits_are_seen() {
 #[test]
 fn a_stall_is_told_from_a_round_trip() {
     let mut evidence = evidence(10);
-    let mut cut = |within_a_character, held| {
-        let mut two = TwoWrites { within_a_character, ..TwoWrites::default() };
-        two.at_once.add(microseconds(100));
-        two.held_back.add(held);
+    let mut cut = |splits_character, held| {
+        let mut two = TwoWrites { splits_character, ..TwoWrites::default() };
+        two.without_nagle.add(microseconds(100));
+        two.with_nagle.add(held);
         evidence.sides[1].two_writes.push(two);
     };
     cut(false, microseconds(200));
@@ -200,8 +200,8 @@ fn a_stall_is_told_from_a_round_trip() {
 fn on_a_long_path_a_round_trip_more_is_no_stall() {
     let mut evidence = evidence(10);
     let mut two = TwoWrites::default();
-    two.at_once.add(Duration::from_millis(20));
-    two.held_back.add(Duration::from_millis(41));
+    two.without_nagle.add(Duration::from_millis(20));
+    two.with_nagle.add(Duration::from_millis(41));
     evidence.sides[1].two_writes.push(two);
     let told = cause(&judge(&evidence, 0.95), "nagle-and-delayed-acknowledgement");
     assert!(told.evidence.contains("a round trip, no stall"), "{told:?}");
@@ -224,9 +224,9 @@ fn of_a_request_in_many_segments_nobody_can_say_that_it_waited() {
 #[test]
 fn an_interrupted_run_says_so_of_what_it_did_not_come_to() {
     let mut interrupted = Evidence { interrupted: true, ..evidence(10) };
-    interrupted.fresh.clear();
+    interrupted.pairs_with_connection.clear();
     for side in &mut interrupted.sides {
-        (side.instrumented, side.fresh) = (None, None);
+        (side.instrumented, side.with_connection) = (None, None);
     }
     let verdict = judge(&interrupted, 0.95);
     for name in ["breakdown", "handshake", "nagle-and-delayed-acknowledgement"] {
@@ -237,9 +237,9 @@ fn an_interrupted_run_says_so_of_what_it_did_not_come_to() {
 
 #[test]
 fn where_sizes_part_is_told_only_where_it_was_seen() {
-    let size = |bytes, longer, count| AtSize { bytes, pairs: pairs(longer)[..count].to_vec() };
+    let size = |bytes, longer, count| SweepPoint { bytes, pairs: pairs(longer)[..count].to_vec() };
     let told = |sizes| {
-        let sizes = Evidence { sizes, ..evidence(10) };
+        let sizes = Evidence { sweep: sizes, ..evidence(10) };
         cause(&judge(&sizes, 0.95), "payload-size").evidence
     };
     let parting = told(vec![size(16, 10, 200), size(64, 10, 200), size(1024, 90, 200)]);
@@ -253,10 +253,14 @@ fn where_sizes_part_is_told_only_where_it_was_seen() {
 #[test]
 fn losses_bias_the_answer_and_are_named() {
     let mut lossy = evidence(10);
-    lossy.sides[0].steady.received = 480;
-    lossy.sides[0].steady.lost = 20;
-    lossy.lacking.push(("new connections".into(), 3, 100));
-    lossy.sides[1].steady.tcp.as_mut().unwrap().retransmissions = Some(3);
+    lossy.sides[0].summary.received = 480;
+    lossy.sides[0].summary.lost = 20;
+    lossy.incomplete.push(IncompleteExperiment {
+        name: "new connections".into(),
+        pairs_without_reply: 3,
+        pairs: 100,
+    });
+    lossy.sides[1].summary.tcp.as_mut().unwrap().retransmissions = Some(3);
     let verdict = judge(&lossy, 0.95);
     assert!(!verdict.all_answered);
     assert!(verdict.notes[0].contains("20 of 500 exchanges with UDP"), "{:?}", verdict.notes);
@@ -267,10 +271,10 @@ fn losses_bias_the_answer_and_are_named() {
 #[test]
 fn without_an_answer_there_is_no_verdict() {
     let mut nothing = Evidence { sides: evidence(0).sides, ..Evidence::default() };
-    nothing.sides[1].failure = Some(Failure::seen(Condition::Refused, Duration::ZERO));
+    nothing.sides[1].failure = Some(Failure::new(Condition::Refused, Duration::ZERO));
     let verdict = judge(&nothing, 0.95);
     assert_eq!(verdict.sentence, "No verdict: TCP tcp://h:1: refused.");
-    assert_eq!((verdict.steady, verdict.fresh), (None, None));
+    assert_eq!((verdict.difference, verdict.difference_with_connection), (None, None));
     assert!(verdict.causes.is_empty() && verdict.claims.is_empty(), "{verdict:?}");
     let mut long_waves = evidence(0);
     for (place, pair) in long_waves.pairs.iter_mut().enumerate() {

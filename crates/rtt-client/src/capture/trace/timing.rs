@@ -1,7 +1,7 @@
 //! The timing of an exchange: the capture's times beside the program's measurement.
 
 use super::Sample;
-use crate::model::breakdown::{Breakdown, NetworkAndServer};
+use crate::model::breakdown::Breakdown;
 use std::fmt;
 use std::time::Duration;
 
@@ -60,10 +60,7 @@ fn disagreement(
     if program_rtt.is_some_and(|program_rtt| program_rtt + CLOCK_TOLERANCE < wire_rtt) {
         return Some(Disagreement::ClockWasSet);
     }
-    let outside_host = match breakdown?.middle {
-        NetworkAndServer::Combined(time) => time,
-        NetworkAndServer::Separate { network, server } => network + server,
-    };
+    let outside_host = breakdown?.network_and_server.total();
     let difference = outside_host.abs_diff(wire_rtt);
     (difference > KERNEL_TIMESTAMP_TOLERANCE)
         .then_some(Disagreement::KernelTimestamps { difference })

@@ -11,7 +11,7 @@ use crate::model::exchange::{Exchange, Outcome};
 use crate::model::icmp::Origin;
 use crate::model::protocol::Framing;
 use crate::net::system::{MAX_PAUSE, WaitUntil};
-use crate::net::transport::SocketError;
+use crate::net::transport::{SocketError, SocketOperation};
 use crate::net::transport::{failure_from_error, failure_from_icmp};
 use std::time::{Duration, Instant};
 use std::{io, thread};
@@ -70,7 +70,7 @@ impl Series {
             .unwrap_or_default();
         for notice in &network_errors {
             // A router may quote too little for a number (RFC 792: 8 bytes behind IP's header).
-            let number = self.payload.number_of(&notice.about);
+            let number = self.payload.number_of(&notice.quoted_payload);
             let seq = number.or(self.tracker.only()).or(self.tracker.oldest());
             let Some(failure) = failure_from_icmp(notice, Duration::ZERO) else { continue };
             let Some(request) = seq.and_then(|seq| self.tracker.lose(seq)) else { continue };
@@ -84,7 +84,7 @@ impl Series {
     /// What an error that came at once says about the peer or the way to it.
     pub(in crate::engine) fn failure(&self, error: io::Error) -> Result<Failure, SocketError> {
         failure_from_error(error, Duration::ZERO).map_err(|error| SocketError {
-            operation: "an exchange",
+            operation: SocketOperation::Exchange,
             protocol: self.plan.protocol.title,
             address: self.address,
             error,
@@ -103,7 +103,7 @@ impl Series {
             && after > timeout
             && let Some(request) = self.tracker.lose(seq)
         {
-            let failure = Failure::seen(Condition::Silent, after);
+            let failure = Failure::new(Condition::Silent, after);
             self.decide(&request, Outcome::Lost(failure), sink)?;
         }
         let (request, out_of_order) = match self.tracker.answered(seq) {
@@ -178,7 +178,7 @@ impl Series {
         let ReceivedReply { received, bytes: text, .. } = arrived;
         let failure = Failure {
             detail: Some(why),
-            ..Failure::seen(Condition::WrongAnswer, received.since(&request.sent))
+            ..Failure::new(Condition::WrongAnswer, received.since(&request.sent))
         };
         self.decide(request, Outcome::Corrupt { received, text, failure }, sink)
     }
@@ -216,7 +216,7 @@ impl Series {
             let failure = Failure {
                 detail: Some(format!("after {come} of the reply's {length} bytes")),
                 origin: by_the_server.then_some(Origin::Peer),
-                ..Failure::seen(condition, request.sent.monotonic().elapsed())
+                ..Failure::new(condition, request.sent.monotonic().elapsed())
             };
             self.note_error(&failure);
             self.decide(&request, Outcome::Error(failure), sink)?;

@@ -71,7 +71,7 @@ impl Series {
         let traffic = self.ended_traffic.zip(channel.transport.traffic());
         self.ended_traffic = traffic.map(|(before, now)| before + now);
         let Some(info) = channel.transport.tcp_info() else { return };
-        self.summary.tcp = Some(info.following(self.summary.tcp));
+        self.summary.tcp = Some(info.with_earlier_connections(self.summary.tcp));
     }
     /// What has crossed the wire in this series, where that is known of all of it.
     pub(in crate::engine) fn traffic(&self) -> Option<Traffic> {

@@ -27,7 +27,7 @@ pub(in crate::engine) struct UninstrumentedControl {
 
 impl UninstrumentedControl {
     pub(in crate::engine) fn new(plan: &Plan, address: SocketAddr, mut config: OpenConfig) -> Self {
-        config.receiver.stamps = false;
+        config.receiver.timestamps = false;
         let payload = plan.payload.untimed();
         Self { plan: plan.clone(), address, config, payload, channel: None, seq: 0, is_next: false }
     }

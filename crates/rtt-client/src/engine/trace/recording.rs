@@ -58,7 +58,7 @@ pub(super) fn record(
     };
     let interface = system::interface_to(address)
         .map_err(|source| failed("finding the interface to", source))?;
-    let capture = Capture::begin(&CaptureConfig {
+    let capture = Capture::start(&CaptureConfig {
         interface: interface.index,
         is_loopback: interface.is_loopback,
         link_header: if interface.is_ethernet { ETHERNET_HEADER } else { 0 },
@@ -130,13 +130,13 @@ impl CaptureThread {
             self.bytes += frame.bytes.len();
             self.packets.push(CapturedPacket {
                 time: frame.time,
-                original_length: frame.original,
+                original_length: frame.original_len,
                 bytes: frame.bytes,
                 link_type: self.link_type,
                 interface: self.interface,
             });
         }
-        let dropped = self.capture.lost().map(|dropped| dropped + self.beyond_limit);
+        let dropped = self.capture.dropped().map(|dropped| dropped + self.beyond_limit);
         Ok(CapturedPackets { packets: self.packets, dropped })
     }
 }

@@ -45,12 +45,12 @@ impl Receiver {
     /// Sets `socket` up, before it is used.
     pub(crate) fn new(socket: &Socket, config: ReceiveConfig) -> io::Result<Self> {
         socket.set_read_timeout(Some(config.longest_casual_wait()))?;
-        if config.stamps {
+        if config.timestamps {
             // Before there is a connection, or the wait for it would be part of its figures.
             keep_timestamps_enabled();
         }
         set_receive_errors(socket, true)?;
-        let stamps = config.stamps.then(|| cmsg_space!([TimeSpec; 3], [u8; 64]));
+        let stamps = config.timestamps.then(|| cmsg_space!([TimeSpec; 3], [u8; 64]));
         Ok(Self { spin: config.spin, stamps, errors: ErrorQueue::default() })
     }
 

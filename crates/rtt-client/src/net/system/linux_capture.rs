@@ -38,7 +38,7 @@ pub(crate) struct Capture {
 impl Capture {
     /// Begins to capture what goes to the peer and what comes from it. Without `CAP_NET_RAW` the system
     /// does not permit it.
-    pub(crate) fn begin(config: &CaptureConfig) -> io::Result<Self> {
+    pub(crate) fn start(config: &CaptureConfig) -> io::Result<Self> {
         let every_protocol = EVERY_PROTOCOL.to_be();
         let family = libc::sa_family_t::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
         let size = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>());
@@ -91,15 +91,15 @@ impl Capture {
             ControlMessageOwned::ScmTimestampns(stamp) => Some(wall_clock(stamp)),
             _ => None,
         });
-        let original = message.bytes;
+        let original_len = message.bytes;
         let time = stamp.unwrap_or_else(SystemTime::now);
         let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let bytes = self.buffer[..original.min(LONGEST)].to_vec();
-        Ok(Some(CapturedFrame { time, original, bytes }))
+        let bytes = self.buffer[..original_len.min(LONGEST)].to_vec();
+        Ok(Some(CapturedFrame { time, original_len, bytes }))
     }
 
     /// How many packets the kernel had no room for.
-    pub(crate) fn lost(&self) -> Option<u64> {
+    pub(crate) fn dropped(&self) -> Option<u64> {
         let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
         let mut length = libc::socklen_t::try_from(size_of_val(&statistics)).ok()?;
         // SAFETY: the kernel writes at most `length` bytes to `statistics`, which is that long; both live

@@ -96,8 +96,12 @@ impl ErrorQueue {
             if let Some((error, is_v6, from)) = icmp {
                 let icmp = IcmpError { is_v6, kind: error.ee_type, code: error.ee_code, from };
                 let errno = i32::try_from(error.ee_errno).unwrap_or(0);
-                let about = quoted[..length].to_vec();
-                keep(&mut self.network_errors, MOST_NOTICES, NetworkError { icmp, errno, about });
+                let quoted_payload = quoted[..length].to_vec();
+                keep(
+                    &mut self.network_errors,
+                    MOST_NOTICES,
+                    NetworkError { icmp, errno, quoted_payload },
+                );
             }
         }
     }

@@ -26,7 +26,7 @@ const NEIGHBOUR: usize = 12;
 const ATTRIBUTE: usize = 4;
 
 /// The next hop to `address`, if it is known not to have answered for its own address.
-pub(crate) fn unanswered_neighbour(address: IpAddr) -> Option<IpAddr> {
+pub(crate) fn unresolved_next_hop(address: IpAddr) -> Option<IpAddr> {
     let Route { hop, interface } = route(address)?;
     let mut outcome_of = false;
     let mut body = [0; NEIGHBOUR];
@@ -143,7 +143,7 @@ mod tests {
     fn the_way_to_oneself_has_no_router() {
         let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
         assert_eq!(route(loopback).map(|route| route.hop), Some(loopback));
-        assert_eq!(unanswered_neighbour(loopback), None);
+        assert_eq!(unresolved_next_hop(loopback), None);
     }
 
     #[test]

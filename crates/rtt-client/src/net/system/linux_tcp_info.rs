@@ -62,7 +62,7 @@ fn segments(info: &[u8]) -> Option<Segments> {
         data_sent: word(156)?,
         bytes_received: long(128)?,
         bytes_sent: long(200)?,
-        stamped: info.get(5)? & TIMESTAMPS != 0,
+        has_timestamps: info.get(5)? & TIMESTAMPS != 0,
     })
 }
 

@@ -127,7 +127,7 @@ pub(crate) fn connect(
 }
 
 /// Whether the next hop answers for itself is not told here.
-pub(crate) fn unanswered_neighbour(_: IpAddr) -> Option<IpAddr> {
+pub(crate) fn unresolved_next_hop(_: IpAddr) -> Option<IpAddr> {
     None
 }
 
@@ -149,7 +149,7 @@ pub(crate) fn use_precise_timers() {}
 pub(crate) struct Capture {}
 
 impl Capture {
-    pub(crate) fn begin(_: &CaptureConfig) -> io::Result<Self> {
+    pub(crate) fn start(_: &CaptureConfig) -> io::Result<Self> {
         Err(io::Error::new(ErrorKind::Unsupported, "not available on this system"))
     }
 
@@ -159,7 +159,7 @@ impl Capture {
     }
 
     #[expect(clippy::unused_self, reason = "as where it is known")]
-    pub(crate) fn lost(&self) -> Option<u64> {
+    pub(crate) fn dropped(&self) -> Option<u64> {
         None
     }
 }

@@ -9,7 +9,8 @@ use crate::model::traffic::Traffic;
 use crate::net::socket::BufferedSocket;
 use crate::net::system::{NetworkError, WaitUntil, connect, tcp_info};
 use crate::net::transport::{
-    OpenConfig, Opening, Received, SocketError, Transport, failure_with_cause, ip_header_len,
+    OpenAttempt, OpenConfig, Received, SocketError, SocketOperation, Transport, failure_with_cause,
+    ip_header_len,
 };
 use bytes::BytesMut;
 use echo_core::Stamp;
@@ -51,7 +52,7 @@ struct Tcp {
     early_received: Option<Stamp>,
 }
 
-pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, SocketError> {
+pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
     let failed = |operation| {
         move |error| SocketError { operation, protocol: FACTS.title, address: peer, error }
     };
@@ -62,16 +63,18 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, Sock
         // This host may have no such family of addresses.
         Err(error) => {
             let failure = failure_with_cause(error, &[], Duration::ZERO);
-            let failure = failure.map_err(failed("opening a socket"))?;
-            return Ok(Opening { connection: None, transport: Err(failure) });
+            let failure = failure.map_err(failed(SocketOperation::Create))?;
+            return Ok(OpenAttempt { connection: None, transport: Err(failure) });
         }
     };
     // A request must not wait for the acknowledgement of the one before it (RFC 896's algorithm), unless
     // it is just this that is to be shown.
-    wire.socket.set_tcp_nodelay(!config.nagle).map_err(failed("setting TCP_NODELAY"))?;
+    wire.socket
+        .set_tcp_nodelay(!config.nagle)
+        .map_err(failed(SocketOperation::SetOption("TCP_NODELAY")))?;
     wire.socket
         .set_write_timeout(Some(timeout.max(SHORTEST)))
-        .map_err(failed("setting a time-out"))?;
+        .map_err(failed(SocketOperation::SetOption("SO_SNDTIMEO")))?;
 
     let requested = Stamp::just_before();
     let (connected, requests) = connect(&wire.socket, &peer.into(), timeout.max(SHORTEST));
@@ -82,18 +85,18 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, Sock
             wire.receiver
                 .leave_errors_to_tcp(&wire.socket)
                 .and_then(|()| wire.receiver.enable_timestamps(&wire.socket))
-                .map_err(failed("setting up a connection"))?;
+                .map_err(failed(SocketOperation::SetOption("SO_TIMESTAMPING")))?;
             let (early, early_received) = (BytesMut::new(), None);
             Ok(Box::new(Tcp { wire, timeout, sent: 0, early, early_received }) as Box<_>)
         }
         Err(error) => {
             let failure = failure_with_cause(error, &wire.network_errors(), now.since(&requested));
-            let failure = failure.map_err(failed("connecting"))?;
+            let failure = failure.map_err(failed(SocketOperation::Connect))?;
             let detail = failure.detail.or(requests_in_words(&requests));
             Err(Failure { detail, ..failure })
         }
     };
-    Ok(Opening { connection: Some(Connection { requested, established }), transport })
+    Ok(OpenAttempt { connection: Some(Connection { requested, established }), transport })
 }
 
 /// When connection requests were sent, in words, where there was more than one.
@@ -128,7 +131,7 @@ impl Transport for Tcp {
 
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {
         if let Some(received) = self.early_received.take() {
-            return Ok(Received::Bytes { received, stamp: None, bytes: &self.early });
+            return Ok(Received::Bytes { received, timestamp: None, bytes: &self.early });
         }
         match self.wire.receive(until)? {
             Received::Bytes { bytes: [], .. } => Ok(Received::End),
@@ -150,7 +153,7 @@ impl Transport for Tcp {
 
     fn traffic(&self) -> Option<Traffic> {
         let segments = tcp_info(&self.wire.socket)?.segments?;
-        let stamps = if segments.stamped { STAMPS_OPTION } else { 0 };
+        let stamps = if segments.has_timestamps { STAMPS_OPTION } else { 0 };
         let header = ip_header_len(self.local()) + HEADER + stamps;
         Some(Traffic {
             packets_out: segments.sent,

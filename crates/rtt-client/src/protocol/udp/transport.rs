@@ -9,7 +9,8 @@ use crate::model::traffic::Traffic;
 use crate::net::socket::BufferedSocket;
 use crate::net::system::{NetworkError, WaitUntil, path_mtu};
 use crate::net::transport::{
-    OpenConfig, Opening, Received, SocketError, Transport, failure_with_cause, ip_header_len,
+    OpenAttempt, OpenConfig, Received, SocketError, SocketOperation, Transport, failure_with_cause,
+    ip_header_len,
 };
 use echo_core::Stamp;
 use socket2::Type;
@@ -33,7 +34,7 @@ const HEADER: u64 = 8;
 /// What every path carries in one packet, in bytes, headers included: IPv4's least for a host (RFC 791).
 const MTU_OF_EVERY_PATH: u64 = 576;
 
-pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, SocketError> {
+pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
     let asked = Instant::now();
     let opened =
         BufferedSocket::new(peer, Type::DGRAM, config.bind, config.receiver).and_then(|wire| {
@@ -49,14 +50,14 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<Opening, Sock
         }
         Err(error) => {
             Err(failure_with_cause(error, &[], asked.elapsed()).map_err(|error| SocketError {
-                operation: "opening a socket",
+                operation: SocketOperation::Create,
                 protocol: FACTS.title,
                 address: peer,
                 error,
             })?)
         }
     };
-    Ok(Opening { connection: None, transport })
+    Ok(OpenAttempt { connection: None, transport })
 }
 
 impl Transport for Udp {

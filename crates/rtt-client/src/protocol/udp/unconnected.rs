@@ -29,7 +29,7 @@ pub(super) fn send_and_wait(
     loop {
         let left = patience.saturating_sub(begun.elapsed());
         if left.is_zero() {
-            return Ok(UnconnectedResult::Nothing(patience));
+            return Ok(UnconnectedResult::Timeout(patience));
         }
         socket.set_read_timeout(Some(left))?;
         match socket.recv_from(&mut buffer) {

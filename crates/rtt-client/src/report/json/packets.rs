@@ -1,11 +1,11 @@
 //! The JSON lines of a trace: one for each packet, one for each exchange, and the totals.
 
-use super::PartsOfOne;
-use super::found::IcmpFields;
-use crate::analysis::statistics::nanoseconds;
+use super::BreakdownFields;
+use super::finding::IcmpFields;
 use crate::capture::flow::{Flow, PacketRecord, Side};
 use crate::capture::totals;
 use crate::capture::trace::{ExchangeTiming, Trace, TracedTarget};
+use crate::model::format::nanoseconds;
 use crate::model::icmp::Origin;
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::Serialize;
@@ -54,7 +54,7 @@ pub(super) struct ExchangeTimingLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     host_ns: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    breakdown: Option<PartsOfOne>,
+    breakdown: Option<BreakdownFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     condition: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,7 +177,7 @@ impl ExchangeTimingLine {
             rtt_ns: timing.program_rtt.map(nanoseconds),
             wire_rtt_ns: timing.wire_rtt.map(nanoseconds),
             host_ns: timing.host_time_ns(),
-            breakdown: timing.breakdown.map(PartsOfOne::from),
+            breakdown: timing.breakdown.map(BreakdownFields::from),
             condition: None,
             disagreement: timing.disagreement.map(|disagreement| disagreement.to_string()),
         }
