@@ -72,10 +72,7 @@ pub(in crate::engine) fn resolve_target(plan: &Plan) -> Result<Vec<SocketAddr>, 
     let begun = Instant::now();
     let settings = &plan.settings;
     resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout).map_err(|error| {
-        Failure {
-            detail: Some(error.reason()),
-            ..Failure::new(error.condition(), begun.elapsed())
-        }
+        Failure { detail: Some(error.reason()), ..Failure::new(error.condition(), begun.elapsed()) }
     })
 }
 
