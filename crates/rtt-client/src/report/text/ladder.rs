@@ -2,8 +2,8 @@
 //! side by side.
 
 use super::wrap::wrapped;
-use crate::capture::flow::{Flow, Line};
-use crate::capture::trace::explanation;
+use crate::capture::flow::{Flow, PacketRecord, Side};
+use crate::capture::totals::ClosedBy;
 use crate::capture::trace::{Trace, TracedTarget};
 use crate::model::format::{count, duration, signed};
 use echo_core::escape;
@@ -22,24 +22,24 @@ const MOST_JOINED: usize = 20;
 
 /// Writes a trace.
 pub(super) fn write(out: &mut impl Write, trace: &Trace) -> io::Result<()> {
-    for part in &trace.parts {
+    for part in &trace.targets {
         if part.flows.is_empty() {
             wrapped(
                 out,
                 "  ",
-                &format!("{} {}: no packet of it was captured.", part.title, part.target),
+                &format!("{} {}: no packet of it was captured.", part.protocol.title, part.target),
             )?;
         }
         for flow in &part.flows {
             ladder(out, part, flow)?;
         }
         for sample in part.samples.iter().filter_map(|sample| sample.failure.as_ref()) {
-            wrapped(out, "  ", &format!("{} {}: {sample}", part.title, part.target))?;
+            wrapped(out, "  ", &format!("{} {}: {sample}", part.protocol.title, part.target))?;
         }
         joined(out, part)?;
     }
     difference(out, trace)?;
-    match trace.lost {
+    match trace.dropped {
         Some(0) => {}
         Some(lost) => {
             let lost = count(lost);
@@ -48,15 +48,15 @@ pub(super) fn write(out: &mut impl Write, trace: &Trace) -> io::Result<()> {
         }
         None => writeln!(out, "Whether the capture lost packets is not told.")?,
     }
-    if let Some(broken) = &trace.broken {
+    if let Some(broken) = &trace.incomplete {
         wrapped(out, "", &format!("Read as far as it goes: {}.", escape(broken.as_bytes())))?;
     }
-    if trace.others > 0 {
-        let (others, all) = (count(trace.others as u64), count(trace.packets as u64));
+    if trace.skipped > 0 {
+        let (others, all) = (count(trace.skipped as u64), count(trace.packets as u64));
         writeln!(out, "{others} of the file's {all} packets are of no exchange, or seen twice.")?;
     }
-    if trace.cut > 0 {
-        let cut = count(trace.cut as u64);
+    if trace.unreadable > 0 {
+        let cut = count(trace.unreadable as u64);
         wrapped(
             out,
             "",
@@ -65,14 +65,14 @@ pub(super) fn write(out: &mut impl Write, trace: &Trace) -> io::Result<()> {
             ),
         )?;
     }
-    if trace.untimed > 0 {
-        let untimed = count(trace.untimed);
+    if trace.without_time > 0 {
+        let untimed = count(trace.without_time);
         wrapped(out, "", &format!("{untimed} packets have no time, so no RTT of theirs is one."))?;
     }
-    if trace.parts.is_empty() {
+    if trace.targets.is_empty() {
         writeln!(out, "No exchange over UDP or TCP is in it.")?;
     }
-    if let Some(file) = &trace.written {
+    if let Some(file) = &trace.file {
         wrapped(out, "", &format!("The packets are in {file}, with comments, for Wireshark."))?;
     }
     Ok(())
@@ -80,17 +80,21 @@ pub(super) fn write(out: &mut impl Write, trace: &Trace) -> io::Result<()> {
 
 fn ladder(out: &mut impl Write, part: &TracedTarget, flow: &Flow) -> io::Result<()> {
     let on = part.interface.as_ref().map_or_else(String::new, |name| format!(", on {name}"));
-    wrapped(out, "  ", &format!("{} {} -> {}{on}", part.title, flow.client, flow.server))?;
-    writeln!(out, "\n     no        time  client          server  link+IP+{}+payload", part.title)?;
-    let first = flow.lines.first().map_or(Duration::ZERO, |line| line.time);
-    for line in &flow.lines {
+    wrapped(out, "  ", &format!("{} {} -> {}{on}", part.protocol.title, flow.client, flow.server))?;
+    writeln!(
+        out,
+        "\n     no        time  client          server  link+IP+{}+payload",
+        part.protocol.title
+    )?;
+    let first = flow.packets.first().map_or(Duration::ZERO, |line| line.time);
+    for line in &flow.packets {
         rung(out, line, first)?;
     }
     writeln!(out)
 }
 
 /// A packet's line.
-fn rung(out: &mut impl Write, line: &Line, first: Duration) -> io::Result<()> {
+fn rung(out: &mut impl Write, line: &PacketRecord, first: Duration) -> io::Result<()> {
     let time = line
         .time
         .checked_sub(first)
@@ -102,11 +106,11 @@ fn rung(out: &mut impl Write, line: &Line, first: Duration) -> io::Result<()> {
         text.extend([" ", &shown(&line.payload, line.sizes.payload)]);
     }
     writeln!(out, "{}", text.trim_end())?;
-    if line.icmp.is_some() || line.also.is_some() || line.is_cut {
+    if line.icmp.is_some() || line.detail.is_some() || line.is_truncated {
         wrapped(
             out,
             "                     ",
-            &format!("                     {}", explanation(line)),
+            &format!("                     {}", line.explanation()),
         )?;
     }
     Ok(())
@@ -138,22 +142,26 @@ fn shown(payload: &[u8], length: usize) -> String {
 }
 
 /// `--request------------>` or `<-----------reply--`.
-fn arrow(line: &Line) -> String {
-    let role = line.role.name();
+fn arrow(line: &PacketRecord) -> String {
+    let role = line.role.label();
     let dashes = "-".repeat(ARROW.saturating_sub(role.len() + 3));
-    if line.to_server { format!("--{role}{dashes}>") } else { format!("<{dashes}{role}--") }
+    if line.sender == Side::Client {
+        format!("--{role}{dashes}>")
+    } else {
+        format!("<{dashes}{role}--")
+    }
 }
 
 /// The exchanges as both saw them.
 fn joined(out: &mut impl Write, part: &TracedTarget) -> io::Result<()> {
-    let joined = part.joined();
+    let joined = part.exchange_timings();
     for one in joined.iter().take(MOST_JOINED) {
-        let on_the_wire = match one.on_the_wire {
+        let on_the_wire = match one.wire_rtt {
             Some(time) => duration(time),
             None => continue,
         };
         let mut told = vec![format!("  exchange {}: {on_the_wire} on the wire", one.exchange)];
-        if let (Some(application), Some(difference)) = (one.application, one.difference()) {
+        if let (Some(application), Some(difference)) = (one.program_rtt, one.host_time_ns()) {
             let (application, difference) = (duration(application), signed(difference));
             told.push(format!(", {application} in the application: {difference}"));
         }
@@ -175,7 +183,7 @@ fn joined(out: &mut impl Write, part: &TracedTarget) -> io::Result<()> {
 /// The protocols side by side.
 fn difference(out: &mut impl Write, trace: &Trace) -> io::Result<()> {
     let parts: Vec<&TracedTarget> =
-        trace.parts.iter().filter(|part| part.totals.packets > 0).collect();
+        trace.targets.iter().filter(|part| part.totals.packets > 0).collect();
     if parts.is_empty() {
         return Ok(());
     }
@@ -183,7 +191,7 @@ fn difference(out: &mut impl Write, trace: &Trace) -> io::Result<()> {
         let cells: Vec<String> = parts.iter().map(|part| format!("{:>12}", cell(part))).collect();
         writeln!(out, "{name:<38}{}", cells.concat())
     };
-    row("", &|part| part.title.to_owned())?;
+    row("", &|part| part.protocol.title.to_owned())?;
     row("exchanges", &|part| count(part.totals.exchanges as u64))?;
     row("packets", &|part| count(part.totals.packets as u64))?;
     row("bytes on the wire", &|part| count(part.totals.wire_bytes as u64))?;
@@ -195,9 +203,12 @@ fn difference(out: &mut impl Write, trace: &Trace) -> io::Result<()> {
         part.totals.round_trips.map_or_else(|| "none came".into(), |trips| trips.to_string())
     })?;
     row("who closes", &|part| {
-        let who =
-            part.totals.closed_by_client.map(|client| if client { "client" } else { "server" });
-        who.unwrap_or("nobody").to_owned()
+        part.totals.closed_by.map_or_else(
+            String::new,
+            |ClosedBy { connections, client, server }| {
+                format!("client {client}, server {server} of {connections}")
+            },
+        )
     })?;
     writeln!(out)
 }
