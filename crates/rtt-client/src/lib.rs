@@ -30,7 +30,8 @@ pub use model::target::{Target, TargetError};
 pub use model::tcp_info::TcpInfo;
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{
-    ComparisonPlan, ComparisonSettings, Content, DiagnosisPlan, Family, Lifetime, Plan, PlanError,
-    Settings, TracePlan,
+    ComparisonPlan, ComparisonSettings, Content, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION,
+    DEFAULT_REQUEST_LEN, DiagnosisPlan, Family, Lifetime, MessagePart, Plan, PlanError, Settings,
+    TracePlan, TraceSettings,
 };
 pub use protocol::registry::{PROTOCOLS, protocol_named};

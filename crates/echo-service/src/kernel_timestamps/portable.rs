@@ -1,21 +1,21 @@
-//! Where the kernel can't be asked: there is no such receiver.
+//! Systems without kernel timestamps.
 
 use super::Received;
 use std::convert::Infallible;
 use std::io;
 
-/// Never made here.
+/// Cannot be created on this system.
 #[derive(Debug)]
-pub struct StampedReceiver(Infallible);
+pub struct TimestampedReceiver(Infallible);
 
-impl StampedReceiver {
-    /// Nothing: the kernel's stamps are not available on this system.
+impl TimestampedReceiver {
+    /// Returns `None`: kernel timestamps are not available on this system.
     #[must_use]
     pub fn new<S>(_: &S) -> Option<Self> {
         None
     }
 
-    /// Never called.
+    /// Cannot be called, because no value of this type exists.
     ///
     /// # Errors
     ///
