@@ -1,6 +1,6 @@
 //! The JSON lines of a trace: one for each packet, one for each exchange, and the totals.
 
-use super::BreakdownFields;
+use super::exchange::BreakdownFields;
 use super::finding::IcmpFields;
 use crate::capture::flow::{Flow, PacketRecord, Side};
 use crate::capture::totals;
