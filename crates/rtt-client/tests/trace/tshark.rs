@@ -164,7 +164,7 @@ fn wire_rtt_ns(
 }
 
 /// The time of a packet in nanoseconds since 1970.
-fn time_ns(packet: &Value) -> i64 {
+pub fn time_ns(packet: &Value) -> i64 {
     let time = DateTime::parse_from_rfc3339(packet["time"].as_str().unwrap()).unwrap();
     time.timestamp_nanos_opt().unwrap()
 }
