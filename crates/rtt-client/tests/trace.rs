@@ -1,7 +1,8 @@
-//! Compares `rtt-client trace` with `tshark`, packet by packet: roles, sizes, directions, times and comments.
+//! Compares `rtt-client trace` with `tshark`, packet by packet: roles, sizes, directions, times and
+//! comments.
 //!
-//! The tests need network namespaces and `tshark`. If one is missing, a test prints SKIPPED. If `REQUIRE_NETNS` is set,
-//! the test fails instead.
+//! The tests need network namespaces and `tshark`. If one is missing, a test prints SKIPPED. If
+//! `REQUIRE_NETNS` is set, the test fails instead.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/lab.rs"]
@@ -21,8 +22,8 @@ const SERVERS: [&str; 2] = ["10.77.0.2:7777", "[fd77::2]:7777"];
 
 const HANDSHAKE: [&str; 3] = ["syn", "syn-ack", "ack"];
 
-/// The minimum of the time inside this host, in nanoseconds. It is negative because the program and the capture use
-/// different clocks.
+/// The minimum of the time inside this host, in nanoseconds. It is negative because the program and the
+/// capture use different clocks.
 const MIN_HOST_NS: i64 = -2000;
 
 /// A trace: its JSON events, and the file that it wrote.
@@ -57,8 +58,8 @@ fn is_possible() -> bool {
     network::is_possible("tshark --version")
 }
 
-/// Runs a shell script in a new namespace with a loopback interface. `$CLIENT`, `$UDP` and `$TCP` are the programs, and
-/// `$FILE` is the path of the capture file.
+/// Runs a shell script in a new namespace with a loopback interface. `$CLIENT`, `$UDP` and `$TCP` are the
+/// programs, and `$FILE` is the path of the capture file.
 fn trace_in_namespace(name: &str, script: &str) -> TraceRun {
     let file = file_path(name);
     let script = format!("ip link set lo up\n{script}");
@@ -280,8 +281,8 @@ fn full_disk_is_one_line_that_states_the_reason_once() {
 
 #[test]
 fn missing_capability_is_one_line_that_states_the_solution() {
-    // `unshare -Ur` gives all capabilities in a new user namespace, but none in the network namespace, which stays the
-    // old one.
+    // `unshare -Ur` gives all capabilities in a new user namespace, but none in the network namespace,
+    // which stays the old one.
     let mut command = Command::new("unshare");
     let Ok(output) = command.args(["-Ur", CLIENT, "trace", "127.0.0.1:9"]).output() else { return };
     let stderr = String::from_utf8(output.stderr).unwrap();

@@ -1,12 +1,13 @@
 //! Dissects a captured packet: its layers and their sizes, its addresses, and its payload.
 //!
-//! A packet can come from any host, so its content is treated as hostile. Every byte is read through a bounds check, and
-//! a packet that ends too early gives `None`. There is no `unsafe` code.
+//! A packet can come from any host, so its content is treated as hostile. Every byte is read through a
+//! bounds check, and a packet that ends too early gives `None`. There is no `unsafe` code.
 //!
 //! # Why this is our own code
 //!
-//! An earlier version used `etherparse` 0.21. The fuzz target (`fuzz/fuzz_targets/capture.rs`) found undefined behaviour
-//! in it within seconds: an IPv6 extension header with a length beyond the packet made it read beyond the slice.
+//! An earlier version used `etherparse` 0.21. The fuzz target (`fuzz/fuzz_targets/capture.rs`) found
+//! undefined behaviour in it within seconds: an IPv6 extension header with a length beyond the packet
+//! made it read beyond the slice.
 
 mod ip;
 mod link;
@@ -102,8 +103,8 @@ pub(crate) struct TcpHeader {
     pub(crate) rst: bool,
 }
 
-/// Dissects a packet. The result is `None` for other protocols, for packets whose headers are not completely captured,
-/// and for the second copy of a loopback packet.
+/// Dissects a packet. The result is `None` for other protocols, for packets whose headers are not
+/// completely captured, and for the second copy of a loopback packet.
 pub(crate) fn dissect(captured: &CapturedPacket) -> Option<Packet> {
     let bytes = &captured.bytes[..];
     if link::is_second_copy(captured.link_type, bytes) {
@@ -203,12 +204,13 @@ fn tcp_header(bytes: &[u8]) -> Option<(TcpHeader, usize)> {
     (length >= TCP_HEADER).then_some((header, length))
 }
 
-/// An ICMP message, if it is an error about a UDP or TCP packet. The quoted packet follows the ICMP header.
+/// An ICMP message, if it is an error about a UDP or TCP packet. The quoted packet follows the ICMP
+/// header.
 fn icmp_error(ip: &IpPacket<'_>) -> Option<PacketKind> {
     let (kind, code) = (*ip.payload.first()?, *ip.payload.get(1)?);
     let is_v6 = ip.protocol == ICMPV6;
-    // ICMPv6 reserves the types below 128 for errors (RFC 4443). For IPv4: destination unreachable, time exceeded, and
-    // parameter problem (RFC 792).
+    // ICMPv6 reserves the types below 128 for errors (RFC 4443). For IPv4: destination unreachable, time
+    // exceeded, and parameter problem (RFC 792).
     let is_error = if is_v6 { kind < 128 } else { matches!(kind, 3 | 11 | 12) };
     let quoted = IpPacket::parse(ip.payload.get(ICMP_HEADER..)?)?;
     let has_ports = matches!(quoted.protocol, TCP | UDP) && !quoted.is_later_fragment;

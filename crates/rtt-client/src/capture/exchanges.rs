@@ -1,6 +1,7 @@
 //! The exchanges of a flow: which request and which reply belong together.
 //!
-//! [`datagrams`] pairs datagrams by their content. [`stream`] divides the two byte streams of a connection.
+//! [`datagrams`] pairs datagrams by their content. [`stream`] divides the two byte streams of a
+//! connection.
 
 pub(crate) mod datagrams;
 pub(crate) mod stream;

@@ -1,16 +1,19 @@
 //! Capture files: pcapng is read and written, the older pcap is read.
 //!
-//! A file can come from any source, so its content is treated as hostile. Every length is checked before it is used,
-//! the limits below bound the memory, and an error in the file ends the reading but keeps the packets before it.
+//! A file can come from any source, so its content is treated as hostile. Every length is checked before
+//! it is used, the limits below bound the memory, and an error in the file ends the reading but keeps the
+//! packets before it.
 //!
 //! # Why this is our own code
 //!
-//! The libraries for these formats have unsafe buffers and panics, trust lengths from the file, or omit comments.
+//! The libraries for these formats have unsafe buffers and panics, trust lengths from the file, or omit
+//! comments.
 //!
-//! - `pcap-file` 2.0 writes the times of enhanced packets as nanoseconds and ignores the resolution of the interface.
-//!   A version requirement of `"3.0.0-rc.3"` selects the older `3.0.0-rc1`.
+//! - `pcap-file` 2.0 writes the times of enhanced packets as nanoseconds and ignores the resolution of
+//!   the interface. A version requirement of `"3.0.0-rc.3"` selects the older `3.0.0-rc1`.
 //! - `pcap-parser` 0.17 is a parser. Writing is an optional feature that is off by default.
-//! - libpcap needs a system `-dev` package to build. Two commands would no longer be enough to start the project.
+//! - libpcap needs a system `-dev` package to build. Two commands would no longer be enough to start the
+//!   project.
 
 mod input;
 mod pcap;
@@ -29,8 +32,8 @@ pub(crate) const MAX_PACKET_BYTES: usize = 256 * 1024;
 /// The maximum number of packets that are read or captured.
 pub(crate) const MAX_PACKETS: usize = 100_000;
 
-/// The maximum number of packet bytes that are kept. Up to four copies exist at the same time: the captured bytes, the
-/// dissected payload, the payload in the flow, and the latest requests in upper case.
+/// The maximum number of packet bytes that are kept. Up to four copies exist at the same time: the
+/// captured bytes, the dissected payload, the payload in the flow, and the latest requests in upper case.
 pub(crate) const MAX_TOTAL_BYTES: usize = 64 * 1024 * 1024;
 
 /// The maximum length of a pcapng block, in bytes: the longest packet and 1 MiB of options.
@@ -164,8 +167,8 @@ pub(crate) enum Incomplete {
 ///
 /// # Errors
 ///
-/// [`FileError`] if the beginning of the file can't be read or belongs to another format. A later error is in
-/// [`FileContents::incomplete`].
+/// [`FileError`] if the beginning of the file can't be read or belongs to another format. A later error
+/// is in [`FileContents::incomplete`].
 pub(crate) fn read(mut file: impl Read) -> Result<FileContents, FileError> {
     let mut magic = [0; 4];
     file.read_exact(&mut magic).map_err(|error| match error.kind() {

@@ -87,8 +87,8 @@ struct LastPayload {
 }
 
 impl Flow {
-    /// A flow that starts with `packet`. The sender of a SYN, ACK is the server. Otherwise the sender of the first packet
-    /// is the client.
+    /// A flow that starts with `packet`. The sender of a SYN, ACK is the server. Otherwise the sender of
+    /// the first packet is the client.
     pub(super) fn new(
         endpoints: Endpoints,
         packet: &Packet,

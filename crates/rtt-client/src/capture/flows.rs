@@ -22,9 +22,11 @@ pub(crate) struct FlowTable {
 }
 
 impl FlowTable {
-    /// Assigns packets to flows, in the order of the capture. `None` stands for a packet that was not dissected.
+    /// Assigns packets to flows, in the order of the capture. `None` stands for a packet that was not
+    /// dissected.
     ///
-    /// The first packet gets the number `first_number`. If `lengths` is known, it divides the streams into exchanges.
+    /// The first packet gets the number `first_number`. If `lengths` is known, it divides the streams
+    /// into exchanges.
     pub(crate) fn from_packets(
         packets: &[Option<Packet>],
         first_number: usize,
@@ -41,8 +43,9 @@ impl FlowTable {
         table
     }
 
-    /// Removes the flows of other programs. It keeps the flows from the addresses `clients`, and the connections that
-    /// were never accepted, because the client's address of a failed connection is not known.
+    /// Removes the flows of other programs. It keeps the flows from the addresses `clients`, and the
+    /// connections that were never accepted, because the client's address of a failed connection is not
+    /// known.
     pub(crate) fn retain_clients(&mut self, clients: &[SocketAddr]) {
         // Without the flow label and the scope of IPv6, which a captured packet does not have.
         let ip_and_port = |address: SocketAddr| (address.ip(), address.port());

@@ -2,10 +2,11 @@
 //!
 //! # From sequence numbers to offsets
 //!
-//! A sequence number has 32 bits and wraps around to 0 after 4 GiB. [`ByteStream`] converts it to an offset: a 64-bit
-//! position, counted from the first byte of the stream. The difference to the first sequence number gives the lower 32
-//! bits of the offset. There are several offsets with these lower bits, 4 GiB apart. The one nearest to the last known
-//! position is correct, as long as a segment is less than 2 GiB away from it.
+//! A sequence number has 32 bits and wraps around to 0 after 4 GiB. [`ByteStream`] converts it to an
+//! offset: a 64-bit position, counted from the first byte of the stream. The difference to the first
+//! sequence number gives the lower 32 bits of the offset. There are several offsets with these lower
+//! bits, 4 GiB apart. The one nearest to the last known position is correct, as long as a segment is less
+//! than 2 GiB away from it.
 //!
 //! # Retransmission or reordering
 //!
@@ -13,10 +14,10 @@
 //!
 //! - If all bytes of a segment were seen before, it is a retransmission.
 //! - If the segment begins at or behind the furthest byte, it is new. It can leave a gap before it.
-//! - Otherwise it fills a gap. There are two possible reasons. Either the network changed the order of the segments, or
-//!   the original was lost before it reached the capture, and this is its retransmission. The time since the furthest
-//!   byte decides: a sender needs about one round trip to detect a loss, and reordering is faster. This is the rule of
-//!   Wireshark.
+//! - Otherwise it fills a gap. There are two possible reasons. Either the network changed the order of
+//!   the segments, or the original was lost before it reached the capture, and this is its
+//!   retransmission. The time since the furthest byte decides: a sender needs about one round trip to
+//!   detect a loss, and reordering is faster. This is the rule of Wireshark.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,8 +48,8 @@ pub(super) struct Segment {
     /// The number of bytes. A FIN counts as one byte (RFC 9293, section 3.4).
     pub(super) length: u64,
     pub(super) time: Duration,
-    /// A segment that fills a gap within this time after the furthest byte is out of order. A later one is a
-    /// retransmission.
+    /// A segment that fills a gap within this time after the furthest byte is out of order. A later one
+    /// is a retransmission.
     pub(super) reordering_window: Duration,
 }
 
@@ -73,8 +74,8 @@ pub(super) enum Arrival {
 }
 
 impl ByteStream {
-    /// Starts the stream with the sequence number of a SYN. The first byte has the next number. Returns whether an
-    /// earlier SYN had already started it.
+    /// Starts the stream with the sequence number of a SYN. The first byte has the next number. Returns
+    /// whether an earlier SYN had already started it.
     pub(super) fn start(&mut self, syn_sequence: u32) -> bool {
         self.first_sequence.replace(syn_sequence.wrapping_add(1)).is_some()
     }

@@ -21,7 +21,8 @@ pub(crate) enum Role {
     Rst,
     /// Bytes or a SYN that the sender sends again. `reassembly` has the rule.
     Retransmission,
-    /// Bytes that arrive after later bytes, because the network changed the order. `reassembly` has the rule.
+    /// Bytes that arrive after later bytes, because the network changed the order. `reassembly` has the
+    /// rule.
     OutOfOrder,
     /// An ICMP error about a packet of the flow.
     IcmpError,

@@ -12,14 +12,15 @@ pub(crate) struct Totals {
     pub(crate) wire_bytes: usize,
     pub(crate) payload_bytes: usize,
     pub(crate) exchanges: usize,
-    /// The number of round trips until the first reply, with a handshake if there is one. It is the value of the first
-    /// flow. `None` if the first flow has no reply.
+    /// The number of round trips until the first reply, with a handshake if there is one. It is the value
+    /// of the first flow. `None` if the first flow has no reply.
     pub(crate) round_trips: Option<usize>,
     /// Which side closed the connections. `None` if the flows are not connections.
     pub(crate) closed_by: Option<ClosedBy>,
 }
 
-/// The number of connections that each side closed. The side whose FIN or RST came first closed the connection.
+/// The number of connections that each side closed. The side whose FIN or RST came first closed the
+/// connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ClosedBy {
     /// All connections. Connections that stayed open in the capture count here only.

@@ -20,13 +20,13 @@ use std::time::Duration;
 pub struct Trace {
     /// One entry for each traced target, or for each protocol in the file.
     pub(crate) targets: Vec<TracedTarget>,
-    /// The number of packets that the capture did not store, because its buffer or a limit was exhausted. `None` if the
-    /// number is not known.
+    /// The number of packets that the capture did not store, because its buffer or a limit was exhausted.
+    /// `None` if the number is not known.
     pub(crate) dropped: Option<u64>,
     /// The number of packets in the file.
     pub(crate) packets: usize,
-    /// The number of packets in the file that belong to no flow: other protocols, unreadable packets, second copies on a
-    /// loopback interface, and packets beyond the maximum number of flows.
+    /// The number of packets in the file that belong to no flow: other protocols, unreadable packets,
+    /// second copies on a loopback interface, and packets beyond the maximum number of flows.
     pub(crate) skipped: usize,
     /// The number of skipped packets that end within their headers or have an unknown link type.
     pub(crate) unreadable: usize,
@@ -151,8 +151,8 @@ impl TracedTarget {
             .collect()
     }
 
-    /// The numbers of a flow's exchanges within the target, in the order of the flow. `None` for an exchange without a
-    /// sample.
+    /// The numbers of a flow's exchanges within the target, in the order of the flow. `None` for an
+    /// exchange without a sample.
     pub(crate) fn exchange_numbers(&self, flow: usize) -> Vec<Option<u64>> {
         let count = self.flows[flow].exchanges.len();
         if self.samples.is_empty() {
@@ -184,8 +184,8 @@ impl TracedTarget {
         (0..self.samples.len()).map(find).collect()
     }
 
-    /// Finds the exchange of a sample by the client's address: the nth sample from an address is the nth exchange of
-    /// the flow from this address. The newest flow counts, because ports can be used again.
+    /// Finds the exchange of a sample by the client's address: the nth sample from an address is the nth
+    /// exchange of the flow from this address. The newest flow counts, because ports can be used again.
     fn position_of(&self, sample: usize) -> Option<Position> {
         let client = self.samples[sample].client?;
         let is_same =

@@ -1,5 +1,5 @@
-//! Traces exchanges: captures their packets, explains them, and compares them with the measurement. Also explains the
-//! packets of a capture file.
+//! Traces exchanges: captures their packets, explains them, and compares them with the measurement. Also
+//! explains the packets of a capture file.
 
 mod output_file;
 mod recording;
@@ -72,8 +72,9 @@ pub enum TraceError {
     },
 }
 
-/// Moves this process into a new user namespace and a new network namespace, in which an ordinary user may capture
-/// packets (Linux). The process must not have other threads yet (unshare(2), `CLONE_NEWUSER`).
+/// Moves this process into a new user namespace and a new network namespace, in which an ordinary user
+/// may capture packets (Linux). The process must not have other threads yet (unshare(2),
+/// `CLONE_NEWUSER`).
 ///
 /// # Errors
 ///
@@ -82,8 +83,8 @@ pub fn enter_lab() -> Result<(), TraceError> {
     system::enter_lab().map_err(TraceError::Lab)
 }
 
-/// Runs the exchanges of `plan`, captures their packets, and reports the result. If `file` is given, writes the packets
-/// to it as pcapng. Returns whether every exchange had a reply.
+/// Runs the exchanges of `plan`, captures their packets, and reports the result. If `file` is given,
+/// writes the packets to it as pcapng. Returns whether every exchange had a reply.
 ///
 /// # Errors
 ///
@@ -112,8 +113,8 @@ pub fn trace(
 ///
 /// # Errors
 ///
-/// [`TraceError::File`] or [`TraceError::UnknownFormat`] if no packet can be read, [`TraceError::Report`] if the report
-/// can't be written. A damaged file is read up to the damage.
+/// [`TraceError::File`] or [`TraceError::UnknownFormat`] if no packet can be read, [`TraceError::Report`]
+/// if the report can't be written. A damaged file is read up to the damage.
 pub fn read_trace(file: impl Read, path: &Path, report: &mut dyn Report) -> Result<(), TraceError> {
     let contents = file::read(file).map_err(|error| match error {
         FileError::Read(source) => {
@@ -206,7 +207,8 @@ fn unresolved_target(plan: &Plan, failure: Failure) -> TracedTarget {
     }
 }
 
-/// The number of packets that were not dissected because they end within their headers or have an unknown link type.
+/// The number of packets that were not dissected because they end within their headers or have an unknown
+/// link type.
 fn count_unreadable(captured: &[CapturedPacket], packets: &[Option<Packet>]) -> usize {
     let is_unreadable = |(captured, packet): &(&CapturedPacket, &Option<Packet>)| {
         let is_truncated = captured.bytes.len() < captured.original_length;
@@ -220,8 +222,8 @@ fn link_type_of(interface: &Interface) -> LinkType {
     if interface.is_ethernet { LinkType::Ethernet } else { LinkType::Raw }
 }
 
-/// The address that packets to `address` really have: the unspecified address means this host, and an IPv4-mapped IPv6
-/// address (RFC 4291, section 2.5.5.2) becomes an IPv4 address.
+/// The address that packets to `address` really have: the unspecified address means this host, and an
+/// IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2) becomes an IPv4 address.
 fn address_on_the_wire(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),

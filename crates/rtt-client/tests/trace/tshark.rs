@@ -48,8 +48,8 @@ fn tshark_packets(file: &Path) -> BTreeMap<u64, TsharkPacket> {
     packets.collect()
 }
 
-/// Checks that tshark gives the same packets and the same RTTs, and that `-r` reads the file that `-w` wrote. Deletes
-/// the file.
+/// Checks that tshark gives the same packets and the same RTTs, and that `-r` reads the file that `-w`
+/// wrote. Deletes the file.
 pub fn assert_tshark_agrees(run: &TraceRun) {
     let tshark = tshark_packets(&run.file);
     let packets = run.events_of_type("packet");
@@ -140,8 +140,8 @@ fn comment_label(role: &str) -> &str {
     }
 }
 
-/// The time from the first request packet to the last reply packet of an exchange. A reply packet that tshark calls a
-/// retransmission does not count.
+/// The time from the first request packet to the last reply packet of an exchange. A reply packet that
+/// tshark calls a retransmission does not count.
 fn wire_rtt_ns(
     timing: &Value,
     packets: &[&Value],

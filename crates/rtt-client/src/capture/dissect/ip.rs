@@ -16,7 +16,8 @@ pub(super) struct IpPacket<'a> {
     pub(super) header_length: usize,
     /// The captured payload. It excludes bytes that the link adds after the packet (padding).
     pub(super) payload: &'a [u8],
-    /// The length of the whole packet according to the header, in bytes. 0 if the header does not contain it.
+    /// The length of the whole packet according to the header, in bytes. 0 if the header does not contain
+    /// it.
     pub(super) total_length: usize,
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
@@ -89,15 +90,16 @@ struct Extensions {
     is_later_fragment: bool,
 }
 
-/// Each extension header begins with the number of the next header and, except for fragments, with its own length.
+/// Each extension header begins with the number of the next header and, except for fragments, with its
+/// own length.
 fn skip_extension_headers(bytes: &[u8]) -> Option<Extensions> {
     let (mut next_protocol, mut end) = (*bytes.get(6)?, IPV6_HEADER);
     let mut is_later_fragment = false;
     for _ in 0..MAX_EXTENSION_HEADERS {
         let length_field = || Some(usize::from(*bytes.get(end + 1)?));
         let length = match next_protocol {
-            // Hop-by-hop options, routing, destination options, mobility, host identity, shim6: units of 8 bytes,
-            // without the first 8.
+            // Hop-by-hop options, routing, destination options, mobility, host identity, shim6: units of
+            // 8 bytes, without the first 8.
             0 | 43 | 60 | 135 | 139 | 140 => (length_field()? + 1) * 8,
             // Fragment: 8 bytes. The upper 13 bits of the second field are the offset.
             44 => {
@@ -117,7 +119,8 @@ fn skip_extension_headers(bytes: &[u8]) -> Option<Extensions> {
     Some(Extensions { end, next_protocol, is_later_fragment })
 }
 
-/// The captured payload behind a header of `header_length` bytes. A `total_length` of 0 means: all captured bytes.
+/// The captured payload behind a header of `header_length` bytes. A `total_length` of 0 means: all
+/// captured bytes.
 fn payload(bytes: &[u8], header_length: usize, total_length: usize) -> Option<&[u8]> {
     let end = if total_length == 0 { bytes.len() } else { total_length.min(bytes.len()) };
     bytes.get(header_length..end)

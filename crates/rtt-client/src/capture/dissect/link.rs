@@ -38,8 +38,8 @@ pub(super) fn header_length(link_type: LinkType, bytes: &[u8]) -> Option<usize> 
     matches!(ether_type, IPV4 | IPV6).then_some(length)
 }
 
-/// Whether this is the outgoing copy of a packet on the loopback interface. A cooked capture contains each loopback
-/// packet twice: when it leaves and when it arrives.
+/// Whether this is the outgoing copy of a packet on the loopback interface. A cooked capture contains
+/// each loopback packet twice: when it leaves and when it arrives.
 pub(super) fn is_second_copy(link_type: LinkType, bytes: &[u8]) -> bool {
     /// `PACKET_OUTGOING` (packet(7)).
     const OUTGOING: u16 = 4;

@@ -2,9 +2,11 @@
 //!
 //! The rules for a reply, in this order:
 //!
-//! 1. An echo server returns the request in upper case. The reply belongs to the newest open request with this content.
+//! 1. An echo server returns the request in upper case. The reply belongs to the newest open request with
+//!    this content.
 //! 2. If only requests that already have a reply match, it is a duplicate reply to the newest of them.
-//! 3. If no request matches, the server is not an echo server. The reply belongs to the oldest open request.
+//! 3. If no request matches, the server is not an echo server. The reply belongs to the oldest open
+//!    request.
 //! 4. If no request is open, the reply belongs to the latest exchange.
 
 use super::Exchanges;
@@ -22,7 +24,8 @@ const TIMING_HEADER_MAGIC: &[u8] = b"ECHO-RTT";
 /// Remembers the requests of a flow.
 #[derive(Debug, Default)]
 pub(in crate::capture) struct DatagramPairing {
-    /// The beginning of the expected reply of each exchange. Empty for requests that are no longer compared.
+    /// The beginning of the expected reply of each exchange. Empty for requests that are no longer
+    /// compared.
     expected_replies: Vec<Vec<u8>>,
 }
 
@@ -95,8 +98,8 @@ fn expected_reply(request: &[u8]) -> Vec<u8> {
     expected.to_vec()
 }
 
-/// Whether `reply` begins like the expected reply. Our servers write their timing into the header, so a header is not
-/// compared.
+/// Whether `reply` begins like the expected reply. Our servers write their timing into the header, so a
+/// header is not compared.
 fn is_expected(expected: &[u8], reply: &[u8]) -> bool {
     const HEADER: usize = echo_core::header::HEADER_LEN;
     let reply = &reply[..reply.len().min(COMPARED_BYTES)];

@@ -2,12 +2,13 @@
 //!
 //! There are two methods:
 //!
-//! - For exchanges of this program, the lengths of a request and of a reply are known ([`MessageLengths`]). The offset of
-//!   a byte divided by the length gives the number of its exchange. A reply is complete with its last byte.
-//! - For a capture file, the lengths are not known. Data from the client starts a new exchange if it follows a reply, and
-//!   if the server has sent at least as many bytes as the client sent before. A server can reply to the first part of
-//!   a request while the rest is on its way, so the first condition alone is not sufficient. Each new segment from the
-//!   server moves the end of the reply.
+//! - For exchanges of this program, the lengths of a request and of a reply are known
+//!   ([`MessageLengths`]). The offset of a byte divided by the length gives the number of its exchange. A
+//!   reply is complete with its last byte.
+//! - For a capture file, the lengths are not known. Data from the client starts a new exchange if it
+//!   follows a reply, and if the server has sent at least as many bytes as the client sent before. A
+//!   server can reply to the first part of a request while the rest is on its way, so the first condition
+//!   alone is not sufficient. Each new segment from the server moves the end of the reply.
 
 use super::Exchanges;
 use std::time::Duration;

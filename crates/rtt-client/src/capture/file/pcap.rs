@@ -1,8 +1,8 @@
 //! pcap: the older capture file format (draft-ietf-opsawg-pcap). It is read only.
 //!
-//! A file header of 24 bytes contains a magic number and the link type. The magic number defines the byte order and the
-//! resolution of all times. Then each packet follows with a header of 16 bytes: seconds, fraction of a second, captured
-//! length, original length.
+//! A file header of 24 bytes contains a magic number and the link type. The magic number defines the byte
+//! order and the resolution of all times. Then each packet follows with a header of 16 bytes: seconds,
+//! fraction of a second, captured length, original length.
 
 use super::input::{ByteOrder, read_bytes, require_bytes};
 use super::{CapturedPacket, FileContents, Incomplete, LinkType, MAX_PACKET_BYTES};

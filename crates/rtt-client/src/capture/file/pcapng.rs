@@ -1,4 +1,5 @@
-//! pcapng: the newer capture file format (draft-ietf-opsawg-pcapng). [`reader`] reads it, [`writer`] writes it.
+//! pcapng: the newer capture file format (draft-ietf-opsawg-pcapng). [`reader`] reads it, [`writer`]
+//! writes it.
 //!
 //! A file is a sequence of blocks. Each block has this structure:
 //!
@@ -11,17 +12,18 @@
 //! +----------------------+
 //! ```
 //!
-//! Data and option values are padded to a multiple of 4 bytes. An option is a code (2 bytes), the length of the value
-//! (2 bytes) and the value. The code 0 ends the options.
+//! Data and option values are padded to a multiple of 4 bytes. An option is a code (2 bytes), the length
+//! of the value (2 bytes) and the value. The code 0 ends the options.
 //!
 //! The blocks come in this order:
 //!
-//! 1. A **section header** begins a section. Its byte-order magic defines the byte order of all integers in the section.
-//!    A file can have several sections.
-//! 2. An **interface description** gives the link type and the resolution of the times. Interfaces have no written
-//!    number: they count from 0 within the section.
-//! 3. An **enhanced packet** names its interface and contains the time, both lengths, the bytes and the options (the
-//!    comment is one of them). A simple packet has only the bytes. The obsolete packet block resembles the enhanced one.
+//! 1. A **section header** begins a section. Its byte-order magic defines the byte order of all integers
+//!    in the section. A file can have several sections.
+//! 2. An **interface description** gives the link type and the resolution of the times. Interfaces have
+//!    no written number: they count from 0 within the section.
+//! 3. An **enhanced packet** names its interface and contains the time, both lengths, the bytes and the
+//!    options (the comment is one of them). A simple packet has only the bytes. The obsolete packet block
+//!    resembles the enhanced one.
 //! 4. **Interface statistics** give the number of dropped packets.
 //!
 //! A reader skips blocks of an unknown type by their length.

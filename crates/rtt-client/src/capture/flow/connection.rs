@@ -8,8 +8,8 @@ use crate::capture::reassembly::{Arrival, ByteStream, Segment};
 use crate::capture::role::{Detail, Role};
 use std::time::Duration;
 
-/// The minimum time within which a segment that fills a gap counts as out of order. Wireshark uses this value if the
-/// capture contains no handshake. A longer handshake RTT replaces it.
+/// The minimum time within which a segment that fills a gap counts as out of order. Wireshark uses this
+/// value if the capture contains no handshake. A longer handshake RTT replaces it.
 const MIN_REORDERING_WINDOW: Duration = Duration::from_millis(3);
 
 /// A TCP connection.

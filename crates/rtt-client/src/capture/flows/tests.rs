@@ -20,7 +20,8 @@ struct Script {
 }
 
 impl Script {
-    /// The handshake. The client's first byte has the sequence number 101, the server's first byte has 201.
+    /// The handshake. The client's first byte has the sequence number 101, the server's first byte has
+    /// 201.
     fn connection() -> Self {
         Self::default()
             .segment(Client, "S", 100, b"")

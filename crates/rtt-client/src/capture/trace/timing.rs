@@ -5,12 +5,13 @@ use crate::model::breakdown::Breakdown;
 use std::fmt;
 use std::time::Duration;
 
-/// The tolerance between the capture's times (wall clock) and the program's RTT (monotonic clock): the cost of two clock
-/// readings, and the wall clock's adjustment.
+/// The tolerance between the capture's times (wall clock) and the program's RTT (monotonic clock): the
+/// cost of two clock readings, and the wall clock's adjustment.
 const CLOCK_TOLERANCE: Duration = Duration::from_micros(2);
 
-/// The tolerance between two kernel timestamps of one packet. The kernel takes one when it hands the packet to the
-/// capture, and the other when the interface takes the packet or when it notices the arrival.
+/// The tolerance between two kernel timestamps of one packet. The kernel takes one when it hands the
+/// packet to the capture, and the other when the interface takes the packet or when it notices the
+/// arrival.
 const KERNEL_TIMESTAMP_TOLERANCE: Duration = Duration::from_micros(20);
 
 /// The timing of an exchange.
@@ -44,8 +45,8 @@ impl ExchangeTiming {
         Self { exchange, wire_rtt, program_rtt, breakdown, disagreement }
     }
 
-    /// The time inside this host, in nanoseconds: the program's RTT minus the time between the packets. It is negative
-    /// if the two clocks disagree.
+    /// The time inside this host, in nanoseconds: the program's RTT minus the time between the packets.
+    /// It is negative if the two clocks disagree.
     pub(crate) fn host_time_ns(&self) -> Option<i64> {
         let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).ok();
         Some(nanoseconds(self.program_rtt?)? - nanoseconds(self.wire_rtt?)?)

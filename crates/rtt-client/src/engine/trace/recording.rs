@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the capture continues after the last exchange: for the close of connections and for ICMP errors.
+/// How long the capture continues after the last exchange: for the close of connections and for ICMP
+/// errors.
 const CAPTURE_AFTER_END: Duration = Duration::from_millis(50);
 
 /// The interval at which the capturing thread checks whether the exchanges are over.
@@ -153,8 +154,8 @@ fn run_exchanges(
     count: u64,
     stop: &AtomicBool,
 ) -> Result<Exchanges, RunError> {
-    // The thread that captures must not inherit the CPU that this thread is pinned to. Therefore this comes after the
-    // start of that thread.
+    // The thread that captures must not inherit the CPU that this thread is pinned to. Therefore this
+    // comes after the start of that thread.
     prepare_thread(&plan.settings)?;
     let mut held = Held::default();
     let mut samples = Vec::new();

@@ -34,8 +34,8 @@ struct Block {
     body: Vec<u8>,
 }
 
-/// Reads all packets of all sections. The caller has already read the type of the first block. An error states why later
-/// packets are missing.
+/// Reads all packets of all sections. The caller has already read the type of the first block. An error
+/// states why later packets are missing.
 pub(in crate::capture::file) fn read(
     file: &mut dyn Read,
     contents: &mut FileContents,
@@ -54,8 +54,8 @@ pub(in crate::capture::file) fn read(
 struct Section {
     byte_order: ByteOrder,
     interfaces: Vec<Interface>,
-    /// The latest number of dropped packets of each interface. A later block replaces an earlier one, because the
-    /// numbers count from the start of the capture.
+    /// The latest number of dropped packets of each interface. A later block replaces an earlier one,
+    /// because the numbers count from the start of the capture.
     dropped: BTreeMap<u32, u64>,
 }
 
@@ -115,8 +115,8 @@ impl Section {
                 contents.add(self.enhanced_packet(&body).ok_or(Incomplete::PacketBlock)?)
             }
             Some(OBSOLETE_PACKET) => {
-                // The interface number has 16 bits here, and a drop count follows it in the same 32 bits. The rest is
-                // equal to an enhanced packet.
+                // The interface number has 16 bits here, and a drop count follows it in the same 32 bits.
+                // The rest is equal to an enhanced packet.
                 let interface = self.byte_order.u16(&body, 0).ok_or(Incomplete::PacketBlock)?;
                 let number = self.byte_order.u32_to_bytes(interface.into());
                 body.get_mut(..4).ok_or(Incomplete::PacketBlock)?.copy_from_slice(&number);

@@ -78,8 +78,8 @@ impl<Out: Write> Writer<Out> {
         self.write_block(ENHANCED_PACKET, &body)
     }
 
-    /// Writes the statistics and flushes the file. `dropped` is the number of packets that the capture lost, if this is
-    /// known. `time` is the time of the statistics since 1970-01-01 00:00 UTC.
+    /// Writes the statistics and flushes the file. `dropped` is the number of packets that the capture
+    /// lost, if this is known. `time` is the time of the statistics since 1970-01-01 00:00 UTC.
     pub(crate) fn finish(mut self, dropped: Option<u64>, time: Duration) -> io::Result<()> {
         if let Some(dropped) = dropped {
             // The statistics belong to the interface 0.
