@@ -1,5 +1,6 @@
 //! Everything that is concluded from measurements. Pure: no clock, no socket.
 
+pub(crate) mod accounting;
 pub mod comparison;
 pub mod diagnosis;
 pub mod evidence;

@@ -14,7 +14,7 @@ pub use trace::TracePlan;
 use crate::model::protocol::Protocol;
 use crate::model::target::Target;
 use crate::plan::pacing::Pacing;
-use crate::plan::payload::{MAX_REQUESTS, Payload};
+use crate::plan::payload::{MAX_REQUESTS, Numbering, Payload, TimingHeader};
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -305,6 +305,7 @@ fn check_rate(rate: f64, settings: &Settings) -> Result<f64, PlanError> {
 
 fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, PlanError> {
     let timed = settings.breakdown;
+    let timing = TimingHeader::for_breakdown(timed);
     let check = |what, length| {
         let (protocol, longest) = (protocol.title, protocol.max_message_len);
         if length > longest {
@@ -316,16 +317,16 @@ fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, 
         Content::Message(text) if text.is_empty() && !protocol.carries_empty => {
             return Err(PlanError::Empty(protocol.title));
         }
-        Content::Message(text) => Payload::of_text(text, false, timed),
-        Content::Numbered(text) => Payload::of_text(text, true, timed),
+        Content::Message(text) => Payload::of_text(text, Numbering::Unnumbered, timing),
+        Content::Numbered(text) => Payload::of_text(text, Numbering::Numbered, timing),
         Content::Sized(size) => {
             let size = size.unwrap_or(USUAL_SIZE);
-            let shortest = Payload::shortest(timed);
+            let shortest = Payload::min_size(timing);
             if size < shortest {
                 return Err(PlanError::TooShort { size, shortest, timed });
             }
             check("request", size)?;
-            Payload::of_size(size, timed)
+            Payload::of_size(size, timing)
         }
     };
     check("request", payload.request_len())?;

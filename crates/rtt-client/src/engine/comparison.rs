@@ -6,7 +6,7 @@ mod interleaver;
 mod side;
 mod two_writes;
 
-use super::run::{RunError, find, new_start, prepare_thread, resolve_target};
+use super::run::{RunError, new_start, prepare_thread, resolve_target, select_address};
 use crate::analysis::comparison::{Verdict, judge};
 use crate::analysis::evidence::{AtSize, Evidence, Pair, Side};
 use crate::event::{ComparisonStage, ComparisonStart, Event, Report};
@@ -57,9 +57,9 @@ pub fn compare(
         match resolve_target(plan) {
             Err(failure) => side.failure = Some(failure),
             Ok(addresses) => {
-                let (address, failed) = find(plan, &addresses, stop)?;
-                side.address = Some(address);
-                attempts.extend(failed);
+                let selected = select_address(plan, &addresses, stop)?;
+                side.address = Some(selected.address);
+                attempts.extend(selected.failed_attempts);
             }
         }
     }

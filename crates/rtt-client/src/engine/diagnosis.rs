@@ -12,7 +12,7 @@ use crate::net::transport::{OpenConfig, failure_from_error, failure_from_icmp};
 use crate::net::transport::{SocketError, SocketOperation};
 use crate::plan::DiagnosisPlan;
 use crate::plan::Plan;
-use crate::plan::payload::Payload;
+use crate::plan::payload::{Numbering, Payload, TimingHeader};
 use crate::protocol::driver;
 use echo_core::Stamp;
 use std::io;
@@ -152,7 +152,7 @@ fn ask(
     (begun, deadline): (Instant, Instant),
     sent: &mut u32,
 ) -> io::Result<ProbeResult> {
-    let mut payload = Payload::of_text(QUESTION, true, true);
+    let mut payload = Payload::of_text(QUESTION, Numbering::Numbered, TimingHeader::Requested);
     let whole = deadline.saturating_duration_since(begun);
     let times = match framing {
         Framing::Datagrams => &DATAGRAMS_AT[..],
@@ -175,21 +175,23 @@ fn ask(
         }
         let next = times.get(stamps.len()).map_or(deadline, |at| begun + whole.mul_f64(*at));
         match channel.receive(WaitUntil::Exact(next.min(deadline)), &mut payload, None) {
-            Ok(ChannelEvent::Reply(arrived)) => {
-                let place = arrived.seq.and_then(|seq| usize::try_from(seq).ok()?.checked_sub(1));
+            Ok(ChannelEvent::Reply(reply)) => {
+                let place = reply.seq.and_then(|seq| usize::try_from(seq).ok()?.checked_sub(1));
                 let Some(stamp) = place.and_then(|place| stamps.get(place)) else { continue };
-                let rtt = arrived.received.since(stamp);
-                return Ok(ProbeResult::Echo { rtt, is_ours: arrived.timing.is_some() });
+                let rtt = reply.received.since(stamp);
+                return Ok(ProbeResult::Echo { rtt, is_ours: reply.timing.is_some() });
             }
-            Ok(ChannelEvent::Wrong { arrived, why }) => {
+            Ok(ChannelEvent::Wrong { reply, mismatch }) => {
                 let after =
-                    stamps.first().map_or(Duration::ZERO, |first| arrived.received.since(first));
-                let failure =
-                    Failure { detail: Some(why), ..Failure::seen(Condition::WrongAnswer, after) };
-                return Ok(ProbeResult::WrongAnswer { failure, text: arrived.bytes });
+                    stamps.first().map_or(Duration::ZERO, |first| reply.received.since(first));
+                let failure = Failure {
+                    detail: Some(mismatch.to_string()),
+                    ..Failure::seen(Condition::WrongAnswer, after)
+                };
+                return Ok(ProbeResult::WrongAnswer { failure, text: reply.bytes });
             }
             Ok(ChannelEvent::End) => {
-                let come = channel.bytes_of_a_reply();
+                let come = channel.partial_reply_len();
                 let detail =
                     Some(format!("after {come} of the reply's {} bytes", payload.reply_len()));
                 let origin = Some(Origin::Peer);
@@ -204,7 +206,7 @@ fn ask(
             }
         }
         if Instant::now() >= deadline {
-            let come = channel.bytes_of_a_reply();
+            let come = channel.partial_reply_len();
             let detail = (come > 0)
                 .then(|| format!("{come} of the reply's {} bytes came", payload.reply_len()));
             let failure = Failure::seen(Condition::Silent, begun.elapsed());
@@ -222,7 +224,7 @@ fn failed(
     sending: bool,
 ) -> io::Result<Option<ProbeResult>> {
     let after = begun.elapsed();
-    let network_errors = channel.transport.network_errors();
+    let network_errors = channel.network_errors();
     if let Some(failure) =
         network_errors.iter().rev().find_map(|notice| failure_from_icmp(notice, after))
     {

@@ -2,7 +2,7 @@
 
 use crate::analysis::evidence::Windows;
 use crate::analysis::statistics::Summary;
-use crate::engine::run::{Held, RunError};
+use crate::engine::run::{RecordedEvents, RunError};
 use crate::engine::series::Series;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Exchange, Outcome};
@@ -20,7 +20,7 @@ pub(super) struct SideRunner {
     address: SocketAddr,
     /// The way to the peer, while it is open.
     series: Option<Series>,
-    held: Held,
+    held: RecordedEvents,
     /// The exchanges that count, and whether the next one does.
     counted: Summary,
     counts: bool,
@@ -70,7 +70,7 @@ impl SideRunner {
             plan: plan.clone(),
             address,
             series: None,
-            held: Held::default(),
+            held: RecordedEvents::default(),
             counted: Summary::default(),
             counts: false,
             traffic: Some(Traffic::default()),
@@ -143,7 +143,7 @@ impl SideRunner {
 
     /// Whether nothing is to be expected any more: nobody waits for the time-out again and again.
     pub(super) fn is_unreachable(&self, most_unanswered: u32) -> bool {
-        let unreachable = self.series.as_ref().is_some_and(|series| series.unreachable);
+        let unreachable = self.series.as_ref().is_some_and(|series| series.is_unreachable());
         (unreachable && !self.answered) || self.unanswered_in_a_row >= most_unanswered
     }
 
