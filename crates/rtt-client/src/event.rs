@@ -1,4 +1,4 @@
-//! The events of a run, and [`Report`], the trait of everything that writes them. Pure.
+//! The events of a run, and [`Report`], the trait that every consumer of events implements. Pure.
 
 use crate::analysis::comparison::Verdict;
 use crate::analysis::diagnosis::Finding;
@@ -7,95 +7,201 @@ use crate::analysis::statistics::Summary;
 use crate::capture::trace::Trace;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange};
+use crate::model::protocol::Protocol;
 use crate::plan::{ComparisonPlan, Plan};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Something that happened in a run, in the order in which it did.
+/// Something that happened in a run. A report receives the events in the order in which they happened.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event<'a> {
-    /// The run begins.
+    /// A run starts.
     Start(&'a Start<'a>),
-    /// An address of the name did not answer, and another was tried.
-    Attempt(&'a Attempt),
-    /// A connection was asked for.
+    /// An address of the target's name did not answer, and the client tries the next address.
+    FailedAttempt(&'a FailedAttempt),
+    /// The client requested a connection.
     Connection(&'a Connection),
-    /// A request has been decided.
+    /// The outcome of a request is decided.
     Exchange(&'a Exchange),
-    /// How far the run is, after how long; some ten times a second.
-    Progress(&'a Plan, &'a Summary, Duration),
-    /// The run has ended.
-    Summary(&'a Plan, &'a Summary),
-    /// Something has been found out about a target.
+    /// The progress of a run, about ten times a second.
+    Progress(&'a Progress<'a>),
+    /// A run has ended.
+    Summary {
+        /// The plan of the run.
+        plan: &'a Plan,
+        /// The counts and distributions of the run.
+        summary: &'a Summary,
+    },
+    /// The result of a diagnosis for one protocol and address.
     Finding(&'a Finding),
-    /// Packets have been traced.
+    /// The captured packets, with their explanation.
     Trace(&'a Trace),
-    /// A comparison begins.
-    ComparisonPlan(&'a ComparisonStart<'a>),
-    /// A pair of exchanges has been decided: its number from 1, and it.
-    Pair(u64, &'a Pair),
-    /// How far the comparison is; some ten times a second.
-    ComparisonProgress(&'a ComparisonProgress<'a>),
-    /// The comparison has ended, and is judged.
-    Verdict(&'a ComparisonPlan, &'a Evidence, &'a Verdict),
+    /// A comparison starts.
+    ComparisonStart(&'a ComparisonStart<'a>),
+    /// The outcomes of both exchanges of a pair are decided.
+    Pair {
+        /// The number of the pair. The first pair has number 1.
+        number: u64,
+        /// The RTTs of the pair.
+        pair: &'a Pair,
+    },
+    /// The progress of a comparison, about ten times a second.
+    ComparisonProgress(ComparisonProgress),
+    /// A comparison has ended.
+    Verdict {
+        /// The plan of the comparison.
+        comparison: &'a ComparisonPlan,
+        /// The measurements.
+        evidence: &'a Evidence,
+        /// The conclusions from the measurements.
+        verdict: &'a Verdict,
+    },
 }
 
-/// What is known when a comparison begins.
-#[derive(Debug)]
-pub struct ComparisonStart<'a> {
-    /// What is going to be compared.
-    pub comparison: &'a ComparisonPlan,
-    /// A's start and B's.
-    pub sides: &'a [Start<'a>; 2],
-}
-
-/// How far a comparison is.
-#[derive(Debug)]
-pub struct ComparisonProgress<'a> {
-    /// What is being done.
-    pub stage: &'a str,
-    /// How much of it is done, from 0 to 1.
-    pub share: f64,
-}
-
-/// Writes the events of a run as they come.
+/// Receives the events of a run, for example to write them to a file.
+///
+/// The client never calls a report between the two timestamps of an exchange that it measures one at a time.
+/// With a fixed request rate, other requests can be in flight during a call; a report should therefore be
+/// quick.
+///
+/// # Examples
+///
+/// A report that collects round-trip times:
+///
+/// ```
+/// use rtt_client::{Event, Plan, Report, Settings, protocol_named, run};
+/// use std::io;
+/// use std::net::UdpSocket;
+/// use std::sync::atomic::AtomicBool;
+/// use std::thread;
+/// use std::time::Duration;
+///
+/// #[derive(Default)]
+/// struct RoundTripTimes(Vec<Duration>);
+///
+/// impl Report for RoundTripTimes {
+///     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+///         if let Event::Exchange(exchange) = event {
+///             // A lost or corrupt exchange has no RTT.
+///             self.0.extend(exchange.rtt());
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // An echo server on a free port. It converts ASCII letters to upper case.
+/// let server = UdpSocket::bind("127.0.0.1:0")?;
+/// let address = server.local_addr()?;
+/// thread::spawn(move || {
+///     let mut buffer = [0; 1500];
+///     while let Ok((length, client)) = server.recv_from(&mut buffer) {
+///         buffer.make_ascii_uppercase();
+///         let _ = server.send_to(&buffer[..length], client);
+///     }
+/// });
+///
+/// let udp = protocol_named("udp").expect("UDP is a registered protocol");
+/// let plan = Plan::new(udp, address.to_string().parse()?, Settings::series(3))?;
+/// let mut report = RoundTripTimes::default();
+/// let stop = AtomicBool::new(false);
+/// let summary = run(&plan, &mut report, &stop)?;
+///
+/// assert_eq!(summary.received, 3);
+/// assert_eq!(report.0.len(), 3);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Report {
-    /// Writes one event.
+    /// Processes one event.
     ///
     /// # Errors
     ///
-    /// If it can't be written.
+    /// An error ends the run with [`RunError::Report`](crate::RunError::Report).
     fn event(&mut self, event: &Event<'_>) -> io::Result<()>;
 
-    /// Hands what is written to the reader: nothing else will be for a while.
+    /// Writes buffered output. The client calls this function before a pause between two requests. By default,
+    /// it does nothing.
     ///
     /// # Errors
     ///
-    /// If it can't be.
-    fn flush(&mut self) -> io::Result<()>;
+    /// An error ends the run with [`RunError::Report`](crate::RunError::Report).
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
-/// What is known when a run begins.
+/// The facts at the start of a run.
 #[derive(Debug)]
 pub struct Start<'a> {
-    /// What is going to be done.
+    /// The plan of the run.
     pub plan: &'a Plan,
-    /// The address that is measured, if the name has one.
+    /// The address that the client measures. Absent if the name look-up failed.
     pub address: Option<SocketAddr>,
-    /// This side's address, if it came to that.
+    /// The local address of the socket. Absent if the client could not open it, and in a comparison, which opens
+    /// its sockets later.
     pub local: Option<SocketAddr>,
-    /// What reading the monotonic clock costs here, which every figure contains about once.
+    /// The cost of one reading of the monotonic clock on this host. Each RTT contains this cost about once.
     pub clock_cost: Duration,
 }
 
 /// An address that did not answer.
 #[derive(Debug)]
-pub struct Attempt {
-    /// The protocol's title.
-    pub protocol: &'static str,
+pub struct FailedAttempt {
+    /// The protocol.
+    pub protocol: &'static Protocol,
     /// The address.
     pub address: SocketAddr,
-    /// Why it counts as not answering.
+    /// The reason why the client tries another address.
     pub failure: Failure,
+}
+
+/// The progress of a run.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// The plan of the run.
+    pub plan: &'a Plan,
+    /// The counts and distributions so far.
+    pub summary: &'a Summary,
+    /// The time since the start of the series.
+    pub elapsed: Duration,
+}
+
+/// The facts at the start of a comparison.
+#[derive(Debug)]
+pub struct ComparisonStart<'a> {
+    /// The plan of the comparison.
+    pub comparison: &'a ComparisonPlan,
+    /// The facts about side A and side B, in this order.
+    pub sides: &'a [Start<'a>; 2],
+}
+
+/// The progress of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ComparisonProgress {
+    /// The measurement that is running.
+    pub stage: ComparisonStage,
+    /// The completed share of this measurement, from 0 to 1.
+    pub share: f64,
+}
+
+/// The measurements of a comparison. They run one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ComparisonStage {
+    /// The pairs of exchanges that decide the verdict.
+    Pairs,
+    /// Pairs with kernel timestamps, which split the RTT into its parts.
+    KernelTimestamps,
+    /// Pairs with a new connection for each exchange.
+    NewConnections,
+    /// Requests that are written in two parts.
+    TwoWrites,
+    /// Pairs with requests of another size.
+    RequestSize {
+        /// The size of a request, in bytes.
+        bytes: usize,
+    },
 }

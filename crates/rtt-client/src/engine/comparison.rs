@@ -8,8 +8,8 @@ mod two_writes;
 
 use super::run::{RunError, find, new_start, prepare_thread, resolve_target};
 use crate::analysis::comparison::{Verdict, judge};
-use crate::analysis::evidence::{AtSize, Evidence, Pair, Side};
-use crate::event::{ComparisonStart, Event, Report};
+use crate::analysis::evidence::{Evidence, IncompleteExperiment, Pair, Side, SweepPoint};
+use crate::event::{ComparisonStage, ComparisonStart, Event, Report};
 use crate::model::protocol::Framing;
 use crate::net::system::KERNEL_TIMESTAMPS;
 use crate::plan::{ComparisonPlan, Lifetime};
@@ -64,10 +64,10 @@ pub fn compare(
         }
     }
     let addresses = evidence.sides.each_ref().map(|side| side.address);
-    let starts = [0, 1].map(|side| new_start(&comparison.sides[side], addresses[side], None));
-    report.event(&Event::ComparisonPlan(&ComparisonStart { comparison, sides: &starts }))?;
+    let starts = [0, 1].map(|side| new_start(&comparison.sides[side], addresses[side]));
+    report.event(&Event::ComparisonStart(&ComparisonStart { comparison, sides: &starts }))?;
     for attempt in &attempts {
-        report.event(&Event::Attempt(attempt))?;
+        report.event(&Event::FailedAttempt(attempt))?;
     }
     if let [Some(a), Some(b)] = addresses {
         let stages = Interleaver::new(comparison, [a, b], report, stop);
@@ -76,12 +76,13 @@ pub fn compare(
     evidence.interrupted = stop.load(Ordering::Relaxed);
     evidence.duration = begun.elapsed();
     let verdict = judge(&evidence, comparison.confidence);
-    report.event(&Event::Verdict(comparison, &evidence, &verdict))?;
+    report.event(&Event::Verdict { comparison, evidence: &evidence, verdict: &verdict })?;
     Ok(verdict)
 }
 
 fn side(plan: &Plan) -> Side {
     Side {
+        protocol: plan.protocol.name,
         title: plan.protocol.title,
         target: plan.url(),
         is_stream: plan.protocol.framing == Framing::Stream,
@@ -118,13 +119,18 @@ fn measure(
 
     let mut are_ours = [false; 2];
     match stamped(comparison) {
-        Err(why) => evidence.no_breakdown = Some(why),
+        Err(why) => evidence.no_breakdown_reason = Some(why),
         Ok(plans) => {
-            let made = stages.pairs("kernel stamps", &plans, short(WITH_STAMPS), Once::rtt)?;
-            evidence.lacking.extend(lacking("kernel stamps", &made.pairs));
+            let made = stages.pairs(
+                ComparisonStage::KernelTimestamps,
+                &plans,
+                short(WITH_STAMPS),
+                Once::rtt,
+            )?;
+            evidence.incomplete.extend(incomplete("kernel stamps", &made.pairs));
             for (place, (side, with)) in evidence.sides.iter_mut().zip(made.summaries).enumerate() {
-                are_ours[place] = with.parts.server.count() > 0;
-                side.instrumented = (with.parts.send.count() > 0).then_some(with);
+                are_ours[place] = with.breakdown.server.count() > 0;
+                side.instrumented = (with.breakdown.send.count() > 0).then_some(with);
             }
         }
     }
@@ -134,25 +140,26 @@ fn measure(
             Plan { settings, ..plan.clone() }
         });
         let bounds = ExperimentLimits { rounds: 1, warm_up: 1, ..short(WITH_CONNECTIONS) };
-        let made = stages.pairs("new connections", &plans, bounds, Once::with_connection)?;
-        evidence.lacking.extend(lacking("new connections", &made.pairs));
-        evidence.fresh = made.pairs;
+        let made =
+            stages.pairs(ComparisonStage::NewConnections, &plans, bounds, Once::with_connection)?;
+        evidence.incomplete.extend(incomplete("new connections", &made.pairs));
+        evidence.pairs_with_connection = made.pairs;
         for (side, summary) in evidence.sides.iter_mut().zip(made.summaries) {
-            side.fresh = side.is_stream.then_some(summary);
+            side.with_connection = side.is_stream.then_some(summary);
         }
     }
     for (place, side) in evidence.sides.iter_mut().enumerate() {
         if let (true, Some(address)) = (side.is_stream, side.address) {
-            stages.tell("two writes", place as u64, 2)?;
+            stages.tell(ComparisonStage::TwoWrites, place as u64, 2)?;
             let plan = &comparison.sides[place];
             side.two_writes = two_writes::experiment(plan, address, are_ours[place], stop)?;
         }
     }
     for (bytes, plans) in &comparison.sizes {
-        let stage = format!("{bytes} bytes");
-        let made = stages.pairs(&stage, plans, short(OF_A_SIZE), Once::rtt)?;
-        evidence.lacking.extend(lacking(&stage, &made.pairs));
-        evidence.sizes.push(AtSize { bytes: *bytes, pairs: made.pairs });
+        let stage = ComparisonStage::RequestSize { bytes: *bytes };
+        let made = stages.pairs(stage, plans, short(OF_A_SIZE), Once::rtt)?;
+        evidence.incomplete.extend(incomplete(&format!("{bytes} bytes"), &made.pairs));
+        evidence.sweep.push(SweepPoint { bytes: *bytes, pairs: made.pairs });
     }
     if !stop.load(Ordering::Relaxed) {
         evidence.closed_port = closed_port::experiment();
@@ -161,9 +168,13 @@ fn measure(
 }
 
 /// How many pairs of an experiment lack a reply, if any do.
-fn lacking(stage: &str, pairs: &[Pair]) -> Option<(String, u64, u64)> {
-    let lacking = pairs.iter().filter(|pair| pair.difference().is_none()).count();
-    (lacking > 0).then(|| (stage.to_owned(), lacking as u64, pairs.len() as u64))
+fn incomplete(stage: &str, pairs: &[Pair]) -> Option<IncompleteExperiment> {
+    let missing = pairs.iter().filter(|pair| pair.difference().is_none()).count() as u64;
+    (missing > 0).then(|| IncompleteExperiment {
+        name: stage.to_owned(),
+        pairs_without_reply: missing,
+        pairs: pairs.len() as u64,
+    })
 }
 
 /// The same plans with kernel stamps, or why there can be none.
@@ -190,9 +201,9 @@ fn take_main(made: ExperimentResult, evidence: &mut Evidence) {
     let ends = made.summaries.into_iter().zip(made.sides);
     for (side, (summary, end)) in evidence.sides.iter_mut().zip(ends) {
         side.traffic_exchanges = summary.received;
-        side.steady = summary;
+        side.summary = summary;
         side.traffic = end.traffic;
         side.windows = end.windows;
-        side.failure = end.failure.filter(|_| side.steady.received == 0);
+        side.failure = end.failure.filter(|_| side.summary.received == 0);
     }
 }

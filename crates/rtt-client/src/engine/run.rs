@@ -5,7 +5,7 @@ use super::clock_cost::clock_cost;
 use super::series::{Series, Sink};
 use crate::analysis::statistics::Summary;
 use crate::event::Report;
-use crate::event::{Attempt, Event, Start};
+use crate::event::{Event, FailedAttempt, Progress, Start};
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::net::resolve::resolve;
@@ -45,7 +45,7 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
     let mut summary = match resolve_target(plan) {
         Ok(addresses) => measure(plan, &addresses, report, stop)?,
         Err(failure) => {
-            report.event(&Event::Start(&new_start(plan, None, None)))?;
+            report.event(&Event::Start(&new_start(plan, None)))?;
             let exchange = unsent_exchange(1, failure);
             let mut summary = Summary::default();
             summary.add(&exchange);
@@ -54,7 +54,7 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
         }
     };
     summary.duration = begun.elapsed();
-    report.event(&Event::Summary(plan, &summary))?;
+    report.event(&Event::Summary { plan, summary: &summary })?;
     Ok(summary)
 }
 
@@ -72,10 +72,7 @@ pub(in crate::engine) fn resolve_target(plan: &Plan) -> Result<Vec<SocketAddr>, 
     let begun = Instant::now();
     let settings = &plan.settings;
     resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout).map_err(|error| {
-        Failure {
-            detail: Some(error.reason()),
-            ..Failure::seen(error.condition(), begun.elapsed())
-        }
+        Failure { detail: Some(error.reason()), ..Failure::new(error.condition(), begun.elapsed()) }
     })
 }
 
@@ -101,7 +98,7 @@ pub(in crate::engine) fn find(
     plan: &Plan,
     addresses: &[SocketAddr],
     stop: &AtomicBool,
-) -> Result<(SocketAddr, Vec<Attempt>), RunError> {
+) -> Result<(SocketAddr, Vec<FailedAttempt>), RunError> {
     let plan = plan.one_exchange();
     let mut attempts = Vec::new();
     let (last, others) = addresses.split_last().expect("a name that is found has an address");
@@ -109,8 +106,8 @@ pub(in crate::engine) fn find(
         let Trial { mut held, .. } = Trial::make(&plan, *address, stop)?;
         match held.exchanges.pop().map(|exchange| exchange.outcome) {
             Some(Outcome::Lost(failure) | Outcome::Error(failure)) => {
-                let protocol = plan.protocol.title;
-                attempts.push(Attempt { protocol, address: *address, failure });
+                let protocol = plan.protocol;
+                attempts.push(FailedAttempt { protocol, address: *address, failure });
             }
             _ => return Ok((*address, attempts)),
         }
@@ -137,7 +134,7 @@ fn one(
                 }),
                 Some(next),
             ) => {
-                attempts.push(Attempt { protocol: plan.protocol.title, address, failure });
+                attempts.push(FailedAttempt { protocol: plan.protocol, address, failure });
                 address = next;
             }
             (exchange, _) => {
@@ -173,23 +170,19 @@ impl Trial {
 }
 
 /// The start event of a run.
-pub(in crate::engine) fn new_start<'a>(
-    plan: &'a Plan,
-    address: Option<SocketAddr>,
-    local: Option<SocketAddr>,
-) -> Start<'a> {
-    Start { plan, address, local, clock_cost: clock_cost() }
+pub(in crate::engine) fn new_start<'a>(plan: &'a Plan, address: Option<SocketAddr>) -> Start<'a> {
+    Start { plan, address, local: None, clock_cost: clock_cost() }
 }
 
 fn report_start(
     plan: &Plan,
     address: SocketAddr,
     local: Option<SocketAddr>,
-    attempts: &[Attempt],
+    attempts: &[FailedAttempt],
     report: &mut dyn Report,
 ) -> io::Result<()> {
-    report.event(&Event::Start(&new_start(plan, Some(address), local)))?;
-    attempts.iter().try_for_each(|attempt| report.event(&Event::Attempt(attempt)))
+    report.event(&Event::Start(&Start { local, ..new_start(plan, Some(address)) }))?;
+    attempts.iter().try_for_each(|attempt| report.event(&Event::FailedAttempt(attempt)))
 }
 
 /// The exchange that there would have been.
@@ -228,7 +221,8 @@ impl Sink for Told<'_> {
     }
 
     fn progress(&mut self, summary: &Summary, begun: Instant) -> io::Result<()> {
-        self.report.event(&Event::Progress(self.plan, summary, begun.elapsed()))
+        let progress = Progress { plan: self.plan, summary, elapsed: begun.elapsed() };
+        self.report.event(&Event::Progress(&progress))
     }
 
     fn idle(&mut self) -> io::Result<()> {

@@ -285,7 +285,7 @@ impl Series {
             let detail = (come > 0)
                 .then(|| format!("{come} of the reply's {} bytes came", self.payload.reply_len()));
             let after = now.saturating_duration_since(request.sent.monotonic());
-            let failure = Failure { detail, ..Failure::seen(Condition::Silent, after) };
+            let failure = Failure { detail, ..Failure::new(Condition::Silent, after) };
             self.decide(&request, Outcome::Lost(failure), sink)?;
         }
         Ok(())
@@ -303,7 +303,8 @@ impl Series {
             let error = match channel.send(seq, self.payload.request(seq)) {
                 Ok((sent, timestamp_id)) => {
                     self.last_sent = Some(sent.monotonic());
-                    self.summary.sending = sent.monotonic().saturating_duration_since(self.begun);
+                    self.summary.send_duration =
+                        sent.monotonic().saturating_duration_since(self.begun);
                     self.tracker.sent(sent, due, timestamp_id);
                     return Ok(());
                 }
@@ -371,7 +372,7 @@ impl Series {
         if one || self.unreachable || self.plan.protocol.framing == Framing::Stream {
             return Ok(());
         }
-        let longest = self.summary.rtt.extent().map_or(Duration::ZERO, |(_, longest)| longest);
+        let longest = self.summary.rtt.min_max().map_or(Duration::ZERO, |(_, longest)| longest);
         let listening = (3 * longest).clamp(LISTENING, self.plan.settings.timeout.max(LISTENING));
         let end = Instant::now() + listening;
         while Instant::now() < end && !stop.load(Ordering::Relaxed) {

@@ -142,7 +142,7 @@ pub(crate) fn failure_from_icmp(error: &NetworkError, after: Duration) -> Option
     let condition = error.icmp.condition()?;
     let origin = Some(Origin::Icmp(error.icmp));
     let error = Some(io::Error::from_raw_os_error(error.errno));
-    Some(Failure { error, origin, ..Failure::seen(condition, after) })
+    Some(Failure { error, origin, ..Failure::new(condition, after) })
 }
 
 /// The failure that a failed system call shows, if the error describes the peer or the route to it.
@@ -151,14 +151,14 @@ pub(crate) fn failure_from_icmp(error: &NetworkError, after: Duration) -> Option
 ///
 /// The error itself, if it does not.
 pub(crate) fn failure_from_error(error: io::Error, after: Duration) -> io::Result<Failure> {
-    let Some(condition) = Condition::of(&error) else { return Err(error) };
+    let Some(condition) = Condition::from_error(&error) else { return Err(error) };
     if condition == Condition::Silent {
-        return Ok(Failure::seen(condition, after));
+        return Ok(Failure::new(condition, after));
     }
     // Only the peer can reset an established connection.
     let origin = if condition == Condition::Reset { Origin::Peer } else { Origin::Unknown };
     let origin = Some(origin);
-    Ok(Failure { error: Some(error), origin, ..Failure::seen(condition, after) })
+    Ok(Failure { error: Some(error), origin, ..Failure::new(condition, after) })
 }
 
 /// The failure of an attempt to open a transport. The latest ICMP error is its cause, if there is one.

@@ -13,7 +13,9 @@ mod verdict;
 mod wrap;
 
 use crate::analysis::statistics::Summary;
-use crate::event::{Attempt, ComparisonProgress, Event, Report, Start};
+use crate::event::{
+    ComparisonProgress, ComparisonStage, Event, FailedAttempt, Progress, Report, Start,
+};
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::model::icmp::Origin;
 use crate::plan::Plan;
@@ -136,7 +138,8 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
         Ok(())
     }
 
-    fn progress(&mut self, plan: &Plan, summary: &Summary, elapsed: Duration) {
+    fn progress(&mut self, progress: &Progress<'_>) {
+        let Progress { plan, summary, elapsed } = *progress;
         if !self.config.progress || self.one_message {
             return;
         }
@@ -155,7 +158,7 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
         ));
     }
 
-    fn comparing(&mut self, progress: &ComparisonProgress<'_>) {
+    fn comparing(&mut self, progress: ComparisonProgress) {
         if !self.config.progress {
             return;
         }
@@ -166,7 +169,7 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
             reason = "from 0 to 100"
         )]
         bar.set_position((100.0 * progress.share.clamp(0.0, 1.0)) as u64);
-        bar.set_message(progress.stage.to_owned());
+        bar.set_message(stage_name(progress.stage));
     }
 
     fn clear_bar(&mut self) {
@@ -178,7 +181,7 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
     fn summary(&mut self, plan: &Plan, summary: &Summary) -> io::Result<()> {
         self.clear_bar();
         if self.one_message {
-            if let Some(breakdown) = bar::of_medians(&summary.parts) {
+            if let Some(breakdown) = bar::of_medians(&summary.breakdown) {
                 writeln!(self.out, "\n{breakdown}")?;
             }
         } else {
@@ -192,8 +195,9 @@ impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         match event {
             Event::Start(start) => self.start(start)?,
-            Event::Attempt(attempt) => {
-                let Attempt { protocol: title, address, failure } = attempt;
+            Event::FailedAttempt(attempt) => {
+                let FailedAttempt { protocol, address, failure } = attempt;
+                let title = protocol.title;
                 let after = milliseconds(failure.after);
                 writeln!(
                     self.complaints,
@@ -203,13 +207,13 @@ impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
             }
             Event::Connection(connection) => self.connection = Some(**connection),
             Event::Exchange(exchange) => self.exchange(exchange)?,
-            Event::Progress(plan, summary, elapsed) => self.progress(plan, summary, *elapsed),
-            Event::Summary(plan, summary) => self.summary(plan, summary)?,
-            Event::ComparisonPlan(_) | Event::Pair(..) => {}
+            Event::Progress(progress) => self.progress(progress),
+            Event::Summary { plan, summary } => self.summary(plan, summary)?,
+            Event::ComparisonStart(_) | Event::Pair { .. } => {}
             Event::Trace(trace) => ladder::write(&mut self.out, trace)?,
             Event::Finding(found) => finding::write(&mut self.out, found)?,
-            Event::ComparisonProgress(progress) => self.comparing(progress),
-            Event::Verdict(comparison, evidence, verdict) => {
+            Event::ComparisonProgress(progress) => self.comparing(*progress),
+            Event::Verdict { comparison, evidence, verdict } => {
                 self.clear_bar();
                 verdict::write(&mut self.out, comparison, evidence, verdict)?;
                 self.out.flush()?;
@@ -220,6 +224,17 @@ impl<Out: Write, Complaints: Write> Report for Text<Out, Complaints> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// The name of a measurement, as the progress bar shows it.
+fn stage_name(stage: ComparisonStage) -> String {
+    match stage {
+        ComparisonStage::Pairs => "pairs".to_owned(),
+        ComparisonStage::KernelTimestamps => "kernel timestamps".to_owned(),
+        ComparisonStage::NewConnections => "new connections".to_owned(),
+        ComparisonStage::TwoWrites => "two writes".to_owned(),
+        ComparisonStage::RequestSize { bytes } => format!("{bytes} bytes"),
     }
 }
 

@@ -4,7 +4,7 @@ use super::side::{Once, SideResult, SideRunner};
 use crate::analysis::evidence::Pair;
 use crate::analysis::statistics::Summary;
 use crate::engine::run::RunError;
-use crate::event::{ComparisonProgress, Event, Report};
+use crate::event::{ComparisonProgress, ComparisonStage, Event, Report};
 use crate::plan::Plan;
 use crate::plan::{ComparisonPlan, MAX_PAIRS};
 use fastrand::Rng;
@@ -108,23 +108,23 @@ impl<'a> Interleaver<'a> {
         plans: &[Plan; 2],
         bounds: ExperimentLimits,
     ) -> Result<ExperimentResult, RunError> {
-        self.run("pairs", plans, bounds, Once::rtt, true)
+        self.run(ComparisonStage::Pairs, plans, bounds, Once::rtt, true)
     }
 
     /// An experiment's pairs, of the times that `time` takes from an exchange.
     pub(super) fn pairs(
         &mut self,
-        name: &str,
+        stage: ComparisonStage,
         plans: &[Plan; 2],
         bounds: ExperimentLimits,
         time: fn(Once) -> Option<Duration>,
     ) -> Result<ExperimentResult, RunError> {
-        self.run(name, plans, bounds, time, false)
+        self.run(stage, plans, bounds, time, false)
     }
 
     fn run(
         &mut self,
-        name: &str,
+        stage: ComparisonStage,
         plans: &[Plan; 2],
         bounds: ExperimentLimits,
         time: fn(Once) -> Option<Duration>,
@@ -144,7 +144,7 @@ impl<'a> Interleaver<'a> {
             for place in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
                 sides[place].open()?;
             }
-            self.round(name, round, &mut sides, time, &mut made)?;
+            self.round(stage, round, &mut sides, time, &mut made)?;
             unreachable = hopeless_side(&sides);
             for lane in &mut sides {
                 lane.close(self.stop)?;
@@ -164,7 +164,7 @@ impl<'a> Interleaver<'a> {
     /// A warm-up, and then pairs that count, until the round is over.
     fn round(
         &mut self,
-        name: &str,
+        stage: ComparisonStage,
         round: u32,
         sides: &mut [SideRunner; 2],
         time: fn(Once) -> Option<Duration>,
@@ -187,12 +187,12 @@ impl<'a> Interleaver<'a> {
             made.pairs.push(pair);
             let number = made.pairs.len() as u64;
             if made.told {
-                self.report.event(&Event::Pair(number, &pair))?;
+                self.report.event(&Event::Pair { number, pair: &pair })?;
             }
             if made.pairs.len().is_multiple_of(WINDOWS_EVERY) {
                 sides.iter_mut().for_each(SideRunner::look_at_the_windows);
             }
-            self.progress(name, made.done())?;
+            self.progress(stage, made.done())?;
             if made.told && !made.is_over(round) {
                 self.rest(made.end())?;
             }
@@ -230,16 +230,21 @@ impl<'a> Interleaver<'a> {
     }
 
     /// Tells that so much of a stage is done.
-    pub(super) fn tell(&mut self, stage: &str, done: u64, of: u64) -> Result<(), RunError> {
+    pub(super) fn tell(
+        &mut self,
+        stage: ComparisonStage,
+        done: u64,
+        of: u64,
+    ) -> Result<(), RunError> {
         let share = share(done, of);
-        Ok(self.report.event(&Event::ComparisonProgress(&ComparisonProgress { stage, share }))?)
+        Ok(self.report.event(&Event::ComparisonProgress(ComparisonProgress { stage, share }))?)
     }
 
-    fn progress(&mut self, stage: &str, share: f64) -> Result<(), RunError> {
+    fn progress(&mut self, stage: ComparisonStage, share: f64) -> Result<(), RunError> {
         let now = Instant::now();
         if now.saturating_duration_since(self.last_progress) >= PROGRESS {
             self.last_progress = now;
-            self.report.event(&Event::ComparisonProgress(&ComparisonProgress { stage, share }))?;
+            self.report.event(&Event::ComparisonProgress(ComparisonProgress { stage, share }))?;
         }
         Ok(())
     }

@@ -103,7 +103,7 @@ impl Series {
             && after > timeout
             && let Some(request) = self.tracker.lose(seq)
         {
-            let failure = Failure::seen(Condition::Silent, after);
+            let failure = Failure::new(Condition::Silent, after);
             self.decide(&request, Outcome::Lost(failure), sink)?;
         }
         let (request, out_of_order) = match self.tracker.answered(seq) {
@@ -178,7 +178,7 @@ impl Series {
         let ReceivedReply { received, bytes: text, .. } = arrived;
         let failure = Failure {
             detail: Some(why),
-            ..Failure::seen(Condition::WrongAnswer, received.since(&request.sent))
+            ..Failure::new(Condition::WrongAnswer, received.since(&request.sent))
         };
         self.decide(request, Outcome::Corrupt { received, text, failure }, sink)
     }
@@ -216,7 +216,7 @@ impl Series {
             let failure = Failure {
                 detail: Some(format!("after {come} of the reply's {length} bytes")),
                 origin: by_the_server.then_some(Origin::Peer),
-                ..Failure::seen(condition, request.sent.monotonic().elapsed())
+                ..Failure::new(condition, request.sent.monotonic().elapsed())
             };
             self.note_error(&failure);
             self.decide(&request, Outcome::Error(failure), sink)?;

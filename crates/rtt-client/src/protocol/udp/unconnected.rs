@@ -38,7 +38,7 @@ pub(super) fn send_and_wait(
     loop {
         let left = timeout.saturating_sub(start.elapsed());
         if left.is_zero() {
-            return Ok(UnconnectedResult::Nothing(timeout));
+            return Ok(UnconnectedResult::Timeout(timeout));
         }
         socket.set_read_timeout(Some(left))?;
         match socket.recv_from(&mut buffer) {
