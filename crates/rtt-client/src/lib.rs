@@ -15,19 +15,20 @@ mod plan;
 mod protocol;
 pub mod report;
 
-pub use analysis::statistics::{Distribution, Jitter, Parts, Summary};
+pub use analysis::statistics::{BreakdownFigures, Distribution, Jitter, Quantile, Summary};
 pub use engine::{RunError, TraceError, compare, diagnose, enter_lab, read_trace, run, trace};
 pub use event::{
     ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt, Progress, Report,
     Start,
 };
-pub use model::breakdown::{Breakdown, NetworkAndServer};
+pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 pub use model::condition::{Condition, Failure};
 pub use model::exchange::{Connection, Exchange, Outcome, UnconnectedResult};
 pub use model::icmp::{IcmpError, Origin};
 pub use model::protocol::Protocol;
 pub use model::target::{Target, TargetError};
 pub use model::tcp_info::TcpInfo;
+pub use net::resolve::{LocalAddressError, ZoneError, local_address};
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{
     ComparisonPlan, ComparisonSettings, Content, DiagnosisPlan, Family, Lifetime, Plan, PlanError,

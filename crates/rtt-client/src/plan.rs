@@ -16,7 +16,7 @@ use crate::model::target::Target;
 use crate::plan::pacing::Pacing;
 use crate::plan::payload::{MAX_REQUESTS, Numbering, Payload, TimingHeader};
 use bytes::Bytes;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How long a reply can be waited for at most, and how far requests can be apart: an hour is beyond
@@ -75,7 +75,7 @@ pub struct Settings {
     /// The version of IP.
     pub family: Option<Family>,
     /// This side's address.
-    pub bind: Option<IpAddr>,
+    pub bind: Option<SocketAddr>,
     /// How long a name, a connection, a reply is waited for: each at most that.
     pub timeout: Duration,
     /// What requests carry.
@@ -119,7 +119,7 @@ impl Settings {
 
     /// The version of IP that is asked for, by itself or by this side's address.
     pub(crate) fn version(&self) -> Option<Family> {
-        let of = |address: IpAddr| if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        let of = |address: SocketAddr| if address.is_ipv4() { Family::V4 } else { Family::V6 };
         self.family.or(self.bind.map(of))
     }
 
@@ -216,7 +216,7 @@ impl Plan {
             let (theirs, ours) = (theirs.name, protocol.name);
             return Err(PlanError::OtherProtocol { target, theirs, ours });
         }
-        if let (Some(version), Ok(address)) = (settings.version(), target.host.parse::<IpAddr>())
+        if let (Some(version), Some(address)) = (settings.version(), target.ip())
             && address.is_ipv4() != (version == Family::V4)
         {
             return Err(PlanError::OtherVersion(target.host));

@@ -179,7 +179,7 @@ impl Accounting {
     ) -> Option<Exchange> {
         let request = self.tracker.expire(now)?;
         let after = now.saturating_duration_since(request.sent.monotonic());
-        let failure = Failure { detail: detail(), ..Failure::seen(Condition::Silent, after) };
+        let failure = Failure { detail: detail(), ..Failure::new(Condition::Silent, after) };
         Some(self.decide(&request, Outcome::Lost(failure), first_on_connection))
     }
 
@@ -200,7 +200,7 @@ impl Accounting {
         let elapsed = self.sent_at(seq).map(|sent| reply.received.since(&sent));
         let expired = elapsed.filter(|elapsed| *elapsed > self.timeout).and_then(|elapsed| {
             let request = self.tracker.lose(seq)?;
-            let outcome = Outcome::Lost(Failure::seen(Condition::Silent, elapsed));
+            let outcome = Outcome::Lost(Failure::new(Condition::Silent, elapsed));
             Some(self.decide(&request, outcome, first_on_connection))
         });
         match self.tracker.classify_reply(seq) {
@@ -284,7 +284,7 @@ impl Accounting {
         let ReceivedReply { received, bytes: text, .. } = reply;
         let failure = Failure {
             detail: Some(mismatch.to_string()),
-            ..Failure::seen(Condition::WrongAnswer, received.since(&request.sent))
+            ..Failure::new(Condition::WrongAnswer, received.since(&request.sent))
         };
         let outcome = Outcome::Corrupt { received, text, failure };
         self.decide(request, outcome, first_on_connection)

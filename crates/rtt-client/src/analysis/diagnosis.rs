@@ -21,7 +21,7 @@ pub struct Finding {
     /// Whether the ICMP error, if there was one, came from an address of this host's own.
     pub icmp_from_this_host: bool,
     /// How long the connection took, where there is one.
-    pub connected: Option<Duration>,
+    pub connect_duration: Option<Duration>,
     /// Requests handed over.
     pub sent: u32,
     /// How it came out.
@@ -55,11 +55,11 @@ pub enum ProbeResult {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// What it says.
-    pub means: String,
+    pub meaning: String,
     /// What it leaves open.
     pub not_certain: &'static str,
     /// What to try next.
-    pub next: String,
+    pub next_step: String,
 }
 
 impl Finding {
@@ -102,7 +102,7 @@ impl Finding {
         let is_stream = self.protocol.framing == Framing::Stream;
         let target = &self.target;
         let series = format!("rtt-client {} {target} -c 100 -i 0", self.protocol.name);
-        let (means, not_certain, next) = match self.condition() {
+        let (meaning, not_certain, next_step) = match self.condition() {
             Condition::Answering => (
                 self.echo_in_words(),
                 "one exchange is no measurement",
@@ -153,7 +153,7 @@ impl Finding {
                 "this host's firewall rules and routes (`nft list ruleset`, `ip route get`)".to_owned(),
             ),
         };
-        Explanation { means, not_certain, next }
+        Explanation { meaning, not_certain, next_step }
     }
 
     fn echo_in_words(&self) -> String {
@@ -294,7 +294,7 @@ impl Finding {
     fn silent(&self, is_stream: bool) -> (String, &'static str, String) {
         let open = "which: an absent server, a firewall that swallows packets and a lost reply look \
                     the same from here";
-        match (is_stream, self.connected) {
+        match (is_stream, self.connect_duration) {
             (true, Some(took)) => (
                 format!(
                     "somebody accepted the connection in {} and then says nothing",

@@ -3,7 +3,6 @@
 use crate::capture::difference::Totals;
 use crate::capture::flow::{Flow, Line, OnTheWire, Role};
 use crate::model::breakdown::Breakdown;
-use crate::model::breakdown::NetworkAndServer;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Exchange, Outcome};
 use crate::plan::Plan;
@@ -226,10 +225,7 @@ fn disagreement(
     {
         return Some("the application saw less than passed on the wire: a clock was set".into());
     }
-    let between = match breakdown?.middle {
-        NetworkAndServer::Combined(middle) => middle,
-        NetworkAndServer::Separate { network, server } => network + server,
-    };
+    let between = breakdown?.network_and_server.total();
     (between.abs_diff(on_the_wire) > STAMPS_AGREE).then(|| {
         format!(
             "the kernel's stamps of the packets are {:.1} µs apart from the capture's",

@@ -8,7 +8,7 @@ mod two_writes;
 
 use super::run::{RunError, new_start, prepare_thread, resolve_target, select_address};
 use crate::analysis::comparison::{Verdict, judge};
-use crate::analysis::evidence::{AtSize, Evidence, Pair, Side};
+use crate::analysis::evidence::{Evidence, IncompleteExperiment, Pair, Side, SweepPoint};
 use crate::event::{ComparisonStage, ComparisonStart, Event, Report};
 use crate::model::protocol::Framing;
 use crate::net::system::KERNEL_TIMESTAMPS;
@@ -82,6 +82,7 @@ pub fn compare(
 
 fn side(plan: &Plan) -> Side {
     Side {
+        protocol: plan.protocol.name,
         title: plan.protocol.title,
         target: plan.url(),
         is_stream: plan.protocol.framing == Framing::Stream,
@@ -118,7 +119,7 @@ fn measure(
 
     let mut are_ours = [false; 2];
     match stamped(comparison) {
-        Err(why) => evidence.no_breakdown = Some(why),
+        Err(why) => evidence.no_breakdown_reason = Some(why),
         Ok(plans) => {
             let made = stages.pairs(
                 ComparisonStage::KernelTimestamps,
@@ -126,10 +127,10 @@ fn measure(
                 short(WITH_STAMPS),
                 Once::rtt,
             )?;
-            evidence.lacking.extend(lacking("kernel stamps", &made.pairs));
+            evidence.incomplete.extend(incomplete("kernel stamps", &made.pairs));
             for (place, (side, with)) in evidence.sides.iter_mut().zip(made.summaries).enumerate() {
-                are_ours[place] = with.parts.server.count() > 0;
-                side.instrumented = (with.parts.send.count() > 0).then_some(with);
+                are_ours[place] = with.breakdown.server.count() > 0;
+                side.instrumented = (with.breakdown.send.count() > 0).then_some(with);
             }
         }
     }
@@ -141,10 +142,10 @@ fn measure(
         let bounds = ExperimentLimits { rounds: 1, warm_up: 1, ..short(WITH_CONNECTIONS) };
         let made =
             stages.pairs(ComparisonStage::NewConnections, &plans, bounds, Once::with_connection)?;
-        evidence.lacking.extend(lacking("new connections", &made.pairs));
-        evidence.fresh = made.pairs;
+        evidence.incomplete.extend(incomplete("new connections", &made.pairs));
+        evidence.pairs_with_connection = made.pairs;
         for (side, summary) in evidence.sides.iter_mut().zip(made.summaries) {
-            side.fresh = side.is_stream.then_some(summary);
+            side.with_connection = side.is_stream.then_some(summary);
         }
     }
     for (place, side) in evidence.sides.iter_mut().enumerate() {
@@ -157,8 +158,8 @@ fn measure(
     for (bytes, plans) in &comparison.sizes {
         let stage = ComparisonStage::RequestSize { bytes: *bytes };
         let made = stages.pairs(stage, plans, short(OF_A_SIZE), Once::rtt)?;
-        evidence.lacking.extend(lacking(&format!("{bytes} bytes"), &made.pairs));
-        evidence.sizes.push(AtSize { bytes: *bytes, pairs: made.pairs });
+        evidence.incomplete.extend(incomplete(&format!("{bytes} bytes"), &made.pairs));
+        evidence.sweep.push(SweepPoint { bytes: *bytes, pairs: made.pairs });
     }
     if !stop.load(Ordering::Relaxed) {
         evidence.closed_port = closed_port::experiment();
@@ -167,9 +168,13 @@ fn measure(
 }
 
 /// How many pairs of an experiment lack a reply, if any do.
-fn lacking(stage: &str, pairs: &[Pair]) -> Option<(String, u64, u64)> {
-    let lacking = pairs.iter().filter(|pair| pair.difference().is_none()).count();
-    (lacking > 0).then(|| (stage.to_owned(), lacking as u64, pairs.len() as u64))
+fn incomplete(stage: &str, pairs: &[Pair]) -> Option<IncompleteExperiment> {
+    let missing = pairs.iter().filter(|pair| pair.difference().is_none()).count() as u64;
+    (missing > 0).then(|| IncompleteExperiment {
+        name: stage.to_owned(),
+        pairs_without_reply: missing,
+        pairs: pairs.len() as u64,
+    })
 }
 
 /// The same plans with kernel stamps, or why there can be none.
@@ -196,9 +201,9 @@ fn take_main(made: ExperimentResult, evidence: &mut Evidence) {
     let ends = made.summaries.into_iter().zip(made.sides);
     for (side, (summary, end)) in evidence.sides.iter_mut().zip(ends) {
         side.traffic_exchanges = summary.received;
-        side.steady = summary;
+        side.summary = summary;
         side.traffic = end.traffic;
         side.windows = end.windows;
-        side.failure = end.failure.filter(|_| side.steady.received == 0);
+        side.failure = end.failure.filter(|_| side.summary.received == 0);
     }
 }

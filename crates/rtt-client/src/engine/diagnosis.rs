@@ -51,7 +51,7 @@ pub fn diagnose(diagnosis: &DiagnosisPlan, report: &mut dyn Report) -> Result<bo
             for plan in &diagnosis.plans {
                 let failure = Failure {
                     detail: failure.detail.clone(),
-                    ..Failure::seen(failure.condition, failure.after)
+                    ..Failure::new(failure.condition, failure.after)
                 };
                 let finding = unresolved(plan, failure);
                 report.event(&Event::Finding(&finding))?;
@@ -91,7 +91,7 @@ fn unresolved(plan: &Plan, failure: Failure) -> Finding {
         target: plan.host_and_port(),
         address: None,
         icmp_from_this_host: false,
-        connected: None,
+        connect_duration: None,
         sent: 0,
         result: ProbeResult::NoAnswer(failure),
         unconnected: None,
@@ -113,9 +113,9 @@ fn probe(plan: &Plan, address: SocketAddr, deadline: Instant) -> Result<Finding,
         let config = OpenConfig { bind, nagle: false, receiver };
         let opening = (driver(plan.protocol).open)(address, config)?;
         let mut finding = Finding {
-            connected: opening.connection.and_then(|connection| connection.handshake()),
+            connect_duration: opening.connection.and_then(|connection| connection.handshake()),
             address: Some(address),
-            ..unresolved(plan, Failure::seen(Condition::Silent, Duration::ZERO))
+            ..unresolved(plan, Failure::new(Condition::Silent, Duration::ZERO))
         };
         match Channel::new(opening, plan.protocol.framing) {
             Err(failure) => finding.result = ProbeResult::NoAnswer(failure),
@@ -125,7 +125,7 @@ fn probe(plan: &Plan, address: SocketAddr, deadline: Instant) -> Result<Finding,
                         .map_err(|error| refused(plan, address, error))?;
             }
         }
-        if finding.connected.is_none() {
+        if finding.connect_duration.is_none() {
             finding.result = told_apart(finding.result, address);
         }
         finding.icmp_from_this_host = icmp_from_this_host(&finding);
@@ -186,7 +186,7 @@ fn ask(
                     stamps.first().map_or(Duration::ZERO, |first| reply.received.since(first));
                 let failure = Failure {
                     detail: Some(mismatch.to_string()),
-                    ..Failure::seen(Condition::WrongAnswer, after)
+                    ..Failure::new(Condition::WrongAnswer, after)
                 };
                 return Ok(ProbeResult::WrongAnswer { failure, text: reply.bytes });
             }
@@ -195,7 +195,7 @@ fn ask(
                 let detail =
                     Some(format!("after {come} of the reply's {} bytes", payload.reply_len()));
                 let origin = Some(Origin::Peer);
-                let failure = Failure::seen(Condition::Closed, begun.elapsed());
+                let failure = Failure::new(Condition::Closed, begun.elapsed());
                 return Ok(ProbeResult::NoAnswer(Failure { origin, detail, ..failure }));
             }
             Ok(ChannelEvent::Nothing) => {}
@@ -209,7 +209,7 @@ fn ask(
             let come = channel.partial_reply_len();
             let detail = (come > 0)
                 .then(|| format!("{come} of the reply's {} bytes came", payload.reply_len()));
-            let failure = Failure::seen(Condition::Silent, begun.elapsed());
+            let failure = Failure::new(Condition::Silent, begun.elapsed());
             return Ok(ProbeResult::NoAnswer(Failure { detail, ..failure }));
         }
     }

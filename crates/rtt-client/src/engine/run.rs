@@ -82,7 +82,7 @@ pub(in crate::engine) fn resolve_target(plan: &Plan) -> Result<Vec<SocketAddr>, 
     let result = resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout);
     result.map_err(|error| Failure {
         detail: Some(error.reason()),
-        ..Failure::seen(error.condition(), start.elapsed())
+        ..Failure::new(error.condition(), start.elapsed())
     })
 }
 

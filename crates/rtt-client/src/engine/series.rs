@@ -172,7 +172,7 @@ impl Series {
         };
         let mut summary = self.accounting.finish();
         summary.notes = notes(end, &summary);
-        summary.sending = self.pacer.send_duration();
+        summary.send_duration = self.pacer.send_duration();
         summary.tcp = connections.tcp_info;
         summary.close = connections.close_durations;
         summary.uninstrumented =
@@ -267,7 +267,7 @@ impl Series {
         if is_single_exchange || is_stream || self.accounting.is_unreachable() {
             return Ok(());
         }
-        let rtts = self.accounting.summary().rtt.extent();
+        let rtts = self.accounting.summary().rtt.min_max();
         let longest = rtts.map_or(Duration::ZERO, |(_, longest)| longest);
         let max_listen = self.settings.timeout.max(MIN_LISTEN);
         let end = Instant::now() + (LISTEN_RTTS * longest).clamp(MIN_LISTEN, max_listen);

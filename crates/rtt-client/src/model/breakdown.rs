@@ -1,59 +1,99 @@
-//! Where the time of an exchange went: the kernel's stamps put between the program's. Pure.
+//! The parts of a round-trip time, computed from the timestamps of the program and of the kernel. Pure.
+//!
+//! For one exchange there are four timestamps on this host. The program reads the clock before it sends the
+//! request and after it has received the reply. The kernel timestamps the request when it hands the packet
+//! to the network interface, and the reply when its packet arrives. They divide the RTT into three parts:
+//!
+//! ```text
+//! program sends    kernel transmits            kernel receives    program has the reply
+//!       |---- send ----|---- network and server ----|---- receive ----|
+//! ```
+//!
+//! The server's timing header (docs/protocol.md) states how long the server had the request. With it, the
+//! part in the middle is divided into network and server.
 
 use echo_core::Stamp;
 use echo_core::header::{ArrivalClock, Timing};
 use std::time::{Duration, SystemTime};
 
-/// How far the wall clock may have moved against the monotonic one during an exchange. The kernel
-/// stamps with the wall clock; slewing (at most 500 ppm, adjtimex(2)) stays below this for 2 ms, and a
-/// clock that is set does not.
-const CLOCKS_AGREE: Duration = Duration::from_micros(1);
+/// The largest accepted change of the wall clock against the monotonic clock during an exchange. The kernel
+/// uses the wall clock for its timestamps. Slewing changes it by at most 500 ppm (adjtimex(2)), which stays
+/// below this limit for 2 ms. A step of the clock does not.
+const MAX_CLOCK_DRIFT: Duration = Duration::from_micros(1);
 
-/// How a request is found again among the kernel's stamps of what was sent: the number that the
-/// kernel counts by (`SOF_TIMESTAMPING_OPT_ID`), where stamps are taken.
+/// Identifies a request among the kernel's transmit timestamps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TimestampId {
+    /// The counter that the kernel attaches to each timestamp (`SOF_TIMESTAMPING_OPT_ID`), if the socket
+    /// takes timestamps.
     pub(crate) id: Option<u32>,
 }
 
-/// The parts of one round-trip time. They add up to it.
+/// The parts of one round-trip time. Their sum is the RTT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Breakdown {
-    /// From handing the request to the system until the kernel gave it to the interface.
+    /// From the program's send call until the kernel hands the packet to the network interface.
     pub send: Duration,
-    /// Between the two interfaces and beyond.
-    pub middle: NetworkAndServer,
-    /// From the packet's arrival in this host's kernel until the program had the reply: the waking up is
-    /// in it.
+    /// From there until the packet of the reply arrives in this host's kernel.
+    pub network_and_server: NetworkAndServer,
+    /// From there until the program has the reply. This includes the time to wake the program.
     pub receive: Duration,
 }
 
-/// What passed between a request's leaving this host's kernel and its reply's arrival there.
+/// The time between the request's departure from this host's kernel and the reply's arrival there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkAndServer {
-    /// The server told how long it had the request.
+    /// The server reported how long it had the request.
     Separate {
-        /// On the way, both ways together.
+        /// The time on the network, both directions together.
         network: Duration,
-        /// From the request's arrival in the server's kernel until its reply was handed back to it.
+        /// From the request's arrival in the server's kernel until the server hands its reply to the kernel.
         server: Duration,
     },
-    /// The server did not, or its kernel had not stamped the arrival.
-    Combined(Duration),
+    /// Only the sum is known.
+    Combined {
+        /// The sum of both.
+        duration: Duration,
+        /// Why they are not separate.
+        reason: CombinedReason,
+    },
 }
 
-/// Why an exchange has no parts.
+/// Why the time of the network and the time of the server are not separate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CombinedReason {
+    /// The reply has no timing header: the server does not support it, or the request was too long for it.
+    NoTimingHeader,
+    /// The reply has a timing header, but the server's kernel has no timestamp for the request. This is
+    /// usual for the first request on a connection or socket: the server enables timestamps only when it
+    /// reads the first timing header there (docs/protocol.md).
+    NoServerTimestamp,
+}
+
+impl CombinedReason {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoTimingHeader => "no-timing-header",
+            Self::NoServerTimestamp => "no-server-timestamp",
+        }
+    }
+}
+
+/// Why an exchange has no breakdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BreakdownError {
-    /// The kernel did not stamp one of the packets.
+    /// The kernel did not timestamp one of the packets.
     MissingTimestamp,
-    /// A clock was set meanwhile, so the stamps can't be put between the program's.
+    /// A clock changed during the exchange. The timestamps of kernel and program cannot be compared.
     ClockWasSet,
-    /// The server claims to have had the request for longer than it was away.
+    /// According to its header, the server had the request for longer than the packets were away.
     ImpossibleServerTime,
 }
 
-/// Puts the kernel's stamps between the program's.
+/// Divides an RTT into its parts. `sent` and `received` are the program's timestamps; `transmitted` and
+/// `arrived` are the kernel's. `timing` is the content of the reply's timing header.
 pub(crate) fn split(
     sent: Stamp,
     transmitted: Option<SystemTime>,
@@ -65,44 +105,53 @@ pub(crate) fn split(
     if timing.is_some_and(|timing| timing.server > rtt) {
         return Err(BreakdownError::ImpossibleServerTime);
     }
-    let timing = timing.filter(|timing| timing.arrival == ArrivalClock::Kernel);
     let (Some(transmitted), Some(arrived)) = (transmitted, arrived) else {
         return Err(BreakdownError::MissingTimestamp);
     };
-    let by_wall =
+    let wall_rtt =
         received.wall().duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
-    if by_wall.abs_diff(rtt) > CLOCKS_AGREE + rtt / 1000 {
+    if wall_rtt.abs_diff(rtt) > MAX_CLOCK_DRIFT + rtt / 1000 {
         return Err(BreakdownError::ClockWasSet);
     }
-    // All durations count from the program's stamps on the wall clock. Both pairs of readings have the
-    // wall clock on the outside, so that what the readings cost is in the first and the last part, and
-    // comes off the larger of them.
-    let leaving =
-        transmitted.duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
-    let middle = arrived.duration_since(transmitted).map_err(|_| BreakdownError::ClockWasSet)?;
-    let leaving = leaving.min(rtt);
-    let middle = middle.min(rtt.saturating_sub(leaving));
-    let receive = rtt.saturating_sub(leaving + middle);
-    let middle = match timing {
-        None => NetworkAndServer::Combined(middle),
-        Some(Timing { server, .. }) => match middle.checked_sub(server) {
-            Some(network) => NetworkAndServer::Separate { network, server },
-            // Longer than the packets were away, by this host's clock.
-            None => return Err(BreakdownError::ImpossibleServerTime),
-        },
+    // All durations start at the program's timestamps on the wall clock. In a `Stamp` of `sent` the wall
+    // clock is read first, in one of `received` it is read last. Thus the cost of the readings is in the
+    // first and the last part. The subtraction below takes it from the last part, usually the larger one.
+    let send = transmitted.duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
+    let between = arrived.duration_since(transmitted).map_err(|_| BreakdownError::ClockWasSet)?;
+    let send = send.min(rtt);
+    let between = between.min(rtt.saturating_sub(send));
+    let receive = rtt.saturating_sub(send + between);
+    let combined = |reason| NetworkAndServer::Combined { duration: between, reason };
+    let network_and_server = match timing {
+        None => combined(CombinedReason::NoTimingHeader),
+        Some(Timing { arrival: ArrivalClock::Program, .. }) => {
+            combined(CombinedReason::NoServerTimestamp)
+        }
+        Some(Timing { arrival: ArrivalClock::Kernel, server }) => {
+            let network =
+                between.checked_sub(server).ok_or(BreakdownError::ImpossibleServerTime)?;
+            NetworkAndServer::Separate { network, server }
+        }
     };
-    Ok(Breakdown { send: leaving, middle, receive })
+    Ok(Breakdown { send, network_and_server, receive })
 }
 
 impl Breakdown {
-    /// The sum of the parts.
+    /// The sum of the parts: the RTT.
     #[must_use]
     pub fn total(&self) -> Duration {
-        let middle = match self.middle {
-            NetworkAndServer::Separate { network, server } => network + server,
-            NetworkAndServer::Combined(middle) => middle,
-        };
-        self.send + middle + self.receive
+        self.send + self.network_and_server.total() + self.receive
+    }
+}
+
+impl NetworkAndServer {
+    /// The time of the network and the server together.
+    #[must_use]
+    pub fn total(self) -> Duration {
+        match self {
+            Self::Separate { network, server } => network + server,
+            Self::Combined { duration, .. } => duration,
+        }
     }
 }
 
@@ -112,45 +161,48 @@ mod tests {
 
     const MICROSECOND: Duration = Duration::from_micros(1);
 
-    fn told(arrival: ArrivalClock, microseconds: u32) -> Timing {
+    fn timing(arrival: ArrivalClock, microseconds: u32) -> Timing {
         Timing { arrival, server: MICROSECOND * microseconds }
     }
 
-    /// Sent at 0, on the wire at 1 µs, back at 38 µs, with the program at 73 µs.
+    /// An exchange that the program starts at 0 and ends at 73 µs. The kernel transmits the request at 1 µs
+    /// and receives the reply at 38 µs.
     fn exchange(timing: Option<Timing>) -> Result<Breakdown, BreakdownError> {
         let sent = Stamp::just_before();
         let received = sent.later(MICROSECOND * 73);
-        let on = |microseconds| Some(sent.wall() + MICROSECOND * microseconds);
-        split(sent, on(1), on(38), received, timing)
+        let wall = |microseconds| Some(sent.wall() + MICROSECOND * microseconds);
+        split(sent, wall(1), wall(38), received, timing)
     }
 
     #[test]
-    fn the_parts_add_up_to_the_rtt() {
+    fn parts_add_up_to_the_rtt() {
         let parts = exchange(None).unwrap();
         assert_eq!((parts.send, parts.receive), (MICROSECOND, MICROSECOND * 35));
-        assert_eq!(parts.middle, NetworkAndServer::Combined(MICROSECOND * 37));
+        let (duration, reason) = (MICROSECOND * 37, CombinedReason::NoTimingHeader);
+        assert_eq!(parts.network_and_server, NetworkAndServer::Combined { duration, reason });
         assert_eq!(parts.total(), MICROSECOND * 73);
 
-        let parts = exchange(Some(told(ArrivalClock::Kernel, 36))).unwrap();
+        let parts = exchange(Some(timing(ArrivalClock::Kernel, 36))).unwrap();
         let (network, server) = (MICROSECOND, MICROSECOND * 36);
-        assert_eq!(parts.middle, NetworkAndServer::Separate { network, server });
+        assert_eq!(parts.network_and_server, NetworkAndServer::Separate { network, server });
         assert_eq!(parts.total(), MICROSECOND * 73);
     }
 
     #[test]
-    fn a_server_without_a_kernels_stamp_is_not_told_apart() {
-        let parts = exchange(Some(told(ArrivalClock::Program, 2))).unwrap();
-        assert_eq!(parts.middle, NetworkAndServer::Combined(MICROSECOND * 37));
+    fn network_and_server_are_combined_without_a_kernel_timestamp_of_the_server() {
+        let parts = exchange(Some(timing(ArrivalClock::Program, 2))).unwrap();
+        let (duration, reason) = (MICROSECOND * 37, CombinedReason::NoServerTimestamp);
+        assert_eq!(parts.network_and_server, NetworkAndServer::Combined { duration, reason });
     }
 
     #[test]
-    fn impossible_times_are_no_figure() {
+    fn impossible_times_have_no_breakdown() {
         assert_eq!(
-            exchange(Some(told(ArrivalClock::Kernel, 38))),
+            exchange(Some(timing(ArrivalClock::Kernel, 38))),
             Err(BreakdownError::ImpossibleServerTime)
         );
         assert_eq!(
-            exchange(Some(told(ArrivalClock::Kernel, 74))),
+            exchange(Some(timing(ArrivalClock::Kernel, 74))),
             Err(BreakdownError::ImpossibleServerTime)
         );
         let sent = Stamp::just_before();

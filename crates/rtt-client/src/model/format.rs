@@ -1,17 +1,16 @@
-//! Figures in words: durations in a unit that suits them, counts, shares.
+//! Formatting of figures: durations with a unit, counts, shares. Pure.
 
-use crate::analysis::statistics::nanoseconds;
 use std::time::Duration;
 
-/// Durations told in the same unit, with as many decimals as the largest of them deserves.
-pub(crate) struct InOneUnit {
+/// Several durations in one unit. The largest of them determines the unit and the number of decimals.
+pub(crate) struct CommonUnit {
     pub(crate) numbers: Vec<String>,
     pub(crate) unit: &'static str,
 }
 
-/// Tells durations in nanoseconds in the unit that suits the largest of them.
-pub(crate) fn in_one_unit(durations: &[i64]) -> InOneUnit {
-    let largest = durations.iter().map(|duration| duration.unsigned_abs()).max().unwrap_or(0);
+/// Formats durations in nanoseconds with the unit that suits the largest of them.
+pub(crate) fn in_common_unit(nanoseconds: &[i64]) -> CommonUnit {
+    let largest = nanoseconds.iter().map(|duration| duration.unsigned_abs()).max().unwrap_or(0);
     let (unit, scale, decimals) = match largest {
         0..10_000 => ("µs", 1e3, 2),
         10_000..1_000_000 => ("µs", 1e3, 1),
@@ -20,28 +19,33 @@ pub(crate) fn in_one_unit(durations: &[i64]) -> InOneUnit {
     };
     #[expect(clippy::cast_precision_loss, reason = "53 bits of nanoseconds are 104 days")]
     let numbers =
-        durations.iter().map(|duration| format!("{:.decimals$}", *duration as f64 / scale));
-    InOneUnit { numbers: numbers.collect(), unit }
+        nanoseconds.iter().map(|duration| format!("{:.decimals$}", *duration as f64 / scale));
+    CommonUnit { numbers: numbers.collect(), unit }
 }
 
-/// Durations in nanoseconds with their unit: `1.20, 3.40 µs`.
-pub(crate) fn span(durations: &[i64]) -> String {
-    let InOneUnit { numbers, unit } = in_one_unit(durations);
+/// Durations in nanoseconds, in one unit: `1.20, 3.40 µs`.
+pub(crate) fn durations(nanoseconds: &[i64]) -> String {
+    let CommonUnit { numbers, unit } = in_common_unit(nanoseconds);
     format!("{} {unit}", numbers.join(", "))
 }
 
-/// A duration with its unit.
-pub(crate) fn duration(duration: Duration) -> String {
-    span(&[i64::try_from(nanoseconds(duration)).unwrap_or(i64::MAX)])
+/// A duration in whole nanoseconds. Durations above 584 years become `u64::MAX`.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A difference in nanoseconds with its sign and unit.
+/// A duration with its unit: `123.5 µs`.
+pub(crate) fn duration(duration: Duration) -> String {
+    durations(&[i64::try_from(nanoseconds(duration)).unwrap_or(i64::MAX)])
+}
+
+/// A difference in nanoseconds with its sign and its unit: `-1.50 µs`.
 pub(crate) fn signed(nanoseconds: i64) -> String {
     let sign = if nanoseconds >= 0 { "+" } else { "-" };
-    format!("{sign}{}", span(&[nanoseconds.saturating_abs()]))
+    format!("{sign}{}", durations(&[nanoseconds.saturating_abs()]))
 }
 
-/// A number with its thousands apart.
+/// A number with a comma between groups of three digits: `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -54,16 +58,21 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
-/// A share of so many pairs: as it is where they are few, else as so many of a hundred; never all or none
-/// unless it is.
+/// A number and a noun: `1 pair`, `2,000 pairs`.
+pub(crate) fn counted(number: u64, singular: &str, plural: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { singular } else { plural })
+}
+
+/// A share of `pairs`, without the noun: the exact number if there are fewer than 100 pairs, otherwise a
+/// number out of 100. The result is `all` only for a share of 1, and never 0 or 100 out of 100.
 pub(crate) fn share_of_pairs(share: f64, pairs: usize) -> String {
     let percent = 100.0 * share;
     if share >= 1.0 {
         "all".into()
     } else if pairs < 100 {
         #[expect(clippy::cast_precision_loss, reason = "fewer than a hundred")]
-        let of_them = share * pairs as f64;
-        format!("{} of {pairs}", trimmed(of_them))
+        let number = share * pairs as f64;
+        format!("{} of {pairs}", decimal(number))
     } else if percent >= 99.5 {
         "more than 99 of 100".into()
     } else if percent < 0.5 {
@@ -73,8 +82,13 @@ pub(crate) fn share_of_pairs(share: f64, pairs: usize) -> String {
     }
 }
 
-/// A number without decimals that it does not need.
-pub(crate) fn trimmed(number: f64) -> String {
+/// A confidence between 0 and 1 as a percentage: `95 %`.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{} %", decimal(100.0 * share))
+}
+
+/// A number with at most three decimals, without zeros at the end.
+pub(crate) fn decimal(number: f64) -> String {
     let text = format!("{number:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -84,22 +98,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_in_words() {
-        assert_eq!(span(&[870, 830, 910]), "0.87, 0.83, 0.91 µs");
-        assert_eq!(span(&[123_456]), "123.5 µs");
-        assert_eq!(span(&[9_876_543]), "9.877 ms");
-        assert_eq!(span(&[2_500_000_000]), "2.500 s");
+    fn figures_have_units_signs_and_separators() {
+        assert_eq!(durations(&[870, 830, 910]), "0.87, 0.83, 0.91 µs");
+        assert_eq!(durations(&[123_456]), "123.5 µs");
+        assert_eq!(durations(&[9_876_543]), "9.877 ms");
+        assert_eq!(durations(&[2_500_000_000]), "2.500 s");
         assert_eq!((signed(-1500).as_str(), signed(0).as_str()), ("-1.50 µs", "+0.00 µs"));
         assert_eq!((count(999).as_str(), count(1_234_567).as_str()), ("999", "1,234,567"));
-        for (share, pairs, told) in [
+        assert_eq!(counted(1, "pair", "pairs"), "1 pair");
+        assert_eq!(counted(2000, "pair", "pairs"), "2,000 pairs");
+        for (share, pairs, expected) in [
             (0.97, 2000, "97 of 100"),
             (0.9999, 20_000, "more than 99 of 100"),
             (0.001, 2000, "fewer than 1 of 100"),
             (1.0, 2000, "all"),
             (0.9375, 16, "15 of 16"),
         ] {
-            assert_eq!(share_of_pairs(share, pairs), told);
+            assert_eq!(share_of_pairs(share, pairs), expected);
         }
-        assert_eq!((trimmed(95.0).as_str(), trimmed(99.9).as_str()), ("95", "99.9"));
+        assert_eq!((decimal(95.0).as_str(), decimal(99.9).as_str()), ("95", "99.9"));
+        assert_eq!(percent(0.999), "99.9 %");
     }
 }

@@ -1,10 +1,10 @@
 //! For a table: a header, then a row an exchange. What was not measured is an empty field.
 
 use crate::analysis::evidence::Pair;
-use crate::analysis::statistics::nanoseconds;
 use crate::event::{Event, Report};
 use crate::model::breakdown::NetworkAndServer;
 use crate::model::exchange::{Exchange, Outcome};
+use crate::model::format::nanoseconds;
 use chrono::{DateTime, SecondsFormat, Utc};
 use echo_core::Stamp;
 use std::fmt::Display;
@@ -46,9 +46,9 @@ impl<Out: Write> Csv<Out> {
             Outcome::Lost(_) | Outcome::Error(_) => None,
         };
         let parts = exchange.breakdown;
-        let (network, server, both) = match parts.map(|parts| parts.middle) {
+        let (network, server, both) = match parts.map(|parts| parts.network_and_server) {
             None => (None, None, None),
-            Some(NetworkAndServer::Combined(both)) => (None, None, Some(both)),
+            Some(NetworkAndServer::Combined { duration, .. }) => (None, None, Some(duration)),
             Some(NetworkAndServer::Separate { network, server }) => {
                 (Some(network), Some(server), None)
             }

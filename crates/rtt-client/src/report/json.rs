@@ -1,25 +1,25 @@
 //! For a program: JSON Lines, one event a line. What was not measured is absent.
 
-mod found;
-mod judged;
+mod finding;
 mod packets;
-mod totals;
+mod summary;
+mod verdict;
 
-use crate::analysis::statistics::nanoseconds;
 use crate::capture::trace::Trace;
 use crate::event::{ComparisonStart, Event, FailedAttempt, Report, Start};
 use crate::model::breakdown::{Breakdown, NetworkAndServer};
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome};
+use crate::model::format::nanoseconds;
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, is_terminal_control};
-use found::{Found, Told};
-use judged::{Judged, Pair};
+use finding::{Found, Told};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use totals::Totals;
+use summary::Totals;
+use verdict::{Judged, Pair};
 
 /// Writes a run for a program.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ enum Line {
         #[serde(skip_serializing_if = "Option::is_none")]
         lateness_ns: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        breakdown: Option<PartsOfOne>,
+        breakdown: Option<BreakdownFields>,
         #[serde(flatten)]
         failure: Option<Trouble>,
     },
@@ -183,7 +183,7 @@ struct Trouble {
 /// The parts of one RTT; they add up to it.
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "the interface's names")]
-struct PartsOfOne {
+struct BreakdownFields {
     send_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     network_ns: Option<u64>,
@@ -243,16 +243,16 @@ impl From<&Exchange> for Line {
             rtt_ns: exchange.rtt().map(nanoseconds),
             reply: text.map(|text| String::from_utf8_lossy(text).into_owned()),
             lateness_ns: exchange.lateness.map(nanoseconds),
-            breakdown: exchange.breakdown.map(PartsOfOne::from),
+            breakdown: exchange.breakdown.map(BreakdownFields::from),
             failure: exchange.outcome.failure().map(Trouble::from),
         }
     }
 }
 
-impl From<Breakdown> for PartsOfOne {
+impl From<Breakdown> for BreakdownFields {
     fn from(breakdown: Breakdown) -> Self {
-        let (network, server, both) = match breakdown.middle {
-            NetworkAndServer::Combined(middle) => (None, None, Some(middle)),
+        let (network, server, both) = match breakdown.network_and_server {
+            NetworkAndServer::Combined { duration, .. } => (None, None, Some(duration)),
             NetworkAndServer::Separate { network, server } => (Some(network), Some(server), None),
         };
         Self {

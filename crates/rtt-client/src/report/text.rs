@@ -181,7 +181,7 @@ impl<Out: Write, Complaints: Write> Text<Out, Complaints> {
     fn summary(&mut self, plan: &Plan, summary: &Summary) -> io::Result<()> {
         self.clear_bar();
         if self.one_message {
-            if let Some(breakdown) = bar::of_medians(&summary.parts) {
+            if let Some(breakdown) = bar::of_medians(&summary.breakdown) {
                 writeln!(self.out, "\n{breakdown}")?;
             }
         } else {

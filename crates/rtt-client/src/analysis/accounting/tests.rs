@@ -53,7 +53,7 @@ fn outcomes(accounting: &Accounting) -> [u64; 3] {
 }
 
 fn failure(condition: Condition, origin: Option<Origin>) -> Failure {
-    Failure { origin, ..Failure::seen(condition, Duration::ZERO) }
+    Failure { origin, ..Failure::new(condition, Duration::ZERO) }
 }
 
 fn router_error(condition: Condition) -> Failure {

@@ -13,8 +13,8 @@ pub(crate) use exchange::ExchangeArgs;
 pub(crate) use trace::TraceArgs;
 
 use clap::{ArgAction, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
-use rtt_client::{Family, PROTOCOLS, Protocol, Settings, protocol_named};
-use std::net::IpAddr;
+use rtt_client::{Family, PROTOCOLS, Protocol, Settings, local_address, protocol_named};
+use std::net::SocketAddr;
 use std::{process::ExitCode, time::Duration};
 
 /// Measures the application-level round-trip time (RTT) to an echo server.
@@ -88,8 +88,8 @@ struct Addresses {
     ipv6: bool,
 
     /// Send from this address
-    #[arg(short = 'B', long, value_name = "ADDR")]
-    bind: Option<IpAddr>,
+    #[arg(short = 'B', long, value_name = "ADDR", value_parser = local_address)]
+    bind: Option<SocketAddr>,
 }
 
 impl Addresses {

@@ -79,7 +79,7 @@ pub(crate) fn report(format: Format, quiet: bool, bar: bool) -> Box<dyn Report> 
 
 /// Says on stderr why a table has no rows: it has no place for that.
 pub(crate) fn report_missing_table(format: Format, verdict: &Verdict) {
-    if matches!(format, Format::Csv) && verdict.steady.is_none() {
+    if matches!(format, Format::Csv) && verdict.difference.is_none() {
         eprintln!("rtt-client: {}", verdict.sentence);
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn experiment() -> Option<ClosedPort> {
         Answer::Nothing => Some(None),
         Answer::Somebody => None,
     });
-    Some(ClosedPort { connected: connected?, unconnected: unconnected?, waited: PATIENCE })
+    Some(ClosedPort { connected: connected?, unconnected: unconnected?, timeout: PATIENCE })
 }
 
 fn socket() -> io::Result<UdpSocket> {

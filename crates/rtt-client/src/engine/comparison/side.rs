@@ -188,7 +188,7 @@ impl SideRunner {
             Some(now.checked_sub(before).unwrap_or(now))
         };
         Some(Windows {
-            congestion_window: self.smallest_window?,
+            min_congestion_window: self.smallest_window?,
             segment_bytes: now.segment_size?,
             limited_by_peer: since(now.limited_by_peer, before.limited_by_peer)?,
             limited_by_buffer: since(now.limited_by_buffer, before.limited_by_buffer)?,
@@ -201,7 +201,7 @@ impl Windows {
     /// This round's and another's.
     fn and(self, other: Self) -> Self {
         Self {
-            congestion_window: self.congestion_window.min(other.congestion_window),
+            min_congestion_window: self.min_congestion_window.min(other.min_congestion_window),
             segment_bytes: self.segment_bytes.min(other.segment_bytes),
             limited_by_peer: self.limited_by_peer + other.limited_by_peer,
             limited_by_buffer: self.limited_by_buffer + other.limited_by_buffer,

@@ -39,10 +39,10 @@ pub(super) fn experiment(
         cuts.push((WITHIN_A_CHARACTER, true));
     }
     let mut results = Vec::new();
-    for ((text, cut), within_a_character) in cuts {
-        let mut result = TwoWrites { within_a_character, ..TwoWrites::default() };
+    for ((text, cut), splits_character) in cuts {
+        let mut result = TwoWrites { splits_character, ..TwoWrites::default() };
         for nagle in [false, true] {
-            let times = if nagle { &mut result.held_back } else { &mut result.at_once };
+            let times = if nagle { &mut result.with_nagle } else { &mut result.without_nagle };
             if let Err(why) = measure(plan, address, nagle, text, cut, times, stop)? {
                 result.failure = Some(why);
             }

@@ -205,7 +205,7 @@ impl Series {
         let (received, expected) = (ended.partial_reply_len, self.payload.reply_len());
         for seq in unanswered {
             let detail = Some(format!("after {received} of the reply's {expected} bytes"));
-            let failure = Failure { detail, origin, ..Failure::seen(condition, Duration::ZERO) };
+            let failure = Failure { detail, origin, ..Failure::new(condition, Duration::ZERO) };
             self.request_failed(seq, failure, sink)?;
         }
         Ok(())

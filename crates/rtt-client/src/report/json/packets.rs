@@ -1,11 +1,11 @@
 //! A trace's lines: its packets, its exchanges, and what they come to.
 
-use super::PartsOfOne;
-use super::found::IcmpFields;
-use crate::analysis::statistics::nanoseconds;
+use super::BreakdownFields;
+use super::finding::IcmpFields;
 use crate::capture::flow::Line;
 use crate::capture::trace::explanation;
 use crate::capture::trace::{Trace, TracedTarget};
+use crate::model::format::nanoseconds;
 use crate::model::icmp::Origin;
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::Serialize;
@@ -49,7 +49,7 @@ pub(super) struct JoinedLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     difference_ns: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    breakdown: Option<PartsOfOne>,
+    breakdown: Option<BreakdownFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     condition: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,7 +145,7 @@ pub(super) fn joined(trace: &Trace) -> Vec<JoinedLine> {
                 rtt_ns: joined.application.map(nanoseconds),
                 wire_rtt_ns: joined.on_the_wire.map(nanoseconds),
                 difference_ns: joined.difference(),
-                breakdown: joined.breakdown.map(PartsOfOne::from),
+                breakdown: joined.breakdown.map(BreakdownFields::from),
                 condition: part
                     .samples
                     .get(place)

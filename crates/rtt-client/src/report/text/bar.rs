@@ -1,6 +1,6 @@
 //! The parts of an RTT, drawn as a bar and told in words.
 
-use crate::analysis::statistics::Parts;
+use crate::analysis::statistics::BreakdownFigures;
 use crate::model::breakdown::{Breakdown, NetworkAndServer};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,10 +13,10 @@ const DOMINANT: f64 = 0.4;
 
 /// One exchange's parts, in a line.
 pub(super) fn in_words(breakdown: &Breakdown) -> String {
-    let Breakdown { send, middle, receive } = *breakdown;
-    let middle = match middle {
-        NetworkAndServer::Combined(middle) => {
-            format!("network and server {}", microseconds(middle))
+    let Breakdown { send, network_and_server, receive } = *breakdown;
+    let middle = match network_and_server {
+        NetworkAndServer::Combined { duration, .. } => {
+            format!("network and server {}", microseconds(duration))
         }
         NetworkAndServer::Separate { network, server } => {
             format!("network {}, server {}", microseconds(network), microseconds(server))
@@ -26,16 +26,17 @@ pub(super) fn in_words(breakdown: &Breakdown) -> String {
 }
 
 /// The parts' medians as a bar with a legend, and a sentence about the part that dominates.
-pub(super) fn of_medians(parts: &Parts) -> Option<String> {
+pub(super) fn of_medians(parts: &BreakdownFigures) -> Option<String> {
     let rows = [
         ('s', "send", "application to wire", &parts.send),
         ('n', "network", "on the way, both ways", &parts.network),
         ('S', "server", "from its kernel to its reply", &parts.server),
-        ('-', "network+server", "not told apart by this server", &parts.middle),
+        ('-', "network+server", "not told apart by this server", &parts.network_and_server),
         ('r', "receive", "wire to application, the waking up in it", &parts.receive),
     ];
     // Of a mixture the smaller part is left out, or the time between would be counted twice.
-    let left_out = if parts.are_split() { &["network+server"][..] } else { &["network", "server"] };
+    let left_out =
+        if parts.server_is_separate() { &["network+server"][..] } else { &["network", "server"] };
     let medians: Vec<_> = rows
         .into_iter()
         .filter(|(_, name, ..)| !left_out.contains(name))
@@ -100,9 +101,9 @@ mod tests {
     #[test]
     fn a_part_that_dominates_has_a_sentence() {
         let mut summary = Summary::default();
-        let parts = &mut summary.parts;
+        let parts = &mut summary.breakdown;
         parts.send.add(Duration::from_micros(1));
-        parts.middle.add(Duration::from_micros(30));
+        parts.network_and_server.add(Duration::from_micros(30));
         parts.receive.add(Duration::from_micros(42));
         let text = of_medians(parts).unwrap();
         assert!(text.contains("[s-------------------------r"), "{text}");
@@ -110,6 +111,6 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        assert!(of_medians(&Parts::default()).is_none());
+        assert!(of_medians(&BreakdownFigures::default()).is_none());
     }
 }

@@ -41,8 +41,8 @@ pub(super) fn write(out: &mut impl Write, plan: &Plan, summary: &Summary) -> io:
         ("from schedule", &summary.rtt_from_schedule),
         ("sent late by", &summary.lateness),
         ("handshake", &summary.connect),
-        ("first exchange", &summary.first),
-        ("steady state", &summary.steady),
+        ("first exchange", &summary.first_exchange),
+        ("steady state", &summary.later_exchanges),
         ("close", &summary.close),
     ] {
         row(out, name, distribution)?;
@@ -57,7 +57,7 @@ pub(super) fn write(out: &mut impl Write, plan: &Plan, summary: &Summary) -> io:
     if let Some(rate) = plan.settings.rate {
         // As many intervals as requests, less one, from the first request to the last.
         #[expect(clippy::cast_precision_loss, reason = "numbers stay below 2^53")]
-        let achieved = sent.saturating_sub(1) as f64 / summary.sending.as_secs_f64();
+        let achieved = sent.saturating_sub(1) as f64 / summary.send_duration.as_secs_f64();
         if achieved.is_finite() {
             writeln!(out, "{achieved:.1} a second of {rate} asked for")?;
         }
@@ -65,7 +65,7 @@ pub(super) fn write(out: &mut impl Write, plan: &Plan, summary: &Summary) -> io:
     if let Some(info) = &summary.tcp {
         writeln!(out, "{}", kernel(info))?;
     }
-    if let Some(breakdown) = bar::of_medians(&summary.parts) {
+    if let Some(breakdown) = bar::of_medians(&summary.breakdown) {
         writeln!(out, "\n{breakdown}")?;
     }
     if let (Some(without), Some(with)) = (summary.uninstrumented.median(), summary.rtt.median()) {
@@ -90,7 +90,7 @@ pub(super) fn write(out: &mut impl Write, plan: &Plan, summary: &Summary) -> io:
 }
 
 fn row(out: &mut impl Write, name: &str, of: &Distribution) -> io::Result<()> {
-    let (Some((min, max)), Some(mean)) = (of.extent(), of.mean()) else { return Ok(()) };
+    let (Some((min, max)), Some(mean)) = (of.min_max(), of.mean()) else { return Ok(()) };
     write!(out, "{name:<15}{:>8}{:>8}", number(min), number(mean))?;
     for share in [0.5, 0.9, 0.99, 0.999] {
         write!(out, "{:>8}", of.quantile(share).map_or_else(String::new, number))?;

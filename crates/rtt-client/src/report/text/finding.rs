@@ -19,7 +19,7 @@ pub(super) fn write(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     let whom = finding.address.map_or_else(|| finding.target.clone(), |at| at.to_string());
     let after = duration(finding.after());
     wrapped(out, "  ", &format!("{title} {whom}: {} after {after}", finding.condition()))?;
-    if let Some(took) = finding.connected {
+    if let Some(took) = finding.connect_duration {
         line(out, "connected", &format!("in {}", duration(took)))?;
     }
     if let Some(failure) = finding.failure() {
@@ -39,9 +39,9 @@ pub(super) fn write(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
         line(out, "it answered", &format!("{}{more}", escape(shown)))?;
     }
     let explanation = finding.explain();
-    line(out, "it means", &explanation.means)?;
+    line(out, "it means", &explanation.meaning)?;
     line(out, "left open", explanation.not_certain)?;
-    line(out, "try next", &explanation.next)?;
+    line(out, "try next", &explanation.next_step)?;
     if let Some(unconnected) = finding.unconnected {
         line(out, "unconnected", &unconnected_in_words(unconnected))?;
     }
@@ -62,7 +62,7 @@ fn unconnected_in_words(unconnected: UnconnectedResult) -> String {
     let saw = match unconnected {
         UnconnectedResult::Reply(after) => format!("the reply after {}", duration(after)),
         UnconnectedResult::Error(_, after) => format!("an error after {}", duration(after)),
-        UnconnectedResult::Nothing(waited) => format!("nothing in {}", duration(waited)),
+        UnconnectedResult::Timeout(waited) => format!("nothing in {}", duration(waited)),
     };
     format!("a socket that is not connected, as the textbook's client has it, saw {saw}")
 }

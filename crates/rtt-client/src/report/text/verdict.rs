@@ -2,7 +2,7 @@
 
 use super::plot;
 use super::wrap::wrapped;
-use crate::analysis::comparison::{Cause, Verdict, names};
+use crate::analysis::comparison::{Cause, CauseKind, Verdict, side_names};
 use crate::analysis::evidence::Evidence;
 use crate::model::format::{count, signed};
 use crate::plan::ComparisonPlan;
@@ -13,11 +13,11 @@ use std::time::Duration;
 const BAR: u64 = 20;
 
 /// The parts of an RTT that have a row of the table, and what they are.
-const PARTS: [(&str, &str); 4] = [
-    ("send", "application to wire"),
-    ("network", "on the way, both ways"),
-    ("server", "from its kernel to its reply"),
-    ("receive", "wire to application"),
+const PARTS: [(CauseKind, &str); 4] = [
+    (CauseKind::Send, "application to wire"),
+    (CauseKind::Network, "on the way, both ways"),
+    (CauseKind::Server, "from its kernel to its reply"),
+    (CauseKind::Receive, "wire to application"),
 ];
 
 /// Writes a comparison.
@@ -28,14 +28,14 @@ pub(super) fn write(
     verdict: &Verdict,
 ) -> io::Result<()> {
     wrapped(out, "", &verdict.sentence)?;
-    if let Some(fresh) = &verdict.fresh_sentence {
+    if let Some(fresh) = &verdict.sentence_with_connection {
         wrapped(out, "", fresh)?;
     }
     for note in &verdict.notes {
         wrapped(out, "", note)?;
     }
     writeln!(out)?;
-    let names = names(evidence);
+    let names = side_names(evidence);
     for ((side, letter), name) in evidence.sides.iter().zip(["A", "B"]).zip(names) {
         let address = match (side.address, &side.failure) {
             (_, Some(failure)) => format!(", {failure}"),
@@ -47,7 +47,7 @@ pub(super) fn write(
         let label = if name == letter { String::new() } else { format!("  {name}") };
         wrapped(out, "   ", &format!("{letter}{label}  {}{address}", side.target))?;
     }
-    if verdict.steady.is_none() {
+    if verdict.difference.is_none() {
         return Ok(());
     }
     let made = format!(
@@ -66,13 +66,13 @@ pub(super) fn write(
     quantiles(out, evidence, names)?;
     writeln!(out, "\nWhy")?;
     parts(out, verdict)?;
-    for cause in verdict.causes.iter().filter(|cause| !is_part(cause)) {
+    for cause in verdict.causes.iter().filter(|cause| !cause.kind.is_part_of_rtt()) {
         let share = match cause.share {
             Some(0) => " (nothing)".to_owned(),
             Some(share) => format!(" ({})", signed(share)),
             None => String::new(),
         };
-        let name = cause.name.replace('-', " ");
+        let name = cause.kind.name().replace('-', " ");
         wrapped(out, "    ", &format!("  {name}{share}: {}", cause.evidence))?;
     }
     writeln!(out, "\nWhat people say")?;
@@ -88,7 +88,7 @@ pub(super) fn write(
 }
 
 fn quantiles(out: &mut impl Write, evidence: &Evidence, names: [&str; 2]) -> io::Result<()> {
-    let largest = evidence.sides.iter().filter_map(|side| side.steady.rtt.extent());
+    let largest = evidence.sides.iter().filter_map(|side| side.summary.rtt.min_max());
     let largest = largest.map(|(_, largest)| largest).max().unwrap_or_default();
     // Microseconds with one decimal have room for seven digits.
     let (unit, scale) = if largest < Duration::from_secs(1) { ("µs", 1e6) } else { ("ms", 1e3) };
@@ -98,20 +98,16 @@ fn quantiles(out: &mut impl Write, evidence: &Evidence, names: [&str; 2]) -> io:
         "min", "p50", "p90", "p99", "p99.9", "max", "lost"
     )?;
     for (side, name) in evidence.sides.iter().zip(names) {
-        let Some((min, max)) = side.steady.rtt.extent() else { continue };
+        let Some((min, max)) = side.summary.rtt.min_max() else { continue };
         let cell = |time: Duration| format!("{:.1}", time.as_secs_f64() * scale);
         write!(out, "  {name:<5}{:>10}", cell(min))?;
         for share in [0.5, 0.9, 0.99, 0.999] {
-            let quantile = side.steady.rtt.quantile(share);
+            let quantile = side.summary.rtt.quantile(share);
             write!(out, "{:>10}", quantile.map_or_else(String::new, cell))?;
         }
-        writeln!(out, "{:>10}{:>8}", cell(max), side.steady.lost + side.steady.corrupt)?;
+        writeln!(out, "{:>10}{:>8}", cell(max), side.summary.lost + side.summary.corrupt)?;
     }
     Ok(())
-}
-
-fn is_part(cause: &Cause) -> bool {
-    PARTS.iter().any(|(name, _)| *name == cause.name) || cause.name == "network-and-server"
 }
 
 /// The parts of the RTT as a table, their shares in the difference as bars, if there is a difference.
@@ -119,22 +115,22 @@ fn parts(out: &mut impl Write, verdict: &Verdict) -> io::Result<()> {
     let rows: Vec<(&Cause, i64)> = verdict
         .causes
         .iter()
-        .filter(|cause| is_part(cause))
+        .filter(|cause| cause.kind.is_part_of_rtt())
         .filter_map(|cause| Some((cause, cause.share?)))
         .collect();
     let (Some(largest), Some(shift)) =
-        (rows.iter().map(|(_, share)| share.unsigned_abs()).max(), verdict.steady)
+        (rows.iter().map(|(_, share)| share.unsigned_abs()).max(), verdict.difference)
     else {
         return Ok(());
     };
     let full = largest.max(shift.estimate.unsigned_abs()).max(1);
     for (cause, share) in &rows {
-        let meaning = PARTS.iter().find(|(name, _)| *name == cause.name);
+        let meaning = PARTS.iter().find(|(kind, _)| *kind == cause.kind);
         let meaning = meaning.map_or("not told apart", |(_, meaning)| meaning);
-        let length = if shift.claim().is_some() { share.unsigned_abs() * BAR / full } else { 0 };
+        let length = if shift.higher().is_some() { share.unsigned_abs() * BAR / full } else { 0 };
         let sign = if *share >= 0 { "+" } else { "-" };
         let bar = sign.repeat(usize::try_from(length).unwrap_or(0));
-        writeln!(out, "  {:<8} {:>11}  {bar:<20}  {meaning}", cause.name, signed(*share))?;
+        writeln!(out, "  {:<8} {:>11}  {bar:<20}  {meaning}", cause.kind.name(), signed(*share))?;
         wrapped(out, "           ", &format!("           {}", cause.evidence))?;
     }
     let together = rows.iter().map(|(_, share)| share).sum();

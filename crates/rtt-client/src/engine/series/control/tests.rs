@@ -39,7 +39,7 @@ fn control_follows_an_answered_exchange_only() {
     assert!(control.is_due());
     control.run_exchange(&AtomicBool::new(false)).unwrap();
     assert!(!control.is_due());
-    let failure = Failure::seen(Condition::Silent, Duration::from_secs(2));
+    let failure = Failure::new(Condition::Silent, Duration::from_secs(2));
     control.exchange_decided(&exchange(Outcome::Lost(failure)));
     assert!(!control.is_due());
 }

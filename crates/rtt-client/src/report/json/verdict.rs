@@ -1,9 +1,9 @@
 //! A comparison's lines: its pairs, and the verdict with all that it rests on.
 
-use super::totals::{Figures, Medians};
-use crate::analysis::comparison::{Shift, Verdict};
+use super::summary::{Figures, Medians};
+use crate::analysis::comparison::{PairedDifference, SideId, Verdict};
 use crate::analysis::evidence::{self, Evidence, Side, differences};
-use crate::analysis::statistics::nanoseconds;
+use crate::model::format::nanoseconds;
 use crate::plan::ComparisonPlan;
 use serde::Serialize;
 
@@ -121,23 +121,23 @@ struct Size {
 impl Judged {
     pub(super) fn new(comparison: &ComparisonPlan, evidence: &Evidence, verdict: &Verdict) -> Self {
         let [a, b] = evidence.sides.each_ref().map(|side| side.target.clone());
-        let sizes = evidence.sizes.iter().filter_map(|size| {
-            let shift = Shift::of(&differences(&size.pairs), verdict.confidence)?;
+        let sizes = evidence.sweep.iter().filter_map(|size| {
+            let shift = PairedDifference::of(&differences(&size.pairs), verdict.confidence)?;
             let (bytes, pairs) = (size.bytes, shift.pairs);
             Some(Size { bytes, pairs, difference_ns: Difference::of(&shift) })
         });
         Self {
             a,
             b,
-            higher: verdict.steady.and_then(|shift| higher(&shift)),
-            difference_ns: verdict.steady.as_ref().map(Difference::of),
+            higher: verdict.difference.and_then(|shift| higher(&shift)),
+            difference_ns: verdict.difference.as_ref().map(Difference::of),
             confidence: verdict.confidence,
-            probability_b_higher: verdict.steady.map(|shift| shift.b_longer),
-            pairs: verdict.steady.map_or(0, |shift| shift.pairs),
-            with_connection: verdict.fresh.map(|shift| WithConnection {
+            probability_b_higher: verdict.difference.map(|shift| shift.probability_b_higher),
+            pairs: verdict.difference.map_or(0, |shift| shift.pairs),
+            with_connection: verdict.difference_with_connection.map(|shift| WithConnection {
                 higher: higher(&shift),
                 difference_ns: Difference::of(&shift),
-                probability_b_higher: shift.b_longer,
+                probability_b_higher: shift.probability_b_higher,
                 pairs: shift.pairs,
             }),
             sentence: verdict.sentence.clone(),
@@ -149,7 +149,7 @@ impl Judged {
                 .causes
                 .iter()
                 .map(|cause| Cause {
-                    cause: cause.name,
+                    cause: cause.kind.name(),
                     share_ns: cause.share,
                     evidence: cause.evidence.clone(),
                 })
@@ -169,12 +169,12 @@ impl Judged {
     }
 }
 
-fn higher(shift: &Shift) -> Option<&'static str> {
-    shift.claim().map(|b_longer| if b_longer { "b" } else { "a" })
+fn higher(shift: &PairedDifference) -> Option<&'static str> {
+    shift.higher().map(SideId::name)
 }
 
 impl Difference {
-    fn of(shift: &Shift) -> Self {
+    fn of(shift: &PairedDifference) -> Self {
         let (low, high) = shift.interval.unzip();
         Self { estimate: shift.estimate, low, high }
     }
@@ -182,19 +182,19 @@ impl Difference {
 
 impl OfSide {
     fn of(side: &Side) -> Self {
-        let steady = &side.steady;
+        let steady = &side.summary;
         Self {
-            protocol: side.title,
+            protocol: side.protocol,
             sent: steady.sent,
             received: steady.received,
             lost: steady.lost,
             corrupt: steady.corrupt,
             rtt_ns: Figures::of(&steady.rtt),
-            connect_ns: side.fresh.as_ref().and_then(|fresh| Figures::of(&fresh.connect)),
+            connect_ns: side.with_connection.as_ref().and_then(|fresh| Figures::of(&fresh.connect)),
             breakdown: side
                 .instrumented
                 .as_ref()
-                .and_then(|with| Medians::of(&with.parts, with.without_breakdown)),
+                .and_then(|with| Medians::of(&with.breakdown, with.without_breakdown)),
             condition: side.failure.as_ref().map(|failure| failure.condition.name()),
         }
     }

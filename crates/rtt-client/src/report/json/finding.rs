@@ -1,9 +1,9 @@
 //! A finding's line: what a client sees over one protocol at one address.
 
 use crate::analysis::diagnosis::{Finding, ProbeResult};
-use crate::analysis::statistics::nanoseconds;
 use crate::model::condition::Failure;
 use crate::model::exchange::UnconnectedResult;
+use crate::model::format::nanoseconds;
 use crate::model::icmp::{IcmpError, Origin};
 use serde::Serialize;
 use std::io;
@@ -67,7 +67,7 @@ impl Found {
             condition: finding.condition().name(),
             after_ns: nanoseconds(finding.after()),
             told: failure.map(Told::of),
-            connect_ns: finding.connected.map(nanoseconds),
+            connect_ns: finding.connect_duration.map(nanoseconds),
             sent: finding.sent,
             rtt_ns: rtt.map(nanoseconds),
             server,
@@ -75,7 +75,7 @@ impl Found {
             unconnected: finding.unconnected.map(FromUnconnected::of),
             explanation: format!(
                 "{}. It leaves open {}. Try next: {}.",
-                explanation.means, explanation.not_certain, explanation.next
+                explanation.meaning, explanation.not_certain, explanation.next_step
             ),
         }
     }
@@ -116,7 +116,7 @@ impl FromUnconnected {
         let (saw, errno, after): (_, _, Duration) = match unconnected {
             UnconnectedResult::Reply(after) => ("reply", None, after),
             UnconnectedResult::Error(errno, after) => ("error", errno, after),
-            UnconnectedResult::Nothing(waited) => ("nothing", None, waited),
+            UnconnectedResult::Timeout(waited) => ("nothing", None, waited),
         };
         Self { saw, after_ns: nanoseconds(after), errno }
     }

@@ -1,7 +1,7 @@
 //! The summary's line: every figure of a run that was measured, and none that was not.
 
-use crate::analysis::statistics::nanoseconds;
-use crate::analysis::statistics::{Distribution, Parts, Summary};
+use crate::analysis::statistics::{BreakdownFigures, Distribution, Summary};
+use crate::model::format::nanoseconds;
 use crate::model::tcp_info::TcpInfo;
 use crate::plan::Plan;
 use serde::Serialize;
@@ -125,11 +125,11 @@ impl Totals {
             lateness_ns: Figures::of(&summary.lateness),
             jitter_ns: summary.jitter.estimate().map(nanoseconds),
             connect_ns: Figures::of(&summary.connect),
-            first_rtt_ns: Figures::of(&summary.first),
-            steady_rtt_ns: Figures::of(&summary.steady),
+            first_rtt_ns: Figures::of(&summary.first_exchange),
+            steady_rtt_ns: Figures::of(&summary.later_exchanges),
             close_ns: Figures::of(&summary.close),
             tcp_info: summary.tcp.as_ref().map(Connection::of),
-            breakdown: Medians::of(&summary.parts, summary.without_breakdown),
+            breakdown: Medians::of(&summary.breakdown, summary.without_breakdown),
             instruments: Instruments::of(summary),
             notes: summary.notes.clone(),
         }
@@ -138,7 +138,7 @@ impl Totals {
 
 impl Figures {
     pub(super) fn of(distribution: &Distribution) -> Option<Self> {
-        let (min, max) = distribution.extent()?;
+        let (min, max) = distribution.min_max()?;
         let quantile = |share| distribution.quantile(share).map(nanoseconds);
         Some(Self {
             min: nanoseconds(min),
@@ -171,14 +171,14 @@ impl Connection {
 }
 
 impl Medians {
-    pub(super) fn of(parts: &Parts, without_breakdown: u64) -> Option<Self> {
+    pub(super) fn of(parts: &BreakdownFigures, without_breakdown: u64) -> Option<Self> {
         let median = |distribution: &Distribution| distribution.median().map(nanoseconds);
-        let split = parts.are_split();
+        let split = parts.server_is_separate();
         Some(Self {
             send_ns: median(&parts.send)?,
             network_ns: median(&parts.network).filter(|_| split),
             server_ns: median(&parts.server).filter(|_| split),
-            network_and_server_ns: median(&parts.middle).filter(|_| !split),
+            network_and_server_ns: median(&parts.network_and_server).filter(|_| !split),
             receive_ns: median(&parts.receive)?,
             exchanges: parts.send.count(),
             without_breakdown,
