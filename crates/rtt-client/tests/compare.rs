@@ -221,7 +221,7 @@ fn csv_has_a_row_a_pair() {
 #[test]
 fn for_a_person_the_verdict_comes_first_and_fits_the_screen() {
     let (mut text, mut complaints) = (Vec::new(), Vec::new());
-    let config = TextConfig { quiet: false, progress: false };
+    let config = TextConfig::default();
     let (a, b) = (udp(Duration::ZERO, never), tcp(false));
     run(&a, &b, &settings(100), &mut Text::new(&mut text, &mut complaints, config));
     let text = String::from_utf8(text).unwrap();

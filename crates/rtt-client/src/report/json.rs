@@ -37,13 +37,13 @@ impl<Out: Write> Json<Out> {
 
     /// A trace has a line a packet, a line an exchange, and the sums.
     fn trace(&mut self, trace: &Trace) -> io::Result<()> {
-        for line in packets::lines(trace) {
+        for line in packets::packet_lines(trace) {
             self.line(&Line::Packet(Box::new(line)))?;
         }
-        for line in packets::joined(trace) {
+        for line in packets::exchange_timings(trace) {
             self.line(&Line::ExchangeTiming(line))?;
         }
-        self.line(&Line::Trace(packets::Sums::of(trace)))
+        self.line(&Line::Trace(packets::TraceSummary::of(trace)))
     }
 
     /// A comparison has two starts, one a side.
@@ -163,9 +163,9 @@ enum Line {
     Summary(Box<Totals>),
     Finding(Box<Found>),
     Packet(Box<packets::PacketLine>),
-    #[serde(rename = "joined")]
-    ExchangeTiming(packets::JoinedLine),
-    Trace(packets::Sums),
+    #[serde(rename = "exchange-timing")]
+    ExchangeTiming(packets::ExchangeTimingLine),
+    Trace(packets::TraceSummary),
     Pair(Pair),
     Verdict(Box<Judged>),
 }

@@ -4,6 +4,7 @@ mod cli;
 mod lab;
 mod process;
 mod prompt;
+mod terminal;
 
 use cli::{ExchangeArgs, SelectedCommand};
 use process::{log_to_stderr, report, stop_on_ctrl_c};

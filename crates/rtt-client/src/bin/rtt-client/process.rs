@@ -1,9 +1,10 @@
 //! What stands around a run: the log, what Ctrl-C does, and the exit status.
 
 use crate::cli::Format;
+use crate::terminal::{allows_colour, text_config};
 use anyhow::Context as _;
 use rtt_client::analysis::comparison::Verdict;
-use rtt_client::report::{Csv, Json, Text, TextConfig};
+use rtt_client::report::{Csv, Json, Text};
 use rtt_client::{Report, RunError};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -37,10 +38,9 @@ fn stdout() -> Box<dyn Write> {
 /// Sends the log to stderr, coloured on a terminal unless `NO_COLOR` is set (<https://no-color.org>).
 pub(crate) fn log_to_stderr(verbose: u8) {
     let level = [Level::WARN, Level::DEBUG, Level::TRACE][usize::from(verbose.min(2))];
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_ansi(colour && io::stderr().is_terminal())
+        .with_ansi(allows_colour() && io::stderr().is_terminal())
         .with_target(false)
         .with_writer(io::stderr)
         .log_internal_errors(false)
@@ -69,9 +69,8 @@ pub(crate) fn status(done: anyhow::Result<bool>) -> ExitCode {
 /// The report that is asked for; a bar shows progress where there is a terminal, and `bar`.
 pub(crate) fn report(format: Format, quiet: bool, bar: bool) -> Box<dyn Report> {
     let out = stdout();
-    let text = TextConfig { quiet, progress: bar && io::stderr().is_terminal() };
     match format {
-        Format::Text => Box::new(Text::new(out, io::stderr(), text)),
+        Format::Text => Box::new(Text::new(out, io::stderr(), text_config(quiet, bar))),
         Format::Json => Box::new(Json::new(out, quiet)),
         Format::Csv => Box::new(Csv::new(out)),
     }

@@ -69,7 +69,7 @@ impl Explained {
     fn take_fragment(&mut self, number: usize, packet: &Packet, protocol: u8) -> bool {
         let between = |flow: &&mut Flow| {
             let ends = [flow.client.ip(), flow.server.ip()];
-            flow.number == protocol
+            flow.ip_protocol == protocol
                 && (ends == [packet.from.ip(), packet.to.ip()]
                     || ends == [packet.to.ip(), packet.from.ip()])
         };
@@ -87,9 +87,9 @@ impl Explained {
     pub(crate) fn only_of(&mut self, clients: &[SocketAddr]) {
         let ends = |address: SocketAddr| (address.ip(), address.port());
         self.flows.retain(|flow| {
-            let was_accepted = flow.lines.iter().any(|line| line.role == Role::Acceptance);
+            let was_accepted = flow.packets.iter().any(|line| line.role == Role::SynAck);
             let is_mine = clients.iter().any(|client| ends(*client) == ends(flow.client));
-            is_mine || (flow.number == TCP && !was_accepted)
+            is_mine || (flow.ip_protocol == TCP && !was_accepted)
         });
     }
 }

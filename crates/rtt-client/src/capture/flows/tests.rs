@@ -1,9 +1,9 @@
 //! Scripted packets, and the roles that they must have.
 
 use super::*;
-use crate::capture::difference::Totals;
 use crate::capture::dissect::{HeaderSizes, Segment};
-use crate::capture::flow::OnTheWire;
+use crate::capture::flow::{Detail, Side, WireExchange};
+use crate::capture::totals::{ClosedBy, Totals};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -30,7 +30,15 @@ impl Script {
         let transport = if matches!(what, PacketKind::Udp) { 8 } else { 20 };
         let sizes = HeaderSizes { link: 14, ip: 20, transport, payload: payload.len() };
         let payload = payload.to_vec();
-        self.packets.push(Packet { time: self.now, sizes, from, to, what, payload, is_cut: false });
+        self.packets.push(Packet {
+            time: self.now,
+            sizes,
+            from,
+            to,
+            what,
+            payload,
+            is_truncated: false,
+        });
         self
     }
 
@@ -69,8 +77,13 @@ impl Script {
     fn roles(&self) -> Vec<&'static str> {
         let explained = self.explained();
         let [flow] = &explained.flows[..] else { panic!("{explained:?}") };
-        flow.lines.iter().map(|line| line.role.name()).collect()
+        flow.packets.iter().map(|line| line.role.name()).collect()
     }
+}
+
+/// The totals of one connection.
+fn closed_by(client: usize, server: usize) -> Option<ClosedBy> {
+    Some(ClosedBy { connections: 1, client, server })
 }
 
 #[test]
@@ -83,7 +96,7 @@ fn a_datagram_there_and_one_back() {
     assert_eq!(flow.exchanges[0].rtt(), Some(Duration::from_micros(110)));
     let totals = Totals::of(&[flow]);
     assert_eq!((totals.packets, totals.wire_bytes, totals.payload_bytes), (2, 94, 10));
-    assert_eq!((totals.round_trips, totals.closed_by_client), (Some(1), None));
+    assert_eq!((totals.round_trips, totals.closed_by), (Some(1), None));
 }
 
 #[test]
@@ -95,9 +108,9 @@ fn datagrams_replies_find_their_requests() {
         .datagram(false, b"ONE")
         .datagram(false, b"ONE");
     let explained = script.explained();
-    let of: Vec<_> = explained.flows[0].lines.iter().map(|line| line.exchange).collect();
+    let of: Vec<_> = explained.flows[0].packets.iter().map(|line| line.exchange).collect();
     assert_eq!(of, [Some(1), Some(2), Some(2), Some(1), Some(1)]);
-    assert_eq!(explained.flows[0].lines[4].also, Some("once more"));
+    assert_eq!(explained.flows[0].packets[4].detail, Some(Detail::DuplicateReply));
     // The first of a doubled reply counts.
     assert_eq!(explained.flows[0].exchanges[0].rtt(), Some(Duration::from_micros(30)));
 }
@@ -117,26 +130,16 @@ fn a_connection_with_two_exchanges() {
     assert_eq!(
         script.roles(),
         [
-            "connection-request",
-            "acceptance",
-            "acknowledgement",
-            "request",
-            "acknowledgement",
-            "reply",
-            "reply",
-            "request",
-            "reply",
-            "close",
-            "close",
-            "acknowledgement"
+            "syn", "syn-ack", "ack", "request", "ack", "reply", "reply", "request", "reply", "fin",
+            "fin", "ack"
         ]
     );
     let explained = script.explained();
     let flow = &explained.flows[0];
-    let exchanges: Vec<_> = flow.exchanges.iter().map(OnTheWire::rtt).collect();
+    let exchanges: Vec<_> = flow.exchanges.iter().map(WireExchange::rtt).collect();
     assert_eq!(exchanges, [Some(Duration::from_micros(30)), Some(Duration::from_micros(10))]);
     let totals = Totals::of(&[flow]);
-    assert_eq!((totals.round_trips, totals.closed_by_client), (Some(2), Some(true)));
+    assert_eq!((totals.round_trips, totals.closed_by), (Some(2), closed_by(1, 0)));
 }
 
 #[test]
@@ -145,8 +148,8 @@ fn a_server_that_closes_with_its_answer() {
         Script::connection().segment(true, "A", 101, b"hello").segment(false, "FA", 201, b"HELLO");
     assert_eq!(script.roles()[3..], ["request", "reply"]);
     let explained = script.explained();
-    assert_eq!(explained.flows[0].lines[4].also, Some("and ends its side"));
-    assert_eq!(Totals::of(&[&explained.flows[0]]).closed_by_client, Some(false));
+    assert_eq!(explained.flows[0].packets[4].detail, Some(Detail::WithFin));
+    assert_eq!(Totals::of(&[&explained.flows[0]]).closed_by, closed_by(0, 1));
 }
 
 #[test]
@@ -175,7 +178,7 @@ fn what_is_sent_again_and_what_comes_late() {
         .segment(true, "S", 100, b"")
         .after(1_000_000)
         .segment(true, "S", 100, b"");
-    assert_eq!(requests.roles(), ["connection-request", "retransmission"]);
+    assert_eq!(requests.roles(), ["syn", "retransmission"]);
 }
 
 #[test]
@@ -203,10 +206,10 @@ fn a_reply_that_comes_while_its_request_goes_is_one_exchange() {
         let numbered = script.packets.iter().enumerate();
         let explained = explain(numbered.map(|(place, packet)| (place, Some(packet))), lengths);
         let flow = &explained.flows[0];
-        let rtts: Vec<_> = flow.exchanges.iter().map(OnTheWire::rtt).collect();
+        let rtts: Vec<_> = flow.exchanges.iter().map(WireExchange::rtt).collect();
         let microseconds = |number| Some(Duration::from_micros(number));
         assert_eq!(rtts, [microseconds(30), microseconds(10)], "{lengths:?}");
-        let of: Vec<_> = flow.lines[3..].iter().map(|line| line.exchange).collect();
+        let of: Vec<_> = flow.packets[3..].iter().map(|line| line.exchange).collect();
         assert_eq!(of, [Some(1), Some(1), Some(1), Some(1), Some(2), Some(2)], "{lengths:?}");
     }
 }
@@ -219,7 +222,7 @@ fn a_request_that_is_never_answered_does_not_take_the_next_ones_reply() {
         .segment(false, "A", 201, b"FIRST");
     let numbered = script.packets.iter().enumerate();
     let explained = explain(numbered.map(|(place, packet)| (place, Some(packet))), Some((5, 5)));
-    let rtts: Vec<_> = explained.flows[0].exchanges.iter().map(OnTheWire::rtt).collect();
+    let rtts: Vec<_> = explained.flows[0].exchanges.iter().map(WireExchange::rtt).collect();
     assert_eq!(rtts, [Some(Duration::from_micros(20)), None]);
 }
 
@@ -232,7 +235,7 @@ fn another_services_answers_are_of_the_oldest_that_waits() {
         .datagram(false, b"2001:db8::1");
     let explained = script.explained();
     let told: Vec<_> =
-        explained.flows[0].lines[2..].iter().map(|line| (line.exchange, line.also)).collect();
+        explained.flows[0].packets[2..].iter().map(|line| (line.exchange, line.detail)).collect();
     assert_eq!(told, [(Some(1), None), (Some(2), None)]);
 }
 
@@ -245,8 +248,8 @@ fn a_later_fragment_goes_where_its_first_went_and_ends_the_reply() {
     );
     let explained = script.explained();
     let flow = &explained.flows[0];
-    let last = flow.lines.last().unwrap();
-    assert_eq!((last.role, last.to_server, last.exchange), (Role::Fragment, false, Some(1)));
+    let last = flow.packets.last().unwrap();
+    assert_eq!((last.role, last.sender, last.exchange), (Role::Fragment, Side::Server, Some(1)));
     assert_eq!(flow.exchanges[0].rtt(), Some(Duration::from_micros(20)));
 }
 
@@ -271,8 +274,8 @@ fn a_refusal_and_a_reset() {
     assert_eq!(refused.roles(), ["request", "icmp-error"]);
     assert_eq!(refused.explained().flows[0].exchanges[0].rtt(), None);
     let reset = Script::default().segment(true, "S", 100, b"").segment(false, "RA", 0, b"");
-    assert_eq!(reset.roles(), ["connection-request", "reset"]);
-    assert_eq!(Totals::of(&[&reset.explained().flows[0]]).closed_by_client, Some(false));
+    assert_eq!(reset.roles(), ["syn", "rst"]);
+    assert_eq!(Totals::of(&[&reset.explained().flows[0]]).closed_by, closed_by(0, 1));
 }
 
 #[test]
@@ -283,7 +286,7 @@ fn ports_that_are_used_again_are_another_flow() {
         .segment(false, "SA", 700, b"");
     let explained = script.explained();
     assert_eq!(explained.flows.len(), 2);
-    assert_eq!(explained.flows[1].lines[0].role, Role::ConnectionRequest);
+    assert_eq!(explained.flows[1].packets[0].role, Role::Syn);
 }
 
 proptest! {
@@ -298,7 +301,7 @@ proptest! {
             script = script.after(pause).segment(to_server, &flags, sequence, &vec![b'x'; length]);
         }
         let explained = script.explained();
-        let lines: usize = explained.flows.iter().map(|flow| flow.lines.len()).sum();
+        let lines: usize = explained.flows.iter().map(|flow| flow.packets.len()).sum();
         prop_assert_eq!(lines + explained.others, script.packets.len());
     }
 }
