@@ -1,7 +1,7 @@
 //! Executes a plan: opens sockets, decides when to send, and processes what arrives.
 //!
-//! [`run`] measures one target, [`compare`] compares two, [`diagnose`] examines an absent server, and [`trace`] captures
-//! packets. [`series`] is the common part: the exchanges with one address.
+//! [`run`] measures one target, [`compare`] compares two, [`diagnose`] examines an absent server, and
+//! [`trace`] captures packets. [`series`] is the common part: the exchanges with one address.
 
 mod channel;
 mod clock_cost;

@@ -1,5 +1,5 @@
-//! The client across a path with known delay, loss, duplication and reordering. Three network namespaces and a
-//! forwarder form this path, and a packet capture provides the reference values.
+//! The client across a path with known delay, loss, duplication and reordering. Three network namespaces and
+//! a forwarder form this path, and a packet capture provides the reference values.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/lab.rs"]
@@ -55,8 +55,8 @@ fn median_rtt_is_the_median_of_a_capture_plus_the_time_in_this_host() {
     );
     // The time between the two kernel timestamps is the time that a capture on this host shows.
     assert!(outside.abs_diff(capture_p50) <= capture_p50 / 100, "{outside} against {capture_p50}");
-    // The rest of the RTT is spent inside this host, and the breakdown contains it: less than 1 % on an idle machine,
-    // more on a busy one.
+    // The rest of the RTT is spent inside this host, and the breakdown contains it: less than 1 % on an idle
+    // machine, more on a busy one.
     assert!(client_p50 >= capture_p50, "{client_p50} < {capture_p50}");
     let difference = client_p50 - capture_p50;
     assert!(difference <= inside + capture_p50 / 100, "{client_p50} against {capture_p50}");
@@ -73,8 +73,8 @@ fn counts_of_the_client_are_those_of_the_forwarder() {
         "delay_ms": 5,
         "drop": [10, 0],
         "double": [7, 0],
-        // The next four requests, which follow every 20 ms, overtake this one. The order therefore stays the same even
-        // if the machine pauses for a short time.
+        // The next four requests, which follow every 20 ms, overtake this one. The order therefore stays the
+        // same even if the machine pauses for a short time.
         "overtake": [11, 0, 90],
         // Longer than the timeout.
         "hold": [50, 25, 600],
@@ -108,7 +108,8 @@ fn dropped_segments_are_counted_as_retransmissions() {
     let retransmitted = &lab.summary["tcp_info"]["retransmissions"];
     assert_eq!(retransmitted, &lab.injected["retransmitted"], "{}", lab.summary);
     assert!(retransmitted.as_u64().unwrap() >= 3);
-    // Each dropped segment costs a retransmission timeout or a tail loss probe. The other exchanges are not slower.
+    // Each dropped segment costs a retransmission timeout or a tail loss probe. The other exchanges are not
+    // slower.
     assert!(lab.summary["rtt_ns"]["max"].as_u64().unwrap() > 15_000_000);
     assert!(lab.summary["rtt_ns"]["p50"].as_u64().unwrap() < 15_000_000);
 }
@@ -157,7 +158,7 @@ fn comparison_detects_100_microseconds_more_on_one_path() {
     };
     let covering = verdicts.iter().filter(contains_100_us).count();
     eprintln!("{covering} of {RUNS} confidence intervals contain the 100 µs");
-    // In the long run, 95 of 100 intervals contain the real difference. The probability that fewer than seven of ten do
-    // is 0.1 % (binomial distribution).
+    // In the long run, 95 of 100 intervals contain the real difference. The probability that fewer than seven
+    // of ten do is 0.1 % (binomial distribution).
     assert!(covering >= 7, "{differences:?}");
 }

@@ -1,5 +1,5 @@
-//! Series over UDP with scripted servers that lose, duplicate, delay and reorder replies. The counts of the client must
-//! be exactly those of the script.
+//! Series over UDP with scripted servers that lose, duplicate, delay and reorder replies. The counts of the
+//! client must be exactly those of the script.
 
 mod scripted;
 
@@ -14,8 +14,8 @@ fn number(message: &[u8]) -> u64 {
     std::str::from_utf8(&message[..10]).unwrap().parse().unwrap()
 }
 
-/// A UDP server that calls `handle` for each datagram, with its bytes in upper case and a function that sends a reply.
-/// Returns its address.
+/// A UDP server that calls `handle` for each datagram, with its bytes in upper case and a function that sends
+/// a reply. Returns its address.
 fn raw_udp_server(mut handle: impl FnMut(Vec<u8>, &dyn Fn(&[u8])) + Send + 'static) -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
@@ -51,8 +51,8 @@ fn lost_and_duplicated_replies_are_counted_exactly() {
             }
         });
         let (summary, _) = series("udp", &server, settings);
-        // Of 21 multiples of ten, 70, 140 and 210 are also multiples of seven: they get two replies, one of them a
-        // duplicate.
+        // Of 21 multiples of ten, 70, 140 and 210 are also multiples of seven: they get two replies, one of
+        // them a duplicate.
         let lost = 21 - 3;
         let duplicates = 2 * 30 - 3;
         let names = ["sent", "received", "lost", "corrupt", "duplicates", "late", "unmatched"];
@@ -141,8 +141,8 @@ fn fixed_rate_shows_all_requests_that_a_stalled_server_delays() {
     let settings = Settings { timeout: Duration::from_secs(5), ..at_rate(600, 1000.0) };
     let (summary, events) = series("udp", &server, settings);
     assert_eq!(counts(&summary, ["sent", "received", "lost"]), [600, 600, 0]);
-    // The stall delays about 150 requests, half of them by more than half of its duration. The p90 of 600 RTTs is one of
-    // these. A client that waits for each reply would have only one long RTT.
+    // The stall delays about 150 requests, half of them by more than half of its duration. The p90 of 600
+    // RTTs is one of these. A client that waits for each reply would have only one long RTT.
     let p90 = |name: &str| Duration::from_nanos(summary[name]["p90"].as_u64().unwrap());
     assert!(p90("rtt_ns") > STALL / 2, "{summary}");
     assert!(p90("rtt_from_schedule_ns") >= p90("rtt_ns"), "{summary}");

@@ -2,28 +2,31 @@
 //!
 //! # From a request to its outcome
 //!
-//! **Matching.** Each request of a series contains its number (see [`Payload`](crate::plan::payload::Payload)), and the
-//! reply contains the same number. Replies can therefore arrive in any order. A reply without a number can only be
-//! matched if one request is in flight. On a stream, replies arrive in the order of the requests, so the next reply
-//! answers the oldest request of the connection.
+//! **Matching.** Each request of a series contains its number (see
+//! [`Payload`](crate::plan::payload::Payload)), and the reply contains the same number. Replies can therefore
+//! arrive in any order. A reply without a number can only be matched if one request is in flight. On a
+//! stream, replies arrive in the order of the requests, so the next reply answers the oldest request of the
+//! connection.
 //!
 //! **Classification.** The [`RequestTracker`] determines the class of each reply ([`ReplyClass`]):
 //!
-//! - first: the first reply to a request in flight. The request has been answered, and the exchange has an RTT.
+//! - first: the first reply to a request in flight. The request has been answered, and the exchange has an
+//!   RTT.
 //! - late: the first reply to a lost request. The request stays lost.
 //! - duplicate: a further reply to a request.
 //! - unmatched: a reply that answers no request of this run.
 //!
 //! If the first reply is not the expected one, its request is corrupt. A corrupt exchange has no RTT.
 //!
-//! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send, or if the system
-//! reports an error for it. An error without a request number belongs to the oldest request in flight. A request that
-//! the system refuses to send is lost, too.
+//! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send, or if
+//! the system reports an error for it. An error without a request number belongs to the oldest request in
+//! flight. A request that the system refuses to send is lost, too.
 //!
-//! **Second send.** A connection ends if the server closes it, or if a wrong reply makes the position of the next reply
-//! unknown. If the server has replied on this connection before, and no part of a further reply has arrived, the
-//! requests that wait for a reply there are sent again on a new connection ([`Accounting::request_resent`]). They keep
-//! their number and the time of their first send, so the RTT contains the lost time. Otherwise the requests are lost.
+//! **Second send.** A connection ends if the server closes it, or if a wrong reply makes the position of the
+//! next reply unknown. If the server has replied on this connection before, and no part of a further reply
+//! has arrived, the requests that wait for a reply there are sent again on a new connection
+//! ([`Accounting::request_resent`]). They keep their number and the time of their first send, so the RTT
+//! contains the lost time. Otherwise the requests are lost.
 //!
 //! Each request has exactly one outcome: `sent = received + lost + corrupt`.
 
@@ -96,8 +99,8 @@ impl Accounting {
         self.summary
     }
 
-    /// Whether no reply is expected for further requests: none has been answered, and the system has reported an error
-    /// that is not transient.
+    /// Whether no reply is expected for further requests: none has been answered, and the system has reported
+    /// an error that is not transient.
     pub(crate) fn is_unreachable(&self) -> bool {
         self.unreachable
     }
@@ -169,8 +172,8 @@ impl Accounting {
         Some(self.decide(&request, failure_outcome(failure), first_on_connection))
     }
 
-    /// Decides that the oldest request is lost, if its timeout has expired. Call this function until it returns `None`.
-    /// `detail` describes the part of the reply that has arrived.
+    /// Decides that the oldest request is lost, if its timeout has expired. Call this function until it
+    /// returns `None`. `detail` describes the part of the reply that has arrived.
     pub(crate) fn expire(
         &mut self,
         now: Instant,
@@ -297,7 +300,8 @@ impl Accounting {
         }
         // A server that accepts a connection can answer on the next one.
         let accepts = matches!(failure.condition, Condition::Closed | Condition::Reset);
-        // An error that a router reports can be transient (RFC 1122, section 4.2.3.9), so a few of them are tolerated.
+        // An error that a router reports can be transient (RFC 1122, section 4.2.3.9), so a few of them are
+        // tolerated.
         let is_transient = matches!(failure.origin, Some(Origin::Icmp(_)))
             && failure.condition != Condition::Refused;
         self.transient_errors += u32::from(is_transient);

@@ -1,12 +1,13 @@
-//! [`RequestTracker`]: tracks requests in flight by number, and classifies replies. Pure: callers pass the time.
+//! [`RequestTracker`]: tracks requests in flight by number, and classifies replies. Pure: callers pass the
+//! time.
 
 use crate::model::breakdown::TimestampId;
 use echo_core::Stamp;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The number of latest requests whose state is remembered, one byte for each. For an older request, a late reply
-/// cannot be distinguished from a duplicate, so its replies count as unmatched.
+/// The number of latest requests whose state is remembered, one byte for each. For an older request, a late
+/// reply cannot be distinguished from a duplicate, so its replies count as unmatched.
 const MAX_REMEMBERED: usize = 1 << 20;
 
 /// The state of a request that was sent.
@@ -52,9 +53,11 @@ pub(crate) enum ReplyClass {
 #[derive(Debug)]
 pub(crate) struct RequestTracker {
     timeout: Duration,
-    /// The states of the latest requests, in the order of their numbers. The last element is the latest request.
+    /// The states of the latest requests, in the order of their numbers. The last element is the latest
+    /// request.
     states: VecDeque<RequestState>,
-    /// The requests in flight, in the order of their numbers. Decided requests are removed from the front only.
+    /// The requests in flight, in the order of their numbers. Decided requests are removed from the front
+    /// only.
     requests: VecDeque<InFlight>,
     undecided: usize,
     next_seq: u64,
@@ -62,7 +65,8 @@ pub(crate) struct RequestTracker {
 }
 
 impl RequestTracker {
-    /// A tracker without requests. A request without a reply is lost after `timeout`. The first request has number 1.
+    /// A tracker without requests. A request without a reply is lost after `timeout`. The first request has
+    /// number 1.
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
@@ -91,8 +95,8 @@ impl RequestTracker {
         self.states.push_back(RequestState::InFlight);
     }
 
-    /// Records that a request in flight was sent again. The time of its first send stays: the first attempt is part of
-    /// the exchange.
+    /// Records that a request in flight was sent again. The time of its first send stays: the first attempt
+    /// is part of the exchange.
     pub(crate) fn resend(&mut self, seq: u64, timestamp_id: TimestampId) {
         if let Some(request) = self.find(seq) {
             request.timestamp_id = timestamp_id;

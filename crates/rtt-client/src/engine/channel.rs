@@ -1,7 +1,7 @@
 //! [`Channel`]: an open transport to the server, and the division of received bytes into replies.
 //!
-//! A datagram is one message. A stream has no message boundaries: the channel collects bytes until they are the
-//! complete reply to the oldest request that waits for a reply on this channel.
+//! A datagram is one message. A stream has no message boundaries: the channel collects bytes until they are
+//! the complete reply to the oldest request that waits for a reply on this channel.
 
 use crate::analysis::accounting::ReceivedReply;
 use crate::model::breakdown::TimestampId;
@@ -55,8 +55,8 @@ pub(in crate::engine) enum ChannelEvent {
     End,
     /// A reply with the expected bytes.
     Reply(ReceivedReply),
-    /// A message that is not the expected reply. On a stream, the position of the next reply is then unknown, so the
-    /// channel cannot be used any more.
+    /// A message that is not the expected reply. On a stream, the position of the next reply is then unknown,
+    /// so the channel cannot be used any more.
     Wrong { reply: ReceivedReply, mismatch: Mismatch },
 }
 
@@ -90,8 +90,8 @@ impl Channel {
         Ok(sent)
     }
 
-    /// Waits for a message. If exactly one request is in flight, `only_in_flight` is its number: a datagram without a
-    /// number can only be the reply to this request.
+    /// Waits for a message. If exactly one request is in flight, `only_in_flight` is its number: a datagram
+    /// without a number can only be the reply to this request.
     pub(in crate::engine) fn receive(
         &mut self,
         until: WaitUntil,

@@ -17,8 +17,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tracing::debug;
 
-/// The reason why a run could not be completed. What the server and the network do is never such a reason: it is an
-/// [`Outcome`].
+/// The reason why a run could not be completed. What the server and the network do is never such a reason: it
+/// is an [`Outcome`].
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The system refused a socket operation that the measurement needs.
@@ -38,11 +38,11 @@ pub enum RunError {
     Report(#[from] io::Error),
 }
 
-/// Executes `plan`, passes events to `report`, and returns the figures. A run ends when the plan is complete or when
-/// `stop` is set.
+/// Executes `plan`, passes events to `report`, and returns the figures. A run ends when the plan is complete
+/// or when `stop` is set.
 ///
-/// If the target is a name with several addresses, the client tries them in turn. It measures the first address that
-/// answers. If none answers, it measures the last one.
+/// If the target is a name with several addresses, the client tries them in turn. It measures the first
+/// address that answers. If none answers, it measures the last one.
 ///
 /// # Errors
 ///
@@ -93,8 +93,8 @@ pub(in crate::engine) struct SelectedAddress {
     pub(in crate::engine) failed_attempts: Vec<FailedAttempt>,
 }
 
-/// Selects the first of the `addresses` that answers, or the last one. Each address except the last is tried with one
-/// exchange, which does not count.
+/// Selects the first of the `addresses` that answers, or the last one. Each address except the last is tried
+/// with one exchange, which does not count.
 pub(in crate::engine) fn select_address(
     plan: &Plan,
     addresses: &[SocketAddr],

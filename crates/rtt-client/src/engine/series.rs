@@ -7,8 +7,8 @@
 //! - [`Accounting`]: the outcome of each request, and the figures
 //! - [`UninstrumentedControl`]: exchanges without the instruments of a breakdown
 //!
-//! `Series` calls these parts in the right order: this file contains the loop, and [`exchange`] contains what happens
-//! when a request is sent and when something arrives.
+//! `Series` calls these parts in the right order: this file contains the loop, and [`exchange`] contains what
+//! happens when a request is sent and when something arrives.
 
 mod connections;
 mod control;
@@ -37,14 +37,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The shortest time for which a series receives late and duplicate replies after its last exchange. On a longer path,
-/// this time is [`LISTEN_RTTS`] times the longest RTT.
+/// The shortest time for which a series receives late and duplicate replies after its last exchange. On a
+/// longer path, this time is [`LISTEN_RTTS`] times the longest RTT.
 const MIN_LISTEN: Duration = Duration::from_millis(10);
 
 /// See [`MIN_LISTEN`].
 const LISTEN_RTTS: u32 = 3;
 
-/// The shortest pause in which the report writes its buffered output. It is long in comparison with a system call.
+/// The shortest pause in which the report writes its buffered output. It is long in comparison with a system
+/// call.
 const MIN_IDLE: Duration = Duration::from_millis(1);
 
 /// Receives what happens in a series. A series calls it only after an exchange is decided.
@@ -81,7 +82,8 @@ impl Series {
         let receiver = ReceiveConfig { timeout: settings.timeout, spin: settings.spin, timestamps };
         let config = OpenConfig { bind: settings.bind, nagle: false, receiver };
         let connections = Connections::open(plan, address, config)?;
-        // A fixed schedule leaves no time for control exchanges, and a single exchange has no median to compare.
+        // A fixed schedule leaves no time for control exchanges, and a single exchange has no median to
+        // compare.
         let has_control =
             timestamps && plan.pacing.waits_for_replies() && settings.count != Some(1);
         let now = Instant::now();
@@ -225,14 +227,15 @@ impl Series {
     ) -> Result<(), RunError> {
         let waits_for_replies = self.pacing.waits_for_replies();
         let due = self.pacer.end().map_or(due, |end| end.min(due));
-        // With a fixed rate, the client receives at least once before each request, even if the request is late.
+        // With a fixed rate, the client receives at least once before each request, even if the request is
+        // late.
         let mut has_received = waits_for_replies;
         let mut has_waited = false;
         while !stop.load(Ordering::Relaxed) {
             let expiry = self.accounting.next_expiry();
             if waits_for_replies && let Some(expiry) = expiry {
-                // A coarse wait lasts the whole timeout. It is too long when a part of the timeout has passed, because
-                // another message has arrived.
+                // A coarse wait lasts the whole timeout. It is too long when a part of the timeout has
+                // passed, because another message has arrived.
                 let until =
                     if has_waited { WaitUntil::Exact(expiry) } else { WaitUntil::Coarse(expiry) };
                 self.receive(until, sink)?;

@@ -3,22 +3,23 @@
 use crate::plan::Settings;
 use std::time::{Duration, Instant};
 
-/// The longest busy wait before a request. It covers the time that a sleeping processor needs to wake up, which was
-/// measured as 35 to 70 µs.
+/// The longest busy wait before a request. It covers the time that a sleeping processor needs to wake up,
+/// which was measured as 35 to 70 µs.
 const MAX_BUSY_WAIT: Duration = Duration::from_micros(100);
 
-/// The share of the time between two requests that a busy wait can use. The rest is for other threads on this CPU.
+/// The share of the time between two requests that a busy wait can use. The rest is for other threads on this
+/// CPU.
 const MAX_BUSY_SHARE: f64 = 0.25;
 
-/// The pause after an error that the system reports immediately. Without it, a series to a closed port would send
-/// errors at the speed of a flood.
+/// The pause after an error that the system reports immediately. Without it, a series to a closed port would
+/// send errors at the speed of a flood.
 const REST_AFTER_ERROR: Duration = Duration::from_millis(10);
 
 /// The rule for the time between two requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Pacing {
-    /// One request at a time. The next request follows when the previous one is decided, and not earlier than this
-    /// time after the previous request was sent.
+    /// One request at a time. The next request follows when the previous one is decided, and not earlier than
+    /// this time after the previous request was sent.
     AfterReply(Duration),
     /// A fixed number of requests per second. The schedule does not wait for replies.
     FixedRate(f64),
@@ -29,8 +30,8 @@ impl Pacing {
         matches!(self, Self::AfterReply(_))
     }
 
-    /// The time before a request during which the client polls instead of sleeping. A fixed rate needs it to keep
-    /// its schedule.
+    /// The time before a request during which the client polls instead of sleeping. A fixed rate needs it to
+    /// keep its schedule.
     pub(crate) fn busy_wait(self) -> Duration {
         match self {
             Self::AfterReply(_) => Duration::ZERO,
@@ -95,8 +96,8 @@ impl Pacer {
         }
     }
 
-    /// The earliest time at which a request that is due at `due` can be sent: later than `due` during the pause after
-    /// an error.
+    /// The earliest time at which a request that is due at `due` can be sent: later than `due` during the
+    /// pause after an error.
     pub(crate) fn earliest(&self, due: Instant) -> Instant {
         self.rest_until.map_or(due, |rest_until| rest_until.max(due))
     }
@@ -114,7 +115,8 @@ impl Pacer {
         self.send_duration = sent.saturating_duration_since(self.start);
     }
 
-    /// Records an exchange of the uninstrumented control. It uses one interval, but does not count as a request.
+    /// Records an exchange of the uninstrumented control. It uses one interval, but does not count as a
+    /// request.
     pub(crate) fn control_started(&mut self, now: Instant) {
         self.last_sent = Some(now);
     }

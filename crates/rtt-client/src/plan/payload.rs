@@ -8,8 +8,8 @@
 //! | number of the request, 10 decimal digits | in a series; a message of the user follows after a space |
 //! | text: the message of the user, or filler | if it is not empty |
 //!
-//! The conversion to upper case does not change digits. The number therefore comes back unchanged from every echo
-//! server, and identifies the request that a reply answers.
+//! The conversion to upper case does not change digits. The number therefore comes back unchanged from every
+//! echo server, and identifies the request that a reply answers.
 
 use bytes::BytesMut;
 use echo_core::header::{self, HEADER_LEN, MAX_TIMED_LEN, ReplyHeader, Timing};
@@ -21,12 +21,12 @@ const NUMBER_LEN: usize = 10;
 /// The largest number that these digits can represent.
 pub(crate) const MAX_REQUESTS: u64 = 9_999_999_999;
 
-/// The text that fills a request to its size. All its letters are lower case, so that a server that does not convert
-/// to upper case is detected.
+/// The text that fills a request to its size. All its letters are lower case, so that a server that does not
+/// convert to upper case is detected.
 const FILLER: &[u8] = b"the quick brown fox jumps over the lazy dog ";
 
-/// The first bytes of a reply header, `ECHO-RTT/1`. They are the same for servers that support timing headers and for
-/// servers that convert the header as text.
+/// The first bytes of a reply header, `ECHO-RTT/1`. They are the same for servers that support timing headers
+/// and for servers that convert the header as text.
 const COMMON_HEADER_LEN: usize = 10;
 
 /// Whether a payload with text contains the number of the request.
@@ -116,7 +116,8 @@ impl fmt::Display for Mismatch {
 }
 
 impl Payload {
-    /// Requests that carry `text`. If the text is too long for a timing header, the requests have no timing header.
+    /// Requests that carry `text`. If the text is too long for a timing header, the requests have no timing
+    /// header.
     pub(crate) fn of_text(text: &[u8], numbering: Numbering, timing: TimingHeader) -> Self {
         let number_len = number_len(numbering);
         let fits = HEADER_LEN + number_len + text.len() <= MAX_TIMED_LEN;
@@ -126,8 +127,8 @@ impl Payload {
         Self::new(request, timing, numbering)
     }
 
-    /// Numbered requests of `size` bytes. `size` must not be less than [`Payload::min_size`]. If the size is too long
-    /// for a timing header, the requests have no timing header.
+    /// Numbered requests of `size` bytes. `size` must not be less than [`Payload::min_size`]. If the size is
+    /// too long for a timing header, the requests have no timing header.
     pub(crate) fn of_size(size: usize, timing: TimingHeader) -> Self {
         let timing = if size <= MAX_TIMED_LEN { timing } else { TimingHeader::Absent };
         let mut request = vec![b' '; Self::min_size(timing)];
@@ -151,7 +152,8 @@ impl Payload {
         Self { request, expected, header_len, timing, numbering }
     }
 
-    /// The same requests without the timing header. Other bytes replace it, so that the length does not change.
+    /// The same requests without the timing header. Other bytes replace it, so that the length does not
+    /// change.
     pub(crate) fn without_timing(&self) -> Self {
         let mut request = self.request.clone();
         request[..self.header_len].fill(b'.');
@@ -173,8 +175,8 @@ impl Payload {
         self.expected.len()
     }
 
-    /// The number in a reply, or in the part of a request that an ICMP error quotes. `None` if the payload is not
-    /// numbered, or if there are no digits at this place.
+    /// The number in a reply, or in the part of a request that an ICMP error quotes. `None` if the payload is
+    /// not numbered, or if there are no digits at this place.
     pub(crate) fn number_in(&self, bytes: &[u8]) -> Option<u64> {
         let digits = bytes.get(self.header_len..self.header_len + NUMBER_LEN)?;
         (self.numbering == Numbering::Numbered).then(|| header::parse_digits(digits)).flatten()
@@ -185,8 +187,8 @@ impl Payload {
         self.header_len + number_len(self.numbering)
     }
 
-    /// Compares the bytes that have been `received` so far with the reply to request `seq`. An earlier call has already
-    /// checked the first `checked` bytes.
+    /// Compares the bytes that have been `received` so far with the reply to request `seq`. An earlier call
+    /// has already checked the first `checked` bytes.
     pub(crate) fn check(&mut self, seq: u64, received: &[u8], checked: usize) -> ReplyCheck {
         write_number(&mut self.expected, self.header_len, self.numbering, seq);
         let expected = &self.expected[..];

@@ -35,8 +35,8 @@ pub fn counts<const N: usize>(summary: &Value, names: [&str; N]) -> [u64; N] {
     names.map(|name| summary[name].as_u64().unwrap_or_else(|| panic!("{name} in {summary}")))
 }
 
-/// `count` exchanges, one at a time, without pauses. The timeout is longer than the pauses of a busy machine, and short
-/// enough for tests that wait for it.
+/// `count` exchanges, one at a time, without pauses. The timeout is longer than the pauses of a busy machine,
+/// and short enough for tests that wait for it.
 pub fn back_to_back(count: u64) -> Settings {
     Settings { timeout: Duration::from_millis(250), ..Settings::series(count) }
 }

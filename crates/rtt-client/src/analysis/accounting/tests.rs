@@ -90,7 +90,7 @@ fn request_is_lost_when_its_timeout_expires_and_its_reply_is_late() {
     let (mut accounting, sent) = series(1);
     let expiry = sent.monotonic() + TIMEOUT;
     assert_eq!(accounting.next_expiry(), Some(expiry));
-    let just_before = expiry - Duration::from_nanos(1);
+    let just_before = sent.monotonic() + TIMEOUT.saturating_sub(Duration::from_nanos(1));
     assert!(accounting.expire(just_before, None, || None).is_none());
     let exchange = accounting.expire(expiry, None, || Some("detail".to_owned())).unwrap();
     let failure = exchange.outcome.failure().unwrap();

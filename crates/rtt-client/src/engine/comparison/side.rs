@@ -143,7 +143,7 @@ impl SideRunner {
 
     /// Whether nothing is to be expected any more: nobody waits for the time-out again and again.
     pub(super) fn is_unreachable(&self, most_unanswered: u32) -> bool {
-        let unreachable = self.series.as_ref().is_some_and(|series| series.is_unreachable());
+        let unreachable = self.series.as_ref().is_some_and(Series::is_unreachable);
         (unreachable && !self.answered) || self.unanswered_in_a_row >= most_unanswered
     }
 

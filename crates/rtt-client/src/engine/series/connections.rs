@@ -1,4 +1,5 @@
-//! [`Connections`]: opens the channel of a series, replaces it when it cannot take another request, and closes it.
+//! [`Connections`]: opens the channel of a series, replaces it when it cannot take another request, and
+//! closes it.
 
 use crate::analysis::statistics::Distribution;
 use crate::engine::channel::Channel;
@@ -19,7 +20,8 @@ use tracing::debug;
 /// The longest wait for the server to close a connection that the client has closed.
 const MAX_CLOSE_WAIT: Duration = Duration::from_secs(1);
 
-/// The largest number of requests that wait for a reply on one connection. The request tracker remembers as many.
+/// The largest number of requests that wait for a reply on one connection. The request tracker remembers as
+/// many.
 const MAX_UNANSWERED: usize = 1 << 20;
 
 /// The number of local addresses that are kept. One exchange never opens as many channels.
@@ -43,7 +45,8 @@ pub(super) struct Connections {
     /// The result of the first attempt to open a channel, until the first request uses it.
     first_attempt: Option<OpenAttempt>,
     reply_limit: ReplyLimit,
-    /// Events that have not been reported. An exchange is measured while they happen, so that they are only recorded.
+    /// Events that have not been reported. An exchange is measured while they happen, so that they are only
+    /// recorded.
     events: Vec<ConnectionEvent>,
     local_addresses: VecDeque<SocketAddr>,
     /// The packets of the channels that have ended. `None` if they are not known for one of these channels.
@@ -95,8 +98,8 @@ impl fmt::Display for CloseReason {
 /// A channel that has ended before the end of the series.
 #[derive(Debug)]
 pub(super) struct EndedChannel {
-    /// The requests that were sent on this channel and are not answered, in the order of their numbers. Only for
-    /// streams. Some of these requests can be lost already.
+    /// The requests that were sent on this channel and are not answered, in the order of their numbers. Only
+    /// for streams. Some of these requests can be lost already.
     pub(super) unanswered: VecDeque<u64>,
     /// The number of complete replies.
     pub(super) replies: u64,
@@ -151,7 +154,8 @@ impl Connections {
         })
     }
 
-    /// The channel for the next request. Closes a channel that cannot take another request, and opens a new one.
+    /// The channel for the next request. Closes a channel that cannot take another request, and opens a new
+    /// one.
     pub(super) fn ready(&mut self) -> Result<Ready<'_>, SocketError> {
         if let Some(reason) = self.channel.as_ref().and_then(|channel| self.used_up(channel)) {
             self.close(reason);
@@ -197,8 +201,8 @@ impl Connections {
         }
     }
 
-    /// The connections that were requested since the last call. Logs the events since then. The caller must not call
-    /// this function between the two timestamps of an exchange.
+    /// The connections that were requested since the last call. Logs the events since then. The caller must
+    /// not call this function between the two timestamps of an exchange.
     pub(super) fn new_connections(&mut self) -> impl Iterator<Item = Connection> + '_ {
         let (protocol, address) = (self.protocol.name, self.address);
         self.events.drain(..).filter_map(move |event| {
@@ -207,12 +211,14 @@ impl Connections {
         })
     }
 
-    /// The local addresses of the channels that were opened since the last call, at most [`MAX_LOCAL_ADDRESSES`].
+    /// The local addresses of the channels that were opened since the last call, at most
+    /// [`MAX_LOCAL_ADDRESSES`].
     pub(super) fn take_local_addresses(&mut self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.local_addresses.drain(..)
     }
 
-    /// Whether the last exchange was the first one on its connection. `None` if the protocol has no connections.
+    /// Whether the last exchange was the first one on its connection. `None` if the protocol has no
+    /// connections.
     pub(super) fn is_first_exchange(&self) -> Option<bool> {
         let channel = self.channel.as_ref().filter(|channel| channel.has_connection())?;
         Some(channel.replies() <= 1)

@@ -1,8 +1,8 @@
 //! [`UninstrumentedControl`]: repeats the exchanges of a series without the instruments of a breakdown.
 //!
-//! Kernel timestamps and the timing header cost time. A series with a breakdown therefore alternates between an
-//! exchange with these instruments and a control exchange without them. The difference of their RTTs is the cost of the
-//! instruments.
+//! Kernel timestamps and the timing header cost time. A series with a breakdown therefore alternates between
+//! an exchange with these instruments and a control exchange without them. The difference of their RTTs is
+//! the cost of the instruments.
 
 use crate::analysis::statistics::Distribution;
 use crate::engine::channel::{Channel, ChannelEvent};
@@ -50,8 +50,8 @@ impl UninstrumentedControl {
         }
     }
 
-    /// Records that an exchange of the series is decided. A control exchange follows if the server has answered: the
-    /// control does not add a second timeout to each lost request.
+    /// Records that an exchange of the series is decided. A control exchange follows if the server has
+    /// answered: the control does not add a second timeout to each lost request.
     pub(super) fn exchange_decided(&mut self, exchange: &Exchange) {
         self.is_due = exchange.rtt().is_some();
     }
@@ -77,16 +77,11 @@ impl UninstrumentedControl {
 
     /// The RTT of one exchange, if the reply arrives.
     fn measure(&mut self, stop: &AtomicBool) -> Result<Option<Duration>, SocketError> {
-        let mut channel = match self.channel.take() {
-            Some(channel) => channel,
-            None => {
-                let attempt = (self.open)(self.address, self.config)?;
-                match Channel::new(attempt, self.protocol.framing) {
-                    Ok(channel) => channel,
-                    Err(_) => return Ok(None),
-                }
-            }
-        };
+        if self.channel.is_none() {
+            let attempt = (self.open)(self.address, self.config)?;
+            self.channel = Channel::new(attempt, self.protocol.framing).ok();
+        }
+        let Some(mut channel) = self.channel.take() else { return Ok(None) };
         self.seq += 1;
         let seq = self.seq;
         let Ok((sent, _)) = channel.send(seq, self.payload.request(seq)) else { return Ok(None) };

@@ -24,8 +24,8 @@ enum SendResult {
     Failed(Failure),
 }
 
-/// Whether a request can be sent a second time after an error. An error can belong to an earlier request, or to a
-/// connection that the server has closed in the meantime.
+/// Whether a request can be sent a second time after an error. An error can belong to an earlier request, or
+/// to a connection that the server has closed in the meantime.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Retry {
     Allowed,
@@ -72,8 +72,8 @@ impl Series {
             }
             (Framing::Datagrams, Retry::Exhausted) => {
                 let mut failure = self.failure(error)?;
-                // The first attempt has removed the errors that the network reported. This host has therefore reported
-                // this one. Only a refusal can still be the answer to an earlier request.
+                // The first attempt has removed the errors that the network reported. This host has therefore
+                // reported this one. Only a refusal can still be the answer to an earlier request.
                 if REPORTS_ICMP_ORIGIN && failure.condition != Condition::Refused {
                     failure.origin = Some(Origin::ThisHost);
                 }
@@ -173,8 +173,8 @@ impl Series {
         self.request_failed(seq, failure, sink)
     }
 
-    /// Processes the errors that the network has reported, each for the request that it quotes. Returns whether there
-    /// was any.
+    /// Processes the errors that the network has reported, each for the request that it quotes. Returns
+    /// whether there was any.
     fn process_network_errors(&mut self, sink: &mut dyn Sink) -> Result<bool, RunError> {
         let Some(channel) = self.connections.channel() else { return Ok(false) };
         let errors = channel.network_errors();
@@ -189,8 +189,8 @@ impl Series {
         Ok(!errors.is_empty())
     }
 
-    /// Removes a channel that has ended, and decides what happens to the requests that wait for a reply on it. See the
-    /// documentation of [`crate::analysis::accounting`], "Second send".
+    /// Removes a channel that has ended, and decides what happens to the requests that wait for a reply on
+    /// it. See the documentation of [`crate::analysis::accounting`], "Second send".
     fn channel_ended(&mut self, reason: CloseReason, sink: &mut dyn Sink) -> Result<(), RunError> {
         let Some(ended) = self.connections.end(reason) else { return Ok(()) };
         let mut unanswered = ended.unanswered;
@@ -205,7 +205,7 @@ impl Series {
         let (received, expected) = (ended.partial_reply_len, self.payload.reply_len());
         for seq in unanswered {
             let detail = Some(format!("after {received} of the reply's {expected} bytes"));
-            let failure = Failure { detail, origin, ..Failure::new(condition, Duration::ZERO) };
+            let failure = Failure { origin, detail, ..Failure::new(condition, Duration::ZERO) };
             self.request_failed(seq, failure, sink)?;
         }
         Ok(())
@@ -241,7 +241,8 @@ impl Series {
         exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
     }
 
-    /// Decides that a request in flight failed. The time until the failure counts from the first send of the request.
+    /// Decides that a request in flight failed. The time until the failure counts from the first send of the
+    /// request.
     fn request_failed(
         &mut self,
         seq: u64,
