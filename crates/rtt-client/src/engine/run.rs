@@ -17,8 +17,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tracing::debug;
 
-/// The reason why a run could not be completed. What the server and the network do is never such a reason: it
-/// is an [`Outcome`].
+/// The reason why a run could not be completed. The behaviour of the server and of the network is never such a
+/// reason: it is an [`Outcome`].
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The system refused a socket operation that the measurement needs.

@@ -48,7 +48,8 @@ const LISTEN_RTTS: u32 = 3;
 /// call.
 const MIN_IDLE: Duration = Duration::from_millis(1);
 
-/// Receives what happens in a series. A series calls it only after an exchange is decided.
+/// Receives what happens in a series. With one request at a time, a series never calls it between the two
+/// timestamps of an exchange.
 pub(in crate::engine) trait Sink {
     /// A connection was requested.
     fn connection(&mut self, connection: Connection) -> io::Result<()>;

@@ -12,7 +12,7 @@ const MAX_BUSY_WAIT: Duration = Duration::from_micros(100);
 const MAX_BUSY_SHARE: f64 = 0.25;
 
 /// The pause after an error that the system reports immediately. Without it, a series to a closed port would
-/// send errors at the speed of a flood.
+/// be a flood of requests.
 const REST_AFTER_ERROR: Duration = Duration::from_millis(10);
 
 /// The rule for the time between two requests.

@@ -36,7 +36,7 @@ pub(crate) enum Numbering {
     Unnumbered,
 }
 
-/// Whether a request asks the server for its processing time.
+/// Whether a request contains the timing header, with which the server reports its processing time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimingHeader {
     Requested,

@@ -45,8 +45,8 @@ pub(super) struct Connections {
     /// The result of the first attempt to open a channel, until the first request uses it.
     first_attempt: Option<OpenAttempt>,
     reply_limit: ReplyLimit,
-    /// Events that have not been reported. An exchange is measured while they happen, so that they are only
-    /// recorded.
+    /// Events that are not yet logged and reported, because they can happen between the two timestamps of an
+    /// exchange.
     events: Vec<ConnectionEvent>,
     local_addresses: VecDeque<SocketAddr>,
     /// The packets of the channels that have ended. `None` if they are not known for one of these channels.
@@ -85,7 +85,7 @@ impl fmt::Display for CloseReason {
             Self::WrongReply => f.write_str("wrong reply"),
             Self::OnePerExchange => f.write_str("one connection for each exchange"),
             Self::ReplyLimit(replies) => {
-                write!(f, "the server closes connections after {replies} replies")
+                write!(f, "the server closes connections after reply number {replies}")
             }
             Self::TooManyUnanswered => {
                 write!(f, "{MAX_UNANSWERED} requests without a reply")
