@@ -1,4 +1,28 @@
-//! Everything that is concluded from measurements. Pure: no clock, no socket.
+//! Conclusions from measurements: the figures of a run, the verdict of a comparison, the explanation of a
+//! diagnosis. Pure: this module reads no clock and uses no socket.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`comparison`] | Which of two targets has the higher RTT, by how much, with what confidence, and why? |
+//! | [`evidence`] | What did a comparison measure? |
+//! | [`diagnosis`] | What does the result of a probe mean, what is not certain, and what is the next step? |
+//!
+//! The results are data. A [`report`](crate::report) formats them.
+//!
+//! ```
+//! use rtt_client::Distribution;
+//! use std::time::Duration;
+//!
+//! let mut rtt = Distribution::default();
+//! for microseconds in [110, 120, 90] {
+//!     rtt.add(Duration::from_micros(microseconds));
+//! }
+//! let (min, max) = rtt.min_max().unwrap();
+//! assert_eq!((min.as_micros(), max.as_micros()), (90, 120));
+//!
+//! // Three values do not support the 99.9th percentile.
+//! assert_eq!(rtt.supported_quantile(rtt_client::Quantile::P999), None);
+//! ```
 
 pub mod comparison;
 pub mod diagnosis;

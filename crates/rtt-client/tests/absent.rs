@@ -187,7 +187,7 @@ fn check(
     assert!(finding["explanation"].as_str().unwrap().len() > 40, "{whom}");
     // The textbook's socket never hears of an ICMP error.
     if finding["protocol"] == "udp" && icmp.is_some() {
-        assert_eq!(finding["unconnected"]["saw"], "nothing", "{whom}");
+        assert_eq!(finding["unconnected"]["result"], "timeout", "{whom}");
     }
 }
 
@@ -202,7 +202,7 @@ fn details(results: &[Value]) {
                 assert_eq!(of(name, protocol)["server"], server);
             }
             assert_eq!(result(results, name, version)["status"], 0);
-            assert_eq!(of(name, "udp")["unconnected"]["saw"], "reply");
+            assert_eq!(of(name, "udp")["unconnected"]["result"], "reply");
         }
         assert_eq!(result(results, "a closed port", version)["status"], 1);
         let swallowed = "a firewall that swallows requests";
@@ -233,13 +233,16 @@ fn details(results: &[Value]) {
         // Whose word it is said to be.
         for protocol in ["udp", "tcp"] {
             for (name, told) in [
-                ("a host that is down, on the client's link", "nobody on this host's own link"),
-                ("the same, with a time-out of 1 s", "nobody on this host's own link"),
-                ("a host that is down, behind a router", "a host on the way, could not reach"),
-                ("a routing loop", "hops used up: it went in circles"),
-                ("no route from the client", "this host knows no way there"),
-                ("no route from the router", "a host on the way, knows no way there"),
-                ("a route that prohibits, on the client", "a route that prohibits"),
+                (
+                    "a host that is down, on the client's link",
+                    "on this host's own link, no host answers",
+                ),
+                ("the same, with a time-out of 1 s", "on this host's own link, no host answers"),
+                ("a host that is down, behind a router", "a host on the path, could not reach"),
+                ("a routing loop", "hop limit reached zero: a routing loop"),
+                ("no route from the client", "this host has no route to the address"),
+                ("no route from the router", "a host on the path, has no route to the address"),
+                ("a route that prohibits, on the client", "a route of type `prohibit`"),
             ] {
                 let explanation = of(name, protocol)["explanation"].as_str().unwrap();
                 assert!(explanation.contains(told), "{name}, {protocol}: {explanation}");
@@ -271,7 +274,7 @@ fn in_words(name: &str, finding: &Value) -> String {
     let error = finding["errno"].as_i64().map_or_else(String::new, |errno| {
         format!("{:?}", nix::errno::Errno::from_raw(i32::try_from(errno).unwrap()))
     });
-    let unconnected = finding["unconnected"]["saw"].as_str().unwrap_or("");
+    let unconnected = finding["unconnected"]["result"].as_str().unwrap_or("");
     format!("| {name} | {protocol} | `{condition}` | {said} | {error} | {unconnected} |")
 }
 

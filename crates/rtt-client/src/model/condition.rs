@@ -1,39 +1,39 @@
-//! What a target turned out to be, where it gave no reply: the [`Condition`], from what the system said.
+//! [`Condition`]: the state of a target, as a client sees it, and [`Failure`]: why an exchange failed. Pure.
 
 use crate::model::icmp::Origin;
 use std::{fmt, io, time::Duration};
 
-/// What a client sees at a target. The names are part of the interface.
+/// The state of a target, as a client sees it. The names are part of the JSON interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     /// An echo server answers.
     Answering,
     /// The name has no address.
     NameNotFound,
-    /// Whether the name has an address could not be found out.
+    /// The name look-up failed. Whether the name has an address is unknown.
     NameLookupFailed,
-    /// This host knows no way there.
+    /// This host or a router has no route to the address.
     NoRoute,
-    /// A way leads there, but its last step does not reach the host.
+    /// A route exists, but its last hop cannot reach the host.
     HostUnreachable,
-    /// The host says that nothing listens on the port.
+    /// No process listens on the port: a TCP reset or an ICMP error reported it.
     Refused,
-    /// A firewall says that it does not let the packet through.
+    /// A firewall reported that it does not forward the packet.
     Prohibited,
-    /// Nothing came back.
+    /// Neither a reply nor an error arrived.
     Silent,
-    /// The peer ended the connection before its reply was complete.
+    /// The peer closed the connection before its reply was complete.
     Closed,
-    /// The peer broke the connection off.
+    /// The peer reset an established connection.
     Reset,
-    /// What came back is not the upper-cased text.
+    /// The reply is not the request in upper case.
     WrongAnswer,
-    /// This host forbids it.
+    /// This host does not permit the operation.
     PermissionDenied,
 }
 
 impl Condition {
-    /// The name that scripts see.
+    /// The name in JSON and in text.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -52,28 +52,32 @@ impl Condition {
         }
     }
 
-    /// What it means, and what it leaves open, for a person.
+    /// One sentence for the user: what the condition means and what it does not prove.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Answering => "an echo server answers",
-            Self::NameNotFound => "there is no such address; is the name spelt right?",
-            Self::NameLookupFailed => "the name could not be looked up; is a resolver reachable?",
-            Self::NoRoute => "no way leads there, says this host or a router",
-            Self::HostUnreachable => "the host can't be reached, says this host or a router",
-            Self::Refused => "nothing listens there; is a server running?",
-            Self::Prohibited => "a firewall on the way, or there, lets nothing through",
-            Self::Silent => "no server, a firewall or a lost packet: they look the same from here",
-            Self::Closed => "it accepts connections, but does not answer as an echo server",
-            Self::Reset => "it accepted the connection and then broke it off",
-            Self::WrongAnswer => "it answers, but it is no upper-case echo server",
+            Self::NameNotFound => "the name has no address; is the spelling correct?",
+            Self::NameLookupFailed => "the name look-up failed; is a name server reachable?",
+            Self::NoRoute => "this host or a router has no route to the address",
+            Self::HostUnreachable => "this host or a router cannot reach the target's host",
+            Self::Refused => "no process listens on this port; is the server running?",
+            Self::Prohibited => "a firewall does not forward the packet",
+            Self::Silent => {
+                "no reply: an absent server, a firewall and a lost packet look the same from here"
+            }
+            Self::Closed => {
+                "the peer accepts connections, but closes them before the reply is complete"
+            }
+            Self::Reset => "the peer accepted the connection and then reset it",
+            Self::WrongAnswer => "the peer answers, but it is not an upper-case echo server",
             Self::PermissionDenied => {
-                "this host forbids it: a firewall rule, or a broadcast address"
+                "this host does not permit it: a firewall rule, or a broadcast address"
             }
         }
     }
 
-    /// The condition that an error of the system tells of, if it tells of one.
+    /// The condition that an error of the operating system indicates, if it indicates one.
     #[must_use]
     pub fn from_error(error: &io::Error) -> Option<Self> {
         use io::ErrorKind as Kind;
@@ -81,30 +85,30 @@ impl Condition {
             Kind::ConnectionRefused => Some(Self::Refused),
             Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Some(Self::Reset),
             Kind::HostUnreachable => Some(Self::HostUnreachable),
-            // An address family that this host has no address of is no way there either.
+            // `AddrNotAvailable`: this host has no address of the family, so it has no route either.
             Kind::NetworkUnreachable | Kind::NetworkDown | Kind::AddrNotAvailable => {
                 Some(Self::NoRoute)
             }
             Kind::PermissionDenied => Some(Self::PermissionDenied),
             Kind::TimedOut | Kind::WouldBlock => Some(Self::Silent),
-            _ => error.raw_os_error().and_then(Self::of_number),
+            _ => error.raw_os_error().and_then(Self::from_errno),
         }
     }
 }
 
-/// Errors that std has no kind for: what Linux makes of ICMP messages (net/ipv4/icmp.c, the table
-/// `icmp_err_convert`) and of addresses that this host can't use.
+/// Errors without an [`io::ErrorKind`]: the errors into which Linux converts ICMP messages
+/// (net/ipv4/icmp.c, the table `icmp_err_convert`), and the errors for addresses that this host cannot use.
 #[cfg(target_os = "linux")]
 impl Condition {
-    fn of_number(errno: i32) -> Option<Self> {
+    fn from_errno(errno: i32) -> Option<Self> {
         use nix::errno::Errno;
         match Errno::from_raw(errno) {
-            // "Protocol unreachable": the host speaks, and has no such protocol.
+            // "Protocol unreachable": the host answered, but it does not support the protocol.
             Errno::ENOPROTOOPT => Some(Self::Refused),
             Errno::EHOSTDOWN | Errno::ENONET | Errno::EPROTO | Errno::EOPNOTSUPP => {
                 Some(Self::HostUnreachable)
             }
-            // EINVAL is what a link-local address without its zone gets.
+            // EINVAL: a link-local address without a zone.
             Errno::EAFNOSUPPORT | Errno::EINVAL => Some(Self::NoRoute),
             _ => None,
         }
@@ -113,7 +117,7 @@ impl Condition {
 
 #[cfg(not(target_os = "linux"))]
 impl Condition {
-    fn of_number(_: i32) -> Option<Self> {
+    fn from_errno(_: i32) -> Option<Self> {
         None
     }
 }
@@ -124,28 +128,29 @@ impl fmt::Display for Condition {
     }
 }
 
-/// An exchange that came to nothing, and what is known about why.
+/// Why an exchange has no correct reply.
 #[derive(Debug)]
 pub struct Failure {
-    /// What the client saw.
+    /// The state of the target.
     pub condition: Condition,
-    /// The system's own words, where it said something.
+    /// The error of the operating system, if it reported one.
     pub error: Option<io::Error>,
-    /// How long it took to know.
+    /// The time from the request (or from the start of the look-up) until the failure was known.
     pub after: Duration,
-    /// Who said so, where somebody did.
+    /// Who reported the failure. Absent if it was not reported, but observed by this program.
     pub origin: Option<Origin>,
-    /// What was seen, beyond the condition.
+    /// Observations that the condition does not contain.
     pub detail: Option<String>,
 }
 
 impl Failure {
-    /// A condition that nobody told of: it was seen.
+    /// A failure that this program observed. It has no error, origin or detail.
     pub(crate) fn new(condition: Condition, after: Duration) -> Self {
         Self { condition, error: None, after, origin: None, detail: None }
     }
 }
 
+/// One line for the user: `refused, reported by this host: no process listens on …`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.condition)?;
@@ -156,8 +161,8 @@ impl fmt::Display for Failure {
             write!(f, " ({detail})")?;
         }
         match self.origin {
-            Some(Origin::Icmp(icmp)) => write!(f, ", says {icmp}")?,
-            Some(Origin::ThisHost) => f.write_str(", says this host")?,
+            Some(Origin::Icmp(icmp)) => write!(f, ", reported by {icmp}")?,
+            Some(Origin::ThisHost) => f.write_str(", reported by this host")?,
             Some(Origin::Peer | Origin::Unknown) | None => {}
         }
         write!(f, ": {}", self.condition.meaning())
@@ -170,7 +175,7 @@ mod tests {
     use std::io::ErrorKind;
 
     #[test]
-    fn the_systems_error_tells_the_condition() {
+    fn system_errors_indicate_a_condition() {
         for (kind, condition) in [
             (ErrorKind::ConnectionRefused, Some(Condition::Refused)),
             (ErrorKind::ConnectionReset, Some(Condition::Reset)),

@@ -1,4 +1,4 @@
-//! What happened: a connection, an exchange and how it came out. All data, nothing judged.
+//! The records of a run: connections, exchanges and their outcomes. Data only. Pure.
 
 use crate::model::breakdown::Breakdown;
 use crate::model::condition::Failure;
@@ -6,59 +6,59 @@ use bytes::Bytes;
 use echo_core::Stamp;
 use std::time::Duration;
 
-/// The making of a connection.
+/// A connection, or the attempt to establish one.
 #[derive(Debug, Clone, Copy)]
 pub struct Connection {
-    /// When the connection request was handed to the system.
+    /// The time before the program called `connect`.
     pub requested: Stamp,
-    /// When the system said that the connection stands, if it ever did.
+    /// The time when the system reported the connection as established, if it did.
     pub established: Option<Stamp>,
 }
 
 impl Connection {
-    /// How long the handshake took.
+    /// The duration of the handshake, if the connection was established.
     #[must_use]
     pub fn handshake(&self) -> Option<Duration> {
         Some(self.established?.since(&self.requested))
     }
 }
 
-/// One request and what came of it.
+/// One request and its outcome.
 #[derive(Debug)]
 pub struct Exchange {
-    /// Its number in the run, from 1.
+    /// The number of the request in the run. The first request has number 1.
     pub seq: u64,
-    /// When the request was handed to the system, if it was.
+    /// The time before the program handed the request to the system, if it did.
     pub sent: Option<Stamp>,
-    /// On a schedule: how long after the intended time that was.
+    /// With a fixed request rate: the delay of the actual send after the intended send.
     pub lateness: Option<Duration>,
     /// On a connection: whether it was the first exchange there.
     pub first_on_connection: Option<bool>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The RTT's parts, where they were asked for and could be told.
+    /// The parts of the RTT, if they were requested and could be computed.
     pub breakdown: Option<Breakdown>,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The reply that it should have.
+    /// The correct reply arrived in time.
     Reply {
-        /// When the system had handed over the reply's last byte.
+        /// The time after the system delivered the last byte of the reply.
         received: Stamp,
-        /// The reply's text, for a message of the user's.
+        /// The text of the reply, if the user gave the message.
         text: Option<Bytes>,
     },
-    /// Nothing, or not all, within the time-out.
+    /// No complete reply arrived before the timeout.
     Lost(Failure),
-    /// A reply that is not what it must be.
+    /// The reply is not the request in upper case.
     Corrupt {
-        /// When the system had handed over what shows that.
+        /// The time after the system delivered the bytes that show the error.
         received: Stamp,
-        /// The beginning of what came.
+        /// The beginning of the received bytes.
         text: Bytes,
-        /// What is wrong with it.
+        /// The error in the reply.
         failure: Failure,
     },
     /// The system reported an error.
@@ -66,7 +66,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The name that scripts see.
+    /// The name in JSON and CSV.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -77,7 +77,7 @@ impl Outcome {
         }
     }
 
-    /// Why there is no proper reply, if there is none.
+    /// The reason why there is no correct reply, if there is none.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {
@@ -90,8 +90,8 @@ impl Outcome {
 }
 
 impl Exchange {
-    /// The round-trip time: from handing the request to the system to having its reply, by the
-    /// monotonic clock. Only a proper reply has one.
+    /// The round-trip time: from handing the request to the system until the program has the reply, by the
+    /// monotonic clock. Only an exchange with a correct reply has one.
     #[must_use]
     pub fn rtt(&self) -> Option<Duration> {
         match (&self.outcome, self.sent) {
@@ -101,13 +101,13 @@ impl Exchange {
     }
 }
 
-/// What the textbook's client sees, whose socket is not connected.
+/// What the textbook's UDP client receives. Its socket is not connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnconnectedResult {
-    /// A reply, after so long.
+    /// A reply, after this time.
     Reply(Duration),
-    /// An error of the system's, with its number, after so long.
+    /// An error of the system, with its number (errno) if it has one, after this time.
     Error(Option<i32>, Duration),
-    /// Nothing in that time.
+    /// Neither a reply nor an error within this time.
     Timeout(Duration),
 }

@@ -1,42 +1,43 @@
-//! What a network says that does not deliver: an ICMP error, what it is called and what it means. Pure.
+//! ICMP errors: their names and the condition that each of them means. Pure.
 //!
-//! The numbers are those of RFC 792, RFC 1122 (section 3.2.2.1), RFC 1812 (section 5.2.7.1) and RFC 4443.
+//! A router or a host sends an ICMP error to the sender of a packet that it cannot deliver. The types and
+//! codes are those of RFC 792, RFC 1122 (section 3.2.2.1), RFC 1812 (section 5.2.7.1) and RFC 4443.
 
 use crate::model::condition::Condition;
 use std::fmt;
 use std::net::IpAddr;
 
-/// An ICMP error about a packet of ours.
+/// An ICMP error about a packet that this program sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IcmpError {
-    /// Whether it is of IPv6's kind.
+    /// Whether it is an ICMPv6 error. The types of the two versions differ.
     pub is_v6: bool,
-    /// Its type.
+    /// The type (`type` is a keyword in Rust).
     pub kind: u8,
-    /// Its code.
+    /// The code.
     pub code: u8,
-    /// The host that sent it, where the system tells.
+    /// The address of the host that sent the error, if the system reports it.
     pub from: Option<IpAddr>,
 }
 
 impl IcmpError {
-    /// The condition that it tells of, if it tells of one.
+    /// The condition that the error means, if it means one.
     #[must_use]
     pub fn condition(&self) -> Option<Condition> {
         match (self.is_v6, self.kind, self.code) {
             (false, 3, 0 | 6 | 8 | 11) | (true, 1, 0 | 2) => Some(Condition::NoRoute),
-            // With the types 11 and 3 it went round until its hops were used up.
+            // Types 11 and 3 (IPv6): the hop limit reached zero, for example in a routing loop.
             (false, 3, 1 | 5 | 7 | 12) | (true, 1, 3) | (false, 11, 0) | (true, 3, 0) => {
                 Some(Condition::HostUnreachable)
             }
-            // "Next header unknown": the host speaks, and has no such protocol.
+            // "Protocol unreachable" and "next header unknown": the host does not support the protocol.
             (false, 3, 2 | 3) | (true, 1, 4) | (true, 4, 1) => Some(Condition::Refused),
             (false, 3, 9 | 10 | 13..=15) | (true, 1, 1 | 5 | 6) => Some(Condition::Prohibited),
             _ => None,
         }
     }
 
-    /// What its type and code are called, if they have a name.
+    /// The name of the type and code, if they have one.
     #[must_use]
     pub fn name(&self) -> Option<&'static str> {
         Some(match (self.is_v6, self.kind, self.code) {
@@ -80,22 +81,36 @@ impl fmt::Display for IcmpError {
         }
         match self.from {
             Some(from) => write!(f, " from {from}"),
-            None => f.write_str(" from a host that is not told"),
+            None => f.write_str(" from an unknown host"),
         }
     }
 }
 
-/// Who said that an exchange can't be.
+/// The reporter of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// This host's own system, which sent nothing.
+    /// The operating system of this host. It sent no packet.
     ThisHost,
-    /// Whoever answers at the peer's address: its reset, or its end of the connection.
+    /// A TCP reset, or the end of the connection, from the peer's address. A firewall can send a reset with
+    /// the peer's address.
     Peer,
-    /// A host on the way, or the peer's, in an ICMP error.
+    /// An ICMP error from a router, a firewall or the peer.
     Icmp(IcmpError),
-    /// Somebody; this system does not tell who.
+    /// The system reported an error without its origin.
     Unknown,
+}
+
+impl Origin {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ThisHost => "this-host",
+            Self::Peer => "peer",
+            Self::Icmp(_) => "icmp",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_that_means_a_condition_has_a_name() {
+    fn codes_that_mean_a_condition_have_a_name() {
         for is_v6 in [false, true] {
             for (kind, code) in
                 (0..=u8::MAX).flat_map(|kind| (0..=20).map(move |code| (kind, code)))
@@ -117,11 +132,11 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_with_its_sender() {
+    fn display_includes_the_sender() {
         let from = Some("192.0.2.1".parse().unwrap());
         let icmp = IcmpError { is_v6: false, kind: 3, code: 13, from };
-        let told = "ICMP type 3 code 13 (communication prohibited) from 192.0.2.1";
-        assert_eq!(icmp.to_string(), told);
+        let text = "ICMP type 3 code 13 (communication prohibited) from 192.0.2.1";
+        assert_eq!(icmp.to_string(), text);
         assert_eq!(icmp.condition(), Some(Condition::Prohibited));
         let big = IcmpError { is_v6: true, kind: 2, code: 0, from: None };
         assert_eq!(big.condition(), None);

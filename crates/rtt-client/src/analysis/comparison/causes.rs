@@ -1,9 +1,13 @@
-//! What a difference consists of, and what it does not: each cause with its share and its evidence.
+//! Possible causes of a difference between two RTTs, each with its share and its evidence. Pure.
+
+mod stream;
+
+pub(super) use stream::{exceeded_congestion_window, waited_for_acknowledgement};
 
 use super::PairedDifference;
-use crate::analysis::evidence::{Evidence, Side, TwoWrites, differences};
-use crate::analysis::statistics::{BreakdownFigures, Distribution, Summary};
-use crate::model::format::{count, decimal, duration, signed};
+use crate::analysis::evidence::{Evidence, Side, differences};
+use crate::analysis::statistics::{Distribution, Summary};
+use crate::model::format::{count, decimal, duration, percent, signed};
 use std::time::Duration;
 
 /// Something that can make the RTT of one side longer than the RTT of the other side.
@@ -11,9 +15,9 @@ use std::time::Duration;
 pub struct Cause {
     /// Which cause it is.
     pub kind: CauseKind,
-    /// How much of B − A it is, in nanoseconds, where that could be measured.
+    /// The part of B − A that it causes, in nanoseconds, if this could be measured.
     pub share: Option<i64>,
-    /// What was measured, or why nothing could be.
+    /// The measurements behind the share, or why there are none.
     pub evidence: String,
 }
 
@@ -22,15 +26,15 @@ pub struct Cause {
 pub enum CauseKind {
     /// All parts of the RTT, if none of them was measured.
     Breakdown,
-    /// From the program to the interface of this host.
+    /// From the program to the network interface of this host.
     Send,
-    /// On the network, both directions together.
+    /// The network, both directions together.
     Network,
-    /// In the server's host.
+    /// The host of the server.
     Server,
     /// Network and server together, if they are not separate.
     NetworkAndServer,
-    /// From the interface of this host to the program.
+    /// From the network interface of this host to the program.
     Receive,
     /// The handshake of a connection.
     Handshake,
@@ -72,7 +76,7 @@ impl CauseKind {
         }
     }
 
-    /// Whether the cause is one of the parts that add up to the RTT.
+    /// Whether the cause is one of the parts whose sum is the RTT.
     #[must_use]
     pub fn is_part_of_rtt(self) -> bool {
         matches!(
@@ -82,380 +86,245 @@ impl CauseKind {
     }
 }
 
-/// From which time on a write was held back for an acknowledgement that was delayed: Linux delays them
-/// by 40 ms at least (`TCP_DELACK_MIN`, include/net/tcp.h).
-const DELAYED: Duration = Duration::from_millis(30);
-
-/// All causes, in the order in which they are told.
+/// All causes, in the order of the report.
 pub(super) fn list(
     evidence: &Evidence,
-    steady: Option<PairedDifference>,
-    fresh: Option<PairedDifference>,
+    difference: PairedDifference,
+    with_connection: Option<PairedDifference>,
     names: [&str; 2],
     confidence: f64,
 ) -> Vec<Cause> {
     let mut causes = parts(evidence, names);
-    causes.extend(handshake(evidence, steady, fresh, names));
+    causes.extend(new_connection(evidence, difference, with_connection, names));
     causes.push(packets(evidence, names));
     for (side, name) in evidence.sides.iter().zip(names).filter(|(side, _)| side.is_stream) {
-        causes.push(acknowledgements(side, name));
-        causes.push(two_writes(evidence, side, name));
-        causes.push(windows(side, name));
-        causes.push(retransmissions(side, name));
+        causes.extend(stream::list(evidence, side, name));
     }
-    causes.push(sizes(evidence, names, confidence));
+    causes.push(payload_size(evidence, names, confidence));
     causes
 }
 
-/// The parts of the RTT, side by side.
+/// The parts of the RTT. The share of a part is the difference between its medians.
 fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
     let [of_a, of_b] = evidence.sides.each_ref().map(|side| side.instrumented.as_ref());
     let (Some(of_a), Some(of_b)) = (of_a, of_b) else {
-        let why = evidence.no_breakdown_reason.as_deref().unwrap_or("the kernel stamped nothing");
-        return vec![not_reached(CauseKind::Breakdown, evidence, why)];
+        let reason =
+            evidence.no_breakdown_reason.as_deref().unwrap_or("the kernel took no timestamps");
+        return vec![not_reached(CauseKind::Breakdown, evidence, reason)];
     };
-    let both_split = of_a.breakdown.server_is_separate() && of_b.breakdown.server_is_separate();
-    let middle = |summary: &Summary| {
-        let BreakdownFigures { network, server, network_and_server: middle, .. } =
-            &summary.breakdown;
-        if summary.breakdown.server_is_separate() {
-            Some(network.median()? + server.median()?)
-        } else {
-            middle.median()
-        }
-    };
-    let median = |of: fn(&Summary) -> &Distribution| [of(of_a).median(), of(of_b).median()];
-    let mut rows = vec![(CauseKind::Send, median(|summary| &summary.breakdown.send))];
-    if both_split {
-        rows.push((CauseKind::Network, median(|summary| &summary.breakdown.network)));
-        rows.push((CauseKind::Server, median(|summary| &summary.breakdown.server)));
+    let medians =
+        |part: fn(&Summary) -> &Distribution| [part(of_a), part(of_b)].map(Distribution::median);
+    let mut rows = vec![(CauseKind::Send, medians(|summary| &summary.breakdown.send))];
+    if of_a.breakdown.server_is_separate() && of_b.breakdown.server_is_separate() {
+        rows.push((CauseKind::Network, medians(|summary| &summary.breakdown.network)));
+        rows.push((CauseKind::Server, medians(|summary| &summary.breakdown.server)));
     } else {
-        rows.push((CauseKind::NetworkAndServer, [middle(of_a), middle(of_b)]));
+        rows.push((CauseKind::NetworkAndServer, [of_a, of_b].map(network_and_server)));
     }
-    rows.push((CauseKind::Receive, median(|summary| &summary.breakdown.receive)));
+    rows.push((CauseKind::Receive, medians(|summary| &summary.breakdown.receive)));
     let exchanges = of_a.breakdown.send.count().min(of_b.breakdown.send.count());
     rows.into_iter()
         .map(|(kind, medians)| match medians {
             [Some(of_a), Some(of_b)] => Cause {
                 kind,
-                share: Some(difference(of_a, of_b)),
+                share: Some(nanoseconds(of_b) - nanoseconds(of_a)),
                 evidence: format!(
-                    "{a} {}, {b} {} (medians of {})",
+                    "{a} {}, {b} {} (medians of {} exchanges)",
                     duration(of_a),
                     duration(of_b),
                     count(exchanges)
                 ),
             },
-            _ => not_measured(kind, "the kernel's stamps were missing"),
+            _ => not_measured(kind, "the kernel's timestamps are missing"),
         })
         .collect()
 }
 
-fn difference(a: Duration, b: Duration) -> i64 {
-    let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
-    nanoseconds(b) - nanoseconds(a)
+/// The median of network and server together, from the larger group of exchanges.
+fn network_and_server(summary: &Summary) -> Option<Duration> {
+    let parts = &summary.breakdown;
+    if parts.server_is_separate() {
+        Some(parts.network.median()? + parts.server.median()?)
+    } else {
+        parts.network_and_server.median()
+    }
 }
 
-/// What a connection for each exchange adds: the handshake itself, and what the first exchange on a
-/// connection takes more than the others.
-fn handshake(
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The cost of a new connection for each exchange: the handshake, and the extra time of the first exchange.
+fn new_connection(
     evidence: &Evidence,
-    steady: Option<PairedDifference>,
-    fresh: Option<PairedDifference>,
+    difference: PairedDifference,
+    with_connection: Option<PairedDifference>,
     names: [&str; 2],
 ) -> Vec<Cause> {
-    let connects = evidence.sides.iter().any(|side| side.is_stream);
-    if !connects {
+    if !evidence.sides.iter().any(|side| side.is_stream) {
         return Vec::new();
     }
-    let of_fresh = |side: &Side, of: fn(&Summary) -> &Distribution| {
-        of(side.with_connection.as_ref()?).median()
+    let handshakes =
+        evidence.sides.each_ref().map(|side| side.with_connection.as_ref()?.connect.median());
+    let (Some(with_connection), [Some(_), _] | [_, Some(_)]) = (with_connection, handshakes) else {
+        let reason = "no exchange with a new connection succeeded";
+        return vec![not_reached(CauseKind::Handshake, evidence, reason)];
     };
-    let connect = evidence.sides.each_ref().map(|side| of_fresh(side, |fresh| &fresh.connect));
-    let (Some(steady), Some(fresh), [Some(_), _] | [_, Some(_)]) = (steady, fresh, connect) else {
-        return vec![not_reached(
-            CauseKind::Handshake,
-            evidence,
-            "no exchange with a connection of its own succeeded",
-        )];
-    };
-    let told: Vec<String> = connect
-        .into_iter()
-        .zip(names)
-        .filter_map(|(took, name)| Some(format!("{name}'s takes {}", duration(took?))))
-        .collect();
-    let [of_a, of_b] = connect.map(Option::unwrap_or_default);
-    let share = difference(of_a, of_b);
-    let first: Vec<String> = evidence
-        .sides
-        .iter()
-        .zip(names)
-        .filter_map(|(side, name)| {
-            let first = of_fresh(side, |fresh| &fresh.rtt)?;
-            let steady = side.summary.rtt.median()?;
-            Some(format!(
-                "{name}'s takes {}, one in the steady state {}",
-                duration(first),
-                duration(steady)
-            ))
-        })
-        .collect();
+    let [of_a, of_b] = handshakes.map(Option::unwrap_or_default);
+    let share = nanoseconds(of_b) - nanoseconds(of_a);
+    let first = [
+        first_exchange(
+            &evidence.sides[0],
+            evidence.pairs_with_connection.iter().map(|pair| pair.a),
+        ),
+        first_exchange(
+            &evidence.sides[1],
+            evidence.pairs_with_connection.iter().map(|pair| pair.b),
+        ),
+    ];
+    let later = evidence.sides.each_ref().map(|side| side.summary.rtt.median());
     vec![
         Cause {
             kind: CauseKind::Handshake,
             share: Some(share),
             evidence: format!(
-                "{} (median of {}), once a connection: it is not in the steady state's RTT",
-                told.join("; "),
+                "{} (median of {} connections), once for each connection; the RTT on an established connection does \
+                 not include it",
+                list_durations(names, handshakes),
                 count(evidence.pairs_with_connection.len() as u64)
             ),
         },
         Cause {
             kind: CauseKind::FirstExchange,
-            share: Some(fresh.estimate - steady.estimate - share),
+            share: Some(with_connection.estimate - difference.estimate - share),
             evidence: format!(
-                "what else a new connection costs: its first exchange waits for the server to take it \
-                 up, and begins with a small congestion window; {}",
-                first.join("; ")
+                "first exchange on a new connection: {}; later exchanges: {} (medians). Before the first reply, the \
+                 server must accept the connection, and the congestion window is small",
+                list_durations(names, first),
+                list_durations(names, later)
             ),
         },
     ]
 }
 
+/// The median RTT of the first exchange on a connection. Without connections, it is the median of the exchanges
+/// in the same pairs.
+fn first_exchange(side: &Side, times: impl Iterator<Item = Option<Duration>>) -> Option<Duration> {
+    if side.is_stream {
+        return side.with_connection.as_ref()?.rtt.median();
+    }
+    let mut distribution = Distribution::default();
+    times.flatten().for_each(|time| distribution.add(time));
+    distribution.median()
+}
+
+/// `UDP 98.0 µs, TCP 110.0 µs`.
+fn list_durations(names: [&str; 2], durations: [Option<Duration>; 2]) -> String {
+    let known = names.into_iter().zip(durations);
+    let known: Vec<String> =
+        known.filter_map(|(name, time)| Some(format!("{name} {}", duration(time?)))).collect();
+    known.join(", ")
+}
+
+/// The packets of one exchange. The effect of their number and size on the RTT is part of the breakdown.
 fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
-    let told: Vec<String> = evidence
-        .sides
-        .iter()
-        .zip(names)
-        .map(|(side, name)| match side.traffic.filter(|_| side.traffic_exchanges > 0) {
-            None if side.is_stream => format!("{name}: not counted by this system"),
-            None => format!("{name}: longer than a packet, and nobody counts fragments"),
+    let sides = evidence.sides.iter().zip(names).map(|(side, name)| {
+        match side.traffic.filter(|_| side.traffic_exchanges > 0) {
+            None if side.is_stream => format!("{name}: this system does not count packets"),
+            None => format!(
+                "{name}: not counted, because a request exceeds one packet and the system does not count fragments"
+            ),
             Some(traffic) => {
-                let each = |total: u64| per(total, side.traffic_exchanges);
+                let average = |total: u64| per_exchange(total, side.traffic_exchanges);
                 format!(
-                    "{name} {} there and {} back, of {} bytes with their headers from IP's on, for \
-                     {} of payload each way",
-                    each(traffic.packets_out),
-                    each(traffic.packets_in),
-                    each(traffic.ip_bytes_out + traffic.ip_bytes_in),
-                    side.request_bytes
+                    "{name} {} sent and {} received, {} bytes with IP and transport headers, for {} bytes of payload \
+                     in each direction",
+                    average(traffic.packets_out),
+                    average(traffic.packets_in),
+                    average(traffic.ip_bytes_out + traffic.ip_bytes_in),
+                    count(side.request_bytes as u64)
                 )
             }
-        })
-        .collect();
-    // What a packet's bytes take is in the parts.
+        }
+    });
+    let sides: Vec<String> = sides.collect();
     Cause {
         kind: CauseKind::Packets,
         share: None,
-        evidence: format!("an exchange takes: {}", told.join("; ")),
+        evidence: format!("packets of one exchange: {}", sides.join("; ")),
     }
 }
 
-fn acknowledgements(side: &Side, name: &str) -> Cause {
-    let Some(traffic) = side.traffic.filter(|_| side.traffic_exchanges > 0) else {
-        return not_measured(
-            CauseKind::Acknowledgements,
-            "this system does not count packets for a program",
-        );
-    };
-    let each = |total: u64| per(total, side.traffic_exchanges);
-    let alone = traffic.without_data_in;
-    let mut evidence = format!(
-        "of their own, {name} got {} and sent {} an exchange",
-        each(alone),
-        each(traffic.without_data_out)
-    );
-    let share = match stood_in_the_way(side) {
-        Some(false) => {
-            evidence.push_str(if alone * 10 < side.traffic_exchanges {
-                "; the reply itself acknowledges the request, and the request left without waiting \
-                 for any: none stood in the way"
-            } else {
-                "; the request left without waiting for any: none stood in the way"
-            });
-            Some(0)
-        }
-        Some(true) => {
-            evidence.push_str("; requests left late, as if they timeout for one");
-            None
-        }
-        None => {
-            evidence.push_str("; whether requests timeout for one could not be seen");
-            None
-        }
-    };
-    Cause { kind: CauseKind::Acknowledgements, share, evidence }
-}
-
-/// Whether requests timeout for an acknowledgement before they left: that would take them a round trip at
-/// least. Nothing, where it was not measured.
-pub(super) fn stood_in_the_way(side: &Side) -> Option<bool> {
-    let (send, windows) = (side.instrumented.as_ref()?.breakdown.send.median()?, side.windows?);
-    // Of a request in several segments the last one leaves when the others have been copied.
-    let is_one_segment = side.request_bytes <= usize::try_from(windows.segment_bytes).ok()?;
-    is_one_segment.then_some(send >= windows.min_rtt?)
-}
-
-fn two_writes(evidence: &Evidence, side: &Side, name: &str) -> Cause {
-    const KIND: CauseKind = CauseKind::NagleAndDelayedAcknowledgement;
-    let told: Vec<String> = side.two_writes.iter().map(tell_two_writes).collect();
-    if told.is_empty() {
-        return not_reached(KIND, evidence, "the experiment was not made");
-    }
-    let measured = side.two_writes.iter().any(|two| two.with_nagle.median().is_some());
-    let evidence = format!("{name}: a request in two writes. {}", told.join(". "));
-    // An exchange of this run is one write, sent at once; nothing can hold it back.
-    Cause { kind: KIND, share: measured.then_some(0), evidence }
-}
-
-fn tell_two_writes(two: &TwoWrites) -> String {
-    let how = if two.splits_character {
-        "Cut within a character, so that the server waits for the rest"
-    } else {
-        "Cut between words"
-    };
-    let failure = two.failure.as_deref().map(|why| format!("not measured: {why}"));
-    let (Some(at_once), Some(held)) = (two.without_nagle.median(), two.with_nagle.median()) else {
-        return format!("{how}: {}", failure.unwrap_or_else(|| "not measured".into()));
-    };
-    // Held back for the answer to the first part, it takes two round trips.
-    let meaning = if held >= 2 * at_once + DELAYED {
-        "the second waits for an acknowledgement that is delayed: the stall"
-    } else if held.as_secs_f64() > 1.5 * at_once.as_secs_f64() {
-        "the second waits for the first's answer, which acknowledges it: a round trip, no stall"
-    } else {
-        "no stall"
-    };
-    format!("{how}: {} with TCP_NODELAY, {} without; {meaning}", duration(at_once), duration(held))
-}
-
-fn windows(side: &Side, name: &str) -> Cause {
-    let Some(windows) = side.windows else {
-        return not_measured(
-            CauseKind::Windows,
-            "this system does not tell a connection's windows",
-        );
-    };
-    let held_back = windows.limited_by_peer + windows.limited_by_buffer;
-    let mut evidence = format!(
-        "{name}'s requests have {} bytes, and the smallest congestion window that was seen {} segments \
-         of {}",
-        count(side.request_bytes as u64),
-        windows.min_congestion_window,
-        count(windows.segment_bytes.into()),
-    );
-    let too_long = congestion_window_limited(side) == Some(true);
-    if too_long {
-        evidence.push_str(": they did not fit into that");
-    }
-    if held_back.is_zero() {
-        evidence.push_str("; neither the receive window nor the send buffer ever held one back");
-    } else {
-        evidence.extend([
-            "; the peer's receive window held them back for ".to_owned(),
-            duration(windows.limited_by_peer),
-            " in all, the send buffer for ".to_owned(),
-            duration(windows.limited_by_buffer),
-        ]);
-    }
-    let share = (!too_long && held_back.is_zero()).then_some(0);
-    Cause { kind: CauseKind::Windows, share, evidence }
-}
-
-/// Whether a request was longer than the congestion window ever was at its smallest.
-pub(super) fn congestion_window_limited(side: &Side) -> Option<bool> {
-    let windows = side.windows?;
-    let window = u64::from(windows.min_congestion_window) * u64::from(windows.segment_bytes);
-    Some(side.request_bytes as u64 > window)
-}
-
-fn retransmissions(side: &Side, name: &str) -> Cause {
-    let again = side.summary.tcp.and_then(|info| info.retransmissions);
-    match again {
-        None => {
-            not_measured(CauseKind::Retransmission, "this system does not count them for a program")
-        }
-        Some(0) => Cause {
-            kind: CauseKind::Retransmission,
-            share: Some(0),
-            evidence: format!("no segment of {name}'s was sent again"),
-        },
-        Some(again) => Cause {
-            kind: CauseKind::Retransmission,
-            share: None,
-            evidence: format!(
-                "{} of {name}'s segments were sent again; its longest RTT is {}",
-                count(again),
-                side.summary
-                    .rtt
-                    .min_max()
-                    .map_or_else(String::new, |(_, longest)| duration(longest))
-            ),
-        },
-    }
-}
-
-/// Where the curves part, if sizes were tried.
-fn sizes(evidence: &Evidence, [a, b]: [&str; 2], confidence: f64) -> Cause {
+/// The influence of the request size, if the comparison included a sweep.
+fn payload_size(evidence: &Evidence, [a, b]: [&str; 2], confidence: f64) -> Cause {
     const KIND: CauseKind = CauseKind::PayloadSize;
     if evidence.sweep.is_empty() {
-        return not_measured(KIND, "it was not asked for (--sweep)");
+        return not_measured(KIND, "the option --sweep measures it");
     }
-    let shifts: Vec<(usize, PairedDifference)> = evidence
+    let differences: Vec<(usize, PairedDifference)> = evidence
         .sweep
         .iter()
-        .filter_map(|size| {
-            Some((size.bytes, PairedDifference::of(&differences(&size.pairs), confidence)?))
+        .filter_map(|point| {
+            Some((point.bytes, PairedDifference::of(&differences(&point.pairs), confidence)?))
         })
         .collect();
-    let (Some((smallest, first)), Some((largest, last))) = (shifts.first(), shifts.last()) else {
+    let (Some((smallest, first)), Some((largest, last))) =
+        (differences.first(), differences.last())
+    else {
         return not_reached(KIND, evidence, "no exchange of any size succeeded");
     };
     Cause {
         kind: KIND,
         share: Some(last.estimate - first.estimate),
         evidence: format!(
-            "{b} - {a} is {} at {} bytes and {} at {}; {}",
+            "{b} - {a} is {} at {} bytes and {} at {} bytes; {}",
             signed(first.estimate),
             count(*smallest as u64),
             signed(last.estimate),
             count(*largest as u64),
-            parting(&shifts, confidence)
+            change_with_size(&differences, confidence)
         ),
     }
 }
 
-/// From which size on the difference is another than at the smallest.
-fn parting(shifts: &[(usize, PairedDifference)], confidence: f64) -> String {
-    let Some((low, high)) = shifts.first().and_then(|(_, first)| first.interval) else {
-        return "there are too few pairs of each size to say where that changes".to_owned();
+/// The size from which the difference is another than at the smallest size.
+fn change_with_size(differences: &[(usize, PairedDifference)], confidence: f64) -> String {
+    let Some((low, high)) = differences.first().and_then(|(_, first)| first.interval) else {
+        return "there are too few pairs of each size for a conclusion".to_owned();
     };
-    // Intervals that do not meet tell that two shifts differ, and err on the careful side.
-    let is_apart = |shift: &PairedDifference| {
-        shift.interval.is_some_and(|(other_low, other_high)| other_low > high || other_high < low)
+    // If two confidence intervals do not overlap, the differences are different. The converse does not hold: the
+    // criterion is conservative.
+    let is_apart = |difference: &PairedDifference| {
+        difference
+            .interval
+            .is_some_and(|(other_low, other_high)| other_low > high || other_high < low)
     };
-    let together = shifts.iter().rposition(|(_, shift)| !is_apart(shift)).unwrap_or(0);
-    let sure = decimal(100.0 * confidence);
-    match shifts.get(together + 1) {
-        Some((bytes, _)) => {
-            format!("from {} bytes on it is another ({sure} % sure)", count(*bytes as u64))
+    let last_similar =
+        differences.iter().rposition(|(_, difference)| !is_apart(difference)).unwrap_or(0);
+    match differences.get(last_similar + 1) {
+        Some((bytes, _)) => format!(
+            "the difference changes at {} bytes ({} confidence)",
+            count(*bytes as u64),
+            percent(confidence)
+        ),
+        None => {
+            "within the confidence intervals, the difference is the same at every size".to_owned()
         }
-        None => "as far as these pairs can show it is the same at every size".to_owned(),
     }
 }
 
-/// The same of an experiment that an interrupted run did not come to.
-fn not_reached(kind: CauseKind, evidence: &Evidence, why: &str) -> Cause {
-    not_measured(kind, if evidence.interrupted { "the run was interrupted" } else { why })
+/// A cause without a measurement. The reason is `reason`, unless the user ended the comparison early.
+fn not_reached(kind: CauseKind, evidence: &Evidence, reason: &str) -> Cause {
+    not_measured(kind, if evidence.interrupted { "the run was interrupted" } else { reason })
 }
 
-fn not_measured(kind: CauseKind, why: &str) -> Cause {
-    Cause { kind, share: None, evidence: format!("not measured: {why}") }
+fn not_measured(kind: CauseKind, reason: &str) -> Cause {
+    Cause { kind, share: None, evidence: format!("not measured: {reason}") }
 }
 
-/// So many an exchange.
-fn per(total: u64, exchanges: u64) -> String {
+/// An average with at most two decimals.
+fn per_exchange(total: u64, exchanges: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-    let each = total as f64 / exchanges as f64;
-    decimal((each * 100.0).round() / 100.0)
+    let average = total as f64 / exchanges as f64;
+    decimal((average * 100.0).round() / 100.0)
 }

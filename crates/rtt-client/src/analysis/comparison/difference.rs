@@ -1,26 +1,41 @@
-//! By how much one of two paired series is longer, and how sure that is. Pure arithmetic.
+//! The difference between two paired series, with its confidence interval. Pure.
 //!
-//! The estimate is the median of the paired differences. Its interval inverts a sign test: the median
-//! lies between the two order statistics that are so many ranks off the middle as the number of
-//! differences below the median would vary by chance. For independent differences that variance is a
-//! quarter each; measurements next to each other in time are not independent, so the variance is the
-//! long-run one, estimated with equal-weighted cosines, and the critical value is Student's with as
-//! many degrees of freedom as there are cosines (Lazarus, Lewis, Stock and Watson, "HAR Inference:
-//! Recommendations for Practice", Journal of Business & Economic Statistics 36, 2018). Nothing is
-//! drawn at random, so the same samples give the same interval.
+//! # The statistics of the verdict
+//!
+//! **The estimate is the median of the paired differences.** Each pair has one exchange with A and one with B,
+//! directly after each other. Both see nearly the same state of the host and the network, so most disturbances
+//! cancel in the difference B − A. The median ignores rare stalls of several milliseconds, which would dominate
+//! a mean.
+//!
+//! **The confidence interval inverts a sign test.** Sort the differences. If half of the differences is expected
+//! below the true median, the number that really is below it varies by chance around half. The interval reaches
+//! from the order statistic that is r ranks below the middle to the one that is r ranks above it, where r is the
+//! largest deviation that chance explains at the requested confidence. This assumes nothing about the shape of
+//! the distribution.
+//!
+//! **The variance takes autocorrelation into account.** For independent differences, the variance of that number
+//! is 1/4 for each difference. Measurements that are close in time are not independent: a busy period of the host
+//! affects many consecutive pairs. An interval that ignores this is too narrow. The code therefore estimates the
+//! *long-run variance*, which includes the covariance between different pairs. It projects the signs on the first
+//! few cosines (slow oscillations over the whole series) and averages the squared projections with equal weights.
+//! A slow disturbance makes these projections large, and thus the interval wide. The critical value is that of
+//! Student's t-distribution with as many degrees of freedom as there are cosines. Source: Lazarus, Lewis, Stock
+//! and Watson, "HAR Inference: Recommendations for Practice", Journal of Business & Economic Statistics 36, 2018.
+//!
+//! The computation uses no random numbers: the same differences give the same interval.
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
-/// How many cosines there are, as a share of n^(2/3). The paper's 0.4 suits an autocorrelation of up to
-/// 0.7; half of it still covers at 0.9, for intervals that are 7 % wider where there is none.
+/// The number of cosines, as a share of n^(2/3). The paper's 0.4 suits an autocorrelation of up to 0.7. Half of
+/// it still has the requested coverage at 0.9; without autocorrelation, its intervals are 7 % wider.
 const COSINES: f64 = 0.2;
 
-/// The fewest that give a critical value worth having.
-const FEWEST_COSINES: usize = 4;
+/// With fewer cosines, the critical value is too large to be useful.
+const MIN_COSINES: usize = 4;
 
-/// More observations than this are taken together in groups: slow changes are what matters, and the
-/// work stays bounded.
-const MOST_GROUPS: usize = 4096;
+/// If there are more differences, the code sums groups of consecutive signs first. Only slow changes matter for
+/// the long-run variance, and the work has a limit.
+const MAX_GROUPS: usize = 4096;
 
 /// One of the two sides of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,22 +57,23 @@ impl SideId {
     }
 }
 
-/// By how much B is longer than A, in nanoseconds, from pairs of one of each.
+/// The difference B − A of the RTTs of two sides, from pairs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairedDifference {
-    /// The median of the differences B − A.
+    /// The median of the differences, in nanoseconds.
     pub estimate: i64,
-    /// Where it is with the confidence asked for, if there are enough pairs to say.
+    /// The confidence interval, in nanoseconds. Absent if there are too few pairs, or if their autocorrelation is
+    /// too strong.
     pub interval: Option<(i64, i64)>,
-    /// In which share of the pairs B took longer; of those that tie, half.
+    /// The share of the pairs in which B took longer. A tie counts as one half.
     pub probability_b_higher: f64,
-    /// How many pairs there were.
+    /// The number of pairs.
     pub pairs: usize,
 }
 
 impl PairedDifference {
-    /// What these differences, in the order in which they were measured, come to; nothing, if there are
-    /// none.
+    /// Computes the difference from `differences` (B − A, in nanoseconds), in the order of their measurement.
+    /// The result is absent without any difference.
     #[must_use]
     pub fn of(differences: &[i64], confidence: f64) -> Option<Self> {
         let mut sorted = differences.to_vec();
@@ -73,7 +89,7 @@ impl PairedDifference {
         let signs: Vec<i8> =
             differences.iter().map(|difference| sign(difference - estimate)).collect();
         let interval =
-            ranks_off(&signs, confidence).map(|rank| (sorted[rank - 1], sorted[pairs - rank]));
+            lower_rank(&signs, confidence).map(|rank| (sorted[rank - 1], sorted[pairs - rank]));
         let probability_b_higher = (float(longer) + float(ties) / 2.0) / float(pairs);
         Some(Self { estimate, interval, probability_b_higher, pairs })
     }
@@ -89,18 +105,18 @@ impl PairedDifference {
     }
 }
 
-/// The fewest pairs that allow an interval.
+/// The smallest number of pairs for which an interval is possible.
 #[must_use]
 pub fn min_pairs(confidence: f64) -> usize {
-    // At the highest confidence it is some two hundred.
-    const MORE_THAN_EVER: usize = 10_000;
-    let allows = |pairs: &usize| ranks_off(&vec![0; *pairs], confidence).is_some();
-    (1..MORE_THAN_EVER).find(allows).unwrap_or(MORE_THAN_EVER)
+    // The highest confidence that a plan accepts needs about two hundred pairs.
+    const SEARCH_LIMIT: usize = 10_000;
+    let allows = |pairs: &usize| lower_rank(&vec![0; *pairs], confidence).is_some();
+    (1..SEARCH_LIMIT).find(allows).unwrap_or(SEARCH_LIMIT)
 }
 
-/// The rank of the interval's lower end, from 1; its upper end has as many above it. `signs` tell for
-/// each difference whether it is above the median.
-fn ranks_off(signs: &[i8], confidence: f64) -> Option<usize> {
+/// The rank (from 1) of the lower end of the interval. The upper end has the same rank, counted from the largest
+/// difference. `signs` contains the sign of each difference minus the median.
+fn lower_rank(signs: &[i8], confidence: f64) -> Option<usize> {
     let count = signs.len();
     let (variance, cosines) = long_run_variance(signs);
     let student = StudentsT::new(0.0, 1.0, float(cosines)).ok()?;
@@ -114,10 +130,10 @@ fn ranks_off(signs: &[i8], confidence: f64) -> Option<usize> {
     (rank >= 1.0).then_some(rank as usize)
 }
 
-/// The long-run variance of half a sign, and from how many cosines it is. Never less than that of
-/// independent ones: differences that alternate must not look surer than they are.
+/// The long-run variance of half a sign, and the number of cosines. The result is never below 1/4, the variance of
+/// independent signs: alternating differences must not give a narrower interval than independent ones.
 fn long_run_variance(signs: &[i8]) -> (f64, usize) {
-    let group = signs.len().div_ceil(MOST_GROUPS).max(1);
+    let group = signs.len().div_ceil(MAX_GROUPS).max(1);
     let sums: Vec<f64> = signs
         .chunks_exact(group)
         .map(|signs| signs.iter().map(|sign| f64::from(*sign)).sum::<f64>() / 2.0)
@@ -128,7 +144,7 @@ fn long_run_variance(signs: &[i8]) -> (f64, usize) {
         clippy::cast_sign_loss,
         reason = "a few hundred at most"
     )]
-    let cosines = ((COSINES * groups.cbrt().powi(2)) as usize).max(FEWEST_COSINES);
+    let cosines = ((COSINES * groups.cbrt().powi(2)) as usize).max(MIN_COSINES);
     let mut power = 0.0;
     for frequency in 1..=cosines {
         let step = std::f64::consts::PI * float(frequency) / groups;
@@ -137,7 +153,7 @@ fn long_run_variance(signs: &[i8]) -> (f64, usize) {
         power += 2.0 / groups * weighted.sum::<f64>().powi(2);
     }
     let variance = power / float(cosines) / float(group);
-    // Not a number, of no groups at all, loses against the quarter.
+    // Without any group, `variance` is not a number. `max` then returns 1/4.
     (variance.max(0.25), cosines)
 }
 
@@ -158,14 +174,14 @@ fn float(count: usize) -> f64 {
 mod tests {
     use super::*;
 
-    /// A series in which each value remembers `memory` of the one before, and whose noise is about
-    /// Gaussian with a deviation of 1000 (an AR(1) process).
-    fn noise(random: &mut fastrand::Rng, memory: f64, count: usize) -> Vec<f64> {
+    /// An AR(1) process: each value is `correlation` times the previous value plus noise. The noise is
+    /// approximately Gaussian, with a standard deviation of 1000.
+    fn noise(random: &mut fastrand::Rng, correlation: f64, count: usize) -> Vec<f64> {
         let mut state = 0.0;
         let mut next = || {
-            // Twelve uniform numbers have a variance of 1 (Irwin and Hall).
+            // The sum of twelve uniform numbers has a variance of 1 (Irwin-Hall distribution).
             let gaussian = (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
-            state = memory * state + gaussian;
+            state = correlation * state + gaussian;
             1000.0 * state
         };
         (0..200).for_each(|_| {
@@ -174,11 +190,11 @@ mod tests {
         (0..count).map(|_| next()).collect()
     }
 
-    /// How often of `runs` the interval has the truth in it.
-    fn covered(memory: f64, count: usize, truth: i64, runs: usize) -> usize {
+    /// The number of `runs` whose interval contains the true median.
+    fn covered(correlation: f64, count: usize, truth: i64, runs: usize) -> usize {
         let mut random = fastrand::Rng::with_seed(42);
         let mut run = || {
-            let series = noise(&mut random, memory, count);
+            let series = noise(&mut random, correlation, count);
             #[expect(clippy::cast_possible_truncation, reason = "some thousands")]
             let series: Vec<i64> = series.iter().map(|value| *value as i64 + truth).collect();
             let (low, high) = PairedDifference::of(&series, 0.95).unwrap().interval.unwrap();
@@ -188,70 +204,72 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_no_difference() {
-        // At 95 % some ten of 200 may be wrong by chance, and 16 are the bound.
+    fn interval_of_noise_contains_zero() {
+        // At 95 %, about ten of 200 intervals miss zero by chance. The test accepts 16.
         let covered = covered(0.0, 500, 0, 200);
         assert!(covered >= 184, "{covered} of 200");
     }
 
     #[test]
-    fn a_memory_does_not_break_the_coverage() {
-        for (memory, least) in [(0.5, 184), (0.8, 184), (0.9, 180)] {
-            let covered = covered(memory, 500, 300, 200);
-            assert!(covered >= least, "{covered} of 200 with a memory of {memory}");
+    fn autocorrelation_does_not_reduce_the_coverage() {
+        for (correlation, min_covered) in [(0.5, 184), (0.8, 184), (0.9, 180)] {
+            let covered = covered(correlation, 500, 300, 200);
+            assert!(covered >= min_covered, "{covered} of 200 with a correlation of {correlation}");
         }
     }
 
     #[test]
-    fn a_difference_is_found_and_has_its_size() {
+    fn interval_contains_the_true_difference() {
         let mut random = fastrand::Rng::with_seed(7);
         #[expect(clippy::cast_possible_truncation, reason = "some thousands")]
         let differences: Vec<i64> =
             noise(&mut random, 0.3, 2000).iter().map(|value| *value as i64 + 1000).collect();
-        let shift = PairedDifference::of(&differences, 0.95).unwrap();
-        let (low, high) = shift.interval.unwrap();
-        assert_eq!(shift.higher(), Some(SideId::B));
-        assert!(low < 1000 && 1000 < high && high - low < 200, "{shift:?}");
+        let difference = PairedDifference::of(&differences, 0.95).unwrap();
+        let (low, high) = difference.interval.unwrap();
+        assert_eq!(difference.higher(), Some(SideId::B));
+        assert!(low < 1000 && 1000 < high && high - low < 200, "{difference:?}");
         let opposite: Vec<i64> = differences.iter().map(|difference| -difference).collect();
         let mirrored = PairedDifference::of(&opposite, 0.95).unwrap();
         assert_eq!(mirrored.higher(), Some(SideId::A));
         assert_eq!(mirrored.interval, Some((-high, -low)));
-        assert!((mirrored.probability_b_higher + shift.probability_b_higher - 1.0).abs() < 1e-9);
+        assert!(
+            (mirrored.probability_b_higher + difference.probability_b_higher - 1.0).abs() < 1e-9
+        );
     }
 
     #[test]
-    fn what_stalls_now_and_then_moves_nothing() {
+    fn rare_stalls_do_not_change_the_estimate() {
         let mut differences = vec![10_i64; 500];
         for stalled in differences.iter_mut().step_by(50) {
             *stalled = 20_000_000;
         }
-        let shift = PairedDifference::of(&differences, 0.95).unwrap();
-        assert_eq!((shift.estimate, shift.interval), (10, Some((10, 10))));
+        let difference = PairedDifference::of(&differences, 0.95).unwrap();
+        assert_eq!((difference.estimate, difference.interval), (10, Some((10, 10))));
     }
 
     #[test]
-    fn few_pairs_claim_nothing() {
+    fn too_few_pairs_have_no_interval() {
         assert_eq!(PairedDifference::of(&[], 0.95), None);
         let one = PairedDifference::of(&[5], 0.95).unwrap();
         assert_eq!((one.estimate, one.interval, one.higher()), (5, None, None));
-        let fewest = min_pairs(0.95);
-        assert!((6..20).contains(&fewest), "{fewest}");
-        assert!(PairedDifference::of(&vec![5; fewest - 1], 0.95).unwrap().interval.is_none());
-        assert_eq!(PairedDifference::of(&vec![5; fewest], 0.95).unwrap().interval, Some((5, 5)));
-        assert!(min_pairs(0.999) > fewest);
+        let minimum = min_pairs(0.95);
+        assert!((6..20).contains(&minimum), "{minimum}");
+        assert!(PairedDifference::of(&vec![5; minimum - 1], 0.95).unwrap().interval.is_none());
+        assert_eq!(PairedDifference::of(&vec![5; minimum], 0.95).unwrap().interval, Some((5, 5)));
+        assert!(min_pairs(0.999) > minimum);
     }
 
     #[test]
-    fn ties_are_halved_and_a_coarse_clock_claims_nothing() {
-        let shift = PairedDifference::of(&[0; 100], 0.95).unwrap();
-        assert_eq!((shift.interval, shift.higher()), (Some((0, 0)), None));
-        assert!((shift.probability_b_higher - 0.5).abs() < 1e-9);
+    fn ties_count_half_and_decide_nothing() {
+        let difference = PairedDifference::of(&[0; 100], 0.95).unwrap();
+        assert_eq!((difference.interval, difference.higher()), (Some((0, 0)), None));
+        assert!((difference.probability_b_higher - 0.5).abs() < 1e-9);
     }
 
     #[test]
-    fn millions_of_pairs_take_bounded_work() {
+    fn a_million_pairs_need_bounded_work() {
         let differences: Vec<i64> = (0..1_000_000).map(|number| number % 1000 - 400).collect();
-        let shift = PairedDifference::of(&differences, 0.95).unwrap();
-        assert!(shift.interval.unwrap().0 > 90, "{shift:?}");
+        let difference = PairedDifference::of(&differences, 0.95).unwrap();
+        assert!(difference.interval.unwrap().0 > 90, "{difference:?}");
     }
 }

@@ -1,7 +1,9 @@
-//! Scripted evidence, and what has to be said of it.
+//! Verdicts from constructed evidence.
 
 use super::*;
-use crate::analysis::evidence::{ClosedPort, Pair, Side, SweepPoint, TwoWrites, Windows};
+use crate::analysis::evidence::{
+    ClosedPort, IncompleteExperiment, Pair, Side, SweepPoint, TwoWrites, Windows,
+};
 use crate::analysis::statistics::Summary;
 use crate::model::breakdown::{Breakdown, NetworkAndServer};
 use crate::model::condition::{Condition, Failure};
@@ -13,7 +15,7 @@ const fn microseconds(number: u64) -> Duration {
     Duration::from_micros(number)
 }
 
-/// 500 pairs, A around 100 µs, B so much longer; one in ten with a stall of the machine's.
+/// 500 pairs: A takes about 100 µs, B `longer` µs more. About one exchange in ten has a stall of 5 ms.
 fn pairs(longer: u64) -> Vec<Pair> {
     let mut random = fastrand::Rng::with_seed(1);
     let mut time = |more: u64| {
@@ -24,27 +26,27 @@ fn pairs(longer: u64) -> Vec<Pair> {
 }
 
 fn side(title: &'static str, is_stream: bool, send: u64, receive: u64) -> Side {
-    let mut with = Summary::default();
+    let mut instrumented = Summary::default();
     for _ in 0..10 {
         let (network, server) = (microseconds(50), microseconds(9));
         let network_and_server = NetworkAndServer::Separate { network, server };
         let (send, receive) = (microseconds(send), microseconds(receive));
-        with.breakdown.add(&Breakdown { send, network_and_server, receive });
+        instrumented.breakdown.add(&Breakdown { send, network_and_server, receive });
     }
-    let mut fresh = Summary::default();
-    fresh.connect.add(microseconds(60));
-    fresh.rtt.add(microseconds(110));
-    let mut steady = Summary { sent: 500, received: 500, ..Summary::default() };
-    steady.tcp = is_stream.then(|| TcpInfo { retransmissions: Some(0), ..TcpInfo::default() });
-    steady.rtt.add(microseconds(100));
+    let mut with_connection = Summary::default();
+    with_connection.connect.add(microseconds(60));
+    with_connection.rtt.add(microseconds(110));
+    let mut summary = Summary { sent: 500, received: 500, ..Summary::default() };
+    summary.tcp = is_stream.then(|| TcpInfo { retransmissions: Some(0), ..TcpInfo::default() });
+    summary.rtt.add(microseconds(100));
     Side {
         title,
         target: format!("{}://h:1", title.to_lowercase()),
         is_stream,
         request_bytes: 64,
-        summary: steady,
-        instrumented: Some(with),
-        with_connection: is_stream.then_some(fresh),
+        summary,
+        instrumented: Some(instrumented),
+        with_connection: is_stream.then_some(with_connection),
         traffic: Some(Traffic { packets_out: 500, packets_in: 500, ..Traffic::default() }),
         traffic_exchanges: 500,
         windows: is_stream.then_some(Windows {
@@ -73,8 +75,8 @@ fn evidence(longer: u64) -> Evidence {
 }
 
 fn cause(verdict: &Verdict, name: &str) -> Cause {
-    let found = verdict.causes.iter().find(|cause| cause.kind.name() == name);
-    found.unwrap_or_else(|| panic!("no {name} in {:?}", verdict.causes)).clone()
+    let cause = verdict.causes.iter().find(|cause| cause.kind.name() == name);
+    cause.unwrap_or_else(|| panic!("no {name} in {:?}", verdict.causes)).clone()
 }
 
 fn holds(verdict: &Verdict) -> Vec<Option<bool>> {
@@ -82,13 +84,17 @@ fn holds(verdict: &Verdict) -> Vec<Option<bool>> {
 }
 
 #[test]
-fn a_difference_is_told_with_its_size_and_its_causes() {
+fn difference_has_a_size_and_causes() {
     let verdict = judge(&evidence(10), 0.95);
-    let shift = verdict.difference.unwrap();
-    let (low, high) = shift.interval.unwrap();
-    assert!(low <= 10_000 && 10_000 <= high && high - low < 2000, "{shift:?}");
+    let difference = verdict.difference.unwrap();
+    let (low, high) = difference.interval.unwrap();
+    assert!(low <= 10_000 && 10_000 <= high && high - low < 2000, "{difference:?}");
     assert!(verdict.sentence.starts_with("TCP takes "), "{}", verdict.sentence);
-    assert!(verdict.sentence.contains("µs longer (95 % sure: "), "{}", verdict.sentence);
+    assert!(
+        verdict.sentence.contains("µs longer (95 % confidence interval "),
+        "{}",
+        verdict.sentence
+    );
     assert_eq!(cause(&verdict, "send").share, Some(1000));
     assert_eq!(cause(&verdict, "network").share, Some(0));
     assert_eq!(cause(&verdict, "receive").share, Some(5000));
@@ -98,26 +104,26 @@ fn a_difference_is_told_with_its_size_and_its_causes() {
     assert_eq!(cause(&verdict, "windows").share, Some(0));
     assert_eq!(cause(&verdict, "acknowledgements").share, Some(0));
     assert!(cause(&verdict, "payload-size").evidence.contains("--sweep"));
-    // Congestion control, acknowledgements, an error from nobody, the handshake.
+    // Congestion control, acknowledgements, the closed port, the handshake.
     assert_eq!(holds(&verdict), [Some(false), Some(false), None, Some(false)]);
 }
 
 #[test]
-fn the_same_samples_give_the_same_verdict() {
-    let told = |evidence: &Evidence| format!("{:?}", judge(evidence, 0.95));
-    assert_eq!(told(&evidence(10)), told(&evidence(10)));
+fn same_evidence_gives_the_same_verdict() {
+    let verdict = |evidence: &Evidence| format!("{:?}", judge(evidence, 0.95));
+    assert_eq!(verdict(&evidence(10)), verdict(&evidence(10)));
 }
 
 #[test]
-fn no_difference_is_told_with_its_bound() {
+fn verdict_without_difference_states_a_bound() {
     let verdict = judge(&evidence(0), 0.99);
     assert_eq!(verdict.difference.unwrap().higher(), None);
-    assert!(verdict.sentence.starts_with("No difference that 500 pairs can show: less than "));
-    assert!(verdict.sentence.ends_with("either way (99 % sure)."), "{}", verdict.sentence);
+    assert!(verdict.sentence.starts_with("No measurable difference: below "));
+    assert!(verdict.sentence.ends_with(" µs (99 % confidence)."), "{}", verdict.sentence);
 }
 
 #[test]
-fn which_side_the_stream_is_on_makes_no_difference() {
+fn sides_can_be_swapped() {
     let mut mirrored = evidence(10);
     mirrored.sides.reverse();
     for pair in mirrored.pairs.iter_mut().chain(&mut mirrored.pairs_with_connection) {
@@ -130,9 +136,9 @@ fn which_side_the_stream_is_on_makes_no_difference() {
 }
 
 #[test]
-fn what_was_not_measured_says_so_and_decides_nothing() {
+fn missing_measurements_have_no_share_and_decide_no_claim() {
     let mut portable = evidence(10);
-    portable.no_breakdown_reason = Some("it needs the kernel's time stamps (Linux)".into());
+    portable.no_breakdown_reason = Some("this needs kernel timestamps (Linux)".into());
     portable.closed_port = None;
     portable.pairs_with_connection.clear();
     for side in &mut portable.sides {
@@ -153,21 +159,21 @@ fn what_was_not_measured_says_so_and_decides_nothing() {
 }
 
 #[test]
-fn two_of_a_kind_have_no_claims_about_tcp_against_udp() {
-    let mut twins = evidence(10);
-    twins.sides[1] = side("UDP", false, 3, 35);
-    twins.pairs_with_connection.clear();
-    let verdict = judge(&twins, 0.95);
+fn sides_of_one_protocol_decide_no_claim() {
+    let mut same = evidence(10);
+    same.sides[1] = side("UDP", false, 3, 35);
+    same.pairs_with_connection.clear();
+    let verdict = judge(&same, 0.95);
     assert!(verdict.sentence.starts_with("B takes "), "{}", verdict.sentence);
     assert_eq!(holds(&verdict), [None; 4]);
 }
 
 #[test]
-fn a_window_that_limits_and_a_request_that_waits_are_seen() {
+fn small_window_and_waiting_request_are_detected() {
     let mut long = evidence(10);
     long.sides[1].request_bytes = 64_000;
     let verdict = judge(&long, 0.95);
-    assert!(cause(&verdict, "windows").evidence.contains("they did not fit"));
+    assert!(cause(&verdict, "windows").evidence.contains("the requests did not fit"));
     assert_eq!(verdict.claims[0].holds, Some(true));
     let mut waiting = evidence(100);
     let windows = waiting.sides[1].windows.as_mut().unwrap();
@@ -179,7 +185,7 @@ fn a_window_that_limits_and_a_request_that_waits_are_seen() {
 }
 
 #[test]
-fn a_stall_is_told_from_a_round_trip() {
+fn stall_differs_from_an_additional_round_trip() {
     let mut evidence = evidence(10);
     let mut cut = |splits_character, held| {
         let mut two = TwoWrites { splits_character, ..TwoWrites::default() };
@@ -189,30 +195,34 @@ fn a_stall_is_told_from_a_round_trip() {
     };
     cut(false, microseconds(200));
     cut(true, Duration::from_millis(44));
-    let told = cause(&judge(&evidence, 0.95), "nagle-and-delayed-acknowledgement");
-    assert_eq!(told.evidence.matches("the stall").count(), 1, "{told:?}");
-    assert!(told.evidence.contains("200.0 µs without; the second waits for the first's answer"));
-    assert!(told.evidence.contains("44.000 ms without; the second waits for an acknowledgement"));
-    assert_eq!(told.share, Some(0));
+    let cause = cause(&judge(&evidence, 0.95), "nagle-and-delayed-acknowledgement");
+    assert_eq!(cause.evidence.matches("; stall: ").count(), 1, "{cause:?}");
+    for part in [
+        "200.0 µs with Nagle's algorithm; no stall: the second write waits one round trip",
+        "44.000 ms with Nagle's algorithm; stall: the second write waits for a delayed acknowledgement",
+    ] {
+        assert!(cause.evidence.contains(part), "{part} in {cause:?}");
+    }
+    assert_eq!(cause.share, Some(0));
 }
 
 #[test]
-fn on_a_long_path_a_round_trip_more_is_no_stall() {
+fn additional_round_trip_on_a_long_path_is_no_stall() {
     let mut evidence = evidence(10);
     let mut two = TwoWrites::default();
     two.without_nagle.add(Duration::from_millis(20));
     two.with_nagle.add(Duration::from_millis(41));
     evidence.sides[1].two_writes.push(two);
-    let told = cause(&judge(&evidence, 0.95), "nagle-and-delayed-acknowledgement");
-    assert!(told.evidence.contains("a round trip, no stall"), "{told:?}");
+    let measured = cause(&judge(&evidence, 0.95), "nagle-and-delayed-acknowledgement");
+    assert!(measured.evidence.contains("no stall: the second write waits one"), "{measured:?}");
     evidence.sides[1].two_writes[0] =
         TwoWrites { failure: Some("the server closes".into()), ..TwoWrites::default() };
-    let told = cause(&judge(&evidence, 0.95), "nagle-and-delayed-acknowledgement");
-    assert_eq!(told.share, None, "{told:?}");
+    let failed = cause(&judge(&evidence, 0.95), "nagle-and-delayed-acknowledgement");
+    assert_eq!(failed.share, None, "{failed:?}");
 }
 
 #[test]
-fn of_a_request_in_many_segments_nobody_can_say_that_it_waited() {
+fn request_in_many_segments_decides_nothing_about_waiting() {
     let mut long = evidence(10);
     long.sides[1].request_bytes = 10_000;
     long.sides[1].windows.as_mut().unwrap().min_rtt = Some(microseconds(1));
@@ -222,7 +232,7 @@ fn of_a_request_in_many_segments_nobody_can_say_that_it_waited() {
 }
 
 #[test]
-fn an_interrupted_run_says_so_of_what_it_did_not_come_to() {
+fn interrupted_run_is_the_reason_for_missing_measurements() {
     let mut interrupted = Evidence { interrupted: true, ..evidence(10) };
     interrupted.pairs_with_connection.clear();
     for side in &mut interrupted.sides {
@@ -236,22 +246,22 @@ fn an_interrupted_run_says_so_of_what_it_did_not_come_to() {
 }
 
 #[test]
-fn where_sizes_part_is_told_only_where_it_was_seen() {
+fn change_with_size_needs_enough_pairs() {
     let size = |bytes, longer, count| SweepPoint { bytes, pairs: pairs(longer)[..count].to_vec() };
-    let told = |sizes| {
-        let sizes = Evidence { sweep: sizes, ..evidence(10) };
-        cause(&judge(&sizes, 0.95), "payload-size").evidence
+    let evidence_of = |sweep| {
+        let evidence = Evidence { sweep, ..evidence(10) };
+        cause(&judge(&evidence, 0.95), "payload-size").evidence
     };
-    let parting = told(vec![size(16, 10, 200), size(64, 10, 200), size(1024, 90, 200)]);
-    assert!(parting.contains("from 1,024 bytes on it is another (95 % sure)"), "{parting}");
-    let back = told(vec![size(16, 10, 200), size(64, 90, 200), size(1024, 10, 200)]);
+    let change = evidence_of(vec![size(16, 10, 200), size(64, 10, 200), size(1024, 90, 200)]);
+    assert!(change.contains("the difference changes at 1,024 bytes (95 % confidence)"), "{change}");
+    let back = evidence_of(vec![size(16, 10, 200), size(64, 90, 200), size(1024, 10, 200)]);
     assert!(back.contains("the same at every size"), "{back}");
-    let few = told(vec![size(16, 10, 3), size(64, 90, 3)]);
+    let few = evidence_of(vec![size(16, 10, 3), size(64, 90, 3)]);
     assert!(few.contains("too few pairs of each size"), "{few}");
 }
 
 #[test]
-fn losses_bias_the_answer_and_are_named() {
+fn losses_and_retransmissions_are_noted() {
     let mut lossy = evidence(10);
     lossy.sides[0].summary.received = 480;
     lossy.sides[0].summary.lost = 20;
@@ -264,26 +274,65 @@ fn losses_bias_the_answer_and_are_named() {
     let verdict = judge(&lossy, 0.95);
     assert!(!verdict.all_answered);
     assert!(verdict.notes[0].contains("20 of 500 exchanges with UDP"), "{:?}", verdict.notes);
-    assert!(verdict.notes[1].contains("3 of TCP's segments"), "{:?}", verdict.notes);
+    assert!(verdict.notes[1].contains("TCP retransmitted 3 segments"), "{:?}", verdict.notes);
     assert!(verdict.notes[2].contains("new connections, 3 of 100 pairs"), "{:?}", verdict.notes);
 }
 
 #[test]
-fn without_an_answer_there_is_no_verdict() {
+fn verdict_needs_replies_and_enough_pairs() {
     let mut nothing = Evidence { sides: evidence(0).sides, ..Evidence::default() };
     nothing.sides[1].failure = Some(Failure::new(Condition::Refused, Duration::ZERO));
     let verdict = judge(&nothing, 0.95);
     assert_eq!(verdict.sentence, "No verdict: TCP tcp://h:1: refused.");
     assert_eq!((verdict.difference, verdict.difference_with_connection), (None, None));
     assert!(verdict.causes.is_empty() && verdict.claims.is_empty(), "{verdict:?}");
-    let mut long_waves = evidence(0);
-    for (place, pair) in long_waves.pairs.iter_mut().enumerate() {
+    let mut slow_disturbance = evidence(0);
+    for (place, pair) in slow_disturbance.pairs.iter_mut().enumerate() {
         let slow = if place < 250 { 1000 } else { 0 };
         pair.b = pair.b.map(|time| time + microseconds(slow));
     }
-    let verdict = judge(&long_waves, 0.95);
+    let verdict = judge(&slow_disturbance, 0.95);
     assert!(verdict.sentence.starts_with("No "), "{}", verdict.sentence);
     let few = Evidence { pairs: pairs(10)[..5].to_vec(), ..evidence(10) };
     let verdict = judge(&few, 0.95);
-    assert!(verdict.sentence.starts_with("No verdict from 5 pairs: 95 % take "));
+    assert!(
+        verdict
+            .sentence
+            .starts_with("No verdict from 5 pairs: a confidence of 95 % needs at least ")
+    );
+}
+
+#[test]
+fn slower_tail_of_the_faster_side_is_noted_first() {
+    let mut tail = evidence(10);
+    for (side, (usual, slow)) in tail.sides.iter_mut().zip([(100, 203), (110, 150)]) {
+        for number in 0..600 {
+            side.summary.rtt.add(microseconds(if number % 50 == 0 { slow } else { usual }));
+        }
+        side.summary.lost = 1;
+    }
+    let note = &judge(&tail, 0.95).notes[0];
+    let expected = "But the slowest 1 % of UDP exchanges are slower: p99 is 203.0 µs for UDP, 150.0 µs for TCP.";
+    assert_eq!(note, expected);
+    tail.sides.reverse();
+    assert_eq!(&judge(&tail, 0.95).notes[0], expected);
+}
+
+#[test]
+fn claim_without_difference_mentions_the_difference_with_a_new_connection() {
+    let mut kept = evidence(0);
+    kept.pairs_with_connection = pairs(2200);
+    let verdict = judge(&kept, 0.95);
+    for claim in &verdict.claims[..2] {
+        assert_eq!(claim.holds, Some(false));
+        for part in [
+            "on an established connection, TCP and UDP have no measurable difference",
+            "(with a new connection for each exchange, TCP takes 2.200 ms longer, including the handshake)",
+        ] {
+            assert!(claim.evidence.contains(part), "{part} in {claim:?}");
+        }
+    }
+    assert!(
+        verdict.sentence_with_connection.unwrap().starts_with("With a new connection for each")
+    );
 }

@@ -6,6 +6,7 @@ mod lab;
 mod process;
 mod prompt;
 mod stdout;
+mod terminal;
 
 use std::process::ExitCode;
 

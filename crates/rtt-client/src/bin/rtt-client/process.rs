@@ -2,9 +2,10 @@
 
 use crate::cli::Format;
 use crate::stdout::stdout;
+use crate::terminal::{allows_colour, text_config};
 use anyhow::{Context as _, Result};
 use rtt_client::Report;
-use rtt_client::report::{Csv, Json, Text, TextConfig};
+use rtt_client::report::{Csv, Host, Invocation, Json, JsonConfig, Text};
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,10 +45,9 @@ pub(crate) fn request_stop() {
 /// Sends the log to stderr. It is coloured on a terminal unless `NO_COLOR` is set (<https://no-color.org>).
 pub(crate) fn log_to_stderr(verbosity: u8) {
     let level = [Level::WARN, Level::DEBUG, Level::TRACE][usize::from(verbosity.min(2))];
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_ansi(colour && io::stderr().is_terminal())
+        .with_ansi(allows_colour() && io::stderr().is_terminal())
         .with_target(false)
         .with_writer(io::stderr)
         .log_internal_errors(false)
@@ -81,10 +81,26 @@ pub(crate) struct ReportOptions {
 pub(crate) fn report(options: ReportOptions) -> Box<dyn Report> {
     let ReportOptions { format, quiet, progress_bar } = options;
     let out = stdout();
-    let text = TextConfig { quiet, progress: progress_bar && io::stderr().is_terminal() };
     match format {
-        Format::Text => Box::new(Text::new(out, io::stderr(), text)),
-        Format::Json => Box::new(Json::new(out, quiet)),
+        Format::Text => Box::new(Text::new(out, io::stderr(), text_config(quiet, progress_bar))),
+        Format::Json => {
+            Box::new(Json::new(out, JsonConfig { quiet, invocation: Some(invocation()) }))
+        }
         Format::Csv => Box::new(Csv::new(out)),
+    }
+}
+
+/// The command line and the host, for the `start` event.
+fn invocation() -> Invocation {
+    let arguments = std::env::args_os().skip(1);
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let system = [std::env::consts::OS, release.trim(), std::env::consts::ARCH];
+    let system: Vec<&str> = system.into_iter().filter(|part| !part.is_empty()).collect();
+    Invocation {
+        arguments: arguments.map(|argument| argument.to_string_lossy().into_owned()).collect(),
+        host: Host {
+            system: system.join(" "),
+            cpus: std::thread::available_parallelism().ok().map(usize::from),
+        },
     }
 }

@@ -1,72 +1,146 @@
-//! What a client sees over one protocol at one address: what, how it is known, and what it means.
+//! A finding of `diagnose`: the condition, the evidence for it, and its meaning.
 
-use super::WRONG_ANSWER_SHOWN;
-use super::wrap::wrapped;
+use super::WRONG_ANSWER_LIMIT;
+use super::printer::Printer;
 use crate::analysis::diagnosis::{Finding, ProbeResult};
-use crate::model::condition::Failure;
+use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::UnconnectedResult;
 use crate::model::format::duration;
 use crate::model::icmp::Origin;
 use echo_core::escape;
 use std::io::{self, Write};
 
-/// How far what belongs to a finding is moved in.
-const INDENT: &str = "               ";
-
 /// Writes a finding.
-pub(super) fn write(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io::Result<()> {
     let title = finding.protocol.title;
-    let whom = finding.address.map_or_else(|| finding.target.clone(), |at| at.to_string());
+    let target = finding.address.map_or_else(|| finding.target.clone(), |at| at.to_string());
     let after = duration(finding.after());
-    wrapped(out, "  ", &format!("{title} {whom}: {} after {after}", finding.condition()))?;
+    printer.strong(&format!("{title} {target}: {} after {after}", finding.condition()))?;
     if let Some(took) = finding.connect_duration {
-        line(out, "connected", &format!("in {}", duration(took)))?;
+        line(printer, "connected", &format!("after {}", duration(took)))?;
     }
     if let Some(failure) = finding.failure() {
-        if let Some(word) = word(failure) {
-            line(out, "who said so", &word)?;
+        if let Some(reporter) = reporter(finding, failure) {
+            line(printer, "reported by", &reporter)?;
         }
         if let Some(error) = &failure.error {
-            line(out, "the system", &error.to_string())?;
+            line(printer, "error", &error.to_string())?;
         }
         if let Some(detail) = &failure.detail {
-            line(out, "seen", detail)?;
+            line(printer, "observed", detail)?;
         }
     }
     if let ProbeResult::WrongAnswer { text, .. } = &finding.result {
-        let shown = &text[..text.len().min(WRONG_ANSWER_SHOWN)];
+        let shown = &text[..text.len().min(WRONG_ANSWER_LIMIT)];
         let more = if shown.len() < text.len() { "..." } else { "" };
-        line(out, "it answered", &format!("{}{more}", escape(shown)))?;
+        line(printer, "received", &format!("{}{more}", escape(shown)))?;
     }
     let explanation = finding.explain();
-    line(out, "it means", &explanation.meaning)?;
-    line(out, "left open", explanation.not_certain)?;
-    line(out, "try next", &explanation.next_step)?;
-    if let Some(unconnected) = finding.unconnected {
-        line(out, "unconnected", &unconnected_in_words(unconnected))?;
+    line(printer, "meaning", &explanation.meaning)?;
+    line(printer, "not certain", explanation.not_certain)?;
+    line(printer, "next step", &explanation.next_step)?;
+    if let Some(result) = finding.unconnected {
+        let text = format!("textbook client (no `connect`): {}", textbook_client(result));
+        printer.indented("  ", 4, &text)?;
     }
-    writeln!(out)
+    printer.blank()
 }
 
-/// Who said so.
-fn word(failure: &Failure) -> Option<String> {
-    match failure.origin? {
-        Origin::ThisHost => Some("this host".into()),
-        Origin::Peer => Some("whoever answers there".into()),
-        Origin::Icmp(icmp) => Some(icmp.to_string()),
-        Origin::Unknown => Some("somebody; this system does not tell who".into()),
+/// The sender of the error.
+fn reporter(finding: &Finding, failure: &Failure) -> Option<String> {
+    Some(match failure.origin? {
+        Origin::ThisHost => "this host (it did not send the packet)".to_owned(),
+        Origin::Icmp(icmp) => icmp.to_string(),
+        Origin::Unknown => "not known: this system does not report the sender".to_owned(),
+        Origin::Peer => {
+            let title = finding.protocol.title;
+            let event = match failure.condition {
+                Condition::Closed => format!("the end of the {title} connection"),
+                _ => format!("a {title} reset"),
+            };
+            let from = finding.address.map_or_else(String::new, |at| format!(" from {}", at.ip()));
+            format!("{event}{from} (sent by the host, or by a firewall that uses its address)")
+        }
+    })
+}
+
+/// The result of a client that does not connect its socket, as in textbooks.
+fn textbook_client(result: UnconnectedResult) -> String {
+    match result {
+        UnconnectedResult::Reply(after) => {
+            format!("receives the reply after {}", duration(after))
+        }
+        UnconnectedResult::Error(_, after) => {
+            format!("receives an error after {}", duration(after))
+        }
+        UnconnectedResult::Timeout(waited) => format!(
+            "receives no error and waits forever (this test stopped after {})",
+            duration(waited)
+        ),
     }
 }
 
-fn unconnected_in_words(unconnected: UnconnectedResult) -> String {
-    let saw = match unconnected {
-        UnconnectedResult::Reply(after) => format!("the reply after {}", duration(after)),
-        UnconnectedResult::Error(_, after) => format!("an error after {}", duration(after)),
-        UnconnectedResult::Timeout(waited) => format!("nothing in {}", duration(waited)),
-    };
-    format!("a socket that is not connected, as the textbook's client has it, saw {saw}")
+fn line(printer: &mut Printer<impl Write>, label: &str, value: &str) -> io::Result<()> {
+    printer.labelled(&format!("  {label:<11}  "), value)
 }
 
-fn line(out: &mut impl Write, what: &str, value: &str) -> io::Result<()> {
-    wrapped(out, INDENT, &format!("  {what:<11}  {value}"))
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{in_all_layouts, microseconds, printer, words, written};
+    use super::*;
+    use crate::protocol::registry::protocol_named;
+    use std::time::Duration;
+
+    fn finding(protocol: &str, result: ProbeResult) -> Finding {
+        Finding {
+            protocol: protocol_named(protocol).unwrap(),
+            target: "server.example:7".to_owned(),
+            address: Some("192.0.2.7:7".parse().unwrap()),
+            icmp_from_this_host: false,
+            connect_duration: None,
+            sent: 1,
+            result,
+            unconnected: None,
+        }
+    }
+
+    fn refused(origin: Origin) -> ProbeResult {
+        let failure = Failure::new(Condition::Refused, microseconds(45));
+        ProbeResult::NoAnswer(Failure { origin: Some(origin), ..failure })
+    }
+
+    #[test]
+    fn a_reset_names_its_address_and_what_it_does_not_prove() {
+        let finding = finding("tcp", refused(Origin::Peer));
+        let text = in_all_layouts(|printer| write(printer, &finding));
+        assert!(text.starts_with("TCP 192.0.2.7:7: refused after 45.0 µs\n"), "{text}");
+        let expected = "reported by a TCP reset from 192.0.2.7 (sent by the host, or by a firewall that \
+                        uses its address) ";
+        assert!(words(&text).contains(expected), "{text}");
+        for label in ["  meaning      ", "  not certain  ", "  next step    "] {
+            assert!(text.contains(label), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_textbook_client_waits_forever_where_it_receives_no_error() {
+        let unconnected = Some(UnconnectedResult::Timeout(Duration::from_secs(1)));
+        let finding = Finding { unconnected, ..finding("udp", refused(Origin::Unknown)) };
+        let text = in_all_layouts(|printer| write(printer, &finding));
+        let expected = "textbook client (no `connect`): receives no error and waits forever (this test \
+                        stopped after 1.000 s)";
+        assert!(words(&text).contains(expected), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_answer_is_escaped_and_cut() {
+        let failure = Failure::new(Condition::WrongAnswer, microseconds(45));
+        let text = [b"\x1b[2J ", &[b'A'; 500][..]].concat().into();
+        let finding = finding("tcp", ProbeResult::WrongAnswer { failure, text });
+        let mut printer = printer(80);
+        write(&mut printer, &finding).unwrap();
+        let text = written(printer);
+        assert!(words(&text).contains(r"received \u{1b}[2J AAA"), "{text}");
+        assert!(text.matches('A').count() < WRONG_ANSWER_LIMIT, "{text}");
+    }
 }

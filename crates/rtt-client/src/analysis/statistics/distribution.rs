@@ -1,0 +1,224 @@
+//! [`Distribution`]: many durations in bounded memory, and the quantiles that reports show. Pure.
+
+use crate::model::format::nanoseconds;
+use hdrhistogram::Histogram;
+use std::time::Duration;
+
+/// The resolution of the quantiles, in significant decimal digits.
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// Longer durations are counted as this one: twice the longest timeout. The limit bounds the memory of a
+/// distribution to about 270 KiB.
+const MAX_DURATION: Duration = Duration::from_hours(2);
+
+/// The distribution of many durations. Minimum, maximum, mean and standard deviation are exact; quantiles
+/// have a resolution of three significant digits.
+#[derive(Debug)]
+pub struct Distribution {
+    /// Absent until the first value, because a histogram needs much memory.
+    histogram: Option<Histogram<u64>>,
+    min: Duration,
+    max: Duration,
+    /// The mean, in nanoseconds.
+    mean: f64,
+    /// The sum of the squared differences from the mean. Welford's method (Technometrics 4, 1962) updates
+    /// both with each value, without the rounding errors of a sum of squares.
+    squares: f64,
+}
+
+impl Default for Distribution {
+    fn default() -> Self {
+        let (min, max) = (Duration::MAX, Duration::ZERO);
+        Self { histogram: None, min, max, mean: 0.0, squares: 0.0 }
+    }
+}
+
+impl Distribution {
+    /// Adds a duration.
+    pub fn add(&mut self, duration: Duration) {
+        let histogram = self.histogram.get_or_insert_with(new_histogram);
+        let nanoseconds = nanoseconds(duration);
+        histogram.saturating_record(nanoseconds);
+        self.min = self.min.min(duration);
+        self.max = self.max.max(duration);
+        let from_old_mean = float(nanoseconds) - self.mean;
+        self.mean += from_old_mean / float(histogram.len());
+        self.squares += from_old_mean * (float(nanoseconds) - self.mean);
+    }
+
+    /// The number of durations.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.histogram.as_ref().map_or(0, Histogram::len)
+    }
+
+    /// The smallest and the largest duration. Absent without any duration.
+    #[must_use]
+    pub fn min_max(&self) -> Option<(Duration, Duration)> {
+        (self.count() > 0).then_some((self.min, self.max))
+    }
+
+    /// The mean. Absent without any duration.
+    #[must_use]
+    pub fn mean(&self) -> Option<Duration> {
+        (self.count() > 0).then(|| Duration::from_secs_f64(self.mean / 1e9))
+    }
+
+    /// The standard deviation of the sample. Absent with fewer than two durations.
+    #[must_use]
+    pub fn stddev(&self) -> Option<Duration> {
+        let count = self.count();
+        (count > 1).then(|| Duration::from_secs_f64((self.squares / float(count - 1)).sqrt() / 1e9))
+    }
+
+    /// The smallest duration that this share of the durations does not exceed, even if there are too few
+    /// durations for a meaningful result. Reports use [`supported_quantile`](Self::supported_quantile).
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        let histogram = self.histogram.as_ref().filter(|histogram| !histogram.is_empty())?;
+        let coarse = Duration::from_nanos(histogram.value_at_quantile(share));
+        Some(coarse.clamp(self.min, self.max))
+    }
+
+    /// The quantile, if there are enough durations for it: see [`Quantile::min_count`].
+    #[must_use]
+    pub fn supported_quantile(&self, quantile: Quantile) -> Option<Duration> {
+        (self.count() >= quantile.min_count()).then(|| self.quantile(quantile.share())).flatten()
+    }
+
+    /// The median. Absent without any duration.
+    #[must_use]
+    pub fn median(&self) -> Option<Duration> {
+        self.supported_quantile(Quantile::P50)
+    }
+}
+
+/// The quantiles that reports show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantile {
+    /// The median.
+    P50,
+    /// The value that 90 % of the values do not exceed.
+    P90,
+    /// The value that 99 % of the values do not exceed.
+    P99,
+    /// The value that 99.9 % of the values do not exceed.
+    P999,
+}
+
+impl Quantile {
+    /// All quantiles, in ascending order.
+    pub const ALL: [Self; 4] = [Self::P50, Self::P90, Self::P99, Self::P999];
+
+    /// The share of the values that do not exceed the quantile.
+    #[must_use]
+    pub fn share(self) -> f64 {
+        match self {
+            Self::P50 => 0.5,
+            Self::P90 => 0.9,
+            Self::P99 => 0.99,
+            Self::P999 => 0.999,
+        }
+    }
+
+    /// The heading in a table: `p99.9`.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P99 => "p99",
+            Self::P999 => "p99.9",
+        }
+    }
+
+    /// The smallest number of values that supports the quantile. Fewer values have on average less than one
+    /// value above the quantile. The quantile would then only repeat the maximum.
+    #[must_use]
+    pub fn min_count(self) -> u64 {
+        match self {
+            Self::P50 => 1,
+            Self::P90 => 10,
+            Self::P99 => 100,
+            Self::P999 => 1000,
+        }
+    }
+}
+
+fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_max(nanoseconds(MAX_DURATION), SIGNIFICANT_DIGITS)
+        .expect("the limits are valid: at most five digits, and a maximum of at least two")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "53 bits of nanoseconds are 104 days")]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn all_figures_of_one_duration_are_that_duration() {
+        let mut one = Distribution::default();
+        assert_eq!((one.quantile(0.5), one.min_max(), one.mean()), (None, None, None));
+        let duration = Duration::from_nanos(73_456_789);
+        one.add(duration);
+        assert_eq!(one.min_max(), Some((duration, duration)));
+        assert_eq!((one.mean(), one.stddev()), (Some(duration), None));
+        for share in [0.0, 0.5, 0.999, 1.0] {
+            assert_eq!(one.quantile(share), Some(duration));
+        }
+    }
+
+    #[test]
+    fn too_few_values_do_not_support_a_quantile() {
+        let mut distribution = Distribution::default();
+        for number in 1..=1000_u64 {
+            distribution.add(Duration::from_micros(number));
+            for quantile in Quantile::ALL {
+                let expected = distribution.quantile(quantile.share());
+                let expected = expected.filter(|_| number >= quantile.min_count());
+                assert_eq!(distribution.supported_quantile(quantile), expected);
+            }
+        }
+        assert_eq!(Quantile::ALL.map(Quantile::min_count), [1, 10, 100, 1000]);
+    }
+
+    #[test]
+    fn ten_million_values_use_as_much_memory_as_one() {
+        let mut many = Distribution::default();
+        for number in 0..10_000_000_u64 {
+            many.add(Duration::from_nanos(4000 + number % 1000));
+        }
+        assert_eq!(many.count(), 10_000_000);
+        let bins = many.histogram.as_ref().unwrap().distinct_values();
+        assert!(bins < 40_000, "{bins}");
+        assert!((many.mean().unwrap().as_secs_f64() * 1e9 - 4499.5).abs() < 1.0);
+    }
+
+    proptest! {
+        #[test]
+        fn figures_agree_with_a_direct_computation(
+            mut values in proptest::collection::vec(1_u64..10_000_000_000, 1..300),
+        ) {
+            let mut distribution = Distribution::default();
+            for value in &values {
+                distribution.add(Duration::from_nanos(*value));
+            }
+            values.sort_unstable();
+            let mut previous = Duration::ZERO;
+            for (share, rank) in [(0.5, values.len().div_ceil(2)), (1.0, values.len())] {
+                let exact = float(values[rank - 1]);
+                let quantile = distribution.quantile(share).unwrap();
+                prop_assert!((float(nanoseconds(quantile)) / exact - 1.0).abs() < 0.002);
+                prop_assert!(quantile >= previous, "quantiles are in ascending order");
+                previous = quantile;
+            }
+            let mean = values.iter().map(|value| float(*value)).sum::<f64>() / float(values.len() as u64);
+            prop_assert!((distribution.mean().unwrap().as_secs_f64() * 1e9 / mean - 1.0).abs() < 1e-6);
+        }
+    }
+}
