@@ -150,8 +150,8 @@ impl Demo {
 const ELSEWHERE: [&str; 4] = [
     "a host that is down, behind a router",
     "no route from the router",
-    "a firewall that swallows requests",
-    "a server that resets",
+    "a firewall that drops requests",
+    "a server that resets the connection",
 ];
 
 fn heading(text: &str) {
