@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rtt_client::report::Json;
+use rtt_client::report::{Json, JsonConfig};
 use rtt_client::{Plan, Settings, protocol_named, run};
 use std::io::{Read as _, Write as _, sink};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -45,6 +45,6 @@ fuzz_target!(|input: (bool, bool, Vec<u8>)| {
         let settings = Settings { timeout, breakdown, ..settings };
         let Ok(plan) = Plan::new(protocol, target, settings) else { continue };
         // How it comes out is the peer's affair; that it does is the client's.
-        let _ = run(&plan, &mut Json::new(sink(), false), &AtomicBool::new(false));
+        let _ = run(&plan, &mut Json::new(sink(), JsonConfig::default()), &AtomicBool::new(false));
     }
 });

@@ -40,7 +40,7 @@ fn phases_of_a_kept_connection_are_told_apart() {
     assert_eq!(counts(&summary, ["sent", "received"]), [50, 50]);
     assert_eq!(events.iter().filter(|event| event["type"] == "connection").count(), 1);
     for (phase, there) in
-        [("connect_ns", true), ("first_rtt_ns", true), ("steady_rtt_ns", true), ("close_ns", true)]
+        [("connect_ns", true), ("first_rtt_ns", true), ("later_rtt_ns", true), ("close_ns", true)]
     {
         assert_eq!(summary.get(phase).is_some(), there, "{phase} in {summary}");
     }
@@ -59,7 +59,7 @@ fn a_connection_each_has_a_handshake_each() {
     let (summary, events) = series("tcp", &server, settings);
     assert_eq!(counts(&summary, ["sent", "received"]), [20, 20]);
     assert_eq!(events.iter().filter(|event| event["type"] == "connection").count(), 20);
-    assert!(summary.get("steady_rtt_ns").is_none(), "every exchange is a first one: {summary}");
+    assert!(summary.get("later_rtt_ns").is_none(), "every exchange is a first one: {summary}");
 }
 
 #[test]

@@ -68,10 +68,10 @@ fn a_closed_port_refuses_over_both_protocols() {
         assert_eq!(found[0]["icmp"], Value::Null);
         assert_eq!(found[0]["origin"], "unknown");
         let told = found[0]["explanation"].as_str().unwrap();
-        assert!(told.contains("this system does not tell who"), "{told}");
+        assert!(told.contains("this system does not report its sender"), "{told}");
     }
     #[cfg(target_os = "linux")]
-    assert_eq!(found[0]["unconnected"]["saw"], "nothing");
+    assert_eq!(found[0]["unconnected"]["result"], "timeout");
 }
 
 #[test]

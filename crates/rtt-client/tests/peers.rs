@@ -1,6 +1,6 @@
 //! The client against peers that do what a script says: exact outcomes, over real sockets.
 
-use rtt_client::report::Json;
+use rtt_client::report::{Json, JsonConfig};
 use rtt_client::{Plan, Settings, protocol_named, run};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -22,7 +22,7 @@ fn exchange(protocol: &str, address: &str, timeout: Duration, message: &[u8]) ->
     let settings = Settings { timeout, ..Settings::one(message.to_vec()) };
     let plan = Plan::new(protocol, target, settings).unwrap();
     let mut lines = Vec::new();
-    run(&plan, &mut Json::new(&mut lines, false), &AtomicBool::new(false)).unwrap();
+    run(&plan, &mut Json::new(&mut lines, JsonConfig::default()), &AtomicBool::new(false)).unwrap();
     lines
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())

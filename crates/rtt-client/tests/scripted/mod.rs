@@ -1,6 +1,6 @@
 //! What the tests of series share: running one, and reading its figures.
 
-use rtt_client::report::Json;
+use rtt_client::report::{Json, JsonConfig};
 use rtt_client::{Plan, Settings, protocol_named, run};
 use serde_json::Value;
 use std::sync::atomic::AtomicBool;
@@ -11,7 +11,7 @@ pub fn series(protocol: &str, address: &str, settings: Settings) -> (Value, Vec<
     let protocol = protocol_named(protocol).unwrap();
     let plan = Plan::new(protocol, address.parse().unwrap(), settings).unwrap();
     let mut lines = Vec::new();
-    run(&plan, &mut Json::new(&mut lines, false), &AtomicBool::new(false)).unwrap();
+    run(&plan, &mut Json::new(&mut lines, JsonConfig::default()), &AtomicBool::new(false)).unwrap();
     let mut events: Vec<Value> = lines
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())

@@ -3,7 +3,7 @@
 use crate::cli::Format;
 use anyhow::Context as _;
 use rtt_client::analysis::comparison::Verdict;
-use rtt_client::report::{Csv, Json, Text, TextConfig};
+use rtt_client::report::{Csv, Host, Invocation, Json, JsonConfig, Text, TextConfig};
 use rtt_client::{Report, RunError};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -72,8 +72,25 @@ pub(crate) fn report(format: Format, quiet: bool, bar: bool) -> Box<dyn Report> 
     let text = TextConfig { quiet, progress: bar && io::stderr().is_terminal() };
     match format {
         Format::Text => Box::new(Text::new(out, io::stderr(), text)),
-        Format::Json => Box::new(Json::new(out, quiet)),
+        Format::Json => {
+            Box::new(Json::new(out, JsonConfig { quiet, invocation: Some(invocation()) }))
+        }
         Format::Csv => Box::new(Csv::new(out)),
+    }
+}
+
+/// The command line and the host, for the `start` event.
+fn invocation() -> Invocation {
+    let arguments = std::env::args_os().skip(1);
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let system = [std::env::consts::OS, release.trim(), std::env::consts::ARCH];
+    let system: Vec<&str> = system.into_iter().filter(|part| !part.is_empty()).collect();
+    Invocation {
+        arguments: arguments.map(|argument| argument.to_string_lossy().into_owned()).collect(),
+        host: Host {
+            system: system.join(" "),
+            cpus: std::thread::available_parallelism().ok().map(usize::from),
+        },
     }
 }
 

@@ -1,6 +1,6 @@
 //! A trace's lines: its packets, its exchanges, and what they come to.
 
-use super::BreakdownFields;
+use super::exchange::BreakdownFields;
 use super::finding::IcmpFields;
 use crate::capture::flow::Line;
 use crate::capture::trace::explanation;
