@@ -1,5 +1,5 @@
-//! Any bytes as a capture file: read, dissected, explained and told, as text and as JSON. Nothing may panic,
-//! hang, or take more memory than the bounds say: `cargo +nightly fuzz run capture`.
+//! Reads any bytes as a capture file, and reports the result as text and as JSON. The client must not panic,
+//! hang, or exceed its memory limits. Run it with `cargo +nightly fuzz run capture`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 fuzz_target!(|bytes: &[u8]| {
     let name = Path::new("fuzz");
-    // Whether it can be read is not the question.
+    // An invalid file is an error, which is a correct result.
     let _ = read_trace(bytes, name, &mut Json::new(sink(), JsonConfig::default()));
     let _ = read_trace(bytes, name, &mut Text::new(sink(), sink(), TextConfig::default()));
 });

@@ -234,7 +234,7 @@ fn csv_has_one_row_for_each_pair() {
 #[test]
 fn text_starts_with_the_verdict_and_fits_80_columns() {
     let (mut text, mut errors) = (Vec::new(), Vec::new());
-    let config = TextConfig { quiet: false, progress: false };
+    let config = TextConfig::default();
     let (a, b) = (udp_server(Duration::ZERO, never), tcp_server(false));
     run(&a, &b, &settings(100), &mut Text::new(&mut text, &mut errors, config));
     let text = String::from_utf8(text).unwrap();

@@ -144,11 +144,11 @@ fn agree(run: &Run) {
                     "reply"
                 }
             }
-            () if is("tcp.flags.reset") => "reset",
+            () if is("tcp.flags.reset") => "rst",
             () if !their["tcp.analysis.retransmission"].is_empty() => "retransmission",
             () if !their["tcp.analysis.out_of_order"].is_empty() => "out-of-order",
-            () if is("tcp.flags.syn") && is("tcp.flags.ack") => "acceptance",
-            () if is("tcp.flags.syn") => "connection-request",
+            () if is("tcp.flags.syn") && is("tcp.flags.ack") => "syn-ack",
+            () if is("tcp.flags.syn") => "syn",
             () if their["tcp.len"] != "0" => {
                 if packet["direction"] == "request" {
                     "request"
@@ -156,8 +156,8 @@ fn agree(run: &Run) {
                     "reply"
                 }
             }
-            () if is("tcp.flags.fin") => "close",
-            () => "acknowledgement",
+            () if is("tcp.flags.fin") => "fin",
+            () => "ack",
         };
         assert_eq!(role, expected_role, "{whom}");
         let payload = packet["payload_bytes"].as_u64().unwrap();
@@ -177,9 +177,19 @@ fn agree(run: &Run) {
         let sum: u64 = parts.iter().map(|part| packet[part].as_u64().unwrap()).sum();
         assert_eq!(packet["wire_bytes"], sum, "{whom}");
         let title = packet["protocol"].as_str().unwrap().to_uppercase();
-        assert!(their["frame.comment"].starts_with(&format!("{title} {role}")), "{whom}");
+        let label = match role {
+            "syn" => "SYN",
+            "syn-ack" => "SYN, ACK",
+            "ack" => "ACK",
+            "fin" => "FIN",
+            "rst" => "RST",
+            "icmp-error" => "ICMP error",
+            "out-of-order" => "out of order",
+            other => other,
+        };
+        assert!(their["frame.comment"].starts_with(&format!("{title} {label}")), "{whom}");
     }
-    for joined in run.of("joined") {
+    for joined in run.of("exchange-timing") {
         let of = |direction: &str| {
             let in_it = ours.iter().filter(|packet| {
                 packet["exchange"] == joined["exchange"]
@@ -200,7 +210,7 @@ fn agree(run: &Run) {
         assert_eq!(joined["wire_rtt_ns"].as_i64(), expected, "{joined}");
     }
     let sums = run.events.last().unwrap();
-    assert_eq!((&sums["type"], &sums["lost"]), (&json!("trace"), &json!(0)), "{sums}");
+    assert_eq!((&sums["type"], &sums["dropped"]), (&json!("trace"), &json!(0)), "{sums}");
     // And we read our own file as we wrote it.
     let mut again = Command::new(CLIENT);
     again.args(["trace", "--format", "json", "-r"]).arg(&run.file);
@@ -218,7 +228,7 @@ fn agree(run: &Run) {
 /// The lab's server, over both versions of IP.
 const SERVERS: [&str; 2] = ["10.77.0.2:7777", "[fd77::2]:7777"];
 
-const HANDSHAKE: [&str; 3] = ["connection-request", "acceptance", "acknowledgement"];
+const HANDSHAKE: [&str; 3] = ["syn", "syn-ack", "ack"];
 
 #[test]
 fn one_exchange_each_in_a_network_of_its_own() {
@@ -236,10 +246,10 @@ fn one_exchange_each_in_a_network_of_its_own() {
     let tcp = run.roles("tcp");
     assert_eq!(tcp[..3], HANDSHAKE, "{tcp:?}");
     assert!(tcp.contains(&"request") && tcp.contains(&"reply"), "{tcp:?}");
-    assert_eq!(tcp.iter().filter(|role| **role == "close").count(), 2, "{tcp:?}");
-    for joined in run.of("joined") {
+    assert_eq!(tcp.iter().filter(|role| **role == "fin").count(), 2, "{tcp:?}");
+    for joined in run.of("exchange-timing") {
         // The application sees what the wire has, and its own waking up.
-        assert!(joined["difference_ns"].as_i64().unwrap() > -2000, "{joined}");
+        assert!(joined["host_ns"].as_i64().unwrap() > -2000, "{joined}");
         assert_eq!(joined["disagreement"], Value::Null, "{joined}");
     }
     let sums = run.events.last().unwrap();
@@ -247,7 +257,7 @@ fn one_exchange_each_in_a_network_of_its_own() {
     assert_eq!((&udp["packets"], &udp["round_trips_to_first_reply"]), (&json!(2), &json!(1)));
     assert_eq!(
         (&tcp["closed_by"], &tcp["round_trips_to_first_reply"]),
-        (&json!("client"), &json!(2))
+        (&json!({"connections": 1, "client": 1, "server": 0}), &json!(2))
     );
     assert_eq!(udp["wire_bytes"], 2 * (14 + 20 + 8 + 12));
     agree(&run);
@@ -267,8 +277,8 @@ fn several_exchanges_over_ipv6_with_their_breakdown() {
            kill $u $t"#,
     );
     assert_eq!(run.roles("udp"), ["request", "reply"].repeat(3));
-    assert_eq!(run.of("joined").len(), 6);
-    assert!(run.of("joined").iter().any(|joined| joined["breakdown"].is_object()));
+    assert_eq!(run.of("exchange-timing").len(), 6);
+    assert!(run.of("exchange-timing").iter().any(|joined| joined["breakdown"].is_object()));
     assert_eq!(run.of("packet")[0]["ip_bytes"], 40);
     agree(&run);
 }
@@ -281,8 +291,8 @@ fn refusals_and_resets() {
     for (name, target) in [("refused", "127.0.0.1:9"), ("refused-six", "[::1]:9")] {
         let run = alone(name, &format!(r#""$CLIENT" trace '{target}' --format json -w "$FILE""#));
         assert_eq!(run.roles("udp"), ["request", "icmp-error"]);
-        assert_eq!(run.roles("tcp"), ["connection-request", "reset"]);
-        let joined = run.of("joined");
+        assert_eq!(run.roles("tcp"), ["syn", "rst"]);
+        let joined = run.of("exchange-timing");
         assert!(joined.iter().all(|joined| joined["condition"] == "refused"), "{joined:?}");
         agree(&run);
     }
@@ -327,18 +337,18 @@ fn one_exchange_in_many_segments_is_one_and_connections_that_fail_are_shown() {
            "$CLIENT" trace 'tcp://127.0.0.1:7777' -s 300000 -c 2 --format json -w "$FILE"
            kill $t"#,
     );
-    let joined = run.of("joined");
+    let joined = run.of("exchange-timing");
     assert_eq!(joined.len(), 2, "{joined:?}");
     for one in &joined {
         // The request's writing is in both, and the reply's last byte is the end of both.
-        assert!(one["difference_ns"].as_i64().unwrap() > -2000, "{one}");
+        assert!(one["host_ns"].as_i64().unwrap() > -2000, "{one}");
         let (wire, application) = (one["wire_rtt_ns"].as_u64(), one["rtt_ns"].as_u64());
         assert!(wire.unwrap() * 4 > application.unwrap(), "{one}");
     }
     std::fs::remove_file(&run.file).unwrap();
     let run = alone("none", r#""$CLIENT" trace 'tcp://127.0.0.1:9' -c 3 --format json"#);
-    assert_eq!(run.roles("tcp"), ["connection-request", "reset"].repeat(3));
-    let joined = run.of("joined");
+    assert_eq!(run.roles("tcp"), ["syn", "rst"].repeat(3));
+    let joined = run.of("exchange-timing");
     assert!(
         joined.len() == 3 && joined.iter().all(|one| one["wire_rtt_ns"].is_null()),
         "{joined:?}"

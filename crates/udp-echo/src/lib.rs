@@ -1,17 +1,22 @@
-//! A UDP server that answers every datagram with its text in upper case.
+//! A UDP server that answers each datagram with the same text in upper case.
 //!
-//! [`serve`] is the whole of it: it takes sockets that are already bound, and returns the [`Totals`]
-//! when it is told to end. The text's upper case is `echo-core`'s; binding, logging and signals are
-//! `echo-service`'s; its twin for TCP is `tcp-echo`, which this shares no code with.
+//! [`serve`] runs the server on sockets that are already bound. It returns the [`Totals`] after a shutdown.
+//! The crate `echo-core` converts the text to upper case. The crate `echo-service` opens the sockets, writes
+//! the log, and handles signals. The crate `tcp-echo` has the same structure as this one, but the two crates
+//! do not depend on each other.
 
-mod answer;
-mod packets;
+mod admission;
+mod datagram_io;
 mod refusal;
+mod responder;
 mod serve;
 mod totals;
+mod worker;
 
-pub use serve::{Config, prepare, serve};
+pub use responder::{MAX_REPLY_IPV4, MAX_REPLY_IPV6};
+pub use serve::{Config, ServeError, prepare, serve};
 pub use totals::Totals;
+pub use worker::SHUTDOWN_TIMEOUT;
 
-/// The port that the service is known by (the lab's choice; not assigned by IANA to it).
+/// The default port. The lab defines it; IANA has not assigned it to this service.
 pub const DEFAULT_PORT: u16 = 25000;

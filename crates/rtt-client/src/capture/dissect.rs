@@ -36,7 +36,7 @@ pub(crate) struct Packet {
     /// What of the payload was captured.
     pub(crate) payload: Vec<u8>,
     /// Whether less was captured than there was.
-    pub(crate) is_cut: bool,
+    pub(crate) is_truncated: bool,
 }
 
 /// How many bytes of a packet are whose.
@@ -106,7 +106,7 @@ pub(crate) fn dissect(captured: &CapturedPacket) -> Option<Packet> {
         to: SocketAddr::new(ip.to, to),
         what,
         payload: payload[..payload.len().min(sizes.payload)].to_vec(),
-        is_cut: captured.bytes.len() < captured.original,
+        is_truncated: captured.bytes.len() < captured.original,
     };
     if ip.is_later_fragment {
         let (sizes, what) = (

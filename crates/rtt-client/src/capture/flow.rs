@@ -1,6 +1,6 @@
 //! The packets between two ports, and the role of each.
 
-use super::stream::{Piece, Stream};
+use super::reassembly::{Piece, Stream};
 use crate::capture::dissect::{HeaderSizes, Packet, PacketKind, Segment};
 use crate::model::icmp::IcmpError;
 use crate::model::protocol::Protocol;
@@ -23,13 +23,13 @@ const PAYLOAD_KEPT: usize = 4096;
 /// What a packet is for. The names are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    ConnectionRequest,
-    Acceptance,
-    Acknowledgement,
+    Syn,
+    SynAck,
+    Ack,
     Request,
     Reply,
-    Close,
-    Reset,
+    Fin,
+    Rst,
     Retransmission,
     OutOfOrder,
     IcmpError,
@@ -39,51 +39,86 @@ pub(crate) enum Role {
 impl Role {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::ConnectionRequest => "connection-request",
-            Self::Acceptance => "acceptance",
-            Self::Acknowledgement => "acknowledgement",
+            Self::Syn => "syn",
+            Self::SynAck => "syn-ack",
+            Self::Ack => "ack",
             Self::Request => "request",
             Self::Reply => "reply",
-            Self::Close => "close",
-            Self::Reset => "reset",
+            Self::Fin => "fin",
+            Self::Rst => "rst",
             Self::Retransmission => "retransmission",
             Self::OutOfOrder => "out-of-order",
             Self::IcmpError => "icmp-error",
             Self::Fragment => "fragment",
         }
     }
+
+    /// The name in text for people and in pcapng comments; TCP flags as RFC 9293 writes them.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Syn => "SYN",
+            Self::SynAck => "SYN, ACK",
+            Self::Ack => "ACK",
+            Self::Request => "request",
+            Self::Reply => "reply",
+            Self::Fin => "FIN",
+            Self::Rst => "RST",
+            Self::Retransmission => "retransmission",
+            Self::OutOfOrder => "out of order",
+            Self::IcmpError => "ICMP error",
+            Self::Fragment => "fragment",
+        }
+    }
+}
+
+/// What a packet does beyond its role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// A second reply to one request.
+    DuplicateReply,
+    /// The segment carries data, and the FIN flag is set.
+    WithFin,
+    /// A retransmission of a SYN or of a SYN, ACK.
+    OfHandshake,
+}
+
+/// One of the two ends of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
 }
 
 /// A packet of a flow, explained.
 #[derive(Debug, Clone)]
-pub(crate) struct Line {
+pub(crate) struct PacketRecord {
     /// Its number in the capture, from 1.
     pub(crate) number: usize,
     /// Since the beginning of 1970.
     pub(crate) time: Duration,
-    pub(crate) to_server: bool,
+    pub(crate) sender: Side,
     pub(crate) role: Role,
     pub(crate) sizes: HeaderSizes,
     pub(crate) payload: Vec<u8>,
-    pub(crate) is_cut: bool,
+    pub(crate) is_truncated: bool,
     /// The exchange that it belongs to, from 1, if to one.
     pub(crate) exchange: Option<u64>,
     /// What it does beyond its role.
-    pub(crate) also: Option<&'static str>,
+    pub(crate) detail: Option<Detail>,
     pub(crate) icmp: Option<IcmpError>,
 }
 
 /// A request and its reply on the wire.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct OnTheWire {
-    pub(crate) asked: Option<Duration>,
-    pub(crate) answered: Option<Duration>,
+pub(crate) struct WireExchange {
+    pub(crate) request: Option<Duration>,
+    pub(crate) reply: Option<Duration>,
 }
 
-impl OnTheWire {
+impl WireExchange {
     /// From the request's first packet to the reply's last.
     pub(crate) fn rtt(&self) -> Option<Duration> {
-        self.answered?.checked_sub(self.asked?)
+        self.reply?.checked_sub(self.request?)
     }
 }
 
@@ -92,11 +127,11 @@ impl OnTheWire {
 pub(crate) struct Flow {
     pub(crate) protocol: Option<&'static Protocol>,
     /// The protocol's number in IP.
-    pub(crate) number: u8,
+    pub(crate) ip_protocol: u8,
     pub(crate) client: SocketAddr,
     pub(crate) server: SocketAddr,
-    pub(crate) lines: Vec<Line>,
-    pub(crate) exchanges: Vec<OnTheWire>,
+    pub(crate) packets: Vec<PacketRecord>,
+    pub(crate) exchanges: Vec<WireExchange>,
     /// Payloads of datagrams in upper case, to know replies by.
     expected: Vec<Vec<u8>>,
     there: Stream,
@@ -108,6 +143,8 @@ pub(crate) struct Flow {
     lengths: Option<(u64, u64)>,
     /// Of which exchange the last packet with a payload was, and which way it went: a later fragment's too.
     last: (bool, Option<u64>),
+    /// The side whose FIN or RST came first.
+    pub(crate) closed_by: Option<Side>,
     has_closed: bool,
     is_over: bool,
 }
@@ -125,10 +162,10 @@ impl Flow {
         let (client, server) = if accepts { (to, from) } else { (from, to) };
         Self {
             protocol: PROTOCOLS.iter().find(|protocol| protocol.ip_number == number),
-            number,
+            ip_protocol: number,
             client,
             server,
-            lines: Vec::new(),
+            packets: Vec::new(),
             exchanges: Vec::new(),
             expected: Vec::new(),
             there: Stream::default(),
@@ -138,6 +175,7 @@ impl Flow {
             last_was_reply: true,
             lengths,
             last: (true, None),
+            closed_by: None,
             has_closed: false,
             is_over: false,
         }
@@ -145,7 +183,7 @@ impl Flow {
 
     pub(super) fn has(&self, number: u8, from: SocketAddr, to: SocketAddr) -> bool {
         let ends = [self.client, self.server];
-        self.number == number && (ends == [from, to] || ends == [to, from])
+        self.ip_protocol == number && (ends == [from, to] || ends == [to, from])
     }
 
     /// Whether the packet opens another connection between the same ports.
@@ -181,16 +219,16 @@ impl Flow {
             PacketKind::Icmp { icmp, .. } => Some(icmp),
             _ => None,
         };
-        self.lines.push(Line {
+        self.packets.push(PacketRecord {
             number,
             time: packet.time,
-            to_server,
+            sender: if to_server { Side::Client } else { Side::Server },
             role,
             sizes: packet.sizes,
             payload: packet.payload[..packet.payload.len().min(PAYLOAD_KEPT)].to_vec(),
-            is_cut: packet.is_cut,
+            is_truncated: packet.is_truncated,
             exchange,
-            also,
+            detail: also,
             icmp,
         });
     }
@@ -204,7 +242,7 @@ impl Flow {
     fn answer(&mut self, exchange: Option<u64>, time: Duration) {
         let place = exchange.and_then(|exchange| usize::try_from(exchange.checked_sub(1)?).ok());
         if let Some(exchange) = place.and_then(|place| self.exchanges.get_mut(place)) {
-            exchange.answered = Some(time);
+            exchange.reply = Some(time);
         }
     }
 
@@ -212,17 +250,17 @@ impl Flow {
         &mut self,
         packet: &Packet,
         to_server: bool,
-    ) -> (Role, Option<&'static str>, Option<u64>) {
+    ) -> (Role, Option<Detail>, Option<u64>) {
         if to_server {
             self.expected.push(upper_case(&packet.payload));
             // The older ones are not looked at any more.
             if let Some(old) = self.expected.len().checked_sub(MOST_OPEN + 1) {
                 self.expected[old] = Vec::new();
             }
-            self.exchanges.push(OnTheWire { asked: Some(packet.time), answered: None });
+            self.exchanges.push(WireExchange { request: Some(packet.time), reply: None });
             return (Role::Request, None, self.newest());
         }
-        let is_open = |place: usize| self.exchanges[place].answered.is_none();
+        let is_open = |place: usize| self.exchanges[place].reply.is_none();
         let latest = || (0..self.expected.len()).rev().take(MOST_OPEN);
         let is_its = |place: &usize| is_reply_to(&self.expected[*place], &packet.payload);
         let open = latest().filter(is_its).find(|place| is_open(*place));
@@ -233,7 +271,7 @@ impl Flow {
         }
         if let Some(place) = latest().find(is_its) {
             // Of a doubled reply the first counts.
-            return (Role::Reply, Some("once more"), Some(place as u64 + 1));
+            return (Role::Reply, Some(Detail::DuplicateReply), Some(place as u64 + 1));
         }
         // Another service's: the oldest that waits.
         let oldest = latest().rev().find(|place| is_open(*place));
@@ -247,11 +285,15 @@ impl Flow {
         packet: &Packet,
         segment: Segment,
         to_server: bool,
-    ) -> (Role, Option<&'static str>, Option<u64>) {
+    ) -> (Role, Option<Detail>, Option<u64>) {
         let length = packet.sizes.payload as u64;
+        if segment.fin || segment.rst {
+            let sender = if to_server { Side::Client } else { Side::Server };
+            self.closed_by.get_or_insert(sender);
+        }
         if segment.rst {
             self.is_over = true;
-            return (Role::Reset, None, self.newest());
+            return (Role::Rst, None, self.newest());
         }
         let patience = self.handshake.unwrap_or_default().max(OUT_OF_ORDER_WITHIN);
         let stream = if to_server { &mut self.there } else { &mut self.back };
@@ -259,7 +301,7 @@ impl Flow {
             let again = stream.first.replace(segment.sequence.wrapping_add(1)).is_some();
             match (again, segment.ack) {
                 (true, _) => {
-                    return (Role::Retransmission, Some("of what opens the connection"), None);
+                    return (Role::Retransmission, Some(Detail::OfHandshake), None);
                 }
                 (false, false) => self.requested_at = Some(packet.time),
                 (false, true) => {
@@ -267,11 +309,11 @@ impl Flow {
                     self.handshake = asked.and_then(|asked| packet.time.checked_sub(asked));
                 }
             }
-            let role = if segment.ack { Role::Acceptance } else { Role::ConnectionRequest };
+            let role = if segment.ack { Role::SynAck } else { Role::Syn };
             return (role, None, None);
         }
         if length == 0 && !segment.fin {
-            return (Role::Acknowledgement, None, self.newest());
+            return (Role::Ack, None, self.newest());
         }
         // The end of a side takes a number as well.
         let whole = length + u64::from(segment.fin);
@@ -282,14 +324,14 @@ impl Flow {
             (_, true) => self.asked(start, length, packet.time),
             (_, false) => self.replied(start, length, arrived, piece != Piece::Again, packet.time),
         };
-        let ends = segment.fin.then_some("and ends its side");
+        let ends = segment.fin.then_some(Detail::WithFin);
         match piece {
             Piece::Again | Piece::SentAgain => (Role::Retransmission, None, exchange),
             Piece::Late => (Role::OutOfOrder, None, exchange),
             Piece::New if length == 0 => {
                 self.is_over |= self.has_closed;
                 self.has_closed = true;
-                (Role::Close, None, None)
+                (Role::Fin, None, None)
             }
             Piece::New => {
                 self.has_closed |= segment.fin;
@@ -303,14 +345,14 @@ impl Flow {
     fn asked(&mut self, start: u64, length: u64, time: Duration) -> Option<u64> {
         if let Some((request, _)) = self.lengths {
             while (self.exchanges.len() as u64) * request < start + length {
-                self.exchanges.push(OnTheWire { asked: Some(time), answered: None });
+                self.exchanges.push(WireExchange { request: Some(time), reply: None });
             }
             return Some(start / request + 1);
         }
         let has_caught_up = self.back.end >= start;
         if self.exchanges.is_empty() || (self.last_was_reply && has_caught_up) {
             self.last_was_reply = false;
-            self.exchanges.push(OnTheWire { asked: Some(time), answered: None });
+            self.exchanges.push(WireExchange { request: Some(time), reply: None });
         }
         self.newest()
     }
@@ -336,7 +378,7 @@ impl Flow {
             for exchange in start / reply + 1..=(start + length).max(arrived) / reply {
                 let place = usize::try_from(exchange - 1).ok();
                 let known = place.and_then(|place| self.exchanges.get(place));
-                if exchange * reply <= arrived && known.is_some_and(|one| one.answered.is_none()) {
+                if exchange * reply <= arrived && known.is_some_and(|one| one.reply.is_none()) {
                     self.answer(Some(exchange), time);
                 }
             }

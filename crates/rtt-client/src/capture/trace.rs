@@ -1,11 +1,11 @@
 //! What a trace has come to: packets explained, and joined to what the application saw of their exchanges.
 
-use crate::capture::difference::Totals;
-use crate::capture::flow::{Flow, Line, OnTheWire, Role};
+use crate::capture::flow::{Detail, Flow, PacketRecord, Role, Side, WireExchange};
+use crate::capture::totals::Totals;
 use crate::model::breakdown::Breakdown;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Exchange, Outcome};
-use crate::plan::Plan;
+use crate::model::protocol::Protocol;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,44 +21,42 @@ const STAMPS_AGREE: Duration = Duration::from_micros(20);
 /// A trace, explained.
 #[derive(Debug)]
 pub struct Trace {
-    pub(crate) parts: Vec<TracedTarget>,
+    pub(crate) targets: Vec<TracedTarget>,
     /// Packets that the capture had no room for, where that is known.
-    pub(crate) lost: Option<u64>,
+    pub(crate) dropped: Option<u64>,
     /// Packets of a file that are of no exchange.
-    pub(crate) others: usize,
+    pub(crate) skipped: usize,
     /// How many packets a file has.
     pub(crate) packets: usize,
     /// Packets of a file that have no time, and those that were cut before their headers ended or begin with what
     /// is not known here.
-    pub(crate) untimed: u64,
-    pub(crate) cut: usize,
+    pub(crate) without_time: u64,
+    pub(crate) unreadable: usize,
     /// Why a file ends before its end.
-    pub(crate) broken: Option<String>,
+    pub(crate) incomplete: Option<String>,
     /// The file that was written.
-    pub(crate) written: Option<String>,
+    pub(crate) file: Option<String>,
 }
 
 impl Default for Trace {
     fn default() -> Self {
         Self {
-            parts: Vec::new(),
-            lost: Some(0),
-            others: 0,
+            targets: Vec::new(),
+            dropped: Some(0),
+            skipped: 0,
             packets: 0,
-            untimed: 0,
-            cut: 0,
-            broken: None,
-            written: None,
+            without_time: 0,
+            unreadable: 0,
+            incomplete: None,
+            file: None,
         }
     }
 }
 
 /// The exchanges over one protocol.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TracedTarget {
-    /// The protocol's title and name.
-    pub(crate) title: &'static str,
-    pub(crate) protocol: &'static str,
+    pub(crate) protocol: &'static Protocol,
     /// The target, where there was one.
     pub(crate) target: String,
     /// The interface that was captured on.
@@ -97,8 +95,8 @@ impl Sample {
 pub(crate) struct ExchangeTiming {
     /// Its number, from 1.
     pub(crate) exchange: u64,
-    pub(crate) on_the_wire: Option<Duration>,
-    pub(crate) application: Option<Duration>,
+    pub(crate) wire_rtt: Option<Duration>,
+    pub(crate) program_rtt: Option<Duration>,
     pub(crate) breakdown: Option<Breakdown>,
     /// Where they disagree by more than they can.
     pub(crate) disagreement: Option<String>,
@@ -106,29 +104,29 @@ pub(crate) struct ExchangeTiming {
 
 impl ExchangeTiming {
     /// By how much the application saw more, in nanoseconds.
-    pub(crate) fn difference(&self) -> Option<i64> {
+    pub(crate) fn host_time_ns(&self) -> Option<i64> {
         let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).ok();
-        Some(nanoseconds(self.application?)? - nanoseconds(self.on_the_wire?)?)
+        Some(nanoseconds(self.program_rtt?)? - nanoseconds(self.wire_rtt?)?)
     }
 }
 
 impl TracedTarget {
-    pub(crate) fn new(
-        plan: &Plan,
-        interface: &str,
-        flows: Vec<Flow>,
-        samples: Vec<Sample>,
-    ) -> Self {
-        let totals = Totals::of(&flows.iter().collect::<Vec<_>>());
+    /// A target without packets and samples.
+    pub(crate) fn new(protocol: &'static Protocol) -> Self {
         Self {
-            title: plan.protocol.title,
-            protocol: plan.protocol.name,
-            target: plan.url(),
-            interface: Some(interface.to_owned()),
-            flows,
-            samples,
-            totals,
+            protocol,
+            target: String::new(),
+            interface: None,
+            flows: Vec::new(),
+            samples: Vec::new(),
+            totals: Totals::default(),
         }
+    }
+
+    /// Adds the flows of the target and computes its totals.
+    pub(crate) fn with_flows(self, flows: Vec<Flow>) -> Self {
+        let totals = Totals::of(&flows.iter().collect::<Vec<_>>());
+        Self { flows, totals, ..self }
     }
 
     /// A part for each protocol that there is among `flows`, in their order.
@@ -136,14 +134,9 @@ impl TracedTarget {
         let mut parts: Vec<Self> = Vec::new();
         for flow in flows {
             let Some(protocol) = flow.protocol else { continue };
-            match parts.iter_mut().find(|part| part.protocol == protocol.name) {
+            match parts.iter_mut().find(|part| part.protocol == protocol) {
                 Some(part) => part.flows.push(flow),
-                None => parts.push(Self {
-                    title: protocol.title,
-                    protocol: protocol.name,
-                    flows: vec![flow],
-                    ..Self::default()
-                }),
+                None => parts.push(Self { flows: vec![flow], ..Self::new(protocol) }),
             }
         }
         for part in &mut parts {
@@ -153,7 +146,7 @@ impl TracedTarget {
     }
 
     /// The exchanges, in their order: those of all flows together.
-    pub(crate) fn joined(&self) -> Vec<ExchangeTiming> {
+    pub(crate) fn exchange_timings(&self) -> Vec<ExchangeTiming> {
         let wire = self.on_the_wire();
         (0..wire.len())
             .map(|place| {
@@ -163,8 +156,8 @@ impl TracedTarget {
                 let breakdown = sample.and_then(|sample| sample.breakdown);
                 ExchangeTiming {
                     exchange: place as u64 + 1,
-                    on_the_wire,
-                    application,
+                    wire_rtt: on_the_wire,
+                    program_rtt: application,
                     breakdown,
                     disagreement: disagreement(on_the_wire, application, breakdown),
                 }
@@ -174,7 +167,7 @@ impl TracedTarget {
 
     /// The exchanges on the wire: those of all flows one after the other, or one's own, each with its sample. The
     /// nth sample from an address is the nth exchange of its flow.
-    fn on_the_wire(&self) -> Vec<Option<OnTheWire>> {
+    fn on_the_wire(&self) -> Vec<Option<WireExchange>> {
         if self.samples.is_empty() {
             return self.flows.iter().flat_map(|flow| &flow.exchanges).copied().map(Some).collect();
         }
@@ -238,11 +231,11 @@ impl Trace {
     /// What each packet is: the comments in a file, by the packets' numbers.
     pub(crate) fn comments(&self) -> HashMap<usize, String> {
         let mut comments = HashMap::new();
-        for part in &self.parts {
+        for part in &self.targets {
             for (place, flow) in part.flows.iter().enumerate() {
                 let numbers = part.numbers(place);
                 let told = flow
-                    .lines
+                    .packets
                     .iter()
                     .map(|line| (line.number, comment(part, line, line.exchange_in(&numbers))));
                 comments.extend(told);
@@ -252,7 +245,7 @@ impl Trace {
     }
 }
 
-impl Line {
+impl PacketRecord {
     /// The number of its exchange, `numbers` being those of its flow's.
     pub(crate) fn exchange_in(&self, numbers: &[Option<u64>]) -> Option<u64> {
         let nth = usize::try_from(self.exchange?.checked_sub(1)?).ok()?;
@@ -260,35 +253,40 @@ impl Line {
     }
 }
 
-fn comment(part: &TracedTarget, line: &Line, exchange: Option<u64>) -> String {
-    let role = line.role.name();
+fn comment(part: &TracedTarget, line: &PacketRecord, exchange: Option<u64>) -> String {
+    let role = line.role.label();
     let of = exchange.map_or_else(String::new, |exchange| format!(" of exchange {exchange}"));
-    format!("{} {role}{of}: {}", part.title, explanation(line))
+    format!("{} {role}{of}: {}", part.protocol.title, line.explanation())
 }
 
-/// What a packet does, in words.
-pub(crate) fn explanation(line: &Line) -> String {
-    let who = if line.to_server { "the client" } else { "the server" };
-    let bytes = line.sizes.payload;
-    let mut text = match line.role {
-        Role::ConnectionRequest => "the client asks for a connection (SYN)".to_owned(),
-        Role::Acceptance => "the server accepts it (SYN, ACK)".into(),
-        Role::Acknowledgement => format!("{who} has got what came (ACK)"),
-        Role::Request => format!("{bytes} bytes for the server"),
-        Role::Reply => format!("{bytes} bytes for the client"),
-        Role::Close => format!("{who} has nothing more to say (FIN)"),
-        Role::Reset => format!("{who} breaks the connection off (RST)"),
-        Role::Retransmission => format!("{who} sends again what was not acknowledged"),
-        Role::OutOfOrder => format!("{who}'s bytes came behind later ones"),
-        Role::IcmpError => line.icmp.map_or_else(String::new, |icmp| icmp.to_string()),
-        Role::Fragment => "a later piece of a packet that was too long".into(),
-    };
-    if let Some(also) = line.also {
-        text.push_str(", ");
-        text.push_str(also);
+impl PacketRecord {
+    /// What the packet does, in words.
+    pub(crate) fn explanation(&self) -> String {
+        let who = if self.sender == Side::Client { "the client" } else { "the server" };
+        let bytes = self.sizes.payload;
+        let mut text = match self.role {
+            Role::Syn => "the client requests a connection".to_owned(),
+            Role::SynAck => "the server accepts the connection".into(),
+            Role::Ack => format!("{who} acknowledges the bytes that it received"),
+            Role::Request => format!("{bytes} bytes from the client to the server"),
+            Role::Reply => format!("{bytes} bytes from the server to the client"),
+            Role::Fin => format!("{who} has no more data to send"),
+            Role::Rst => format!("{who} resets the connection"),
+            Role::Retransmission => format!("{who} sends bytes again"),
+            Role::OutOfOrder => format!("bytes from {who} arrive after later bytes"),
+            Role::IcmpError => self.icmp.map_or_else(String::new, |icmp| icmp.to_string()),
+            Role::Fragment => "a later fragment of an IP packet".into(),
+        };
+        if let Some(detail) = self.detail {
+            text.push_str(match detail {
+                Detail::DuplicateReply => ", a duplicate",
+                Detail::WithFin => ", with FIN: no more data follows",
+                Detail::OfHandshake => ", from the handshake",
+            });
+        }
+        if self.is_truncated {
+            text.push_str(", truncated by the capture");
+        }
+        text
     }
-    if line.is_cut {
-        text.push_str(", cut by the capture");
-    }
-    text
 }

@@ -4,9 +4,9 @@
 use super::run::{Held, RunError, find, prepare_thread, resolve_target};
 use super::series::Series;
 use crate::capture::dissect::{Packet, dissect};
-use crate::capture::explain::{Explained, explain};
 use crate::capture::file;
 use crate::capture::file::{CapturedPacket, FileError, LinkType, MAX_BYTES, MAX_PACKETS, Writer};
+use crate::capture::flows::{Explained, explain};
 use crate::capture::trace::{Sample, Trace, TracedTarget};
 use crate::event::{Event, Report};
 use crate::model::condition::Failure;
@@ -111,7 +111,7 @@ pub fn trace(
             Ok(addresses) => addresses,
             Err(failure) => {
                 all_answered = false;
-                trace.parts.push(TracedTarget::unresolved(plan, failure));
+                trace.targets.push(TracedTarget::unresolved(plan, failure));
                 continue;
             }
         };
@@ -124,15 +124,21 @@ pub fn trace(
         let packets: Vec<_> = one.captured.iter().map(dissect).collect();
         let mut explained = explain_all(&packets, before, Some(lengths));
         explained.only_of(&one.clients);
-        trace.lost = trace.lost.zip(one.lost).map(|(before, lost)| before + lost);
-        let part = TracedTarget::new(plan, &one.interface.name, explained.flows, one.samples);
-        trace.parts.push(part);
+        trace.dropped = trace.dropped.zip(one.lost).map(|(before, lost)| before + lost);
+        let part = TracedTarget {
+            target: plan.url(),
+            interface: Some(one.interface.name.clone()),
+            samples: one.samples,
+            ..TracedTarget::new(plan.protocol)
+        }
+        .with_flows(explained.flows);
+        trace.targets.push(part);
         captured.extend(one.captured);
         interfaces.push(one.interface);
     }
     if let (Some(path), Some(out)) = (file, out) {
         write(out, &interfaces, &captured, &trace).map_err(|error| failed(path, error))?;
-        trace.written = Some(path.display().to_string());
+        trace.file = Some(path.display().to_string());
     }
     report.event(&Event::Trace(&trace))?;
     report.flush()?;
@@ -151,15 +157,15 @@ pub fn read_trace(file: impl Read, name: &Path, report: &mut dyn Report) -> Resu
     let packets: Vec<_> = contents.packets.iter().map(dissect).collect();
     let explained = explain_all(&packets, 0, None);
     let mut trace = Trace {
-        lost: contents.lost,
-        others: explained.others,
-        untimed: contents.untimed,
-        cut: cut_short(&contents.packets, &packets),
-        broken: contents.broken,
+        dropped: contents.lost,
+        skipped: explained.others,
+        without_time: contents.untimed,
+        unreadable: cut_short(&contents.packets, &packets),
+        incomplete: contents.broken,
         packets: contents.packets.len(),
         ..Trace::default()
     };
-    trace.parts = TracedTarget::by_protocol(explained.flows);
+    trace.targets = TracedTarget::by_protocol(explained.flows);
     report.event(&Event::Trace(&trace))?;
     Ok(report.flush()?)
 }
@@ -303,7 +309,7 @@ fn write(
         writer.packet(packet, comment)?;
     }
     let last = captured.last().map_or(Duration::ZERO, |packet| packet.time);
-    writer.end(trace.lost, last)
+    writer.end(trace.dropped, last)
 }
 
 fn link_of(interface: &Interface) -> LinkType {
@@ -324,11 +330,9 @@ fn on_the_wire(address: SocketAddr) -> SocketAddr {
 impl TracedTarget {
     fn unresolved(plan: &Plan, failure: Failure) -> Self {
         Self {
-            title: plan.protocol.title,
-            protocol: plan.protocol.name,
             target: plan.url(),
             samples: vec![Sample { failure: Some(failure), ..Sample::default() }],
-            ..Self::default()
+            ..Self::new(plan.protocol)
         }
     }
 }

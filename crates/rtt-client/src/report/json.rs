@@ -55,13 +55,13 @@ impl<Out: Write> Json<Out> {
 
     /// A trace has one line for each packet, one for each exchange, and one with the totals.
     fn trace(&mut self, trace: &Trace) -> io::Result<()> {
-        for line in packets::lines(trace) {
+        for line in packets::packet_lines(trace) {
             self.line(&Line::Packet(Box::new(line)))?;
         }
-        for line in packets::joined(trace) {
+        for line in packets::exchange_timings(trace) {
             self.line(&Line::ExchangeTiming(line))?;
         }
-        self.line(&Line::Trace(packets::Sums::of(trace)))
+        self.line(&Line::Trace(packets::TraceSummary::of(trace)))
     }
 
     /// A comparison has two `start` lines, one for each side.
@@ -138,9 +138,9 @@ enum Line {
     Summary(Box<SummaryLine>),
     Finding(Box<FindingLine>),
     Packet(Box<packets::PacketLine>),
-    #[serde(rename = "joined")]
-    ExchangeTiming(packets::JoinedLine),
-    Trace(packets::Sums),
+    #[serde(rename = "exchange-timing")]
+    ExchangeTiming(packets::ExchangeTimingLine),
+    Trace(packets::TraceSummary),
     Pair(PairLine),
     Verdict(Box<VerdictLine>),
 }

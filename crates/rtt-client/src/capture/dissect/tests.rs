@@ -60,7 +60,7 @@ fn every_kind_of_capture_has_the_same_in_it() {
         );
         assert_eq!(packet.from, "10.0.0.1:5555".parse().unwrap());
         assert_eq!(packet.to, "10.0.0.2:25000".parse().unwrap());
-        assert!(!packet.is_cut);
+        assert!(!packet.is_truncated);
     }
     let six = dissect(&captured(LinkType::Ethernet, ethernet(0x86dd, &udp6()))).unwrap();
     assert_eq!(six.sizes, HeaderSizes { link: 14, ip: 40, transport: 8, payload: 5 });
@@ -101,7 +101,7 @@ fn a_cut_packet_has_its_sizes_all_the_same() {
     let whole = captured(LinkType::Ethernet, ethernet(0x0800, &tcp4()));
     let cut = CapturedPacket { bytes: whole.bytes[..60].to_vec(), ..whole.clone() };
     let packet = dissect(&cut).unwrap();
-    assert!(packet.is_cut);
+    assert!(packet.is_truncated);
     assert_eq!(packet.sizes, dissect(&whole).unwrap().sizes);
     assert_eq!(packet.payload, b"");
     // Not even the header's end is there.

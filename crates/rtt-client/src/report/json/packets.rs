@@ -2,8 +2,7 @@
 
 use super::exchange::BreakdownFields;
 use super::finding::IcmpFields;
-use crate::capture::flow::Line;
-use crate::capture::trace::explanation;
+use crate::capture::flow::{PacketRecord, Side};
 use crate::capture::trace::{Trace, TracedTarget};
 use crate::model::format::nanoseconds;
 use crate::model::icmp::Origin;
@@ -34,12 +33,12 @@ pub(super) struct PacketLine {
     icmp: Option<IcmpFields>,
     /// Whether the capture cut it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    cut: bool,
+    truncated: bool,
     explanation: String,
 }
 
 #[derive(Serialize)]
-pub(super) struct JoinedLine {
+pub(super) struct ExchangeTimingLine {
     protocol: &'static str,
     exchange: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +46,7 @@ pub(super) struct JoinedLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     wire_rtt_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    difference_ns: Option<i64>,
+    host_ns: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     breakdown: Option<BreakdownFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,20 +57,20 @@ pub(super) struct JoinedLine {
 
 /// What the packets come to.
 #[derive(Serialize)]
-pub(super) struct Sums {
+pub(super) struct TraceSummary {
     protocols: Vec<Sum>,
     /// Packets that the capture had no room for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lost: Option<u64>,
+    dropped: Option<u64>,
     /// Packets of a file that are of no exchange.
-    others: usize,
+    skipped: usize,
     /// Those of them that were cut before their headers ended, or are of an unknown link.
-    cut: usize,
-    untimed: u64,
+    unreadable: usize,
+    without_time: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    broken: Option<String>,
+    incomplete: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -90,17 +89,25 @@ struct Sum {
     #[serde(skip_serializing_if = "Option::is_none")]
     round_trips_to_first_reply: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    closed_by: Option<&'static str>,
+    closed_by: Option<ClosedBy>,
+}
+
+/// How many connections each side closed first.
+#[derive(Serialize)]
+struct ClosedBy {
+    connections: usize,
+    client: usize,
+    server: usize,
 }
 
 /// The packets of all exchanges, in the order of the capture.
-pub(super) fn lines(trace: &Trace) -> Vec<PacketLine> {
+pub(super) fn packet_lines(trace: &Trace) -> Vec<PacketLine> {
     let mut lines = Vec::new();
-    for part in &trace.parts {
+    for part in &trace.targets {
         for (place, flow) in part.flows.iter().enumerate() {
             let ends = (flow.client.to_string(), flow.server.to_string());
             let numbers = part.numbers(place);
-            lines.extend(flow.lines.iter().map(|line| packet(part, &numbers, &ends, line)));
+            lines.extend(flow.packets.iter().map(|line| packet(part, &numbers, &ends, line)));
         }
     }
     lines.sort_by_key(|line| line.number);
@@ -111,13 +118,13 @@ fn packet(
     part: &TracedTarget,
     numbers: &[Option<u64>],
     ends: &(String, String),
-    line: &Line,
+    line: &PacketRecord,
 ) -> PacketLine {
     PacketLine {
-        protocol: part.protocol,
+        protocol: part.protocol.name,
         number: line.number,
         time: time(line.time),
-        direction: if line.to_server { "request" } else { "reply" },
+        direction: if line.sender == Side::Client { "request" } else { "reply" },
         role: line.role.name(),
         wire_bytes: line.sizes.total(),
         link_bytes: line.sizes.link,
@@ -129,22 +136,22 @@ fn packet(
         server: ends.1.clone(),
         payload: String::from_utf8_lossy(&line.payload).into_owned(),
         icmp: line.icmp.and_then(|icmp| IcmpFields::of(Origin::Icmp(icmp))),
-        cut: line.is_cut,
-        explanation: explanation(line),
+        truncated: line.is_truncated,
+        explanation: line.explanation(),
     }
 }
 
 /// The exchanges, as the application and as the wire saw them.
-pub(super) fn joined(trace: &Trace) -> Vec<JoinedLine> {
-    let of = |part: &TracedTarget| -> Vec<JoinedLine> {
-        let joined = part.joined().into_iter().enumerate();
+pub(super) fn exchange_timings(trace: &Trace) -> Vec<ExchangeTimingLine> {
+    let of = |part: &TracedTarget| -> Vec<ExchangeTimingLine> {
+        let joined = part.exchange_timings().into_iter().enumerate();
         joined
-            .map(|(place, joined)| JoinedLine {
-                protocol: part.protocol,
+            .map(|(place, joined)| ExchangeTimingLine {
+                protocol: part.protocol.name,
                 exchange: joined.exchange,
-                rtt_ns: joined.application.map(nanoseconds),
-                wire_rtt_ns: joined.on_the_wire.map(nanoseconds),
-                difference_ns: joined.difference(),
+                rtt_ns: joined.program_rtt.map(nanoseconds),
+                wire_rtt_ns: joined.wire_rtt.map(nanoseconds),
+                host_ns: joined.host_time_ns(),
                 breakdown: joined.breakdown.map(BreakdownFields::from),
                 condition: part
                     .samples
@@ -155,13 +162,13 @@ pub(super) fn joined(trace: &Trace) -> Vec<JoinedLine> {
             })
             .collect()
     };
-    trace.parts.iter().flat_map(of).collect()
+    trace.targets.iter().flat_map(of).collect()
 }
 
-impl Sums {
+impl TraceSummary {
     pub(super) fn of(trace: &Trace) -> Self {
-        let protocols = trace.parts.iter().map(|part| Sum {
-            protocol: part.protocol,
+        let protocols = trace.targets.iter().map(|part| Sum {
+            protocol: part.protocol.name,
             target: part.target.clone(),
             interface: part.interface.clone(),
             exchanges: part.totals.exchanges,
@@ -170,19 +177,20 @@ impl Sums {
             payload_bytes: part.totals.payload_bytes,
             overhead: part.totals.overhead(),
             round_trips_to_first_reply: part.totals.round_trips,
-            closed_by: part
-                .totals
-                .closed_by_client
-                .map(|by_client| if by_client { "client" } else { "server" }),
+            closed_by: part.totals.closed_by.map(|closed_by| ClosedBy {
+                connections: closed_by.connections,
+                client: closed_by.client,
+                server: closed_by.server,
+            }),
         });
         Self {
             protocols: protocols.collect(),
-            lost: trace.lost,
-            others: trace.others,
-            cut: trace.cut,
-            untimed: trace.untimed,
-            file: trace.written.clone(),
-            broken: trace.broken.clone(),
+            dropped: trace.dropped,
+            skipped: trace.skipped,
+            unreadable: trace.unreadable,
+            without_time: trace.without_time,
+            file: trace.file.clone(),
+            incomplete: trace.incomplete.clone(),
         }
     }
 }

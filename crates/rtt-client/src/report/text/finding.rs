@@ -1,72 +1,85 @@
-//! What a client sees over one protocol at one address: what, how it is known, and what it means.
+//! A finding of `diagnose`: the condition, the evidence for it, and its meaning.
 
-use super::WRONG_ANSWER_SHOWN;
-use super::wrap::wrapped;
+use super::WRONG_ANSWER_LIMIT;
+use super::printer::Printer;
 use crate::analysis::diagnosis::{Finding, ProbeResult};
-use crate::model::condition::Failure;
+use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::UnconnectedResult;
 use crate::model::format::duration;
 use crate::model::icmp::Origin;
 use echo_core::escape;
 use std::io::{self, Write};
 
-/// How far what belongs to a finding is moved in.
-const INDENT: &str = "               ";
-
 /// Writes a finding.
-pub(super) fn write(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io::Result<()> {
     let title = finding.protocol.title;
-    let whom = finding.address.map_or_else(|| finding.target.clone(), |at| at.to_string());
+    let target = finding.address.map_or_else(|| finding.target.clone(), |at| at.to_string());
     let after = duration(finding.after());
-    wrapped(out, "  ", &format!("{title} {whom}: {} after {after}", finding.condition()))?;
+    printer.strong(&format!("{title} {target}: {} after {after}", finding.condition()))?;
     if let Some(took) = finding.connect_duration {
-        line(out, "connected", &format!("in {}", duration(took)))?;
+        line(printer, "connected", &format!("after {}", duration(took)))?;
     }
     if let Some(failure) = finding.failure() {
-        if let Some(word) = word(failure) {
-            line(out, "who said so", &word)?;
+        if let Some(reporter) = reporter(finding, failure) {
+            line(printer, "reported by", &reporter)?;
         }
         if let Some(error) = &failure.error {
-            line(out, "the system", &error.to_string())?;
+            line(printer, "error", &error.to_string())?;
         }
         if let Some(detail) = &failure.detail {
-            line(out, "seen", detail)?;
+            line(printer, "observed", detail)?;
         }
     }
     if let ProbeResult::WrongAnswer { text, .. } = &finding.result {
-        let shown = &text[..text.len().min(WRONG_ANSWER_SHOWN)];
+        let shown = &text[..text.len().min(WRONG_ANSWER_LIMIT)];
         let more = if shown.len() < text.len() { "..." } else { "" };
-        line(out, "it answered", &format!("{}{more}", escape(shown)))?;
+        line(printer, "received", &format!("{}{more}", escape(shown)))?;
     }
     let explanation = finding.explain();
-    line(out, "it means", &explanation.meaning)?;
-    line(out, "left open", explanation.not_certain)?;
-    line(out, "try next", &explanation.next_step)?;
-    if let Some(unconnected) = finding.unconnected {
-        line(out, "unconnected", &unconnected_in_words(unconnected))?;
+    line(printer, "meaning", &explanation.meaning)?;
+    line(printer, "not certain", explanation.not_certain)?;
+    line(printer, "next step", &explanation.next_step)?;
+    if let Some(result) = finding.unconnected {
+        let text = format!("textbook client (no `connect`): {}", textbook_client(result));
+        printer.indented("  ", 4, &text)?;
     }
-    writeln!(out)
+    printer.blank()
 }
 
-/// Who said so.
-fn word(failure: &Failure) -> Option<String> {
-    match failure.origin? {
-        Origin::ThisHost => Some("this host".into()),
-        Origin::Peer => Some("whoever answers there".into()),
-        Origin::Icmp(icmp) => Some(icmp.to_string()),
-        Origin::Unknown => Some("somebody; this system does not tell who".into()),
+/// The sender of the error.
+fn reporter(finding: &Finding, failure: &Failure) -> Option<String> {
+    Some(match failure.origin? {
+        Origin::ThisHost => "this host (it did not send the packet)".to_owned(),
+        Origin::Icmp(icmp) => icmp.to_string(),
+        Origin::Unknown => "not known: this system does not report the sender".to_owned(),
+        Origin::Peer => {
+            let title = finding.protocol.title;
+            let event = match failure.condition {
+                Condition::Closed => format!("the end of the {title} connection"),
+                _ => format!("a {title} reset"),
+            };
+            let from = finding.address.map_or_else(String::new, |at| format!(" from {}", at.ip()));
+            format!("{event}{from} (sent by the host, or by a firewall that uses its address)")
+        }
+    })
+}
+
+/// The result of a client that does not connect its socket, as in textbooks.
+fn textbook_client(result: UnconnectedResult) -> String {
+    match result {
+        UnconnectedResult::Reply(after) => {
+            format!("receives the reply after {}", duration(after))
+        }
+        UnconnectedResult::Error(_, after) => {
+            format!("receives an error after {}", duration(after))
+        }
+        UnconnectedResult::Timeout(waited) => format!(
+            "receives no error and waits forever (this test stopped after {})",
+            duration(waited)
+        ),
     }
 }
 
-fn unconnected_in_words(unconnected: UnconnectedResult) -> String {
-    let saw = match unconnected {
-        UnconnectedResult::Reply(after) => format!("the reply after {}", duration(after)),
-        UnconnectedResult::Error(_, after) => format!("an error after {}", duration(after)),
-        UnconnectedResult::Timeout(waited) => format!("nothing in {}", duration(waited)),
-    };
-    format!("a socket that is not connected, as the textbook's client has it, saw {saw}")
-}
-
-fn line(out: &mut impl Write, what: &str, value: &str) -> io::Result<()> {
-    wrapped(out, INDENT, &format!("  {what:<11}  {value}"))
+fn line(printer: &mut Printer<impl Write>, label: &str, value: &str) -> io::Result<()> {
+    printer.labelled(&format!("  {label:<11}  "), value)
 }

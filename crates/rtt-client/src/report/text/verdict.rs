@@ -1,143 +1,113 @@
-//! A comparison: the verdict first, then the distributions, the quantiles, the causes and the claims.
+//! The result of a comparison: the verdict first, then the distributions, the causes and the claims.
 
-use super::plot;
-use super::wrap::wrapped;
-use crate::analysis::comparison::{Cause, CauseKind, Verdict, side_names};
-use crate::analysis::evidence::Evidence;
-use crate::model::format::{count, signed};
+use super::printer::Printer;
+use super::quantiles::Columns;
+use super::table::Table;
+use super::unit::{MILLISECONDS, TENTHS_OF_A_MICROSECOND};
+use super::{causes, histogram};
+use crate::analysis::comparison::{Claim, Verdict, side_names};
+use crate::analysis::evidence::{Evidence, Side};
+use crate::model::format::count;
 use crate::plan::ComparisonPlan;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// How many columns the longest bar has.
-const BAR: u64 = 20;
+/// The longest time that is shown in microseconds.
+const MAX_MICROSECONDS: Duration = Duration::from_secs(1);
 
-/// The parts of an RTT that have a row of the table, and what they are.
-const PARTS: [(CauseKind, &str); 4] = [
-    (CauseKind::Send, "application to wire"),
-    (CauseKind::Network, "on the way, both ways"),
-    (CauseKind::Server, "from its kernel to its reply"),
-    (CauseKind::Receive, "wire to application"),
-];
-
-/// Writes a comparison.
+/// Writes the result of a comparison.
 pub(super) fn write(
-    out: &mut impl Write,
+    printer: &mut Printer<impl Write>,
     comparison: &ComparisonPlan,
     evidence: &Evidence,
     verdict: &Verdict,
 ) -> io::Result<()> {
-    wrapped(out, "", &verdict.sentence)?;
-    if let Some(fresh) = &verdict.sentence_with_connection {
-        wrapped(out, "", fresh)?;
+    printer.strong(&verdict.sentence)?;
+    if let Some(sentence) = &verdict.sentence_with_connection {
+        printer.strong(sentence)?;
     }
-    for note in &verdict.notes {
-        wrapped(out, "", note)?;
-    }
-    writeln!(out)?;
+    verdict.notes.iter().try_for_each(|note| printer.paragraph(note))?;
+    printer.blank()?;
     let names = side_names(evidence);
     for ((side, letter), name) in evidence.sides.iter().zip(["A", "B"]).zip(names) {
-        let address = match (side.address, &side.failure) {
-            (_, Some(failure)) => format!(", {failure}"),
-            (Some(address), None) if !side.target.contains(&address.to_string()) => {
-                format!(" ({address})")
-            }
-            _ => String::new(),
-        };
-        let label = if name == letter { String::new() } else { format!("  {name}") };
-        wrapped(out, "   ", &format!("{letter}{label}  {}{address}", side.target))?;
+        write_side(printer, side, letter, name)?;
     }
     if verdict.difference.is_none() {
         return Ok(());
     }
-    let made = format!(
-        "   {} pairs of {} bytes each way, {} warm-up pairs left out, in random order (--seed {}), {:.1} s",
+    write_settings(printer, comparison, evidence)?;
+    histogram::write(printer, &evidence.pairs, names)?;
+    write_quantiles(printer, evidence, names)?;
+    causes::write(printer, verdict)?;
+    printer.blank()?;
+    printer.strong("Common claims, checked against this run")?;
+    verdict.claims.iter().try_for_each(|claim| write_claim(printer, claim))
+}
+
+/// Writes the target of a side, and the reason if it could not be measured.
+fn write_side(
+    printer: &mut Printer<impl Write>,
+    side: &Side,
+    letter: &str,
+    name: &str,
+) -> io::Result<()> {
+    let address = match (side.address, &side.failure) {
+        (_, Some(failure)) => format!(", {failure}"),
+        (Some(address), None) if !side.target.contains(&address.to_string()) => {
+            format!(" ({address})")
+        }
+        _ => String::new(),
+    };
+    let name = if name == letter { String::new() } else { format!("{name}  ") };
+    printer.indented(&format!("{letter}  {name}"), 3, &format!("{}{address}", side.target))
+}
+
+fn write_settings(
+    printer: &mut Printer<impl Write>,
+    comparison: &ComparisonPlan,
+    evidence: &Evidence,
+) -> io::Result<()> {
+    let text = format!(
+        "{} pairs of exchanges of {} bytes each way, in random order (--seed {}), after {} warm-up \
+         pairs that are not counted; {:.1} s in all",
         count(evidence.pairs.len() as u64),
-        evidence.sides[0].request_bytes,
-        count(evidence.warm_up),
+        count(evidence.sides[0].request_bytes as u64),
         comparison.seed,
+        count(evidence.warm_up),
         evidence.duration.as_secs_f64()
     );
-    wrapped(out, "   ", &made)?;
-    if let Some(lines) = plot::draw(&evidence.pairs, names) {
-        writeln!(out)?;
-        lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
-    }
-    quantiles(out, evidence, names)?;
-    writeln!(out, "\nWhy")?;
-    parts(out, verdict)?;
-    for cause in verdict.causes.iter().filter(|cause| !cause.kind.is_part_of_rtt()) {
-        let share = match cause.share {
-            Some(0) => " (nothing)".to_owned(),
-            Some(share) => format!(" ({})", signed(share)),
-            None => String::new(),
-        };
-        let name = cause.kind.name().replace('-', " ");
-        wrapped(out, "    ", &format!("  {name}{share}: {}", cause.evidence))?;
-    }
-    writeln!(out, "\nWhat people say")?;
-    for claim in &verdict.claims {
-        let holds = match claim.holds {
-            Some(true) => "holds   ",
-            Some(false) => "refuted ",
-            None => "open    ",
-        };
-        wrapped(out, "    ", &format!("  {holds} \"{}\": {}", claim.claim, claim.evidence))?;
-    }
-    Ok(())
+    printer.labelled("   ", &text)
 }
 
-fn quantiles(out: &mut impl Write, evidence: &Evidence, names: [&str; 2]) -> io::Result<()> {
-    let largest = evidence.sides.iter().filter_map(|side| side.summary.rtt.min_max());
-    let largest = largest.map(|(_, largest)| largest).max().unwrap_or_default();
-    // Microseconds with one decimal have room for seven digits.
-    let (unit, scale) = if largest < Duration::from_secs(1) { ("µs", 1e6) } else { ("ms", 1e3) };
-    writeln!(
-        out,
-        "\n  {unit:<5}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>8}",
-        "min", "p50", "p90", "p99", "p99.9", "max", "lost"
-    )?;
+/// Writes the quantiles of both sides as a table in one unit.
+fn write_quantiles(
+    printer: &mut Printer<impl Write>,
+    evidence: &Evidence,
+    names: [&str; 2],
+) -> io::Result<()> {
+    let columns = Columns::new(evidence.sides.iter().map(|side| &side.summary.rtt));
+    let longest = evidence.sides.iter().filter_map(|side| side.summary.rtt.min_max());
+    let longest = longest.map(|(_, max)| max).max().unwrap_or_default();
+    let unit = if longest < MAX_MICROSECONDS { TENTHS_OF_A_MICROSECOND } else { MILLISECONDS };
+    let headings = columns.headings().into_iter().chain(["lost"]);
+    let mut table = Table::new(2, format!("RTT in {}", unit.name), headings);
     for (side, name) in evidence.sides.iter().zip(names) {
-        let Some((min, max)) = side.summary.rtt.min_max() else { continue };
-        let cell = |time: Duration| format!("{:.1}", time.as_secs_f64() * scale);
-        write!(out, "  {name:<5}{:>10}", cell(min))?;
-        for share in [0.5, 0.9, 0.99, 0.999] {
-            let quantile = side.summary.rtt.quantile(share);
-            write!(out, "{:>10}", quantile.map_or_else(String::new, cell))?;
+        if side.summary.rtt.count() > 0 {
+            let lost = count(side.summary.lost + side.summary.corrupt);
+            table.row(name, columns.cells(&side.summary.rtt, unit).into_iter().chain([lost]));
         }
-        writeln!(out, "{:>10}{:>8}", cell(max), side.summary.lost + side.summary.corrupt)?;
     }
-    Ok(())
+    printer.blank()?;
+    printer.table(&table)?;
+    columns.write_missing(printer)
 }
 
-/// The parts of the RTT as a table, their shares in the difference as bars, if there is a difference.
-fn parts(out: &mut impl Write, verdict: &Verdict) -> io::Result<()> {
-    let rows: Vec<(&Cause, i64)> = verdict
-        .causes
-        .iter()
-        .filter(|cause| cause.kind.is_part_of_rtt())
-        .filter_map(|cause| Some((cause, cause.share?)))
-        .collect();
-    let (Some(largest), Some(shift)) =
-        (rows.iter().map(|(_, share)| share.unsigned_abs()).max(), verdict.difference)
-    else {
-        return Ok(());
+fn write_claim(printer: &mut Printer<impl Write>, claim: &Claim) -> io::Result<()> {
+    let result = match claim.holds {
+        Some(true) => "holds",
+        Some(false) => "refuted",
+        None => "not decided",
     };
-    let full = largest.max(shift.estimate.unsigned_abs()).max(1);
-    for (cause, share) in &rows {
-        let meaning = PARTS.iter().find(|(kind, _)| *kind == cause.kind);
-        let meaning = meaning.map_or("not told apart", |(_, meaning)| meaning);
-        let length = if shift.higher().is_some() { share.unsigned_abs() * BAR / full } else { 0 };
-        let sign = if *share >= 0 { "+" } else { "-" };
-        let bar = sign.repeat(usize::try_from(length).unwrap_or(0));
-        writeln!(out, "  {:<8} {:>11}  {bar:<20}  {meaning}", cause.kind.name(), signed(*share))?;
-        wrapped(out, "           ", &format!("           {}", cause.evidence))?;
-    }
-    let together = rows.iter().map(|(_, share)| share).sum();
-    let told = format!(
-        "           together {}, measured apart from the {} above: medians do not add up exactly",
-        signed(together),
-        signed(shift.estimate)
-    );
-    wrapped(out, "           ", &told)
+    let text = format!("\"{}\": {}", claim.claim, claim.evidence);
+    printer.labelled(&format!("  {result:<11}  "), &text)
 }

@@ -1,0 +1,86 @@
+//! The appearance of text output, from the terminal and the environment.
+
+use rtt_client::report::{Charset, Styling, TextConfig};
+use std::env;
+use std::io::{self, IsTerminal as _};
+use terminal_size::{Width, terminal_size_of};
+
+/// The environment variables that can set the character encoding. The first that is not empty decides
+/// (POSIX, section 8.2, "Internationalization Variables").
+const LOCALE_VARIABLES: [&str; 3] = ["LC_ALL", "LC_CTYPE", "LANG"];
+
+/// The configuration of a text report on stdout and stderr.
+pub(crate) fn text_config(quiet: bool, progress: bool) -> TextConfig {
+    let columns = |width: Option<(Width, _)>| width.map(|(Width(columns), _)| usize::from(columns));
+    TextConfig {
+        width: columns(terminal_size_of(io::stdout())).unwrap_or(TextConfig::DEFAULT_WIDTH),
+        error_width: columns(terminal_size_of(io::stderr())),
+        charset: charset(LOCALE_VARIABLES.map(variable)),
+        styling: styling(io::stdout().is_terminal(), variable("TERM"), variable("NO_COLOR")),
+        quiet,
+        progress: progress && io::stderr().is_terminal(),
+    }
+}
+
+/// Whether `NO_COLOR` allows colours (<https://no-color.org>).
+pub(crate) fn allows_colour() -> bool {
+    variable("NO_COLOR").is_none()
+}
+
+/// The value of an environment variable, if it is set and not empty.
+fn variable(name: &str) -> Option<String> {
+    let value = env::var_os(name)?;
+    (!value.is_empty()).then(|| value.to_string_lossy().into_owned())
+}
+
+fn charset(locale: [Option<String>; 3]) -> Charset {
+    // Only Unix describes the encoding of the terminal in these variables. Elsewhere the standard library
+    // converts UTF-8 for the console.
+    if !cfg!(unix) {
+        return Charset::Utf8;
+    }
+    let encoding = locale.into_iter().flatten().next().unwrap_or_default().to_ascii_lowercase();
+    if encoding.contains("utf-8") || encoding.contains("utf8") {
+        Charset::Utf8
+    } else {
+        Charset::Ascii
+    }
+}
+
+fn styling(is_terminal: bool, term: Option<String>, no_color: Option<String>) -> Styling {
+    if !is_terminal || term.as_deref() == Some("dumb") {
+        Styling::Plain
+    } else if no_color.is_some() {
+        Styling::Bold
+    } else {
+        Styling::BoldAndColour
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn the_first_locale_variable_that_is_set_selects_the_charset() {
+        for (locale, expected) in [
+            ([None, None, None], Charset::Ascii),
+            ([None, None, Some("C.UTF-8")], Charset::Utf8),
+            ([Some("C"), None, Some("C.UTF-8")], Charset::Ascii),
+            ([None, Some("de_DE.utf8"), Some("C")], Charset::Utf8),
+            ([None, None, Some("en_US.ISO-8859-1")], Charset::Ascii),
+        ] {
+            assert_eq!(charset(locale.map(|name| name.map(str::to_owned))), expected, "{locale:?}");
+        }
+    }
+
+    #[test]
+    fn styling_needs_a_terminal_and_no_color_leaves_bold() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(styling(true, some("xterm"), None), Styling::BoldAndColour);
+        assert_eq!(styling(true, some("xterm"), some("1")), Styling::Bold);
+        assert_eq!(styling(true, some("dumb"), None), Styling::Plain);
+        assert_eq!(styling(false, some("xterm"), None), Styling::Plain);
+    }
+}

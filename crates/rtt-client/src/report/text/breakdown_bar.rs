@@ -1,0 +1,210 @@
+//! The parts of an RTT: as a sum in one line, and as a bar with a legend.
+
+use super::printer::Printer;
+use super::rtt_part::RttPart;
+use super::style::Style;
+use super::unit::MICROSECONDS;
+use crate::analysis::statistics::BreakdownFigures;
+use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
+use crate::model::format::count;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// The number of columns of the bar, without its brackets.
+const BAR_WIDTH: usize = 56;
+
+/// A part with at least this share of the whole is named in a sentence.
+const DOMINANT_SHARE: f64 = 0.4;
+
+/// One exchange's parts in one line: `send 2.17 + network 20.01 + server 8.40 + receive 42.00 µs`.
+pub(super) fn sum(breakdown: &Breakdown) -> String {
+    let Breakdown { send, network_and_server, receive } = *breakdown;
+    let number = |part| MICROSECONDS.number(part);
+    let middle = match network_and_server {
+        NetworkAndServer::Combined { duration, .. } => {
+            format!("network and server {}", number(duration))
+        }
+        NetworkAndServer::Separate { network, server } => {
+            format!("network {} + server {}", number(network), number(server))
+        }
+    };
+    let (send, receive, unit) = (number(send), number(receive), MICROSECONDS.name);
+    format!("send {send} + {middle} + receive {receive} {unit}")
+}
+
+/// Writes the medians of the parts as a bar with a legend, and a sentence about the largest part.
+pub(super) fn write(
+    printer: &mut Printer<impl Write>,
+    figures: &BreakdownFigures,
+) -> io::Result<()> {
+    let parts = medians(figures);
+    let whole: Duration = parts.iter().map(|(_, median)| *median).sum();
+    if whole.is_zero() {
+        return Ok(());
+    }
+    printer.blank()?;
+    let heading = match figures.send.count() {
+        1 => "Where the time went".to_owned(),
+        exchanges => format!("Where the time went (medians of {} exchanges)", count(exchanges)),
+    };
+    printer.strong(&heading)?;
+    let fills = printer.charset.bar_fills();
+    let styling = printer.styling;
+    let segment = |place: usize, cells| {
+        styling.apply(Style::Segment(place), &fills[place % fills.len()].to_string().repeat(cells))
+    };
+    let bar: String = parts
+        .iter()
+        .enumerate()
+        .map(|(place, (_, median))| segment(place, cells(*median, whole)))
+        .collect();
+    // The escape codes of the colours have no width, so the bar fits every width.
+    writeln!(printer.out, "  [{bar}]")?;
+    for (place, (part, median)) in parts.iter().enumerate() {
+        let share = format!("{:.0} %", 100.0 * share(*median, whole));
+        let time = MICROSECONDS.quantity(*median);
+        let lead = format!("  {} {:<18}{time:>12}{share:>6}  ", segment(place, 2), part.name());
+        printer.labelled(&lead, part.span())?;
+    }
+    if let Some((part, median)) = parts.iter().max_by_key(|(_, median)| *median)
+        && share(*median, whole) >= DOMINANT_SHARE
+    {
+        let (time, whole) = (MICROSECONDS.number(*median), MICROSECONDS.quantity(whole));
+        let clause = part.clause();
+        printer.paragraph(&format!("The largest part: {time} of {whole} passed {clause}."))?;
+    }
+    if !figures.server_is_separate() {
+        printer.paragraph(&reason(figures))?;
+    }
+    Ok(())
+}
+
+/// Why the network and the server have one figure together.
+fn reason(figures: &BreakdownFigures) -> String {
+    let without_timestamp = figures.without_server_timestamp;
+    let reason = if without_timestamp > figures.without_timing_header {
+        CombinedReason::NoServerTimestamp
+    } else {
+        CombinedReason::NoTimingHeader
+    };
+    let reason = match reason {
+        CombinedReason::NoTimingHeader => {
+            "the replies carry no timing header, so the server's part is not known"
+        }
+        CombinedReason::NoServerTimestamp => {
+            "the server's kernel has no timestamp of the request. This is usual for the first request that \
+             a socket of the server receives: the server enables timestamps when it reads that request"
+        }
+    };
+    format!("Network and server are not separate: {reason}.")
+}
+
+/// The parts that were measured, in the order of an exchange.
+fn medians(figures: &BreakdownFigures) -> Vec<(RttPart, Duration)> {
+    let mut rows = vec![(RttPart::Send, &figures.send)];
+    // If some exchanges have separate parts and others do not, the rarer kind is omitted. Otherwise the
+    // same time would be counted twice.
+    if figures.server_is_separate() {
+        rows.push((RttPart::Network, &figures.network));
+        rows.push((RttPart::Server, &figures.server));
+    } else {
+        rows.push((RttPart::NetworkAndServer, &figures.network_and_server));
+    }
+    rows.push((RttPart::Receive, &figures.receive));
+    rows.into_iter().filter_map(|(part, values)| Some((part, values.median()?))).collect()
+}
+
+fn share(part: Duration, whole: Duration) -> f64 {
+    part.as_secs_f64() / whole.as_secs_f64()
+}
+
+/// The number of cells of a part in the bar. A part that is not zero has at least one.
+fn cells(part: Duration, whole: Duration) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "from 0 to the width of the bar"
+    )]
+    let cells = (BAR_WIDTH as f64 * share(part, whole)).round() as usize;
+    cells.max(usize::from(!part.is_zero()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{Charset, Styling};
+    use super::super::test_support::{WIDTHS, microseconds, printer, written};
+    use super::*;
+
+    fn combined() -> BreakdownFigures {
+        let mut parts = BreakdownFigures::default();
+        parts.send.add(microseconds(1));
+        parts.network_and_server.add(microseconds(30));
+        parts.receive.add(microseconds(42));
+        parts
+    }
+
+    fn separate() -> BreakdownFigures {
+        let mut parts = BreakdownFigures::default();
+        parts.send.add(microseconds(1));
+        parts.network.add(microseconds(20));
+        parts.server.add(microseconds(10));
+        parts.receive.add(microseconds(12));
+        parts
+    }
+
+    #[test]
+    fn the_bar_fits_every_width_and_names_the_largest_part() {
+        for width in WIDTHS {
+            let mut printer = printer(width);
+            write(&mut printer, &combined()).unwrap();
+            let text = written(printer);
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(text.contains("[░▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▒"), "{text}");
+            assert!(words.contains("the replies carry no timing header"), "{text}");
+            assert!(words.contains("42.00 of 73.00 µs passed from the arrival"), "{text}");
+        }
+        let mut printer = printer(80);
+        write(&mut printer, &BreakdownFigures::default()).unwrap();
+        assert_eq!(written(printer), "");
+    }
+
+    #[test]
+    fn without_utf_8_the_bar_consists_of_ascii_characters() {
+        let mut printer = Printer { charset: Charset::Ascii, ..printer(80) };
+        write(&mut printer, &separate()).unwrap();
+        let text = written(printer);
+        assert!(text.contains("[.####") && text.contains("10.00 us"), "{text}");
+    }
+
+    #[test]
+    fn colours_appear_only_if_they_are_enabled() {
+        let mut coloured = Printer { styling: Styling::BoldAndColour, ..printer(60) };
+        write(&mut coloured, &separate()).unwrap();
+        let coloured = written(coloured);
+        assert!(coloured.contains("\x1b[34m░\x1b[0m\x1b[32m▓"), "{coloured}");
+        let mut plain = printer(60);
+        write(&mut plain, &separate()).unwrap();
+        // `written` rejects escape codes in plain text.
+        assert!(written(plain).contains("[░▓▓▓"));
+    }
+
+    #[test]
+    fn a_missing_timestamp_of_the_server_is_the_reason_if_most_replies_lack_it() {
+        let mut figures = combined();
+        figures.without_server_timestamp = 1;
+        let mut printer = printer(80);
+        write(&mut printer, &figures).unwrap();
+        assert!(written(printer).contains("the server's kernel has no timestamp"));
+    }
+
+    #[test]
+    fn an_exchange_is_the_sum_of_its_parts() {
+        let (network, server) = (microseconds(20), microseconds(10));
+        let network_and_server = NetworkAndServer::Separate { network, server };
+        let (send, receive) = (microseconds(1), microseconds(12));
+        let breakdown = Breakdown { send, network_and_server, receive };
+        let expected = "send 1.00 + network 20.00 + server 10.00 + receive 12.00 µs";
+        assert_eq!(sum(&breakdown), expected);
+    }
+}

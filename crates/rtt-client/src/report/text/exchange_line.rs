@@ -1,0 +1,121 @@
+//! The line of one exchange in a series.
+
+use super::breakdown_bar;
+use super::printer::Printer;
+use super::unit::{MICROSECONDS, MILLISECONDS};
+use crate::model::exchange::Exchange;
+use crate::model::icmp::Origin;
+use std::io::{self, Write};
+
+/// The width of the RTT, so that usual values are aligned.
+const NUMBER_WIDTH: usize = 9;
+
+/// The indentation of further lines of one exchange.
+const CONTINUATION_INDENT: usize = 10;
+
+/// Writes the heading above the lines.
+pub(super) fn write_heading(printer: &mut Printer<impl Write>) -> io::Result<()> {
+    printer.strong(&format!("   no.  {:>NUMBER_WIDTH$}", "RTT"))
+}
+
+/// Writes the RTT of an exchange, or the reason why there is none.
+pub(super) fn write(printer: &mut Printer<impl Write>, exchange: &Exchange) -> io::Result<()> {
+    let text = match (exchange.rtt(), &exchange.breakdown) {
+        // A part can be below a microsecond. The sum has one unit, so the RTT has this unit too.
+        (Some(rtt), Some(breakdown)) => {
+            let (number, unit) = (MICROSECONDS.number(rtt), MICROSECONDS.name);
+            let sum = breakdown_bar::sum(breakdown);
+            return printer.indented(
+                &format!("{:>6}  {number:>NUMBER_WIDTH$} {unit} = ", exchange.seq),
+                CONTINUATION_INDENT,
+                &format!("{sum}{}", lateness(exchange)),
+            );
+        }
+        (Some(rtt), None) => {
+            let (number, unit) = (MILLISECONDS.number(rtt), MILLISECONDS.name);
+            format!("{number:>NUMBER_WIDTH$} {unit}{}", lateness(exchange))
+        }
+        (None, _) => match failure(exchange) {
+            Some(failure) => failure,
+            None => return Ok(()),
+        },
+    };
+    printer.labelled(&format!("{:>6}  ", exchange.seq), &text)
+}
+
+/// The delay of the send after its scheduled time.
+fn lateness(exchange: &Exchange) -> String {
+    exchange.lateness.map_or_else(String::new, |lateness| {
+        format!(", sent {} after the scheduled time", MILLISECONDS.quantity(lateness))
+    })
+}
+
+fn failure(exchange: &Exchange) -> Option<String> {
+    let failure = exchange.outcome.failure()?;
+    let mut text = format!("{}: {}", exchange.outcome.name(), failure.condition);
+    if let Some(Origin::Icmp(icmp)) = failure.origin {
+        text.extend([", reported by ".to_owned(), icmp.to_string()]);
+    }
+    if let Some(detail) = &failure.detail {
+        text.extend([", ", detail]);
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{WIDTHS, microseconds, printer, written};
+    use super::*;
+    use crate::model::breakdown::{Breakdown, NetworkAndServer};
+    use crate::model::condition::{Condition, Failure};
+    use crate::model::exchange::Outcome;
+    use echo_core::Stamp;
+
+    fn exchange() -> Exchange {
+        let sent = Stamp::just_before();
+        let received = sent.later(microseconds(1043));
+        Exchange {
+            seq: 7,
+            sent: Some(sent),
+            lateness: None,
+            first_on_connection: None,
+            outcome: Outcome::Reply { received, text: None },
+            breakdown: None,
+        }
+    }
+
+    fn line(width: usize, exchange: &Exchange) -> String {
+        let mut printer = printer(width);
+        write(&mut printer, exchange).unwrap();
+        written(printer)
+    }
+
+    #[test]
+    fn a_reply_has_its_rtt_and_its_lateness() {
+        assert_eq!(line(80, &exchange()), "     7      1.043 ms\n");
+        let late = Exchange { lateness: Some(microseconds(20)), ..exchange() };
+        let expected = "     7      1.043 ms, sent 0.020 ms after the scheduled time\n";
+        assert_eq!(line(80, &late), expected);
+    }
+
+    #[test]
+    fn a_breakdown_and_its_rtt_have_one_unit() {
+        let (network, server) = (microseconds(1000), microseconds(20));
+        let network_and_server = NetworkAndServer::Separate { network, server };
+        let (send, receive) = (microseconds(3), microseconds(20));
+        let breakdown = Some(Breakdown { send, network_and_server, receive });
+        for width in WIDTHS {
+            let text = line(width, &Exchange { breakdown, ..exchange() });
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let expected = "7 1,043.00 µs = send 3.00 + network 1,000.00 + server 20.00 + \
+                            receive 20.00 µs";
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn a_lost_exchange_has_its_condition() {
+        let outcome = Outcome::Lost(Failure::new(Condition::Silent, microseconds(500)));
+        assert_eq!(line(80, &Exchange { outcome, ..exchange() }), "     7  lost: silent\n");
+    }
+}

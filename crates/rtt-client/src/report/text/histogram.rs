@@ -1,0 +1,126 @@
+//! The distributions of both sides of a comparison, one above the other on one axis.
+
+use super::printer::Printer;
+use crate::analysis::evidence::Pair;
+use crate::model::format;
+use std::io::{self, Write};
+use std::time::Duration;
+use textwrap::core::display_width;
+
+/// The share of the times at each end that is outside the axis. Without this limit, a few stalls would
+/// press all other times into one column.
+const OUTSIDE_SHARE: f64 = 0.01;
+
+/// Writes a line of columns for each side and the axis below them. Writes nothing if there are no two
+/// different times.
+pub(super) fn write(
+    printer: &mut Printer<impl Write>,
+    pairs: &[Pair],
+    names: [&str; 2],
+) -> io::Result<()> {
+    let times_a: Vec<Duration> = pairs.iter().filter_map(|pair| pair.a).collect();
+    let times_b: Vec<Duration> = pairs.iter().filter_map(|pair| pair.b).collect();
+    let Some((low, high)) = axis(times_a.iter().chain(&times_b).copied().collect()) else {
+        return Ok(());
+    };
+    let label_width = names.map(display_width).into_iter().max().unwrap_or_default();
+    // Two spaces before the label and two after it.
+    let lead_width = label_width + 4;
+    let width = printer.width - lead_width;
+    let sides = [times_a, times_b].map(|times| columns(&times, low, high, width));
+    let fullest = sides.iter().flatten().copied().max().unwrap_or_default();
+    let heights = printer.charset.column_heights();
+    printer.blank()?;
+    printer.strong("Distribution of the RTTs (without the 1 % at each end)")?;
+    for (name, counts) in names.into_iter().zip(sides) {
+        let bars: String = counts.iter().map(|count| heights[height(*count, fullest)]).collect();
+        let padding = " ".repeat(label_width - display_width(name));
+        printer.line(&format!("  {name}{padding}  {bars}"))?;
+    }
+    let (left, right) = (format::duration(low), format::duration(high));
+    let gap = width.saturating_sub(display_width(&left) + display_width(&right));
+    printer.line(&format!("{}{left}{}{right}", " ".repeat(lead_width), " ".repeat(gap)))
+}
+
+/// The ends of the axis.
+fn axis(mut times: Vec<Duration>) -> Option<(Duration, Duration)> {
+    times.sort_unstable();
+    let low = *times.get(rank(OUTSIDE_SHARE, times.len()))?;
+    let high = *times.get(rank(1.0 - OUTSIDE_SHARE, times.len()))?;
+    (low < high).then_some((low, high))
+}
+
+fn rank(share: f64, count: usize) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "from 0 to the count"
+    )]
+    let rank = (share * count as f64) as usize;
+    rank.min(count.saturating_sub(1))
+}
+
+/// The number of times in each column. Times outside the axis are not counted.
+fn columns(times: &[Duration], low: Duration, high: Duration, width: usize) -> Vec<usize> {
+    let mut columns = vec![0; width];
+    for time in times.iter().filter(|time| (low..=high).contains(*time)) {
+        let share = time.saturating_sub(low).div_duration_f64(high.saturating_sub(low));
+        columns[rank(share, width)] += 1;
+    }
+    columns
+}
+
+/// The height of a column, from 0 to 8. Only an empty column has the height 0.
+fn height(count: usize, fullest: usize) -> usize {
+    (count * 8).div_ceil(fullest.max(1)).min(8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::Charset;
+    use super::super::test_support::{WIDTHS, microseconds, printer, written};
+    use super::*;
+
+    /// A takes about 100 µs and B about 150 µs; B has one stall of 20 ms.
+    fn pairs() -> Vec<Pair> {
+        let pair = |number: u64| Pair {
+            b_first: false,
+            a: Some(microseconds(100 + number % 10)),
+            b: Some(microseconds(if number == 7 { 20_000 } else { 150 + number % 10 })),
+        };
+        (0..200).map(pair).collect()
+    }
+
+    #[test]
+    fn the_slower_side_is_to_the_right_and_a_stall_does_not_compress_the_columns() {
+        for width in WIDTHS {
+            let mut printer = printer(width);
+            write(&mut printer, &pairs(), ["UDP", "TCP"]).unwrap();
+            let text = written(printer);
+            let [_, _, a, b, axis] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+            assert!(a.chars().count() < 7 + (width - 7) / 3, "{text}");
+            let empty = b.chars().skip(7).take_while(|column| *column == ' ').count();
+            assert!(empty > (width - 7) / 2, "{text}");
+            assert!(axis.contains("100.0 µs") && axis.ends_with("159.0 µs"), "{text}");
+            assert_eq!(display_width(axis), width, "{text}");
+        }
+    }
+
+    #[test]
+    fn without_utf_8_the_columns_are_ascii_characters() {
+        let mut printer = Printer { charset: Charset::Ascii, ..printer(80) };
+        write(&mut printer, &pairs(), ["A", "B"]).unwrap();
+        assert!(written(printer).contains('@'));
+    }
+
+    #[test]
+    fn equal_times_and_no_times_have_no_histogram() {
+        let equal = Pair { b_first: false, a: Some(microseconds(5)), b: Some(microseconds(5)) };
+        for pairs in [&[][..], &[equal]] {
+            let mut printer = printer(80);
+            write(&mut printer, pairs, ["A", "B"]).unwrap();
+            assert_eq!(written(printer), "");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The packets of a flow as arrows between client and server, each with its meaning.
+
+use super::printer::Printer;
+use super::unit::Unit;
+use crate::capture::flow::{Flow, PacketRecord, Role, Side};
+use crate::capture::trace::TracedTarget;
+use crate::model::format::count;
+use echo_core::escape;
+use std::io::{self, Write};
+use std::time::Duration;
+use textwrap::core::display_width;
+
+/// The length of an arrow, with the role in it.
+const ARROW_WIDTH: usize = 20;
+
+/// The number of columns of a payload's preview.
+const PREVIEW_WIDTH: usize = 30;
+
+/// From this number of columns, the meaning stands beside the arrow. Otherwise it stands below.
+const MIN_MEANING_WIDTH: usize = 28;
+
+/// Writes the packets of `flow`, which belongs to `target`.
+pub(super) fn write(
+    printer: &mut Printer<impl Write>,
+    target: &TracedTarget,
+    flow: &Flow,
+) -> io::Result<()> {
+    let title = target.protocol.title;
+    let interface = target.interface.as_ref();
+    let interface = interface.map_or_else(String::new, |name| format!(", interface {name}"));
+    let (client, server) = (flow.client, flow.server);
+    printer.strong(&format!("{title}: client {client}, server {server}{interface}"))?;
+    printer.blank()?;
+    let diagram = Diagram::new(&flow.packets);
+    printer.strong(&diagram.heading())?;
+    flow.packets.iter().try_for_each(|packet| diagram.write(printer, packet))?;
+    printer.blank()?;
+    printer.paragraph(&header_sizes(title, &flow.packets))?;
+    printer.blank()
+}
+
+/// The columns that all packets of a flow share.
+struct Diagram {
+    /// The time of the first packet.
+    start: Duration,
+    unit: Unit,
+    number_width: usize,
+    time_width: usize,
+    bytes_width: usize,
+}
+
+impl Diagram {
+    fn new(packets: &[PacketRecord]) -> Self {
+        let start = packets.first().map_or(Duration::ZERO, |packet| packet.time);
+        let offsets = packets.iter().map(|packet| packet.time.abs_diff(start));
+        let unit = Unit::for_packets(offsets.max().unwrap_or_default());
+        let mut diagram = Self { start, unit, number_width: 3, time_width: 9, bytes_width: 5 };
+        for packet in packets {
+            let width = |text: String| display_width(&text);
+            diagram.number_width = diagram.number_width.max(width(packet.number.to_string()));
+            diagram.time_width = diagram.time_width.max(width(diagram.time(packet)));
+            diagram.bytes_width = diagram.bytes_width.max(width(bytes(packet)));
+        }
+        diagram
+    }
+
+    fn heading(&self) -> String {
+        let Self { number_width, time_width, bytes_width, unit, .. } = *self;
+        let time = format!("time/{}", unit.name);
+        let space = " ".repeat(ARROW_WIDTH - "client".len() - "server".len());
+        format!(
+            "{:>number_width$}  {time:>time_width$}  client{space}server  {:>bytes_width$}  meaning",
+            "no.", "bytes"
+        )
+    }
+
+    /// Writes the line of a packet, and further lines if its meaning does not fit.
+    fn write(&self, printer: &mut Printer<impl Write>, packet: &PacketRecord) -> io::Result<()> {
+        let Self { number_width, time_width, bytes_width, .. } = *self;
+        let (number, time, bytes) = (packet.number, self.time(packet), bytes(packet));
+        let start = format!("{number:>number_width$}  {time:>time_width$}  ");
+        let line = format!("{start}{}  {bytes:>bytes_width$}  ", arrow(packet));
+        let meaning = meaning(packet);
+        if display_width(&line) + MIN_MEANING_WIDTH <= printer.width {
+            return printer.labelled(&line, &meaning);
+        }
+        printer.line(&line)?;
+        printer.labelled(&" ".repeat(display_width(&start)), &meaning)
+    }
+
+    /// The time since the first packet. Packets of a file can be out of order.
+    fn time(&self, packet: &PacketRecord) -> String {
+        match packet.time.checked_sub(self.start) {
+            Some(after) => self.unit.number(after),
+            None => format!("-{}", self.unit.number(self.start.saturating_sub(packet.time))),
+        }
+    }
+}
+
+/// The size of the packet on the wire.
+fn bytes(packet: &PacketRecord) -> String {
+    count(packet.sizes.total() as u64)
+}
+
+/// `--request---------->` or `<------------reply--`.
+fn arrow(packet: &PacketRecord) -> String {
+    let role = packet.role.label();
+    let dashes = "-".repeat(ARROW_WIDTH.saturating_sub(role.len() + 3));
+    match packet.sender {
+        Side::Client => format!("--{role}{dashes}>"),
+        Side::Server => format!("<{dashes}{role}--"),
+    }
+}
+
+fn meaning(packet: &PacketRecord) -> String {
+    let explanation = packet.explanation();
+    if packet.sizes.payload == 0 || packet.icmp.is_some() {
+        return explanation;
+    }
+    let payload = preview(&packet.payload, packet.sizes.payload);
+    match packet.role {
+        // The arrow shows the direction, which the explanation would repeat.
+        Role::Request | Role::Reply if packet.detail.is_none() && !packet.is_truncated => {
+            format!("{} bytes of data: {payload}", count(packet.sizes.payload as u64))
+        }
+        _ => format!("{explanation}: {payload}"),
+    }
+}
+
+/// The beginning of a payload of `length` bytes, of which `payload` was captured.
+fn preview(payload: &[u8], length: usize) -> String {
+    const MORE: &str = "...";
+    let mut pieces: Vec<String> = Vec::new();
+    let mut width = 0;
+    let mut rest = payload;
+    while !rest.is_empty() && width <= PREVIEW_WIDTH {
+        // A character has four bytes at most. A byte that is not part of a character is escaped.
+        let end = (1..=rest.len().min(4)).find(|end| std::str::from_utf8(&rest[..*end]).is_ok());
+        let (character, after) = rest.split_at(end.unwrap_or(1));
+        let piece = escape(character);
+        width += display_width(&piece);
+        pieces.push(piece);
+        rest = after;
+    }
+    if rest.is_empty() && payload.len() == length && width <= PREVIEW_WIDTH {
+        return pieces.concat();
+    }
+    while width > PREVIEW_WIDTH - MORE.len()
+        && let Some(piece) = pieces.pop()
+    {
+        width -= display_width(&piece);
+    }
+    pieces.concat() + MORE
+}
+
+/// The sizes of the headers, which the sizes of the packets include.
+fn header_sizes(title: &str, packets: &[PacketRecord]) -> String {
+    let range = |size: fn(&PacketRecord) -> usize| {
+        let sizes = packets.iter().map(size);
+        match (sizes.clone().min().unwrap_or_default(), sizes.max().unwrap_or_default()) {
+            (min, max) if min == max => min.to_string(),
+            (min, max) => format!("{min} to {max}"),
+        }
+    };
+    let link = range(|packet| packet.sizes.link);
+    let ip = range(|packet| packet.sizes.ip);
+    let transport = range(|packet| packet.sizes.transport);
+    format!("Sizes include the headers: link {link}, IP {ip}, {title} {transport} bytes.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_payload_is_cut_between_characters() {
+        assert_eq!(preview(b"hello, world", 12), "hello, world");
+        assert_eq!(preview(&[b'a'; 31], 31), "a".repeat(27) + "...");
+        assert_eq!(preview("世".repeat(20).as_bytes(), 60), "世".repeat(13) + "...");
+        assert_eq!(preview(b"hello", 900), "hello...");
+        assert_eq!(preview(b"\x1b[2J\xff", 5), "\\u{1b}[2J\\xff");
+    }
+}

@@ -1,0 +1,209 @@
+//! The summary of a series: counts, a table of times, and what the kernel reports.
+
+use super::breakdown_bar;
+use super::printer::Printer;
+use super::quantiles::Columns;
+use super::table::Table;
+use super::unit::MILLISECONDS;
+use crate::analysis::statistics::{Distribution, Summary};
+use crate::model::format::count;
+use crate::model::tcp_info::TcpInfo;
+use crate::plan::Plan;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// If the first exchange on a connection takes at least this many times as long as a later one, the
+/// summary explains why.
+const COLD_START_RATIO: f64 = 1.5;
+
+/// Writes the summary of a series.
+pub(super) fn write(
+    printer: &mut Printer<impl Write>,
+    plan: &Plan,
+    summary: &Summary,
+) -> io::Result<()> {
+    printer.blank()?;
+    counts(printer, summary)?;
+    times(printer, summary)?;
+    if let Some(rate) = plan.settings.rate {
+        achieved_rate(printer, rate, summary)?;
+    }
+    if let Some(info) = &summary.tcp {
+        let title = plan.protocol.title;
+        printer.paragraph(&format!("{title} figures of the kernel: {}", kernel(info)))?;
+    }
+    breakdown(printer, summary)?;
+    summary.notes.iter().try_for_each(|note| printer.paragraph(note))
+}
+
+fn counts(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
+    let Summary { sent, received, lost, corrupt, duration, .. } = *summary;
+    printer.paragraph(&format!(
+        "{} sent, {} received, {} lost{}, {} corrupt, in {:.3} s",
+        count(sent),
+        count(received),
+        count(lost),
+        share(lost, sent),
+        count(corrupt),
+        duration.as_secs_f64()
+    ))?;
+    let unusual: Vec<String> = [
+        (summary.duplicates, "duplicate"),
+        (summary.out_of_order, "out of order"),
+        (summary.late, "after the timeout"),
+        (summary.unmatched, "without a matching request"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, name)| format!("{} {name}", count(number)))
+    .collect();
+    if unusual.is_empty() {
+        return Ok(());
+    }
+    printer.paragraph(&format!("Unusual replies: {}", unusual.join(", ")))
+}
+
+/// The distributions as a table. A distribution of a single value has a line of its own instead of a row
+/// that repeats the value.
+fn times(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
+    let rows = rows(summary);
+    let (several, single): (Vec<_>, Vec<_>) =
+        rows.iter().partition(|(_, distribution)| distribution.count() > 1);
+    let columns = Columns::new(several.iter().map(|(_, distribution)| *distribution));
+    let mut table = Table::new(0, format!("times in {}", MILLISECONDS.name), columns.headings());
+    for (label, distribution) in &several {
+        table.row(*label, columns.cells(distribution, MILLISECONDS));
+    }
+    if !rows.is_empty() {
+        printer.blank()?;
+    }
+    if !table.is_empty() {
+        printer.table(&table)?;
+        columns.write_missing(printer)?;
+    }
+    for (label, distribution) in single {
+        if let Some((value, _)) = distribution.min_max() {
+            line(printer, label, value, "measured once")?;
+        }
+    }
+    if let Some(deviation) = summary.rtt.stddev() {
+        line(printer, "std. deviation", deviation, "of the RTT")?;
+    }
+    if let Some(jitter) = summary.jitter.estimate() {
+        line(printer, "jitter", jitter, "change from one RTT to the next, RFC 3550")?;
+    }
+    cold_start(printer, summary)
+}
+
+fn line(
+    printer: &mut Printer<impl Write>,
+    label: &str,
+    value: Duration,
+    note: &str,
+) -> io::Result<()> {
+    let value = MILLISECONDS.quantity(value);
+    printer.labelled(&format!("{label:<17}  {value:>9}  "), &format!("({note})"))
+}
+
+/// The distributions that the run has measured.
+fn rows(summary: &Summary) -> Vec<(&'static str, &Distribution)> {
+    let mut rows = vec![
+        ("RTT", &summary.rtt),
+        ("RTT from schedule", &summary.rtt_from_schedule),
+        ("send delay", &summary.lateness),
+        ("handshake", &summary.connect),
+    ];
+    // If all exchanges are of one kind, the row would repeat the row of the RTT.
+    if summary.first_exchange.count() > 0 && summary.later_exchanges.count() > 0 {
+        rows.push(("first exchange", &summary.first_exchange));
+        rows.push(("later exchanges", &summary.later_exchanges));
+    }
+    rows.push(("close", &summary.close));
+    rows.retain(|(_, distribution)| distribution.count() > 0);
+    rows
+}
+
+fn cold_start(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
+    let (Some(first), Some(later)) =
+        (summary.first_exchange.median(), summary.later_exchanges.median())
+    else {
+        return Ok(());
+    };
+    if first.as_secs_f64() < COLD_START_RATIO * later.as_secs_f64() {
+        return Ok(());
+    }
+    let (first, later) = (MILLISECONDS.quantity(first), MILLISECONDS.quantity(later));
+    printer.paragraph(&format!(
+        "The first exchange on a connection takes {first}, a later one {later} (medians). This is a cold \
+         start: the server first accepts the new connection, and the caches of the CPUs and of the \
+         network stack are not yet filled."
+    ))
+}
+
+/// The achieved request rate: the first and the last request have one interval less between them than
+/// there are requests.
+fn achieved_rate(
+    printer: &mut Printer<impl Write>,
+    rate: f64,
+    summary: &Summary,
+) -> io::Result<()> {
+    #[expect(clippy::cast_precision_loss, reason = "numbers stay below 2^53")]
+    let achieved = summary.sent.saturating_sub(1) as f64 / summary.send_duration.as_secs_f64();
+    if !achieved.is_finite() {
+        return Ok(());
+    }
+    printer.paragraph(&format!(
+        "Request rate: {achieved:.1} per second, requested {rate}. \"RTT from schedule\" counts from the \
+         scheduled send time, \"RTT\" from the actual send time."
+    ))
+}
+
+fn kernel(info: &TcpInfo) -> String {
+    let mut parts = Vec::new();
+    if let Some(rtt) = info.rtt {
+        parts.push(format!("smoothed RTT {}", MILLISECONDS.quantity(rtt)));
+    }
+    if let Some(min) = info.min_rtt {
+        parts.push(format!("minimum RTT {}", MILLISECONDS.quantity(min)));
+    }
+    if let Some(retransmissions) = info.retransmissions {
+        parts.push(format!("{} retransmitted segments", count(retransmissions)));
+    }
+    if let Some(window) = info.congestion_window {
+        parts.push(format!("congestion window {} segments", count(window.into())));
+    }
+    parts.join(", ")
+}
+
+fn breakdown(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
+    breakdown_bar::write(printer, &summary.breakdown)?;
+    if let (Some(without), Some(with)) = (summary.uninstrumented.median(), summary.rtt.median()) {
+        let cost = match with.saturating_sub(without) {
+            Duration::ZERO => "not measurable here".to_owned(),
+            cost => MILLISECONDS.quantity(cost),
+        };
+        let (without, with) = (MILLISECONDS.quantity(without), MILLISECONDS.quantity(with));
+        printer.paragraph(&format!(
+            "Median RTT with kernel timestamps: {with}; without them: {without}. Cost of the timestamps: \
+             {cost}."
+        ))?;
+    }
+    let reason = "a timestamp was missing or not plausible";
+    match summary.without_breakdown {
+        0 => Ok(()),
+        1 => printer.paragraph(&format!("1 exchange has no breakdown: {reason}.")),
+        many => {
+            printer.paragraph(&format!("{} exchanges have no breakdown: {reason}.", count(many)))
+        }
+    }
+}
+
+/// A share in per cent, if there is a part.
+fn share(part: u64, whole: u64) -> String {
+    if part == 0 || whole == 0 {
+        return String::new();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "numbers stay below 2^53")]
+    let percent = 100.0 * part as f64 / whole as f64;
+    format!(" ({percent:.2} %)")
+}

@@ -1,0 +1,141 @@
+//! One exchange of the user's message: the reply, the times, and the durations between them.
+
+use super::printer::Printer;
+use super::unit::MILLISECONDS;
+use crate::model::exchange::{Connection, Exchange, Outcome};
+use chrono::{DateTime, Local};
+use echo_core::{Stamp, escape};
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// Writes an exchange that has an RTT.
+pub(super) fn write(
+    printer: &mut Printer<impl Write>,
+    heading: &str,
+    connection: Option<Connection>,
+    exchange: &Exchange,
+) -> io::Result<()> {
+    let (Outcome::Reply { received, text }, Some(sent), Some(rtt)) =
+        (&exchange.outcome, exchange.sent, exchange.rtt())
+    else {
+        return Ok(());
+    };
+    let handshake = connection.and_then(|connection| Some((connection, connection.established?)));
+    printer.strong(heading)?;
+    printer.blank()?;
+    line(printer, "reply", &escape(text.as_deref().unwrap_or_default()))?;
+    if let Some((connection, established)) = handshake {
+        line(printer, "connection requested", &time(connection.requested))?;
+        line(printer, "connection established", &time(established))?;
+    }
+    line(printer, "request sent", &time(sent))?;
+    line(printer, "reply received", &time(*received))?;
+    printer.blank()?;
+    match handshake {
+        None => duration(printer, "RTT", rtt, "request sent → reply received")?,
+        Some((connection, established)) => {
+            let parts = Parts::of(connection.requested, established, sent, *received);
+            let Parts { handshake, client, rtt, total } = parts;
+            duration(printer, "handshake", handshake, "connection requested → established")?;
+            duration(printer, "in the client", client, "established → request sent")?;
+            duration(printer, "request RTT", rtt, "request sent → reply received")?;
+            duration(printer, "total", total, "connection requested → reply received")?;
+        }
+    }
+    printer.flush()
+}
+
+/// The parts of the time from the connection request to the reply, in whole microseconds.
+#[derive(Debug, PartialEq, Eq)]
+struct Parts {
+    handshake: Duration,
+    /// From the end of the handshake to the send of the request: the client's own work.
+    client: Duration,
+    rtt: Duration,
+    total: Duration,
+}
+
+impl Parts {
+    /// Each part is rounded on its own, and the total is their sum, so that the printed figures add up.
+    fn of(requested: Stamp, established: Stamp, sent: Stamp, received: Stamp) -> Self {
+        let handshake = rounded(established.since(&requested));
+        let client = rounded(sent.since(&established));
+        let rtt = rounded(received.since(&sent));
+        Self { handshake, client, rtt, total: handshake + client + rtt }
+    }
+}
+
+/// The nearest whole microsecond: the last decimal that is printed.
+fn rounded(duration: Duration) -> Duration {
+    let microseconds = (duration.as_nanos() + 500) / 1000;
+    Duration::from_micros(u64::try_from(microseconds).unwrap_or(u64::MAX))
+}
+
+fn line(printer: &mut Printer<impl Write>, label: &str, value: &str) -> io::Result<()> {
+    printer.labelled(&format!("  {label:<22}  "), value)
+}
+
+fn duration(
+    printer: &mut Printer<impl Write>,
+    label: &str,
+    duration: Duration,
+    meaning: &str,
+) -> io::Result<()> {
+    let number = MILLISECONDS.number(duration);
+    let lead = format!("  {label:<13}  {number:>9} {}  ", MILLISECONDS.name);
+    printer.labelled(&lead, &format!("({meaning})"))
+}
+
+/// Local time, with its offset, to the microsecond.
+fn time(stamp: Stamp) -> String {
+    DateTime::<Local>::from(stamp.wall()).format("%Y-%m-%d %H:%M:%S%.6f %:z").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{WIDTHS, printer, written};
+    use super::*;
+
+    fn exchange(connected: bool) -> (Option<Connection>, Exchange) {
+        let requested = Stamp::just_before();
+        let after = |nanoseconds| requested.later(Duration::from_nanos(nanoseconds));
+        let connection = Connection { requested, established: Some(after(57_400)) };
+        let exchange = Exchange {
+            seq: 1,
+            sent: Some(after(63_800)),
+            lateness: None,
+            first_on_connection: None,
+            outcome: Outcome::Reply { received: after(87_900), text: Some("HELLO".into()) },
+            breakdown: None,
+        };
+        (connected.then_some(connection), exchange)
+    }
+
+    #[test]
+    fn handshake_client_and_rtt_add_up_to_the_total() {
+        let (connection, exchange) = exchange(true);
+        for width in WIDTHS {
+            let mut printer = printer(width);
+            write(&mut printer, "TCP to server from client", connection, &exchange).unwrap();
+            let text = written(printer);
+            let figure = |label: &str| -> f64 {
+                let line = text.lines().find(|line| line.trim().starts_with(label)).unwrap();
+                let (before, _) = line.split_once(" ms").unwrap();
+                before.split(' ').next_back().unwrap().parse().unwrap()
+            };
+            let parts = ["handshake", "in the client", "request RTT", "total"].map(figure);
+            assert_eq!(parts, [0.057, 0.006, 0.024, 0.087], "{text}");
+        }
+    }
+
+    #[test]
+    fn without_a_connection_the_rtt_is_the_only_duration() {
+        let (connection, exchange) = exchange(false);
+        let mut printer = printer(80);
+        write(&mut printer, "UDP to server from client", connection, &exchange).unwrap();
+        let text = written(printer);
+        assert_eq!(text.matches(" ms ").count(), 1, "{text}");
+        assert!(text.contains("  RTT                0.024 ms  (request sent → reply received)"));
+        assert!(text.contains("  reply                   HELLO\n"), "{text}");
+    }
+}

@@ -1,0 +1,141 @@
+//! What follows the diagrams of a trace: the times of the exchanges, the protocols side by side, and notes
+//! about the capture.
+
+use super::breakdown_bar;
+use super::printer::Printer;
+use super::table::Table;
+use super::unit::Unit;
+use crate::capture::totals::Totals;
+use crate::capture::trace::{ExchangeTiming, Trace, TracedTarget};
+use crate::model::format::count;
+use crate::protocol::registry::PROTOCOLS;
+use echo_core::escape;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// The number of exchanges that have lines of their own. JSON has all of them.
+const MAX_EXCHANGES: usize = 20;
+
+/// The cell of a figure that does not exist.
+const NONE: &str = "-";
+
+/// Writes the times of a target's exchanges: between the packets and as the program measured them.
+pub(super) fn write_timings(
+    printer: &mut Printer<impl Write>,
+    target: &TracedTarget,
+) -> io::Result<()> {
+    let timings = target.exchange_timings();
+    let shown = &timings[..timings.len().min(MAX_EXCHANGES)];
+    let times = shown.iter().flat_map(|timing| [timing.wire_rtt, timing.program_rtt]).flatten();
+    let unit = Unit::for_packets(times.max().unwrap_or_default());
+    shown.iter().try_for_each(|timing| write_timing(printer, timing, unit))?;
+    if timings.len() > MAX_EXCHANGES {
+        printer.line(&format!("... and {} more exchanges", timings.len() - MAX_EXCHANGES))?;
+    }
+    if timings.is_empty() { Ok(()) } else { printer.blank() }
+}
+
+fn write_timing(
+    printer: &mut Printer<impl Write>,
+    timing: &ExchangeTiming,
+    unit: Unit,
+) -> io::Result<()> {
+    let Some(wire) = timing.wire_rtt else { return Ok(()) };
+    let mut text = format!(
+        "exchange {}: between the request and reply packets: {}",
+        timing.exchange,
+        unit.quantity(wire)
+    );
+    if let (Some(program), Some(host)) = (timing.program_rtt, timing.host_time_ns()) {
+        // A clock that was set can make the time inside the host negative.
+        let sign = if host < 0 { "-" } else { "" };
+        let host = unit.quantity(Duration::from_nanos(host.unsigned_abs()));
+        text.extend([
+            "; measured by the program: ".to_owned(),
+            unit.quantity(program),
+            format!("; spent inside this host: {sign}{host}"),
+        ]);
+    }
+    printer.indented("", 2, &text)?;
+    if let Some(breakdown) = &timing.breakdown {
+        printer.labelled("  parts: ", &breakdown_bar::sum(breakdown))?;
+    }
+    if let Some(disagreement) = &timing.disagreement {
+        printer.labelled("  note: ", disagreement)?;
+    }
+    Ok(())
+}
+
+/// Writes the totals of each protocol side by side.
+pub(super) fn write_totals(printer: &mut Printer<impl Write>, trace: &Trace) -> io::Result<()> {
+    let targets: Vec<&TracedTarget> =
+        trace.targets.iter().filter(|target| target.totals.packets > 0).collect();
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(0, "", targets.iter().map(|target| target.protocol.title));
+    let mut row = |label: &str, cell: &dyn Fn(&Totals) -> Option<String>| {
+        let cells = targets.iter().map(|target| cell(&target.totals));
+        table.row(label, cells.map(|cell| cell.unwrap_or_else(|| NONE.to_owned())));
+    };
+    let number = |number: usize| Some(count(number as u64));
+    row("exchanges", &|totals| number(totals.exchanges));
+    row("packets", &|totals| number(totals.packets));
+    row("bytes on the wire", &|totals| number(totals.wire_bytes));
+    row("bytes of payload", &|totals| number(totals.payload_bytes));
+    row("share of the headers", &|totals| {
+        totals.overhead().map(|share| format!("{:.1} %", 100.0 * share))
+    });
+    row("round trips up to the first reply", &|totals| totals.round_trips.and_then(number));
+    if targets.iter().any(|target| target.totals.closed_by.is_some()) {
+        row("connections", &|totals| number(totals.closed_by?.connections));
+        row("  closed first by the client", &|totals| number(totals.closed_by?.client));
+        row("  closed first by the server", &|totals| number(totals.closed_by?.server));
+    }
+    printer.table(&table)?;
+    printer.blank()
+}
+
+/// Writes what limits the trace, and where its file is.
+pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> io::Result<()> {
+    match trace.dropped {
+        Some(0) => {}
+        Some(dropped) => printer.paragraph(&format!(
+            "The capture lost {} packets, so the diagrams are incomplete.",
+            count(dropped)
+        ))?,
+        None => printer.paragraph("It is not known whether the capture lost packets.")?,
+    }
+    if let Some(reason) = &trace.incomplete {
+        let reason = escape(reason.as_bytes());
+        printer.paragraph(&format!("Only a part of the file was read: {reason}."))?;
+    }
+    if trace.skipped > 0 {
+        printer.paragraph(&format!(
+            "{} of the {} packets in the file belong to no exchange, or are copies.",
+            count(trace.skipped as u64),
+            count(trace.packets as u64)
+        ))?;
+    }
+    if trace.unreadable > 0 {
+        printer.paragraph(&format!(
+            "{} of these packets end before the end of their headers, or have an unknown link type.",
+            count(trace.unreadable as u64)
+        ))?;
+    }
+    if trace.without_time > 0 {
+        printer.paragraph(&format!(
+            "{} packets have no timestamp, so the RTTs of their exchanges are not valid.",
+            count(trace.without_time)
+        ))?;
+    }
+    if trace.targets.is_empty() {
+        let titles: Vec<&str> = PROTOCOLS.iter().map(|protocol| protocol.title).collect();
+        printer.paragraph(&format!("The file has no exchange over {}.", titles.join(" or ")))?;
+    }
+    if let Some(file) = &trace.file {
+        let text = format!("The packets are in {file}, each with a comment. Wireshark opens it.");
+        printer.paragraph(&text)?;
+    }
+    Ok(())
+}
