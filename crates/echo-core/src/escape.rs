@@ -1,4 +1,4 @@
-//! [`escape`]: makes bytes from the network safe to show on a terminal.
+//! [`escape()`]: makes bytes from the network safe to show on a terminal.
 
 use std::fmt::Write as _;
 

@@ -5,7 +5,7 @@
 //!   any byte.
 //! - [`Stamp`] is one reading of the monotonic clock and one of the wall clock.
 //! - [`header`] builds and parses the timing header. With it, a server reports how long it had a request.
-//! - [`escape`] makes bytes from the network safe to show on a terminal.
+//! - [`escape()`] makes bytes from the network safe to show on a terminal.
 //!
 //! This crate does no I/O: it opens no sockets, does not wait, and does not log. It does not depend on tokio
 //! or clap.

@@ -9,7 +9,7 @@ pub trait LogTotals {
 
 /// Defines the struct that holds the counters of a server.
 ///
-/// The macro also implements [`LogTotals`](crate::LogTotals) and `AddAssign`, and it defines the constant
+/// The macro also implements [`LogTotals`] and `AddAssign`, and it defines the constant
 /// `DESCRIPTIONS`: the name and the explanation of each counter. The explanation is the doc comment of the
 /// counter. So the log, the sum over all workers, the documentation and `--help` always have the same
 /// counters.

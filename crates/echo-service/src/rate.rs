@@ -26,9 +26,9 @@ use std::time::{Duration, Instant};
 /// 655 million datagrams per second to empty all buckets.
 const BUCKETS: usize = 1 << 16;
 
-/// The default for other hosts, in requests per second. It permits the fastest schedule of a client. A
-/// reflector that sends a thousandth of it to one victim already attracts attention.
-const DEFAULT_RATE: NonZero<u64> = NonZero::new(10_000).unwrap();
+/// The default for other hosts, in requests per second. It permits the fastest schedule of a client. It is
+/// 1000 times the rate that a reflector should be able to send to one victim without being noticed.
+pub(crate) const DEFAULT_RATE: NonZero<u64> = NonZero::new(10_000).unwrap();
 
 /// The capacity of a bucket: the tokens of one second, in nanoseconds.
 const CAPACITY: u64 = 1_000_000_000;
@@ -63,8 +63,8 @@ impl RateLimit {
         }
     }
 
-    /// The limits in force, in requests per second, for the value of the option `--rate`. Without a value:
-    /// 10,000 for other hosts, and no limit for loopback addresses.
+    /// The limits in force, in requests per second, for the value of the option `--rate`. Without a value,
+    /// a default limits other hosts, and loopback addresses have no limit.
     #[must_use]
     pub fn resolve(requested: Option<u32>) -> SourceLimit {
         SourceLimit::resolve(requested.map(u64::from), DEFAULT_RATE)

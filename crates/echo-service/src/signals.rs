@@ -54,7 +54,7 @@ pub async fn catch_signals() -> Result<Signals, SignalError> {
             match os_signals.next().await {
                 Action::ReportTotals => forwarded.report_totals.notify_one(),
                 Action::None => {
-                    tracing::info!("SIGHUP has no effect: there is no configuration to reload")
+                    tracing::info!("SIGHUP has no effect: there is no configuration to reload");
                 }
                 Action::Shutdown { signal, number } if is_shutting_down => {
                     tracing::warn!(signal, "second signal: ending at once");

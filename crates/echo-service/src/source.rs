@@ -10,7 +10,7 @@ use std::net::IpAddr;
 /// - IPv6: the /64 prefix of the address. A /64 is the smallest network that a site receives (RFC 6177), so
 ///   one host can choose among 2⁶⁴ addresses.
 /// - IPv6 link-local: the lower 64 bits of the address, because all hosts of a link share the prefix
-///   fe80::/64.
+///   `fe80::/64`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source(u64);
 

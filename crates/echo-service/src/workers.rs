@@ -14,10 +14,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
+/// The function that a worker thread runs.
+type RunWorker<T> = Box<dyn FnOnce(&WorkerState<T>) + Send>;
+
 /// The work of one thread.
 pub struct Worker<T> {
     /// Runs on the thread until [`WorkerState::is_shutting_down`] returns true.
-    pub run: Box<dyn FnOnce(&WorkerState<T>) + Send>,
+    pub run: RunWorker<T>,
     /// Interrupts the worker's wait, so that it checks its state.
     pub wake: Box<dyn Fn() + Send>,
 }

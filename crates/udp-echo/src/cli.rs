@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use echo_service::{ServiceArgs, counters_help};
-use udp_echo::{Config, DEFAULT_PORT, Totals};
+use udp_echo::{Config, DEFAULT_PORT, FIRST_CLIENT_PORT, Totals};
 
 /// Answers each UDP datagram with the same text in upper case.
 #[derive(Debug, Parser)]
@@ -37,7 +37,7 @@ fn after_help() -> String {
          Signals: SIGINT (Ctrl-C) or SIGTERM ends the server after it has answered the requests already received, and \
          prints the totals. A second signal ends it at once. SIGUSR1 prints the totals, and the server continues.\n\n\
          The server does not answer some datagrams, because the answer could be part of an attack: datagrams from ports \
-         of services (below 1024, and known reflectors), and, on Linux, broadcast and multicast datagrams and replies \
+         of services (below {FIRST_CLIENT_PORT}, and known reflectors), and, on Linux, broadcast and multicast datagrams and replies \
          that circulate between servers. Before other hosts can reach the server, restrict it with --allow and --rate.\n\n\
          Exit status: 0 after a signal, 2 if the server cannot start."
     )

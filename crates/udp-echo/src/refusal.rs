@@ -20,7 +20,7 @@ pub(crate) enum Refusal {
 
 /// Lower ports are reserved for services (RFC 6335, section 6), among them echo, daytime, qotd, chargen, DNS,
 /// TFTP, NTP, `NetBIOS`, SNMP and CLDAP. Port 0 is not a valid source.
-const FIRST_CLIENT_PORT: u16 = 1024;
+pub const FIRST_CLIENT_PORT: u16 = 1024;
 
 /// Ports of services that answer datagrams with a forged source. The list contains services known from
 /// attacks (CISA alert TA14-017A and its successors), the port of this project, and the ports of measuring

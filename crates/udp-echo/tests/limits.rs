@@ -3,8 +3,7 @@
 mod server;
 
 use echo_service::AllowedNetworks;
-use server::{Server, connect_from, exchange, receive};
-use std::net::SocketAddr;
+use server::{Server, exchange};
 use std::time::{Duration, Instant};
 use tokio::{net::UdpSocket, time::timeout};
 use udp_echo::Config;
@@ -29,7 +28,7 @@ async fn a_source_that_exceeds_its_rate_is_refused_and_another_source_is_answere
     #[cfg(target_os = "linux")]
     {
         // All addresses of 127.0.0.0/8 belong to this machine.
-        let other = connect_from("127.0.0.2:0", server.address).await;
+        let other = server::connect_from("127.0.0.2:0", server.address).await;
         for _ in 0..50 {
             assert_eq!(exchange(&other, b"me too").await, b"ME TOO");
         }
@@ -63,7 +62,7 @@ async fn a_peer_with_the_port_of_the_server_gets_no_reply() {
     let server = Server::start();
     // A second server on another host with the same port would send its replies from such an address.
     let address = format!("127.0.0.2:{}", server.address.port());
-    let other = connect_from(&address, server.address).await;
+    let other = server::connect_from(&address, server.address).await;
     other.send(b"hello").await.unwrap();
     assert!(receives_nothing(&other).await);
     assert_eq!(server.shut_down().await.refused_source_port, 1);
@@ -134,14 +133,15 @@ async fn a_reply_has_the_destination_of_the_request_as_its_source() {
             eprintln!("SKIPPED: this machine has no IPv6");
             continue;
         };
-        let address = SocketAddr::new(host.parse().unwrap(), socket.local_addr().unwrap().port());
+        let address =
+            std::net::SocketAddr::new(host.parse().unwrap(), socket.local_addr().unwrap().port());
         let signals = echo_service::Signals::default();
         let task = tokio::spawn(udp_echo::serve(vec![socket], Config::default(), signals.clone()));
         // The kernel reports the destination address only after the server has started.
         tokio::task::yield_now().await;
         let local = if address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
         // A connected socket receives only datagrams from the address to which it is connected.
-        let client = connect_from(local, address).await;
+        let client = server::connect_from(local, address).await;
         assert_eq!(exchange(&client, b"from where?").await, b"FROM WHERE?", "{address}");
         assert_eq!(exchange(&client, b"FROM WHERE?").await, b"FROM WHERE?", "{address}");
         signals.shutdown.cancel();
@@ -169,7 +169,7 @@ async fn each_of_several_coalesced_datagrams_is_answered() {
         let replies = text.chunks(8).count();
         let mut received = Vec::new();
         for _ in 0..replies {
-            received.push(receive(&client).await);
+            received.push(server::receive(&client).await);
         }
         assert_eq!(received, text.chunks(8).map(expected).collect::<Vec<_>>());
     }
@@ -177,7 +177,7 @@ async fn each_of_several_coalesced_datagrams_is_answered() {
     let text = b"the quick brown fox jumps over the lazy dog";
     client.send(text).await.unwrap();
     for datagram in text.chunks(8) {
-        assert_eq!(receive(&client).await, datagram.to_ascii_uppercase());
+        assert_eq!(server::receive(&client).await, datagram.to_ascii_uppercase());
     }
     let totals = server.shut_down().await;
     assert_eq!(totals.received, totals.answered);
@@ -192,7 +192,7 @@ async fn the_first_datagrams_of_a_burst_are_answered_up_to_the_rate() {
     setsockopt(&client, sockopt::UdpGsoSegment, &4).unwrap();
     client.send(b"1aaa2bbb3ccc4ddd5eee6fff7ggg").await.unwrap();
     for number in 1..=5 {
-        assert_eq!(receive(&client).await[0], b'0' + number);
+        assert_eq!(server::receive(&client).await[0], b'0' + number);
     }
     let totals = server.shut_down().await;
     assert_eq!((totals.received, totals.answered, totals.refused_rate_limit), (7, 5, 2));
