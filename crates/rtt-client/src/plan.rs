@@ -21,7 +21,6 @@ use crate::model::protocol::Protocol;
 use crate::model::target::Target;
 use crate::plan::pacing::Pacing;
 use crate::plan::payload::{MAX_REQUESTS, Payload};
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// The longest timeout and the longest interval. It is longer than the round trip of any path, and small enough
@@ -130,7 +129,7 @@ fn check_target(
         let target = target.clone();
         return Err(PlanError::OtherProtocol { target, theirs: other.name, ours: protocol.name });
     }
-    if let (Some(version), Ok(address)) = (settings.version(), target.host.parse::<IpAddr>())
+    if let (Some(version), Some(address)) = (settings.version(), target.ip())
         && address.is_ipv4() != (version == Family::V4)
     {
         return Err(PlanError::OtherVersion(target.host.clone()));
