@@ -1,7 +1,7 @@
 //! Tracing: exchanges while their packets are captured, or a capture of somebody else's; both explained, and
 //! one's own joined to what the application saw.
 
-use super::run::{Held, RunError, find, prepare_thread, resolve_target};
+use super::run::{RecordedEvents, RunError, prepare_thread, resolve_target, select_address};
 use super::series::Series;
 use crate::capture::dissect::{Packet, dissect};
 use crate::capture::file;
@@ -115,7 +115,7 @@ pub fn trace(
                 continue;
             }
         };
-        let address = on_the_wire(find(plan, &addresses, stop)?.0);
+        let address = on_the_wire(select_address(plan, &addresses, stop)?.address);
         let one = one(plan, address, tracing.count, interfaces.len(), stop)?;
         all_answered &= one.samples.iter().all(|sample| sample.rtt.is_some())
             && one.samples.len() as u64 == tracing.count;
@@ -267,7 +267,7 @@ fn exchanges(
 ) -> Result<(Vec<Sample>, Vec<SocketAddr>), RunError> {
     // Here, and not before there is the thread that captures: it would stay on that CPU as well.
     prepare_thread(&plan.settings)?;
-    let mut held = Held::default();
+    let mut held = RecordedEvents::default();
     let mut samples = Vec::new();
     let mut clients = Vec::new();
     let mut series = Series::open(plan, address)?;
@@ -279,7 +279,7 @@ fn exchanges(
             thread::sleep(plan.settings.interval);
         }
         series.once(&mut held, stop)?;
-        clients.extend(series.opened.drain(..));
+        clients.extend(series.take_local_addresses());
         if let Some(exchange) = held.exchanges.pop() {
             // Of several connections the last is the one that it came out on.
             let client = exchange.sent.and_then(|_| clients.last().copied());
