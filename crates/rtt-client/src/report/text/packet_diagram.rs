@@ -2,7 +2,8 @@
 
 use super::printer::Printer;
 use super::unit::Unit;
-use crate::capture::flow::{Flow, PacketRecord, Role, Side};
+use crate::capture::flow::{Flow, PacketRecord, Side};
+use crate::capture::role::Role;
 use crate::capture::trace::TracedTarget;
 use crate::model::format::count;
 use echo_core::escape;
@@ -172,7 +173,7 @@ fn header_sizes(title: &str, packets: &[PacketRecord]) -> String {
 mod tests {
     use super::super::test_support::{WIDTHS, microseconds, printer, words, written};
     use super::*;
-    use crate::capture::dissect::HeaderSizes;
+    use crate::capture::dissect::LayerSizes;
 
     fn packet(number: usize, sender: Side, role: Role, payload: &[u8]) -> PacketRecord {
         PacketRecord {
@@ -180,7 +181,7 @@ mod tests {
             time: microseconds(number as u64 * 7),
             sender,
             role,
-            sizes: HeaderSizes { link: 14, ip: 20, transport: 32, payload: payload.len() },
+            sizes: LayerSizes { link: 14, ip: 20, transport: 32, payload: payload.len() },
             payload: payload.to_vec(),
             is_truncated: false,
             exchange: None,

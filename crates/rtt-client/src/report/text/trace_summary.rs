@@ -61,7 +61,7 @@ fn write_timing(
         printer.labelled("  parts: ", &breakdown_bar::sum(breakdown))?;
     }
     if let Some(disagreement) = &timing.disagreement {
-        printer.labelled("  note: ", disagreement)?;
+        printer.labelled("  note: ", &disagreement.to_string())?;
     }
     Ok(())
 }
