@@ -1,130 +1,87 @@
-//! What both servers promise as processes, tested with the same words. The crate that includes this
-//! says which server it is: `SERVER`, its name and its binary.
+//! Tests that both servers must pass as processes. The crate that includes this file defines the server under test as
+//! `SERVER`.
 
 #[path = "textbook/python.rs"]
 mod python;
 
+#[cfg(all(target_os = "linux", not(portable)))]
+#[path = "server_process/namespace.rs"]
+mod namespace;
+#[path = "server_process/process.rs"]
+mod process;
+#[cfg(all(unix, not(portable)))]
+#[path = "server_process/unix.rs"]
+pub mod unix;
+
+#[cfg(all(unix, not(portable)))]
+pub use process::send_signal;
+pub use process::{RunningServer, ServerBinary};
+
 use super::SERVER;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-
-/// A server and the path of its binary.
-pub struct ServerBinary {
-    pub name: &'static str,
-    pub path: &'static str,
-    pub default_port: u16,
-    /// Its limits' options.
-    pub limits: &'static [&'static str],
-    /// Sends a request to the address and asserts that its upper case comes back.
-    pub ask: fn(address: &str, request: &str),
-}
-
-/// A running server, ended when this is dropped.
-pub struct Running {
-    pub process: Child,
-    pub stdout: BufReader<ChildStdout>,
-    pub stderr: Option<ChildStderr>,
-    pub address: String,
-}
-
-impl Running {
-    pub fn start(arguments: &[&str]) -> Self {
-        let mut process =
-            command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        let stderr = process.stderr.take();
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let prefix = format!("{} listening on ", SERVER.name);
-        let address = line.strip_prefix(&prefix).unwrap_or_else(|| panic!("{line}")).trim();
-        let address = address.to_owned();
-        Self { process, stdout, stderr, address }
-    }
-
-    #[cfg(unix)]
-    pub fn signal(&self, name: &str) {
-        // By the process's own id, with the system's own program.
-        let kill = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
-        assert!(kill.unwrap().success());
-    }
-
-    /// What is left of both outputs, after the end.
-    pub fn rest(mut self) -> (Option<i32>, String, String) {
-        let status = self.process.wait().unwrap();
-        let (mut out, mut err) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut out).unwrap();
-        self.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        (status.code(), out, err)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(SERVER.path);
-    command.args(arguments).stdin(Stdio::null()).env_remove("NO_COLOR");
-    command
-}
-
-/// Runs the server to its end; returns status, stdout and stderr.
-fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = command(arguments).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
-}
+use process::{announced_address, run};
+use std::io::BufRead as _;
 
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_it_with_totals_and_status_0() {
+fn sigint_and_sigterm_end_the_server_with_totals_and_status_0() {
     let signals: &[&str] = if cfg!(portable) { &["INT"] } else { &["INT", "TERM"] };
     for signal in signals {
-        let server = Running::start(&["--listen", "127.0.0.1:0"]);
+        let server = RunningServer::start(&["--listen", "127.0.0.1:0"]);
         server.signal(signal);
-        let (status, out, err) = server.rest();
+        let (status, out, err) = server.wait_with_output();
         assert_eq!(status, Some(0), "{signal}: {err}");
-        assert_eq!(out, "", "stdout has a line a socket and nothing else");
-        assert!(err.contains("answered=0"), "totals on stderr: {err}");
-        assert!(!err.contains('\x1b'), "no colours where there is no terminal: {err:?}");
+        assert_eq!(out, "", "stdout contains only one line for each socket");
+        assert!(err.contains("answered=0"), "the totals are on stderr: {err}");
+        assert!(!err.contains('\x1b'), "no colours without a terminal: {err:?}");
     }
 }
 
-#[cfg(all(unix, not(portable)))]
 #[test]
-fn it_tells_its_totals_when_asked_and_a_closed_terminal_does_not_end_it() {
-    let mut server = Running::start(&["--listen", "127.0.0.1:0"]);
-    (SERVER.ask)(&server.address, "hello");
-    let mut log = BufReader::new(server.stderr.take().unwrap());
-    let mut next_line = || {
-        let mut line = String::new();
-        log.read_line(&mut line).unwrap();
-        line
+fn the_start_event_shows_every_limit_in_force_as_a_field() {
+    let start_event = |arguments: &[&str]| {
+        let mut server = RunningServer::start(arguments);
+        let line = server.log_lines()();
+        assert!(line.contains("serving version="), "{line}");
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
-    let limits = next_line();
-    assert!(limits.contains("serving version=") && limits.contains("rate: None"), "{limits}");
-    server.signal("HUP");
-    assert!(next_line().contains("SIGHUP"));
-    server.signal("USR1");
-    let totals = next_line();
-    assert!(totals.contains("so far") && !totals.contains("answered=0"), "{totals}");
-    (SERVER.ask)(&server.address, "still there");
+    let fields = start_event(&["--listen", "127.0.0.1:0"]);
+    for limit in SERVER.default_limits {
+        assert!(fields.iter().any(|field| field == limit), "{limit}: {fields:?}");
+    }
+    let fields =
+        start_event(&["--listen", "127.0.0.1:0", "--rate", "123", "--allow", "127.0.0.0/8"]);
+    for limit in ["rate_per_source=123", "rate_per_loopback_source=123", "allow=127.0.0.0/8"] {
+        assert!(fields.iter().any(|field| field == limit), "{limit}: {fields:?}");
+    }
 }
 
 #[test]
-fn the_log_can_be_read_by_programs() {
-    let mut server =
-        Running::start(&["--listen", "127.0.0.1:0", "--log-format", "json", "--show-messages"]);
-    (SERVER.ask)(&server.address, "say \"hello\"\n");
-    let mut log = BufReader::new(server.stderr.take().unwrap());
+fn each_socket_has_one_line_on_stdout_with_its_real_port() {
+    let mut server = RunningServer::start(&["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
     let mut line = String::new();
+    server.stdout.read_line(&mut line).unwrap();
+    let addresses = [server.address.clone(), announced_address(&line)];
+    assert_ne!(addresses[0], addresses[1]);
+    for address in &addresses {
+        assert!(address.starts_with("127.0.0.1:") && !address.ends_with(":0"), "{address}");
+        (SERVER.exchange)(address, "hello");
+    }
+}
+
+#[test]
+fn the_json_log_has_one_object_per_line() {
+    let mut server = RunningServer::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+        "--show-messages",
+    ]);
+    (SERVER.exchange)(&server.address, "say \"hello\"\n");
+    let mut next_line = server.log_lines();
+    let mut line = next_line();
     while !line.contains("peer") {
-        line.clear();
-        log.read_line(&mut line).unwrap();
+        line = next_line();
     }
     for part in [
         r#"{"timestamp":""#,
@@ -137,108 +94,57 @@ fn the_log_can_be_read_by_programs() {
     assert!(line.ends_with("}\n"), "{line}");
 }
 
-/// Starts the server with `socket` passed by a supervisor's protocol; returns it with what it says first.
-#[cfg(all(unix, not(portable)))]
-pub fn with_passed(socket: impl Into<std::os::fd::OwnedFd>, listen_fds: &str) -> (Child, String) {
-    let script =
-        format!("exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS={listen_fds} exec \"$0\"");
-    let mut server = Command::new("sh")
-        .args(["-c", &script, SERVER.path])
-        .stdin(Stdio::from(socket.into()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (server, line)
-}
-
-#[cfg(all(unix, not(portable)))]
 #[test]
-fn a_supervisors_socket_is_served_and_left_usable_for_the_next_one() {
-    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let is_udp = SERVER.name.starts_with("udp");
-    let address = if is_udp { udp.local_addr() } else { tcp.local_addr() }.unwrap().to_string();
-    // Twice: the first one's end must not close what the supervisor still has.
-    for _ in 0..2 {
-        let (mut server, line) = if is_udp {
-            with_passed(udp.try_clone().unwrap(), "1")
-        } else {
-            with_passed(tcp.try_clone().unwrap(), "1")
-        };
-        assert_eq!(line, format!("{} listening on {address}\n", SERVER.name));
-        (SERVER.ask)(&address, "hello");
-        let id = server.id().to_string();
-        assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
-        assert_eq!(server.wait().unwrap().code(), Some(0));
-    }
-    let (mut server, line) = if is_udp { with_passed(tcp, "1") } else { with_passed(udp, "1") };
-    assert_eq!((line.as_str(), server.wait().unwrap().code()), ("", Some(2)));
-    let mut error = String::new();
-    server.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-    assert!(error.contains("supervisor") && error.lines().count() == 1, "{error}");
-}
-
-#[cfg(all(unix, not(portable)))]
-#[test]
-fn a_supervisor_is_told_that_it_is_ready() {
-    let directory = std::env::temp_dir().join(format!("{}-{}", SERVER.name, std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let path = directory.join("notify");
-    let supervisor = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    supervisor.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
-    let mut server = command(&["--listen", "127.0.0.1:0"])
-        .env("NOTIFY_SOCKET", &path)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let told = || {
-        let mut text = [0; 100];
-        let length = supervisor.recv(&mut text).unwrap();
-        String::from_utf8(text[..length].to_vec()).unwrap()
-    };
-    let ready = told();
-    let id = server.id().to_string();
-    assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
-    let ending = told();
-    let status = server.wait().unwrap();
-    std::fs::remove_dir_all(directory).unwrap();
-    assert_eq!((ready.trim(), ending.trim(), status.code()), ("READY=1", "STOPPING=1", Some(0)));
-}
-
-#[test]
-fn every_limit_is_explained() {
+fn the_help_explains_every_limit() {
     let (_, help, _) = run(&["--help"]);
     let (_, limits) = help.split_once("\nLimits:\n").expect("a heading");
-    for limit in SERVER.limits {
-        let (_, explained) = limits.split_once(&format!("{limit} <")).expect(limit);
-        assert!(explained.split("\n\n").next().unwrap().len() > 40, "{limit}: {explained}");
+    for option in SERVER.limit_options {
+        let (_, explanation) = limits.split_once(&format!("{option} <")).expect(option);
+        assert!(explanation.split("\n\n").next().unwrap().len() > 40, "{option}: {explanation}");
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn a_log_that_nobody_reads_does_not_matter() {
-    for closed in [true, false] {
-        let mut server = Running::start(&["--listen", "127.0.0.1:0", "--show-messages"]);
-        if closed {
+fn the_help_explains_every_counter_of_the_totals() {
+    let server = RunningServer::start(&["--listen", "127.0.0.1:0"]);
+    server.signal("INT");
+    let (_, _, log) = server.wait_with_output();
+    let totals = log.lines().find(|line| line.contains("totals at the end")).expect("the totals");
+    let counters = totals.split_whitespace().filter_map(|field| field.split_once('='));
+    let counters: Vec<_> = counters.map(|(counter, _)| counter).collect();
+    assert!(counters.len() > 5, "{totals}");
+    let (_, help, _) = run(&["--help"]);
+    let (_, explanations) = help.split_once("\nCounters in the totals:\n").expect("a heading");
+    for counter in counters {
+        let (_, explanation) = explanations.split_once(&format!("  {counter}\n")).expect(counter);
+        assert!(
+            explanation.split("\n\n").next().unwrap().trim().len() > 20,
+            "{counter}: {explanation}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_unread_or_closed_log_does_not_stop_the_server() {
+    for is_closed in [true, false] {
+        let mut server = RunningServer::start(&["--listen", "127.0.0.1:0", "--show-messages"]);
+        if is_closed {
             server.stderr = None;
         }
-        // More lines than a pipe that nobody reads has room for.
+        // More lines than fit into the buffer of a pipe.
         for number in 0..1500 {
-            (SERVER.ask)(&server.address, &format!("request {number} {}", "x".repeat(100)));
+            (SERVER.exchange)(&server.address, &format!("request {number} {}", "x".repeat(100)));
         }
         server.signal("INT");
-        assert_eq!(server.process.wait().unwrap().code(), Some(0), "closed: {closed}");
+        assert_eq!(server.process.wait().unwrap().code(), Some(0), "is_closed: {is_closed}");
     }
 }
 
 #[test]
-fn an_address_in_use_is_one_line_and_status_2() {
-    let first = Running::start(&["--listen", "127.0.0.1:0"]);
+fn an_address_in_use_is_reported_in_one_line_with_status_2() {
+    let first = RunningServer::start(&["--listen", "127.0.0.1:0"]);
     let (status, out, err) = run(&["--listen", &first.address]);
     assert_eq!((status, out.as_str()), (Some(2), ""));
     assert_eq!(err.lines().count(), 1, "{err}");
@@ -246,27 +152,29 @@ fn an_address_in_use_is_one_line_and_status_2() {
 }
 
 #[test]
-fn a_bad_argument_is_one_line_and_status_2() {
+fn a_bad_argument_is_reported_by_clap_with_status_2() {
     for arguments in [&["--listen", "nonsense"][..], &["--listen"], &["--frobnicate"], &["x"]] {
         let (status, out, err) = run(arguments);
         assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}");
-        assert_eq!(err.lines().count(), 1, "{err}");
-        assert!(err.starts_with(SERVER.name) && err.contains(arguments[0]), "{err}");
+        // The first line contains the error and its location. clap's hints follow.
+        let first_line = err.lines().next().unwrap();
+        assert!(first_line.starts_with("error: ") && first_line.contains(arguments[0]), "{err}");
+        assert!(err.contains("try '--help'"), "{err}");
     }
+    let (_, _, err) = run(&["--workrs", "2"]);
+    assert!(err.contains("a similar argument exists: '--workers'"), "{err}");
 }
 
 #[test]
-fn an_address_that_others_can_reach_is_told_of() {
-    let mut server = Running::start(&["--listen", "0.0.0.0:0"]);
+fn an_address_that_other_hosts_can_reach_is_reported_at_the_start() {
+    let mut server = RunningServer::start(&["--listen", "0.0.0.0:0"]);
     assert!(server.address.starts_with("0.0.0.0:"));
-    let mut log = BufReader::new(server.stderr.as_mut().unwrap());
-    let mut line = String::new();
-    log.read_line(&mut line).unwrap();
+    let line = server.log_lines()();
     assert!(line.contains("other hosts can reach"), "{line}");
 }
 
 #[test]
-fn help_names_the_default_and_fits_80_columns() {
+fn the_help_states_the_default_address_and_fits_in_80_columns() {
     let (status, out, _) = run(&["--help"]);
     assert_eq!(status, Some(0));
     assert!(out.contains(&format!("127.0.0.1:{}", SERVER.default_port)), "{out}");
@@ -276,33 +184,33 @@ fn help_names_the_default_and_fits_80_columns() {
 }
 
 #[test]
-fn the_textbooks_client_is_answered() {
+fn the_textbook_client_receives_its_replies_and_the_log_escapes_control_characters() {
     let script = format!("{}_client.py", SERVER.name.trim_end_matches("-echo"));
     for host in ["127.0.0.1", "::1"] {
         if host == "::1" && std::net::UdpSocket::bind((host, 0)).is_err() {
-            let required = std::env::var_os("REQUIRE_IPV6").is_some();
-            assert!(!required, "REQUIRE_IPV6 is set, and this machine has no IPv6");
+            let is_required = std::env::var_os("REQUIRE_IPV6").is_some();
+            assert!(!is_required, "REQUIRE_IPV6 is set, but this machine has no IPv6");
             eprintln!("SKIPPED: this machine has no IPv6");
             continue;
         }
         let listen = std::net::SocketAddr::new(host.parse().unwrap(), 0).to_string();
-        let server = Running::start(&["--listen", &listen, "--show-messages"]);
+        let server = RunningServer::start(&["--listen", &listen, "--show-messages"]);
         let port = server.address.rsplit(':').next().unwrap().parse().unwrap();
-        for (sentence, upper) in [
+        for (sentence, expected) in [
             ("hello, world", "HELLO, WORLD"),
             ("straße und ŉ", "STRASSE UND ʼN"),
             ("\x1b[31mred", "\x1b[31MRED"),
         ] {
             if let Some(reply) = python::client(&script, host, port, sentence) {
-                assert_eq!(String::from_utf8(reply).unwrap(), upper);
+                assert_eq!(String::from_utf8(reply).unwrap(), expected);
             }
         }
         #[cfg(unix)]
         {
             server.signal("INT");
-            let (status, _, log) = server.rest();
+            let (status, _, log) = server.wait_with_output();
             assert_eq!(status, Some(0));
-            assert!(!log.contains('\x1b'), "what peers send is escaped: {log:?}");
+            assert!(!log.contains('\x1b'), "the log contains a control character: {log:?}");
         }
     }
 }

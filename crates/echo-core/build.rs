@@ -1,12 +1,13 @@
-//! Makes the tables that `src/transform/table.rs` includes, from the standard library's own mapping,
-//! so that the two can't be of different Unicode versions.
+//! Generates the tables that `src/transform/table.rs` includes. The source is the mapping of the standard
+//! library, so both always have the same Unicode version.
 //!
-//! What a table holds for a character is the exclusive-or of its UTF-8 bytes and its upper case's
-//! (little-endian), if both are as long; all ones if not. No difference looks like that, because the
-//! first bytes of two sequences of one length agree in their top bit at least.
+//! The entry of a character is the exclusive-or of its UTF-8 bytes and those of its upper case
+//! (little-endian), if both have the same length. Otherwise all bits of the entry are set. No difference has
+//! this value, because the first bytes of two sequences of the same length have the same top bit.
 //!
-//! Characters of two bytes have a table of their own, indexed by code point. For longer ones a *page*
-//! is the 64 characters that share all bytes but the last; pages without any change are all page 0.
+//! Characters of two bytes have one table, with the code point as its index. Characters of three and four
+//! bytes use pages. A page contains the 64 characters that share all bytes except the last. All pages without
+//! any change are page 0.
 
 use std::fmt::Write as _;
 use std::{env, fs, ops::Range, path::Path};
@@ -18,19 +19,23 @@ fn main() {
 
     let two: Vec<u16> = (0..0x800)
         .map(|code_point| match difference(code_point) {
-            _ if code_point < 0x80 => 0, // Overlong forms, which change nothing.
+            _ if code_point < 0x80 => 0, // Overlong forms do not change.
             u32::MAX => u16::MAX,
-            difference => u16::try_from(difference).expect("two bytes differ"),
+            difference => u16::try_from(difference).expect("the difference of two bytes"),
         })
         .collect();
     let mut pages: Vec<Page> = vec![[0; 64]];
     let three = index(&mut pages, 0x800..0x1_0000);
-    // What begins with byte 0xF0.
+    // Characters whose first byte is 0xF0.
     let four = index(&mut pages, 0x1_0000..0x4_0000);
-    for beyond in 0x4_0000..=0x10_FFFF {
-        assert_eq!(difference(beyond), 0, "U+{beyond:X} has an upper case, beyond the tables");
+    for code_point in 0x4_0000..=0x10_FFFF {
+        assert_eq!(
+            difference(code_point),
+            0,
+            "U+{code_point:X} is not in the tables but has an upper case"
+        );
     }
-    // As many as a byte can count, so that no look-up needs a test.
+    // 256 pages, so that any byte is a valid index and a look-up needs no check.
     assert!(pages.len() <= 256, "{} pages", pages.len());
     pages.resize(256, [0; 64]);
 
@@ -46,19 +51,19 @@ fn main() {
         four.len(),
         pages.len(),
     )
-    .expect("a string takes all that is written");
+    .expect("writing to a string cannot fail");
     let directory = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::write(Path::new(&directory).join("table.rs"), source).expect("OUT_DIR can be written");
+    fs::write(Path::new(&directory).join("table.rs"), source).expect("OUT_DIR is writable");
 }
 
-/// The page of each group of 64 characters up to the end of `range`. Groups before its beginning are
-/// there because the bits of overlong forms name them; they are page 0.
+/// The page number of each group of 64 characters up to the end of `range`. Groups before its start have page
+/// 0. They are included because the bits of overlong forms can select them.
 fn index(pages: &mut Vec<Page>, range: Range<u32>) -> Vec<u8> {
     let mut index = vec![0; range.end as usize / 64];
     for first in range.step_by(64) {
         let mut page: Page = [0; 64];
-        for (code_point, place) in (first..).zip(&mut page) {
-            *place = difference(code_point);
+        for (code_point, entry) in (first..).zip(&mut page) {
+            *entry = difference(code_point);
         }
         let number = pages.iter().position(|known| *known == page).unwrap_or_else(|| {
             pages.push(page);
@@ -69,18 +74,19 @@ fn index(pages: &mut Vec<Page>, range: Range<u32>) -> Vec<u8> {
     index
 }
 
+/// The entry of a character, see the top of this file.
 fn difference(code_point: u32) -> u32 {
-    // Surrogates are no characters.
+    // Surrogates are not characters.
     let Some(character) = char::from_u32(code_point) else {
         return 0;
     };
     let upper: String = character.to_uppercase().collect();
-    let mut plain = [0; 4];
-    let length = character.encode_utf8(&mut plain).len();
+    let mut original = [0; 4];
+    let length = character.encode_utf8(&mut original).len();
     if upper.len() != length {
         return u32::MAX;
     }
     let mut mapped = [0; 4];
     mapped[..length].copy_from_slice(upper.as_bytes());
-    u32::from_le_bytes(plain) ^ u32::from_le_bytes(mapped)
+    u32::from_le_bytes(original) ^ u32::from_le_bytes(mapped)
 }

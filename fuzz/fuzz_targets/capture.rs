@@ -1,5 +1,5 @@
-//! Any bytes as a capture file: read, dissected, explained and told, as text and as JSON. Nothing may panic,
-//! hang, or take more memory than the bounds say: `cargo +nightly fuzz run capture`.
+//! Reads any bytes as a capture file, dissects and explains the packets, and writes the report as text and as JSON.
+//! Nothing may panic, hang, or use more memory than the limits allow. Run it with `cargo +nightly fuzz run capture`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,8 +9,8 @@ use std::io::sink;
 use std::path::Path;
 
 fuzz_target!(|bytes: &[u8]| {
-    let name = Path::new("fuzz");
-    // Whether it can be read is not the question.
-    let _ = read_trace(bytes, name, &mut Json::new(sink(), false));
-    let _ = read_trace(bytes, name, &mut Text::new(sink(), sink(), TextConfig::default()));
+    let path = Path::new("fuzz");
+    // An error is a valid result.
+    let _ = read_trace(bytes, path, &mut Json::new(sink(), false));
+    let _ = read_trace(bytes, path, &mut Text::new(sink(), sink(), TextConfig::default()));
 });

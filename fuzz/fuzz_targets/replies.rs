@@ -1,9 +1,9 @@
-//! Any bytes as a peer's replies to the client, over both protocols, in one exchange and in a series: whatever they
-//! are, the client counts each request once and ends: `cargo +nightly fuzz run replies`.
+//! Sends any bytes as replies to the client, over UDP and TCP, in one exchange and in a series. The client
+//! must not panic, and its run must end. Run it with `cargo +nightly fuzz run replies`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rtt_client::report::Json;
+use rtt_client::report::{Json, JsonConfig};
 use rtt_client::{Plan, Settings, protocol_named, run};
 use std::io::{Read as _, Write as _, sink};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -11,9 +11,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-/// What the peers answer with.
+/// The reply of the peers.
 static REPLY: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
+/// The addresses of the UDP peer and the TCP peer.
 fn peers() -> [SocketAddr; 2] {
     static PEERS: OnceLock<[SocketAddr; 2]> = OnceLock::new();
     *PEERS.get_or_init(|| {
@@ -44,7 +45,7 @@ fuzz_target!(|input: (bool, bool, Vec<u8>)| {
         let target = peers()[usize::from(is_tcp)].to_string().parse().unwrap();
         let settings = Settings { timeout, breakdown, ..settings };
         let Ok(plan) = Plan::new(protocol, target, settings) else { continue };
-        // How it comes out is the peer's affair; that it does is the client's.
-        let _ = run(&plan, &mut Json::new(sink(), false), &AtomicBool::new(false));
+        // The outcome depends on the reply. The run must end with any outcome.
+        let _ = run(&plan, &mut Json::new(sink(), JsonConfig::default()), &AtomicBool::new(false));
     }
 });

@@ -1,8 +1,8 @@
-//! Any bytes as text, whole and cut anywhere, against the standard library's upper case; and as a timing header:
-//! `cargo +nightly fuzz run text`.
+//! Converts any bytes, complete and cut at any byte, and compares the result with the standard library. Also
+//! parses the bytes as a timing header. Run it with `cargo +nightly fuzz run text`.
 #![no_main]
 
-use echo_core::{MAX_GROWTH, Stream, header, uppercase_slice};
+use echo_core::{MAX_GROWTH, UppercaseStream, header, uppercase_slice};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
@@ -15,17 +15,17 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
     assert!(expected.len() <= MAX_GROWTH * text.len());
     assert_eq!(uppercase_slice(&mut text.clone()), &expected[..]);
 
-    let mut stream = Stream::default();
-    let mut answer = Vec::new();
+    let mut stream = UppercaseStream::default();
+    let mut upper = Vec::new();
     let mut rest = &text[..];
     let mut cuts = cuts.iter().map(|cut| usize::from(*cut));
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(cuts.next().unwrap_or(usize::MAX).min(rest.len()));
-        answer.extend_from_slice(&stream.push(&mut piece.to_vec()));
+        upper.extend_from_slice(&stream.push(&mut piece.to_vec()));
         rest = after;
     }
-    answer.extend_from_slice(&stream.finish());
-    assert_eq!(answer, expected);
+    upper.extend_from_slice(&stream.finish());
+    assert_eq!(upper, expected);
 
     if let Some(length) = header::timed_request_length(&text) {
         assert_eq!(header::request_header(length), text[..header::HEADER_LEN]);

@@ -1,16 +1,16 @@
-"""A network of three hosts on one machine, for the tests that need a path which delays and loses.
+"""A network of three hosts on one machine, for tests that need a path with delay and loss.
 
     client (10.77.0.1, fd77::1) -- forwarder -- server (10.77.0.2, fd77::2)
 
-Each is a network namespace; the forwarder joins two veth pairs and does to the packets what the scenario
-says. Run it in a user, network and mount namespace of its own, which needs no privileges where the system
-allows it:
+Each host is a network namespace. The forwarder connects two veth pairs and applies the rules of the scenario to each
+packet. Run this script in new user, network and mount namespaces, which needs no privileges if the system permits it:
 
     unshare -Urnm python3 lab.py SCENARIO CLIENT-COMMAND...
 
-The scenario is JSON (see `Rules`), with the server's command under "server". What comes out is a line of
-JSON: the client's status and output, what was injected, and the RTTs that a capture on the client's side
-shows.
+SCENARIO is a JSON object. Its key "server" contains the command of the server; class `Rules` explains the other keys.
+The script prints one line of JSON: the status and the output of the client ("status", "out", "err"), the number of
+packets that each rule changed ("injected"), and the RTTs that a capture on the client's interface shows
+("captured_rtts_ns").
 """
 import ctypes
 import fcntl
@@ -29,40 +29,45 @@ from namespaces import enter, sh
 
 CLIENT, SERVER = "10.77.0.1", "10.77.0.2"
 CLIENT6, SERVER6 = "fd77::1", "fd77::2"
+
+# Constants of <linux/if_ether.h>, <asm/socket.h>, <linux/sockios.h> and <linux/ethtool.h> that Python does not define.
 ETH_P_ALL = 3
 SO_TIMESTAMPNS = 35
+SIOCETHTOOL = 0x8946
+ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO = 0x17, 0x19, 0x1F, 0x24
 
 
-def without_offload(interface):
-    """A packet must leave with its checksum in it and not longer than the interface's MTU: nobody behind
-    the forwarder would complete it (SIOCETHTOOL with ETHTOOL_STXCSUM, _SSG, _STSO, _SGSO)."""
+def disable_offload(interface):
+    """Makes the kernel complete the checksum of each packet and respect the MTU before the packet leaves the interface.
+    With offload, hardware would do this, and the forwarder has no such hardware."""
     control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    for what in (0x17, 0x19, 0x1F, 0x24):
-        value = ctypes.create_string_buffer(struct.pack("II", what, 0))
+    for command in (ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO):
+        value = ctypes.create_string_buffer(struct.pack("II", command, 0))
         request = struct.pack("16sP", interface.encode(), ctypes.addressof(value))
         try:
-            fcntl.ioctl(control, 0x8946, request)
+            fcntl.ioctl(control, SIOCETHTOOL, request)
         except OSError:
             pass
 
 
 def build():
+    """Creates the namespaces c (client), m (forwarder) and s (server), and their interfaces."""
     sh("mount -t tmpfs tmpfs /run && mkdir /run/netns")
     for namespace in ("c", "m", "s"):
         sh(f"ip netns add {namespace}")
     sh("ip link add c0 netns c type veth peer name m0 netns m")
     sh("ip link add s0 netns s type veth peer name m1 netns m")
-    for namespace, interface, address, six in (("c", "c0", CLIENT, CLIENT6), ("s", "s0", SERVER, SERVER6)):
-        sh(f"ip -n {namespace} address add {address}/24 dev {interface}")
-        # Nobody else is there to have the same address.
-        sh(f"ip -n {namespace} address add {six}/64 dev {interface} nodad")
+    for namespace, interface, ipv4, ipv6 in (("c", "c0", CLIENT, CLIENT6), ("s", "s0", SERVER, SERVER6)):
+        sh(f"ip -n {namespace} address add {ipv4}/24 dev {interface}")
+        # "nodad": the network has no other host, so the check for duplicate addresses would only take time.
+        sh(f"ip -n {namespace} address add {ipv6}/64 dev {interface} nodad")
         sh(f"ip -n {namespace} link set lo up")
     for namespace, interface in (("c", "c0"), ("m", "m0"), ("m", "m1"), ("s", "s0")):
         sh(f"ip -n {namespace} link set {interface} up promisc on")
         child = os.fork()
         if child == 0:
             enter(namespace)
-            without_offload(interface)
+            disable_offload(interface)
             os._exit(0)
         os.waitpid(child, 0)
 
@@ -74,7 +79,8 @@ def packet_socket(interface):
 
 
 def parse(frame):
-    """Protocol number, whether it comes from the client, TCP sequence number, payload."""
+    """Returns the protocol number, whether the client sent the packet, the TCP sequence number, and the payload; or None
+    for a packet that is neither UDP nor TCP."""
     if frame[12:14] == b"\x08\x00":
         header = (frame[14] & 15) * 4
         length = struct.unpack(">H", frame[16:18])[0]
@@ -96,29 +102,36 @@ def parse(frame):
 
 
 def source_port(frame):
-    """Of a packet that `parse` knows."""
+    """The source port of a UDP or TCP packet."""
     transport = 14 + ((frame[14] & 15) * 4 if frame[12] == 8 else 40)
     return struct.unpack(">H", frame[transport : transport + 2])[0]
 
 
-def number(payload):
-    """A request's number: the first ten bytes, or those behind a timing header (docs/protocol.md)."""
-    front = 40 if payload[:10].upper() == b"ECHO-RTT/1" else 0
-    digits = payload[front : front + 10]
+def request_number(payload):
+    """The number of a request: its first ten bytes, or the ten bytes after a timing header (docs/protocol.md)."""
+    start = 40 if payload[:10].upper() == b"ECHO-RTT/1" else 0
+    digits = payload[start : start + 10]
     return int(digits) if len(digits) == 10 and digits.isdigit() else None
 
 
 class Rules:
-    """What happens to packets. "delay_ms": to each, each way. Of UDP, by the request's number: "drop": [n, r]
-    loses requests with number % n == r; "double" doubles and "hold": [n, r, ms] holds back replies; "slower":
-    [port, us] is a longer way back from that port of the server's (there, and the server would sleep longer,
-    and wake up colder). Of TCP: "drop_segments" loses the client's data
-    segments so numbered, the first time that they come; "late_segment": [n, ms] holds back the server's nth. With "punctual" the forwarder never sleeps."""
+    """Applies the rules of a scenario to packets. The keys of the scenario are:
+
+    - "delay_ms": delays each packet in each direction.
+    - "drop": [n, r]: drops each UDP request with number % n == r.
+    - "double": [n, r]: sends such a UDP reply twice.
+    - "hold", "overtake": [n, r, ms]: delays such a UDP reply by ms.
+    - "slower": [port, us]: delays UDP replies from this port of the server by us. The delay is on the way back, because
+      a delay on the way there would let the server's CPU sleep longer, and the server would then need more time.
+    - "drop_segments": drops the client's TCP data segments with these numbers, but not their retransmissions.
+    - "late_segment": [n, ms]: delays the server's TCP data segment with the number n by ms.
+    - "punctual": the forwarder never sleeps.
+    """
 
     def __init__(self, scenario):
         self.scenario = scenario
-        self.seen = {}
-        self.answers = 0
+        self.segment_numbers = {}
+        self.server_segments = 0
         self.count = {"dropped": 0, "doubled": 0, "held": 0, "retransmitted": 0}
 
     def matches(self, rule, number):
@@ -126,86 +139,88 @@ class Rules:
         return n and number is not None and number % n == r
 
     def delays(self, frame):
-        """After how many seconds each copy leaves."""
+        """The delay of each copy of the packet to be sent, in seconds. An empty list drops the packet."""
         delay = self.scenario.get("delay_ms", 0) / 1000
         parsed = parse(frame)
         if parsed is None:
             return [0]
         protocol, from_client, sequence, payload = parsed
-        slower, microseconds = self.scenario.get("slower", [0, 0])
-        if protocol == 17 and not from_client and source_port(frame) == slower:
+        slower_port, microseconds = self.scenario.get("slower", [0, 0])
+        if protocol == 17 and not from_client and source_port(frame) == slower_port:
             delay += microseconds / 1e6
-        if protocol == 17 and from_client and self.matches("drop", number(payload)):
+        if protocol == 17 and from_client and self.matches("drop", request_number(payload)):
             self.count["dropped"] += 1
             return []
         if protocol == 17 and not from_client:
-            asked = number(payload)
-            if self.matches("hold", asked):
-                self.count["held"] += 1
-                delay += self.scenario["hold"][2] / 1000
-            elif self.matches("overtake", asked):
-                self.count["held"] += 1
-                delay += self.scenario["overtake"][2] / 1000
-            if self.matches("double", asked):
+            number = request_number(payload)
+            for rule in ("hold", "overtake"):
+                if self.matches(rule, number):
+                    self.count["held"] += 1
+                    delay += self.scenario[rule][2] / 1000
+                    break
+            if self.matches("double", number):
                 self.count["doubled"] += 1
                 return [delay, delay]
         if protocol == 6 and not from_client and payload and "late_segment" in self.scenario:
-            self.answers += 1
-            late, milliseconds = self.scenario["late_segment"]
-            if self.answers == late:
+            self.server_segments += 1
+            late_segment, milliseconds = self.scenario["late_segment"]
+            if self.server_segments == late_segment:
                 self.count["held"] += 1
                 return [delay + milliseconds / 1000]
         if protocol == 6 and from_client and payload:
-            if sequence in self.seen:
+            if sequence in self.segment_numbers:
                 self.count["retransmitted"] += 1
             else:
-                self.seen[sequence] = len(self.seen) + 1
-                if self.seen[sequence] in self.scenario.get("drop_segments", []):
+                self.segment_numbers[sequence] = len(self.segment_numbers) + 1
+                if self.segment_numbers[sequence] in self.scenario.get("drop_segments", []):
                     self.count["dropped"] += 1
                     return []
         return [delay]
 
 
-def forward(scenario, results):
-    """The forwarder: a process of its own, until it is told to end."""
+def forward(results, scenario):
+    """The process of the forwarder. It ends on SIGTERM and writes its counts to `results`."""
     enter("m")
     rules = Rules(scenario)
     left, right = packet_socket("m0"), packet_socket("m1")
     other = {left: right, right: left}
-    waiting, order = [], 0
+    # The sequence number keeps the order of packets with equal times.
+    queue, sequence = [], 0
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     while not ended:
         now = time.monotonic()
-        while waiting and waiting[0][0] <= now:
-            _, _, out, frame = heapq.heappop(waiting)
+        while queue and queue[0][0] <= now:
+            _, _, output, frame = heapq.heappop(queue)
             try:
-                out.send(frame)
+                output.send(frame)
             except OSError:
                 pass
-        pause = waiting[0][0] - time.monotonic() if waiting else 0.1
+        timeout = queue[0][0] - time.monotonic() if queue else 0.1
         if scenario.get("punctual"):
-            pause = 0
-        for source in select.select([left, right], [], [], max(0, pause))[0]:
+            timeout = 0
+        for source in select.select([left, right], [], [], max(0, timeout))[0]:
             frame, address = source.recvfrom(65536)
             if address[2] == socket.PACKET_OUTGOING:
                 continue
-            arrived = time.monotonic()
+            arrival = time.monotonic()
             for delay in rules.delays(frame):
-                order += 1
-                heapq.heappush(waiting, (arrived + delay, order, other[source], frame))
-    with os.fdopen(results, "w") as out:
-        json.dump(rules.count, out)
+                sequence += 1
+                heapq.heappush(queue, (arrival + delay, sequence, other[source], frame))
+    with os.fdopen(results, "w") as output:
+        json.dump(rules.count, output)
 
 
 def capture(results, ready):
-    """RTTs of UDP exchanges in nanoseconds, by the kernel's stamps on the client's interface."""
+    """The process of the capture. It measures the RTTs of UDP exchanges in nanoseconds, from kernel timestamps on the
+    client's interface. It writes one byte to `ready` when it starts, ends on SIGTERM, and writes the RTTs to
+    `results`."""
     enter("c")
     packets = packet_socket("c0")
     packets.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
-    sent, rtts = {}, []
+    send_times, rtts = {}, []
     os.write(ready, b"x")
     while not ended:
         if not select.select([packets], [], [], 0.1)[0]:
@@ -215,32 +230,33 @@ def capture(results, ready):
         if parsed is None or parsed[0] != 17 or not control:
             continue
         seconds, nanoseconds = struct.unpack("qq", control[0][2][:16])
-        at, asked = seconds * 10**9 + nanoseconds, number(parsed[3])
-        if asked is None:
+        timestamp, number = seconds * 10**9 + nanoseconds, request_number(parsed[3])
+        if number is None:
             continue
         if parsed[1]:
-            sent.setdefault(asked, at)
-        elif asked in sent:
-            rtts.append(at - sent.pop(asked))
-    with os.fdopen(results, "w") as out:
-        json.dump(rtts, out)
+            send_times.setdefault(number, timestamp)
+        elif number in send_times:
+            rtts.append(timestamp - send_times.pop(number))
+    with os.fdopen(results, "w") as output:
+        json.dump(rtts, output)
 
 
-def fork(run, *arguments):
-    """Runs `run` in a process; returns its id and the end of a pipe for its results."""
-    here, there = os.pipe()
+def fork(function, argument):
+    """Runs `function(results, argument)` in a new process. Returns the process id and the pipe for its results."""
+    read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.close(here)
-            run(*arguments, there) if run is forward else run(there, *arguments)
+            os.close(read_end)
+            function(write_end, argument)
         finally:
             os._exit(0)
-    os.close(there)
-    return child, here
+    os.close(write_end)
+    return child, read_end
 
 
-def result(child, pipe):
+def stop(child, pipe):
+    """Ends a process of `fork` and returns its results."""
     os.kill(child, signal.SIGTERM)
     with os.fdopen(pipe) as text:
         value = json.load(text)
@@ -272,8 +288,8 @@ def main():
                 "status": client.returncode,
                 "out": client.stdout,
                 "err": client.stderr,
-                "injected": result(forwarder, injected),
-                "captured_rtts_ns": result(capturer, captured),
+                "injected": stop(forwarder, injected),
+                "captured_rtts_ns": stop(capturer, captured),
             }
         )
     )

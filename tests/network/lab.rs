@@ -1,8 +1,8 @@
-//! Runs commands in the network of `lab.py`, for tests.
+//! Runs commands in the network that `lab.py` creates.
 //!
-//! Needs `unshare` (user namespaces, or root), `ip` and Python 3. Where one is missing a test prints
-//! SKIPPED; with `REQUIRE_NETNS` set it fails.
-#![allow(dead_code, reason = "every test uses a part of it")]
+//! The network needs `unshare` (with user namespaces, or as root), `ip` and Python 3. Without them, a test prints
+//! SKIPPED and passes. If `REQUIRE_NETNS` is set, as in CI, it fails instead.
+#![allow(dead_code, reason = "each test uses only a part of it")]
 
 #[path = "namespaces.rs"]
 mod namespaces;
@@ -14,16 +14,16 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
-/// One lab at a time: each has five processes, and what is measured is time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Allows only one lab at a time: each lab has five processes, and the tests measure times.
+static LAB: Mutex<()> = Mutex::new(());
 
-/// What the lab prints of `command`, run on the client's host under `scenario`; nothing, if there can be
-/// no lab.
+/// Runs `command` on the client's host under `scenario`, and returns the output of `lab.py`. `None` if network
+/// namespaces are not available.
 pub fn run(scenario: &Value, command: &[&str]) -> Option<Value> {
     if !is_possible("true") {
         return None;
     }
-    let _this_one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/network/lab.py");
     let Output { status, stdout, stderr } = Command::new("unshare")
         .args(["-Urnm", "python3"])
@@ -36,10 +36,10 @@ pub fn run(scenario: &Value, command: &[&str]) -> Option<Value> {
     Some(serde_json::from_slice(&stdout).unwrap())
 }
 
-/// One of our servers, built beside the client: cargo builds them for the workspace's tests.
+/// The path of a server's binary. `cargo test --workspace` builds it into the directory of the client's binary.
 pub fn server(protocol: &str) -> PathBuf {
-    let directory = PathBuf::from(env!("CARGO_BIN_EXE_rtt-client"));
-    let server = directory.with_file_name(format!("{protocol}-echo"));
+    let client = PathBuf::from(env!("CARGO_BIN_EXE_rtt-client"));
+    let server = client.with_file_name(format!("{protocol}-echo"));
     assert!(server.exists(), "{} is missing: build the workspace first", server.display());
     server
 }

@@ -1,17 +1,20 @@
-//! Whether tests can have a network of their own here.
+//! Checks whether a test can create network namespaces on this machine.
 
 use std::process::Command;
 
-/// Whether there can be namespaces here, and what else `needs` to run there. Says SKIPPED where not, and
-/// fails where a skip is not allowed.
-pub fn is_possible(needs: &str) -> bool {
-    let needed = format!("mount -t tmpfs tmpfs /run && ip link && python3 --version && {needs}");
-    let tried = Command::new("unshare").args(["-Urnm", "sh", "-c", &needed]).output();
-    let is_possible = tried.is_ok_and(|output| output.status.success());
+/// Whether a test can create network namespaces in which the shell command `required` succeeds.
+///
+/// If not, prints SKIPPED; if `REQUIRE_NETNS` is set, as in CI, the test fails instead.
+pub fn is_possible(required: &str) -> bool {
+    let check = format!("mount -t tmpfs tmpfs /run && ip link && python3 --version && {required}");
+    let output = Command::new("unshare").args(["-Urnm", "sh", "-c", &check]).output();
+    let is_possible = output.is_ok_and(|output| output.status.success());
     if !is_possible {
-        let required = std::env::var_os("REQUIRE_NETNS").is_some();
-        assert!(!required, "REQUIRE_NETNS is set, and there can be no namespaces here");
-        eprintln!("SKIPPED: no namespaces here (unshare, ip and python3 are needed, and {needs})");
+        let is_required = std::env::var_os("REQUIRE_NETNS").is_some();
+        assert!(!is_required, "REQUIRE_NETNS is set, but network namespaces are not available");
+        eprintln!(
+            "SKIPPED: network namespaces are not available (they need unshare, ip, python3 and `{required}`)"
+        );
     }
     is_possible
 }

@@ -1,13 +1,13 @@
-"""Two hosts with a UDP server each, and somebody who forges datagrams from one to the other.
+"""Two hosts with one UDP server each. Forged datagrams try to make the servers answer each other forever.
 
     a (10.80.0.1, .11, fd80::1, ::11) -- b (10.80.0.2, fd80::2)
 
-Both are network namespaces. Run it in a user, network and mount namespace of its own, which needs no
-privileges where the system allows it:
+Both hosts are network namespaces. Run this script in new user, network and mount namespaces, which needs no privileges
+if the system permits it:
 
-    unshare -Urnm python3 reflect.py OUR-UDP-SERVER
+    unshare -Urnm python3 reflect.py UDP-SERVER
 
-What comes out is a line of JSON: what each case came to (see `main`).
+UDP-SERVER is the path of our server. The script prints one line of JSON with the result of each case (see `main`).
 """
 import json
 import os
@@ -20,15 +20,17 @@ import time
 
 from namespaces import enter, sh
 
-A, A_TOO, B = "10.80.0.1", "10.80.0.11", "10.80.0.2"
-A6, A6_TOO, B6 = "fd80::1", "fd80::11", "fd80::2"
+A, A_SECOND, B = "10.80.0.1", "10.80.0.11", "10.80.0.2"
+A6, A6_SECOND, B6 = "fd80::1", "fd80::11", "fd80::2"
+# A constant of <linux/udp.h> that Python does not define.
 UDP_SEGMENT = 103
 
 
 def build():
+    """Creates both namespaces and their interfaces."""
     sh("mount -t tmpfs tmpfs /run && mkdir /run/netns && ip netns add a && ip netns add b")
     sh("ip link add a0 netns a type veth peer name b0 netns b")
-    for namespace, addresses in (("a", (A, A_TOO, A6, A6_TOO)), ("b", (B, B6))):
+    for namespace, addresses in (("a", (A, A_SECOND, A6, A6_SECOND)), ("b", (B, B6))):
         for address in addresses:
             rest = "/64 dev %s0 nodad" if ":" in address else "/24 broadcast + dev %s0"
             sh(f"ip -n {namespace} address add {address}{rest % namespace}")
@@ -37,7 +39,7 @@ def build():
 
 
 class Server:
-    """A server on a host; `end` returns its totals by their names."""
+    """A server on a host."""
 
     def __init__(self, program, host, *listen):
         self.process = subprocess.Popen(
@@ -46,27 +48,28 @@ class Server:
         for _ in listen:
             self.process.stdout.readline()
 
-    def end(self):
+    def shut_down(self):
+        """Ends the server. Returns its totals as a dictionary."""
         self.process.send_signal(signal.SIGTERM)
         log = self.process.communicate(timeout=20)[1]
         return json.loads(log.splitlines()[-1])["fields"]
 
 
-def on(host, what, *arguments):
-    """What a function returns on a host."""
-    read, write = os.pipe()
+def run_on(host, function, *arguments):
+    """Runs a function on a host. Returns its result."""
+    read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
         enter(host)
-        os.write(write, json.dumps(what(*arguments)).encode())
+        os.write(write_end, json.dumps(function(*arguments)).encode())
         os._exit(0)
-    os.close(write)
+    os.close(write_end)
     os.waitpid(child, 0)
-    return json.loads(os.fdopen(read).read())
+    return json.loads(os.fdopen(read_end).read())
 
 
 def forge(source, source_port, target, port, text=b"ECHO", hops=64):
-    """A datagram that says it comes from where it does not."""
+    """Sends a datagram with a forged source address."""
     udp = struct.pack(">HHHH", source_port, port, 8 + len(text), 0) + text
     header = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, hops, 17, 0,
                          socket.inet_aton(source), socket.inet_aton(target))
@@ -75,36 +78,37 @@ def forge(source, source_port, target, port, text=b"ECHO", hops=64):
     return True
 
 
-def settle(host):
-    """Waits until a host receives nothing for half a second. Returns whether that came to be."""
+def wait_for_silence(host):
+    """Waits until a host receives and sends no datagram for half a second. Returns False after 20 attempts."""
     for _ in range(20):
-        before = counters(host)
+        before = datagram_counters(host)
         time.sleep(0.5)
-        if counters(host) == before:
+        if datagram_counters(host) == before:
             return True
     return False
 
 
-def counters(host):
-    """How many datagrams a host has received and sent."""
+def datagram_counters(host):
+    """The number of datagrams that a host has received and sent."""
     def read():
         with open("/proc/net/snmp") as file:
             rows = [line.split() for line in file if line.startswith("Udp:")]
         row = dict(zip(*rows))
         return [row["InDatagrams"], row["OutDatagrams"]]
-    return on(host, read)
+    return run_on(host, read)
 
 
-def circle(program, port_a, port_b, **forged):
-    """Two servers, and one datagram from one to the other."""
-    one, other = Server(program, "a", f"{A}:{port_a}"), Server(program, "b", f"{B}:{port_b}")
-    on("b", lambda: forge(B, port_b, A, port_a, **forged))
-    ended = settle("a")
-    return {"ended": ended, "a": one.end(), "b": other.end()}
+def run_loop(program, port_a, port_b, **forged):
+    """Starts two servers and sends one forged datagram from one to the other. Returns whether the loop ended, and the
+    totals of both servers."""
+    server_a, server_b = Server(program, "a", f"{A}:{port_a}"), Server(program, "b", f"{B}:{port_b}")
+    run_on("b", lambda: forge(B, port_b, A, port_a, **forged))
+    ended = wait_for_silence("a")
+    return {"ended": ended, "a": server_a.shut_down(), "b": server_b.shut_down()}
 
 
-def ask(host, address, request, **options):
-    """The reply's text and sender as a client that is not connected sees them."""
+def request(address, text, **options):
+    """Sends a request from an unconnected socket. Returns the text and the sender of each reply."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     client = socket.socket(family, socket.SOCK_DGRAM)
     client.settimeout(0.5)
@@ -114,7 +118,7 @@ def ask(host, address, request, **options):
         client.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, options["segment"])
     if options.get("interface"):
         address = (*address, 0, socket.if_nametoindex(options["interface"]))
-    client.sendto(request.encode(), address)
+    client.sendto(text.encode(), address)
     replies = []
     try:
         while True:
@@ -126,34 +130,37 @@ def ask(host, address, request, **options):
 
 def main(program):
     build()
-    told = {
-        "different ports": circle(program, 4001, 4002),
-        "different ports, 255 hops": circle(program, 4001, 4002, hops=255),
-        "different ports, nothing in it": circle(program, 4001, 4002, text=b""),
-        "small letters": circle(program, 4001, 4002, text=b"echo"),
-        "one port": circle(program, 4001, 4001),
-        "the default port": circle(program, 4001, 25000),
+    results = {
+        "different ports": run_loop(program, 4001, 4002),
+        "different ports, 255 hops": run_loop(program, 4001, 4002, hops=255),
+        "different ports, empty datagram": run_loop(program, 4001, 4002, text=b""),
+        "lower case": run_loop(program, 4001, 4002, text=b"echo"),
+        "same port": run_loop(program, 4001, 4001),
+        "default port": run_loop(program, 4001, 25000),
     }
     server = Server(program, "a", "0.0.0.0:4001", "[::]:4001")
     for port in (0, 7, 19, 53, 123, 11211):
-        on("b", lambda: forge(B, port, A, 4001))
-    told["several addresses"] = {
-        address: on("b", lambda: ask("b", (address, 4001), "from?")) for address in (A, A_TOO, A6, A6_TOO)
+        run_on("b", lambda: forge(B, port, A, 4001))
+    results["several addresses"] = {
+        address: run_on("b", lambda: request((address, 4001), "from?"))
+        for address in (A, A_SECOND, A6, A6_SECOND)
     }
-    told["to many"] = [
-        on("b", lambda: ask("b", ("10.80.0.255", 4001), "anybody?", broadcast=True)),
-        on("b", lambda: ask("b", ("255.255.255.255", 4001), "anybody?", broadcast=True)),
-        on("b", lambda: ask("b", ("ff02::1", 4001), "anybody?", interface="b0")),
+    results["broadcast and multicast"] = [
+        run_on("b", lambda: request(("10.80.0.255", 4001), "hello", broadcast=True)),
+        run_on("b", lambda: request(("255.255.255.255", 4001), "hello", broadcast=True)),
+        run_on("b", lambda: request(("ff02::1", 4001), "hello", interface="b0")),
     ]
-    # Datagrams sent together, to whom the way back has less room than the way there.
-    together = "".join(f"{number:03}" + "x" * 1397 for number in range(20))
-    told["together"] = on("b", lambda: ask("b", (A, 4001), together, segment=1400)) == \
-        [[part.upper(), A] for part in map("".join, zip(*[iter(together)] * 1400))]
+    # The client sends 20 datagrams with one system call (UDP_SEGMENT). In the second case, the MTU of the way back is
+    # smaller than the datagrams.
+    segments = "".join(f"{number:03}" + "x" * 1397 for number in range(20))
+    expected = [[part.upper(), A] for part in map("".join, zip(*[iter(segments)] * 1400))]
+    results["segmented"] = run_on("b", lambda: request((A, 4001), segments, segment=1400)) == expected
     sh(f"ip -n a route add {B}/32 dev a0 mtu 1000")
-    told["together, but not back"] = on("b", lambda: ask("b", (A, 4001), together, segment=1400)) == \
-        [[part.upper(), A] for part in map("".join, zip(*[iter(together)] * 1400))]
-    told["refused"] = server.end()
-    print(json.dumps(told))
+    results["segmented, small MTU back"] = (
+        run_on("b", lambda: request((A, 4001), segments, segment=1400)) == expected
+    )
+    results["totals"] = server.shut_down()
+    print(json.dumps(results))
 
 
 main(sys.argv[1])

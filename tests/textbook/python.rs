@@ -1,23 +1,22 @@
-//! Runs the textbook's programs, for the tests of every crate that talks to them.
+//! Runs the textbook's Python programs, for the tests of all crates.
 //!
-//! Where Python is missing, a test prints SKIPPED and passes, unless `REQUIRE_PYTHON` is set: then it
-//! fails, so that CI can't pass without having run them.
+//! Without Python 3, a test prints SKIPPED and passes. If `REQUIRE_PYTHON` is set, as in CI, it fails instead.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-/// The command that runs one of the textbook's programs, if this machine can.
+/// The command that runs a program of `tests/textbook`, or `None` without Python 3.
 pub fn program(name: &str) -> Option<Command> {
-    let found = ["python3", "python"].into_iter().find(|python| {
+    let python = ["python3", "python"].into_iter().find(|python| {
         let version = Command::new(python).arg("--version").output();
         version
             .is_ok_and(|output| output.status.success() && output.stdout.starts_with(b"Python 3"))
     });
-    let Some(python) = found else {
-        let required = std::env::var_os("REQUIRE_PYTHON").is_some();
-        assert!(!required, "REQUIRE_PYTHON is set, and there is no Python 3");
-        eprintln!("SKIPPED: there is no Python 3 to run {name} with");
+    let Some(python) = python else {
+        let is_required = std::env::var_os("REQUIRE_PYTHON").is_some();
+        assert!(!is_required, "REQUIRE_PYTHON is set, but this machine has no Python 3");
+        eprintln!("SKIPPED: {name} needs Python 3");
         return None;
     };
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/textbook").join(name);
@@ -26,8 +25,8 @@ pub fn program(name: &str) -> Option<Command> {
     Some(command)
 }
 
-/// What a client of the textbook's prints, run against a server.
-#[allow(dead_code, reason = "the client's tests run servers alone")]
+/// Runs a client of the textbook. Returns its output: the reply of the server.
+#[allow(dead_code, reason = "the client's tests use only servers")]
 pub fn client(name: &str, host: &str, port: u16, sentence: &str) -> Option<Vec<u8>> {
     let Output { status, stdout, stderr } =
         program(name)?.args([host, &port.to_string(), sentence]).output().unwrap();
@@ -35,17 +34,17 @@ pub fn client(name: &str, host: &str, port: u16, sentence: &str) -> Option<Vec<u
     Some(stdout)
 }
 
-/// A server of the textbook's, ended when this is dropped.
-#[allow(dead_code, reason = "the servers' tests run clients alone")]
+/// A running server of the textbook. Dropping it ends the process.
+#[allow(dead_code, reason = "the servers' tests use only clients")]
 pub struct Server {
     process: Child,
-    /// The port that it listens on, on 127.0.0.1.
+    /// The port of the server, on 127.0.0.1.
     pub port: u16,
 }
 
-#[allow(dead_code, reason = "the servers' tests run clients alone")]
+#[allow(dead_code, reason = "the servers' tests use only clients")]
 impl Server {
-    /// Starts the server and waits until it listens.
+    /// Starts the server and waits until it listens. `None` without Python 3.
     pub fn start(name: &str) -> Option<Self> {
         let mut process = program(name)?.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -57,7 +56,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself already.
+        // Both calls fail if the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-"""The textbook's TCP client: connects, sends once, reads once up to 1,024 bytes, closes."""
+"""The TCP client of the textbook: it connects, sends once, reads once (up to 1,024 bytes), and closes."""
 import socket
 import sys
 

@@ -1,4 +1,4 @@
-"""The textbook's TCP server: reads once up to 1,024 bytes, answers, closes. Prints its port."""
+"""The TCP server of the textbook: it reads once (up to 1,024 bytes), answers, and closes. It prints its port."""
 import socket
 
 server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -1,4 +1,4 @@
-"""The textbook's UDP client: one datagram from an unconnected socket, one reply of up to 2,048 bytes."""
+"""The UDP client of the textbook: an unconnected socket sends one datagram and receives one of up to 2,048 bytes."""
 import socket
 import sys
 

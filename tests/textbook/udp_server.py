@@ -1,4 +1,4 @@
-"""The textbook's UDP server: answers every datagram. Its port is printed, for whoever started it."""
+"""The UDP server of the textbook: it answers every datagram. It prints its port, because the system selects it."""
 import socket
 
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

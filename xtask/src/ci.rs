@@ -1,43 +1,46 @@
-//! `cargo xtask ci`: what CI runs, all of it, in the order in which a failure costs least.
+//! `cargo xtask ci`: all checks that CI runs. The cheapest checks run first.
 
-use crate::process::{self, cargo, root};
-use crate::{demo, house, soak};
+use crate::{code_rules, demo, measure};
 use anyhow::{Context as _, Result};
+use child_process::{run as run_command, workspace};
 use std::process::Command;
 use std::time::Instant;
 
-/// Runs every check; the first that fails ends it.
+/// Runs the checks one after the other and stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
-    step("house rules", house::check)?;
-    step("format", || process::run(cargo().args(["fmt", "--all", "--check"])))?;
-    step("clippy", || process::run(&mut clippy(cargo())))?;
-    step("documentation", || {
-        let mut doc = cargo();
-        doc.args(["doc", "--quiet", "--workspace", "--no-deps", "--locked"]);
-        process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
-    })?;
-    for package in house::PACKAGES {
-        // Built with the others, a crate borrows the features that they ask of its dependencies.
-        step(&format!("{package} by itself"), || {
-            process::run(cargo().args(["check", "--quiet", "--locked", "--package", package]))
-        })?;
+    check("code rules", code_rules::check)?;
+    check_command("format", workspace::cargo().args(["fmt", "--all", "--check"]))?;
+    check_command("clippy", &mut clippy(workspace::cargo()))?;
+    let mut doc = workspace::cargo();
+    doc.args(["doc", "--quiet", "--workspace", "--no-deps", "--locked"]);
+    check_command("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    for package in code_rules::packages() {
+        // In a build of the whole workspace, a package also gets the features that other packages enable in its
+        // dependencies. This build shows that the package enables all features that it needs.
+        let mut build = workspace::cargo();
+        build.args(["check", "--quiet", "--locked", "--package", package]);
+        check_command(&format!("{package} by itself"), &mut build)?;
     }
-    step("tests", || process::run(&mut tests(cargo())))?;
-    step("portable: clippy", || process::run(&mut clippy(portable())))?;
-    step("portable: tests", || process::run(&mut tests(portable())))?;
-    step("demo", demo::run)?;
+    check_command("tests", &mut tests(workspace::cargo()))?;
+    check_command("portable: clippy", &mut clippy(portable_cargo()))?;
+    check_command("portable: tests", &mut tests(portable_cargo()))?;
+    check("demo", demo::run)?;
     if cfg!(target_os = "linux") {
-        step("soak", || soak::run("10s"))?;
+        check_command("soak", &mut measure::command(&["soak", "--duration", "10s"]))?;
     }
-    println!("\nci: everything passed");
+    println!("\nci: all checks passed");
     Ok(())
 }
 
-fn step(name: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {
+fn check_command(name: &str, command: &mut Command) -> Result<()> {
+    check(name, || Ok(run_command(command)?))
+}
+
+fn check(name: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {
     println!("\n--- {name}");
-    let begun = Instant::now();
+    let start = Instant::now();
     check().with_context(|| format!("the check `{name}` failed"))?;
-    println!("--- {name}: passed in {:.1} s", begun.elapsed().as_secs_f64());
+    println!("--- {name}: passed in {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -52,11 +55,11 @@ fn tests(mut cargo: Command) -> Command {
     cargo
 }
 
-/// Cargo building what every system gets, without the abilities of this one. It has a target directory
-/// of its own, so that the two do not build each other's work anew.
-fn portable() -> Command {
-    let mut cargo = cargo();
+/// Cargo that builds the fallback code for systems other than Linux. It has its own target directory, because
+/// other compiler flags in the same directory would force a new build of everything, each time.
+fn portable_cargo() -> Command {
+    let mut cargo = workspace::cargo();
     cargo.env("RUSTFLAGS", "--cfg portable");
-    cargo.env("CARGO_TARGET_DIR", root().join("target").join("portable"));
+    cargo.env("CARGO_TARGET_DIR", workspace::target_directory().join("portable"));
     cargo
 }

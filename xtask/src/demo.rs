@@ -1,159 +1,274 @@
-//! `cargo xtask demo`: the lab's tasks on this machine, one after the other.
+//! `cargo xtask demo`: the six tasks of the lab on this machine, one after the other.
 //!
-//! Everything that it prints comes from the programs that it runs, in this run; a copy of each task's
-//! output is left under `target/demo/`.
+//! All results come from programs that this run starts. The demo also writes the output of each task, the
+//! captured packets and the logs of the servers to files under `target/demo/`.
 
-use crate::process::{self, Server, cargo, root, target_directory, told};
 use anyhow::{Context as _, Result};
-use std::path::PathBuf;
-use std::process::Command;
-use std::{env, fs};
+use child_process::workspace::{self, program};
+use child_process::{Server, command_line, logged_totals, output_with_status};
+use std::fs::{self, File};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-/// Starts the servers, runs the tasks, ends the servers.
+/// The client's exit status when every exchange had a correct reply.
+const ALL_ANSWERED: i32 = 0;
+/// The client's exit status when an exchange had no correct reply.
+const NOT_ALL_ANSWERED: i32 = 1;
+/// The client's exit status when it could not run as requested.
+const COULD_NOT_RUN: i32 = 2;
+
+/// Builds the programs, starts the servers, runs the tasks and ends the servers.
 pub(crate) fn run() -> Result<()> {
-    let demo = Demo::build()?;
-    let udp = Server::start(demo.program("udp-echo").args(["--listen", "127.0.0.1:0"]))?;
-    let tcp = Server::start(demo.program("tcp-echo").args(["--listen", "127.0.0.1:0"]))?;
-    println!("\nudp-echo listens on {}, tcp-echo on {}.", udp.address, tcp.address);
+    println!("The demo runs the six tasks of the lab with two servers on this machine.");
+    println!("It builds the programs first; on a fresh clone this takes one to two minutes.\n");
+    workspace::build_programs()?;
+    let files = Files::create()?;
+    let (udp, udp_log) = files.start_server("udp-echo")?;
+    let (tcp, tcp_log) = files.start_server("tcp-echo")?;
+    let programs = workspace::PROGRAMS.join(", ");
+    println!("\nPrograms     {} ({programs})", shown(&workspace::program_directory()));
+    let first_copy = shown(&files.path("task-1.txt"));
+    println!("Output       {first_copy} to task-6.txt (copies of the text below)");
+    println!("Packets      {} (for Wireshark)", shown(&files.capture()));
+    println!("Server logs  {}, {}", shown(&udp_log), shown(&tcp_log));
+    println!("Servers      udp-echo on {}, tcp-echo on {}", udp.address, tcp.address);
+    let (udp_url, tcp_url) = (format!("udp://{}", udp.address), format!("tcp://{}", tcp.address));
 
-    demo.task(
+    let mut task = files.task(
         1,
-        "UDP round trip: one datagram there, one back",
-        &["udp", &udp.address, "hello, world"],
-    )?;
-    demo.task(
+        "UDP round trip",
+        "The client sends one datagram and receives one datagram. The RTT (round-trip\n\
+         time) is the time from sending the request to receiving the reply.",
+    );
+    task.client(&["udp", &udp.address, "hello, world"], &[ALL_ANSWERED])?;
+    task.write()?;
+
+    let mut task = files.task(
         2,
-        "TCP client and server: the same conversation over a connection",
-        &["tcp", &tcp.address, "straße, καφές, кофе, ŉ: all have capitals"],
-    )?;
-    demo.task(
+        "TCP client and server",
+        "The same exchange over a TCP connection. The server converts the letters of\n\
+         every alphabet to upper case; some replies are longer than the request.",
+    );
+    task.client(&["tcp", &tcp.address, "straße, καφές, кофе, ŉ"], &[ALL_ANSWERED])?;
+    task.write()?;
+
+    let mut task = files.task(
         3,
-        "TCP round trip: the handshake, the request, and both together",
-        &["tcp", &tcp.address, "hello, world"],
-    )?;
+        "TCP round trip",
+        "TCP opens a connection before the client can send the request. The client shows\n\
+         the time for the handshake, for the request, and for both together.\n\
+         \n\
+         Tasks 1 to 3 each show one exchange of a program that has just started (a cold\n\
+         start), which can be much slower than later exchanges. Task 4 measures series.",
+    );
+    task.client(&["tcp", &tcp.address, "hello, world"], &[ALL_ANSWERED])?;
+    task.write()?;
 
-    demo.task(
+    let mut task = files.task(
         4,
-        "Compare: which RTT is higher, by how much, how sure, and why",
-        &["compare", &format!("udp://{}", udp.address), &format!("tcp://{}", tcp.address)],
-    )?;
+        "Comparison of UDP and TCP",
+        "The client measures UDP and TCP in turn and shows which RTT is higher, by how\n\
+         much, how certain the result is, and what causes the difference.",
+    );
+    task.client(&["compare", &udp_url, &tcp_url], &[ALL_ANSWERED])?;
+    task.write()?;
 
-    demo.absent_servers(&udp.address)?;
+    absent_servers(&files, &udp_url)?;
+    packets(&files, &udp_url, &tcp_url)?;
 
-    demo.packets(&udp.address, &tcp.address)?;
-
-    heading("The servers' totals");
-    udp.end()?;
-    tcp.end()?;
-    println!("\nA copy of each task's output is in {}.", demo.files.display());
+    heading(
+        "Totals of the servers",
+        "What the servers counted in this demo; counts of 0 are left out.",
+    );
+    for (name, server, log) in [("udp-echo", udp, udp_log), ("tcp-echo", tcp, tcp_log)] {
+        server.terminate()?;
+        print_totals(name, &log)?;
+    }
+    println!("\nThe demo is complete. Its files are in {}.", shown(&files.directory));
     Ok(())
 }
 
-struct Demo {
-    programs: PathBuf,
-    files: PathBuf,
+/// Task 5: cases that one host can show, and more cases in a virtual network if this system allows one.
+fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
+    let mut task = files.task(
+        5,
+        "A server that does not exist",
+        "The client shows what it sees when no server answers, which host reported the\n\
+         error, and what the error means. For comparison, it first checks a server that\n\
+         answers.",
+    );
+    let closed_port = closed_port()?;
+    task.print("A server that answers:\n\n");
+    task.client(&["diagnose", udp_url], &[ALL_ANSWERED])?;
+    task.print("\nA closed port:\n\n");
+    task.client(&["diagnose", &closed_port], &[NOT_ALL_ANSWERED])?;
+    task.print("\nA name that does not exist:\n\n");
+    task.client(&["diagnose", "no-such-host.invalid"], &[NOT_ALL_ANSWERED])?;
+    if let Err(reason) = can_create_network() {
+        task.print(&format!(
+            "\nLeft out: hosts that are down, routers and firewalls. These cases need a\n\
+             virtual network: Linux, the permission to create network namespaces, and the\n\
+             programs unshare, ip, nft and python3. On this system:\n{reason}\n"
+        ));
+    } else {
+        task.print(
+            "\nMore cases, in a virtual network of three hosts: client (10.78.0.1),\n\
+             router (10.78.0.254) and server (10.78.1.2).\n\n",
+        );
+        let script = workspace::root().join("tests").join("network").join("absent.py");
+        let mut lab = Command::new("unshare");
+        lab.args(["-Urnm", "python3"]).arg(script);
+        for name in workspace::PROGRAMS {
+            lab.arg(program(name).get_program());
+        }
+        let text = output_with_status(lab.args(LAB_CASES), &[0])?;
+        task.print(&format!("{}\n", text.trim_end()));
+    }
+    task.write()
 }
 
-impl Demo {
-    fn build() -> Result<Self> {
-        println!("Building the servers and the client (the first time takes a minute or two) ...");
-        let mut build = cargo();
-        build.args(["build", "--release", "--quiet"]);
-        for package in ["udp-echo", "tcp-echo", "rtt-client"] {
-            build.args(["--package", package]);
-        }
-        process::run(&mut build)?;
-        let target = target_directory();
-        let files = target.join("demo");
-        fs::create_dir_all(&files).with_context(|| format!("making {}", files.display()))?;
-        // One that an earlier run left is not this run's.
-        let _ = fs::remove_file(files.join("task-6.pcapng"));
-        Ok(Self { programs: target.join("release"), files })
-    }
-
-    fn program(&self, name: &str) -> Command {
-        Command::new(self.programs.join(name).with_extension(env::consts::EXE_EXTENSION))
-    }
-
-    fn task(&self, number: u32, title: &str, arguments: &[&str]) -> Result<()> {
-        heading(&format!("Task {number}. {title}"));
-        let text = self.client(arguments, &[0])?;
-        self.keep(number, &text)
-    }
-
-    /// Runs the client, shows what it prints and returns that with its command. Another exit status than one of
-    /// `expected` is an error.
-    fn client(&self, arguments: &[&str], expected: &[i32]) -> Result<String> {
-        let mut client = self.program("rtt-client");
-        client.args(arguments);
-        println!("$ {}\n", told(&client));
-        let output = process::output_ending_with(&mut client, expected)?;
-        print!("{output}");
-        Ok(format!("$ {}\n\n{output}", told(&client)))
-    }
-
-    fn keep(&self, number: u32, text: &str) -> Result<()> {
-        let file = self.files.join(format!("task-{number}.txt"));
-        fs::write(&file, text).with_context(|| format!("writing {}", file.display()))
-    }
-
-    /// Task 6: with the servers that run, or where capturing is not permitted, in a network of its own.
-    fn packets(&self, udp: &str, tcp: &str) -> Result<()> {
-        heading("Task 6. Trace: the packets of one exchange over UDP and one over TCP");
-        let file = self.files.join("task-6.pcapng");
-        let write = file.to_string_lossy();
-        let targets = [format!("udp://{udp}"), format!("tcp://{tcp}")];
-        let mut text = self.client(&["trace", &targets[0], &targets[1], "-w", &write], &[0, 2])?;
-        if !file.exists() {
-            text += &self.client(&["trace", "--lab", "-w", &write], &[0, 2])?;
-        }
-        if !file.exists() {
-            let left_out = "Left out: capturing is not permitted here, and there can be no network of its own.\n";
-            print!("{left_out}");
-            text += left_out;
-        }
-        self.keep(6, &text)
-    }
-
-    /// Task 5: what this host can show by itself, and the rest in a lab of namespaces, if there can be one.
-    fn absent_servers(&self, answering: &str) -> Result<()> {
-        heading("Task 5. A server that does not exist: what the client sees, and who said so");
-        let nobody = process::closed_port()?;
-        let mut text = self.client(&["diagnose", &format!("udp://{answering}")], &[0])?;
-        text += &self.client(&["diagnose", &nobody], &[1])?;
-        text += &self.client(&["diagnose", "no-such-host.invalid"], &[1])?;
-        let script = root().join("tests").join("network").join("absent.py");
-        let needs = "mount -t tmpfs tmpfs /run && ip link && nft --version && python3 --version";
-        let mut probe = Command::new("unshare");
-        let is_possible = process::succeeds(probe.args(["-Urnm", "sh", "-c", needs]));
-        if is_possible {
-            println!("The rest in a lab of three network namespaces: client, router, server.\n");
-            let mut lab = Command::new("unshare");
-            lab.args(["-Urnm", "python3"]).arg(script);
-            for program in ["udp-echo", "tcp-echo", "rtt-client"] {
-                lab.arg(self.program(program).get_program());
-            }
-            let output = process::output(lab.args(ELSEWHERE))?;
-            print!("{output}");
-            text += &output;
-        } else {
-            let left_out = "Left out: hosts that are down, routers and firewalls. They are shown in a lab of \
-                            network namespaces, which takes Linux, unshare, ip, nft and python3.\n";
-            print!("{left_out}");
-            text += left_out;
-        }
-        self.keep(5, &text)
-    }
-}
-
-/// Rows of the lab that a single host can't show: see `tests/network/absent.py`.
-const ELSEWHERE: [&str; 4] = [
+/// The cases of `tests/network/absent.py` that a single host cannot show.
+const LAB_CASES: [&str; 4] = [
     "a host that is down, behind a router",
     "no route from the router",
-    "a firewall that swallows requests",
-    "a server that resets",
+    "a firewall that drops requests",
+    "a server that resets the connection",
 ];
 
-fn heading(text: &str) {
-    println!("\n{text}\n{}\n", "=".repeat(text.chars().count()));
+/// Checks that this system allows the virtual network of task 5 and has the programs for it. The error is the
+/// reason why not, in the words of the program that failed.
+fn can_create_network() -> Result<(), String> {
+    let needs = "mount -t tmpfs tmpfs /run && ip link && nft --version && python3 --version";
+    let mut probe = Command::new("unshare");
+    match probe.args(["-Urnm", "sh", "-c", needs]).stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Err(format!("unshare: {error}")),
+    }
+}
+
+/// Task 6: on the loopback interface, or in a network namespace if this user may not capture there.
+fn packets(files: &Files, udp_url: &str, tcp_url: &str) -> Result<()> {
+    let mut task = files.task(
+        6,
+        "Packet trace",
+        "The client captures the packets of one UDP exchange and of one TCP exchange,\n\
+         explains each packet, and compares the two protocols.",
+    );
+    let capture = files.capture();
+    let written = shown(&capture);
+    let expected = [ALL_ANSWERED, COULD_NOT_RUN];
+    task.client(&["trace", udp_url, tcp_url, "-w", &written], &expected)?;
+    if !capture.exists() {
+        task.print("\nA second attempt, in a network namespace with its own servers:\n\n");
+        task.client(&["trace", "--lab", "-w", &written], &expected)?;
+    }
+    if !capture.exists() {
+        task.print(
+            "\nLeft out: this user may neither capture packets nor create a network\n\
+             namespace on this system.\n",
+        );
+    }
+    task.write()
+}
+
+/// An address of this host on which no server listens.
+fn closed_port() -> Result<String> {
+    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+/// Prints the counts in a server's log that are not 0.
+fn print_totals(name: &str, log: &Path) -> Result<()> {
+    let text = fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
+    let counts: Vec<String> = logged_totals(&text)
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(field, count)| format!("{} {count}", field.replace('_', " ")))
+        .collect();
+    let counts = if counts.is_empty() { "not logged".to_owned() } else { counts.join(", ") };
+    println!("{name}: {counts}");
+    Ok(())
+}
+
+/// The directory with the files of this run.
+struct Files {
+    directory: PathBuf,
+}
+
+impl Files {
+    fn create() -> Result<Self> {
+        let files = Self { directory: workspace::target_directory().join("demo") };
+        let directory = &files.directory;
+        fs::create_dir_all(directory)
+            .with_context(|| format!("creating {}", directory.display()))?;
+        // The existence of this file shows later whether this run has captured packets.
+        let _ = fs::remove_file(files.capture());
+        Ok(files)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn capture(&self) -> PathBuf {
+        self.path("task-6.pcapng")
+    }
+
+    /// Starts a server whose log goes to a file. Returns the server and the path of the log.
+    fn start_server(&self, name: &str) -> Result<(Server, PathBuf)> {
+        let path = self.path(&format!("{name}.log"));
+        let log = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+        let server = Server::start(program(name).args(["--listen", "127.0.0.1:0"]).stderr(log))
+            .with_context(|| format!("the log of {name} is in {}", path.display()))?;
+        Ok((server, path))
+    }
+
+    /// Prints the heading of a task and what the task shows.
+    fn task(&self, number: u32, title: &str, shows: &str) -> Task {
+        let text = heading(&format!("Task {number}: {title}"), shows);
+        Task { file: self.path(&format!("task-{number}.txt")), text }
+    }
+}
+
+/// A task: it prints its output, and keeps a copy of it for a file.
+struct Task {
+    file: PathBuf,
+    text: String,
+}
+
+impl Task {
+    fn print(&mut self, text: &str) {
+        print!("{text}");
+        self.text += text;
+    }
+
+    /// Runs the client, and prints its command line and its output. Another exit status than one of `expected`
+    /// is an error.
+    fn client(&mut self, arguments: &[&str], expected: &[i32]) -> Result<()> {
+        let mut client = program("rtt-client");
+        client.args(arguments);
+        self.print(&format!("$ {}\n\n", command_line(&client)));
+        let output = output_with_status(&mut client, expected)?;
+        self.print(&format!("{}\n", output.trim_end()));
+        Ok(())
+    }
+
+    fn write(self) -> Result<()> {
+        let Self { file, text } = self;
+        fs::write(&file, text).with_context(|| format!("writing {}", file.display()))
+    }
+}
+
+/// Prints a heading and the text below it, and returns both.
+fn heading(title: &str, text: &str) -> String {
+    let heading = format!("{title}\n{}\n\n{text}\n\n", "=".repeat(title.chars().count()));
+    print!("\n{heading}");
+    heading
+}
+
+/// A path as the user can type it: relative to the current directory if it is below it.
+fn shown(path: &Path) -> String {
+    let current = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(current).unwrap_or(path).display().to_string()
 }

@@ -1,57 +1,44 @@
-//! The workspace's own tasks: `cargo xtask demo | bench | soak | ci`. One file a task.
+//! The tasks of this workspace: `cargo xtask demo | bench | soak | ci`. Each task has a file.
 //!
-//! It starts processes and reads what they print; it links none of the other crates, and has few
-//! dependencies, because it is built first, every time.
+//! xtask starts other programs and reads their output. It links neither the servers nor the client, because
+//! cargo builds it before every task.
 
-mod bench;
+mod arguments;
 mod ci;
+mod code_rules;
 mod demo;
-mod floor;
-mod house;
-mod load;
-mod process;
-mod soak;
+mod measure;
 
+use anyhow::Result;
+use arguments::{Task, USAGE};
 use std::process::ExitCode;
+use std::time::Duration;
 
-const USAGE: &str = "\
-usage: cargo xtask TASK
-
-  demo    the lab's tasks on this machine, one after the other
-  bench   the ratios, against floors measured in the same run
-  soak [--duration 60s]
-          honest and hostile clients at both servers together
-  ci      what CI runs, all of it";
+/// After Ctrl-C, the programs of a task have this much time to end. `echo-bench` gives its own children 2 seconds.
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if let Err(error) = process::end_all_on_signal() {
-        eprintln!("xtask: {error:#}");
-        return ExitCode::FAILURE;
-    }
-    let done = match arguments[..] {
-        ["demo"] => demo::run(),
-        ["bench"] => bench::run(),
-        ["ci"] => ci::run(),
-        ["soak"] => soak::run("60s"),
-        ["soak", "--duration", lasting] => soak::run(lasting),
-        ["floor", ..] => floor::run(&arguments[1..]),
-        ["load", ..] => load::run(&arguments[1..]),
-        ["--help" | "-h" | "help"] => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
+    let Some(task) = Task::parse(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("xtask: {error:#}");
-            ExitCode::FAILURE
+    run(&task).unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: &Task) -> Result<ExitCode> {
+    child_process::end_children_on_signal("xtask", GRACE_PERIOD)?;
+    match task {
+        Task::Demo => demo::run()?,
+        Task::Ci => ci::run()?,
+        Task::Bench => return measure::run(&["bench"]),
+        Task::Soak { duration: None } => return measure::run(&["soak"]),
+        Task::Soak { duration: Some(duration) } => {
+            return measure::run(&["soak", "--duration", duration]);
         }
+        Task::Help => println!("{USAGE}"),
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,74 +1,78 @@
-//! The transform against the standard library, on the same text in the same run.
+//! Compares the speed of the conversion with the standard library, on the same text and in the same run.
 //!
-//! The rounds of the two are interleaved, so that a machine that changes its speed changes both; what
-//! is printed is the median of the ratios, pair by pair. A figure that falls short of its bound is
-//! marked, and nothing fails: this is a measurement, not a test.
+//! The rounds of both are interleaved, so a change of the machine's speed affects both. The result is the
+//! median of the ratios of all pairs of rounds. A ratio below its bound is marked, but the program does not
+//! fail: it is a measurement, not a test.
 
 use bytes::BytesMut;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// As much as the servers take from a stream at once.
-const LENGTH: usize = 16 * 1024;
+/// Length of the text in bytes: the amount that the TCP server reads at once.
+const TEXT_LEN: usize = 16 * 1024;
 
 const ROUNDS: usize = 41;
 
-/// How long one round of one side lasts, about: long against the clock's own cost.
-const ROUND: Duration = Duration::from_millis(3);
+/// Approximate duration of one round of one side. It is long in comparison with the cost of reading the
+/// clock.
+const ROUND_DURATION: Duration = Duration::from_millis(3);
 
 struct Case {
     name: &'static str,
     text: &'static str,
-    bound: f64,
+    /// Minimum ratio of our speed to the speed of the standard library.
+    min_ratio: f64,
 }
 
 const CASES: [Case; 6] = [
     Case {
         name: "ASCII",
         text: "The quick brown fox jumps over the lazy dog, and measures how long that took. ",
-        bound: 0.9,
+        min_ratio: 0.9,
     },
     Case {
         name: "accented Latin",
         text: "Dès l'été, un garçon naïf goûta où ça fermentait; größere Übung für später, \
                år efter år på øya, y el niño señaló más allá; zażółć gęślą jaźń. ",
-        bound: 4.0,
+        min_ratio: 4.0,
     },
     Case {
         name: "Greek",
         text: "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία, και μετρώ πόσο χρόνο πήρε η απάντηση. ",
-        bound: 4.0,
+        min_ratio: 4.0,
     },
     Case {
         name: "Cyrillic",
         text: "Съешь же ещё этих мягких французских булок, да выпей чаю, и измерь задержку. ",
-        bound: 4.0,
+        min_ratio: 4.0,
     },
     Case {
         name: "CJK",
         text: "天地玄黄，宇宙洪荒。日月盈昃，辰宿列張。いろはにほへと ちりぬるを。다람쥐 헌 쳇바퀴에 타고파. ",
-        bound: 4.0,
+        min_ratio: 4.0,
     },
     Case {
         name: "with emoji",
         text: "crab 🦀 sends ✉️ and waits ⏳, then 🎉! smile 😀 done 🚀 ok 👍🏽 ",
-        bound: 4.0,
+        min_ratio: 4.0,
     },
 ];
 
 fn main() {
-    println!("upper case of {LENGTH} bytes, medians of {ROUNDS} interleaved rounds");
-    println!("ASCII against make_ascii_uppercase in place, the rest against str::to_uppercase\n");
-    println!("{:<16}{:>10}{:>10}{:>9}{:>10}", "text", "std GB/s", "ours", "ratio", "at least");
-    let mut held = 0;
+    println!("upper case of {TEXT_LEN} bytes, medians of {ROUNDS} interleaved rounds");
+    println!(
+        "ASCII: compared with make_ascii_uppercase in place; others: with str::to_uppercase\n"
+    );
+    println!("{:<16}{:>10}{:>10}{:>9}{:>10}", "text", "std GB/s", "ours", "ratio", "minimum");
+    let mut reached = 0;
     for case in &CASES {
-        let mut text = case.text.repeat(LENGTH / case.text.len() + 1);
-        text.truncate(text.floor_char_boundary(LENGTH));
+        let mut text = case.text.repeat(TEXT_LEN / case.text.len() + 1);
+        text.truncate(text.floor_char_boundary(TEXT_LEN));
         assert_eq!(upper(&text), text.to_uppercase().as_bytes());
 
-        let ascii = text.is_ascii();
+        let is_ascii = text.is_ascii();
         let std = |work: &mut BytesMut| {
-            if ascii {
+            if is_ascii {
                 refill(work, &text);
                 work.make_ascii_uppercase();
                 black_box(&work[..]);
@@ -81,33 +85,33 @@ fn main() {
             echo_core::uppercase(work);
             black_box(&work[..]);
         };
-        let mut work = BytesMut::with_capacity(2 * LENGTH);
+        let mut work = BytesMut::with_capacity(2 * TEXT_LEN);
         let repeats = repeats(|| ours(&mut work)).max(repeats(|| std(&mut work)) / 4);
         let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
             .map(|round| {
-                // Which of the two goes first alternates.
+                // The order alternates.
                 if round % 2 == 0 {
-                    let a = speed(&text, repeats, || std(&mut work));
-                    (a, speed(&text, repeats, || ours(&mut work)))
+                    let std_speed = speed(&text, repeats, || std(&mut work));
+                    (std_speed, speed(&text, repeats, || ours(&mut work)))
                 } else {
-                    let b = speed(&text, repeats, || ours(&mut work));
-                    (speed(&text, repeats, || std(&mut work)), b)
+                    let our_speed = speed(&text, repeats, || ours(&mut work));
+                    (speed(&text, repeats, || std(&mut work)), our_speed)
                 }
             })
             .collect();
         let std_speed = median(&mut rounds, |(std, _)| *std);
         let our_speed = median(&mut rounds, |(_, ours)| *ours);
         let ratio = median(&mut rounds, |(std, ours)| ours / std);
-        let holds = ratio >= case.bound;
-        held += usize::from(holds);
+        let is_reached = ratio >= case.min_ratio;
+        reached += usize::from(is_reached);
         println!(
             "{:<16}{std_speed:>10.2}{our_speed:>10.2}{ratio:>8.2}x{:>9.1}x{}",
             case.name,
-            case.bound,
-            if holds { "" } else { "  FALLS SHORT" }
+            case.min_ratio,
+            if is_reached { "" } else { "  BELOW MINIMUM" }
         );
     }
-    println!("\n{held} of {} bounds held", CASES.len());
+    println!("\n{reached} of {} minimum ratios reached", CASES.len());
 }
 
 fn upper(text: &str) -> BytesMut {
@@ -121,18 +125,18 @@ fn refill(work: &mut BytesMut, text: &str) {
     work.extend_from_slice(black_box(text.as_bytes()));
 }
 
-/// How often `run` fits into a round.
+/// Number of calls of `run` that fit into one round.
 fn repeats(mut run: impl FnMut()) -> u32 {
     let start = Instant::now();
     let mut count = 0;
-    while start.elapsed() < ROUND {
+    while start.elapsed() < ROUND_DURATION {
         run();
         count += 1;
     }
     count
 }
 
-/// Gigabytes of text a second.
+/// Gigabytes of text per second.
 fn speed(text: &str, repeats: u32, mut run: impl FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..repeats {

@@ -1,39 +1,44 @@
-//! [`escape`]: a stranger's bytes, made safe to show.
+//! [`escape()`]: makes bytes from the network safe to show on a terminal.
 
 use std::fmt::Write as _;
 
-/// `bytes` as text that does nothing to the terminal it is shown on.
+/// Converts `bytes` to text that cannot control the terminal that shows it.
 ///
-/// Control characters, line separators and the marks that turn the direction of writing become
-/// escapes as in a Rust literal (`\n`, `\u{1b}`), bytes that are not UTF-8 become `\xff`. All else,
-/// the backslash too, stays as it is: this is for people to read, not for programs to undo.
+/// Control characters, line separators and characters that change the direction of writing become escapes as
+/// in a Rust literal (`\n`, `\u{1b}`). Bytes that are not UTF-8 become `\xff`. All other characters stay
+/// unchanged, including the backslash. So the conversion cannot be reversed; the result is for people.
 ///
 /// ```
 /// assert_eq!(echo_core::escape(b"\x1b[2JHI\xff\n"), "\\u{1b}[2JHI\\xff\\n");
 /// ```
 #[must_use]
 pub fn escape(bytes: &[u8]) -> String {
-    let mut shown = String::with_capacity(bytes.len());
+    let mut escaped = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
             if is_terminal_control(character) {
-                shown.extend(character.escape_default());
+                escaped.extend(character.escape_default());
             } else {
-                shown.push(character);
+                escaped.push(character);
             }
         }
         for byte in chunk.invalid() {
-            // Writing to a string can't fail.
-            let _ = write!(shown, "\\x{byte:02x}");
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "\\x{byte:02x}");
         }
     }
-    shown
+    escaped
 }
 
-/// Whether a terminal can take `character` for more than a sign to show.
+/// Whether `character` can have another effect on a terminal than to be shown.
 ///
-/// Control characters (C0, DEL, C1), line and paragraph separators, and the characters that embed,
+/// These are control characters (C0, DEL, C1), line and paragraph separators, and the characters that embed,
 /// override or isolate a direction of writing (Unicode Standard Annex 9, table 1).
+///
+/// ```
+/// assert!(echo_core::is_terminal_control('\u{1b}'));
+/// assert!(!echo_core::is_terminal_control('é'));
+/// ```
 #[must_use]
 pub fn is_terminal_control(character: char) -> bool {
     character.is_control()
@@ -52,8 +57,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stays_and_what_acts_on_a_terminal_does_not() {
-        for (bytes, shown) in [
+    fn terminal_controls_are_escaped_and_text_is_unchanged() {
+        for (bytes, expected) in [
             ("GRÜSSE, 世界 🦀 C:\\X".as_bytes(), "GRÜSSE, 世界 🦀 C:\\X"),
             (b"\x07\x00\x7f\r\t", "\\u{7}\\u{0}\\u{7f}\\r\\t"),
             ("\u{9b}31m".as_bytes(), "\\u{9b}31m"),
@@ -61,7 +66,7 @@ mod tests {
             (b"\xc3(\xe2\x82", "\\xc3(\\xe2\\x82"),
             (b"", ""),
         ] {
-            assert_eq!(escape(bytes), shown);
+            assert_eq!(escape(bytes), expected);
         }
     }
 }

@@ -1,87 +1,112 @@
-//! The timing header: how a client asks a server how long it had the request, and how it is told.
+//! The timing header. With it, a client requests the time that the server has a request, and the server
+//! reports this time in its reply.
 //!
-//! `docs/protocol.md` specifies it to the byte. It is ASCII text that survives upper-casing, because a
-//! server that does not know it answers it as text, and must neither choke on it nor be mistaken for
-//! one that knows. Request and reply have the same length, so asking gains nothing for an attacker.
+//! `docs/protocol.md` specifies the bytes. The header is ASCII text, and it survives the conversion to upper
+//! case. So a server that does not support the header answers it like any text, and the client detects this.
+//! Request and reply have the same length, so an attacker gains nothing from requesting a time.
+//!
+//! ```
+//! use echo_core::header::{self, ArrivalClock, HEADER_LEN, ReplyHeader, Timing};
+//! use std::time::Duration;
+//!
+//! // The client sends a message of 64 bytes that begins with the header.
+//! let mut message = header::request_header(64).to_vec();
+//! message.resize(64, b'x');
+//! assert_eq!(header::timed_request_length(&message), Some(64));
+//!
+//! // The server replaces the header before it sends the reply.
+//! let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_micros(37) };
+//! message.make_ascii_uppercase();
+//! message[..HEADER_LEN].copy_from_slice(&header::reply_header(64, timing));
+//!
+//! // The client reads the time from the reply.
+//! let reply_header = message.first_chunk().unwrap();
+//! assert_eq!(header::parse_reply_header(reply_header, 64), ReplyHeader::Timed(timing));
+//! ```
 
 use std::time::Duration;
 
-/// How long the header is, in a request and in a reply, in bytes.
+/// Length of the header in bytes, in a request and in a reply.
 pub const HEADER_LEN: usize = 40;
 
-/// The longest message that may begin with a header, in bytes, the header included: what a datagram
-/// carries over IPv4, and as much as a server has to hold of a connection at once.
+/// Maximum length in bytes of a message that begins with a header, including the header. It is the capacity
+/// of a datagram over IPv4. It also limits how much of a connection a server must hold at once.
 pub const MAX_TIMED_LEN: usize = 65_507;
 
 const REQUEST_MAGIC: &[u8; 11] = b"echo-rtt/1?";
 const REPLY_MAGIC: &[u8; 11] = b"ECHO-RTT/1!";
-/// What the first bytes become where a server knows text alone.
+/// The first bytes of the reply if the server does not support the header.
 const UPPERCASED_REQUEST_MAGIC: &[u8; 11] = b"ECHO-RTT/1?";
 
-/// What a reply's header tells.
+/// The content of a reply's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// Where the time began to count.
+    /// Which clock measured the arrival of the request.
     pub arrival: ArrivalClock,
-    /// From the request's arrival until the reply was handed to the system, in nanoseconds' resolution.
+    /// The time from the arrival of the request until the server passed the reply to its system. The header
+    /// carries it in nanoseconds.
     pub server: Duration,
 }
 
-/// Whose word the arrival of a request is.
+/// Which clock measured the arrival of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArrivalClock {
-    /// The server's kernel stamped the packet.
+    /// The server's kernel timestamped the packet.
     Kernel,
-    /// The server's program took the time when it had read the request; what passed before is not in.
+    /// The server's program read the clock after it received the request. The time that the request waited in
+    /// the kernel is not included.
     Program,
 }
 
-/// What the beginning of a reply is.
+/// The kind of header at the beginning of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyHeader {
-    /// A timing.
+    /// A header with a time.
     Timed(Timing),
-    /// The request's own header in upper case: the server knows text alone.
+    /// The header of the request in upper case: the server does not support timing.
     Plain,
-    /// Neither.
+    /// Neither of these.
     Malformed,
 }
 
-/// The header of a request of `length` bytes, itself included.
+/// Builds the header of a request of `length` bytes, including the header.
 ///
 /// # Panics
 ///
-/// If the length is beyond [`MAX_TIMED_LEN`] or does not leave room for the header.
+/// If `length` is less than [`HEADER_LEN`] or more than [`MAX_TIMED_LEN`].
 #[must_use]
 pub fn request_header(length: usize) -> [u8; HEADER_LEN] {
-    assert!((HEADER_LEN..=MAX_TIMED_LEN).contains(&length), "{length} bytes can't be timed");
+    assert!(
+        (HEADER_LEN..=MAX_TIMED_LEN).contains(&length),
+        "a timed request has {HEADER_LEN} to {MAX_TIMED_LEN} bytes, not {length}"
+    );
     header(REQUEST_MAGIC, length, b'0', 0)
 }
 
-/// The length of the message, header included, that `text` begins with and that asks for its timing;
-/// nothing, if it does not begin so, or not with a whole and proper header.
+/// If `text` begins with the complete and valid header of a request, returns the length of the request in
+/// bytes, including the header.
 #[must_use]
 pub fn timed_request_length(text: &[u8]) -> Option<usize> {
     let header: &[u8; HEADER_LEN] = text.first_chunk()?;
     let length = parse_digits(&header[11..19])?;
     let length = usize::try_from(length).ok()?;
-    let proper =
+    let is_valid =
         (HEADER_LEN..=MAX_TIMED_LEN).contains(&length) && *header == request_header(length);
-    proper.then_some(length)
+    is_valid.then_some(length)
 }
 
-/// The header of a reply of `length` bytes, itself included.
+/// Builds the header of a reply of `length` bytes, including the header.
 #[must_use]
 pub fn reply_header(length: usize, timing: Timing) -> [u8; HEADER_LEN] {
-    let arrival = match timing.arrival {
+    let clock = match timing.arrival {
         ArrivalClock::Kernel => b'K',
         ArrivalClock::Program => b'P',
     };
     let nanoseconds = u64::try_from(timing.server.as_nanos()).unwrap_or(u64::MAX);
-    header(REPLY_MAGIC, length, arrival, nanoseconds.min(MAX_NANOSECONDS))
+    header(REPLY_MAGIC, length, clock, nanoseconds.min(MAX_NANOSECONDS))
 }
 
-/// What the header of a reply of `length` bytes says.
+/// Parses the header of a reply of `length` bytes.
 #[must_use]
 pub fn parse_reply_header(header: &[u8; HEADER_LEN], length: usize) -> ReplyHeader {
     if header.starts_with(UPPERCASED_REQUEST_MAGIC) {
@@ -104,24 +129,25 @@ pub fn parse_reply_header(header: &[u8; HEADER_LEN], length: usize) -> ReplyHead
 /// The largest number of 18 digits: more than 31 years.
 const MAX_NANOSECONDS: u64 = 999_999_999_999_999_999;
 
-fn header(magic: &[u8; 11], length: usize, mark: u8, nanoseconds: u64) -> [u8; HEADER_LEN] {
+fn header(magic: &[u8; 11], length: usize, clock: u8, nanoseconds: u64) -> [u8; HEADER_LEN] {
     let mut header = [b' '; HEADER_LEN];
     header[..11].copy_from_slice(magic);
     write_digits(&mut header[11..19], length as u64);
-    header[20] = mark;
+    header[20] = clock;
     write_digits(&mut header[21..39], nanoseconds);
     header
 }
 
-/// Fills `place` with the decimal digits of `number`, from the right, zeros in front.
-pub fn write_digits(place: &mut [u8], mut number: u64) {
-    for digit in place.iter_mut().rev() {
+/// Fills `digits` with the decimal digits of `number`, with leading zeros. Digits that do not fit are
+/// omitted.
+pub fn write_digits(digits: &mut [u8], mut number: u64) {
+    for digit in digits.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
     }
 }
 
-/// The number that decimal digits stand for; nothing if they are anything else.
+/// Parses decimal digits. Returns `None` if there is any other byte, or if the number does not fit.
 #[must_use]
 pub fn parse_digits(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0_u64, |number, digit| {
@@ -143,28 +169,28 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_knows_text_alone_is_recognised() {
+    fn the_reply_of_a_server_without_timing_is_recognised() {
         let mut text = bytes::BytesMut::from(&request_header(64)[..]);
         crate::uppercase(&mut text);
         assert_eq!(parse_reply_header(text[..].try_into().unwrap(), 64), ReplyHeader::Plain);
     }
 
     #[test]
-    fn what_is_no_request_for_a_timing_is_text() {
-        let proper = request_header(64);
-        assert_eq!(timed_request_length(&proper), Some(64));
-        assert_eq!(timed_request_length(&proper[..39]), None);
-        for place in 0..HEADER_LEN {
-            let mut broken = proper;
-            broken[place] ^= 0x10;
-            assert_ne!(timed_request_length(&broken), Some(64), "{place}");
+    fn an_incomplete_or_invalid_request_header_is_text() {
+        let valid = request_header(64);
+        assert_eq!(timed_request_length(&valid), Some(64));
+        assert_eq!(timed_request_length(&valid[..39]), None);
+        for index in 0..HEADER_LEN {
+            let mut invalid = valid;
+            invalid[index] ^= 0x10;
+            assert_ne!(timed_request_length(&invalid), Some(64), "{index}");
         }
         assert_eq!(timed_request_length(b"echo-rtt/1?00065508 0000000000000000000 "), None);
         assert_eq!(timed_request_length(b"echo-rtt/1?00000039 0000000000000000000 "), None);
     }
 
     #[test]
-    fn an_answer_to_another_request_is_malformed() {
+    fn a_reply_header_with_another_length_is_malformed() {
         let timing = Timing { arrival: ArrivalClock::Program, server: Duration::ZERO };
         assert_eq!(parse_reply_header(&reply_header(64, timing), 64), ReplyHeader::Timed(timing));
         assert_eq!(parse_reply_header(&reply_header(64, timing), 65), ReplyHeader::Malformed);
@@ -172,14 +198,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_told_is_heard(length in HEADER_LEN..=MAX_TIMED_LEN, ns in 0..=MAX_NANOSECONDS) {
+        fn parsing_returns_what_was_built(length in HEADER_LEN..=MAX_TIMED_LEN, ns in 0..=MAX_NANOSECONDS) {
             let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_nanos(ns) };
             prop_assert_eq!(parse_reply_header(&reply_header(length, timing), length), ReplyHeader::Timed(timing));
             prop_assert_eq!(timed_request_length(&request_header(length)), Some(length));
         }
 
         #[test]
-        fn any_bytes_are_read_without_harm(bytes in proptest::array::uniform32(any::<u8>())) {
+        fn parsing_any_bytes_does_not_panic(bytes in proptest::array::uniform32(any::<u8>())) {
             let mut header = request_header(64);
             header[8..].copy_from_slice(&bytes);
             let _ = (timed_request_length(&header), parse_reply_header(&header, 64));

@@ -1,12 +1,14 @@
-//! The pure part of echo-rtt: what the servers answer, and what the client times with.
+//! The code that servers and client share: the conversion of text to upper case, timestamps, and the bytes of
+//! the timing header.
 //!
-//! - [`uppercase`] is the answer to a datagram; [`Stream`] is the same for text that arrives in
-//!   pieces cut anywhere.
-//! - [`Stamp`] is a moment, read from the monotonic and the wall clock at once.
-//! - [`header`] is how a client asks how long a server had its request.
-//! - [`escape`] makes what a stranger sent safe to show on a terminal.
+//! - [`uppercase`] converts a datagram. [`UppercaseStream`] converts a stream that arrives in pieces, cut at
+//!   any byte.
+//! - [`Stamp`] is one reading of the monotonic clock and one of the wall clock.
+//! - [`header`] builds and parses the timing header. With it, a server reports how long it had a request.
+//! - [`escape()`] makes bytes from the network safe to show on a terminal.
 //!
-//! Nothing here opens a socket, waits, logs or knows a command line: that is the other crates' part.
+//! This crate does no I/O: it opens no sockets, does not wait, and does not log. It does not depend on tokio
+//! or clap.
 //!
 //! ```
 //! let mut text = bytes::BytesMut::from("straße, ŉ, \u{10ffff}".as_bytes());
@@ -23,4 +25,4 @@ mod transform;
 
 pub use escape::{escape, is_terminal_control};
 pub use stamp::Stamp;
-pub use transform::{MAX_GROWTH, Stream, can_be_an_answer, uppercase, uppercase_slice};
+pub use transform::{MAX_GROWTH, UppercaseStream, could_be_a_reply, uppercase, uppercase_slice};

@@ -1,10 +1,23 @@
-//! [`Stamp`]: a moment, on two clocks at once.
+//! [`Stamp`]: the time of an event, read from two clocks.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// A moment: what the wall clock showed, for people, and what the monotonic clock showed, for
-/// durations. Durations come from the monotonic clock alone, because the wall clock can be set while
-/// an exchange is under way.
+/// The time of an event: one reading of the wall clock and one of the monotonic clock.
+///
+/// The wall clock's reading is for display. Durations use only the monotonic clock, because the wall clock
+/// can be set during an exchange.
+///
+/// ```
+/// use echo_core::Stamp;
+/// use std::time::Duration;
+///
+/// let sent = Stamp::just_before();
+/// // The program sends a request here and receives the reply.
+/// let received = Stamp::just_after();
+/// let rtt = received.since(&sent);
+/// assert_eq!(sent.later(rtt).monotonic(), received.monotonic());
+/// assert_eq!(sent.since(&received.later(rtt)), Duration::ZERO);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp {
     monotonic: Instant,
@@ -12,40 +25,40 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// A stamp for something that is about to be done: the monotonic clock is read last, so that what
-    /// follows is timed without the cost of the other reading.
+    /// A stamp for an action that follows. The function reads the monotonic clock last, so that a duration
+    /// from this stamp does not include the time to read the wall clock.
     #[must_use]
     pub fn just_before() -> Self {
         let wall = SystemTime::now();
         Self { monotonic: Instant::now(), wall }
     }
 
-    /// A stamp for something that has just been done: the monotonic clock is read first.
+    /// A stamp for an event that has just happened. The function reads the monotonic clock first.
     #[must_use]
     pub fn just_after() -> Self {
         let monotonic = Instant::now();
         Self { monotonic, wall: SystemTime::now() }
     }
 
-    /// The monotonic reading, to compute deadlines from.
+    /// The reading of the monotonic clock, to compute deadlines.
     #[must_use]
     pub fn monotonic(&self) -> Instant {
         self.monotonic
     }
 
-    /// The wall clock's reading.
+    /// The reading of the wall clock.
     #[must_use]
     pub fn wall(&self) -> SystemTime {
         self.wall
     }
 
-    /// The stamp that a moment `duration` after this one has, if no clock is set meanwhile.
+    /// The stamp of the moment that is `duration` after this one, if no clock is set in the meantime.
     #[must_use]
     pub fn later(&self, duration: Duration) -> Self {
         Self { monotonic: self.monotonic + duration, wall: self.wall + duration }
     }
 
-    /// How long after `earlier` this was, by the monotonic clock; zero where it was not after it.
+    /// The time from `earlier` to this stamp, by the monotonic clock. Zero if `earlier` is not earlier.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Duration {
         self.monotonic.saturating_duration_since(earlier.monotonic)
@@ -57,11 +70,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn duration_comes_from_the_monotonic_clock_alone() {
+    fn a_duration_uses_only_the_monotonic_clock() {
         let start = Instant::now();
         let wall = SystemTime::UNIX_EPOCH;
         let earlier = Stamp { monotonic: start, wall: wall + Duration::from_secs(1000) };
-        // The wall clock was set back by 900 s in between.
+        // The wall clock was set back by 900 s between the two stamps.
         let later = Stamp {
             monotonic: start + Duration::from_micros(70),
             wall: wall + Duration::from_secs(100),

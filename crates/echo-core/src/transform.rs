@@ -1,15 +1,15 @@
-//! Upper case of bytes: of a whole text ([`uppercase`]) and of a stream in pieces ([`Stream`]).
+//! Conversion of bytes to upper case: of a complete text ([`uppercase`], [`uppercase_slice`]) and of a stream
+//! in pieces ([`UppercaseStream`]).
 //!
-//! What is valid UTF-8 gets its full Unicode upper case, as [`str::to_uppercase`] gives it (`ß`
-//! becomes `SS`); every other byte passes unchanged, so no input is refused. Which bytes are a
-//! character is told where it begins: a leading byte followed by all the continuation bytes that it
-//! announces. Sequences that only look like one (overlong forms, surrogates, beyond U+10FFFF) have
-//! no upper case and so pass unchanged too.
+//! Valid UTF-8 gets its full Unicode upper case, as [`str::to_uppercase`] defines it (`ß` becomes `SS`). All
+//! other bytes stay unchanged, so no input is rejected. A character is a leading byte that is followed by all
+//! continuation bytes that it announces. Invalid sequences of this form (overlong forms, surrogates, code
+//! points beyond U+10FFFF) have no upper case, so they stay unchanged too.
 //!
-//! The work is done in place, 64 bytes at a time, by [`kernel`]; only a character whose upper case
-//! has another length makes the text move. The mapping itself is [`table`]'s.
+//! [`in_place`] converts 64 bytes at a time without moving them. Only a character whose upper case has
+//! another length moves the text behind it. [`table`] contains the mapping.
 
-mod kernel;
+mod in_place;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -17,36 +17,35 @@ mod tests;
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 
-/// How many bytes of upper case one byte of text can become, at most.
+/// Maximum number of upper-case bytes for one byte of text.
 ///
-/// U+0390 (2 bytes) becomes three characters of 2 bytes each. That no character beats it is held by
-/// a test over every one of them. RFC 9000, section 8.1, allows the same factor towards an address
-/// that has not been validated.
+/// U+0390 (2 bytes) becomes three characters of 2 bytes each. A test checks that no character exceeds this
+/// factor. RFC 9000, section 8.1, permits the same factor for an address that is not validated.
 pub const MAX_GROWTH: usize = 3;
 
-/// How much text is copied ahead of the upper-casing at most, once the text has begun to move.
-const LONGEST_RUN: usize = 4096;
+/// Maximum number of bytes that are copied before they are converted, after the text has begun to move.
+const MAX_RUN: usize = 4096;
 
-/// How much is copied ahead just after a character that changed its length. What lies behind the
-/// next such character was copied for nothing, so text that is full of them must not pay for 4 KiB
-/// each time; the length doubles while none turns up.
-const SHORTEST_RUN: usize = 64;
+/// Number of bytes that are copied after a character that changed its length. The copy of the text behind the
+/// next such character is discarded, so a large copy would be slow for a text with many such characters. The
+/// number doubles while there is no such character.
+const MIN_RUN: usize = 64;
 
-/// Turns `text` into its upper case, which may be up to [`MAX_GROWTH`] times as long.
+/// Converts `text` to upper case. The result is up to [`MAX_GROWTH`] times as long.
 ///
-/// Nothing is allocated unless a character's upper case has another length than itself.
+/// The function allocates only if the upper case of a character has another length than the character.
 pub fn uppercase(text: &mut BytesMut) {
-    let done = kernel::uppercase_until_length_changes(text);
-    if done < text.len() {
-        let rest = text[done..].to_vec();
-        text.truncate(done);
+    let converted = in_place::uppercase_until_length_changes(text);
+    if converted < text.len() {
+        let rest = text[converted..].to_vec();
+        text.truncate(converted);
         append(&rest, text);
     }
 }
 
-/// The upper case of `text`, made in its place unless a character changes its length.
+/// Converts `text` to upper case in place, or returns a new buffer if a character changes its length.
 ///
-/// What a server needs that receives into the same memory again and again.
+/// This is for a server that receives into the same buffer repeatedly.
 ///
 /// ```
 /// let mut text = *b"in place";
@@ -55,119 +54,126 @@ pub fn uppercase(text: &mut BytesMut) {
 /// assert_eq!(echo_core::uppercase_slice(&mut text), &b"STRASSE"[..]);
 /// ```
 pub fn uppercase_slice(text: &mut [u8]) -> Cow<'_, [u8]> {
-    let done = kernel::uppercase_until_length_changes(text);
-    if done == text.len() {
+    let converted = in_place::uppercase_until_length_changes(text);
+    if converted == text.len() {
         return Cow::Borrowed(text);
     }
-    let mut upper = BytesMut::from(&text[..done]);
-    append(&text[done..], &mut upper);
+    let mut upper = BytesMut::from(&text[..converted]);
+    append(&text[converted..], &mut upper);
     Cow::Owned(upper.into())
 }
 
-/// Whether `text` can be what a server of upper case has answered: it has no small letter of ASCII.
+/// Whether `text` can be the reply of a server that converts to upper case: it contains no lower-case ASCII
+/// letter.
 ///
-/// True of more than such answers, as of numbers and of text that was in capitals from the start, but of
-/// every one of them.
+/// This is true for each such reply. It is also true for other texts, for example numbers and text in
+/// capitals.
+///
+/// ```
+/// assert!(echo_core::could_be_a_reply(b"HELLO, 123"));
+/// assert!(!echo_core::could_be_a_reply(b"Hello"));
+/// ```
 #[must_use]
-pub fn can_be_an_answer(text: &[u8]) -> bool {
+pub fn could_be_a_reply(text: &[u8]) -> bool {
     !text.iter().any(u8::is_ascii_lowercase)
 }
 
-/// Upper case of a text that arrives in pieces: whatever the cuts, the pieces' answers put together
-/// are the whole text's answer.
+/// Converts a text that arrives in pieces. The concatenated results are the upper case of the complete text,
+/// wherever the text is cut.
 ///
-/// At most three bytes, the beginning of a character, wait here for the next piece.
+/// The stream keeps at most three bytes between two pieces: the first bytes of an incomplete character.
 ///
 /// ```
-/// let mut stream = echo_core::Stream::default();
+/// let mut stream = echo_core::UppercaseStream::default();
 /// assert_eq!(stream.push(&mut b"caf\xc3".to_owned()), &b"CAF"[..]);
 /// assert_eq!(stream.push(&mut b"\xa9!".to_owned()), "É!".as_bytes());
 /// assert!(stream.finish().is_empty());
 /// ```
 #[derive(Debug, Default)]
-pub struct Stream {
-    /// The beginning of a character whose end has not arrived.
-    begun: [u8; 3],
-    /// A byte, because servers have one of these for every connection.
-    begun_len: u8,
+pub struct UppercaseStream {
+    /// The first bytes of a character whose other bytes have not arrived.
+    incomplete: [u8; 3],
+    /// A `u8`, because a server has one stream for each connection.
+    incomplete_len: u8,
 }
 
-impl Stream {
-    /// The next piece of the answer, to the next piece of the text; made in its place where that can
-    /// be. It can be empty while a character is incomplete, and up to [`MAX_GROWTH`] times as long as
-    /// the piece and the bytes that waited.
+impl UppercaseStream {
+    /// Converts the next piece of the text, in place where possible. The result can be empty while a
+    /// character is incomplete. It is up to [`MAX_GROWTH`] times as long as the piece and the kept bytes.
     pub fn push<'a>(&mut self, piece: &'a mut [u8]) -> Cow<'a, [u8]> {
-        if self.begun_len == 0 {
-            let whole = self.keep_begun(piece);
-            return uppercase_slice(&mut piece[..whole]);
+        if self.incomplete_len == 0 {
+            let complete = self.keep_incomplete(piece);
+            return uppercase_slice(&mut piece[..complete]);
         }
-        let mut text = BytesMut::with_capacity(self.begun().len() + piece.len());
-        text.extend_from_slice(self.begun());
+        let mut text = BytesMut::with_capacity(self.incomplete().len() + piece.len());
+        text.extend_from_slice(self.incomplete());
         text.extend_from_slice(piece);
-        let whole = self.keep_begun(&text);
-        text.truncate(whole);
+        let complete = self.keep_incomplete(&text);
+        text.truncate(complete);
         uppercase(&mut text);
         Cow::Owned(text.into())
     }
 
-    /// Keeps the character that `text` ends within for the next piece. Returns how long it is before that.
-    #[expect(clippy::cast_possible_truncation, reason = "three at most")]
-    fn keep_begun(&mut self, text: &[u8]) -> usize {
-        let begun = begun_character(text);
-        self.begun[..begun.len()].copy_from_slice(begun);
-        self.begun_len = begun.len() as u8;
-        text.len() - begun.len()
+    /// Keeps the incomplete character at the end of `text` for the next piece. Returns the length of the text
+    /// before it.
+    #[expect(clippy::cast_possible_truncation, reason = "the length is at most three")]
+    fn keep_incomplete(&mut self, text: &[u8]) -> usize {
+        let incomplete = incomplete_character(text);
+        self.incomplete[..incomplete.len()].copy_from_slice(incomplete);
+        self.incomplete_len = incomplete.len() as u8;
+        text.len() - incomplete.len()
     }
 
-    /// The text has ended: what still waited is no character, and passes unchanged.
+    /// Ends the text. Returns the kept bytes unchanged, because they are not a character.
     #[must_use]
     pub fn finish(self) -> Bytes {
-        Bytes::copy_from_slice(self.begun())
+        Bytes::copy_from_slice(self.incomplete())
     }
 
-    fn begun(&self) -> &[u8] {
-        &self.begun[..usize::from(self.begun_len)]
+    fn incomplete(&self) -> &[u8] {
+        &self.incomplete[..usize::from(self.incomplete_len)]
     }
 }
 
 /// Appends the upper case of `rest`, which begins with a character that changes its length.
 fn append(mut rest: &[u8], upper: &mut BytesMut) {
     upper.reserve(rest.len() + rest.len() / 8);
-    let mut run = SHORTEST_RUN;
+    let mut run = MIN_RUN;
     while !rest.is_empty() {
         let mut copy = &rest[..run.min(rest.len())];
         if copy.len() < rest.len() {
-            copy = &copy[..copy.len() - begun_character(copy).len()];
+            copy = &copy[..copy.len() - incomplete_character(copy).len()];
         }
-        let copied = upper.len();
+        let start = upper.len();
         upper.extend_from_slice(copy);
-        let done = kernel::uppercase_until_length_changes(&mut upper[copied..]);
-        upper.truncate(copied + done);
-        rest = &rest[done..];
-        run = (run * 2).min(LONGEST_RUN);
+        let converted = in_place::uppercase_until_length_changes(&mut upper[start..]);
+        upper.truncate(start + converted);
+        rest = &rest[converted..];
+        run = (run * 2).min(MAX_RUN);
         if let Some(character) = first_character(rest) {
-            // Behind a run without such a character this takes one that needs no care; that is harmless.
+            // If the run contained no character that changes its length, this is an ordinary character.
+            // Converting it here gives the same result.
             let mut bytes = [0; 4];
             for mapped in character.to_uppercase() {
                 upper.extend_from_slice(mapped.encode_utf8(&mut bytes).as_bytes());
             }
             rest = &rest[character.len_utf8()..];
-            if done < SHORTEST_RUN {
-                run = SHORTEST_RUN;
+            if converted < MIN_RUN {
+                run = MIN_RUN;
             }
         }
     }
 }
 
-/// The character that `text` begins with, if its first bytes are one.
+/// The first character of `text`, if its first bytes are a character.
 fn first_character(text: &[u8]) -> Option<char> {
     let first = &text[..text.len().min(4)];
     let chunk = first.utf8_chunks().next()?;
     chunk.valid().chars().next()
 }
 
-/// The end of `piece` that the next piece could complete to a character: three bytes at most.
-fn begun_character(piece: &[u8]) -> &[u8] {
+/// The bytes at the end of `piece` that the next piece could complete to a character: at most three.
+fn incomplete_character(piece: &[u8]) -> &[u8] {
     let end = piece.len();
     if piece.last().is_none_or(u8::is_ascii) {
         return &[];

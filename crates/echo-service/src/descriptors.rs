@@ -1,21 +1,23 @@
-//! How many files and sockets this process may have open.
+//! The limit on open files and sockets of this process.
 
-/// Raises the limit as far as an ordinary process may, from the soft to the hard one (getrlimit(2)), and
-/// returns what it is then; nothing where there is no such limit, or it can't be known.
+/// Raises the soft limit to the hard limit, which needs no privileges (getrlimit(2)). Returns the limit that
+/// is then in force, or `None` if the system has no such limit or does not report it.
 #[cfg(all(unix, not(portable)))]
 #[must_use]
 pub fn raise_descriptor_limit() -> Option<u64> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    /// macOS has no hard limit, but it rejects a soft limit above `OPEN_MAX`.
+    const OPEN_MAX: u64 = 10_240;
+
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    // macOS has no hard limit, and does not let a soft one be higher than this (its `OPEN_MAX`).
-    let possible = [hard, hard.min(10_240)];
-    let raised = possible.into_iter().filter(|limit| *limit > soft);
-    let raised =
-        raised.into_iter().find(|limit| setrlimit(Resource::RLIMIT_NOFILE, *limit, hard).is_ok());
+    let raised = [hard, hard.min(OPEN_MAX)]
+        .into_iter()
+        .filter(|limit| *limit > soft)
+        .find(|limit| setrlimit(Resource::RLIMIT_NOFILE, *limit, hard).is_ok());
     Some(raised.unwrap_or(soft))
 }
 
-/// As above: nothing is known here.
+/// Returns `None`: this system does not report a limit.
 #[cfg(not(all(unix, not(portable))))]
 #[must_use]
 pub fn raise_descriptor_limit() -> Option<u64> {

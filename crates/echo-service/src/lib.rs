@@ -1,29 +1,35 @@
-//! What both echo servers need and neither owns: their command line's common part, listening,
-//! announcing, logging, the workers and who is answered how often, the kernel's stamps of what arrives, and
-//! what operators and supervisors ask of a running server.
+//! Code that both echo servers share: common command-line options, sockets, logging, worker threads, limits
+//! for each source, kernel timestamps, signals, and the protocol of a supervisor such as systemd.
 //!
-//! What a server does with what it receives is not here, and neither is anything that the client
-//! needs.
+//! This crate does not define what a server does with the data that it receives. The client does not use it.
 
+mod address;
 mod cli;
+mod counters;
 mod descriptors;
+mod kernel_timestamps;
+mod limits;
 mod listen;
 mod logging;
-mod orders;
 mod rate;
+mod signals;
 mod source;
-mod stamps;
 mod supervisor;
 mod workers;
 
-pub use cli::{ServiceArgs, duration, number, parse};
+pub use cli::{ServiceArgs, parse_duration, parse_number};
+pub use counters::{LogTotals, counters_help};
 pub use descriptors::raise_descriptor_limit;
-pub use listen::{ListenError, announce, tcp_listeners, udp_sockets};
+pub use kernel_timestamps::{ArrivalTime, Received, TimestampedReceiver};
+pub use limits::{SourceLimit, duration_field, limit_field};
+pub use listen::{ListenError, announce, open_tcp_listeners, open_udp_sockets};
 pub use logging::{
-    Log, LogFormat, escaped_excerpt, is_milestone, log_to_stderr, reaches_milestone,
+    LogFormat, LogGuard, escaped_excerpt, log_to_stderr, should_log, should_log_batch,
 };
-pub use orders::{Orders, orders_from_signals};
 pub use rate::RateLimit;
-pub use source::{Allowed, Source};
-pub use stamps::{Received, Since, StampedReceiver};
-pub use workers::{Sheet, Tell, Worker, work};
+pub use signals::{SignalError, Signals, catch_signals};
+pub use source::{AllowedNetworks, Source};
+pub use workers::{StartWorkerError, Worker, WorkerState, run_workers};
+
+#[doc(hidden)]
+pub use tracing;

@@ -1,4 +1,4 @@
-//! The log: on stderr, through `tracing`, and never more of it than a flood should be able to cause.
+//! The log: on stderr, through `tracing`, with a limit on what a flood of requests can write.
 
 use echo_core::escape;
 use std::fmt::Write as _;
@@ -6,43 +6,41 @@ use std::io::{self, IsTerminal as _};
 use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
-/// How much of a message is shown, in bytes: a few lines of a terminal. A datagram could fill 64 KiB
-/// of log, a stream any amount.
-const LONGEST_EXCERPT: usize = 240;
+/// Maximum number of bytes of a message that the log shows: a few lines of a terminal. Without this limit, a
+/// datagram could write 64 KiB to the log, and a TCP stream any amount.
+const MAX_EXCERPT_LEN: usize = 240;
 
-/// How many lines wait for whoever reads the log. What comes while they do is dropped: a reader that
-/// stands still must not stop a server.
-const WAITING_LINES: usize = 1024;
+/// Maximum number of lines in the queue of the log thread. When the queue is full, new lines are dropped: a
+/// process that does not read the log must not stop the server.
+const MAX_QUEUED_LINES: usize = 1024;
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// One readable line per event.
     Text,
-    /// One JSON object a line: `timestamp`, `level`, `fields` with the `message`.
+    /// One JSON object per line: `timestamp`, `level`, `fields` with the `message`.
     Json,
 }
 
-/// Sends the log to stderr: from `info` on, `debug` if `verbose` is 1, all of it above. As text it is
-/// coloured on a terminal unless `NO_COLOR` is set (<https://no-color.org>). When what is returned is dropped, the lines
-/// that wait are written, for a second at most.
+/// Sends the log to stderr. With `verbose` 0 it contains the levels up to `info`, with 1 also `debug`, above
+/// that also `trace`. Text is coloured on a terminal unless `NO_COLOR` is set (<https://no-color.org>).
 ///
-/// A thread of its own writes, and nobody is told when it can't: serving goes on without a log.
+/// A separate thread writes the log. Errors of writing are ignored, because the server must work without a
+/// log. Dropping the returned guard writes the queued lines; this takes one second at most.
 #[must_use]
-pub fn log_to_stderr(verbose: u8, format: LogFormat) -> Log {
+pub fn log_to_stderr(verbose: u8, format: LogFormat) -> LogGuard {
     let level = match verbose {
         0 => Level::INFO,
         1 => Level::DEBUG,
         _ => Level::TRACE,
     };
-    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let colour = wanted && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb");
     let (writer, guard) =
-        NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(io::stderr());
-    let dropped = writer.error_counter();
+        NonBlockingBuilder::default().buffered_lines_limit(MAX_QUEUED_LINES).finish(io::stderr());
+    let dropped_lines = writer.error_counter();
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_ansi(colour && io::stderr().is_terminal())
+        .with_ansi(wants_colour())
         .with_target(false)
         .with_writer(writer)
         .log_internal_errors(false);
@@ -50,46 +48,55 @@ pub fn log_to_stderr(verbose: u8, format: LogFormat) -> Log {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-    Log { dropped, _guard: guard }
+    LogGuard { dropped_lines, _writer: guard }
 }
 
-/// The log, for as long as this is kept. At its end it says how many lines it had to drop.
+fn wants_colour() -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    !no_color && !is_dumb && io::stderr().is_terminal()
+}
+
+/// Keeps the log open. Dropping it logs the number of dropped lines, if any, and writes the queued lines.
 #[derive(Debug)]
-pub struct Log {
-    dropped: ErrorCounter,
-    _guard: WorkerGuard,
+pub struct LogGuard {
+    dropped_lines: ErrorCounter,
+    _writer: WorkerGuard,
 }
 
-impl Drop for Log {
+impl Drop for LogGuard {
     fn drop(&mut self) {
-        let lines = self.dropped.dropped_lines();
+        let lines = self.dropped_lines.dropped_lines();
         if lines > 0 {
-            tracing::warn!(lines, "the log lost lines, because nobody read it fast enough");
+            tracing::warn!(
+                lines,
+                "log lines were dropped, because stderr was not read fast enough"
+            );
         }
     }
 }
 
-/// Whether the `count`th event of a kind deserves a line in the log: the first, the second, the fourth,
-/// and so on. Strangers can cause any number of events, but not fill a disk with them.
+/// Whether event number `count` of a kind is logged: the first, second, fourth, eighth event, and so on.
+/// Peers can cause any number of events, but they must not be able to fill the disk with log lines.
 #[must_use]
-pub fn is_milestone(count: u64) -> bool {
+pub fn should_log(count: u64) -> bool {
     count.is_power_of_two()
 }
 
-/// Whether the last `added` of `count` events were among those that deserve a line.
+/// Whether one of the last `added` of `count` events is an event that [`should_log`] selects.
 #[must_use]
-pub fn reaches_milestone(count: u64, added: u64) -> bool {
+pub fn should_log_batch(count: u64, added: u64) -> bool {
     count.checked_ilog2() != count.saturating_sub(added).checked_ilog2()
 }
 
-/// The beginning of a stranger's message, safe to show, and how much was left out.
+/// The beginning of a peer's message, with control characters escaped, and the number of omitted bytes.
 #[must_use]
 pub fn escaped_excerpt(message: &[u8]) -> String {
-    let shown = &message[..message.len().min(LONGEST_EXCERPT)];
+    let shown = &message[..message.len().min(MAX_EXCERPT_LEN)];
     let mut text = escape(shown);
     if shown.len() < message.len() {
-        // Writing to a string can't fail.
-        let _ = write!(text, "... ({} bytes more)", message.len() - shown.len());
+        // Writing to a string cannot fail.
+        let _ = write!(text, "... ({} more bytes)", message.len() - shown.len());
     }
     text
 }
@@ -99,17 +106,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_excerpt_is_bounded_and_says_what_it_left_out() {
+    fn an_excerpt_has_a_maximum_length_and_states_what_is_omitted() {
         assert_eq!(escaped_excerpt(b"a\x1bb"), "a\\u{1b}b");
-        let long = escaped_excerpt(&[b'x'; 5000]);
-        assert!(long.ends_with("... (4760 bytes more)"), "{long}");
-        assert!(long.len() < 300);
+        let excerpt = escaped_excerpt(&[b'x'; 5000]);
+        assert!(excerpt.ends_with("... (4760 more bytes)"), "{excerpt}");
+        assert!(excerpt.len() < 300);
     }
 
     #[test]
-    fn a_million_events_make_twenty_lines() {
-        assert_eq!((1..=1_000_000).filter(|count| is_milestone(*count)).count(), 20);
-        assert_eq!((1..=1_000_000).filter(|count| reaches_milestone(*count, 1)).count(), 20);
-        assert!(reaches_milestone(7, 4) && !reaches_milestone(7, 3) && reaches_milestone(3, 3));
+    fn a_million_events_write_twenty_lines() {
+        assert_eq!((1..=1_000_000).filter(|count| should_log(*count)).count(), 20);
+        assert_eq!((1..=1_000_000).filter(|count| should_log_batch(*count, 1)).count(), 20);
+        assert!(should_log_batch(7, 4) && !should_log_batch(7, 3) && should_log_batch(3, 3));
     }
 }

@@ -1,54 +1,70 @@
-//! Who asks: which addresses count as one source, and which are answered at all.
+//! Sources of requests: which addresses count as one source, and which addresses receive answers.
 
 use ipnet::IpNet;
+use std::fmt;
 use std::net::IpAddr;
 
-/// One who asks, as limits see it: an IPv4 address, or the /64 that an IPv6 address is in, because that
-/// is the least that a single host is given (RFC 6177), with 2⁶⁴ addresses to choose from. On a link without
-/// a router, where all hosts are in one /64, it is the rest of the address.
+/// The unit to which the limits "per source" apply.
+///
+/// - IPv4: an address.
+/// - IPv6: the /64 prefix of the address. A /64 is the smallest network that a site receives (RFC 6177), so
+///   one host can choose among 2⁶⁴ addresses.
+/// - IPv6 link-local: the lower 64 bits of the address, because all hosts of a link share the prefix
+///   `fe80::/64`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source(u64);
 
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
         match address {
-            // Among the prefixes of IPv6 these would be of ::/32, which no host is in.
+            // As an IPv6 prefix, this number would be in ::/32, which contains no host.
             IpAddr::V4(address) => Self(u64::from(address.to_bits())),
-            IpAddr::V6(address) if address.is_unicast_link_local() => Self(half(address.to_bits())),
-            IpAddr::V6(address) => Self(half(address.to_bits() >> 64)),
+            IpAddr::V6(address) if address.is_unicast_link_local() => {
+                Self(lower_half(address.to_bits()))
+            }
+            IpAddr::V6(address) => Self(lower_half(address.to_bits() >> 64)),
         }
     }
 }
 
-/// The lower half.
-#[expect(clippy::cast_possible_truncation, reason = "that is what is wanted")]
-fn half(bits: u128) -> u64 {
+#[expect(clippy::cast_possible_truncation, reason = "the function removes the upper half")]
+fn lower_half(bits: u128) -> u64 {
     bits as u64
 }
 
 impl Source {
-    /// It as a number, for tables.
+    /// The source as a number, for hash tables.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0
     }
 }
 
-/// Which addresses are answered: all, or those of some networks.
+/// The networks whose requests the server answers (option `--allow`).
+///
+/// Its `Display` form is a list with commas, or `all`.
 #[derive(Debug, Clone, Default)]
-pub struct Allowed(Vec<IpNet>);
+pub struct AllowedNetworks(Vec<IpNet>);
 
-impl Allowed {
-    /// Only those of `networks`; without any, everybody.
+impl AllowedNetworks {
+    /// Allows `networks` only. An empty list allows every address.
     #[must_use]
-    pub fn only(networks: Vec<IpNet>) -> Self {
+    pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 
-    /// Whether `address` is answered.
+    /// Whether the server answers requests from `address`.
     #[must_use]
-    pub fn has(&self, address: IpAddr) -> bool {
+    pub fn allows(&self, address: IpAddr) -> bool {
         self.0.is_empty() || self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+impl fmt::Display for AllowedNetworks {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, others)) = self.0.split_first() else { return formatter.write_str("all") };
+        write!(formatter, "{first}")?;
+        others.iter().try_for_each(|network| write!(formatter, ",{network}"))
     }
 }
 
@@ -61,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_host_is_one_source_whatever_address_it_chooses() {
+    fn all_addresses_of_an_ipv6_network_are_one_source() {
         assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:2:ffff::9"));
         assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
         assert_ne!(source("fe80::1"), source("fe80::2"));
@@ -69,11 +85,19 @@ mod tests {
     }
 
     #[test]
-    fn without_a_list_everybody_is_answered() {
+    fn an_empty_list_allows_every_address() {
         let address = "192.0.2.7".parse().unwrap();
-        assert!(Allowed::default().has(address));
-        let some = Allowed::only(vec!["198.51.100.0/24".parse().unwrap()]);
-        assert!(!some.has(address) && !some.has("::1".parse().unwrap()));
-        assert!(some.has("198.51.100.200".parse().unwrap()));
+        assert!(AllowedNetworks::default().allows(address));
+        let networks = AllowedNetworks::new(vec!["198.51.100.0/24".parse().unwrap()]);
+        assert!(!networks.allows(address) && !networks.allows("::1".parse().unwrap()));
+        assert!(networks.allows("198.51.100.200".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_log_shows_the_networks_or_all() {
+        let networks = ["192.0.2.0/24", "2001:db8::/32"].map(|network| network.parse().unwrap());
+        let networks = AllowedNetworks::new(networks.to_vec());
+        assert_eq!(networks.to_string(), "192.0.2.0/24,2001:db8::/32");
+        assert_eq!(AllowedNetworks::default().to_string(), "all");
     }
 }

@@ -1,59 +1,59 @@
-//! Being run by systemd, or by anything that speaks its two small protocols: sockets that are passed on
-//! (`sd_listen_fds(3)`), and telling when the service is ready and when it ends (`sd_notify(3)`).
+//! The protocols of systemd, which other supervisors also implement: sockets that the supervisor passes to
+//! the process (`sd_listen_fds(3)`), and messages about the state of the service (`sd_notify(3)`).
 //!
-//! Without such a supervisor, and on other systems, there is nothing to take and nobody to tell.
+//! Without a supervisor, and on systems without these protocols, there are no passed sockets, and a
+//! notification does nothing.
 
 use std::net::{TcpListener, UdpSocket};
 
-/// Sockets that a supervisor has opened for this process, in its order.
+/// Sockets that a supervisor opened for this process, in the supervisor's order.
 #[derive(Debug, Default)]
-pub(crate) struct Passed {
-    /// Of UDP.
+pub(crate) struct PassedSockets {
     pub(crate) udp: Vec<UdpSocket>,
-    /// Of TCP, listening.
     pub(crate) tcp: Vec<TcpListener>,
-    /// How many were something else, or could not be taken.
-    pub(crate) others: usize,
+    /// Number of descriptors that are neither UDP sockets nor TCP listeners on an IP address, or that are not
+    /// usable.
+    pub(crate) unsupported: usize,
 }
 
-/// Takes the sockets that a supervisor has passed. Later calls find none.
+/// Takes the sockets that a supervisor passed. A second call finds none.
 #[cfg(all(unix, not(portable)))]
-pub(crate) fn passed_sockets() -> Passed {
-    let mut sockets = listenfd::ListenFd::from_env();
-    let mut passed = Passed::default();
-    for place in 0..sockets.len() {
-        if let Ok(Some(socket)) = sockets.take_udp_socket(place) {
+pub(crate) fn take_passed_sockets() -> PassedSockets {
+    let mut descriptors = listenfd::ListenFd::from_env();
+    let mut passed = PassedSockets::default();
+    for index in 0..descriptors.len() {
+        if let Ok(Some(socket)) = descriptors.take_udp_socket(index) {
             passed.udp.push(socket);
-        } else if let Ok(Some(listener)) = sockets.take_tcp_listener(place) {
+        } else if let Ok(Some(listener)) = descriptors.take_tcp_listener(index) {
             passed.tcp.push(listener);
         } else {
-            passed.others += 1;
+            passed.unsupported += 1;
         }
     }
     passed
 }
 
-/// As above: here there is nobody who passes sockets.
+/// Returns no sockets: this system has no such protocol.
 #[cfg(not(all(unix, not(portable))))]
-pub(crate) fn passed_sockets() -> Passed {
-    Passed::default()
+pub(crate) fn take_passed_sockets() -> PassedSockets {
+    PassedSockets::default()
 }
 
-/// Tells the supervisor that every socket is bound and served.
-pub(crate) fn tell_ready() {
+/// Notifies the supervisor that all sockets are bound and served.
+pub(crate) fn notify_ready() {
     #[cfg(all(unix, not(portable)))]
-    tell(sd_notify::NotifyState::Ready);
+    notify(sd_notify::NotifyState::Ready);
 }
 
-/// Tells the supervisor that the service is ending.
-pub(crate) fn tell_ending() {
+/// Notifies the supervisor that the service is ending.
+pub(crate) fn notify_stopping() {
     #[cfg(all(unix, not(portable)))]
-    tell(sd_notify::NotifyState::Stopping);
+    notify(sd_notify::NotifyState::Stopping);
 }
 
 #[cfg(all(unix, not(portable)))]
-fn tell(state: sd_notify::NotifyState<'_>) {
+fn notify(state: sd_notify::NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "the supervisor that asked to be told could not be");
+        tracing::warn!(%error, "cannot notify the supervisor (NOTIFY_SOCKET)");
     }
 }

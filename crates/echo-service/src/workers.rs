@@ -1,11 +1,12 @@
-//! Workers: threads that serve, what they publish, and how they are told to end.
+//! Worker threads: start, totals, shutdown.
 //!
-//! A worker waits in the kernel itself, and not in tasks of tokio's: those cost an idle TCP connection 895
-//! bytes (measured at 15,000 of them with the barest task), and a UDP reply the way through a reactor. tokio
-//! has the rest of a server's life: signals, deadlines, waiting for the workers.
+//! A worker waits in the kernel itself, not in a tokio task. A tokio task per connection costs 895 bytes for
+//! an idle TCP connection (measured at 15,000 connections with the smallest possible task), and tokio's
+//! reactor adds a step to the path of each UDP reply. The rest of a server uses tokio: signals, timeouts, and
+//! waiting for the workers.
 
-use crate::Orders;
-use crate::supervisor::tell_ready;
+use crate::supervisor::notify_ready;
+use crate::{LogTotals, Signals};
 use std::io;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,134 +14,144 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
-/// Figures that can be put into the log.
-pub trait Tell {
-    /// Logs them, each by its name, so that programs can read them too; and `when` they were taken.
-    fn tell(&self, when: &'static str);
-}
+/// The function that a worker thread runs.
+type RunWorker<T> = Box<dyn FnOnce(&WorkerState<T>) + Send>;
 
-/// What a worker does, until it is told on its sheet to end.
-type Run<T> = Box<dyn FnOnce(&Sheet<T>) + Send>;
-
-/// One thread's work.
+/// The work of one thread.
 pub struct Worker<T> {
-    /// What it does.
-    pub run: Run<T>,
-    /// Has it look at its sheet, wherever it waits.
+    /// Runs on the thread until [`WorkerState::is_shutting_down`] returns true.
+    pub run: RunWorker<T>,
+    /// Interrupts the worker's wait, so that it checks its state.
     pub wake: Box<dyn Fn() + Send>,
 }
 
-/// What a worker and the one who started it tell each other.
+/// State that a worker shares with [`run_workers`].
 #[derive(Debug, Default)]
-pub struct Sheet<T> {
+pub struct WorkerState<T> {
     totals: Mutex<T>,
-    ending: AtomicBool,
+    is_shutting_down: AtomicBool,
 }
 
-impl<T: Copy> Sheet<T> {
-    /// Whether the worker is to answer what is in hand, and end.
+impl<T: Copy> WorkerState<T> {
+    /// Whether the worker must answer the requests already received, and return.
     #[must_use]
-    pub fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
+    pub fn is_shutting_down(&self) -> bool {
+        self.is_shutting_down.load(Ordering::Relaxed)
     }
 
-    /// Shows what has been done so far.
-    pub fn publish(&self, totals: &T) {
+    /// Makes the totals of this worker visible to [`run_workers`].
+    pub fn publish_totals(&self, totals: &T) {
         *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = *totals;
     }
 
-    fn published(&self) -> T {
+    fn published_totals(&self) -> T {
         *self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs `workers`, each on a thread of its own, until `orders` say to end; tells a supervisor once all of them
-/// run. Returns the sum of what they published.
+/// The system did not start a thread.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start the thread of worker {worker}")]
+pub struct StartWorkerError {
+    /// The number of the worker, from 0.
+    pub worker: usize,
+    /// The error of the system.
+    pub source: io::Error,
+}
+
+/// Runs each worker on its own thread until `signals` requests shutdown. Notifies a supervisor when all
+/// workers run. Returns the sum of the totals that the workers published.
 ///
 /// # Errors
 ///
-/// If the system does not give a thread. Those that run already are ended.
+/// [`StartWorkerError`] if the system does not start a thread. The workers that already run are stopped.
 ///
 /// # Panics
 ///
-/// Only if a worker does, and then at once: what one does not serve, nobody does.
-pub async fn work<T>(workers: Vec<Worker<T>>, orders: &Orders) -> io::Result<T>
+/// If a worker panics. The panic ends all workers at once, because no other worker serves the sockets of the
+/// failed one.
+pub async fn run_workers<T>(
+    workers: Vec<Worker<T>>,
+    signals: &Signals,
+) -> Result<T, StartWorkerError>
 where
-    T: Copy + Default + AddAssign + Tell + Send + 'static,
+    T: Copy + Default + AddAssign + LogTotals + Send + 'static,
 {
-    let mut crew = Crew(Vec::new());
-    let (gone, mut any_gone) = mpsc::channel(1);
+    let mut running = RunningWorkers(Vec::new());
+    let (ended_sender, mut ended) = mpsc::channel(1);
     for (number, worker) in workers.into_iter().enumerate() {
-        let sheet = Arc::new(Sheet::default());
-        let (own, gone) = (Arc::clone(&sheet), gone.clone());
-        let thread = std::thread::Builder::new().name(format!("worker {number}"));
-        let thread = thread.spawn(move || {
-            // Dropped at the end, however that comes.
-            let _gone = Gone(gone);
-            (worker.run)(&own);
-        })?;
-        crew.0.push(Member { sheet, wake: worker.wake, thread: Some(thread) });
+        let state = Arc::new(WorkerState::default());
+        let (thread_state, ended_sender) = (Arc::clone(&state), ended_sender.clone());
+        let thread = std::thread::Builder::new()
+            .name(format!("worker {number}"))
+            .spawn(move || {
+                // Dropped when the thread ends, also by a panic.
+                let _notify_on_drop = NotifyOnDrop(ended_sender);
+                (worker.run)(&thread_state);
+            })
+            .map_err(|source| StartWorkerError { worker: number, source })?;
+        running.0.push(RunningWorker { state, wake: worker.wake, thread: Some(thread) });
     }
-    drop(gone);
-    tell_ready();
+    drop(ended_sender);
+    notify_ready();
     loop {
         tokio::select! {
-            () = orders.end.cancelled() => break,
-            () = orders.tell.notified() => crew.published().tell("totals so far"),
-            // Nobody told it to: it has panicked.
-            _ = any_gone.recv() => break,
+            () = signals.shutdown.cancelled() => break,
+            () = signals.report_totals.notified() => running.totals().log("totals so far"),
+            // A worker ended before the shutdown: it panicked.
+            _ = ended.recv() => break,
         }
     }
-    crew.tell_to_end();
-    // Each says that it is gone; after the last one nobody can any more.
-    while any_gone.recv().await.is_some() {}
-    for member in &mut crew.0 {
-        if let Some(Err(panic)) = member.thread.take().map(JoinHandle::join) {
+    running.shut_down();
+    // The channel closes when the last worker has dropped its sender.
+    while ended.recv().await.is_some() {}
+    for worker in &mut running.0 {
+        if let Some(Err(panic)) = worker.thread.take().map(JoinHandle::join) {
             std::panic::resume_unwind(panic);
         }
     }
-    Ok(crew.published())
+    Ok(running.totals())
 }
 
-struct Member<T> {
-    sheet: Arc<Sheet<T>>,
+struct RunningWorker<T> {
+    state: Arc<WorkerState<T>>,
     wake: Box<dyn Fn() + Send>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The workers that run. They are told to end when this is dropped.
-struct Crew<T: Copy>(Vec<Member<T>>);
+/// The workers that run. Dropping it stops them.
+struct RunningWorkers<T: Copy>(Vec<RunningWorker<T>>);
 
-impl<T: Copy> Crew<T> {
-    fn tell_to_end(&self) {
-        for member in &self.0 {
-            member.sheet.ending.store(true, Ordering::Relaxed);
-            (member.wake)();
+impl<T: Copy> RunningWorkers<T> {
+    fn shut_down(&self) {
+        for worker in &self.0 {
+            worker.state.is_shutting_down.store(true, Ordering::Relaxed);
+            (worker.wake)();
         }
     }
 }
 
-impl<T: Copy + Default + AddAssign> Crew<T> {
-    fn published(&self) -> T {
-        self.0.iter().fold(T::default(), |mut sum, member| {
-            sum += member.sheet.published();
+impl<T: Copy + Default + AddAssign> RunningWorkers<T> {
+    fn totals(&self) -> T {
+        self.0.iter().fold(T::default(), |mut sum, worker| {
+            sum += worker.state.published_totals();
             sum
         })
     }
 }
 
-impl<T: Copy> Drop for Crew<T> {
+impl<T: Copy> Drop for RunningWorkers<T> {
     fn drop(&mut self) {
-        self.tell_to_end();
+        self.shut_down();
     }
 }
 
-/// Says so when it is dropped.
-struct Gone(mpsc::Sender<()>);
+/// Sends a message when it is dropped.
+struct NotifyOnDrop(mpsc::Sender<()>);
 
-impl Drop for Gone {
+impl Drop for NotifyOnDrop {
     fn drop(&mut self) {
-        // One that waits to be heard is enough.
+        // If the channel is full, the receiver already has a message to process.
         let _ = self.0.try_send(());
     }
 }
@@ -150,47 +161,43 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    #[derive(Clone, Copy, Default, Debug, PartialEq)]
-    struct Count(u64);
-
-    impl AddAssign for Count {
-        fn add_assign(&mut self, other: Self) {
-            self.0 += other.0;
+    crate::counters! {
+        /// Counters of a test.
+        struct Totals {
+            /// Number of published values.
+            published,
         }
     }
 
-    impl Tell for Count {
-        fn tell(&self, _: &'static str) {}
+    fn worker(run: impl FnOnce(&WorkerState<Totals>) + Send + 'static) -> Worker<Totals> {
+        Worker { run: Box::new(run), wake: Box::new(|| {}) }
     }
 
-    fn worker(work: impl FnOnce(&Sheet<Count>) + Send + 'static) -> Worker<Count> {
-        Worker { run: Box::new(work), wake: Box::new(|| {}) }
-    }
-
-    fn until_told(sheet: &Sheet<Count>) {
-        sheet.publish(&Count(1));
-        while !sheet.is_ending() {
+    fn run_until_shutdown(state: &WorkerState<Totals>) {
+        state.publish_totals(&Totals { published: 1 });
+        while !state.is_shutting_down() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        sheet.publish(&Count(2));
+        state.publish_totals(&Totals { published: 2 });
     }
 
     #[tokio::test]
-    async fn what_workers_published_is_summed_at_the_end() {
-        let orders = Orders::default();
-        let end = orders.end.clone();
+    async fn the_totals_of_all_workers_are_summed_at_the_end() {
+        let signals = Signals::default();
+        let shutdown = signals.shutdown.clone();
         let task = tokio::spawn(async move {
-            work(vec![worker(until_told), worker(until_told), worker(until_told)], &orders).await
+            let workers = (0..3).map(|_| worker(run_until_shutdown)).collect();
+            run_workers(workers, &signals).await
         });
         tokio::task::yield_now().await;
-        end.cancel();
-        assert_eq!(task.await.unwrap().unwrap(), Count(6));
+        shutdown.cancel();
+        assert_eq!(task.await.unwrap().unwrap(), Totals { published: 6 });
     }
 
     #[tokio::test]
     #[should_panic(expected = "on purpose")]
-    async fn a_worker_that_panics_is_noticed_at_once() {
-        let workers = vec![worker(until_told), worker(|_| panic!("on purpose"))];
-        let _ = work(workers, &Orders::default()).await;
+    async fn a_panic_of_one_worker_ends_all_workers() {
+        let workers = vec![worker(run_until_shutdown), worker(|_| panic!("on purpose"))];
+        let _ = run_workers(workers, &Signals::default()).await;
     }
 }

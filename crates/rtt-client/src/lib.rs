@@ -31,7 +31,8 @@ pub use model::tcp_info::TcpInfo;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{
-    ComparisonPlan, ComparisonSettings, Content, DiagnosisPlan, Family, Lifetime, Plan, PlanError,
-    Settings, TracePlan,
+    ComparisonPlan, ComparisonSettings, Content, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION,
+    DEFAULT_REQUEST_LEN, DiagnosisPlan, Family, Lifetime, MessagePart, Plan, PlanError, Settings,
+    TracePlan, TraceSettings,
 };
 pub use protocol::registry::{PROTOCOLS, protocol_named};

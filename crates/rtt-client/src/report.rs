@@ -47,5 +47,5 @@ mod json;
 mod text;
 
 pub use csv::Csv;
-pub use json::Json;
+pub use json::{Host, Invocation, Json, JsonConfig};
 pub use text::{Charset, Styling, Text, TextConfig};

@@ -1,4 +1,4 @@
-//! Our client against the textbook's servers, the one included that closes after its reply.
+//! The client against the textbook's servers. The TCP server closes each connection after its reply.
 
 #[path = "../../../tests/textbook/python.rs"]
 mod python;
@@ -6,7 +6,7 @@ mod python;
 use python::Server;
 use std::process::Command;
 
-fn ask(protocol: &str, server: &Server, message: &str) -> (Option<i32>, String, String) {
+fn run_client(protocol: &str, server: &Server, message: &str) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_rtt-client"))
         .args([protocol, &format!("127.0.0.1:{}", server.port), message])
         .output()
@@ -16,11 +16,11 @@ fn ask(protocol: &str, server: &Server, message: &str) -> (Option<i32>, String, 
 }
 
 #[test]
-fn the_textbooks_servers_are_good_peers() {
+fn textbook_servers_are_measured() {
     for protocol in ["udp", "tcp"] {
         let Some(server) = Server::start(&format!("{protocol}_server.py")) else { return };
         for _ in 0..2 {
-            let (status, out, err) = ask(protocol, &server, "hello, straße");
+            let (status, out, err) = run_client(protocol, &server, "hello, straße");
             assert_eq!((status, err.as_str()), (Some(0), ""), "{protocol}");
             assert!(out.contains("HELLO, STRASSE"), "{out}");
         }
@@ -28,10 +28,10 @@ fn the_textbooks_servers_are_good_peers() {
 }
 
 #[test]
-fn a_reply_that_the_textbooks_server_cuts_is_told_of() {
+fn reply_that_the_textbook_server_truncates_is_an_error() {
     let Some(server) = Server::start("tcp_server.py") else { return };
-    let (status, out, err) = ask("tcp", &server, &"x".repeat(1500));
+    let (status, out, err) = run_client("tcp", &server, &"x".repeat(1500));
     assert_eq!((status, out.as_str()), (Some(1), ""));
-    // It reads 1,024 bytes, answers and closes: with bytes unread, which makes the close a reset.
+    // The server reads 1,024 bytes, replies and closes. The unread bytes turn the close into a reset.
     assert!(err.contains("closed") || err.contains("reset"), "{err}");
 }

@@ -1,95 +1,107 @@
-//! Accepting connections: who is let in, and what is done when the system gives no more.
+//! Accepts connections, refuses those that exceed a limit, and pauses after errors.
 
 use crate::Config;
-use crate::admission::{Admission, TooMany};
+use crate::connection_limit::{ConnectionLimit, ExceededLimit};
+use crate::connection_table::ConnectionTable;
 use crate::poller::Poller;
-use crate::room::Room;
+use crate::serve::ServeError;
 use crate::totals::Totals;
-use echo_service::is_milestone;
+use echo_service::should_log;
 use mio::net::{TcpListener, TcpStream};
 use std::io;
 use std::net::{self, IpAddr};
 use std::time::{Duration, Instant};
 
-/// How long accepting rests after an error that will not pass by itself at once, like having no
-/// descriptor left: first and longest rest; it doubles in between.
-const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+/// First pause of a listener after an error that concerns more than one connection, such as a lack of descriptors.
+/// The pause doubles with each further error, up to [`MAX_ERROR_PAUSE`].
+const MIN_ERROR_PAUSE: Duration = Duration::from_millis(5);
 
-/// How many connections are accepted in a row before those that are open have a turn.
-const BATCH: usize = 64;
+/// Longest pause of a listener after an error.
+const MAX_ERROR_PAUSE: Duration = Duration::from_secs(1);
 
-/// The tokens of listeners, so that those of connections begin at 0: from here on.
+/// Maximum number of connections that a listener accepts before the open connections are served again.
+const MAX_BATCH: usize = 64;
+
+/// The token of the first listener. Tokens below it belong to connections.
 pub(crate) const FIRST_LISTENER: usize = usize::MAX / 2;
 
 /// The listeners of one worker.
-pub(crate) struct Acceptor(Vec<Listening>);
+pub(crate) struct Acceptor(Vec<Listener>);
 
-struct Listening {
-    listener: TcpListener,
-    /// Whether it may have a connection.
+struct Listener {
+    socket: TcpListener,
+    /// Whether the queue of the listener can contain a connection.
     is_ready: bool,
-    /// How long the next rest is.
-    rest: Duration,
-    resting_until: Option<Instant>,
+    next_pause: Duration,
+    paused_until: Option<Instant>,
 }
 
 impl Acceptor {
-    pub(crate) fn new(listeners: Vec<net::TcpListener>, poller: &Poller) -> io::Result<Self> {
-        let mut watched = Vec::new();
-        for (number, listener) in listeners.into_iter().enumerate() {
-            listener.set_nonblocking(true)?;
-            let mut listener = TcpListener::from_std(listener);
-            poller.watch(&mut listener, FIRST_LISTENER + number)?;
-            let (rest, resting_until) = (REST.0, None);
-            watched.push(Listening { listener, is_ready: true, rest, resting_until });
+    /// Registers `listeners` with `poller`.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`] if a system call for a listener fails.
+    pub(crate) fn new(
+        listeners: Vec<net::TcpListener>,
+        poller: &Poller,
+    ) -> Result<Self, ServeError> {
+        let mut registered = Vec::new();
+        for (index, listener) in listeners.into_iter().enumerate() {
+            let address = listener.local_addr().map_err(ServeError::LocalAddress)?;
+            let listener = Listener::register(listener, poller, FIRST_LISTENER + index);
+            let listener =
+                listener.map_err(|source| ServeError::RegisterListener { address, source })?;
+            registered.push(listener);
         }
-        Ok(Self(watched))
+        Ok(Self(registered))
     }
 
-    /// The listener with this token may have a connection.
-    pub(crate) fn is_ready(&mut self, token: usize) {
-        if let Some(listening) = self.0.get_mut(token - FIRST_LISTENER) {
-            listening.is_ready = true;
+    /// Marks the listener with this token as ready.
+    pub(crate) fn set_ready(&mut self, token: usize) {
+        if let Some(listener) = self.0.get_mut(token - FIRST_LISTENER) {
+            listener.is_ready = true;
         }
     }
 
-    /// How long can be waited before there is something to accept; nothing, if until a listener says so.
-    pub(crate) fn patience(&self, now: Instant) -> Option<Duration> {
-        let ready = self.0.iter().filter(|listening| listening.is_ready);
-        let rest = |until: Instant| until.saturating_duration_since(now);
-        ready.map(|listening| listening.resting_until.map_or(Duration::ZERO, rest)).min()
+    /// Maximum time that the worker can wait for events; `None` if only an event causes work.
+    pub(crate) fn wait_timeout(&self, now: Instant) -> Option<Duration> {
+        let ready = self.0.iter().filter(|listener| listener.is_ready);
+        let pause = |until: Instant| until.saturating_duration_since(now);
+        ready.map(|listener| listener.paused_until.map_or(Duration::ZERO, pause)).min()
     }
 
-    /// Accepts what there is, a batch at most of each listener, and lets into `room` whom `admission` does.
+    /// Accepts up to [`MAX_BATCH`] connections of each ready listener. Adds them to `table`, or closes them if they
+    /// exceed a limit.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
-        admission: &Admission,
+        connection_limit: &ConnectionLimit,
         config: &Config,
-        room: &mut Room<'_>,
+        table: &mut ConnectionTable<'_>,
         poller: &Poller,
     ) {
-        for listening in &mut self.0 {
-            if !listening.is_ready || listening.resting_until.is_some_and(|until| now < until) {
+        for listener in &mut self.0 {
+            if !listener.is_ready || listener.paused_until.is_some_and(|until| now < until) {
                 continue;
             }
-            listening.resting_until = None;
-            for _ in 0..BATCH {
-                match listening.listener.accept() {
+            listener.paused_until = None;
+            for _ in 0..MAX_BATCH {
+                match listener.socket.accept() {
                     Ok((stream, peer)) => {
-                        listening.rest = REST.0;
-                        admit(stream, peer.ip(), admission, config, room, poller);
+                        listener.next_pause = MIN_ERROR_PAUSE;
+                        admit(stream, peer.ip(), connection_limit, config, table, poller);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        listening.is_ready = false;
+                        listener.is_ready = false;
                         break;
                     }
                     Err(error) => {
-                        tell(&error, room.totals());
+                        count_error(&error, table.totals());
                         if !concerns_one_connection(&error) {
-                            // Not at once again: the queue stays as it is, and the error would come back.
-                            listening.resting_until = Some(now + listening.rest);
-                            listening.rest = (listening.rest * 2).min(REST.1);
+                            // The connection stays in the queue, so an immediate retry would fail in the same way.
+                            listener.paused_until = Some(now + listener.next_pause);
+                            listener.next_pause = (listener.next_pause * 2).min(MAX_ERROR_PAUSE);
                             break;
                         }
                     }
@@ -98,76 +110,85 @@ impl Acceptor {
         }
     }
 
-    /// Whether there may be connections that have not been accepted, and can be.
-    pub(crate) fn may_have_more(&self) -> bool {
-        self.0.iter().any(|listening| listening.is_ready && listening.resting_until.is_none())
+    /// Whether a listener that is not paused can have further connections.
+    pub(crate) fn can_accept_more(&self) -> bool {
+        self.0.iter().any(|listener| listener.is_ready && listener.paused_until.is_none())
     }
 
-    /// Looks at all listeners again.
-    pub(crate) fn look_at_all(&mut self) {
-        for listening in &mut self.0 {
-            listening.is_ready = true;
-            listening.resting_until = None;
+    /// Marks all listeners as ready and ends their pauses.
+    pub(crate) fn set_all_ready(&mut self) {
+        for listener in &mut self.0 {
+            listener.is_ready = true;
+            listener.paused_until = None;
         }
     }
 }
 
-/// Lets a connection into the room, or closes it at once, which tells its peer sooner than silence.
+impl Listener {
+    fn register(listener: net::TcpListener, poller: &Poller, token: usize) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let mut socket = TcpListener::from_std(listener);
+        poller.register(&mut socket, token)?;
+        Ok(Self { socket, is_ready: true, next_pause: MIN_ERROR_PAUSE, paused_until: None })
+    }
+}
+
+/// Adds a connection to `table`. If it exceeds a limit, closes it at once, so that the peer need not wait for a
+/// timeout.
 fn admit(
     stream: TcpStream,
     peer: IpAddr,
-    admission: &Admission,
+    connection_limit: &ConnectionLimit,
     config: &Config,
-    room: &mut Room<'_>,
+    table: &mut ConnectionTable<'_>,
     poller: &Poller,
 ) {
-    let totals = room.totals();
-    if !config.allowed.has(peer) {
-        refuse(&mut totals.refused_network, peer, "its network is not allowed");
+    let totals = table.totals();
+    if !config.allowed.allows(peer) {
+        refuse(&mut totals.refused_network, peer, "--allow does not contain its address");
         return;
     }
-    match admission.enter(peer) {
+    match connection_limit.acquire(peer) {
         Ok(()) => {
-            if let Err(error) = room.enter(stream, peer, poller) {
-                admission.leave(peer);
-                tell(&error, room.totals());
+            if let Err(error) = table.insert(stream, peer, poller) {
+                connection_limit.release(peer);
+                count_error(&error, table.totals());
             }
         }
-        Err(TooMany::InAll) => {
+        Err(ExceededLimit::Connections) => {
             refuse(
-                &mut totals.refused_in_all,
+                &mut totals.refused_connection_limit,
                 peer,
-                "there are as many connections as there may be",
+                "the server has reached --connections",
             );
         }
-        Err(TooMany::OfOneSource) => {
+        Err(ExceededLimit::ConnectionsPerSource) => {
             refuse(
-                &mut totals.refused_of_source,
+                &mut totals.refused_source_limit,
                 peer,
-                "its source has as many connections as it may",
+                "its source has reached --connections-per-source",
             );
         }
     }
 }
 
-/// Counts a connection that is closed at once, and logs some of them.
-fn refuse(count: &mut u64, peer: IpAddr, why: &str) {
+fn refuse(count: &mut u64, peer: IpAddr, reason: &'static str) {
     *count += 1;
-    if is_milestone(*count) {
-        tracing::warn!(%peer, count, why, "a connection was not let in");
+    if should_log(*count) {
+        tracing::warn!(%peer, count, reason, "connection not served");
     }
 }
 
-fn tell(error: &io::Error, totals: &mut Totals) {
+fn count_error(error: &io::Error, totals: &mut Totals) {
     totals.accept_errors += 1;
     let count = totals.accept_errors;
-    if is_milestone(count) {
-        tracing::warn!(%error, count, "a connection could not be accepted");
+    if should_log(count) {
+        tracing::warn!(%error, count, "accepting a connection failed");
     }
 }
 
-/// Whether only the connection that was to be accepted has failed; accept(2) hands up what happened to
-/// it meanwhile, what its network did, and that a firewall does not want it.
+/// Whether an error of accept(2) concerns only the connection to be accepted: accept(2) also returns errors that the
+/// connection has had since its handshake, errors of the network, and a refusal by a firewall.
 fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(

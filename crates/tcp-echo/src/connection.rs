@@ -1,321 +1,289 @@
-//! One connection: what has been read of it, what its answer is, and what of that the system has not taken
-//! yet.
+//! One connection: reads requests, converts them to upper case, and sends the replies.
 //!
-//! It is never waited for here: each step does what can be done now, and says what it needs next.
+//! No function here blocks. [`Connection::step`] does the work that is possible now, and returns what the connection
+//! needs next. The module [`crate::worker`] explains the loop around it.
 
-use crate::Config;
-use crate::bounds::{Patience, Round};
-use crate::timed::Timed;
+use crate::reply_output::ReplyOutput;
+use crate::step::{NextAction, StepContext};
+use crate::timed_request::TimedRequests;
+use crate::timeouts::{Tick, Timeout, Timeouts};
 use crate::totals::Totals;
-use echo_core::header;
+use echo_core::{UppercaseStream, header};
 use echo_service::escaped_excerpt;
 use mio::net::TcpStream;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, Shutdown};
 use std::time::Instant;
 
-/// Whether a read that is shorter than asked for says that there is no more, as with epoll (epoll(7)). Other
-/// systems tell of new data only once a read has found none.
-const SHORT_READ_IS_THE_LAST: bool = cfg!(all(target_os = "linux", not(portable)));
-
-/// A connection. What is rare is boxed, because there are thousands of these that do nothing.
+/// A connection. A server can have thousands of idle connections, so a test limits the size of this type; rarely used
+/// parts are boxed.
 pub(crate) struct Connection {
     stream: TcpStream,
-    pub(crate) peer: IpAddr,
-    dialogue: Dialogue,
-    /// The end of a reply that the system has not taken yet.
-    pending: Option<Box<Pending>>,
-    /// In which round bytes have moved last, in whatever direction.
-    moved: Round,
+    peer: IpAddr,
+    format: RequestFormat,
+    output: ReplyOutput,
+    /// The tick of the last transfer in either direction.
+    last_transfer: Tick,
     phase: Phase,
-    /// It waits for its source's rate, and is on the list of those that do.
-    pub(crate) is_paused: bool,
-    /// It is on the list of those that need another step.
-    pub(crate) is_again: bool,
+    /// The connection is in the table's list of connections that wait for the rate limit of their source.
+    is_rate_limited: bool,
+    /// The connection is in the table's list of connections that need another step without an event.
+    is_runnable: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Nothing has been read yet.
-    Fresh,
-    /// What is read is answered.
+    /// The server has read nothing yet. The first read selects the [`RequestFormat`].
+    Start,
+    /// The server reads requests and answers them.
     Open,
-    /// All that will be answered has been read.
-    Ended,
-    /// All has been answered, and said so. What the peer still sends is read and thrown away, until it has seen
-    /// that: closing before would reset the connection, and take from the peer what it has not read.
-    Lingering,
+    /// The server reads no more requests. It still sends the pending reply.
+    InputEnded,
+    /// The server has sent its complete reply and the FIN. It reads and discards input until the peer closes:
+    /// closing a socket with unread input makes the kernel send a reset, and a reset can delete the reply from the
+    /// peer's receive buffer.
+    AwaitingPeerClose,
 }
 
-enum Dialogue {
-    /// Text, answered as it comes.
-    Text(echo_core::Stream),
-    /// Messages with a timing header, answered when they are whole.
-    Timed(Box<Timed>),
-}
-
-struct Pending {
-    text: Vec<u8>,
-    taken: usize,
-}
-
-/// What a step needs to know.
-pub(crate) struct Turn<'a> {
-    pub(crate) round: Round,
-    /// Where to read to: [`crate::bounds::PIECE`] bytes.
-    pub(crate) scratch: &'a mut [u8],
-    pub(crate) config: &'a Config,
-    pub(crate) totals: &'a mut Totals,
-    /// Nothing is waited for any more: where there is nothing to read, that is the end.
-    pub(crate) is_ending: bool,
-    /// How many requests have been answered: texts, as they came, or timed messages.
-    pub(crate) requests: u64,
-    /// There may be more than a short read shows: the peer's last, which is told of only once.
-    pub(crate) is_thorough: bool,
-}
-
-impl Turn<'_> {
-    /// Whether a read of this `length` says that there is no more for the moment.
-    fn is_last(&self, length: usize) -> bool {
-        SHORT_READ_IS_THE_LAST && length < self.scratch.len() && !self.is_thorough
-    }
-}
-
-/// What a connection needs after a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// To be told of something new to read, or room to write.
-    Wait,
-    /// Another step: there may be more to read.
-    Step,
-    /// Nothing: all has been answered, and told so to the peer.
-    Close,
-}
-
-/// Why a connection has been let go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Overdue {
-    /// Its peer has sent nothing for long.
-    Idle,
-    /// It does not take its replies, or does not finish its message.
-    Stalled,
+enum RequestFormat {
+    /// Text. The server answers each part as it arrives.
+    Text(UppercaseStream),
+    /// Requests with a timing header. The server answers each request when it is complete.
+    Timed(Box<TimedRequests>),
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, peer: IpAddr, round: Round) -> Self {
+    pub(crate) fn new(stream: TcpStream, peer: IpAddr, tick: Tick) -> Self {
         Self {
             stream,
             peer,
-            dialogue: Dialogue::Text(echo_core::Stream::default()),
-            pending: None,
-            moved: round,
-            phase: Phase::Fresh,
-            is_paused: false,
-            is_again: false,
+            format: RequestFormat::Text(UppercaseStream::default()),
+            output: ReplyOutput::default(),
+            last_transfer: tick,
+            phase: Phase::Start,
+            is_rate_limited: false,
+            is_runnable: false,
         }
+    }
+
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.peer
     }
 
     pub(crate) fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
     }
 
-    /// Whether a reply waits for room; until it has found that, nothing is read.
-    pub(crate) fn is_pending(&self) -> bool {
-        self.pending.is_some()
+    /// Whether the kernel has not accepted the whole reply yet. The server reads nothing from the connection until
+    /// then.
+    pub(crate) fn has_pending_reply(&self) -> bool {
+        self.output.is_pending()
     }
 
-    /// Whether nothing is left to do but to wait for the peer.
-    pub(crate) fn is_lingering(&self) -> bool {
-        self.phase == Phase::Lingering
+    /// Whether the reply is complete and only the close by the peer is missing.
+    pub(crate) fn is_awaiting_peer_close(&self) -> bool {
+        self.phase == Phase::AwaitingPeerClose
     }
 
-    /// Whether there is something to answer.
+    pub(crate) fn is_rate_limited(&self) -> bool {
+        self.is_rate_limited
+    }
+
+    pub(crate) fn is_runnable(&self) -> bool {
+        self.is_runnable
+    }
+
+    pub(crate) fn set_runnable(&mut self, is_runnable: bool) {
+        self.is_runnable = is_runnable;
+    }
+
+    /// Stops reading because the rate limit of the source is exhausted.
+    pub(crate) fn pause_for_rate_limit(&mut self) {
+        self.is_rate_limited = true;
+    }
+
+    /// Continues after a pause, and restarts the timeouts: the peer has not caused the wait.
+    pub(crate) fn resume(&mut self, tick: Tick) {
+        self.is_rate_limited = false;
+        self.last_transfer = tick;
+        if let RequestFormat::Timed(timed) = &mut self.format {
+            timed.restart_timeout(tick);
+        }
+    }
+
+    /// Prepares the connection for the shutdown of the server: the rate limit no longer applies, and the connection
+    /// is in the list of runnable connections.
+    pub(crate) fn begin_shutdown(&mut self) {
+        self.is_rate_limited = false;
+        self.is_runnable = true;
+    }
+
+    /// Whether a request waits for its reply.
     pub(crate) fn has_request(&self) -> bool {
-        let is_whole = match &self.dialogue {
-            Dialogue::Timed(timed) => timed.has_message(),
-            Dialogue::Text(_) => false,
+        let has_complete_request = match &self.format {
+            RequestFormat::Timed(timed) => timed.has_request(),
+            RequestFormat::Text(_) => false,
         };
-        is_whole || self.stream.peek(&mut [0]).is_ok_and(|length| length > 0)
+        has_complete_request || self.stream.peek(&mut [0]).is_ok_and(|length| length > 0)
     }
 
-    /// Writes what waits, or reads a piece and answers it.
-    pub(crate) fn step(&mut self, turn: &mut Turn<'_>) -> io::Result<Next> {
-        if self.is_lingering() {
-            return Ok(self.linger(turn.scratch));
+    /// The timeout of this connection that has expired in the tick `now`, if any.
+    pub(crate) fn expired_timeout(&self, now: Tick, timeouts: Timeouts) -> Option<Timeout> {
+        if self.is_rate_limited || self.is_awaiting_peer_close() {
+            return None;
         }
-        if self.is_pending() {
-            let next = if self.flush(turn.round, turn.totals)? { Next::Step } else { Next::Wait };
-            return Ok(next);
+        let incomplete_since = match &self.format {
+            RequestFormat::Timed(timed) => timed.incomplete_since(),
+            RequestFormat::Text(_) => None,
+        };
+        let stalled_since =
+            if self.has_pending_reply() { Some(self.last_transfer) } else { incomplete_since };
+        let (since, timeout) = match stalled_since {
+            Some(since) => (since, Timeout::Stall),
+            None => (self.last_transfer, Timeout::Idle),
+        };
+        timeouts.is_expired(timeout, since, now).then_some(timeout)
+    }
+
+    /// Takes one step: sends the pending reply, or reads once and answers what it has read.
+    ///
+    /// # Errors
+    ///
+    /// The error of a socket function, or `InvalidData` after a malformed timing header. The caller closes the
+    /// connection.
+    pub(crate) fn step(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
+        if self.is_awaiting_peer_close() {
+            return Ok(self.discard_input(context.read_buffer));
         }
-        let next = if self.phase == Phase::Ended {
-            Next::Step
+        if self.has_pending_reply() {
+            self.send_pending_reply(context.tick, context.totals)?;
+            let is_complete = !self.has_pending_reply();
+            return Ok(if is_complete { NextAction::StepAgain } else { NextAction::WaitForEvent });
+        }
+        let next = if self.phase == Phase::InputEnded {
+            NextAction::StepAgain
         } else {
-            match &self.dialogue {
-                Dialogue::Text(_) => self.step_text(turn)?,
-                Dialogue::Timed(_) => self.step_timed(turn)?,
+            match &self.format {
+                RequestFormat::Text(_) => self.answer_text(context)?,
+                RequestFormat::Timed(_) => self.answer_timed_request(context)?,
             }
         };
-        if self.phase != Phase::Ended || self.is_pending() {
+        if self.phase != Phase::InputEnded || self.has_pending_reply() {
             return Ok(next);
         }
         self.stream.shutdown(Shutdown::Write)?;
-        // One that has been silent for some rounds has read all that there was.
-        if turn.is_ending && turn.round - self.moved <= 1 {
-            self.phase = Phase::Lingering;
-            return Ok(Next::Step);
+        // Without a transfer for some ticks, the peer has no unread reply, so a reset does no harm.
+        if context.is_shutting_down && context.tick - self.last_transfer <= 1 {
+            self.phase = Phase::AwaitingPeerClose;
+            return Ok(NextAction::StepAgain);
         }
-        Ok(Next::Close)
+        Ok(NextAction::Close)
     }
 
-    /// Forgets the time for which it has been paused: that was the server's doing.
-    pub(crate) fn resume(&mut self, round: Round) {
-        self.is_paused = false;
-        self.moved = round;
-        if let Dialogue::Timed(timed) = &mut self.dialogue {
-            timed.begun = timed.begun.map(|_| round);
+    /// Sends as much of the pending reply as the kernel accepts. Returns the number of bytes.
+    ///
+    /// # Errors
+    ///
+    /// The error of the write, except `WouldBlock`.
+    pub(crate) fn send_pending_reply(
+        &mut self,
+        tick: Tick,
+        totals: &mut Totals,
+    ) -> io::Result<usize> {
+        let sent = self.output.send_pending(&self.stream, totals)?;
+        if sent > 0 {
+            self.last_transfer = tick;
         }
+        Ok(sent)
     }
 
-    fn linger(&mut self, scratch: &mut [u8]) -> Next {
-        match self.stream.read(scratch) {
-            Ok(1..) => Next::Step,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Next::Wait,
-            Err(error) if error.kind() == ErrorKind::Interrupted => Next::Step,
-            // All has been answered: how it ends does not matter any more.
-            Ok(0) | Err(_) => Next::Close,
-        }
-    }
-
-    /// What keeps this connection from being kept any longer in this `round`, if anything does.
-    pub(crate) fn overdue(&self, round: Round, patience: Patience) -> Option<Overdue> {
-        if self.is_paused || self.is_lingering() {
-            return None;
-        }
-        let begun = match &self.dialogue {
-            Dialogue::Timed(timed) => timed.begun,
-            Dialogue::Text(_) => None,
+    fn answer_text(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
+        let RequestFormat::Text(uppercase) = &mut self.format else {
+            return Ok(NextAction::StepAgain);
         };
-        let waits_since = if self.is_pending() { Some(self.moved) } else { begun };
-        let (since, limit, overdue) = match waits_since {
-            Some(since) => (since, patience.stall, Overdue::Stalled),
-            None => (self.moved, patience.idle, Overdue::Idle),
-        };
-        // The round in which it began had begun before.
-        limit.is_some_and(|limit| round - since > limit).then_some(overdue)
-    }
-
-    fn step_text(&mut self, turn: &mut Turn<'_>) -> io::Result<Next> {
-        let Dialogue::Text(upper) = &mut self.dialogue else { return Ok(Next::Step) };
-        let length = match self.stream.read(turn.scratch) {
-            Ok(0) => return self.end(turn),
+        let length = match self.stream.read(context.read_buffer) {
+            Ok(0) => return self.end_input(context),
             Ok(length) => length,
-            Err(error) => return self.unread(error, turn),
+            Err(error) => return self.handle_read_error(error, context),
         };
-        self.moved = turn.round;
-        turn.totals.bytes_received += length as u64;
-        let is_last = turn.is_last(length);
-        let piece = &mut turn.scratch[..length];
-        if self.phase == Phase::Fresh {
+        self.last_transfer = context.tick;
+        context.totals.bytes_received += length as u64;
+        let is_emptied = context.read_emptied_buffer(length);
+        let text = &mut context.read_buffer[..length];
+        if self.phase == Phase::Start {
             self.phase = Phase::Open;
-            if header::timed_request_length(piece).is_some() {
-                let timed = Timed::new(&self.stream, piece, Instant::now(), turn.round);
-                self.dialogue = Dialogue::Timed(Box::new(timed));
-                return self.step_timed(turn);
+            if header::timed_request_length(text).is_some() {
+                let timed = TimedRequests::new(&self.stream, text, Instant::now(), context.tick);
+                self.format = RequestFormat::Timed(Box::new(timed));
+                return self.answer_timed_request(context);
             }
         }
-        if turn.config.show_messages {
+        if context.config.show_messages {
             let peer = self.stream.peer_addr()?;
-            tracing::info!(%peer, "{}", escaped_excerpt(piece));
+            tracing::info!(%peer, "{}", escaped_excerpt(text));
         }
-        turn.requests += 1;
-        let reply = upper.push(piece);
-        send(&self.stream, &mut self.pending, &reply, turn.totals)?;
-        Ok(if is_last { Next::Wait } else { Next::Step })
+        context.answered_requests += 1;
+        let reply = uppercase.push(text);
+        self.output.send(&self.stream, &reply, context.totals)?;
+        Ok(if is_emptied { NextAction::WaitForEvent } else { NextAction::StepAgain })
     }
 
-    fn step_timed(&mut self, turn: &mut Turn<'_>) -> io::Result<Next> {
-        let Dialogue::Timed(timed) = &mut self.dialogue else { return Ok(Next::Step) };
-        let mut is_last = false;
-        if !timed.has_message() {
-            match timed.read(&self.stream, turn.scratch, turn.round) {
-                Ok(0) => return self.end(turn),
+    fn answer_timed_request(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
+        let RequestFormat::Timed(timed) = &mut self.format else {
+            return Ok(NextAction::StepAgain);
+        };
+        let mut is_emptied = false;
+        if !timed.has_request() {
+            match timed.read(&self.stream, context.read_buffer, context.tick) {
+                Ok(0) => return self.end_input(context),
                 Ok(length) => {
-                    self.moved = turn.round;
-                    turn.totals.bytes_received += length as u64;
-                    is_last = turn.is_last(length);
+                    self.last_transfer = context.tick;
+                    context.totals.bytes_received += length as u64;
+                    is_emptied = context.read_emptied_buffer(length);
                 }
-                Err(error) => return self.unread(error, turn),
+                Err(error) => return self.handle_read_error(error, context),
             }
         }
-        if let Some(reply) = timed.next_reply(&self.stream, turn.config, turn.round)? {
-            turn.requests += 1;
-            send(&self.stream, &mut self.pending, &reply, turn.totals)?;
+        if let Some(reply) = timed.next_reply(&self.stream, context.config, context.tick)? {
+            context.answered_requests += 1;
+            self.output.send(&self.stream, &reply, context.totals)?;
         }
-        Ok(if is_last && !timed.has_message() { Next::Wait } else { Next::Step })
+        let is_done = is_emptied && !timed.has_request();
+        Ok(if is_done { NextAction::WaitForEvent } else { NextAction::StepAgain })
     }
 
-    /// What comes next when reading gave nothing.
-    fn unread(&mut self, error: io::Error, turn: &mut Turn<'_>) -> io::Result<Next> {
+    fn handle_read_error(
+        &mut self,
+        error: io::Error,
+        context: &mut StepContext<'_>,
+    ) -> io::Result<NextAction> {
         match error.kind() {
-            ErrorKind::Interrupted => Ok(Next::Step),
-            ErrorKind::WouldBlock if turn.is_ending => self.end(turn),
-            ErrorKind::WouldBlock => Ok(Next::Wait),
+            ErrorKind::Interrupted => Ok(NextAction::StepAgain),
+            ErrorKind::WouldBlock if context.is_shutting_down => self.end_input(context),
+            ErrorKind::WouldBlock => Ok(NextAction::WaitForEvent),
             _ => Err(error),
         }
     }
 
-    /// Nothing more will be read: the beginning of a character that waited for its end is answered as it is.
-    fn end(&mut self, turn: &mut Turn<'_>) -> io::Result<Next> {
-        self.phase = Phase::Ended;
-        if let Dialogue::Text(upper) = &mut self.dialogue {
-            let begun = std::mem::take(upper).finish();
-            send(&self.stream, &mut self.pending, &begun, turn.totals)?;
+    /// Ends the input. If the text ends within a character, the reply contains its bytes unchanged.
+    fn end_input(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
+        self.phase = Phase::InputEnded;
+        if let RequestFormat::Text(uppercase) = &mut self.format {
+            let incomplete_character = std::mem::take(uppercase).finish();
+            self.output.send(&self.stream, &incomplete_character, context.totals)?;
         }
-        Ok(Next::Wait)
+        Ok(NextAction::WaitForEvent)
     }
 
-    /// Writes what waits. Returns whether nothing does any more.
-    pub(crate) fn flush(&mut self, round: Round, totals: &mut Totals) -> io::Result<bool> {
-        while let Some(pending) = &mut self.pending {
-            match (&self.stream).write(&pending.text[pending.taken..]) {
-                Ok(taken) => {
-                    self.moved = round;
-                    pending.taken += taken;
-                    totals.bytes_answered += taken as u64;
-                    if pending.taken == pending.text.len() {
-                        self.pending = None;
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-}
-
-/// Writes `reply` as far as the system takes it at once; the rest becomes pending.
-fn send(
-    mut stream: &TcpStream,
-    pending: &mut Option<Box<Pending>>,
-    reply: &[u8],
-    totals: &mut Totals,
-) -> io::Result<()> {
-    let mut taken = 0;
-    while taken < reply.len() {
-        match stream.write(&reply[taken..]) {
-            Ok(length) => taken += length,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                *pending = Some(Box::new(Pending { text: reply[taken..].to_vec(), taken: 0 }));
-                break;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    fn discard_input(&mut self, buffer: &mut [u8]) -> NextAction {
+        match self.stream.read(buffer) {
+            Ok(1..) => NextAction::StepAgain,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => NextAction::WaitForEvent,
+            Err(error) if error.kind() == ErrorKind::Interrupted => NextAction::StepAgain,
+            // After the complete reply, an error has the same meaning as a close.
+            Ok(0) | Err(_) => NextAction::Close,
         }
     }
-    totals.bytes_answered += taken as u64;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -323,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_connection_takes_a_line_of_the_cache_at_most() {
+    fn an_idle_connection_fits_in_one_cache_line() {
         assert!(size_of::<Connection>() <= 64, "{}", size_of::<Connection>());
     }
 }

@@ -1,17 +1,19 @@
-//! `tcp-echo`: parse, log, bind, serve, exit.
+//! The program `tcp-echo`: parses the command line, opens the log and the listeners, and runs the server.
 
 mod cli;
 
+use anyhow::Context as _;
+use clap::Parser as _;
 use cli::Cli;
-use echo_service::{Tell as _, announce, log_to_stderr, orders_from_signals, parse, tcp_listeners};
+use echo_service::{
+    LogTotals as _, announce, catch_signals, duration_field, limit_field, log_limits,
+    log_to_stderr, open_tcp_listeners,
+};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli: Cli = match parse() {
-        Ok(cli) => cli,
-        Err(status) => return status,
-    };
-    let _written_at_the_end = log_to_stderr(cli.service.verbose, cli.service.log_format);
+    let cli = Cli::parse();
+    let _log = log_to_stderr(cli.service.verbose, cli.service.log_format);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -23,19 +25,27 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(cli: &Cli) -> anyhow::Result<()> {
-    let listeners = tcp_listeners(&cli.service, tcp_echo::DEFAULT_PORT)?;
-    let orders = orders_from_signals().await?;
+    let listeners = open_tcp_listeners(&cli.service, tcp_echo::DEFAULT_PORT)?;
+    let signals = catch_signals().await?;
     for listener in &listeners[0] {
-        announce("tcp-echo", listener.local_addr()?);
+        let address =
+            listener.local_addr().context("cannot read the local address of a listener")?;
+        announce("tcp-echo", address);
     }
     let config = cli.config();
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        workers = cli.service.workers,
-        ?config,
-        "serving"
+    let connections_per_source = config.connections_per_source();
+    log_limits!(
+        &cli.service,
+        connections = config.max_connections,
+        connections_per_source = limit_field(connections_per_source.other_hosts),
+        connections_per_loopback_source = limit_field(connections_per_source.loopback),
+        idle_s = duration_field(config.idle_timeout),
+        stall_s = duration_field(config.stall_timeout),
+        shutdown_s = duration_field(tcp_echo::SHUTDOWN_TIMEOUT),
+        read_bytes = tcp_echo::READ_SIZE,
+        timed_request_bytes = tcp_echo::MAX_TIMED_REQUEST_SIZE,
     );
-    let totals = tcp_echo::serve(listeners, config, orders).await?;
-    totals.tell("totals at the end");
+    let totals = tcp_echo::serve(listeners, config, signals).await?;
+    totals.log("totals at the end");
     Ok(())
 }

@@ -1,21 +1,21 @@
-//! Where a worker waits for its sockets: epoll and its like, by way of `mio`, which is what tokio's own reactor
-//! is made of.
+//! Waits for the sockets of one worker, with epoll on Linux and its equivalents elsewhere, through `mio`. tokio's
+//! reactor is built on the same crate.
 
 use mio::{Events, Interest, Poll, Token, Waker, event};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What wakes a worker that is not one of its sockets.
-const ORDERS: Token = Token(usize::MAX);
+/// The token of the waker. All other tokens belong to sockets.
+const WAKER: Token = Token(usize::MAX);
 
-/// How many sockets a worker hears of at once. More wait in the kernel for the next turn.
-const EVENTS: usize = 1024;
+/// Maximum number of events that one wait returns. Further events stay in the kernel until the next wait.
+const MAX_EVENTS: usize = 1024;
 
-/// How long a worker rests whose waiting failed.
-const AFTER_ERROR: Duration = Duration::from_millis(10);
+/// Pause after a failed wait.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
-/// A place to wait at.
+/// Waits until sockets are ready.
 pub(crate) struct Poller {
     poll: Poll,
     events: Events,
@@ -24,41 +24,61 @@ pub(crate) struct Poller {
     last_event: Instant,
 }
 
+/// An event of one socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Readiness {
+    pub(crate) token: usize,
+    /// The socket has data, a connection to accept, the end of the input, or an error. If false, the socket is only
+    /// writable.
+    pub(crate) is_readable: bool,
+    /// The peer has closed its sending direction. No further event follows.
+    pub(crate) is_read_closed: bool,
+}
+
 impl Poller {
-    /// One that looks again and again for `busy_poll` before it sleeps.
+    /// A poller that checks for events without sleeping until `busy_poll` has passed since the last event. Zero
+    /// disables this.
+    ///
+    /// # Errors
+    ///
+    /// The system's error if it has no descriptor left.
     pub(crate) fn new(busy_poll: Duration) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), ORDERS)?);
-        let events = Events::with_capacity(EVENTS);
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let events = Events::with_capacity(MAX_EVENTS);
         Ok(Self { poll, events, waker, busy_poll, last_event: Instant::now() })
     }
 
-    /// What wakes it up from another thread.
+    /// Ends a wait from another thread.
     pub(crate) fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
     }
 
-    /// Has a socket be told of, under the name of `token`, each time when there is something new to read or
-    /// accept, or room to write again.
-    pub(crate) fn watch(&self, socket: &mut impl event::Source, token: usize) -> io::Result<()> {
+    /// Reports `socket` under `token` from now on, edge-triggered: once for each arrival of data or of a
+    /// connection, and once when the socket becomes writable again.
+    ///
+    /// # Errors
+    ///
+    /// The error of the system call (on Linux, `epoll_ctl(2)`).
+    pub(crate) fn register(&self, socket: &mut impl event::Source, token: usize) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(socket, Token(token), both)
     }
 
-    /// Waits until there is something, or `patience` is over.
-    pub(crate) fn wait(&mut self, patience: Option<Duration>) {
-        let begun = Instant::now();
+    /// Waits for events, at most for `timeout`. [`Poller::events`] returns them.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) {
+        let start = Instant::now();
         loop {
-            let left = patience.map(|patience| patience.saturating_sub(begun.elapsed()));
-            let looks_again =
+            let remaining = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
+            let is_busy_polling =
                 !self.busy_poll.is_zero() && self.last_event.elapsed() < self.busy_poll;
-            let timeout = if looks_again { Some(Duration::ZERO) } else { left };
-            if let Err(error) = self.poll.poll(&mut self.events, timeout) {
+            let poll_timeout = if is_busy_polling { Some(Duration::ZERO) } else { remaining };
+            if let Err(error) = self.poll.poll(&mut self.events, poll_timeout) {
                 self.events.clear();
                 if error.kind() != io::ErrorKind::Interrupted {
-                    // Nothing is known that could cause it; it must not make the worker spin.
-                    tracing::error!(%error, "waiting failed");
-                    std::thread::sleep(AFTER_ERROR);
+                    // No cause of this error is known. The pause prevents a loop that uses a full CPU.
+                    tracing::error!(%error, "waiting for sockets failed");
+                    std::thread::sleep(ERROR_PAUSE);
                 }
                 return;
             }
@@ -68,29 +88,19 @@ impl Poller {
                 }
                 return;
             }
-            if !looks_again || left.is_some_and(|left| left.is_zero()) {
+            if !is_busy_polling || remaining.is_some_and(|remaining| remaining.is_zero()) {
                 return;
             }
         }
     }
 
-    /// What there is.
-    pub(crate) fn events(&self) -> impl Iterator<Item = Told> {
-        let sockets = self.events.iter().filter(|event| event.token() != ORDERS);
-        sockets.map(|event| Told {
+    /// The events of the last wait, except wake-ups by the waker.
+    pub(crate) fn events(&self) -> impl Iterator<Item = Readiness> {
+        let sockets = self.events.iter().filter(|event| event.token() != WAKER);
+        sockets.map(|event| Readiness {
             token: event.token().0,
-            to_read: event.is_readable() || event.is_read_closed() || event.is_error(),
+            is_readable: event.is_readable() || event.is_read_closed() || event.is_error(),
             is_read_closed: event.is_read_closed(),
         })
     }
-}
-
-/// What is told of a socket.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
-    pub(crate) token: usize,
-    /// There is something to read or accept, or an end, or an error; otherwise there is room to write alone.
-    pub(crate) to_read: bool,
-    /// The peer has sent its last.
-    pub(crate) is_read_closed: bool,
 }

@@ -1,35 +1,45 @@
-//! The server's life: workers accept and answer connections until they are told to end.
+//! Starts the workers and runs them until the shutdown.
 
 use crate::Totals;
 use crate::acceptor::Acceptor;
-use crate::admission::Admission;
+use crate::connection_limit::ConnectionLimit;
+use crate::limits::{
+    DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_SOURCE,
+    DEFAULT_STALL_TIMEOUT,
+};
 use crate::poller::Poller;
 use crate::worker;
-use echo_service::{Allowed, Orders, RateLimit, Sheet, Worker, work};
+use echo_service::{
+    AllowedNetworks, RateLimit, Signals, SourceLimit, StartWorkerError, Worker, WorkerState,
+    run_workers,
+};
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a server behaves.
+/// The behaviour and the limits of a server.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Log each piece of text as it is answered.
+    /// Log each request when the server answers it.
     pub show_messages: bool,
-    /// How long a worker looks for work again and again before it sleeps.
+    /// Time after the last event in which a worker polls its sockets instead of sleeping. Zero disables this.
     pub busy_poll: Duration,
-    /// Who is answered.
-    pub allowed: Allowed,
-    /// Pieces of text a second from one source at most; 0: no limit. None: [`RateLimit::new`]'s default.
+    /// The networks that can connect.
+    pub allowed: AllowedNetworks,
+    /// Maximum number of requests per second from one source, where one read of a text counts as one request. `Some(0)`
+    /// means no limit. `None` means the default of [`RateLimit::resolve`].
     pub rate: Option<u32>,
-    /// Connections at most, in all.
-    pub connections: usize,
-    /// Connections of one source at most; 0: no limit. None: 256, and no limit for loopback addresses.
-    pub connections_per_source: Option<usize>,
-    /// How long a connection may say nothing; zero: for ever.
-    pub idle: Duration,
-    /// How long a reply may wait for its peer to read, or a timed message for its end; zero: for ever.
-    pub stall: Duration,
+    /// Maximum number of open connections.
+    pub max_connections: usize,
+    /// Maximum number of open connections from one source. `Some(0)` means no limit. `None` means
+    /// [`crate::DEFAULT_MAX_CONNECTIONS_PER_SOURCE`] for other hosts and no limit for loopback addresses.
+    pub max_connections_per_source: Option<u64>,
+    /// The server closes a connection without a request for this time. Zero disables the timeout.
+    pub idle_timeout: Duration,
+    /// The server resets a connection whose peer does not read a reply, or does not complete a timed request, for this
+    /// time. Zero disables the timeout.
+    pub stall_timeout: Duration,
 }
 
 impl Default for Config {
@@ -37,54 +47,83 @@ impl Default for Config {
         Self {
             show_messages: false,
             busy_poll: Duration::ZERO,
-            allowed: Allowed::default(),
+            allowed: AllowedNetworks::default(),
             rate: None,
-            // What 1 KiB each makes 16 MiB of, and the system's own share of them some 100.
-            connections: 16_384,
-            connections_per_source: None,
-            // Longer than anybody thinks about the next request to type; a client whose interval is longer
-            // connects again.
-            idle: Duration::from_mins(5),
-            // TCP itself gives a segment several tries in this time (RFC 6298).
-            stall: Duration::from_secs(30),
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+            max_connections_per_source: None,
+            idle_timeout: DEFAULT_IDLE_TIMEOUT,
+            stall_timeout: DEFAULT_STALL_TIMEOUT,
         }
     }
 }
 
-/// Answers the connections that come to the listeners until `orders` say to end; then what open ones have
-/// already sent, and returns. Each of the sets of listeners gets a worker of its own. No peer and no error
-/// ends it earlier.
+impl Config {
+    /// The limits of connections per source in force, with the default applied.
+    #[must_use]
+    pub fn connections_per_source(&self) -> SourceLimit {
+        SourceLimit::resolve(self.max_connections_per_source, DEFAULT_MAX_CONNECTIONS_PER_SOURCE)
+    }
+}
+
+/// The server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The system did not create an event queue (on Linux, an epoll instance).
+    #[error("cannot create an event queue for a worker")]
+    CreatePoller(#[source] io::Error),
+    /// The system did not report the address of a listener.
+    #[error("cannot read the local address of a TCP listener")]
+    LocalAddress(#[source] io::Error),
+    /// The system refused an operation on a listener.
+    #[error("cannot wait for connections of the TCP listener on {address}")]
+    RegisterListener {
+        /// The address of the listener.
+        address: SocketAddr,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The system did not start a thread.
+    #[error(transparent)]
+    StartWorker(#[from] StartWorkerError),
+}
+
+/// Serves the connections of `listeners` until `signals` request the shutdown. Then it answers the data that has
+/// arrived, and returns the totals.
+///
+/// `listeners` contains one set for each worker thread. Neither a peer nor an error of a connection ends the server.
 ///
 /// # Errors
 ///
-/// If the system does not give what it takes to begin.
+/// [`ServeError`] if the server cannot start.
 ///
 /// # Panics
 ///
-/// Only if the code that answers does.
+/// If a worker panics.
 pub async fn serve(
-    sets: Vec<Vec<TcpListener>>,
+    listeners: Vec<Vec<TcpListener>>,
     config: Config,
-    orders: Orders,
-) -> io::Result<Totals> {
-    let admission = Arc::new(Admission::new(config.connections, config.connections_per_source));
-    let rate = Arc::new(RateLimit::new(config.rate));
+    signals: Signals,
+) -> Result<Totals, ServeError> {
+    let connection_limit =
+        Arc::new(ConnectionLimit::new(config.max_connections, config.connections_per_source()));
+    let rate_limit = Arc::new(RateLimit::new(config.rate));
     let mut workers = Vec::new();
-    for listeners in sets {
-        let poller = Poller::new(config.busy_poll)?;
+    for listeners in listeners {
+        let poller = Poller::new(config.busy_poll).map_err(ServeError::CreatePoller)?;
         let waker = poller.waker();
-        let (admission, rate) = (Arc::clone(&admission), Arc::clone(&rate));
         let acceptor = Acceptor::new(listeners, &poller)?;
+        let (connection_limit, rate_limit) =
+            (Arc::clone(&connection_limit), Arc::clone(&rate_limit));
         let config = config.clone();
-        let run = move |sheet: &Sheet<Totals>| {
-            worker::run(acceptor, poller, &admission, &rate, &config, sheet);
+        let run = move |state: &WorkerState<Totals>| {
+            worker::run(acceptor, poller, &connection_limit, &rate_limit, &config, state);
         };
         let wake = move || {
             if let Err(error) = waker.wake() {
-                tracing::error!(%error, "a worker could not be told to end");
+                tracing::error!(%error, "waking a worker for the shutdown failed");
             }
         };
         workers.push(Worker { run: Box::new(run), wake: Box::new(wake) });
     }
-    work(workers, &orders).await
+    Ok(run_workers(workers, &signals).await?)
 }

@@ -1,70 +1,32 @@
-//! What a server did, in numbers.
+//! The counters of the server.
 
-use echo_service::Tell;
-use std::ops::AddAssign;
-
-/// What the server did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Connections that were let in.
-    pub connections: u64,
-    /// Connections closed at once, because their address is not allowed.
-    pub refused_network: u64,
-    /// Connections closed at once, because there were as many as there may be.
-    pub refused_in_all: u64,
-    /// Connections closed at once, because their source had as many as it may have.
-    pub refused_of_source: u64,
-    /// Connections closed because they had said nothing for long.
-    pub idle: u64,
-    /// Connections cut because they did not take their replies, or did not finish a timed message.
-    pub stalled: u64,
-    /// Times that reading waited because a source was beyond its rate.
-    pub delayed: u64,
-    /// Bytes of text that arrived.
-    pub bytes_received: u64,
-    /// Bytes of answer that the system took for sending.
-    pub bytes_answered: u64,
-    /// Connections that failed before both sides had ended them: mostly resets by the peer.
-    pub broken: u64,
-    /// Connections that were still busy when the server ended, and were cut.
-    pub cut: u64,
-    /// Connections that could not be accepted.
-    pub accept_errors: u64,
-}
-
-impl AddAssign for Totals {
-    fn add_assign(&mut self, other: Self) {
-        self.connections += other.connections;
-        self.refused_network += other.refused_network;
-        self.refused_in_all += other.refused_in_all;
-        self.refused_of_source += other.refused_of_source;
-        self.idle += other.idle;
-        self.stalled += other.stalled;
-        self.delayed += other.delayed;
-        self.bytes_received += other.bytes_received;
-        self.bytes_answered += other.bytes_answered;
-        self.broken += other.broken;
-        self.cut += other.cut;
-        self.accept_errors += other.accept_errors;
-    }
-}
-
-impl Tell for Totals {
-    fn tell(&self, when: &'static str) {
-        tracing::info!(
-            connections = self.connections,
-            refused_network = self.refused_network,
-            refused_in_all = self.refused_in_all,
-            refused_of_source = self.refused_of_source,
-            idle = self.idle,
-            stalled = self.stalled,
-            delayed = self.delayed,
-            bytes_received = self.bytes_received,
-            bytes_answered = self.bytes_answered,
-            broken = self.broken,
-            cut = self.cut,
-            accept_errors = self.accept_errors,
-            "{when}"
-        );
+echo_service::counters! {
+    /// The counters of the server. `--help` shows their explanations.
+    pub struct Totals {
+        /// Connections that the server accepted and served.
+        connections,
+        /// Connections closed at once, because --allow does not contain the address of the peer.
+        refused_network,
+        /// Connections closed at once, because the number of open connections had reached --connections.
+        refused_connection_limit,
+        /// Connections closed at once, because their source had reached --connections-per-source.
+        refused_source_limit,
+        /// Connections that the server could not accept, for example because it had no free file descriptor.
+        accept_errors,
+        /// Connections closed because the peer sent nothing for the time of --idle.
+        closed_idle,
+        /// Connections reset because, for the time of --stall, the peer did not read its replies or did not complete a
+        /// timed request.
+        closed_stalled,
+        /// Connections closed after an error, in most cases a reset by the peer.
+        closed_with_error,
+        /// Connections closed by the shutdown before their replies were complete.
+        closed_at_shutdown,
+        /// Number of times that the server stopped reading from a connection, because its source exceeded --rate.
+        rate_limited_reads,
+        /// Bytes that the server received.
+        bytes_received,
+        /// Bytes of replies that the system accepted for sending.
+        bytes_answered,
     }
 }

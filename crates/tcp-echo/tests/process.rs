@@ -1,4 +1,4 @@
-//! `tcp-echo` as a process: its lines, its signals, its mistakes.
+//! `tcp-echo` as a process: its output, signals, and exit status.
 
 #[path = "../../../tests/server_process.rs"]
 mod server_process;
@@ -9,7 +9,7 @@ const SERVER: ServerBinary = ServerBinary {
     name: "tcp-echo",
     path: env!("CARGO_BIN_EXE_tcp-echo"),
     default_port: 12000,
-    limits: &[
+    limit_options: &[
         "--allow",
         "--rate",
         "--connections",
@@ -17,7 +17,21 @@ const SERVER: ServerBinary = ServerBinary {
         "--idle",
         "--stall",
     ],
-    ask: |address, request| {
+    default_limits: &[
+        "workers=1",
+        "allow=all",
+        "rate_per_source=10000",
+        "rate_per_loopback_source=unlimited",
+        "busy_poll_us=0",
+        "connections_per_source=256",
+        "connections_per_loopback_source=unlimited",
+        "idle_s=300",
+        "stall_s=30",
+        "shutdown_s=2",
+        "read_bytes=16384",
+        "timed_request_bytes=65507",
+    ],
+    exchange: |address, request| {
         use std::io::{Read as _, Write as _};
         let mut client = std::net::TcpStream::connect(address).unwrap();
         client.write_all(request.as_bytes()).unwrap();
@@ -28,30 +42,50 @@ const SERVER: ServerBinary = ServerBinary {
     },
 };
 
+#[test]
+fn the_start_event_shows_the_limits_of_the_command_line() {
+    let mut server = server_process::RunningServer::start(&[
+        "--listen=127.0.0.1:0",
+        "--connections=7",
+        "--connections-per-source=5",
+        "--idle=0",
+        "--stall=1500ms",
+    ]);
+    let line = server.log_lines()();
+    for limit in [
+        "connections=7",
+        "connections_per_source=5",
+        "connections_per_loopback_source=5",
+        "idle_s=unlimited",
+        "stall_s=1.5",
+    ] {
+        assert!(line.split_whitespace().any(|field| field == limit), "{limit}: {line}");
+    }
+}
+
 #[cfg(all(unix, not(portable)))]
 #[test]
-fn a_second_signal_ends_it_at_once() {
-    use std::io::{BufRead as _, BufReader, Write as _};
-    let mut server = server_process::Running::start(&["--listen", "127.0.0.1:0"]);
-    // A peer that does not read has two seconds at the end, if nobody is in a hurry.
-    let mut glutton = std::net::TcpStream::connect(&server.address).unwrap();
-    glutton.set_nonblocking(true).unwrap();
-    let (chunk, mut quiet) = (vec![b'x'; 1 << 16], 0);
-    while quiet < 20 {
-        if glutton.write(&chunk).is_err() {
-            quiet += 1;
+fn a_second_signal_ends_the_server_at_once() {
+    use std::io::Write as _;
+    let mut server = server_process::RunningServer::start(&["--listen", "127.0.0.1:0"]);
+    // A peer that does not read delays the shutdown by two seconds.
+    let mut not_reading = std::net::TcpStream::connect(&server.address).unwrap();
+    not_reading.set_nonblocking(true).unwrap();
+    let (chunk, mut failed_writes) = (vec![b'x'; 1 << 16], 0);
+    while failed_writes < 20 {
+        if not_reading.write(&chunk).is_err() {
+            failed_writes += 1;
             std::thread::sleep(std::time::Duration::from_millis(10));
         } else {
-            quiet = 0;
+            failed_writes = 0;
         }
     }
     server.signal("TERM");
-    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let mut next_line = server.log_lines();
     let mut line = String::new();
     while !line.contains("ending") {
         assert!(!line.contains("totals"), "{line}");
-        line.clear();
-        log.read_line(&mut line).unwrap();
+        line = next_line();
     }
     server.signal("TERM");
     assert_eq!(server.process.wait().unwrap().code(), Some(143));
@@ -59,7 +93,7 @@ fn a_second_signal_ends_it_at_once() {
 
 #[cfg(all(unix, not(portable)))]
 #[test]
-fn it_allows_no_more_connections_than_there_are_descriptors_for() {
+fn the_descriptor_limit_reduces_the_number_of_connections() {
     use std::io::{Read as _, Write as _};
     use std::process::{Command, Stdio};
     let mut server = Command::new("sh")
@@ -75,24 +109,24 @@ fn it_allows_no_more_connections_than_there_are_descriptors_for() {
     )
     .unwrap();
     let address = line.trim().rsplit(' ').next().unwrap();
-    let let_in = || {
+    let connect = || {
         let mut client = std::net::TcpStream::connect(address).unwrap();
-        let asked = client.write_all(b"x").is_ok();
-        let is_served = asked && client.read(&mut [0]).is_ok_and(|length| length == 1);
+        let is_sent = client.write_all(b"x").is_ok();
+        let is_served = is_sent && client.read(&mut [0]).is_ok_and(|length| length == 1);
         is_served.then_some(client)
     };
-    // 64 less a quarter for everything else; what is beyond is told so, and does not wait.
-    let clients: Vec<_> = (0..100).map(|_| let_in()).collect();
+    // The server reserves a quarter of the 64 descriptors. It closes further connections at once.
+    let clients: Vec<_> = (0..100).map(|_| connect()).collect();
     assert_eq!(clients.iter().flatten().count(), 48);
     drop(clients);
-    let begun = std::time::Instant::now();
-    while let_in().is_none() {
-        assert!(begun.elapsed().as_secs() < 10, "nobody is let in any more");
+    let start = std::time::Instant::now();
+    while connect().is_none() {
+        assert!(start.elapsed().as_secs() < 10, "the server refuses all connections");
     }
-    let id = server.id().to_string();
-    assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+    server_process::send_signal(&server, "TERM");
     assert_eq!(server.wait().unwrap().code(), Some(0));
     let mut log = String::new();
     server.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     assert!(log.contains("ulimit -n"), "{log}");
+    assert!(log.contains(" connections=48 "), "the limit in force: {log}");
 }

@@ -1,113 +1,114 @@
-//! The TCP server over real sockets: what it answers, what it must survive, how it ends.
+//! The TCP server with real sockets: its replies, its robustness, and its shutdown.
 
 mod server;
 
 use echo_core::header::{self, ArrivalClock, HEADER_LEN, ReplyHeader, Timing};
-use server::{PATIENCE, Server, ask, read_to_end};
+use server::{Server, TIMEOUT, exchange, read_to_end};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn a_reply_begins_before_the_request_has_ended() {
+async fn a_reply_starts_before_the_request_ends() {
     let server = Server::start();
-    let mut client = server.client().await;
-    ask(&mut client, b"first, ", b"FIRST, ").await;
-    ask(&mut client, b"then", b"THEN").await;
+    let mut client = server.connect().await;
+    exchange(&mut client, b"first, ", b"FIRST, ").await;
+    exchange(&mut client, b"then", b"THEN").await;
     client.shutdown().await.unwrap();
     assert_eq!(read_to_end(&mut client).await, b"");
-    let totals = server.end().await;
+    let totals = server.shut_down().await;
     assert_eq!((totals.connections, totals.bytes_received, totals.bytes_answered), (1, 11, 11));
-    assert_eq!((totals.broken, totals.cut), (0, 0));
+    assert_eq!((totals.closed_with_error, totals.closed_at_shutdown), (0, 0));
 }
 
 #[tokio::test]
-async fn a_character_cut_by_segments_is_whole_in_the_reply() {
+async fn a_character_split_over_two_segments_is_converted() {
     let server = Server::start();
-    let mut client = server.client().await;
-    ask(&mut client, b"caf\xc3", b"CAF").await;
-    ask(&mut client, b"\xa9 stra\xc3\x9f", "É STRASS".as_bytes()).await;
-    // The beginning of a character that never ends comes back as it is, at the end.
+    let mut client = server.connect().await;
+    exchange(&mut client, b"caf\xc3", b"CAF").await;
+    exchange(&mut client, b"\xa9 stra\xc3\x9f", "É STRASS".as_bytes()).await;
+    // At the end of the request, the bytes of an incomplete character come back unchanged.
     client.write_all(b"\xe2\x82").await.unwrap();
     client.shutdown().await.unwrap();
     assert_eq!(read_to_end(&mut client).await, b"\xe2\x82");
 }
 
 #[tokio::test]
-async fn a_half_close_drains() {
+async fn the_whole_reply_arrives_after_a_half_close() {
     let server = Server::start();
-    let mut client = server.client().await;
+    let mut client = server.connect().await;
     let request = "ein größerer Text, der wächst: ŉ ΐ. ".repeat(20_000);
-    let (mut reading, mut writing) = client.split();
-    let write = async {
-        writing.write_all(request.as_bytes()).await.unwrap();
-        writing.shutdown().await.unwrap();
+    let (mut receiving, mut sending) = client.split();
+    let send = async {
+        sending.write_all(request.as_bytes()).await.unwrap();
+        sending.shutdown().await.unwrap();
     };
     let mut reply = Vec::new();
-    let both = async { tokio::join!(write, reading.read_to_end(&mut reply)).1.unwrap() };
-    timeout(PATIENCE, both).await.unwrap();
+    let both = async { tokio::join!(send, receiving.read_to_end(&mut reply)).1.unwrap() };
+    timeout(TIMEOUT, both).await.unwrap();
     assert!(reply == request.to_uppercase().as_bytes());
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_read_is_not_read_from_and_harms_nobody() {
+async fn the_server_stops_reading_from_a_peer_that_does_not_read_and_serves_others() {
     let server = Server::start();
-    let mut glutton = server.client().await;
-    // Sends until nothing moves any more: the kernel's buffers are full, and the server, which holds
-    // one piece and its reply, does not read on.
+    let mut not_reading = server.connect().await;
+    // The client sends until the buffers of the kernel are full: the server keeps one read and its reply, and reads no
+    // more.
     let chunk = vec![b'x'; 256 * 1024];
-    let mut taken = 0;
-    while let Ok(written) = timeout(Duration::from_millis(300), glutton.write(&chunk)).await {
-        taken += written.unwrap();
-        // Four socket buffers at the most that Linux lets them grow to by itself (tcp(7): 4 and 6 MiB).
-        assert!(taken < 32 << 20, "the server reads on");
+    let mut sent = 0;
+    while let Ok(written) = timeout(Duration::from_millis(300), not_reading.write(&chunk)).await {
+        sent += written.unwrap();
+        // More than four socket buffers at the maximum that Linux selects automatically (tcp(7): 4 MiB and 6 MiB).
+        assert!(sent < 32 << 20, "the server continues to read");
     }
-    let mut other = server.client().await;
-    ask(&mut other, b"me too", b"ME TOO").await;
+    let mut other = server.connect().await;
+    exchange(&mut other, b"me too", b"ME TOO").await;
     drop(other);
-    // At the end such a peer is cut, after a bounded time.
-    let totals = server.end().await;
-    assert_eq!((totals.connections, totals.cut), (2, 1));
+    // The shutdown closes such a connection after a limited time.
+    let totals = server.shut_down().await;
+    assert_eq!((totals.connections, totals.closed_at_shutdown), (2, 1));
 }
 
 #[tokio::test]
-async fn connections_cut_at_every_stage_do_not_stop_it() {
+async fn connections_that_end_at_any_stage_do_not_stop_the_server() {
     let server = Server::start();
-    for stage in 0..60 {
-        let mut client = server.client().await;
-        match stage % 4 {
+    for number in 0..60 {
+        let mut client = server.connect().await;
+        match number % 4 {
             0 => {}
             1 => client.write_all(b"never read").await.unwrap(),
-            2 => ask(&mut client, b"read", b"READ").await,
+            2 => exchange(&mut client, b"read", b"READ").await,
             _ => {
                 client.write_all(b"reset with the reply unread").await.unwrap();
                 client.shutdown().await.unwrap();
             }
         }
-        if stage % 2 == 0 {
-            // A reset in place of an orderly end.
-            #[expect(deprecated, reason = "it blocks for a non-zero time alone")]
+        if number % 2 == 0 {
+            // The connection ends with a reset instead of a FIN.
+            #[expect(deprecated, reason = "the call blocks only for a time other than zero")]
             client.set_linger(Some(Duration::ZERO)).unwrap();
         }
     }
-    let mut client = server.client().await;
-    ask(&mut client, b"still there", b"STILL THERE").await;
+    let mut client = server.connect().await;
+    exchange(&mut client, b"still there", b"STILL THERE").await;
     drop(client);
-    assert_eq!(server.end().await.connections, 61);
+    assert_eq!(server.shut_down().await.connections, 61);
 }
 
-/// A request that asks for its timing, with `text` behind the header.
-fn timed(text: &str) -> Vec<u8> {
+/// A request with a timing header, followed by `text`.
+fn timed_request(text: &str) -> Vec<u8> {
     let mut request = header::request_header(HEADER_LEN + text.len()).to_vec();
     request.extend_from_slice(text.as_bytes());
     request
 }
 
-async fn timed_reply(client: &mut TcpStream, upper: &str) -> Timing {
-    let mut reply = vec![0; HEADER_LEN + upper.len()];
-    timeout(PATIENCE, client.read_exact(&mut reply)).await.expect("a reply").unwrap();
-    assert_eq!(&reply[HEADER_LEN..], upper.as_bytes());
+/// Reads a timed reply, asserts its text, and returns its timing.
+async fn read_timed_reply(client: &mut TcpStream, expected: &str) -> Timing {
+    let mut reply = vec![0; HEADER_LEN + expected.len()];
+    timeout(TIMEOUT, client.read_exact(&mut reply)).await.expect("a reply").unwrap();
+    assert_eq!(&reply[HEADER_LEN..], expected.as_bytes());
     match header::parse_reply_header(reply.first_chunk().unwrap(), reply.len()) {
         ReplyHeader::Timed(timing) => timing,
         other => panic!("{other:?}: {}", String::from_utf8_lossy(&reply)),
@@ -115,60 +116,61 @@ async fn timed_reply(client: &mut TcpStream, upper: &str) -> Timing {
 }
 
 #[tokio::test]
-async fn a_connection_that_asks_is_told_its_timings() {
+async fn timed_requests_receive_the_servers_timing() {
     let server = Server::start();
-    let mut client = server.client().await;
+    let mut client = server.connect().await;
     for number in 0..20 {
-        client.write_all(&timed("größer, ŉ")).await.unwrap();
-        let timing = timed_reply(&mut client, "GRÖSSER, ʼN").await;
-        assert!(timing.server < PATIENCE, "{timing:?}");
-        // The kernel begins to stamp some milliseconds after the first was asked for.
+        client.write_all(&timed_request("größer, ŉ")).await.unwrap();
+        let timing = read_timed_reply(&mut client, "GRÖSSER, ʼN").await;
+        assert!(timing.server < TIMEOUT, "{timing:?}");
+        // The kernel starts to take timestamps some milliseconds after the first timed request.
         if cfg!(all(target_os = "linux", not(portable))) && number > 10 {
             assert_eq!(timing.arrival, ArrivalClock::Kernel, "{number}");
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // Several at once, and one in pieces.
-    let request = timed("abc");
+    // Two complete requests and the start of a third one in one segment; then the rest in two segments.
+    let request = timed_request("abc");
     client.write_all(&[&request[..], &request, &request[..7]].concat()).await.unwrap();
-    timed_reply(&mut client, "ABC").await;
-    timed_reply(&mut client, "ABC").await;
+    read_timed_reply(&mut client, "ABC").await;
+    read_timed_reply(&mut client, "ABC").await;
     client.write_all(&request[7..41]).await.unwrap();
     client.write_all(&request[41..]).await.unwrap();
-    timed_reply(&mut client, "ABC").await;
+    read_timed_reply(&mut client, "ABC").await;
     client.shutdown().await.unwrap();
     assert_eq!(read_to_end(&mut client).await, b"");
-    assert_eq!(server.end().await.broken, 0);
+    assert_eq!(server.shut_down().await.closed_with_error, 0);
 }
 
 #[tokio::test]
-async fn what_is_no_header_is_text_and_half_a_header_holds_nothing_back() {
+async fn only_a_complete_header_at_the_start_of_a_connection_makes_it_timed() {
     let server = Server::start();
-    let mut client = server.client().await;
-    let request = timed("abc");
-    ask(&mut client, &request[..20], &request[..20].to_ascii_uppercase()).await;
-    ask(&mut client, &request[20..], &request[20..].to_ascii_uppercase()).await;
-    // Once text, always text.
-    ask(&mut client, &request, &request.to_ascii_uppercase()).await;
+    let mut client = server.connect().await;
+    let request = timed_request("abc");
+    // The server answers half a header at once, as text.
+    exchange(&mut client, &request[..20], &request[..20].to_ascii_uppercase()).await;
+    exchange(&mut client, &request[20..], &request[20..].to_ascii_uppercase()).await;
+    // The connection remains a text connection.
+    exchange(&mut client, &request, &request.to_ascii_uppercase()).await;
 
-    let mut liar = server.client().await;
-    liar.write_all(&timed("abc")).await.unwrap();
-    timed_reply(&mut liar, "ABC").await;
-    liar.write_all(&[b'x'; HEADER_LEN]).await.unwrap();
+    let mut malformed = server.connect().await;
+    malformed.write_all(&timed_request("abc")).await.unwrap();
+    read_timed_reply(&mut malformed, "ABC").await;
+    malformed.write_all(&[b'x'; HEADER_LEN]).await.unwrap();
     let mut rest = Vec::new();
-    // The end may be a reset: the server has not read all.
-    let _ = timeout(PATIENCE, liar.read_to_end(&mut rest)).await.expect("an end");
+    // The connection can end with a reset, because the server has not read all data.
+    let _ = timeout(TIMEOUT, malformed.read_to_end(&mut rest)).await.expect("the end");
     assert_eq!(rest, b"");
-    drop((client, liar));
-    assert_eq!(server.end().await.broken, 1);
+    drop((client, malformed));
+    assert_eq!(server.shut_down().await.closed_with_error, 1);
 }
 
 #[tokio::test]
-async fn many_clients_each_get_their_own_replies() {
+async fn each_of_many_clients_receives_its_own_reply() {
     let server = Server::start();
     let mut clients = Vec::new();
     for number in 0..100 {
-        let mut client = server.client().await;
+        let mut client = server.connect().await;
         client.write_all(format!("client {number}").as_bytes()).await.unwrap();
         clients.push(client);
     }
@@ -179,9 +181,9 @@ async fn many_clients_each_get_their_own_replies() {
 }
 
 #[tokio::test]
-async fn connections_that_wait_to_be_accepted_at_the_end_are_answered() {
+async fn shutdown_answers_connections_that_are_not_accepted_yet() {
     let server = Server::start();
-    // Made without giving way: on this one thread the server has accepted none when the end comes.
+    // The test does not yield here, so the server task on this thread has not started when the shutdown is requested.
     let clients: Vec<_> = (0..100)
         .map(|number| {
             let mut client = std::net::TcpStream::connect(server.address).unwrap();
@@ -189,7 +191,7 @@ async fn connections_that_wait_to_be_accepted_at_the_end_are_answered() {
             client
         })
         .collect();
-    assert_eq!(server.end().await.connections, 100);
+    assert_eq!(server.shut_down().await.connections, 100);
     for (number, mut client) in clients.into_iter().enumerate() {
         let mut reply = String::new();
         std::io::Read::read_to_string(&mut client, &mut reply).unwrap();
@@ -198,39 +200,40 @@ async fn connections_that_wait_to_be_accepted_at_the_end_are_answered() {
 }
 
 #[tokio::test]
-async fn what_arrived_before_the_end_is_answered() {
+async fn shutdown_answers_requests_that_have_arrived() {
     let server = Server::start();
-    let mut idle = server.client().await;
-    ask(&mut idle, b"hello", b"HELLO").await;
-    let mut busy = server.client().await;
-    ask(&mut busy, b"one ", b"ONE ").await;
-    // On one thread: the server's task has not read this when the end comes.
+    let mut idle = server.connect().await;
+    exchange(&mut idle, b"hello", b"HELLO").await;
+    let mut busy = server.connect().await;
+    exchange(&mut busy, b"one ", b"ONE ").await;
+    // The test does not yield between this request and the shutdown.
     busy.try_write(b"and two").unwrap();
-    let totals = server.end().await;
+    let totals = server.shut_down().await;
     assert_eq!(read_to_end(&mut busy).await, b"AND TWO");
     assert_eq!(read_to_end(&mut idle).await, b"");
-    assert_eq!((totals.bytes_received, totals.broken, totals.cut), (16, 0, 0));
+    assert_eq!(totals.bytes_received, 16);
+    assert_eq!((totals.closed_with_error, totals.closed_at_shutdown), (0, 0));
 }
 
 #[tokio::test]
-async fn what_was_answered_at_the_end_reaches_who_goes_on_sending() {
+async fn shutdown_delivers_all_replies_to_a_peer_that_continues_to_send() {
     let server = Server::start();
-    let mut client = server.client().await;
+    let mut client = server.connect().await;
     let length = 300_000;
     client.write_all(&vec![b'x'; length]).await.unwrap();
-    let ending = tokio::spawn(server.end());
-    // Until the server says that there will be no more, it may be sent more, with replies still on the way.
-    let mut read = 0;
-    let mut piece = vec![0; 4096];
+    let shutdown = tokio::spawn(server.shut_down());
+    // The client sends more while replies are in flight. It must read all replies and then the FIN, not a reset.
+    let mut received = 0;
+    let mut buffer = vec![0; 4096];
     loop {
         let _ = client.write_all(b"and more").await;
-        match timeout(PATIENCE, client.read(&mut piece)).await.expect("an end") {
+        match timeout(TIMEOUT, client.read(&mut buffer)).await.expect("the end") {
             Ok(0) => break,
-            Ok(length) => read += length,
-            Err(error) => panic!("{error} after {read} bytes"),
+            Ok(length) => received += length,
+            Err(error) => panic!("{error} after {received} bytes"),
         }
     }
-    assert!(read >= length, "{read}");
+    assert!(received >= length, "{received}");
     drop(client);
-    assert_eq!(ending.await.unwrap().cut, 0);
+    assert_eq!(shutdown.await.unwrap().closed_at_shutdown, 0);
 }

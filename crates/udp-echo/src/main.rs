@@ -1,17 +1,19 @@
-//! `udp-echo`: parse, log, bind, serve, exit.
+//! The program `udp-echo`: parses the command line, opens the log and the sockets, and runs the server.
 
 mod cli;
 
+use anyhow::Context as _;
+use clap::Parser as _;
 use cli::Cli;
-use echo_service::{Tell as _, announce, log_to_stderr, orders_from_signals, parse, udp_sockets};
+use echo_service::{
+    LogTotals as _, announce, catch_signals, duration_field, log_limits, log_to_stderr,
+    open_udp_sockets,
+};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli: Cli = match parse() {
-        Ok(cli) => cli,
-        Err(status) => return status,
-    };
-    let _written_at_the_end = log_to_stderr(cli.service.verbose, cli.service.log_format);
+    let cli = Cli::parse();
+    let _log = log_to_stderr(cli.service.verbose, cli.service.log_format);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -23,20 +25,20 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(cli: &Cli) -> anyhow::Result<()> {
-    let sockets = udp_sockets(&cli.service, udp_echo::DEFAULT_PORT, udp_echo::prepare)?;
-    let orders = orders_from_signals().await?;
+    let sockets = open_udp_sockets(&cli.service, udp_echo::DEFAULT_PORT, udp_echo::prepare)?;
+    let signals = catch_signals().await?;
     for socket in &sockets[0] {
-        announce("udp-echo", socket.local_addr()?);
+        let address = socket.local_addr().context("cannot read the local address of a socket")?;
+        announce("udp-echo", address);
     }
-    let sockets = sockets.into_iter().flatten().collect();
-    let config = cli.config();
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        workers = cli.service.workers,
-        ?config,
-        "serving"
+    log_limits!(
+        &cli.service,
+        reply_bytes_ipv4 = udp_echo::MAX_REPLY_IPV4,
+        reply_bytes_ipv6 = udp_echo::MAX_REPLY_IPV6,
+        shutdown_s = duration_field(udp_echo::SHUTDOWN_TIMEOUT),
     );
-    let totals = udp_echo::serve(sockets, config, orders).await?;
-    totals.tell("totals at the end");
+    let sockets = sockets.into_iter().flatten().collect();
+    let totals = udp_echo::serve(sockets, cli.config(), signals).await?;
+    totals.log("totals at the end");
     Ok(())
 }

@@ -1,63 +1,69 @@
-//! Which datagrams are not answered, whatever they say: those whose answer would hurt somebody (pure).
+//! Rules for datagrams whose answer could be part of an attack (pure).
 //!
-//! A UDP server can't know who sent a datagram, only who is said to have. RFC 862 says to answer whatever
-//! comes, and two servers that do so answer each other for ever once somebody has forged a datagram from
-//! one to the other (CVE-2024-2169). `docs/security.md` says what is promised.
+//! A UDP server cannot verify the source address of a datagram. RFC 862 requires an answer to each datagram.
+//! Two such servers answer each other forever after an attacker has sent one of them a datagram with the
+//! forged address of the other (CVE-2024-2169). `docs/security.md` describes what the server guarantees.
 
-use crate::packets::Arrival;
+use crate::datagram_io::ReceiveMeta;
 use std::net::IpAddr;
 
-/// Why a datagram gets no answer.
+/// The reason why the server does not answer a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It comes from a port that only a service would answer at: such a service answers the answer.
-    Port,
-    /// It comes from an address that stands for many hosts or none, or was sent to many.
-    Address,
-    /// It may be another server's answer, and has gone round often enough.
-    Loop,
+    /// The source port is the port of a service, which could answer the reply.
+    SourcePort,
+    /// The source or the destination is a multicast, broadcast or unspecified address.
+    NonUnicast,
+    /// The datagram can be the reply of another server, and its hop limit is used up.
+    ServerLoop,
 }
 
-/// Ports below this are services' (RFC 6335, section 6), among them echo, daytime, qotd, chargen, DNS, TFTP,
-/// NTP, `NetBIOS`, SNMP and CLDAP. Port 0 is nobody's.
-const FIRST_OF_CLIENTS: u16 = 1024;
+/// Lower ports are reserved for services (RFC 6335, section 6), among them echo, daytime, qotd, chargen, DNS,
+/// TFTP, NTP, `NetBIOS`, SNMP and CLDAP. Port 0 is not a valid source.
+pub const FIRST_CLIENT_PORT: u16 = 1024;
 
-/// Ports from there on that answer whoever is said to have sent them something: those that are known from
-/// attacks (CISA alert TA14-017A and its successors), this project's own, and those of measuring tools
-/// that echo. None of those from which systems choose a client's port (from 32,768 on Linux): who has one of
-/// these by chance must not be taken for a service.
+/// Ports of services that answer datagrams with a forged source. The list contains services known from
+/// attacks (CISA alert TA14-017A and its successors), the port of this project, and the ports of measuring
+/// tools that echo. It contains no port from the range in which systems choose the ports of clients (from
+/// 32,768 on Linux), because such a client must not be mistaken for a service.
 #[rustfmt::skip]
-const REFLECTORS: [u16; 29] = [
+const REFLECTOR_PORTS: [u16; 29] = [
     1194, 1434, 1604, 1645, 1812, 1900, 2112, 2123, 3283, 3389, 3478, 3702, 4500, 5060, 5349, 5351, 5353,
     5683, 6881, 10_001, 10_074, 11_111, 11_211, 17_185, crate::DEFAULT_PORT, 27_015, 27_960, 32_410, 32_414,
 ];
 
-/// The hops that a reply to what may be another server's answer gets at most: the usual number (the one
-/// that RFC 1700 recommends).
-const MOST_HOPS: u8 = 64;
+/// Maximum hop limit of a reply to a datagram that can be the reply of another server. It is the usual
+/// default (RFC 1700 recommends it).
+const MAX_REPLY_HOPS: u8 = 64;
 
-/// Whether a datagram of this arrival gets an answer, going by who is said to have sent it, at a server whose
-/// own ports are `own`.
-pub(crate) fn by_sender(arrival: &Arrival, own: &[u16]) -> Result<(), Refusal> {
-    let port = arrival.peer.port();
-    if port < FIRST_OF_CLIENTS || own.contains(&port) || REFLECTORS.contains(&port) {
-        return Err(Refusal::Port);
+/// Checks the source and the destination of a received buffer. `own_ports` are the ports of this server.
+pub(crate) fn check_addresses(meta: &ReceiveMeta, own_ports: &[u16]) -> Result<(), Refusal> {
+    let port = meta.peer.port();
+    if port < FIRST_CLIENT_PORT || own_ports.contains(&port) || REFLECTOR_PORTS.contains(&port) {
+        return Err(Refusal::SourcePort);
     }
-    let stands_for_one = match arrival.peer.ip() {
+    let is_unicast = match meta.peer.ip() {
         IpAddr::V4(ip) => !(ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified()),
         IpAddr::V6(ip) => !(ip.is_multicast() || ip.is_unspecified()),
     };
-    if arrival.to_many || !stands_for_one { Err(Refusal::Address) } else { Ok(()) }
+    if meta.is_to_group || !is_unicast { Err(Refusal::NonUnicast) } else { Ok(()) }
 }
 
-/// How many hops the answer to this arrival may go, if it `can_be_an_answer` itself: one fewer than it has
-/// left, as if a router had passed it on. Two servers that answer each other take a hop away each time,
-/// and end as packets in a circle of routers do; a client's requests, however often it repeats them, have
-/// all their hops each time.
-pub(crate) fn hops(arrival: &Arrival, can_be_an_answer: bool) -> Result<Option<u8>, Refusal> {
-    let (true, Some(left)) = (can_be_an_answer, arrival.hops) else { return Ok(None) };
-    match left.saturating_sub(1).min(MOST_HOPS) {
-        0 => Err(Refusal::Loop),
+/// The hop limit (TTL) of the replies to a received buffer. `None` means the default of the system.
+///
+/// If a datagram can be the reply of another server, the hop limit of the reply is one less than the
+/// remaining hop limit of the datagram, as if a router had forwarded it. So two servers that answer each
+/// other use up the hop limit, and the loop ends. Requests of a client always arrive with the same remaining
+/// hop limit, so the client can repeat them forever.
+pub(crate) fn reply_hops(meta: &ReceiveMeta, payload: &[u8]) -> Result<Option<u8>, Refusal> {
+    let Some(remaining) = meta.hops else { return Ok(None) };
+    let could_be_a_reply =
+        payload.is_empty() || payload.chunks(meta.segment_size).any(echo_core::could_be_a_reply);
+    if !could_be_a_reply {
+        return Ok(None);
+    }
+    match remaining.saturating_sub(1).min(MAX_REPLY_HOPS) {
+        0 => Err(Refusal::ServerLoop),
         hops => Ok(Some(hops)),
     }
 }
@@ -65,40 +71,41 @@ pub(crate) fn hops(arrival: &Arrival, can_be_an_answer: bool) -> Result<Option<u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use echo_service::Since;
+    use echo_service::ArrivalTime;
     use std::time::Instant;
 
-    fn from(peer: &str) -> Arrival {
-        Arrival {
+    fn received_from(peer: &str) -> ReceiveMeta {
+        ReceiveMeta {
             peer: peer.parse().unwrap(),
-            to_many: false,
+            is_to_group: false,
             hops: None,
             length: 4,
-            each: 4,
-            since: Since::Program(Instant::now()),
+            segment_size: 4,
+            arrival: ArrivalTime::Program(Instant::now()),
         }
     }
 
     #[test]
-    fn services_ports_and_its_own_are_not_answered() {
+    fn ports_of_services_and_of_this_server_are_refused() {
         for port in [0, 7, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389, 520, 1023, 1900, 11_211]
         {
-            let arrival = from(&format!("192.0.2.1:{port}"));
-            assert_eq!(by_sender(&arrival, &[]), Err(Refusal::Port), "{port}");
+            let meta = received_from(&format!("192.0.2.1:{port}"));
+            assert_eq!(check_addresses(&meta, &[]), Err(Refusal::SourcePort), "{port}");
         }
-        assert_eq!(by_sender(&from("192.0.2.1:25000"), &[4000]), Err(Refusal::Port));
-        assert_eq!(by_sender(&from("192.0.2.1:4000"), &[4000]), Err(Refusal::Port));
-        assert_eq!(by_sender(&from("192.0.2.1:4001"), &[4000]), Ok(()));
-        assert_eq!(by_sender(&from("[2001:db8::1]:50000"), &[4000]), Ok(()));
+        let check = |peer| check_addresses(&received_from(peer), &[4000]);
+        assert_eq!(check("192.0.2.1:25000"), Err(Refusal::SourcePort));
+        assert_eq!(check("192.0.2.1:4000"), Err(Refusal::SourcePort));
+        assert_eq!(check("192.0.2.1:4001"), Ok(()));
+        assert_eq!(check("[2001:db8::1]:50000"), Ok(()));
     }
 
     #[test]
-    fn no_clients_port_is_taken_for_a_services() {
-        assert!(REFLECTORS.iter().all(|port| (FIRST_OF_CLIENTS..32_768).contains(port)));
+    fn the_list_contains_no_port_that_systems_choose_for_clients() {
+        assert!(REFLECTOR_PORTS.iter().all(|port| (FIRST_CLIENT_PORT..32_768).contains(port)));
     }
 
     #[test]
-    fn addresses_that_stand_for_many_or_none_are_not_answered() {
+    fn addresses_that_are_not_unicast_are_refused() {
         for peer in [
             "224.0.0.1:5000",
             "255.255.255.255:5000",
@@ -106,28 +113,32 @@ mod tests {
             "[ff02::1]:5000",
             "[::]:5000",
         ] {
-            assert_eq!(by_sender(&from(peer), &[]), Err(Refusal::Address), "{peer}");
+            let meta = received_from(peer);
+            assert_eq!(check_addresses(&meta, &[]), Err(Refusal::NonUnicast), "{peer}");
         }
-        let to_many = Arrival { to_many: true, ..from("192.0.2.1:5000") };
-        assert_eq!(by_sender(&to_many, &[]), Err(Refusal::Address));
+        let to_group = ReceiveMeta { is_to_group: true, ..received_from("192.0.2.1:5000") };
+        assert_eq!(check_addresses(&to_group, &[]), Err(Refusal::NonUnicast));
     }
 
     #[test]
-    fn a_circle_of_two_servers_ends_and_a_client_goes_on() {
-        let at = |hops| Arrival { hops: Some(hops), ..from("192.0.2.1:5000") };
-        let mut left = 255;
+    fn a_loop_of_two_servers_ends_and_a_client_can_repeat_its_request() {
+        let received_with =
+            |hops| ReceiveMeta { hops: Some(hops), ..received_from("192.0.2.1:5000") };
+        let mut remaining = 255;
         let mut rounds = 0;
-        while let Ok(Some(hops)) = hops(&at(left), true) {
-            left = hops;
+        while let Ok(Some(hops)) = reply_hops(&received_with(remaining), b"ECHO") {
+            remaining = hops;
             rounds += 1;
         }
         assert_eq!(rounds, 64);
-        // Text with small letters is nobody's answer in upper case, and needs no such care.
-        assert_eq!(hops(&at(1), false), Ok(None));
-        // Where the hops are not told there is nothing to count.
-        assert_eq!(hops(&from("192.0.2.1:5000"), true), Ok(None));
+        // A text with lower-case letters cannot be a reply, so its hop limit does not matter.
+        assert_eq!(reply_hops(&received_with(1), b"echo"), Ok(None));
+        // An empty datagram can be a reply.
+        assert_eq!(reply_hops(&received_with(1), b""), Err(Refusal::ServerLoop));
+        // If the system does not report the hop limit, the rule cannot be applied.
+        assert_eq!(reply_hops(&received_from("192.0.2.1:5000"), b"ECHO"), Ok(None));
         for _ in 0..1000 {
-            assert_eq!(hops(&at(57), true), Ok(Some(56)));
+            assert_eq!(reply_hops(&received_with(57), b"ECHO"), Ok(Some(56)));
         }
     }
 }

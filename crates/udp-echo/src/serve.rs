@@ -1,176 +1,103 @@
-//! The server's life: workers take what arrives at their sockets until they are told to end, then what has
-//! already arrived.
+//! Starts the workers and runs them until the shutdown.
 
 use crate::Totals;
-use crate::answer::{Gate, answer};
-use crate::packets::{Packets, Reply, Sent, Wait};
+use crate::admission::AdmissionPolicy;
+use crate::datagram_io::DatagramIo;
+use crate::responder::Responder;
+use crate::worker::{self, SHUTDOWN_CHECK_INTERVAL};
 use echo_service::{
-    Allowed, Orders, RateLimit, Sheet, Worker, is_milestone, reaches_milestone, work,
+    AllowedNetworks, RateLimit, Signals, StartWorkerError, Worker, WorkerState, run_workers,
 };
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How many errors in a row a socket may hand up before its worker rests, and for how long: they come with
-/// no datagram, and must not make it spin.
-const ERRORS: u32 = 64;
-const REST: Duration = Duration::from_millis(10);
-
-/// How long datagrams that arrived before the end are answered at most. A receive buffer holds some
-/// hundred; only a flood that goes on could take this long.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
-
-/// How long an idle worker takes to see that it is to end. Each time costs a few microseconds.
-const LOOK_UP: Duration = Duration::from_millis(100);
-
-/// How a server behaves.
+/// The behaviour and the limits of a server.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// Log each message as it is answered.
+    /// Log each message when the server answers it.
     pub show_messages: bool,
-    /// How long a worker looks for work again and again before it sleeps.
+    /// Time after the last request in which a worker polls its socket instead of sleeping. Zero disables
+    /// this.
     pub busy_poll: Duration,
-    /// Who is answered.
-    pub allowed: Allowed,
-    /// Requests a second from one source at most; 0: no limit. None: [`RateLimit::new`]'s default.
+    /// The networks whose requests the server answers.
+    pub allowed: AllowedNetworks,
+    /// Maximum number of requests per second from one source. `Some(0)` means no limit. `None` means the
+    /// default of [`RateLimit::resolve`].
     pub rate: Option<u32>,
 }
 
-/// Has the system tell what [`serve`] needs to know of what arrives at `socket`, which is bound to `address` or
-/// will be. [`serve`] does that too; to do it before binding leaves no time in which something arrives of which
-/// less is told, as to which of a host's addresses.
-pub fn prepare(socket: &UdpSocket, address: SocketAddr) {
-    Packets::prepare(socket, address);
+/// The server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The system did not report the address of a socket.
+    #[error("cannot read the local address of a UDP socket")]
+    LocalAddress(#[source] io::Error),
+    /// The system refused a socket option.
+    #[error("cannot set the options of the UDP socket on {address}")]
+    SetOptions {
+        /// The address of the socket.
+        address: SocketAddr,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The system did not start a thread.
+    #[error(transparent)]
+    StartWorker(#[from] StartWorkerError),
 }
 
-/// Answers what arrives at the sockets until `orders` say to end; then what has already arrived, and
-/// returns. Each socket gets a thread of its own, which waits for nothing else: so a reply needs two system
-/// calls, and no third one that says which socket has something. No datagram and no error that a socket
-/// hands up ends it earlier.
+/// Enables the information that [`serve`] needs about each datagram that arrives at `socket`. `address` is
+/// the address to which the socket is bound, or will be bound.
+///
+/// [`serve`] also calls this function. A call before the bind ensures that the information is complete for
+/// every datagram, for example the destination address on a host with several addresses.
+pub fn prepare(socket: &UdpSocket, address: SocketAddr) {
+    DatagramIo::prepare(socket, address);
+}
+
+/// Answers the datagrams that arrive at `sockets` until `signals` request the shutdown. Then it answers the
+/// datagrams that have arrived, and returns the totals.
+///
+/// Each socket has its own worker thread, which waits only for this socket. So a reply needs two system
+/// calls, and no third one to find out which socket is ready. Neither a datagram nor an error of a socket
+/// ends the server.
 ///
 /// # Errors
 ///
-/// If the system does not give what it takes to begin.
+/// [`ServeError`] if the server cannot start.
 ///
 /// # Panics
 ///
-/// Only if the code that answers does.
-pub async fn serve(sockets: Vec<UdpSocket>, config: Config, orders: Orders) -> io::Result<Totals> {
+/// If a worker panics.
+pub async fn serve(
+    sockets: Vec<UdpSocket>,
+    config: Config,
+    signals: Signals,
+) -> Result<Totals, ServeError> {
     let mut own_ports = Vec::new();
     for socket in &sockets {
-        // A look at the worker's orders each time that nothing has come for so long.
-        socket.set_read_timeout(Some(LOOK_UP))?;
-        socket.set_nonblocking(false)?;
-        let address = socket.local_addr()?;
+        let address = socket.local_addr().map_err(ServeError::LocalAddress)?;
+        set_blocking(socket).map_err(|source| ServeError::SetOptions { address, source })?;
         prepare(socket, address);
         own_ports.push(address.port());
     }
-    let gate = Arc::new(Gate { rate: RateLimit::new(config.rate), config, own_ports });
-    let worker = |socket| {
-        let gate = Arc::clone(&gate);
-        let run = Box::new(move |sheet: &Sheet<Totals>| Server::new(socket, gate).serve(sheet));
-        Worker { run, wake: Box::new(|| {}) }
-    };
-    work(sockets.into_iter().map(worker).collect(), &orders).await
+    let policy =
+        AdmissionPolicy { allowed: config.allowed, rate: RateLimit::new(config.rate), own_ports };
+    let responder = Arc::new(Responder { policy, show_messages: config.show_messages });
+    let workers = sockets.into_iter().map(|socket| {
+        let responder = Arc::clone(&responder);
+        let run = move |state: &WorkerState<Totals>| {
+            worker::run(socket, &responder, config.busy_poll, state);
+        };
+        // A worker checks its state after each SHUTDOWN_CHECK_INTERVAL, so it needs no wake-up.
+        Worker { run: Box::new(run), wake: Box::new(|| {}) }
+    });
+    Ok(run_workers(workers.collect(), &signals).await?)
 }
 
-struct Server {
-    socket: UdpSocket,
-    packets: Packets,
-    replies: Vec<Reply>,
-    gate: Arc<Gate>,
-    totals: Totals,
-    /// How many errors in a row the socket has handed up.
-    errors: u32,
-    stamps: bool,
-}
-
-impl Server {
-    fn new(socket: UdpSocket, gate: Arc<Gate>) -> Self {
-        let (packets, replies) = (Packets::new(), Vec::new());
-        Self { socket, packets, replies, gate, totals: Totals::default(), errors: 0, stamps: false }
-    }
-
-    fn serve(mut self, sheet: &Sheet<Totals>) {
-        let busy_poll = self.gate.config.busy_poll;
-        let mut last_work = Instant::now();
-        while !sheet.is_ending() {
-            let wait = if !busy_poll.is_zero() && last_work.elapsed() < busy_poll {
-                Wait::NotAtAll
-            } else {
-                Wait::ForOne
-            };
-            if self.take(wait) && !busy_poll.is_zero() {
-                last_work = Instant::now();
-            }
-            if self.errors >= ERRORS {
-                std::thread::sleep(REST);
-            }
-            sheet.publish(&self.totals);
-        }
-        let enough = Instant::now() + LAST_ANSWERS;
-        while self.take(Wait::NotAtAll) || (1..ERRORS).contains(&self.errors) {
-            if Instant::now() > enough {
-                tracing::warn!("more datagrams arrived than could be answered at the end");
-                break;
-            }
-        }
-        sheet.publish(&self.totals);
-    }
-
-    /// Takes what there is and answers it. Returns whether there was something.
-    fn take(&mut self, wait: Wait) -> bool {
-        match self.packets.receive(&self.socket, wait) {
-            Ok(received) => {
-                self.errors = 0;
-                self.answer(received);
-                true
-            }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    // The last: a stop of the process and its going on.
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) =>
-            {
-                self.errors = 0;
-                false
-            }
-            Err(error) => {
-                // An ICMP error for an earlier reply (ECONNREFUSED; on Windows WSAECONNRESET) says
-                // nothing about this socket.
-                self.errors = self.errors.saturating_add(1);
-                self.totals.receive_errors += 1;
-                let count = self.totals.receive_errors;
-                if is_milestone(count) {
-                    tracing::debug!(%error, count, "the socket handed up an error");
-                }
-                false
-            }
-        }
-    }
-
-    /// Answers the pieces that have been received last.
-    fn answer(&mut self, received: usize) {
-        let Self { socket, packets, replies, gate, totals, .. } = self;
-        let now = Instant::now();
-        for number in 0..received {
-            if answer(packets, number, now, gate, replies, totals) && !self.stamps {
-                self.stamps = true;
-                Packets::stamp(socket);
-            }
-        }
-        packets.send(socket, replies, &mut |sent| match sent {
-            Sent::Taken(datagrams) => totals.answered += datagrams,
-            Sent::Refused(datagrams, error) => {
-                totals.not_sent += datagrams;
-                let count = totals.not_sent;
-                if reaches_milestone(count, datagrams) {
-                    tracing::warn!(%error, count, "a reply was not sent");
-                }
-            }
-        });
-        replies.clear();
-    }
+/// Makes a receive call wait, but not longer than the interval in which a worker checks its state.
+fn set_blocking(socket: &UdpSocket) -> io::Result<()> {
+    socket.set_read_timeout(Some(SHUTDOWN_CHECK_INTERVAL))?;
+    socket.set_nonblocking(false)
 }

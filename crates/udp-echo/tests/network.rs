@@ -1,5 +1,4 @@
-//! The UDP server among several hosts, with datagrams that somebody forges: `tests/network/reflect.py` makes
-//! them.
+//! The UDP server among several hosts, with forged datagrams: `tests/network/reflect.py`.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/namespaces.rs"]
@@ -10,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 #[test]
-fn it_has_no_part_in_an_attack_and_answers_from_the_address_that_was_asked() {
+fn loops_end_group_datagrams_are_refused_and_replies_have_the_right_source() {
     if !namespaces::is_possible("true") {
         return;
     }
@@ -22,29 +21,31 @@ fn it_has_no_part_in_an_attack_and_answers_from_the_address_that_was_asked() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let results: Value = serde_json::from_slice(&output.stdout).unwrap();
 
-    let answered = |case: &str| {
-        let case = &told[case];
-        assert_eq!(case["ended"], true, "{case}");
-        ["a", "b"].map(|host| case[host]["answered"].as_u64().unwrap()).iter().sum::<u64>()
+    // The number of replies that both servers sent after one forged datagram.
+    let replies = |case: &str| {
+        let result = &results[case];
+        assert_eq!(result["ended"], true, "{result}");
+        ["a", "b"].map(|host| result[host]["answered"].as_u64().unwrap()).iter().sum::<u64>()
     };
-    // Each answer has a hop fewer than what it answers, and 64 at most.
-    for case in ["different ports", "different ports, nothing in it"] {
-        assert_eq!(answered(case), 63, "{case}");
+    // The hop limit of each reply is one less than that of the datagram that it answers, and at most 64.
+    for case in ["different ports", "different ports, empty datagram"] {
+        assert_eq!(replies(case), 63, "{case}");
     }
-    assert_eq!(answered("different ports, 255 hops"), 64);
-    // The first answer is to text that is nobody's answer.
-    assert_eq!(answered("small letters"), 64);
-    assert_eq!(answered("one port"), 0);
-    assert_eq!(answered("the default port"), 0);
+    assert_eq!(replies("different ports, 255 hops"), 64);
+    // The first datagram cannot be a reply, so its answer has the default hop limit.
+    assert_eq!(replies("lower case"), 64);
+    assert_eq!(replies("same port"), 0);
+    assert_eq!(replies("default port"), 0);
 
     for address in ["10.80.0.1", "10.80.0.11", "fd80::1", "fd80::11"] {
-        assert_eq!(told["several addresses"][address], json!([["FROM?", address]]));
+        assert_eq!(results["several addresses"][address], json!([["FROM?", address]]));
     }
-    assert_eq!(told["to many"], json!([[], [], []]));
-    assert_eq!(told["together"], true);
-    assert_eq!(told["together, but not back"], true, "one by one where they don't fit together");
-    assert_eq!(told["refused"]["refused_port"], 6);
-    assert_eq!(told["refused"]["refused_address"], 3);
+    assert_eq!(results["broadcast and multicast"], json!([[], [], []]));
+    assert_eq!(results["segmented"], true);
+    // The segments of the reply do not fit the MTU of the way back, so the server sends them one by one.
+    assert_eq!(results["segmented, small MTU back"], true);
+    assert_eq!(results["totals"]["refused_source_port"], 6);
+    assert_eq!(results["totals"]["refused_non_unicast"], 3);
 }

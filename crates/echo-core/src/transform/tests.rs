@@ -1,9 +1,9 @@
-//! The transform against the standard library, for every character and under every cut.
+//! Compares the conversion with the standard library, for every character and for every cut of a stream.
 
 use super::*;
 use proptest::prelude::*;
 
-/// What the answer must be, told in the standard library's words.
+/// The expected result, computed with the standard library.
 fn expected(text: &[u8]) -> Vec<u8> {
     let mut upper = Vec::new();
     for chunk in text.utf8_chunks() {
@@ -13,16 +13,18 @@ fn expected(text: &[u8]) -> Vec<u8> {
     upper
 }
 
-fn whole(text: &[u8]) -> BytesMut {
+/// The result for a complete text. Checks that both functions agree.
+fn converted(text: &[u8]) -> BytesMut {
     let mut upper = BytesMut::from(text);
     uppercase(&mut upper);
     assert_eq!(uppercase_slice(&mut text.to_vec()), &upper[..], "in place");
-    assert!(can_be_an_answer(&upper), "{upper:?}");
+    assert!(could_be_a_reply(&upper), "{upper:?}");
     upper
 }
 
-fn in_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut stream = Stream::default();
+/// The result for a text that arrives in pieces.
+fn converted_in_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut stream = UppercaseStream::default();
     let mut upper = Vec::new();
     for piece in pieces {
         upper.extend_from_slice(&stream.push(&mut piece.to_vec()));
@@ -32,78 +34,81 @@ fn in_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
 }
 
 #[test]
-fn every_character_becomes_what_std_makes_of_it_and_grows_three_times_at_most() {
-    let mut most = 0.0_f64;
+fn every_character_has_the_upper_case_of_std_and_at_most_three_times_its_length() {
+    let mut max_growth = 0.0_f64;
     for character in '\0'..=char::MAX {
         let text = character.to_string();
-        let upper = whole(text.as_bytes());
+        let upper = converted(text.as_bytes());
         assert_eq!(upper, text.to_uppercase().as_bytes(), "U+{:04X}", u32::from(character));
         assert!(upper.len() <= MAX_GROWTH * text.len(), "U+{:04X}", u32::from(character));
-        #[expect(clippy::cast_precision_loss, reason = "a dozen bytes")]
+        #[expect(clippy::cast_precision_loss, reason = "at most a dozen bytes")]
         let growth = upper.len() as f64 / text.len() as f64;
-        most = most.max(growth);
-        // What was upper-cased in part is upper-cased again by the kernel's caller.
-        assert_eq!(whole(&upper), upper, "U+{:04X} twice", u32::from(character));
+        max_growth = max_growth.max(growth);
+        // `append` converts text again that `in_place` has partly converted.
+        assert_eq!(converted(&upper), upper, "U+{:04X} twice", u32::from(character));
     }
-    #[expect(clippy::cast_precision_loss, reason = "it is three")]
+    #[expect(clippy::cast_precision_loss, reason = "the value is three")]
     let bound = MAX_GROWTH as f64;
-    assert!((most - bound).abs() < f64::EPSILON, "the bound is reached, not just kept: {most}");
+    assert!(
+        (max_growth - bound).abs() < f64::EPSILON,
+        "a character reaches the bound: {max_growth}"
+    );
 }
 
 #[test]
-fn every_character_at_every_place_of_a_block() {
-    // One character of each kind of change, behind and before text of every length up to two blocks.
+fn a_character_is_converted_at_every_position_of_a_block() {
+    // One character of each kind of change. The text before it has every length up to two blocks.
     for character in ["a", "é", "ß", "ŉ", "ΐ", "ж", "ﬀ", "ẖ", "ⱥ", "中", "🦀", "𐐨", "\u{10ffff}"]
     {
         for before in 0..140 {
             let text = format!("{}{character}{}", "x".repeat(before), "ö".repeat(70));
-            assert_eq!(whole(text.as_bytes()), text.to_uppercase().as_bytes());
+            assert_eq!(converted(text.as_bytes()), text.to_uppercase().as_bytes());
         }
     }
 }
 
 #[test]
-fn text_full_of_changing_lengths_and_longer_than_any_run() {
+fn a_text_with_many_length_changes_is_converted_beyond_the_maximum_run() {
     for text in ["ŉ", "ΐ", "ŉa", "ﬀé", "ŉ0123456789abcdefghijklmnopqrstuvwxyzé"] {
         let text = text.repeat(3000);
-        assert_eq!(whole(text.as_bytes()), text.to_uppercase().as_bytes());
+        assert_eq!(converted(text.as_bytes()), text.to_uppercase().as_bytes());
     }
     let text = format!("ŉ{}", "жé中🦀a".repeat(5000));
-    assert_eq!(whole(text.as_bytes()), text.to_uppercase().as_bytes());
+    assert_eq!(converted(text.as_bytes()), text.to_uppercase().as_bytes());
 }
 
 #[test]
-fn bytes_that_are_no_text_pass_unchanged() {
+fn invalid_utf8_stays_unchanged() {
     for text in [
         &b"\xff\xfe"[..],
         b"a\x80b",
         b"\xc1\xa1",         // An overlong `a`.
         b"\xe0\x83\xa9",     // An overlong `é`.
-        b"\xf0\x83\x83\xa9", // And a longer one.
+        b"\xf0\x83\x83\xa9", // A longer overlong form.
         b"\xed\xa0\x80",     // A surrogate.
         b"\xf4\x90\x80\x80", // Beyond U+10FFFF.
         b"\xf8\x90\x80\x80\x80",
-        b"\xe1\xba",     // Cut short.
-        b"\xf0\xc3\xa9", // Cut short by a whole character, which counts.
+        b"\xe1\xba",     // Incomplete.
+        b"\xf0\xc3\xa9", // Incomplete, followed by a complete character.
         b"\xc3\xc3\xa9",
         b"\xe2\x82a",
     ] {
-        assert_eq!(whole(text), expected(text), "{text:x?}");
+        assert_eq!(converted(text), expected(text), "{text:x?}");
     }
 }
 
 #[test]
-fn a_cut_between_any_two_bytes_changes_nothing() {
+fn the_result_does_not_depend_on_where_the_stream_is_cut() {
     let text = "straße ŉ ΐ жук ﬀ 中文 🦀 𐐨".as_bytes();
     for first in 0..=text.len() {
         for second in first..=text.len() {
             let pieces = [&text[..first], &text[first..second], &text[second..]];
-            assert_eq!(in_pieces(pieces), expected(text), "cut at {first} and {second}");
+            assert_eq!(converted_in_pieces(pieces), expected(text), "cut at {first} and {second}");
         }
     }
 }
 
-/// Bytes that are mostly text, of all kinds of change, with some that are not.
+/// Bytes that are mostly text, with all kinds of change, and some invalid bytes.
 fn bytes_like_text() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => "[a-zA-Z ]{1,40}".prop_map(String::into_bytes),
@@ -117,14 +122,14 @@ fn bytes_like_text() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn any_bytes_become_what_std_makes_of_them(text in bytes_like_text()) {
-        let upper = whole(&text);
+    fn any_bytes_have_the_upper_case_of_std(text in bytes_like_text()) {
+        let upper = converted(&text);
         prop_assert!(upper.len() <= MAX_GROWTH * text.len());
         prop_assert_eq!(&upper[..], expected(&text));
     }
 
     #[test]
-    fn a_stream_cut_anywhere_gives_what_the_whole_gives(
+    fn a_stream_with_any_cuts_equals_the_complete_text(
         text in bytes_like_text(),
         cuts in proptest::collection::vec(1_usize..90, 1..60),
     ) {
@@ -134,10 +139,10 @@ proptest! {
             if rest.is_empty() {
                 break;
             }
-            let (piece, behind) = rest.split_at(rest.len().min(*cut));
+            let (piece, remaining) = rest.split_at(rest.len().min(*cut));
             pieces.push(piece);
-            rest = behind;
+            rest = remaining;
         }
-        prop_assert_eq!(in_pieces(pieces), expected(&text));
+        prop_assert_eq!(converted_in_pieces(pieces), expected(&text));
     }
 }

@@ -1,80 +1,106 @@
-//! What a client sees at a target, and what that means. Pure: what was seen in, sentences out.
+//! The result of probing one address over one protocol, and its explanation. Pure: facts in, sentences out.
+//!
+//! ```
+//! use rtt_client::analysis::diagnosis::{Finding, ProbeResult};
+//! use rtt_client::{Condition, Failure, Origin, protocol_named};
+//! use std::time::Duration;
+//!
+//! // A TCP reset answered the connection request.
+//! let failure = Failure {
+//!     condition: Condition::Refused,
+//!     error: None,
+//!     after: Duration::from_micros(80),
+//!     origin: Some(Origin::Peer),
+//!     detail: None,
+//! };
+//! let finding = Finding {
+//!     protocol: protocol_named("tcp").unwrap(),
+//!     target: "192.0.2.1:12000".into(),
+//!     address: Some("192.0.2.1:12000".parse().unwrap()),
+//!     icmp_from_this_host: false,
+//!     connect_duration: None,
+//!     sent: 0,
+//!     result: ProbeResult::NoAnswer(failure),
+//!     unconnected: None,
+//! };
+//!
+//! assert_eq!(finding.condition(), Condition::Refused);
+//! let explanation = finding.explain();
+//! assert!(explanation.meaning.contains("no process listens on the port"));
+//! assert!(explanation.not_certain.contains("a firewall can use the host's address"));
+//! assert!(explanation.next_step.starts_with("start a server"));
+//! ```
 
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::UnconnectedResult;
-use crate::model::format::duration;
+use crate::model::format::{counted, duration};
 use crate::model::icmp::{IcmpError, Origin};
 use crate::model::protocol::{Framing, Protocol};
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// What a client sees over one protocol at one address.
+/// The result of probing one address over one protocol.
 #[derive(Debug)]
 pub struct Finding {
     /// The protocol.
     pub protocol: &'static Protocol,
-    /// The host and port as asked for.
+    /// The host and the port, as the user gave them.
     pub target: String,
-    /// The address, if the name has one.
+    /// The address. Absent if the name look-up failed.
     pub address: Option<SocketAddr>,
-    /// Whether the ICMP error, if there was one, came from an address of this host's own.
+    /// Whether the sender of the ICMP error, if there was one, is an address of this host.
     pub icmp_from_this_host: bool,
-    /// How long the connection took, where there is one.
+    /// The duration of the handshake, if a connection was established.
     pub connect_duration: Option<Duration>,
-    /// Requests handed over.
+    /// The number of requests that the client sent.
     pub sent: u32,
-    /// How it came out.
+    /// The result of the probe.
     pub result: ProbeResult,
-    /// What a socket that is not connected sees, where the protocol has such.
+    /// The result with a socket that is not connected, if the protocol has such sockets.
     pub unconnected: Option<UnconnectedResult>,
 }
 
-/// How a probe came out.
+/// The result of a probe.
 #[derive(Debug)]
 pub enum ProbeResult {
     /// An echo server answers.
     Echo {
         /// The round-trip time.
         rtt: Duration,
-        /// Whether it knows our timing header.
+        /// Whether the server supports our timing header.
         is_ours: bool,
     },
-    /// It answers, but not as an echo server does.
+    /// The peer answers, but not as an echo server.
     WrongAnswer {
-        /// What is wrong with it.
+        /// The error in the answer.
         failure: Failure,
-        /// The beginning of what it answered.
+        /// The beginning of the answer.
         text: Bytes,
     },
     /// There is no answer.
     NoAnswer(Failure),
 }
 
-/// What a finding means.
+/// The explanation of a finding for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// What it says.
+    /// What the finding means.
     pub meaning: String,
-    /// What it leaves open.
+    /// What the finding does not prove.
     pub not_certain: &'static str,
-    /// What to try next.
+    /// What the user can do next.
     pub next_step: String,
 }
 
 impl Finding {
-    /// The condition, as scripts see it.
+    /// The condition of the target.
     #[must_use]
     pub fn condition(&self) -> Condition {
-        match &self.result {
-            ProbeResult::Echo { .. } => Condition::Answering,
-            ProbeResult::WrongAnswer { failure, .. } | ProbeResult::NoAnswer(failure) => {
-                failure.condition
-            }
-        }
+        self.failure().map_or(Condition::Answering, |failure| failure.condition)
     }
 
-    /// How long it took to know.
+    /// The time from the request until the result was known.
     #[must_use]
     pub fn after(&self) -> Duration {
         match &self.result {
@@ -85,7 +111,7 @@ impl Finding {
         }
     }
 
-    /// What is known of the failure, if it is one.
+    /// The failure, if no echo server answers.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match &self.result {
@@ -96,226 +122,234 @@ impl Finding {
         }
     }
 
-    /// What it means, what it leaves open, and what to try next.
+    /// Explains the finding.
     #[must_use]
     pub fn explain(&self) -> Explanation {
-        let is_stream = self.protocol.framing == Framing::Stream;
-        let target = &self.target;
-        let series = format!("rtt-client {} {target} -c 100 -i 0", self.protocol.name);
-        let (meaning, not_certain, next_step) = match self.condition() {
-            Condition::Answering => (
-                self.echo_in_words(),
-                "one exchange is no measurement",
-                format!("`{series}` measures"),
+        match self.condition() {
+            Condition::Answering => self.answering(),
+            Condition::NameNotFound => explanation(
+                format!("the name look-up found no address: {}", self.detail()),
+                "whether the name has an address in another network",
+                "check the spelling; try the address itself, or the other IP version",
             ),
-            Condition::NameNotFound => (
-                format!("no address was found for it: {}", self.detail()),
-                "whether it has one elsewhere: inside another network names can differ",
-                "another spelling, the address itself, or the other version of IP".to_owned(),
+            Condition::NameLookupFailed => explanation(
+                "the name look-up failed, so the address is unknown",
+                "everything about the host: the client sent nothing to it",
+                "try the address itself; check whether the name server in /etc/resolv.conf answers",
             ),
-            Condition::NameLookupFailed => (
-                "whether the name has an address could not be found out".to_owned(),
-                "anything about the host: nobody has been able to look for it",
-                "the address itself; whether the name server in /etc/resolv.conf answers"
-                    .to_owned(),
-            ),
-            Condition::NoRoute => self.no_route(is_stream),
-            Condition::HostUnreachable => self.unreachable(),
-            Condition::Refused => self.refused(is_stream),
-            Condition::Prohibited => (
-                self.whose_word("does not let this packet through"),
+            Condition::NoRoute => self.no_route(),
+            Condition::HostUnreachable => self.host_unreachable(),
+            Condition::Refused => self.refused(),
+            Condition::Prohibited => explanation(
+                self.reporter("does not permit this packet"),
                 "whether a server runs behind the firewall",
-                "its rules for this port and protocol; the other protocol may have another answer"
-                    .to_owned(),
+                "check the firewall's rules for this port and protocol; the other protocol can have another result",
             ),
-            Condition::Silent => self.silent(is_stream),
-            Condition::Closed => (
-                "somebody accepts connections there and ends them without the answer".to_owned(),
-                "what kind of server that is; a proxy may have accepted for it",
-                "whether the port is the right one; the server's log".to_owned(),
+            Condition::Silent => self.silent(),
+            Condition::Closed => explanation(
+                "the peer accepts connections and closes them before the answer is complete",
+                "what kind of server it is; a proxy can accept connections for it",
+                "check whether the port is correct; read the server's log",
             ),
-            Condition::Reset => (
-                "a connection stood, and somebody broke it off before the answer was whole"
-                    .to_owned(),
-                "whether the server did: a firewall in between can send a reset in its name",
-                "the server's log; a capture at both ends".to_owned(),
+            Condition::Reset => explanation(
+                "the connection was established, and a reset ended it before the answer was complete",
+                "whether the server sent the reset: a firewall can send one with the server's address",
+                "read the server's log; capture packets on both hosts",
             ),
-            Condition::WrongAnswer => (
-                "somebody answers, but not with the text in upper case: another service".to_owned(),
+            Condition::WrongAnswer => explanation(
+                "a server answers, but not with the text in upper case: it is another service",
                 "whether an echo server runs on another port",
-                "whether the port is the right one; what it answered is shown above".to_owned(),
+                "check whether the port is correct; the answer is shown above",
             ),
-            Condition::PermissionDenied => (
-                "this host forbids it: a firewall rule for what leaves, a route that prohibits, or a \
-                 broadcast address"
-                    .to_owned(),
-                "anything about the target: nothing was sent to it",
-                "this host's firewall rules and routes (`nft list ruleset`, `ip route get`)".to_owned(),
+            Condition::PermissionDenied => explanation(
+                "this host does not permit it: a firewall rule for outgoing packets, a route of type `prohibit`, or \
+                 a broadcast address",
+                "everything about the target: the client sent nothing to it",
+                "check this host's firewall rules and routes (`nft list ruleset`, `ip route get`)",
             ),
-        };
-        Explanation { meaning, not_certain, next_step }
-    }
-
-    fn echo_in_words(&self) -> String {
-        match self.result {
-            ProbeResult::Echo { is_ours: true, .. } => {
-                "an echo server answers, and it is one of ours: it tells its share of the time"
-                    .into()
-            }
-            _ => "an echo server answers, a plain one".into(),
         }
     }
 
+    fn answering(&self) -> Explanation {
+        let meaning = match self.result {
+            ProbeResult::Echo { is_ours: true, .. } => {
+                "an echo server of this project answers: it reports how long it has each request"
+            }
+            _ => "a plain echo server answers",
+        };
+        explanation(
+            meaning,
+            "the typical RTT: one exchange is not a measurement",
+            format!("measure it: `rtt-client {} {} -c 100 -i 0`", self.protocol.name, self.target),
+        )
+    }
+
+    fn is_stream(&self) -> bool {
+        self.protocol.framing == Framing::Stream
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        self.failure()?.origin
+    }
+
     fn icmp(&self) -> Option<IcmpError> {
-        match self.failure()?.origin? {
+        match self.origin()? {
             Origin::Icmp(icmp) => Some(icmp),
             _ => None,
         }
     }
 
-    /// Who says so, and what.
-    fn whose_word(&self, what: &str) -> String {
+    /// Whether an ICMP error came from this address.
+    fn icmp_is_from_target(&self) -> bool {
         let from = self.icmp().and_then(|icmp| icmp.from);
-        match (self.failure().and_then(|failure| failure.origin), from) {
-            (Some(Origin::ThisHost), _) => format!("this host {what}"),
-            (_, Some(_)) if self.icmp_from_this_host => format!("this host {what}"),
-            (_, Some(from)) if Some(from) == self.address.map(|address| address.ip()) => {
-                format!("the host itself ({from}) {what}")
+        from.is_some() && from == self.address.map(|address| address.ip())
+    }
+
+    /// A sentence whose subject is the reporter of the failure.
+    fn reporter(&self, predicate: &str) -> String {
+        match (self.origin(), self.icmp().and_then(|icmp| icmp.from)) {
+            (Some(Origin::ThisHost), _) => format!("this host {predicate}"),
+            (_, Some(_)) if self.icmp_from_this_host => format!("this host {predicate}"),
+            (_, Some(from)) if self.icmp_is_from_target() => {
+                format!("the target's host ({from}) {predicate}")
             }
-            (_, Some(from)) => format!("{from}, a host on the way, {what}"),
-            _ => format!("somebody {what}; this system does not tell who"),
+            (_, Some(from)) => format!("{from}, a host on the path, {predicate}"),
+            _ => format!("a host {predicate}; this system does not report which one"),
         }
     }
 
     fn detail(&self) -> &str {
         let detail = self.failure().and_then(|failure| failure.detail.as_deref());
-        detail.unwrap_or("the system does not say more")
+        detail.unwrap_or("the system gives no reason")
     }
 
-    fn no_route(&self, is_stream: bool) -> (String, &'static str, String) {
-        let address = self.address.map(|address| address.ip());
-        let is_a_group = address.is_some_and(|address| match address {
+    fn no_route(&self) -> Explanation {
+        let is_group = self.address.is_some_and(|address| match address.ip() {
             IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
             IpAddr::V6(address) => address.is_multicast(),
         });
-        let lacks_a_zone = matches!(self.address, Some(SocketAddr::V6(address))
-            if address.ip().is_unicast_link_local() && address.scope_id() == 0);
-        if is_a_group && is_stream {
-            return (
-                "it is the address of a group, and a connection has one peer".to_owned(),
-                "who is in the group",
-                "UDP, or the address of a host".to_owned(),
+        if is_group && self.is_stream() {
+            return explanation(
+                "the address belongs to a group of hosts, and a connection needs exactly one peer",
+                "which hosts are members of the group",
+                "use UDP, or the address of one host",
             );
         }
-        if lacks_a_zone {
-            return (
-                "it is an address of every link, and it does not say of which".to_owned(),
+        let has_no_zone = matches!(self.address, Some(SocketAddr::V6(address))
+            if address.ip().is_unicast_link_local() && address.scope_id() == 0);
+        if has_no_zone {
+            return explanation(
+                "the address is link-local: it exists on every link, and the target does not name the link",
                 "whether the host exists",
-                "the address with its zone: fe80::1%eth0".to_owned(),
+                "add the zone to the address: fe80::1%eth0",
             );
         }
         let by_this_host = self.icmp().is_none() || self.icmp_from_this_host;
-        let where_to_look = if by_this_host { "this host" } else { "the router that speaks" };
-        (
-            self.whose_word("knows no way there"),
+        let place = if by_this_host { "this host" } else { "the router that reported the error" };
+        explanation(
+            self.reporter("has no route to the address"),
             "whether the host exists",
-            format!("`ip route get` on {where_to_look}"),
+            format!("run `ip route get` on {place}"),
         )
     }
 
-    fn unreachable(&self) -> (String, &'static str, String) {
-        let origin = self.failure().and_then(|failure| failure.origin);
-        let by_this_host = self.icmp_from_this_host || matches!(origin, Some(Origin::ThisHost));
-        // Time exceeded: type 11, of IPv6 type 3.
-        if let Some(icmp) = self.icmp()
-            && icmp.kind == if icmp.is_v6 { 3 } else { 11 }
-        {
-            return (
-                self.whose_word("saw the packet's hops used up: it went in circles, or too far"),
-                "whether the host exists: the packet never came near it",
-                "`traceroute` to it, which shows the circle".to_owned(),
+    fn host_unreachable(&self) -> Explanation {
+        // "Time exceeded" has type 11 in ICMP and type 3 in ICMPv6.
+        let time_exceeded = |icmp: IcmpError| icmp.kind == if icmp.is_v6 { 3 } else { 11 };
+        if self.icmp().is_some_and(time_exceeded) {
+            return explanation(
+                self.reporter("discarded the packet because its hop limit reached zero: a routing loop, or a path \
+                               that is too long"),
+                "whether the host exists: the packet did not reach its network",
+                "run `traceroute`, which shows a loop",
             );
         }
+        let by_this_host =
+            self.icmp_from_this_host || matches!(self.origin(), Some(Origin::ThisHost));
         if by_this_host {
-            return (
-                "nobody on this host's own link answers for the address, or for the router's to it"
-                    .to_owned(),
-                "whether the host is down, asleep, or on another network",
-                "whether it is switched on and plugged in; `ip neigh` on this host".to_owned(),
+            return explanation(
+                "on this host's own link, no host answers for the target's address or for its router's address",
+                "whether the host is off, asleep, or on another network",
+                "check whether the host is on and connected; run `ip neigh` on this host",
             );
         }
-        (
-            self.whose_word("could not reach the host"),
-            "whether it is down, or only the last link to it",
-            "whether it is switched on; the neighbours of the router that speaks".to_owned(),
+        explanation(
+            self.reporter("could not reach the target's host"),
+            "whether the host is down, or only its last link",
+            "check whether the host is on; list the neighbours of the router that reported the error",
         )
     }
 
-    fn refused(&self, is_stream: bool) -> (String, &'static str, String) {
-        let start = format!("`{}-echo --listen IP:PORT` on that host", self.protocol.name);
-        let open = "whether the host itself spoke: a firewall can refuse in its name";
-        let icmp = self.icmp().and_then(|icmp| icmp.from);
-        if icmp.is_some()
-            && self.icmp_from_this_host
-            && icmp != self.address.map(|address| address.ip())
-        {
-            return (
-                "a rule of this host's own refuses what leaves".to_owned(),
-                "anything about the target: nothing was sent to it",
-                "this host's firewall rules (`nft list ruleset`)".to_owned(),
-            );
-        }
-        match (is_stream, icmp, self.failure().and_then(|failure| failure.origin)) {
-            (true, None, _) => (
-                "the host is there, and a reset says that nothing listens on the port".into(),
-                open,
-                start,
+    fn refused(&self) -> Explanation {
+        let not_certain =
+            "whether the target's host sent this: a firewall can use the host's address";
+        let start_server =
+            format!("start a server: `{}-echo --listen IP:PORT` on that host", self.protocol.name);
+        let from = self.icmp().and_then(|icmp| icmp.from);
+        match from {
+            Some(_) if self.icmp_from_this_host && !self.icmp_is_from_target() => explanation(
+                "a firewall rule of this host rejects outgoing packets",
+                "everything about the target: the client sent nothing to it",
+                "check this host's firewall rules (`nft list ruleset`)",
             ),
-            (_, Some(from), _) if Some(from) == self.address.map(|address| address.ip()) => (
-                format!("the host ({from}) is there, and says that nothing listens on the port"),
-                open,
-                start,
+            Some(from) if self.icmp_is_from_target() => explanation(
+                format!("the host ({from}) is up, and reports that no process listens on the port"),
+                not_certain,
+                start_server,
             ),
-            (_, Some(from), _) => (
+            Some(from) => explanation(
                 format!(
-                    "{from} says that the port can't be reached, and it is not the host itself"
+                    "{from}, which is not the target's host, reports that the port is unreachable"
                 ),
-                "whether a server runs on the host: it was not asked",
-                format!("the firewall rules on {from}"),
+                "whether a server runs on the host: the packet did not reach it",
+                format!("check the firewall rules on {from}"),
             ),
-            (false, None, _) => (
-                "somebody says that nothing listens there; this system does not tell who".into(),
-                open,
-                start,
+            None if self.is_stream() => explanation(
+                "the host is up, and its TCP reset reports that no process listens on the port",
+                not_certain,
+                start_server,
+            ),
+            None => explanation(
+                "an ICMP error reports that no process listens on the port; this system does not report its sender",
+                not_certain,
+                start_server,
             ),
         }
     }
 
-    fn silent(&self, is_stream: bool) -> (String, &'static str, String) {
-        let open = "which: an absent server, a firewall that swallows packets and a lost reply look \
-                    the same from here";
-        match (is_stream, self.connect_duration) {
-            (true, Some(took)) => (
+    fn silent(&self) -> Explanation {
+        match (self.is_stream(), self.connect_duration) {
+            (true, Some(connect_duration)) => explanation(
                 format!(
-                    "somebody accepted the connection in {} and then says nothing",
-                    duration(took)
+                    "the peer accepted the connection in {} and then sent nothing",
+                    duration(connect_duration)
                 ),
-                "whether the server is stuck, or no echo server: its system accepts for it",
-                "the server's log; whether the port is the right one".to_owned(),
+                "whether the server hangs, or is no echo server: its kernel accepts connections for it",
+                "read the server's log; check whether the port is correct",
             ),
-            (true, None) => (
-                "connection requests were sent, and nothing came back, not even a refusal"
-                    .to_owned(),
-                "which: a host that is not there, a firewall that swallows packets (this host's own, \
-                 too) and a broken way back look the same from here",
-                "another port of the host; a capture there".to_owned(),
+            (true, None) => explanation(
+                "the client sent connection requests (SYN), and received no answer, not even a refusal",
+                "the reason: a missing host, a firewall that drops packets (possibly on this host) and a broken path \
+                 back look the same from here",
+                "try another port of the host; capture packets there",
             ),
-            (false, _) => (
-                format!("{} datagrams were sent, and nothing came back", self.sent),
-                open,
-                "TCP to the same host, which is answered even by a refusal; a capture there"
-                    .to_owned(),
+            (false, _) => explanation(
+                format!(
+                    "the client sent {}, and received no answer",
+                    counted(self.sent.into(), "datagram", "datagrams")
+                ),
+                "the reason: an absent server, a firewall that drops packets and a lost reply look the same from here",
+                "try TCP to the same host, because a host answers a connection request even if it refuses it; \
+                 capture packets there",
             ),
         }
     }
+}
+
+fn explanation(
+    meaning: impl Into<String>,
+    not_certain: &'static str,
+    next_step: impl Into<String>,
+) -> Explanation {
+    Explanation { meaning: meaning.into(), not_certain, next_step: next_step.into() }
 }

@@ -22,6 +22,7 @@
 //! evidence.sides = [Side::new("UDP", "udp://192.0.2.1:7"), Side::new("TCP", "tcp://192.0.2.1:7")];
 //! ```
 
+use crate::analysis::comparison::SideId;
 use crate::analysis::statistics::{Distribution, Summary};
 use crate::model::condition::Failure;
 use crate::model::traffic::Traffic;
@@ -40,6 +41,12 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// The side whose exchange was first.
+    #[must_use]
+    pub fn first(&self) -> SideId {
+        if self.b_first { SideId::B } else { SideId::A }
+    }
+
     /// B − A in nanoseconds, if both exchanges had a correct reply.
     #[must_use]
     pub fn difference(&self) -> Option<i64> {

@@ -1,95 +1,81 @@
-//! What packets are to each other: flows, the role of each packet, and the exchange that it belongs to. Pure:
-//! packets in, an explanation out.
+//! The table of flows: assigns each packet of a capture to its flow.
 
 #[cfg(test)]
 mod tests;
 
-use super::flow::{Flow, Role};
-use crate::capture::dissect::{Packet, PacketKind};
+use crate::capture::dissect::{Endpoints, Packet, PacketKind, TCP, UDP};
+use crate::capture::exchanges::stream::MessageLengths;
+use crate::capture::flow::Flow;
+use crate::capture::role::Role;
 use std::net::SocketAddr;
 
-/// Their numbers in IP's header.
-const UDP: u8 = 17;
-const TCP: u8 = 6;
+/// The maximum number of flows. Packets of further flows are counted as skipped.
+const MAX_FLOWS: usize = 1000;
 
-/// The most flows that are told apart; what comes after them is counted.
-const MOST_FLOWS: usize = 1000;
-
-/// What a capture has in it.
-#[derive(Debug, Default)]
-pub(crate) struct Explained {
+/// The flows of a capture.
+#[derive(Debug)]
+pub(crate) struct FlowTable {
     pub(crate) flows: Vec<Flow>,
-    /// Packets of no flow that is shown.
-    pub(crate) others: usize,
-    lengths: Option<(u64, u64)>,
+    /// The number of packets that belong to no flow of the table.
+    pub(crate) skipped: usize,
+    lengths: Option<MessageLengths>,
 }
 
-/// Explains packets in the order in which they were captured: their numbers, from 1, and what is in them;
-/// nothing, where they are of none of our protocols.
-///
-/// Where it is known how many bytes a request and a reply have, streams are cut into exchanges by that.
-pub(crate) fn explain<'a>(
-    packets: impl Iterator<Item = (usize, Option<&'a Packet>)>,
-    lengths: Option<(u64, u64)>,
-) -> Explained {
-    let mut explained = Explained { lengths, ..Explained::default() };
-    for (number, packet) in packets {
-        let taken = packet.is_some_and(|packet| explained.take(number, packet));
-        explained.others += usize::from(!taken);
-    }
-    explained
-}
-
-impl Explained {
-    /// Takes a packet into its flow; returns whether it has one.
-    fn take(&mut self, number: usize, packet: &Packet) -> bool {
-        let (protocol, from, to) = match packet.what {
-            PacketKind::Udp => (UDP, packet.from, packet.to),
-            PacketKind::Tcp(_) => (TCP, packet.from, packet.to),
-            PacketKind::Icmp { protocol, from, to, .. } => (protocol, from, to),
-            PacketKind::Fragment { protocol } => {
-                return self.take_fragment(number, packet, protocol);
+impl FlowTable {
+    /// Assigns packets to flows, in the order of the capture. `None` stands for a packet that was not dissected.
+    ///
+    /// The first packet gets the number `first_number`. If `lengths` is known, it divides the streams into exchanges.
+    pub(crate) fn from_packets(
+        packets: &[Option<Packet>],
+        first_number: usize,
+        lengths: Option<MessageLengths>,
+    ) -> Self {
+        let mut table = Self { flows: Vec::new(), skipped: 0, lengths };
+        for (index, packet) in packets.iter().enumerate() {
+            let flow = packet.as_ref().and_then(|packet| Some((table.flow_of(packet)?, packet)));
+            match flow {
+                Some((flow, packet)) => flow.add(first_number + index, packet),
+                None => table.skipped += 1,
             }
+        }
+        table
+    }
+
+    /// Removes the flows of other programs. It keeps the flows from the addresses `clients`, and the connections that
+    /// were never accepted, because the client's address of a failed connection is not known.
+    pub(crate) fn retain_clients(&mut self, clients: &[SocketAddr]) {
+        // Without the flow label and the scope of IPv6, which a captured packet does not have.
+        let ip_and_port = |address: SocketAddr| (address.ip(), address.port());
+        self.flows.retain(|flow| {
+            let was_accepted = flow.packets.iter().any(|packet| packet.role == Role::SynAck);
+            let is_own = clients.iter().any(|own| ip_and_port(*own) == ip_and_port(flow.client));
+            is_own || (flow.ip_protocol == TCP && !was_accepted)
+        });
+    }
+
+    /// The flow of a packet. Adds a new flow if necessary and if the table is not full.
+    fn flow_of(&mut self, packet: &Packet) -> Option<&mut Flow> {
+        let endpoints = match packet.kind {
+            PacketKind::Udp => Endpoints::of(packet, UDP),
+            PacketKind::Tcp(_) => Endpoints::of(packet, TCP),
+            PacketKind::Icmp { quoted, .. } => quoted,
+            PacketKind::Fragment { ip_protocol } => return self.fragment_flow(packet, ip_protocol),
         };
-        // The newest first: ports are used again.
-        let known = self.flows.iter().rposition(|flow| flow.has(protocol, from, to));
-        let place = match known {
-            Some(place) if !self.flows[place].is_begun_anew_by(packet) => place,
-            _ if self.flows.len() >= MOST_FLOWS => return false,
+        // Ports can be used again, so the newest flow comes first.
+        let known = self.flows.iter().rposition(|flow| flow.matches(&endpoints));
+        match known {
+            Some(index) if !self.flows[index].is_followed_by(packet) => self.flows.get_mut(index),
+            _ if self.flows.len() >= MAX_FLOWS => None,
             _ => {
-                self.flows.push(Flow::begun_by(protocol, packet, from, to, self.lengths));
-                self.flows.len() - 1
+                self.flows.push(Flow::new(endpoints, packet, self.lengths));
+                self.flows.last_mut()
             }
-        };
-        self.flows[place].take(number, packet);
-        true
-    }
-
-    /// A later fragment has no ports: it belongs to the last flow between its hosts.
-    fn take_fragment(&mut self, number: usize, packet: &Packet, protocol: u8) -> bool {
-        let between = |flow: &&mut Flow| {
-            let ends = [flow.client.ip(), flow.server.ip()];
-            flow.ip_protocol == protocol
-                && (ends == [packet.from.ip(), packet.to.ip()]
-                    || ends == [packet.to.ip(), packet.from.ip()])
-        };
-        match self.flows.iter_mut().rev().find(between) {
-            Some(flow) => {
-                flow.take(number, packet);
-                true
-            }
-            None => false,
         }
     }
 
-    /// Leaves the flows that are one's own: those of `clients`, and connections that were never accepted, for
-    /// nobody knows what they were asked for from.
-    pub(crate) fn only_of(&mut self, clients: &[SocketAddr]) {
-        let ends = |address: SocketAddr| (address.ip(), address.port());
-        self.flows.retain(|flow| {
-            let was_accepted = flow.packets.iter().any(|line| line.role == Role::SynAck);
-            let is_mine = clients.iter().any(|client| ends(*client) == ends(flow.client));
-            is_mine || (flow.ip_protocol == TCP && !was_accepted)
-        });
+    /// A later fragment has no ports. It belongs to the newest flow between its hosts.
+    fn fragment_flow(&mut self, packet: &Packet, ip_protocol: u8) -> Option<&mut Flow> {
+        let mut newest_first = self.flows.iter_mut().rev();
+        newest_first.find(|flow| flow.ip_protocol == ip_protocol && flow.connects_hosts_of(packet))
     }
 }

@@ -1,6 +1,11 @@
-//! What a trace has come to: packets explained, and joined to what the application saw of their exchanges.
+//! The result of a trace: the flows and exchanges of each protocol, and what is known about the capture.
 
-use crate::capture::flow::{Detail, Flow, PacketRecord, Role, Side, WireExchange};
+mod timing;
+
+pub(crate) use timing::ExchangeTiming;
+
+use crate::capture::exchanges::WireExchange;
+use crate::capture::flow::{Flow, PacketRecord};
 use crate::capture::totals::Totals;
 use crate::model::breakdown::Breakdown;
 use crate::model::condition::Failure;
@@ -10,31 +15,26 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How far the wall clock's stamps of a capture and the program's of the monotonic clock can be apart for
-/// reasons of their own: two readings, and a slewed clock.
-const CLOCKS_AGREE: Duration = Duration::from_micros(2);
-
-/// How far two of the kernel's stamps of the same packet can be apart: one is taken where it is handed to the
-/// capture, the other where the interface takes it or its arrival is noticed.
-const STAMPS_AGREE: Duration = Duration::from_micros(20);
-
-/// A trace, explained.
+/// The result of a trace, from a capture or from a file.
 #[derive(Debug)]
 pub struct Trace {
+    /// One entry for each traced target, or for each protocol in the file.
     pub(crate) targets: Vec<TracedTarget>,
-    /// Packets that the capture had no room for, where that is known.
+    /// The number of packets that the capture did not store, because its buffer or a limit was exhausted. `None` if the
+    /// number is not known.
     pub(crate) dropped: Option<u64>,
-    /// Packets of a file that are of no exchange.
-    pub(crate) skipped: usize,
-    /// How many packets a file has.
+    /// The number of packets in the file.
     pub(crate) packets: usize,
-    /// Packets of a file that have no time, and those that were cut before their headers ended or begin with what
-    /// is not known here.
-    pub(crate) without_time: u64,
+    /// The number of packets in the file that belong to no flow: other protocols, unreadable packets, second copies on a
+    /// loopback interface, and packets beyond the maximum number of flows.
+    pub(crate) skipped: usize,
+    /// The number of skipped packets that end within their headers or have an unknown link type.
     pub(crate) unreadable: usize,
-    /// Why a file ends before its end.
+    /// The number of packets in the file without a time.
+    pub(crate) without_time: u64,
+    /// The reason why only a part of the file was read.
     pub(crate) incomplete: Option<String>,
-    /// The file that was written.
+    /// The name of the file that was written.
     pub(crate) file: Option<String>,
 }
 
@@ -43,37 +43,37 @@ impl Default for Trace {
         Self {
             targets: Vec::new(),
             dropped: Some(0),
-            skipped: 0,
             packets: 0,
-            without_time: 0,
+            skipped: 0,
             unreadable: 0,
+            without_time: 0,
             incomplete: None,
             file: None,
         }
     }
 }
 
-/// The exchanges over one protocol.
+/// The exchanges over one protocol: with one target, or all of a file.
 #[derive(Debug)]
 pub(crate) struct TracedTarget {
     pub(crate) protocol: &'static Protocol,
-    /// The target, where there was one.
+    /// The URL of the target. Empty for a file.
     pub(crate) target: String,
-    /// The interface that was captured on.
+    /// The name of the interface that was captured on.
     pub(crate) interface: Option<String>,
     pub(crate) flows: Vec<Flow>,
-    /// What the application saw, an exchange each.
+    /// The measurement of each exchange. Empty for a file.
     pub(crate) samples: Vec<Sample>,
     pub(crate) totals: Totals,
 }
 
-/// What the application saw of an exchange.
+/// The measurement of one exchange by this program.
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
     pub(crate) rtt: Option<Duration>,
     pub(crate) breakdown: Option<Breakdown>,
     pub(crate) failure: Option<Failure>,
-    /// The address that it was made from, if it came to that.
+    /// The local address of the exchange. `None` if nothing was sent.
     pub(crate) client: Option<SocketAddr>,
 }
 
@@ -90,28 +90,25 @@ impl Sample {
     }
 }
 
-/// An exchange as the wire and, for one's own, the application saw it.
-#[derive(Debug, Clone)]
-pub(crate) struct ExchangeTiming {
-    /// Its number, from 1.
-    pub(crate) exchange: u64,
-    pub(crate) wire_rtt: Option<Duration>,
-    pub(crate) program_rtt: Option<Duration>,
-    pub(crate) breakdown: Option<Breakdown>,
-    /// Where they disagree by more than they can.
-    pub(crate) disagreement: Option<String>,
-}
-
-impl ExchangeTiming {
-    /// By how much the application saw more, in nanoseconds.
-    pub(crate) fn host_time_ns(&self) -> Option<i64> {
-        let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).ok();
-        Some(nanoseconds(self.program_rtt?)? - nanoseconds(self.wire_rtt?)?)
+impl Trace {
+    /// The comment for each packet of a pcapng file, by the number of the packet.
+    pub(crate) fn comments(&self) -> HashMap<usize, String> {
+        let mut comments = HashMap::new();
+        for target in &self.targets {
+            for (index, flow) in target.flows.iter().enumerate() {
+                let numbers = target.exchange_numbers(index);
+                comments.extend(flow.packets.iter().map(|packet| {
+                    let exchange = packet.exchange_in(&numbers);
+                    (packet.number, comment(target.protocol, packet, exchange))
+                }));
+            }
+        }
+        comments
     }
 }
 
 impl TracedTarget {
-    /// A target without packets and samples.
+    /// A target without flows and samples.
     pub(crate) fn new(protocol: &'static Protocol) -> Self {
         Self {
             protocol,
@@ -123,170 +120,104 @@ impl TracedTarget {
         }
     }
 
-    /// Adds the flows of the target and computes its totals.
+    /// Sets the flows, and computes the totals from them.
     pub(crate) fn with_flows(self, flows: Vec<Flow>) -> Self {
-        let totals = Totals::of(&flows.iter().collect::<Vec<_>>());
+        let totals = Totals::of(&flows);
         Self { flows, totals, ..self }
     }
 
-    /// A part for each protocol that there is among `flows`, in their order.
+    /// One entry for each protocol in `flows`, in the order of the first packets.
     pub(crate) fn by_protocol(flows: Vec<Flow>) -> Vec<Self> {
-        let mut parts: Vec<Self> = Vec::new();
+        let mut groups: Vec<(&'static Protocol, Vec<Flow>)> = Vec::new();
         for flow in flows {
             let Some(protocol) = flow.protocol else { continue };
-            match parts.iter_mut().find(|part| part.protocol == protocol) {
-                Some(part) => part.flows.push(flow),
-                None => parts.push(Self { flows: vec![flow], ..Self::new(protocol) }),
+            match groups.iter_mut().find(|(known, _)| *known == protocol) {
+                Some((_, group)) => group.push(flow),
+                None => groups.push((protocol, vec![flow])),
             }
         }
-        for part in &mut parts {
-            part.totals = Totals::of(&part.flows.iter().collect::<Vec<_>>());
-        }
-        parts
+        groups.into_iter().map(|(protocol, flows)| Self::new(protocol).with_flows(flows)).collect()
     }
 
-    /// The exchanges, in their order: those of all flows together.
+    /// The timing of each exchange, in the order of the exchanges of all flows.
     pub(crate) fn exchange_timings(&self) -> Vec<ExchangeTiming> {
-        let wire = self.on_the_wire();
-        (0..wire.len())
-            .map(|place| {
-                let on_the_wire = wire[place].and_then(|exchange| exchange.rtt());
-                let sample = self.samples.get(place);
-                let application = sample.and_then(|sample| sample.rtt);
-                let breakdown = sample.and_then(|sample| sample.breakdown);
-                ExchangeTiming {
-                    exchange: place as u64 + 1,
-                    wire_rtt: on_the_wire,
-                    program_rtt: application,
-                    breakdown,
-                    disagreement: disagreement(on_the_wire, application, breakdown),
-                }
+        let wire_exchanges = self.wire_exchanges().into_iter();
+        wire_exchanges
+            .enumerate()
+            .map(|(index, exchange)| {
+                let wire_rtt = exchange.and_then(|exchange| exchange.rtt());
+                ExchangeTiming::new(index as u64 + 1, wire_rtt, self.samples.get(index))
             })
             .collect()
     }
 
-    /// The exchanges on the wire: those of all flows one after the other, or one's own, each with its sample. The
-    /// nth sample from an address is the nth exchange of its flow.
-    fn on_the_wire(&self) -> Vec<Option<WireExchange>> {
+    /// The numbers of a flow's exchanges within the target, in the order of the flow. `None` for an exchange without a
+    /// sample.
+    pub(crate) fn exchange_numbers(&self, flow: usize) -> Vec<Option<u64>> {
+        let count = self.flows[flow].exchanges.len();
         if self.samples.is_empty() {
-            return self.flows.iter().flat_map(|flow| &flow.exchanges).copied().map(Some).collect();
-        }
-        let find = |place: usize| {
-            let (flow, nth) = self.flow_of(place)?;
-            self.flows[flow].exchanges.get(nth).copied()
-        };
-        (0..self.samples.len()).map(find).collect()
-    }
-
-    /// The flow of the sample at `place`, and which of its exchanges it is, from 0.
-    fn flow_of(&self, place: usize) -> Option<(usize, usize)> {
-        let client = self.samples[place].client?;
-        let is_its = |other: SocketAddr| (other.ip(), other.port()) == (client.ip(), client.port());
-        let flow = self.flows.iter().rposition(|flow| is_its(flow.client))?;
-        let before = &self.samples[..place];
-        Some((flow, before.iter().filter(|sample| sample.client.is_some_and(is_its)).count()))
-    }
-
-    /// The numbers of the exchanges of the flow at `place`, in their order, where they have one.
-    pub(crate) fn numbers(&self, place: usize) -> Vec<Option<u64>> {
-        let count = self.flows[place].exchanges.len();
-        if self.samples.is_empty() {
-            let before: usize = self.flows[..place].iter().map(|flow| flow.exchanges.len()).sum();
-            return (0..count).map(|nth| Some((before + nth) as u64 + 1)).collect();
+            let before: usize = self.flows[..flow].iter().map(|flow| flow.exchanges.len()).sum();
+            return (before..before + count).map(|index| Some(index as u64 + 1)).collect();
         }
         let mut numbers = vec![None; count];
         for sample in 0..self.samples.len() {
-            if let Some((flow, nth)) = self.flow_of(sample)
-                && flow == place
-                && let Some(number) = numbers.get_mut(nth)
+            if let Some(position) = self.position_of(sample)
+                && position.flow == flow
+                && let Some(number) = numbers.get_mut(position.exchange)
             {
                 *number = Some(sample as u64 + 1);
             }
         }
         numbers
     }
-}
 
-fn disagreement(
-    on_the_wire: Option<Duration>,
-    application: Option<Duration>,
-    breakdown: Option<Breakdown>,
-) -> Option<String> {
-    let on_the_wire = on_the_wire?;
-    if let Some(application) = application
-        && application + CLOCKS_AGREE < on_the_wire
-    {
-        return Some("the application saw less than passed on the wire: a clock was set".into());
-    }
-    let between = breakdown?.network_and_server.total();
-    (between.abs_diff(on_the_wire) > STAMPS_AGREE).then(|| {
-        format!(
-            "the kernel's stamps of the packets are {:.1} µs apart from the capture's",
-            between.abs_diff(on_the_wire).as_secs_f64() * 1e6
-        )
-    })
-}
-
-impl Trace {
-    /// What each packet is: the comments in a file, by the packets' numbers.
-    pub(crate) fn comments(&self) -> HashMap<usize, String> {
-        let mut comments = HashMap::new();
-        for part in &self.targets {
-            for (place, flow) in part.flows.iter().enumerate() {
-                let numbers = part.numbers(place);
-                let told = flow
-                    .packets
-                    .iter()
-                    .map(|line| (line.number, comment(part, line, line.exchange_in(&numbers))));
-                comments.extend(told);
-            }
+    /// The captured exchange of each sample. Without samples (a file): all exchanges of all flows.
+    fn wire_exchanges(&self) -> Vec<Option<WireExchange>> {
+        if self.samples.is_empty() {
+            let exchanges = self.flows.iter().flat_map(|flow| flow.exchanges.iter());
+            return exchanges.copied().map(Some).collect();
         }
-        comments
-    }
-}
-
-impl PacketRecord {
-    /// The number of its exchange, `numbers` being those of its flow's.
-    pub(crate) fn exchange_in(&self, numbers: &[Option<u64>]) -> Option<u64> {
-        let nth = usize::try_from(self.exchange?.checked_sub(1)?).ok()?;
-        *numbers.get(nth)?
-    }
-}
-
-fn comment(part: &TracedTarget, line: &PacketRecord, exchange: Option<u64>) -> String {
-    let role = line.role.label();
-    let of = exchange.map_or_else(String::new, |exchange| format!(" of exchange {exchange}"));
-    format!("{} {role}{of}: {}", part.protocol.title, line.explanation())
-}
-
-impl PacketRecord {
-    /// What the packet does, in words.
-    pub(crate) fn explanation(&self) -> String {
-        let who = if self.sender == Side::Client { "the client" } else { "the server" };
-        let bytes = self.sizes.payload;
-        let mut text = match self.role {
-            Role::Syn => "the client requests a connection".to_owned(),
-            Role::SynAck => "the server accepts the connection".into(),
-            Role::Ack => format!("{who} acknowledges the bytes that it received"),
-            Role::Request => format!("{bytes} bytes from the client to the server"),
-            Role::Reply => format!("{bytes} bytes from the server to the client"),
-            Role::Fin => format!("{who} has no more data to send"),
-            Role::Rst => format!("{who} resets the connection"),
-            Role::Retransmission => format!("{who} sends bytes again"),
-            Role::OutOfOrder => format!("bytes from {who} arrive after later bytes"),
-            Role::IcmpError => self.icmp.map_or_else(String::new, |icmp| icmp.to_string()),
-            Role::Fragment => "a later fragment of an IP packet".into(),
+        let find = |sample| {
+            let position = self.position_of(sample)?;
+            self.flows[position.flow].exchanges.get(position.exchange).copied()
         };
-        if let Some(detail) = self.detail {
-            text.push_str(match detail {
-                Detail::DuplicateReply => ", a duplicate",
-                Detail::WithFin => ", with FIN: no more data follows",
-                Detail::OfHandshake => ", from the handshake",
-            });
-        }
-        if self.is_truncated {
-            text.push_str(", truncated by the capture");
-        }
-        text
+        (0..self.samples.len()).map(find).collect()
+    }
+
+    /// Finds the exchange of a sample by the client's address: the nth sample from an address is the nth exchange of
+    /// the flow from this address. The newest flow counts, because ports can be used again.
+    fn position_of(&self, sample: usize) -> Option<Position> {
+        let client = self.samples[sample].client?;
+        let is_same =
+            |other: SocketAddr| (other.ip(), other.port()) == (client.ip(), client.port());
+        let flow = self.flows.iter().rposition(|flow| is_same(flow.client))?;
+        let earlier = &self.samples[..sample];
+        let exchange = earlier.iter().filter(|earlier| earlier.client.is_some_and(is_same)).count();
+        Some(Position { flow, exchange })
+    }
+}
+
+/// The position of an exchange in the flows of a target. Both indexes count from 0.
+struct Position {
+    flow: usize,
+    exchange: usize,
+}
+
+impl PacketRecord {
+    /// The number of the packet's exchange within the target. `numbers` belongs to the packet's flow
+    /// ([`TracedTarget::exchange_numbers`]).
+    pub(crate) fn exchange_in(&self, numbers: &[Option<u64>]) -> Option<u64> {
+        let index = usize::try_from(self.exchange?.checked_sub(1)?).ok()?;
+        *numbers.get(index)?
+    }
+}
+
+/// For example `TCP SYN, ACK: the server accepts the connection`.
+fn comment(protocol: &Protocol, packet: &PacketRecord, exchange: Option<u64>) -> String {
+    let (title, role) = (protocol.title, packet.role.label());
+    let explanation = packet.explanation();
+    match exchange {
+        Some(number) => format!("{title} {role} of exchange {number}: {explanation}"),
+        None => format!("{title} {role}: {explanation}"),
     }
 }

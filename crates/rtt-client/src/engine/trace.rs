@@ -1,324 +1,228 @@
-//! Tracing: exchanges while their packets are captured, or a capture of somebody else's; both explained, and
-//! one's own joined to what the application saw.
+//! Traces exchanges: captures their packets, explains them, and compares them with the measurement. Also explains the
+//! packets of a capture file.
 
-use super::run::{RecordedEvents, RunError, prepare_thread, resolve_target, select_address};
-use super::series::Series;
+mod output_file;
+mod recording;
+
+use super::run::{RunError, resolve_target, select_address};
 use crate::capture::dissect::{Packet, dissect};
-use crate::capture::file;
-use crate::capture::file::{CapturedPacket, FileError, LinkType, MAX_BYTES, MAX_PACKETS, Writer};
-use crate::capture::flows::{Explained, explain};
+use crate::capture::exchanges::stream::MessageLengths;
+use crate::capture::file::{self, CapturedPacket, FileError, LinkType};
+use crate::capture::flows::FlowTable;
 use crate::capture::trace::{Sample, Trace, TracedTarget};
 use crate::event::{Event, Report};
 use crate::model::condition::Failure;
-use crate::net::system::{self, Capture, CaptureConfig, Interface};
-use crate::plan::Plan;
-use crate::plan::TracePlan;
-use std::fs::File;
-use std::io::{self, BufWriter, Read};
+use crate::net::system::{self, Interface};
+use crate::plan::{Plan, TracePlan};
+use output_file::OutputFile;
+use recording::{RecordConfig, record};
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
 
-/// How long after the last exchange packets are waited for: the ends of connections, and ICMP errors.
-const AFTERWARDS: Duration = Duration::from_millis(50);
-
-/// How long the capturing thread waits before it looks whether it is to end.
-const PAUSE: Duration = Duration::from_millis(10);
-
-/// The longest that a capture goes on, whatever is traced.
-const LONGEST: Duration = Duration::from_hours(1);
-
-/// How long Ethernet's header is, in bytes.
-const ETHERNET: u8 = 14;
-
-/// Why nothing could be traced.
+/// Why a trace failed. A message contains no text of its source, so print the whole chain of sources.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
-    /// The exchanges could not be made.
+    /// The exchanges could not run.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The system does not permit capturing.
+    /// The report could not be written.
+    #[error("writing the report failed")]
+    Report(#[source] io::Error),
+    /// The system does not permit the capture.
     #[error(
-        "capturing takes the capability CAP_NET_RAW: `sudo setcap cap_net_raw+ep PATH-OF-rtt-client` \
-         grants it, and --lab does without ({0})"
+        "capturing the packets to {address} requires the capability CAP_NET_RAW (grant it with \
+         `sudo setcap cap_net_raw+ep PATH-OF-rtt-client`, or use --lab)"
     )]
-    NotPermitted(io::Error),
-    /// The system can't capture.
-    #[error("capturing the packets to {0}: {1}")]
-    Capture(SocketAddr, io::Error),
-    /// There is no lab to be had.
-    #[error("making a network of one's own: {0}")]
-    Lab(io::Error),
-    /// A file can't be read or written.
-    #[error("{}: {why}", path.display())]
+    NotPermitted {
+        /// The address of the server.
+        address: SocketAddr,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The system can't capture the packets.
+    #[error("{operation} {address} failed")]
+    Capture {
+        /// The operation that failed, in words that an address can follow.
+        operation: &'static str,
+        /// The address of the server.
+        address: SocketAddr,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The namespaces of `--lab` can't be created.
+    #[error("creating a network namespace failed")]
+    Lab(#[source] io::Error),
+    /// A file can't be created, written or read.
+    #[error("{operation} {} failed", path.display())]
     File {
-        /// Which.
+        /// `creating`, `writing` or `reading`.
+        operation: &'static str,
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
-        why: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A file has another format.
+    #[error("{} is neither a pcapng file nor a pcap file", path.display())]
+    UnknownFormat {
+        /// The path of the file.
+        path: PathBuf,
     },
 }
 
-impl From<crate::net::transport::SocketError> for TraceError {
-    fn from(error: crate::net::transport::SocketError) -> Self {
-        Self::Run(error.into())
-    }
-}
-
-impl From<io::Error> for TraceError {
-    fn from(error: io::Error) -> Self {
-        Self::Run(error.into())
-    }
-}
-
-/// Moves this process into a user-and-network namespace of its own, where it may capture (Linux). It has to be
-/// done before there are threads.
+/// Moves this process into a new user namespace and a new network namespace, in which an ordinary user may capture
+/// packets (Linux). The process must not have other threads yet (unshare(2), `CLONE_NEWUSER`).
 ///
 /// # Errors
 ///
-/// [`TraceError::Lab`].
+/// [`TraceError::Lab`] if the system does not permit it.
 pub fn enter_lab() -> Result<(), TraceError> {
     system::enter_lab().map_err(TraceError::Lab)
 }
 
-/// Makes the exchanges of `tracing` while capturing, writes the packets to `file`, if there is one to be, and
-/// tells `report`. Returns whether every exchange was answered.
+/// Runs the exchanges of `plan`, captures their packets, and reports the result. If `file` is given, writes the packets
+/// to it as pcapng. Returns whether every exchange had a reply.
 ///
 /// # Errors
 ///
-/// [`TraceError`]; a server that is not there is none, and its absence is traced.
+/// [`TraceError`]. A server that does not reply is not an error: the trace shows it.
 pub fn trace(
-    tracing: &TracePlan,
+    plan: &TracePlan,
     file: Option<&Path>,
     report: &mut dyn Report,
     stop: &AtomicBool,
 ) -> Result<bool, TraceError> {
-    let failed = |path: &Path, error: io::Error| TraceError::File {
-        path: path.to_owned(),
-        why: format!("writing it: {error}"),
-    };
-    // What can't be written is said before anything is sent.
-    let out =
-        file.map(|path| File::create(path).map_err(|error| failed(path, error))).transpose()?;
-    let mut trace = Trace::default();
-    let mut captured: Vec<CapturedPacket> = Vec::new();
-    let mut interfaces: Vec<Interface> = Vec::new();
-    let mut all_answered = true;
-    for plan in &tracing.plans {
-        let addresses = match resolve_target(plan) {
-            Ok(addresses) => addresses,
-            Err(failure) => {
-                all_answered = false;
-                trace.targets.push(TracedTarget::unresolved(plan, failure));
-                continue;
-            }
-        };
-        let address = on_the_wire(select_address(plan, &addresses, stop)?.address);
-        let one = one(plan, address, tracing.count, interfaces.len(), stop)?;
-        all_answered &= one.samples.iter().all(|sample| sample.rtt.is_some())
-            && one.samples.len() as u64 == tracing.count;
-        let before = captured.len();
-        let lengths = (plan.payload.request_len() as u64, plan.payload.reply_len() as u64);
-        let packets: Vec<_> = one.captured.iter().map(dissect).collect();
-        let mut explained = explain_all(&packets, before, Some(lengths));
-        explained.only_of(&one.clients);
-        trace.dropped = trace.dropped.zip(one.lost).map(|(before, lost)| before + lost);
-        let part = TracedTarget {
-            target: plan.url(),
-            interface: Some(one.interface.name.clone()),
-            samples: one.samples,
-            ..TracedTarget::new(plan.protocol)
-        }
-        .with_flows(explained.flows);
-        trace.targets.push(part);
-        captured.extend(one.captured);
-        interfaces.push(one.interface);
+    // A path that can't be written is an error before the first packet is sent.
+    let output = file.map(OutputFile::create).transpose()?;
+    let mut session = Session::default();
+    for target in &plan.plans {
+        session.trace_target(target, plan.count, stop)?;
     }
-    if let (Some(path), Some(out)) = (file, out) {
-        write(out, &interfaces, &captured, &trace).map_err(|error| failed(path, error))?;
-        trace.file = Some(path.display().to_string());
+    let Session { mut trace, captured, interfaces, has_failures } = session;
+    if let Some(output) = output {
+        trace.file = Some(output.write(&interfaces, &captured, &trace)?);
     }
-    report.event(&Event::Trace(&trace))?;
-    report.flush()?;
-    Ok(all_answered && !tracing.plans.is_empty())
+    write_report(&trace, report)?;
+    Ok(!has_failures && !plan.plans.is_empty())
 }
 
-/// Explains the packets of a capture file, pcapng or pcap, whose name is told in errors.
+/// Explains the packets of a pcapng or pcap file. Errors contain the file's `path`.
 ///
 /// # Errors
 ///
-/// [`TraceError::File`]; a file that breaks off is read as far as it goes.
-pub fn read_trace(file: impl Read, name: &Path, report: &mut dyn Report) -> Result<(), TraceError> {
-    let failed =
-        |error: FileError| TraceError::File { path: name.to_owned(), why: error.to_string() };
-    let contents = file::read(file).map_err(failed)?;
+/// [`TraceError::File`] or [`TraceError::UnknownFormat`] if no packet can be read, [`TraceError::Report`] if the report
+/// can't be written. A damaged file is read up to the damage.
+pub fn read_trace(file: impl Read, path: &Path, report: &mut dyn Report) -> Result<(), TraceError> {
+    let contents = file::read(file).map_err(|error| match error {
+        FileError::Read(source) => {
+            TraceError::File { operation: "reading", path: path.to_owned(), source }
+        }
+        FileError::UnknownFormat => TraceError::UnknownFormat { path: path.to_owned() },
+    })?;
     let packets: Vec<_> = contents.packets.iter().map(dissect).collect();
-    let explained = explain_all(&packets, 0, None);
-    let mut trace = Trace {
-        dropped: contents.lost,
-        skipped: explained.others,
-        without_time: contents.untimed,
-        unreadable: cut_short(&contents.packets, &packets),
-        incomplete: contents.broken,
+    let table = FlowTable::from_packets(&packets, 1, None);
+    let trace = Trace {
+        targets: TracedTarget::by_protocol(table.flows),
+        dropped: contents.dropped,
         packets: contents.packets.len(),
-        ..Trace::default()
+        skipped: table.skipped,
+        unreadable: count_unreadable(&contents.packets, &packets),
+        without_time: contents.without_time,
+        incomplete: contents.incomplete.map(|reason| reason.to_string()),
+        file: None,
     };
-    trace.targets = TracedTarget::by_protocol(explained.flows);
-    report.event(&Event::Trace(&trace))?;
-    Ok(report.flush()?)
+    write_report(&trace, report)
 }
 
-/// How many packets are of a link that is not known here, or were cut before their headers ended.
-fn cut_short(captured: &[CapturedPacket], packets: &[Option<Packet>]) -> usize {
-    let is_short = |(captured, packet): &(&CapturedPacket, &Option<Packet>)| {
-        let is_cut = captured.bytes.len() < captured.original;
-        packet.is_none() && (is_cut || matches!(captured.link, LinkType::Other(_)))
-    };
-    captured.iter().zip(packets).filter(is_short).count()
+fn write_report(trace: &Trace, report: &mut dyn Report) -> Result<(), TraceError> {
+    report.event(&Event::Trace(trace)).map_err(TraceError::Report)?;
+    report.flush().map_err(TraceError::Report)
 }
 
-/// Numbers go on behind `before` others.
-fn explain_all(
-    packets: &[Option<Packet>],
-    before: usize,
-    lengths: Option<(u64, u64)>,
-) -> Explained {
-    let numbered = packets.iter().enumerate();
-    explain(numbered.map(|(place, packet)| (before + place + 1, packet.as_ref())), lengths)
-}
-
-/// What exchanges with one address have come to.
-struct OneTrace {
+/// The state of a trace over all targets.
+#[derive(Default)]
+struct Session {
+    trace: Trace,
     captured: Vec<CapturedPacket>,
-    lost: Option<u64>,
-    samples: Vec<Sample>,
-    clients: Vec<SocketAddr>,
-    interface: Interface,
+    /// The interface of each target. The index is [`CapturedPacket::interface`].
+    interfaces: Vec<Interface>,
+    /// Whether an exchange had no reply or was not made.
+    has_failures: bool,
 }
 
-fn one(
-    plan: &Plan,
-    address: SocketAddr,
-    count: u64,
-    which: usize,
-    stop: &AtomicBool,
-) -> Result<OneTrace, TraceError> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::PermissionDenied => TraceError::NotPermitted(error),
-        _ => TraceError::Capture(address, error),
-    };
-    let interface = system::interface_to(address).map_err(failed)?;
-    let config = CaptureConfig {
-        interface: interface.index,
-        is_loopback: interface.is_loopback,
-        link_header: if interface.is_ethernet { ETHERNET } else { 0 },
-        protocol: plan.protocol.ip_number,
-        peer: address,
-    };
-    let capture = Capture::start(&config).map_err(failed)?;
-    let link = link_of(&interface);
-    let over = AtomicBool::new(false);
-    let (made, packets) = thread::scope(|scope| {
-        let capturing = scope.spawn(|| capture_until(&over, capture, (link, which)));
-        let made = exchanges(plan, address, count, stop);
-        thread::sleep(AFTERWARDS);
-        over.store(true, Ordering::Relaxed);
-        (made, capturing.join())
-    });
-    let (samples, clients) = made?;
-    let packets = packets.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let (captured, lost) = packets.map_err(|error| TraceError::Capture(address, error))?;
-    Ok(OneTrace { captured, lost, samples, clients, interface })
-}
-
-/// Captures until it is over, and then what is left. The second figure is how many packets were lost.
-fn capture_until(
-    over: &AtomicBool,
-    mut capture: Capture,
-    (link, interface): (LinkType, usize),
-) -> io::Result<(Vec<CapturedPacket>, Option<u64>)> {
-    let begun = Instant::now();
-    let (mut packets, mut bytes, mut left_out) = (Vec::new(), 0, 0_u64);
-    loop {
-        let is_over = over.load(Ordering::Relaxed) || begun.elapsed() > LONGEST;
-        let patience = if is_over { Duration::ZERO } else { PAUSE };
-        match capture.next(patience)? {
-            Some(frame) if packets.len() < MAX_PACKETS && bytes < MAX_BYTES => {
-                bytes += frame.bytes.len();
-                let (time, original, bytes) = (frame.time, frame.original_len, frame.bytes);
-                packets.push(CapturedPacket { time, original, bytes, link, interface });
+impl Session {
+    /// Runs the exchanges with one target, and explains their packets.
+    fn trace_target(
+        &mut self,
+        plan: &Plan,
+        count: u64,
+        stop: &AtomicBool,
+    ) -> Result<(), TraceError> {
+        let addresses = match resolve_target(plan) {
+            Ok(addresses) => addresses,
+            Err(failure) => {
+                self.has_failures = true;
+                self.trace.targets.push(unresolved_target(plan, failure));
+                return Ok(());
             }
-            Some(_) => left_out += 1,
-            None if is_over => break,
-            None => {}
-        }
+        };
+        let address = address_on_the_wire(select_address(plan, &addresses, stop)?.address);
+        let config = RecordConfig { count, interface: self.interfaces.len() };
+        let recording = record(plan, address, config, stop)?;
+        let replies = recording.samples.iter().filter(|sample| sample.rtt.is_some()).count();
+        self.has_failures |= replies as u64 != count;
+        self.trace.dropped =
+            self.trace.dropped.zip(recording.dropped).map(|(sum, dropped)| sum + dropped);
+
+        let packets: Vec<_> = recording.packets.iter().map(dissect).collect();
+        let lengths = MessageLengths {
+            request: plan.payload.request_len() as u64,
+            reply: plan.payload.reply_len() as u64,
+        };
+        let first_number = self.captured.len() + 1;
+        let mut table = FlowTable::from_packets(&packets, first_number, Some(lengths));
+        table.retain_clients(&recording.clients);
+        let target = TracedTarget {
+            target: plan.url(),
+            interface: Some(recording.interface.name.clone()),
+            samples: recording.samples,
+            ..TracedTarget::new(plan.protocol)
+        };
+        self.trace.targets.push(target.with_flows(table.flows));
+        self.captured.extend(recording.packets);
+        self.interfaces.push(recording.interface);
+        Ok(())
     }
-    Ok((packets, capture.dropped().map(|lost| lost + left_out)))
 }
 
-/// Makes the exchanges; what the application saw of them, and from which addresses they were made.
-fn exchanges(
-    plan: &Plan,
-    address: SocketAddr,
-    count: u64,
-    stop: &AtomicBool,
-) -> Result<(Vec<Sample>, Vec<SocketAddr>), RunError> {
-    // Here, and not before there is the thread that captures: it would stay on that CPU as well.
-    prepare_thread(&plan.settings)?;
-    let mut held = RecordedEvents::default();
-    let mut samples = Vec::new();
-    let mut clients = Vec::new();
-    let mut series = Series::open(plan, address)?;
-    for made in 0..count {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        if made > 0 {
-            thread::sleep(plan.settings.interval);
-        }
-        series.once(&mut held, stop)?;
-        clients.extend(series.take_local_addresses());
-        if let Some(exchange) = held.exchanges.pop() {
-            // Of several connections the last is the one that it came out on.
-            let client = exchange.sent.and_then(|_| clients.last().copied());
-            samples.push(Sample::of(exchange, client));
-        }
+/// A target whose name has no address.
+fn unresolved_target(plan: &Plan, failure: Failure) -> TracedTarget {
+    TracedTarget {
+        target: plan.url(),
+        samples: vec![Sample { failure: Some(failure), ..Sample::default() }],
+        ..TracedTarget::new(plan.protocol)
     }
-    series.end(&mut held, stop)?;
-    Ok((samples, clients))
 }
 
-/// Writes the packets with what each of them is.
-fn write(
-    out: File,
-    interfaces: &[Interface],
-    captured: &[CapturedPacket],
-    trace: &Trace,
-) -> io::Result<()> {
-    let application = concat!("rtt-client ", env!("CARGO_PKG_VERSION"));
-    let mut writer = Writer::new(BufWriter::new(out), application)?;
-    for interface in interfaces {
-        let description = format!("UDP and TCP exchanges on {}", interface.name);
-        writer.interface(link_of(interface), &interface.name, &description)?;
-    }
-    let comments = trace.comments();
-    for (place, packet) in captured.iter().enumerate() {
-        let comment = comments.get(&(place + 1)).map_or("of no exchange of ours", |told| told);
-        writer.packet(packet, comment)?;
-    }
-    let last = captured.last().map_or(Duration::ZERO, |packet| packet.time);
-    writer.end(trace.dropped, last)
+/// The number of packets that were not dissected because they end within their headers or have an unknown link type.
+fn count_unreadable(captured: &[CapturedPacket], packets: &[Option<Packet>]) -> usize {
+    let is_unreadable = |(captured, packet): &(&CapturedPacket, &Option<Packet>)| {
+        let is_truncated = captured.bytes.len() < captured.original_length;
+        let has_unknown_link = matches!(captured.link_type, LinkType::Other(_));
+        packet.is_none() && (is_truncated || has_unknown_link)
+    };
+    captured.iter().zip(packets).filter(is_unreadable).count()
 }
 
-fn link_of(interface: &Interface) -> LinkType {
+fn link_type_of(interface: &Interface) -> LinkType {
     if interface.is_ethernet { LinkType::Ethernet } else { LinkType::Raw }
 }
 
-/// The address that packets really go to: what is unspecified means this host, and an address of IPv4 in one of
-/// IPv6 is one of IPv4.
-fn on_the_wire(address: SocketAddr) -> SocketAddr {
+/// The address that packets to `address` really have: the unspecified address means this host, and an IPv4-mapped IPv6
+/// address (RFC 4291, section 2.5.5.2) becomes an IPv4 address.
+fn address_on_the_wire(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
         IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
@@ -327,12 +231,50 @@ fn on_the_wire(address: SocketAddr) -> SocketAddr {
     }
 }
 
-impl TracedTarget {
-    fn unresolved(plan: &Plan, failure: Failure) -> Self {
-        Self {
-            target: plan.url(),
-            samples: vec![Sample { failure: Some(failure), ..Sample::default() }],
-            ..Self::new(plan.protocol)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    /// A report whose reader has closed the pipe.
+    struct ClosedPipe;
+
+    impl Report for ClosedPipe {
+        fn event(&mut self, _: &Event<'_>) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn closed_pipe_of_the_report_is_in_the_error_chain() {
+        // The file header of a pcap file without packets.
+        let file = [&[0xd4, 0xc3, 0xb2, 0xa1][..], &[0; 20]].concat();
+        let error = read_trace(&file[..], Path::new("x"), &mut ClosedPipe).unwrap_err();
+        assert!(matches!(error, TraceError::Report(_)), "{error:?}");
+        let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
+        assert_eq!(source.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn unknown_file_format_is_an_error_with_the_path() {
+        let error = read_trace(&b"GET /"[..], Path::new("x.pcap"), &mut ClosedPipe).unwrap_err();
+        assert_eq!(error.to_string(), "x.pcap is neither a pcapng file nor a pcap file");
+    }
+
+    #[test]
+    fn address_on_the_wire_is_what_a_packet_contains() {
+        for (address, expected) in [
+            ("0.0.0.0:7", "127.0.0.1:7"),
+            ("[::]:7", "[::1]:7"),
+            ("[::ffff:10.0.0.1]:7", "10.0.0.1:7"),
+            ("10.0.0.1:7", "10.0.0.1:7"),
+            ("[fd00::1]:7", "[fd00::1]:7"),
+        ] {
+            assert_eq!(address_on_the_wire(address.parse().unwrap()), expected.parse().unwrap());
         }
     }
 }

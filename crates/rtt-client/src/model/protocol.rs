@@ -1,6 +1,6 @@
 //! [`Protocol`]: the facts about a protocol that generic code uses. Pure.
 
-/// The facts about a protocol. Generic code asks for these facts, and never for the identity of a protocol.
+/// The facts about a protocol. Generic code depends on these facts, and never on the identity of a protocol.
 #[derive(Debug)]
 pub struct Protocol {
     /// The name in URLs, on the command line and in JSON: `udp`.

@@ -1,45 +1,51 @@
-//! [`ComparisonPlan`]: what a comparison is to measure, validated and from then on unchanged.
+//! [`ComparisonPlan`]: two targets to compare, and how.
 
+use super::{Content, Lifetime, Plan, PlanError, Settings};
+use crate::model::protocol::Protocol;
 use crate::model::target::Target;
-use crate::plan::{Content, Lifetime, Plan, PlanError, Settings};
 use crate::protocol::registry::PROTOCOLS;
 use std::time::Duration;
 
-/// How many pairs there are at most where nothing is said, and how long they may take then.
-const USUAL_PAIRS: u64 = 2000;
-const USUAL_DURATION: Duration = Duration::from_secs(4);
+/// The number of pairs if neither a number nor a duration is given.
+pub const DEFAULT_PAIRS: u64 = 2000;
 
-/// The most pairs that are kept: 160 MiB of them.
+/// The longest duration of the default number of pairs.
+pub const DEFAULT_PAIRS_DURATION: Duration = Duration::from_secs(4);
+
+/// The largest number of pairs. They take 160 MiB of memory.
 pub(crate) const MAX_PAIRS: u64 = 1 << 22;
 
-/// The sizes of a sweep, in bytes: from the smallest that bears a number, by fours, to what one datagram
-/// can carry.
-const SIZES: [usize; 8] = [16, 64, 256, 1024, 4096, 16_384, 32_768, 65_507];
+/// The range of confidence levels, as fractions.
+const MIN_CONFIDENCE: f64 = 0.5;
+const MAX_CONFIDENCE: f64 = 0.9999;
 
-/// What can be asked of a comparison beside its two targets. What of `each` concerns the course of a
-/// series is the comparison's own to say.
+/// The request sizes of a sweep, in bytes. They grow by a factor of four, from the smallest size with room for
+/// the request's number to the largest size that a UDP datagram over IPv4 carries.
+const SWEEP_SIZES: [usize; 8] = [16, 64, 256, 1024, 4096, 16_384, 32_768, 65_507];
+
+/// Everything that a caller can choose for a comparison, except the two targets.
 #[derive(Debug, Clone)]
 pub struct ComparisonSettings {
-    /// How each side is measured.
+    /// The settings of each side. The comparison replaces its count, duration, rate and lifetime.
     pub each: Settings,
-    /// How many pairs; without it and a duration, as many as are usual.
+    /// The number of pairs. Without a number and without a duration: [`DEFAULT_PAIRS`].
     pub pairs: Option<u64>,
-    /// For how long pairs are made.
+    /// The time during which pairs are measured.
     pub duration: Option<Duration>,
-    /// Which random order the sides of the pairs have.
+    /// The seed of the random order within the pairs.
     pub seed: u64,
-    /// How sure the interval is to be, between 0 and 1.
+    /// The confidence level of the intervals, as a fraction.
     pub confidence: f64,
-    /// Whether other sizes are to be tried as well.
+    /// Whether to compare other request sizes too.
     pub sweep: bool,
 }
 
-/// A comparison that can be carried out.
+/// A comparison of two targets.
 #[derive(Debug, Clone)]
 pub struct ComparisonPlan {
-    /// A's plan and B's.
+    /// The plans of A and B.
     pub(crate) sides: [Plan; 2],
-    /// The same for each size of a sweep.
+    /// The plans of A and B for each size of a sweep.
     pub(crate) sizes: Vec<(usize, [Plan; 2])>,
     pub(crate) pairs: u64,
     pub(crate) duration: Option<Duration>,
@@ -48,28 +54,31 @@ pub struct ComparisonPlan {
 }
 
 impl ComparisonPlan {
-    /// A comparison of A and B, if it can be carried out. A target that names no protocol is the first
-    /// one's that there is for A, and the next one's for B. Without B it is A's host over the other
-    /// protocol.
+    /// Creates a plan for the comparison of `a` and `b`.
+    ///
+    /// A target without a protocol uses the protocol whose default port it names. If it names no port or another
+    /// port, A uses the first registered protocol and B the second one. Without `b`, B is the host of A over the
+    /// other protocol.
     ///
     /// # Errors
     ///
-    /// What a protocol can't carry, or makes no sense.
+    /// If a protocol cannot carry the messages, or a setting is out of range.
     pub fn new(
         a: &Target,
         b: Option<&Target>,
         settings: &ComparisonSettings,
     ) -> Result<Self, PlanError> {
         let ComparisonSettings { ref each, pairs, duration, seed, confidence, sweep } = *settings;
-        if !(0.5..=0.9999).contains(&confidence) {
-            return Err(PlanError::InvalidConfidence);
+        if !(MIN_CONFIDENCE..=MAX_CONFIDENCE).contains(&confidence) {
+            let (min, max) = (100.0 * MIN_CONFIDENCE, 100.0 * MAX_CONFIDENCE);
+            return Err(PlanError::InvalidConfidence { min, max });
         }
         if pairs.is_some_and(|pairs| pairs == 0 || pairs > MAX_PAIRS) {
-            return Err(PlanError::OutOfBounds("a count of pairs", "4194304"));
+            return Err(PlanError::CountOutOfRange { quantity: "--count", max: MAX_PAIRS });
         }
-        let b = b.cloned().unwrap_or_else(|| over_another(a));
-        let of_a = a.protocol.unwrap_or(&PROTOCOLS[0]);
-        let of_b = b.protocol.unwrap_or(&PROTOCOLS[1]);
+        let protocol_a = protocol_of(a).unwrap_or(&PROTOCOLS[0]);
+        let b = b.cloned().unwrap_or_else(|| other_side(a, protocol_a));
+        let protocol_b = protocol_of(&b).unwrap_or(&PROTOCOLS[1]);
         let each = Settings {
             count: None,
             duration,
@@ -80,37 +89,44 @@ impl ComparisonPlan {
         let plans = |content: &Content| -> Result<[Plan; 2], PlanError> {
             let settings = Settings { content: content.clone(), ..each.clone() };
             Ok([
-                Plan::new(of_a, a.clone(), settings.clone())?,
-                Plan::new(of_b, b.clone(), settings)?,
+                Plan::new(protocol_a, a.clone(), settings.clone())?,
+                Plan::new(protocol_b, b.clone(), settings)?,
             ])
         };
-        let longest = of_a.max_message_len.min(of_b.max_message_len);
-        let sizes = SIZES.into_iter().filter(|size| sweep && *size <= longest);
-        let sizes = sizes
+        let max_len = protocol_a.max_message_len.min(protocol_b.max_message_len);
+        let sizes = SWEEP_SIZES
+            .into_iter()
+            .filter(|size| sweep && *size <= max_len)
             .map(|size| Ok((size, plans(&Content::Sized(Some(size)))?)))
             .collect::<Result<_, PlanError>>()?;
-        let interval = settings.each.interval;
-        let unsaid = pairs.is_none() && duration.is_none();
+        let has_no_limit = pairs.is_none() && duration.is_none();
+        // A pause between the pairs makes a run long, so the default duration does not apply then.
+        let default_duration =
+            (has_no_limit && each.interval.is_zero()).then_some(DEFAULT_PAIRS_DURATION);
         Ok(Self {
             sides: plans(&each.content)?,
             sizes,
-            pairs: pairs.unwrap_or(if unsaid { USUAL_PAIRS } else { MAX_PAIRS }),
-            // Whoever wants them apart has the time.
-            duration: duration.or((unsaid && interval.is_zero()).then_some(USUAL_DURATION)),
+            pairs: pairs.unwrap_or(if has_no_limit { DEFAULT_PAIRS } else { MAX_PAIRS }),
+            duration: duration.or(default_duration),
             seed,
             confidence,
         })
     }
 }
 
-/// The same host over another protocol, on that one's port unless both have been given one.
-fn over_another(target: &Target) -> Target {
-    match target.protocol {
-        None => target.clone(),
-        Some(mine) => Target {
-            protocol: PROTOCOLS.iter().find(|other| *other != mine),
-            port: None,
-            ..target.clone()
-        },
+/// The protocol that a target selects: by its URL, or by a port that is the default port of a protocol.
+fn protocol_of(target: &Target) -> Option<&'static Protocol> {
+    let by_port = || PROTOCOLS.iter().find(|protocol| Some(protocol.default_port) == target.port);
+    target.protocol.or_else(by_port)
+}
+
+/// The host of `target` over another protocol than `protocol`. The port stays only if it does not belong to
+/// `protocol`.
+fn other_side(target: &Target, protocol: &Protocol) -> Target {
+    let port_is_shared = target.protocol.is_none() && target.port != Some(protocol.default_port);
+    Target {
+        protocol: PROTOCOLS.iter().find(|other| *other != protocol),
+        port: target.port.filter(|_| port_is_shared),
+        ..target.clone()
     }
 }

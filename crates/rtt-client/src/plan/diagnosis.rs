@@ -1,28 +1,25 @@
-//! [`DiagnosisPlan`]: where to look, validated and from then on unchanged.
+//! [`DiagnosisPlan`]: a target to diagnose.
 
-use crate::model::protocol::Protocol;
+use super::{Plan, PlanError, Settings};
 use crate::model::target::Target;
-use crate::plan::{Plan, PlanError, Settings};
-use crate::protocol::registry::PROTOCOLS;
+use crate::protocol::registry::protocols_of;
 
-/// What is to be looked at.
+/// A target to diagnose.
 #[derive(Debug, Clone)]
 pub struct DiagnosisPlan {
-    /// A plan for each protocol.
+    /// One plan for each protocol.
     pub(crate) plans: Vec<Plan>,
 }
 
 impl DiagnosisPlan {
-    /// To look at `target` over its protocol, or over all of them.
+    /// Creates a plan for the diagnosis of `target`, over its protocol or over all protocols.
     ///
     /// # Errors
     ///
-    /// What makes no sense.
+    /// If a setting is out of range.
     pub fn new(target: &Target, settings: &Settings) -> Result<Self, PlanError> {
-        let wanted =
-            |protocol: &&'static Protocol| target.protocol.is_none_or(|only| only == *protocol);
-        let protocols = PROTOCOLS.iter().filter(|protocol| wanted(protocol));
-        let plans = protocols.map(|protocol| Plan::new(protocol, target.clone(), settings.clone()));
+        let plans = protocols_of(target)
+            .map(|protocol| Plan::new(protocol, target.clone(), settings.clone()));
         Ok(Self { plans: plans.collect::<Result<_, _>>()? })
     }
 }

@@ -1,4 +1,4 @@
-//! What can be measured, and what is refused.
+//! Plans that can be carried out, and plans that are rejected.
 
 use super::*;
 use crate::protocol::registry::protocol_named;
@@ -11,28 +11,43 @@ fn message(protocol: &str, text: &str) -> Result<Plan, PlanError> {
     plan(protocol, Settings::one(text.to_owned()))
 }
 
+/// The URLs of both sides of a comparison.
+fn compared(a: &str, b: Option<&str>) -> [String; 2] {
+    let settings = ComparisonSettings {
+        each: Settings::series(1),
+        pairs: None,
+        duration: None,
+        seed: 1,
+        confidence: 0.95,
+        sweep: false,
+    };
+    let b = b.map(|b| b.parse().unwrap());
+    let plan = ComparisonPlan::new(&a.parse().unwrap(), b.as_ref(), &settings).unwrap();
+    plan.sides.each_ref().map(Plan::url)
+}
+
 #[test]
-fn a_missing_port_is_the_protocols() {
+fn target_without_a_port_gets_the_default_port_of_the_protocol() {
     assert_eq!(message("udp", "x").unwrap().port(), 25000);
     assert_eq!(message("tcp", "x").unwrap().port(), 12000);
 }
 
 #[test]
-fn another_protocols_target_is_refused() {
+fn target_of_another_protocol_is_rejected() {
     let target = "tcp://host:7".parse().unwrap();
     let error = Plan::new(protocol_named("udp").unwrap(), target, Settings::one("x"));
     assert!(matches!(error, Err(PlanError::OtherProtocol { theirs: "tcp", .. })));
 }
 
 #[test]
-fn what_cant_be_carried_is_refused() {
+fn message_that_the_protocol_cannot_carry_is_rejected() {
     let error = message("udp", &"x".repeat(65_508)).unwrap_err();
-    assert!(matches!(error, PlanError::TooLong { what: "request", .. }), "{error}");
+    assert!(matches!(error, PlanError::TooLong { part: MessagePart::Request, .. }), "{error}");
     // Two bytes become six.
     let error = message("udp", &"ΐ".repeat(21_836)).unwrap_err();
-    assert!(matches!(error, PlanError::TooLong { what: "reply", .. }), "{error}");
+    assert!(matches!(error, PlanError::TooLong { part: MessagePart::Reply, .. }), "{error}");
     assert!(message("udp", "").is_ok());
-    assert_eq!(message("tcp", "").unwrap_err(), PlanError::Empty("TCP"));
+    assert_eq!(message("tcp", "").unwrap_err(), PlanError::EmptyMessage { protocol: "TCP" });
     for (size, breakdown, fits) in [
         (9, false, false),
         (10, false, true),
@@ -48,7 +63,7 @@ fn what_cant_be_carried_is_refused() {
 }
 
 #[test]
-fn absurd_figures_are_refused() {
+fn settings_out_of_range_are_rejected() {
     let series = || Settings::series(1);
     let hours = |hours| Duration::from_hours(hours);
     for settings in [
@@ -73,4 +88,28 @@ fn absurd_figures_are_refused() {
     }
     let settings = Settings { rate: Some(1e6), timeout: Duration::from_secs(1), ..series() };
     assert!(plan("udp", settings).is_ok());
+}
+
+#[test]
+fn messages_state_the_limits_of_the_constants() {
+    let settings = Settings { timeout: Duration::from_hours(2), ..Settings::series(1) };
+    let error = plan("udp", settings).unwrap_err().to_string();
+    assert_eq!(error, "--timeout must be longer than 0 and at most 1h");
+    let settings = Settings { count: Some(0), ..Settings::series(1) };
+    let error = plan("udp", settings).unwrap_err().to_string();
+    assert_eq!(error, "--count must be between 1 and 9999999999");
+}
+
+#[test]
+fn default_port_selects_the_protocol_of_a_compared_target() {
+    let udp_and_tcp = ["udp://host:25000".to_owned(), "tcp://host:12000".to_owned()];
+    let tcp_and_udp = ["tcp://host:12000".to_owned(), "udp://host:25000".to_owned()];
+    assert_eq!(compared("host", None), udp_and_tcp);
+    assert_eq!(compared("host:25000", None), udp_and_tcp);
+    assert_eq!(compared("host:12000", None), tcp_and_udp);
+    assert_eq!(compared("host:12000", Some("host:25000")), tcp_and_udp);
+    assert_eq!(compared("udp://host", None), udp_and_tcp);
+    assert_eq!(compared("udp://host:7", None), ["udp://host:7", "tcp://host:12000"]);
+    // Both servers of a host can use the same other port.
+    assert_eq!(compared("host:7", None), ["udp://host:7", "tcp://host:7"]);
 }

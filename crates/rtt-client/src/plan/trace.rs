@@ -1,65 +1,64 @@
-//! [`TracePlan`]: what is to be traced, validated and from then on unchanged.
+//! [`TracePlan`]: exchanges to capture.
 
-use super::MAX_WAIT;
+use super::{Content, MAX_WAIT, Plan, PlanError, Settings};
 use crate::model::target::Target;
-use crate::plan::{Content, Plan, PlanError, Settings};
-use crate::protocol::registry::PROTOCOLS;
+use crate::protocol::registry::protocols_of;
 
-/// The most exchanges with each target: more than anybody reads.
-const MOST: u64 = 1000;
+/// The largest number of exchanges with each target. A diagram with more of them is not readable.
+const MAX_EXCHANGES: u64 = 1000;
 
-/// What is sent where there is one exchange.
+/// The message if no size is given.
 const MESSAGE: &str = "hello, world";
 
-/// What is to be traced.
+/// Everything that a caller can choose for a trace, except the targets.
+#[derive(Debug, Clone)]
+pub struct TraceSettings {
+    /// The settings of each exchange. The trace replaces its content, count, duration and rate.
+    pub each: Settings,
+    /// The number of exchanges with each target.
+    pub count: u64,
+    /// The size of each request in bytes. Without a size, requests carry a short message.
+    pub size: Option<usize>,
+}
+
+/// Exchanges to capture.
 #[derive(Debug, Clone)]
 pub struct TracePlan {
-    /// A plan for each target and protocol.
+    /// One plan for each target and protocol.
     pub(crate) plans: Vec<Plan>,
-    /// How many exchanges with each.
+    /// The number of exchanges of each plan.
     pub(crate) count: u64,
 }
 
 impl TracePlan {
-    /// `count` exchanges, of `size` bytes or of a short message, with each of `targets`, over its protocol or over all of them; without a target, over
-    /// all of them with this host.
+    /// Creates a plan for exchanges with each of `targets`, over its protocol or over all protocols. Without a
+    /// target, the exchanges are with this host, over all protocols.
     ///
     /// # Errors
     ///
-    /// What makes no sense.
-    pub fn new(
-        targets: &[Target],
-        count: u64,
-        size: Option<usize>,
-        settings: &Settings,
-    ) -> Result<Self, PlanError> {
-        if count == 0 || count > MOST {
-            return Err(PlanError::OutOfBounds("a count", "1000"));
+    /// If a protocol cannot carry the messages, or a setting is out of range.
+    pub fn new(targets: &[Target], settings: &TraceSettings) -> Result<Self, PlanError> {
+        let TraceSettings { ref each, count, size } = *settings;
+        if count == 0 || count > MAX_EXCHANGES {
+            return Err(PlanError::CountOutOfRange { quantity: "--count", max: MAX_EXCHANGES });
         }
-        // A capture goes on for so long.
-        let rests =
-            u32::try_from(count).ok().and_then(|count| settings.interval.checked_mul(count));
-        if rests.is_none_or(|rests| rests > MAX_WAIT) {
-            return Err(PlanError::OutOfBounds("the rests together", "an hour"));
+        // The capture lasts at least as long as all pauses together.
+        let pauses = u32::try_from(count).ok().and_then(|count| each.interval.checked_mul(count));
+        if pauses.is_none_or(|pauses| pauses > MAX_WAIT) {
+            let quantity = "--count times --interval";
+            return Err(PlanError::DurationOutOfRange { quantity, max: MAX_WAIT });
         }
-        let here = Target { protocol: None, host: "127.0.0.1".into(), port: None };
-        let targets = if targets.is_empty() { std::slice::from_ref(&here) } else { targets };
         let content = match (size, count) {
             (Some(_), _) => Content::Sized(size),
             (None, 1) => Content::Message(MESSAGE.into()),
             (None, _) => Content::Numbered(MESSAGE.into()),
         };
-        let settings =
-            Settings { content, count: None, duration: None, rate: None, ..settings.clone() };
-        let mut plans = Vec::new();
-        for target in targets {
-            let wanted = |protocol: &&'static crate::model::protocol::Protocol| {
-                target.protocol.is_none_or(|only| only == *protocol)
-            };
-            for protocol in PROTOCOLS.iter().filter(wanted) {
-                plans.push(Plan::new(protocol, target.clone(), settings.clone())?);
-            }
-        }
-        Ok(Self { plans, count })
+        let each = Settings { content, count: None, duration: None, rate: None, ..each.clone() };
+        let this_host = Target { protocol: None, host: "127.0.0.1".into(), port: None };
+        let targets = if targets.is_empty() { std::slice::from_ref(&this_host) } else { targets };
+        let plans = targets.iter().flat_map(|target| {
+            protocols_of(target).map(|protocol| Plan::new(protocol, target.clone(), each.clone()))
+        });
+        Ok(Self { plans: plans.collect::<Result<_, _>>()?, count })
     }
 }

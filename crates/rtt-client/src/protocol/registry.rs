@@ -5,6 +5,7 @@
 
 use super::{tcp, udp};
 use crate::model::protocol::Protocol;
+use crate::model::target::Target;
 
 /// The protocols, in the order in which output lists them.
 pub static PROTOCOLS: &[Protocol] = &[udp::facts::FACTS, tcp::facts::FACTS];
@@ -13,4 +14,10 @@ pub static PROTOCOLS: &[Protocol] = &[udp::facts::FACTS, tcp::facts::FACTS];
 #[must_use]
 pub fn protocol_named(name: &str) -> Option<&'static Protocol> {
     PROTOCOLS.iter().find(|protocol| protocol.name == name)
+}
+
+/// The protocol that a target selects by its URL, or else every protocol.
+pub(crate) fn protocols_of(target: &Target) -> impl Iterator<Item = &'static Protocol> {
+    let selected = target.protocol;
+    PROTOCOLS.iter().filter(move |protocol| selected.is_none_or(|only| only == *protocol))
 }

@@ -1,4 +1,6 @@
-//! For a table: a header, then a row an exchange. What was not measured is an empty field.
+//! Comma-separated values (RFC 4180): a header, then one row for each exchange or each pair. Pure.
+//!
+//! A field without a measured value is empty.
 
 use crate::analysis::evidence::Pair;
 use crate::event::{Event, Report};
@@ -10,14 +12,14 @@ use echo_core::Stamp;
 use std::fmt::Display;
 use std::io::{self, Write};
 
-/// The columns. No field can contain a comma, so none is quoted.
-const HEADER: &str = "seq,outcome,sent,received,rtt_ns,lateness_ns,send_ns,network_ns,server_ns,\
-                      network_and_server_ns,receive_ns,condition";
+/// The columns of a series. No field can contain a comma or a quotation mark, so no field is quoted.
+const EXCHANGE_HEADER: &str = "seq,outcome,sent,received,rtt_ns,lateness_ns,send_ns,network_ns,server_ns,\
+                               network_and_server_ns,receive_ns,condition";
 
-/// The columns of a comparison's pairs.
+/// The columns of a comparison.
 const PAIR_HEADER: &str = "pair,first,a_rtt_ns,b_rtt_ns,difference_ns";
 
-/// Writes a run as comma-separated values (RFC 4180).
+/// Writes a run as comma-separated values.
 #[derive(Debug)]
 pub struct Csv<Out> {
     out: Out,
@@ -33,20 +35,20 @@ impl<Out: Write> Csv<Out> {
         writeln!(
             self.out,
             "{number},{},{},{},{}",
-            if pair.b_first { "b" } else { "a" },
+            pair.first().name(),
             field(pair.a.map(nanoseconds)),
             field(pair.b.map(nanoseconds)),
             field(pair.difference()),
         )
     }
 
-    fn row(&mut self, exchange: &Exchange) -> io::Result<()> {
+    fn exchange(&mut self, exchange: &Exchange) -> io::Result<()> {
         let received = match &exchange.outcome {
             Outcome::Reply { received, .. } | Outcome::Corrupt { received, .. } => Some(*received),
             Outcome::Lost(_) | Outcome::Error(_) => None,
         };
         let parts = exchange.breakdown;
-        let (network, server, both) = match parts.map(|parts| parts.network_and_server) {
+        let (network, server, combined) = match parts.map(|parts| parts.network_and_server) {
             None => (None, None, None),
             Some(NetworkAndServer::Combined { duration, .. }) => (None, None, Some(duration)),
             Some(NetworkAndServer::Separate { network, server }) => {
@@ -65,7 +67,7 @@ impl<Out: Write> Csv<Out> {
             field(parts.map(|parts| nanoseconds(parts.send))),
             field(network.map(nanoseconds)),
             field(server.map(nanoseconds)),
-            field(both.map(nanoseconds)),
+            field(combined.map(nanoseconds)),
             field(parts.map(|parts| nanoseconds(parts.receive))),
             field(exchange.outcome.failure().map(|failure| failure.condition)),
         )
@@ -75,8 +77,8 @@ impl<Out: Write> Csv<Out> {
 impl<Out: Write> Report for Csv<Out> {
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         match event {
-            Event::Start(_) => writeln!(self.out, "{HEADER}"),
-            Event::Exchange(exchange) => self.row(exchange),
+            Event::Start(_) => writeln!(self.out, "{EXCHANGE_HEADER}"),
+            Event::Exchange(exchange) => self.exchange(exchange),
             Event::ComparisonStart(_) => writeln!(self.out, "{PAIR_HEADER}"),
             Event::Pair { number, pair } => self.pair(*number, pair),
             Event::Summary { .. } | Event::Verdict { .. } => self.out.flush(),
@@ -94,11 +96,12 @@ impl<Out: Write> Report for Csv<Out> {
     }
 }
 
+/// An absent value is an empty field.
 fn field(value: Option<impl Display>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// RFC 3339, to the nanosecond, in universal time: a column of one width, that sorts.
+/// RFC 3339 with nanoseconds, in UTC: all values have the same length, and sorting them as text sorts them by time.
 fn time(stamp: Stamp) -> String {
     DateTime::<Utc>::from(stamp.wall()).to_rfc3339_opts(SecondsFormat::Nanos, true)
 }

@@ -54,7 +54,7 @@ pub struct Text<Out, Errors> {
     run: Run,
 }
 
-/// What the report remembers of the run.
+/// The facts of earlier events that later events need.
 #[derive(Debug, Default)]
 struct Run {
     /// The protocol and the target, for error messages.
@@ -206,5 +206,50 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.printer.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::condition::{Condition, Failure};
+    use crate::plan::Settings;
+    use crate::protocol::registry::protocol_named;
+    use std::time::Duration;
+
+    /// The error output of an exchange without a reply.
+    fn error_text(error_width: Option<usize>) -> String {
+        let (udp, target) = (protocol_named("udp").unwrap(), "192.0.2.7:7".parse().unwrap());
+        let plan = Plan::new(udp, target, Settings::one("hello")).unwrap();
+        let start = Start { plan: &plan, address: None, local: None, clock_cost: Duration::ZERO };
+        let failure = Failure::new(Condition::Silent, Duration::from_secs(2));
+        let exchange = Exchange {
+            seq: 1,
+            sent: None,
+            lateness: None,
+            first_on_connection: None,
+            outcome: Outcome::Lost(failure),
+            breakdown: None,
+        };
+        let (mut out, mut errors) = (Vec::new(), Vec::new());
+        let config = TextConfig { error_width, ..TextConfig::default() };
+        let mut text = Text::new(&mut out, &mut errors, config);
+        text.event(&Event::Start(&start)).unwrap();
+        text.event(&Event::Exchange(&exchange)).unwrap();
+        assert!(out.is_empty());
+        String::from_utf8(errors).unwrap()
+    }
+
+    #[test]
+    fn an_error_is_one_line_except_on_a_terminal() {
+        let line = error_text(None);
+        assert!(line.starts_with("rtt-client: UDP 192.0.2.7:7 silent for 2.000 s"), "{line}");
+        assert_eq!(line.lines().count(), 1);
+        // A width below the minimum becomes the minimum.
+        let wrapped = error_text(Some(1));
+        assert!(wrapped.lines().count() > 1);
+        let is_narrow = |line: &str| line.chars().count() <= TextConfig::MIN_WIDTH;
+        assert!(wrapped.lines().all(is_narrow), "{wrapped}");
+        assert!(wrapped.split_whitespace().eq(line.split_whitespace()));
     }
 }

@@ -1,7 +1,7 @@
 //! Common code of the tests with scripted servers: runs the client and parses its JSON output.
 #![allow(dead_code, reason = "each test program uses a part of this module")]
 
-use rtt_client::report::Json;
+use rtt_client::report::{Json, JsonConfig};
 use rtt_client::{Plan, Settings, protocol_named, run};
 use serde_json::Value;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +12,7 @@ pub fn events(protocol: &str, address: &str, settings: Settings) -> Vec<Value> {
     let protocol = protocol_named(protocol).unwrap();
     let plan = Plan::new(protocol, address.parse().unwrap(), settings).unwrap();
     let mut lines = Vec::new();
-    run(&plan, &mut Json::new(&mut lines, false), &AtomicBool::new(false)).unwrap();
+    run(&plan, &mut Json::new(&mut lines, JsonConfig::default()), &AtomicBool::new(false)).unwrap();
     lines
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())

@@ -1,19 +1,19 @@
-//! A server of ours on a port of its own, and what tests ask it.
-#![allow(dead_code, reason = "every test uses a part of it")]
+//! A server on a free port, and functions for its clients.
+#![allow(dead_code, reason = "each test uses only a part of it")]
 
-use echo_service::Orders;
+use echo_service::Signals;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
-use udp_echo::{Config, Totals, serve};
+use udp_echo::{Config, ServeError, Totals, serve};
 
-/// Long enough that only a reply which never comes takes it.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of each wait. No wait of a correct server takes this long.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Server {
     pub address: SocketAddr,
-    pub orders: Orders,
-    task: JoinHandle<std::io::Result<Totals>>,
+    pub signals: Signals,
+    task: JoinHandle<Result<Totals, ServeError>>,
 }
 
 impl Server {
@@ -21,35 +21,44 @@ impl Server {
         Self::start_with(Config::default(), |_| {})
     }
 
+    /// Calls `prepare` with the socket before the server starts.
     pub fn start_with(config: Config, prepare: impl Fn(&std::net::UdpSocket)) -> Self {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         prepare(&socket);
         let address = socket.local_addr().unwrap();
-        let orders = Orders::default();
-        let task = tokio::spawn(serve(vec![socket], config, orders.clone()));
-        Self { address, orders, task }
+        let signals = Signals::default();
+        let task = tokio::spawn(serve(vec![socket], config, signals.clone()));
+        Self { address, signals, task }
     }
 
-    pub async fn client(&self) -> UdpSocket {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        socket.connect(self.address).await.unwrap();
-        socket
+    /// A client with a free port.
+    pub async fn connect(&self) -> UdpSocket {
+        connect_from("127.0.0.1:0", self.address).await
     }
 
-    pub async fn end(self) -> Totals {
-        self.orders.end.cancel();
-        timeout(PATIENCE, self.task).await.unwrap().unwrap().unwrap()
+    pub async fn shut_down(self) -> Totals {
+        self.signals.shutdown.cancel();
+        timeout(TIMEOUT, self.task).await.unwrap().unwrap().unwrap()
     }
 }
 
-pub async fn ask(client: &UdpSocket, request: &[u8]) -> Vec<u8> {
+/// A client with the local address `address`.
+pub async fn connect_from(address: &str, server: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind(address).await.unwrap();
+    socket.connect(server).await.unwrap();
+    socket
+}
+
+/// Sends `request` and returns the reply.
+pub async fn exchange(client: &UdpSocket, request: &[u8]) -> Vec<u8> {
     client.send(request).await.unwrap();
     receive(client).await
 }
 
+/// Waits for a reply and returns it.
 pub async fn receive(client: &UdpSocket) -> Vec<u8> {
     let mut reply = vec![0; 65_536];
-    let length = timeout(PATIENCE, client.recv(&mut reply)).await.expect("a reply").unwrap();
+    let length = timeout(TIMEOUT, client.recv(&mut reply)).await.expect("a reply").unwrap();
     reply.truncate(length);
     reply
 }

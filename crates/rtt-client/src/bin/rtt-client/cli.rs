@@ -1,6 +1,6 @@
-//! The command line of `rtt-client`: what can be asked for, and how a mistake in it is told.
+//! The command line of `rtt-client`.
 //!
-//! The protocols' commands are made from their registry, so that a new one needs no line here.
+//! The registry of protocols provides one command for each protocol. A new protocol needs no change here.
 
 mod compare;
 mod diagnose;
@@ -9,61 +9,123 @@ mod trace;
 
 pub(crate) use compare::CompareArgs;
 pub(crate) use diagnose::DiagnoseArgs;
-pub(crate) use exchange::ExchangeArgs;
+pub(crate) use exchange::{ExchangeArgs, OneMessage};
 pub(crate) use trace::TraceArgs;
 
-use clap::{ArgAction, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use clap::{
+    ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
+    ValueEnum,
+};
 use rtt_client::{Family, PROTOCOLS, Protocol, Settings, local_address, protocol_named};
 use std::net::SocketAddr;
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Width of the help text, in columns.
+const HELP_WIDTH: usize = 80;
 
 /// Measures the application-level round-trip time (RTT) to an echo server.
 ///
-/// Exit status: 0 every exchange was answered, 1 measured, but not so, 2 could not run as asked.
+/// Exit status: 0 if every request had a correct reply, 1 if any request had no correct reply, 2 if the run
+/// could not start.
 #[derive(Debug, Parser)]
-#[command(
-    name = "rtt-client",
-    version,
-    max_term_width = 80,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
-struct Cli {}
+#[command(name = "rtt-client", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: SelectedCommand,
+}
 
-/// What every command that measures can be asked for.
+/// The selected command.
+#[derive(Debug)]
+pub(crate) enum SelectedCommand {
+    /// One exchange or a series over a protocol.
+    Exchanges(&'static Protocol, ExchangeArgs),
+    /// A command that is not specific to one protocol.
+    General(GeneralCommand),
+}
+
+/// The commands that are not specific to one protocol.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GeneralCommand {
+    Compare(CompareArgs),
+    Diagnose(DiagnoseArgs),
+    Trace(TraceArgs),
+}
+
+impl SelectedCommand {
+    /// How often `-v` was given.
+    pub(crate) fn verbosity(&self) -> u8 {
+        match self {
+            Self::Exchanges(_, args) => args.measure.log.verbose,
+            Self::General(GeneralCommand::Compare(args)) => args.measure.log.verbose,
+            Self::General(GeneralCommand::Diagnose(args)) => args.log.verbose,
+            Self::General(GeneralCommand::Trace(args)) => args.measure.log.verbose,
+        }
+    }
+}
+
+impl Subcommand for SelectedCommand {
+    fn augment_subcommands(command: Command) -> Command {
+        let protocols = PROTOCOLS.iter().map(|protocol| {
+            let about = format!("{} (default port {})", protocol.about, protocol.default_port);
+            ExchangeArgs::augment_args(Command::new(protocol.name)).about(about)
+        });
+        GeneralCommand::augment_subcommands(command.subcommands(protocols))
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        protocol_named(name).is_some() || GeneralCommand::has_subcommand(name)
+    }
+}
+
+impl FromArgMatches for SelectedCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        if let Some((name, matches)) = matches.subcommand()
+            && let Some(protocol) = protocol_named(name)
+        {
+            return Ok(Self::Exchanges(protocol, ExchangeArgs::from_arg_matches(matches)?));
+        }
+        GeneralCommand::from_arg_matches(matches).map(Self::General)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Options of every command that measures.
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
-    /// Stay on this CPU
+    /// Run on this CPU only
     #[arg(long, value_name = "CPU")]
     pin: Option<usize>,
 
-    /// Ask again and again instead of sleeping until the reply is there
+    /// Busy-poll for the reply instead of sleeping (uses one full CPU)
     #[arg(long)]
     spin: bool,
 
-    /// How long to wait for a name, a connection, a reply: each at most that (seconds, or with a
-    /// unit: 500ms)
+    /// Longest wait for a name, for a connection and for a reply (seconds, or with a unit: 500ms)
     #[arg(short = 'W', long, value_name = "DUR", default_value = "2s", value_parser = duration)]
     timeout: Duration,
 
     #[command(flatten)]
-    addresses: Addresses,
+    addresses: AddressArgs,
 
-    /// Print no line for each exchange of a series; in JSON, none for each pair
+    /// Do not print the individual exchanges (JSON: no `exchange` and no `pair` events)
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// How results are written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
-
-    /// Log what is done, on stderr; twice for more
-    #[arg(short, long, action = ArgAction::Count)]
-    pub(crate) verbose: u8,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 impl MeasureArgs {
-    /// One exchange of nothing, as asked for here.
+    /// The settings of one exchange with an empty message.
     fn settings(&self) -> Settings {
         Settings {
             family: self.addresses.family(),
@@ -76,24 +138,24 @@ impl MeasureArgs {
     }
 }
 
-/// Which addresses may be used.
+/// Options that select addresses.
 #[derive(Debug, Args)]
-struct Addresses {
-    /// Use IPv4 alone
+struct AddressArgs {
+    /// Use IPv4 only
     #[arg(short = '4', conflicts_with = "ipv6")]
     ipv4: bool,
 
-    /// Use IPv6 alone
+    /// Use IPv6 only
     #[arg(short = '6')]
     ipv6: bool,
 
-    /// Send from this address
+    /// Local address to send from
     #[arg(short = 'B', long, value_name = "ADDR", value_parser = local_address)]
     bind: Option<SocketAddr>,
 }
 
-impl Addresses {
-    /// The version of IP that is asked for.
+impl AddressArgs {
+    /// The requested version of IP, if any.
     fn family(&self) -> Option<Family> {
         match (self.ipv4, self.ipv6) {
             (true, _) => Some(Family::V4),
@@ -103,113 +165,69 @@ impl Addresses {
     }
 }
 
-/// The ways to write results.
+/// The log option.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Log name look-ups, sockets and addresses to stderr; -vv also logs each exchange
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Output formats of commands that measure exchanges or pairs.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Format {
-    /// For a person
+    /// Text for people
     Text,
-    /// JSON Lines: one event a line
+    /// JSON Lines: one event on each line
     Json,
-    /// A header, then a row an exchange or a pair
+    /// CSV: a header, then one row for each exchange or pair
     Csv,
 }
 
-/// What was asked for.
-pub(crate) enum SelectedCommand {
-    /// One exchange or a series over a protocol.
-    Exchanges(&'static Protocol, ExchangeArgs),
-    /// A comparison.
-    Comparison(CompareArgs),
-    /// A diagnosis.
-    Diagnosis(DiagnoseArgs),
-    /// A trace.
-    Trace(TraceArgs),
+/// Output formats of commands whose results do not form a table.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum EventFormat {
+    /// Text for people
+    Text,
+    /// JSON Lines: one event on each line
+    Json,
 }
 
-impl SelectedCommand {
-    /// Whether a table is asked for of what is none.
-    fn has_no_table(&self) -> bool {
-        let format = match self {
-            Self::Diagnosis(args) => args.format,
-            Self::Trace(args) => args.measure.format,
-            Self::Exchanges(..) | Self::Comparison(_) => return false,
-        };
-        matches!(format, Format::Csv)
-    }
-
-    /// How much of it is to be logged.
-    pub(crate) fn verbose(&self) -> u8 {
-        match self {
-            Self::Exchanges(_, args) => args.measure.verbose,
-            Self::Comparison(args) => args.measure.verbose,
-            Self::Diagnosis(args) => args.verbose,
-            Self::Trace(args) => args.measure.verbose,
+impl From<EventFormat> for Format {
+    fn from(format: EventFormat) -> Self {
+        match format {
+            EventFormat::Text => Self::Text,
+            EventFormat::Json => Self::Json,
         }
     }
 }
 
-/// The command line. On `Err` all is said, and the status is left.
+/// Parses the command line. On `Err`, clap's message or the help is already printed, and the exit status is
+/// returned.
 pub(crate) fn parse() -> Result<SelectedCommand, ExitCode> {
-    let matches = command().try_get_matches().map_err(|error| tell(&error))?;
-    let (name, matches) = matches.subcommand().expect("a command is required");
-    let asked = match protocol_named(name) {
-        Some(protocol) => ExchangeArgs::from_arg_matches(matches)
-            .map(|args| SelectedCommand::Exchanges(protocol, args)),
-        None if name == DIAGNOSE => {
-            DiagnoseArgs::from_arg_matches(matches).map(SelectedCommand::Diagnosis)
+    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    match parsed {
+        Ok(cli) => Ok(cli.command),
+        Err(error) => {
+            // Nothing can be done if the output is closed.
+            let _ = error.print();
+            // clap uses 0 for help and 2 for errors.
+            Err(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)))
         }
-        None if name == TRACE => TraceArgs::from_arg_matches(matches).map(SelectedCommand::Trace),
-        None => CompareArgs::from_arg_matches(matches).map(SelectedCommand::Comparison),
-    };
-    let asked = asked.map_err(|error| tell(&error))?;
-    if asked.has_no_table() {
-        eprintln!("rtt-client: --format csv is for exchanges and pairs; try json (see --help)");
-        return Err(ExitCode::from(2));
     }
-    Ok(asked)
 }
-
-/// The commands that are no protocol's.
-const COMPARE: &str = "compare";
-const DIAGNOSE: &str = "diagnose";
-const TRACE: &str = "trace";
 
 fn command() -> Command {
-    let protocols = PROTOCOLS.iter().map(|protocol| {
-        let about = format!("{} (port {} unless given)", protocol.about, protocol.default_port);
-        ExchangeArgs::augment_args(Command::new(protocol.name)).about(about).max_term_width(80)
-    });
-    let compare = CompareArgs::augment_args(Command::new(COMPARE)).max_term_width(80);
-    let diagnose = DiagnoseArgs::augment_args(Command::new(DIAGNOSE)).max_term_width(80);
-    let trace = TraceArgs::augment_args(Command::new(TRACE)).max_term_width(80);
-    Cli::command().subcommands(protocols).subcommands([compare, diagnose, trace])
+    let width = |command: Command| command.max_term_width(HELP_WIDTH);
+    width(Cli::command()).mut_subcommands(width)
 }
 
-/// Prints help where it was asked for; else what is wrong, in one line.
-fn tell(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        // Nobody is left to tell when stdout is closed.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
-    }
-    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let _ = error.print();
-        return ExitCode::from(2);
-    }
-    // Clap's first paragraph says what is wrong and where; the rest is a reminder of usage.
-    let text = error.to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let what: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    eprintln!("rtt-client: {} (see --help)", what.join(" "));
-    ExitCode::from(2)
-}
-
-/// Seconds as a number, as `ping` takes them, or a number with a unit.
+/// Parses a duration: seconds as a number, as `ping` accepts them, or a number with a unit.
 fn duration(text: &str) -> Result<Duration, String> {
-    let told = || "not a duration: try 2, 0.5, 2s, 500ms or 100us".to_owned();
+    let error = || "not a duration; valid examples: 2, 0.5, 2s, 500ms, 100us".to_owned();
     match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| told()),
-        Err(_) => humantime::parse_duration(text).map_err(|_| told()),
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| error()),
+        Err(_) => humantime::parse_duration(text).map_err(|_| error()),
     }
 }
 
@@ -218,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn clap_accepts_the_definition_of_the_command_line() {
         command().debug_assert();
     }
 

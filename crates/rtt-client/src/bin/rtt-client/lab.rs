@@ -1,7 +1,7 @@
-//! `trace`: with servers that are there, with servers of one's own in a network of one's own, or from a file.
+//! The command `trace`: with running servers, with own servers in an isolated network (`--lab`), or from a file.
 
 use crate::cli::TraceArgs;
-use crate::process::{report, stop_on_ctrl_c};
+use crate::process::{ReportOptions, report, stop_on_interrupt};
 use anyhow::{Context as _, Result, bail};
 use rtt_client::{PROTOCOLS, Target, enter_lab, read_trace, trace as trace_exchanges};
 use std::env;
@@ -10,37 +10,44 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// Traces as asked for; returns whether every exchange was answered.
+/// Traces what `args` select. Returns whether every exchange had a correct reply.
 pub(crate) fn trace(args: &TraceArgs) -> Result<bool> {
-    let mut report = report(args.measure.format, args.measure.quiet, false);
-    if let Some(file) = &args.read {
-        let open = File::open(file).with_context(|| file.display().to_string())?;
-        read_trace(BufReader::new(open), file, report.as_mut())?;
+    let options = ReportOptions {
+        format: args.format.into(),
+        quiet: args.measure.quiet,
+        progress_bar: false,
+    };
+    let mut report = report(options);
+    if let Some(path) = &args.read {
+        let file =
+            File::open(path).with_context(|| format!("opening the file {}", path.display()))?;
+        read_trace(BufReader::new(file), path, report.as_mut())?;
         return Ok(true);
     }
-    // What can't be done is said before anything is started; and a namespace is entered before there are threads.
-    args.tracing(&[])?;
-    let servers = if args.lab { Some(Servers::start()?) } else { None };
+    // Report wrong arguments before any server starts.
+    args.plan(&[])?;
+    // A process can enter the lab's namespace only while it has a single thread.
+    let servers = if args.lab { Some(LabServers::start()?) } else { None };
     let targets = servers.as_ref().map_or(&[][..], |servers| &servers.targets);
-    let tracing = args.tracing(targets)?;
-    let stop = stop_on_ctrl_c()?;
-    Ok(trace_exchanges(&tracing, args.write.as_deref(), report.as_mut(), stop)?)
+    let plan = args.plan(targets)?;
+    let stop = stop_on_interrupt()?;
+    Ok(trace_exchanges(&plan, args.write.as_deref(), report.as_mut(), stop)?)
 }
 
-/// A server for each protocol, in a network of their own. They end when this is dropped.
-struct Servers {
-    running: Vec<Child>,
+/// One server for each protocol, in an isolated network. The servers end when this value is dropped.
+struct LabServers {
+    children: Vec<Child>,
     targets: Vec<Target>,
 }
 
-impl Servers {
+impl LabServers {
     fn start() -> Result<Self> {
         let programs: Vec<(&str, PathBuf)> = PROTOCOLS
             .iter()
-            .map(|protocol| Ok((protocol.name, program(&format!("{}-echo", protocol.name))?)))
+            .map(|protocol| Ok((protocol.name, find_program(&format!("{}-echo", protocol.name))?)))
             .collect::<Result<_>>()?;
         enter_lab()?;
-        let mut servers = Self { running: Vec::new(), targets: Vec::new() };
+        let mut servers = Self { children: Vec::new(), targets: Vec::new() };
         for (protocol, program) in programs {
             let mut command = Command::new(&program);
             command.args(["--listen", "127.0.0.1:0"]);
@@ -48,13 +55,13 @@ impl Servers {
             let mut child =
                 command.spawn().with_context(|| format!("starting {}", program.display()))?;
             let stdout = child.stdout.take();
-            servers.running.push(child);
+            servers.children.push(child);
             let mut line = String::new();
             if let Some(stdout) = stdout {
                 BufReader::new(stdout).read_line(&mut line)?;
             }
             let Some((_, address)) = line.trim_end().split_once(" listening on ") else {
-                bail!("{} did not say where it listens", program.display());
+                bail!("{} did not print its listening address", program.display());
             };
             servers.targets.push(format!("{protocol}://{address}").parse()?);
         }
@@ -62,22 +69,27 @@ impl Servers {
     }
 }
 
-impl Drop for Servers {
+impl Drop for LabServers {
     fn drop(&mut self) {
-        for child in &mut self.running {
-            // Both fail where it has ended already, which is what is wanted.
+        for child in &mut self.children {
+            // Both calls fail if the server has already ended. That is the desired state.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// Where a server's program is: beside this one, or on the path.
-fn program(name: &str) -> Result<PathBuf> {
+/// Finds a server's program: first in the directory of this program, then in the directories of `PATH`.
+fn find_program(name: &str) -> Result<PathBuf> {
     let file = format!("{name}{}", env::consts::EXE_SUFFIX);
-    let here = env::current_exe().ok().and_then(|this| Some(this.parent()?.to_owned()));
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = here.into_iter().chain(env::split_paths(&path));
-    let found = found.map(|directory| directory.join(&file)).find(|program| program.is_file());
-    found.with_context(|| format!("--lab needs {name} beside this program or on the path"))
+    let own_directory = env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
+    let search_path = env::var_os("PATH").unwrap_or_default();
+    own_directory
+        .into_iter()
+        .chain(env::split_paths(&search_path))
+        .map(|directory| directory.join(&file))
+        .find(|path| path.is_file())
+        .with_context(|| {
+            format!("--lab needs the program {name}, next to rtt-client or in a directory of PATH")
+        })
 }

@@ -1,31 +1,32 @@
-//! Where the message comes from: the command line, a prompt, or a line of standard input.
+//! Reads the message from standard input. On a terminal, the client prompts for it.
 
 use std::io::{self, BufRead, IsTerminal as _, Write as _};
 
-/// The longest line that is read: more than any protocol carries, so that it is the plan that says
-/// what is too long, and little enough to be held.
-const LONGEST_LINE: u64 = 64 * 1024 * 1024;
+/// The longest line that is read, in bytes. It is longer than any protocol's message, so that the plan reports
+/// a message that is too long, and short enough to be held in memory.
+const MAX_LINE_LEN: u64 = 64 * 1024 * 1024;
 
-/// One line of standard input, without its end; on a terminal the textbook's prompt asks for it.
+/// Reads one line of standard input, without its line ending. On a terminal, the textbook's prompt precedes it.
 ///
 /// # Errors
 ///
-/// If there is none.
-pub(crate) fn read() -> io::Result<Vec<u8>> {
+/// If standard input is at its end, or cannot be read.
+pub(crate) fn read_message() -> io::Result<Vec<u8>> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        // On stderr, so that results can be sent elsewhere.
+        // The prompt goes to stderr, so that the results can be redirected.
         eprint!("Input lowercase sentence: ");
         io::stderr().flush()?;
     }
-    line_of(stdin.lock())
+    read_line(stdin.lock())
 }
 
-fn line_of(input: impl BufRead) -> io::Result<Vec<u8>> {
+fn read_line(input: impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    if input.take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
-        let why = "standard input has no line: give a message on the command line or there";
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+    if input.take(MAX_LINE_LEN).read_until(b'\n', &mut line)? == 0 {
+        let reason =
+            "no message: standard input is empty; give a MESSAGE argument or a line of input";
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
     }
     if line.last() == Some(&b'\n') {
         line.pop();
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_loses_its_end_alone() {
+    fn a_line_is_read_without_its_line_ending() {
         for (input, line) in [
             (&b"hello\n"[..], &b"hello"[..]),
             (b"hello\r\nmore\n", b"hello"),
@@ -49,8 +50,8 @@ mod tests {
             (b"\n", b""),
             (b" a \xff\r", b" a \xff\r"),
         ] {
-            assert_eq!(line_of(input).unwrap(), line);
+            assert_eq!(read_line(input).unwrap(), line);
         }
-        assert!(line_of(&b""[..]).is_err());
+        assert!(read_line(&b""[..]).is_err());
     }
 }

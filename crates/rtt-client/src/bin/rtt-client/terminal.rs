@@ -16,7 +16,11 @@ pub(crate) fn text_config(quiet: bool, progress: bool) -> TextConfig {
         width: columns(terminal_size_of(io::stdout())).unwrap_or(TextConfig::DEFAULT_WIDTH),
         error_width: columns(terminal_size_of(io::stderr())),
         charset: charset(LOCALE_VARIABLES.map(variable)),
-        styling: styling(io::stdout().is_terminal(), variable("TERM"), variable("NO_COLOR")),
+        styling: styling(
+            io::stdout().is_terminal(),
+            variable("TERM").as_deref(),
+            variable("NO_COLOR").as_deref(),
+        ),
         quiet,
         progress: progress && io::stderr().is_terminal(),
     }
@@ -47,8 +51,8 @@ fn charset(locale: [Option<String>; 3]) -> Charset {
     }
 }
 
-fn styling(is_terminal: bool, term: Option<String>, no_color: Option<String>) -> Styling {
-    if !is_terminal || term.as_deref() == Some("dumb") {
+fn styling(is_terminal: bool, term: Option<&str>, no_color: Option<&str>) -> Styling {
+    if !is_terminal || term == Some("dumb") {
         Styling::Plain
     } else if no_color.is_some() {
         Styling::Bold
@@ -77,10 +81,9 @@ mod tests {
 
     #[test]
     fn styling_needs_a_terminal_and_no_color_leaves_bold() {
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(styling(true, some("xterm"), None), Styling::BoldAndColour);
-        assert_eq!(styling(true, some("xterm"), some("1")), Styling::Bold);
-        assert_eq!(styling(true, some("dumb"), None), Styling::Plain);
-        assert_eq!(styling(false, some("xterm"), None), Styling::Plain);
+        assert_eq!(styling(true, Some("xterm"), None), Styling::BoldAndColour);
+        assert_eq!(styling(true, Some("xterm"), Some("1")), Styling::Bold);
+        assert_eq!(styling(true, Some("dumb"), None), Styling::Plain);
+        assert_eq!(styling(false, Some("xterm"), None), Styling::Plain);
     }
 }

@@ -1,59 +1,64 @@
-//! The older format: a header, and packets of one kind.
+//! pcap: the older capture file format (draft-ietf-opsawg-pcap). It is read only.
+//!
+//! A file header of 24 bytes contains a magic number and the link type. The magic number defines the byte order and the
+//! resolution of all times. Then each packet follows with a header of 16 bytes: seconds, fraction of a second, captured
+//! length, original length.
 
-use super::{CapturedPacket, FileContents, LONGEST_PACKET, LinkType, Order, piece};
+use super::input::{ByteOrder, read_bytes, require_bytes};
+use super::{CapturedPacket, FileContents, Incomplete, LinkType, MAX_PACKET_BYTES};
 use std::io::Read;
 use std::time::Duration;
 
-/// The lengths of the file's header behind its magic number, and of a packet's.
-const HEADER: usize = 20;
+/// The length of the file header without the magic number, in bytes.
+const FILE_HEADER: usize = 20;
+
+/// The length of a packet header, in bytes.
 const PACKET_HEADER: usize = 16;
 
-/// What the magic number tells.
+/// The variant of the format that the magic number defines.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Kind {
-    order: Order,
-    /// How many of a packet's fractions make a nanosecond: 1 or 1000 nanoseconds each.
-    nanoseconds: u32,
+pub(super) struct Variant {
+    byte_order: ByteOrder,
+    /// The unit of the fraction of a second, in nanoseconds: 1 or 1000.
+    unit_ns: u32,
 }
 
-impl Kind {
-    pub(super) fn of(magic: [u8; 4]) -> Option<Self> {
-        let (order, nanoseconds) = match u32::from_be_bytes(magic) {
-            0xa1b2_c3d4 => (Order::Big, 1000),
-            0xd4c3_b2a1 => (Order::Little, 1000),
-            0xa1b2_3c4d => (Order::Big, 1),
-            0x4d3c_b2a1 => (Order::Little, 1),
+impl Variant {
+    pub(super) fn from_magic(magic: [u8; 4]) -> Option<Self> {
+        let (byte_order, unit_ns) = match u32::from_be_bytes(magic) {
+            0xa1b2_c3d4 => (ByteOrder::Big, 1000),
+            0xd4c3_b2a1 => (ByteOrder::Little, 1000),
+            0xa1b2_3c4d => (ByteOrder::Big, 1),
+            0x4d3c_b2a1 => (ByteOrder::Little, 1),
             _ => return None,
         };
-        Some(Self { order, nanoseconds })
+        Some(Self { byte_order, unit_ns })
     }
 }
 
-/// Reads all packets; an error says why not all.
+/// Reads all packets after the magic number. An error states why later packets are missing.
 pub(super) fn read(
     file: &mut dyn Read,
-    kind: Kind,
+    variant: Variant,
     contents: &mut FileContents,
-) -> Result<(), String> {
-    let Kind { order, nanoseconds } = kind;
-    let header = piece(file, HEADER)?.ok_or("its header breaks off")?;
-    // The upper half tells of checksums at a packet's end.
-    let link = order.u32(&header, 16).ok_or("its header breaks off")? & 0xffff;
-    let link = LinkType::of(link);
-    while let Some(head) = piece(file, PACKET_HEADER)? {
-        let word = |at| order.u32(&head, at).unwrap_or(0);
-        let captured = order.length(&head, 8).unwrap_or(usize::MAX);
-        let original = order.length(&head, 12).unwrap_or(captured);
-        if captured > LONGEST_PACKET {
-            return Err(format!("a packet of {captured} bytes is none"));
+) -> Result<(), Incomplete> {
+    let Variant { byte_order, unit_ns } = variant;
+    let header = require_bytes(file, FILE_HEADER, "the file header")?;
+    // The upper 16 bits describe a checksum at the end of each packet.
+    let number =
+        byte_order.u32(&header, 16).ok_or(Incomplete::EndsWithin("the file header"))? & 0xffff;
+    let link_type = LinkType::from_number(number);
+    while let Some(header) = read_bytes(file, PACKET_HEADER)? {
+        let field = |offset| byte_order.u32(&header, offset).unwrap_or(0);
+        let captured = byte_order.length(&header, 8).unwrap_or(usize::MAX);
+        let original_length = byte_order.length(&header, 12).unwrap_or(captured);
+        if captured > MAX_PACKET_BYTES {
+            return Err(Incomplete::PacketLength(captured));
         }
-        let bytes = match captured {
-            0 => Vec::new(),
-            _ => piece(file, captured)?.ok_or("a packet breaks off")?,
-        };
-        let fraction = Duration::from_nanos(u64::from(word(4)) * u64::from(nanoseconds));
-        let time = Duration::from_secs(word(0).into()) + fraction;
-        contents.keep(CapturedPacket { time, original, bytes, link, interface: 0 })?;
+        let bytes = require_bytes(file, captured, "a packet")?;
+        let fraction = Duration::from_nanos(u64::from(field(4)) * u64::from(unit_ns));
+        let time = Duration::from_secs(field(0).into()) + fraction;
+        contents.add(CapturedPacket { time, original_length, bytes, link_type, interface: 0 })?;
     }
     Ok(())
 }

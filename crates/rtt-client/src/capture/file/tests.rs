@@ -1,46 +1,55 @@
-//! Files of every kind, whole and broken.
+//! Valid, truncated and corrupted files of both formats.
 
+use super::input::ByteOrder;
 use super::*;
 use proptest::prelude::*;
 
+/// A packet of `length` bytes. All bytes are `number`.
 fn packet(number: u8, length: usize) -> CapturedPacket {
     CapturedPacket {
         time: Duration::new(1_790_000_000 + u64::from(number), 123_456_789),
-        original: length,
+        original_length: length,
         bytes: vec![number; length],
-        link: LinkType::Ethernet,
+        link_type: LinkType::Ethernet,
         interface: 0,
     }
 }
 
-fn written(packets: &[CapturedPacket], lost: Option<u64>) -> Vec<u8> {
+fn pcapng_file(packets: &[CapturedPacket], dropped: Option<u64>) -> Vec<u8> {
     let mut file = Vec::new();
     let mut writer = Writer::new(&mut file, "test 1").unwrap();
-    writer.interface(LinkType::Ethernet, "lo", "a test").unwrap();
+    let interface =
+        InterfaceDescription { link_type: LinkType::Ethernet, name: "lo", description: "a test" };
+    writer.write_interface(&interface).unwrap();
     for packet in packets {
-        writer.packet(packet, "a comment, ü").unwrap();
+        writer.write_packet(packet, "a comment, ü").unwrap();
     }
-    writer.end(lost, Duration::from_secs(1)).unwrap();
+    writer.finish(dropped, Duration::from_secs(1)).unwrap();
     file
 }
 
-fn pcap(order: Order, nanoseconds: bool, packets: &[CapturedPacket]) -> Vec<u8> {
-    let word = |number: u32| match order {
-        Order::Little => number.to_le_bytes(),
-        Order::Big => number.to_be_bytes(),
+/// The two resolutions of pcap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resolution {
+    Microseconds,
+    Nanoseconds,
+}
+
+fn pcap_file(byte_order: ByteOrder, resolution: Resolution, packets: &[CapturedPacket]) -> Vec<u8> {
+    let (magic, unit_ns) = match resolution {
+        Resolution::Microseconds => (0xa1b2_c3d4, 1000),
+        Resolution::Nanoseconds => (0xa1b2_3c4d, 1),
     };
-    let magic = if nanoseconds { 0xa1b2_3c4d } else { 0xa1b2_c3d4 };
     let mut file = Vec::new();
     for number in [magic, 0x0002_0004, 0, 0, 65_535, 1] {
-        file.extend(word(number));
+        file.extend(byte_order.u32_to_bytes(number));
     }
     for packet in packets {
-        let unit = if nanoseconds { 1 } else { 1000 };
-        let length = u32::try_from(packet.bytes.len()).unwrap();
-        let original = u32::try_from(packet.original).unwrap();
+        let captured = u32::try_from(packet.bytes.len()).unwrap();
+        let original = u32::try_from(packet.original_length).unwrap();
         let seconds = u32::try_from(packet.time.as_secs()).unwrap();
-        for number in [seconds, packet.time.subsec_nanos() / unit, length, original] {
-            file.extend(word(number));
+        for number in [seconds, packet.time.subsec_nanos() / unit_ns, captured, original] {
+            file.extend(byte_order.u32_to_bytes(number));
         }
         file.extend(&packet.bytes);
     }
@@ -48,97 +57,104 @@ fn pcap(order: Order, nanoseconds: bool, packets: &[CapturedPacket]) -> Vec<u8> 
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn reader_returns_what_the_writer_wrote() {
     let packets = [packet(1, 60), packet(2, 61), packet(3, 0), packet(4, 1514)];
-    let contents = read(&written(&packets, Some(7))[..]).unwrap();
+    let contents = read(&pcapng_file(&packets, Some(7))[..]).unwrap();
     assert_eq!(contents.packets, packets);
-    assert_eq!((contents.lost, contents.broken), (Some(7), None));
+    assert_eq!(contents.dropped, Some(7));
+    assert!(contents.incomplete.is_none());
 }
 
 #[test]
-fn both_byte_orders_and_both_resolutions_of_pcap_are_read() {
+fn pcap_is_read_in_both_byte_orders_and_both_resolutions() {
     let packets = [packet(1, 60), packet(2, 61)];
-    for order in [Order::Little, Order::Big] {
-        let contents = read(&pcap(order, true, &packets)[..]).unwrap();
-        assert_eq!(contents.packets, packets);
-        let contents = read(&pcap(order, false, &packets)[..]).unwrap();
-        assert_eq!(contents.packets[1].time.subsec_nanos(), 123_456_000);
+    for byte_order in [ByteOrder::Little, ByteOrder::Big] {
+        let file = pcap_file(byte_order, Resolution::Nanoseconds, &packets);
+        assert_eq!(read(&file[..]).unwrap().packets, packets);
+        let file = pcap_file(byte_order, Resolution::Microseconds, &packets);
+        assert_eq!(read(&file[..]).unwrap().packets[1].time.subsec_nanos(), 123_456_000);
     }
 }
 
 #[test]
-fn a_pcapng_of_the_other_byte_order_and_resolution_is_read() {
-    let word = |number: u32| number.to_be_bytes();
+fn big_endian_pcapng_with_a_binary_time_resolution_is_read() {
     let mut file = Vec::new();
-    for number in [SECTION_AS_A_NUMBER, 28, 0x1a2b_3c4d, 0x0001_0000, u32::MAX, u32::MAX, 28] {
-        file.extend(word(number));
+    for number in [0x0a0d_0d0a_u32, 28, 0x1a2b_3c4d, 0x0001_0000, u32::MAX, u32::MAX, 28] {
+        file.extend(number.to_be_bytes());
     }
-    // An interface of IP itself, with times in 2^-10 seconds.
-    for number in [1, 32, 101 << 16, 0, 9 << 16 | 1, 0x8a00_0000, 0, 32] {
-        file.extend(word(number));
+    // An interface with the link type Raw. Its times count in units of 2^-10 seconds.
+    for number in [1_u32, 32, 101 << 16, 0, 9 << 16 | 1, 0x8a00_0000, 0, 32] {
+        file.extend(number.to_be_bytes());
     }
-    // A packet of two bytes of four, at a second and a half.
-    for number in [6, 36, 0, 0, 1536, 2, 4, 0x4500_0000, 36] {
-        file.extend(word(number));
+    // Two captured bytes of a packet of four bytes, at 1.5 seconds.
+    for number in [6_u32, 36, 0, 0, 1536, 2, 4, 0x4500_0000, 36] {
+        file.extend(number.to_be_bytes());
     }
     let contents = read(&file[..]).unwrap();
-    assert_eq!(contents.broken, None);
+    assert!(contents.incomplete.is_none());
     let [packet] = &contents.packets[..] else { panic!("{contents:?}") };
-    assert_eq!((packet.time, packet.link), (Duration::from_millis(1500), LinkType::Raw));
-    assert_eq!((packet.original, &packet.bytes[..]), (4, &[0x45, 0][..]));
+    assert_eq!((packet.time, packet.link_type), (Duration::from_millis(1500), LinkType::Raw));
+    assert_eq!((packet.original_length, &packet.bytes[..]), (4, &[0x45, 0][..]));
 }
 
-const SECTION_AS_A_NUMBER: u32 = 0x0a0d_0d0a;
-
 #[test]
-fn what_came_before_a_break_is_kept_and_the_break_is_told() {
+fn packets_before_the_end_of_a_truncated_file_are_kept() {
     let packets = [packet(1, 60), packet(2, 61), packet(3, 62)];
-    for whole in [written(&packets, None), pcap(Order::Little, true, &packets)] {
-        let mut most = 0;
+    let pcap = pcap_file(ByteOrder::Little, Resolution::Nanoseconds, &packets);
+    for whole in [pcapng_file(&packets, None), pcap] {
+        let mut count = 0;
         for length in 4..whole.len() {
             let contents = read(&whole[..length]).unwrap();
-            assert!(contents.packets.len() >= most, "{length}");
-            most = contents.packets.len();
-            assert_eq!(contents.packets[..], packets[..most], "{length}");
+            assert!(contents.packets.len() >= count, "{length}");
+            count = contents.packets.len();
+            assert_eq!(contents.packets[..], packets[..count], "{length}");
         }
-        assert!(read(&whole[..whole.len() - 1]).unwrap().broken.is_some());
+        assert!(read(&whole[..whole.len() - 1]).unwrap().incomplete.is_some());
     }
-    assert!(matches!(read(&b"GET"[..]), Err(FileError::Unknown)));
-    assert!(matches!(read(&b"GET / HTTP/1.1"[..]), Err(FileError::Unknown)));
 }
 
 #[test]
-fn lengths_are_not_believed() {
-    for (at, bytes) in [(4, u32::MAX), (4, 0), (4, 13), (4, 0x7fff_fffc)] {
-        let mut file = written(&[packet(1, 60)], None);
-        file[at..at + 4].copy_from_slice(&bytes.to_le_bytes());
+fn file_of_another_format_is_an_error() {
+    assert!(matches!(read(&b"GET"[..]), Err(FileError::UnknownFormat)));
+    assert!(matches!(read(&b"GET / HTTP/1.1"[..]), Err(FileError::UnknownFormat)));
+}
+
+#[test]
+fn invalid_length_ends_the_reading() {
+    for (offset, length) in [(4, u32::MAX), (4, 0), (4, 13), (4, 0x7fff_fffc)] {
+        let mut file = pcapng_file(&[packet(1, 60)], None);
+        file[offset..offset + 4].copy_from_slice(&length.to_le_bytes());
         let contents = read(&file[..]).unwrap();
-        assert!(contents.broken.is_some() && contents.packets.is_empty(), "{bytes}");
+        assert!(contents.incomplete.is_some() && contents.packets.is_empty(), "{length}");
     }
-    let mut file = pcap(Order::Little, true, &[packet(1, 60)]);
+    let mut file = pcap_file(ByteOrder::Little, Resolution::Nanoseconds, &[packet(1, 60)]);
     file[32..36].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert!(read(&file[..]).unwrap().broken.unwrap().contains("4294967295 bytes"));
+    let reason = read(&file[..]).unwrap().incomplete.unwrap().to_string();
+    assert!(reason.contains("4294967295 bytes"), "{reason}");
 }
 
 #[test]
-fn more_packets_than_the_bound_are_not_kept() {
-    let mut file = pcap(Order::Little, true, &[]);
-    let one = &pcap(Order::Little, true, &[packet(1, 0)])[24..];
+fn packets_beyond_the_limit_are_not_kept() {
+    let mut file = pcap_file(ByteOrder::Little, Resolution::Nanoseconds, &[]);
+    let with_packet = pcap_file(ByteOrder::Little, Resolution::Nanoseconds, &[packet(1, 0)]);
     for _ in 0..=MAX_PACKETS {
-        file.extend(one);
+        file.extend(&with_packet[24..]);
     }
     let contents = read(&file[..]).unwrap();
     assert_eq!(contents.packets.len(), MAX_PACKETS);
-    assert!(contents.broken.unwrap().contains("100000"));
+    assert!(contents.incomplete.unwrap().to_string().contains("100000"));
 }
 
 proptest! {
     #[test]
-    fn no_bytes_break_the_reader(bytes in proptest::collection::vec(any::<u8>(), 0..2000), kind in 0..5_usize) {
+    fn random_bytes_never_cause_a_panic_or_more_memory_than_the_file(
+        bytes in proptest::collection::vec(any::<u8>(), 0..2000),
+        format in 0..5_usize,
+    ) {
         let magic = [
             &[0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0x4d, 0x3c, 0x2b, 0x1a][..],
             &[0xa1, 0xb2, 0xc3, 0xd4], &[0xd4, 0xc3, 0xb2, 0xa1], &[0x4d, 0x3c, 0xb2, 0xa1], &[],
-        ][kind];
+        ][format];
         let file = [magic, &bytes].concat();
         if let Ok(contents) = read(&file[..]) {
             let kept: usize = contents.packets.iter().map(|packet| packet.bytes.len()).sum();
@@ -147,18 +163,18 @@ proptest! {
     }
 
     #[test]
-    fn no_corruption_breaks_the_reader_or_what_follows(
+    fn corrupted_bytes_never_cause_a_panic_in_reader_or_dissector(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
-        kind in 0..2_usize,
+        format in 0..2_usize,
     ) {
         let packets = [packet(1, 60), packet(2, 90)];
-        let mut file = match kind {
-            0 => written(&packets, Some(1)),
-            _ => pcap(Order::Big, false, &packets),
+        let mut file = match format {
+            0 => pcapng_file(&packets, Some(1)),
+            _ => pcap_file(ByteOrder::Big, Resolution::Microseconds, &packets),
         };
-        for (place, byte) in changes {
-            let place = place.index(file.len());
-            file[place] = byte;
+        for (index, byte) in changes {
+            let index = index.index(file.len());
+            file[index] = byte;
         }
         if let Ok(contents) = read(&file[..]) {
             for captured in &contents.packets {

@@ -1,132 +1,157 @@
-//! Scripted packets, and the roles that they must have.
+//! Scripted packets with their expected roles and exchanges.
 
 use super::*;
-use crate::capture::dissect::{HeaderSizes, Segment};
-use crate::capture::flow::{Detail, Side, WireExchange};
+use crate::capture::dissect::{LayerSizes, TcpHeader};
+use crate::capture::flow::Side::{self, Client, Server};
+use crate::capture::role::Detail;
 use crate::capture::totals::{ClosedBy, Totals};
+use crate::model::icmp::IcmpError;
 use proptest::prelude::*;
 use std::time::Duration;
 
 const CLIENT: &str = "10.0.0.1:5555";
 const SERVER: &str = "10.0.0.2:12000";
 
-/// Packets of a connection or of datagrams, one after the other.
+/// Builds the packets of one flow. Each packet comes 10 µs after the previous one.
 #[derive(Default)]
 struct Script {
-    packets: Vec<Packet>,
+    packets: Vec<Option<Packet>>,
     now: Duration,
 }
 
 impl Script {
-    fn after(mut self, microseconds: u64) -> Self {
+    /// The handshake. The client's first byte has the sequence number 101, the server's first byte has 201.
+    fn connection() -> Self {
+        Self::default()
+            .segment(Client, "S", 100, b"")
+            .segment(Server, "SA", 200, b"")
+            .segment(Client, "A", 101, b"")
+    }
+
+    fn pause(mut self, microseconds: u64) -> Self {
         self.now += Duration::from_micros(microseconds);
         self
     }
 
-    fn packet(mut self, to_server: bool, what: PacketKind, payload: &[u8]) -> Self {
+    fn datagram(self, sender: Side, payload: &[u8]) -> Self {
+        self.packet(sender, PacketKind::Udp, payload)
+    }
+
+    /// A segment with the flags S (SYN), A (ACK), F (FIN) and R (RST).
+    fn segment(self, sender: Side, flags: &str, sequence: u32, payload: &[u8]) -> Self {
+        let header = TcpHeader {
+            sequence,
+            acknowledgement: 0,
+            syn: flags.contains('S'),
+            ack: flags.contains('A'),
+            fin: flags.contains('F'),
+            rst: flags.contains('R'),
+        };
+        self.packet(sender, PacketKind::Tcp(header), payload)
+    }
+
+    fn packet(mut self, sender: Side, kind: PacketKind, payload: &[u8]) -> Self {
         self.now += Duration::from_micros(10);
         let (client, server) = (CLIENT.parse().unwrap(), SERVER.parse().unwrap());
-        let (from, to) = if to_server { (client, server) } else { (server, client) };
-        let transport = if matches!(what, PacketKind::Udp) { 8 } else { 20 };
-        let sizes = HeaderSizes { link: 14, ip: 20, transport, payload: payload.len() };
-        let payload = payload.to_vec();
-        self.packets.push(Packet {
+        let (source, destination) = match sender {
+            Client => (client, server),
+            Server => (server, client),
+        };
+        let transport = if kind == PacketKind::Udp { 8 } else { 20 };
+        self.packets.push(Some(Packet {
             time: self.now,
-            sizes,
-            from,
-            to,
-            what,
-            payload,
+            sizes: LayerSizes { link: 14, ip: 20, transport, payload: payload.len() },
+            source,
+            destination,
+            kind,
+            payload: payload.to_vec(),
             is_truncated: false,
-        });
+        }));
         self
     }
 
-    fn datagram(self, to_server: bool, payload: &[u8]) -> Self {
-        self.packet(to_server, PacketKind::Udp, payload)
+    fn table(&self) -> FlowTable {
+        FlowTable::from_packets(&self.packets, 1, None)
     }
 
-    fn segment(self, to_server: bool, flags: &str, sequence: u32, payload: &[u8]) -> Self {
-        let has = |flag| flags.contains(flag);
-        let segment = Segment {
-            sequence,
-            acknowledged: 0,
-            syn: has('S'),
-            ack: has('A'),
-            fin: has('F'),
-            rst: has('R'),
-        };
-        self.packet(to_server, PacketKind::Tcp(segment), payload)
+    /// The only flow.
+    fn flow(&self) -> Flow {
+        self.flow_with_lengths(None)
     }
 
-    /// The handshake; the client's first byte has number 101, the server's 201.
-    fn connection() -> Self {
-        Self::default()
-            .segment(true, "S", 100, b"")
-            .segment(false, "SA", 200, b"")
-            .segment(true, "A", 101, b"")
-    }
-
-    fn explained(&self) -> Explained {
-        explain(
-            self.packets.iter().enumerate().map(|(place, packet)| (place + 1, Some(packet))),
-            None,
-        )
+    fn flow_with_lengths(&self, lengths: Option<MessageLengths>) -> Flow {
+        let mut flows = FlowTable::from_packets(&self.packets, 1, lengths).flows;
+        assert_eq!(flows.len(), 1);
+        flows.remove(0)
     }
 
     fn roles(&self) -> Vec<&'static str> {
-        let explained = self.explained();
-        let [flow] = &explained.flows[..] else { panic!("{explained:?}") };
-        flow.packets.iter().map(|line| line.role.name()).collect()
+        self.flow().packets.iter().map(|packet| packet.role.name()).collect()
     }
 }
 
-/// The totals of one connection.
-fn closed_by(client: usize, server: usize) -> Option<ClosedBy> {
-    Some(ClosedBy { connections: 1, client, server })
+/// The RTT of each exchange, in microseconds.
+fn rtts(flow: &Flow) -> Vec<Option<u128>> {
+    flow.exchanges.iter().map(|exchange| Some(exchange.rtt()?.as_micros())).collect()
+}
+
+fn totals(flow: Flow) -> Totals {
+    Totals::of(&[flow])
 }
 
 #[test]
-fn a_datagram_there_and_one_back() {
-    let script = Script::default().datagram(true, b"hello").after(100).datagram(false, b"HELLO");
+fn request_and_reply_datagram_are_one_exchange() {
+    let script = Script::default().datagram(Client, b"hello").pause(100).datagram(Server, b"HELLO");
     assert_eq!(script.roles(), ["request", "reply"]);
-    let explained = script.explained();
-    let flow = &explained.flows[0];
+    let flow = script.flow();
     assert_eq!((flow.client, flow.server), (CLIENT.parse().unwrap(), SERVER.parse().unwrap()));
-    assert_eq!(flow.exchanges[0].rtt(), Some(Duration::from_micros(110)));
-    let totals = Totals::of(&[flow]);
+    assert_eq!(rtts(&flow), [Some(110)]);
+    let totals = totals(flow);
     assert_eq!((totals.packets, totals.wire_bytes, totals.payload_bytes), (2, 94, 10));
     assert_eq!((totals.round_trips, totals.closed_by), (Some(1), None));
 }
 
 #[test]
-fn datagrams_replies_find_their_requests() {
-    let script = Script::default()
-        .datagram(true, b"one")
-        .datagram(true, b"two")
-        .datagram(false, b"TWO")
-        .datagram(false, b"ONE")
-        .datagram(false, b"ONE");
-    let explained = script.explained();
-    let of: Vec<_> = explained.flows[0].packets.iter().map(|line| line.exchange).collect();
-    assert_eq!(of, [Some(1), Some(2), Some(2), Some(1), Some(1)]);
-    assert_eq!(explained.flows[0].packets[4].detail, Some(Detail::DuplicateReply));
-    // The first of a doubled reply counts.
-    assert_eq!(explained.flows[0].exchanges[0].rtt(), Some(Duration::from_micros(30)));
+fn reordered_and_duplicate_datagrams_are_assigned_by_their_content() {
+    let flow = Script::default()
+        .datagram(Client, b"one")
+        .datagram(Client, b"two")
+        .datagram(Server, b"TWO")
+        .datagram(Server, b"ONE")
+        .datagram(Server, b"ONE")
+        .flow();
+    let exchanges: Vec<_> = flow.packets.iter().map(|packet| packet.exchange).collect();
+    assert_eq!(exchanges, [Some(1), Some(2), Some(2), Some(1), Some(1)]);
+    assert_eq!(flow.packets[4].detail, Some(Detail::DuplicateReply));
+    // The first of two equal replies counts.
+    assert_eq!(rtts(&flow)[0], Some(30));
 }
 
 #[test]
-fn a_connection_with_two_exchanges() {
+fn replies_of_another_service_are_assigned_to_the_oldest_open_request() {
+    let flow = Script::default()
+        .datagram(Client, b"A? example.net")
+        .datagram(Client, b"AAAA? example.net")
+        .datagram(Server, b"192.0.2.1")
+        .datagram(Server, b"2001:db8::1")
+        .flow();
+    let replies: Vec<_> =
+        flow.packets[2..].iter().map(|packet| (packet.exchange, packet.detail)).collect();
+    assert_eq!(replies, [(Some(1), None), (Some(2), None)]);
+}
+
+#[test]
+fn connection_with_two_exchanges_has_a_role_for_each_segment() {
     let script = Script::connection()
-        .segment(true, "A", 101, b"hello")
-        .segment(false, "A", 201, b"")
-        .segment(false, "A", 201, b"HEL")
-        .segment(false, "A", 204, b"LO")
-        .segment(true, "A", 106, b"again")
-        .segment(false, "A", 206, b"AGAIN")
-        .segment(true, "FA", 111, b"")
-        .segment(false, "FA", 211, b"")
-        .segment(true, "A", 112, b"");
+        .segment(Client, "A", 101, b"hello")
+        .segment(Server, "A", 201, b"")
+        .segment(Server, "A", 201, b"HEL")
+        .segment(Server, "A", 204, b"LO")
+        .segment(Client, "A", 106, b"again")
+        .segment(Server, "A", 206, b"AGAIN")
+        .segment(Client, "FA", 111, b"")
+        .segment(Server, "FA", 211, b"")
+        .segment(Client, "A", 112, b"");
     assert_eq!(
         script.roles(),
         [
@@ -134,174 +159,177 @@ fn a_connection_with_two_exchanges() {
             "fin", "ack"
         ]
     );
-    let explained = script.explained();
-    let flow = &explained.flows[0];
-    let exchanges: Vec<_> = flow.exchanges.iter().map(WireExchange::rtt).collect();
-    assert_eq!(exchanges, [Some(Duration::from_micros(30)), Some(Duration::from_micros(10))]);
-    let totals = Totals::of(&[flow]);
-    assert_eq!((totals.round_trips, totals.closed_by), (Some(2), closed_by(1, 0)));
+    let flow = script.flow();
+    assert_eq!(rtts(&flow), [Some(30), Some(10)]);
+    let totals = totals(flow);
+    let closed_by = ClosedBy { connections: 1, client: 1, server: 0 };
+    assert_eq!((totals.round_trips, totals.closed_by), (Some(2), Some(closed_by)));
 }
 
 #[test]
-fn a_server_that_closes_with_its_answer() {
-    let script =
-        Script::connection().segment(true, "A", 101, b"hello").segment(false, "FA", 201, b"HELLO");
+fn fin_with_the_reply_closes_the_connection_from_the_server() {
+    let script = Script::connection()
+        .segment(Client, "A", 101, b"hello")
+        .segment(Server, "FA", 201, b"HELLO");
     assert_eq!(script.roles()[3..], ["request", "reply"]);
-    let explained = script.explained();
-    assert_eq!(explained.flows[0].packets[4].detail, Some(Detail::WithFin));
-    assert_eq!(Totals::of(&[&explained.flows[0]]).closed_by, closed_by(0, 1));
+    let flow = script.flow();
+    assert_eq!(flow.packets[4].detail, Some(Detail::WithFin));
+    let closed_by = ClosedBy { connections: 1, client: 0, server: 1 };
+    assert_eq!(totals(flow).closed_by, Some(closed_by));
 }
 
 #[test]
-fn what_is_sent_again_and_what_comes_late() {
-    let again = Script::connection()
-        .segment(true, "A", 101, b"hello")
-        .after(200_000)
-        .segment(true, "A", 101, b"hello")
-        .segment(false, "A", 201, b"HELLO");
-    assert_eq!(again.roles()[3..], ["request", "retransmission", "reply"]);
-    let late = Script::connection()
-        .segment(true, "A", 101, b"hello there")
-        .segment(false, "A", 206, b" THERE")
-        .segment(false, "A", 201, b"HELLO");
-    assert_eq!(late.roles()[3..], ["request", "reply", "out-of-order"]);
-    let explained = late.explained();
-    assert_eq!(explained.flows[0].exchanges[0].rtt(), Some(Duration::from_micros(20)));
-    // What was lost before it came by here is a retransmission when it comes.
-    let lost = Script::connection()
-        .segment(true, "A", 101, b"hello there")
-        .segment(false, "A", 206, b" THERE")
-        .after(200_000)
-        .segment(false, "A", 201, b"HELLO");
-    assert_eq!(lost.roles()[3..], ["request", "reply", "retransmission"]);
-    let requests = Script::default()
-        .segment(true, "S", 100, b"")
-        .after(1_000_000)
-        .segment(true, "S", 100, b"");
-    assert_eq!(requests.roles(), ["syn", "retransmission"]);
+fn totals_count_the_closing_side_of_every_connection() {
+    let close_first = |sender: Side| {
+        let (sequence, other) = if sender == Client { (101, Server) } else { (201, Client) };
+        let script = Script::connection().segment(sender, "FA", sequence, b"");
+        script.segment(other, "FA", if other == Client { 101 } else { 201 }, b"").flow()
+    };
+    let open = Script::connection().flow();
+    let flows = [close_first(Server), close_first(Client), close_first(Client), open];
+    let expected = ClosedBy { connections: 4, client: 2, server: 1 };
+    assert_eq!(Totals::of(&flows).closed_by, Some(expected));
 }
 
 #[test]
-fn what_was_there_before_does_not_answer_again() {
+fn repeated_segment_is_a_retransmission() {
+    let request = Script::connection()
+        .segment(Client, "A", 101, b"hello")
+        .pause(200_000)
+        .segment(Client, "A", 101, b"hello")
+        .segment(Server, "A", 201, b"HELLO");
+    assert_eq!(request.roles()[3..], ["request", "retransmission", "reply"]);
+    let syn = Script::default()
+        .segment(Client, "S", 100, b"")
+        .pause(1_000_000)
+        .segment(Client, "S", 100, b"");
+    assert_eq!(syn.roles(), ["syn", "retransmission"]);
+}
+
+#[test]
+fn repeated_reply_does_not_change_the_rtt() {
     let script = Script::connection()
-        .segment(true, "A", 101, b"hello")
-        .segment(false, "A", 201, b"HELLO")
-        .after(200_000)
-        .segment(false, "A", 201, b"HELLO");
+        .segment(Client, "A", 101, b"hello")
+        .segment(Server, "A", 201, b"HELLO")
+        .pause(200_000)
+        .segment(Server, "A", 201, b"HELLO");
     assert_eq!(script.roles()[3..], ["request", "reply", "retransmission"]);
-    let explained = script.explained();
-    assert_eq!(explained.flows[0].exchanges[0].rtt(), Some(Duration::from_micros(10)));
+    assert_eq!(rtts(&script.flow()), [Some(10)]);
 }
 
 #[test]
-fn a_reply_that_comes_while_its_request_goes_is_one_exchange() {
-    let script = Script::connection()
-        .segment(true, "A", 101, b"hello ")
-        .segment(false, "A", 201, b"HEL")
-        .segment(true, "A", 107, b"there")
-        .segment(false, "A", 204, b"LO THERE")
-        .segment(true, "A", 112, b"hello there")
-        .segment(false, "A", 212, b"HELLO THERE");
-    for lengths in [None, Some((11, 11))] {
-        let numbered = script.packets.iter().enumerate();
-        let explained = explain(numbered.map(|(place, packet)| (place, Some(packet))), lengths);
-        let flow = &explained.flows[0];
-        let rtts: Vec<_> = flow.exchanges.iter().map(WireExchange::rtt).collect();
-        let microseconds = |number| Some(Duration::from_micros(number));
-        assert_eq!(rtts, [microseconds(30), microseconds(10)], "{lengths:?}");
-        let of: Vec<_> = flow.packets[3..].iter().map(|line| line.exchange).collect();
-        assert_eq!(of, [Some(1), Some(1), Some(1), Some(1), Some(2), Some(2)], "{lengths:?}");
-    }
+fn segment_that_fills_a_gap_is_out_of_order_if_it_comes_soon() {
+    let soon = Script::connection()
+        .segment(Client, "A", 101, b"hello there")
+        .segment(Server, "A", 206, b" THERE")
+        .segment(Server, "A", 201, b"HELLO");
+    assert_eq!(soon.roles()[3..], ["request", "reply", "out-of-order"]);
+    assert_eq!(rtts(&soon.flow()), [Some(20)]);
+    let late = Script::connection()
+        .segment(Client, "A", 101, b"hello there")
+        .segment(Server, "A", 206, b" THERE")
+        .pause(200_000)
+        .segment(Server, "A", 201, b"HELLO");
+    assert_eq!(late.roles()[3..], ["request", "reply", "retransmission"]);
 }
 
 #[test]
-fn a_request_that_is_never_answered_does_not_take_the_next_ones_reply() {
-    let script = Script::connection()
-        .segment(true, "A", 101, b"first")
-        .segment(true, "A", 106, b"again")
-        .segment(false, "A", 201, b"FIRST");
-    let numbered = script.packets.iter().enumerate();
-    let explained = explain(numbered.map(|(place, packet)| (place, Some(packet))), Some((5, 5)));
-    let rtts: Vec<_> = explained.flows[0].exchanges.iter().map(WireExchange::rtt).collect();
-    assert_eq!(rtts, [Some(Duration::from_micros(20)), None]);
-}
-
-#[test]
-fn another_services_answers_are_of_the_oldest_that_waits() {
+fn sequence_numbers_that_wrap_around_are_not_a_retransmission() {
     let script = Script::default()
-        .datagram(true, b"A? example.net")
-        .datagram(true, b"AAAA? example.net")
-        .datagram(false, b"192.0.2.1")
-        .datagram(false, b"2001:db8::1");
-    let explained = script.explained();
-    let told: Vec<_> =
-        explained.flows[0].packets[2..].iter().map(|line| (line.exchange, line.detail)).collect();
-    assert_eq!(told, [(Some(1), None), (Some(2), None)]);
-}
-
-#[test]
-fn a_later_fragment_goes_where_its_first_went_and_ends_the_reply() {
-    let script = Script::default().datagram(true, b"hello").datagram(false, b"HELLO").packet(
-        false,
-        PacketKind::Fragment { protocol: 17 },
-        b" THERE",
-    );
-    let explained = script.explained();
-    let flow = &explained.flows[0];
-    let last = flow.packets.last().unwrap();
-    assert_eq!((last.role, last.sender, last.exchange), (Role::Fragment, Side::Server, Some(1)));
-    assert_eq!(flow.exchanges[0].rtt(), Some(Duration::from_micros(20)));
-}
-
-#[test]
-fn numbers_that_wrap_around_are_no_retransmission() {
-    let script = Script::default()
-        .segment(true, "S", u32::MAX - 2, b"")
-        .segment(false, "SA", u32::MAX, b"")
-        .segment(true, "A", u32::MAX - 1, b"hello")
-        .segment(false, "A", 0, b"HELLO")
-        .segment(true, "A", 3, b"again")
-        .segment(true, "A", u32::MAX - 1, b"hello");
+        .segment(Client, "S", u32::MAX - 2, b"")
+        .segment(Server, "SA", u32::MAX, b"")
+        .segment(Client, "A", u32::MAX - 1, b"hello")
+        .segment(Server, "A", 0, b"HELLO")
+        .segment(Client, "A", 3, b"again")
+        .segment(Client, "A", u32::MAX - 1, b"hello");
     assert_eq!(script.roles()[2..], ["request", "reply", "request", "retransmission"]);
 }
 
 #[test]
-fn a_refusal_and_a_reset() {
-    let (client, server) = (CLIENT.parse().unwrap(), SERVER.parse().unwrap());
-    let icmp = crate::model::icmp::IcmpError { is_v6: false, kind: 3, code: 3, from: None };
-    let error = PacketKind::Icmp { icmp, protocol: 17, from: client, to: server };
-    let refused = Script::default().datagram(true, b"hello").packet(false, error, b"");
-    assert_eq!(refused.roles(), ["request", "icmp-error"]);
-    assert_eq!(refused.explained().flows[0].exchanges[0].rtt(), None);
-    let reset = Script::default().segment(true, "S", 100, b"").segment(false, "RA", 0, b"");
-    assert_eq!(reset.roles(), ["syn", "rst"]);
-    assert_eq!(Totals::of(&[&reset.explained().flows[0]]).closed_by, closed_by(0, 1));
+fn reply_that_starts_before_the_request_ends_is_one_exchange() {
+    let script = Script::connection()
+        .segment(Client, "A", 101, b"hello ")
+        .segment(Server, "A", 201, b"HEL")
+        .segment(Client, "A", 107, b"there")
+        .segment(Server, "A", 204, b"LO THERE")
+        .segment(Client, "A", 112, b"hello there")
+        .segment(Server, "A", 212, b"HELLO THERE");
+    for lengths in [None, Some(MessageLengths { request: 11, reply: 11 })] {
+        let flow = script.flow_with_lengths(lengths);
+        assert_eq!(rtts(&flow), [Some(30), Some(10)], "{lengths:?}");
+        let exchanges: Vec<_> = flow.packets[3..].iter().map(|packet| packet.exchange).collect();
+        let expected = [Some(1), Some(1), Some(1), Some(1), Some(2), Some(2)];
+        assert_eq!(exchanges, expected, "{lengths:?}");
+    }
 }
 
 #[test]
-fn ports_that_are_used_again_are_another_flow() {
+fn known_lengths_assign_a_reply_to_its_request_while_a_later_request_is_open() {
     let script = Script::connection()
-        .segment(false, "RA", 201, b"")
-        .segment(true, "S", 900, b"")
-        .segment(false, "SA", 700, b"");
-    let explained = script.explained();
-    assert_eq!(explained.flows.len(), 2);
-    assert_eq!(explained.flows[1].packets[0].role, Role::Syn);
+        .segment(Client, "A", 101, b"first")
+        .segment(Client, "A", 106, b"again")
+        .segment(Server, "A", 201, b"FIRST");
+    let flow = script.flow_with_lengths(Some(MessageLengths { request: 5, reply: 5 }));
+    assert_eq!(rtts(&flow), [Some(20), None]);
+}
+
+#[test]
+fn later_fragment_follows_the_first_fragment_and_completes_the_reply() {
+    let fragment = PacketKind::Fragment { ip_protocol: UDP };
+    let flow = Script::default()
+        .datagram(Client, b"hello")
+        .datagram(Server, b"HELLO")
+        .packet(Server, fragment, b" THERE")
+        .flow();
+    let last = flow.packets.last().unwrap();
+    assert_eq!((last.role, last.sender, last.exchange), (Role::Fragment, Server, Some(1)));
+    assert_eq!(rtts(&flow), [Some(20)]);
+}
+
+#[test]
+fn refusals_have_the_roles_icmp_error_and_rst() {
+    let (source, destination) = (CLIENT.parse().unwrap(), SERVER.parse().unwrap());
+    let icmp = PacketKind::Icmp {
+        error: IcmpError { is_v6: false, kind: 3, code: 3, from: None },
+        quoted: Endpoints { ip_protocol: UDP, source, destination },
+    };
+    let udp = Script::default().datagram(Client, b"hello").packet(Server, icmp, b"");
+    assert_eq!(udp.roles(), ["request", "icmp-error"]);
+    assert_eq!(rtts(&udp.flow()), [None]);
+    let tcp = Script::default().segment(Client, "S", 100, b"").segment(Server, "RA", 0, b"");
+    assert_eq!(tcp.roles(), ["syn", "rst"]);
+    let closed_by = ClosedBy { connections: 1, client: 0, server: 1 };
+    assert_eq!(totals(tcp.flow()).closed_by, Some(closed_by));
+}
+
+#[test]
+fn reused_ports_start_another_flow() {
+    let table = Script::connection()
+        .segment(Server, "RA", 201, b"")
+        .segment(Client, "S", 900, b"")
+        .segment(Server, "SA", 700, b"")
+        .table();
+    assert_eq!(table.flows.len(), 2);
+    assert_eq!(table.flows[1].packets[0].role, Role::Syn);
 }
 
 proptest! {
     #[test]
-    fn any_segments_have_roles_and_each_packet_its_line(
-        steps in proptest::collection::vec((any::<bool>(), 0..32_u8, any::<u32>(), 0..50_usize, 0..9_000_u64), 0..200)
+    fn every_packet_of_random_segments_is_in_one_flow(
+        steps in proptest::collection::vec(
+            (any::<bool>(), 0..32_u8, any::<u32>(), 0..50_usize, 0..9_000_u64),
+            0..200,
+        )
     ) {
         let mut script = Script::default();
-        for (to_server, bits, sequence, length, pause) in steps {
-            let flags: String =
-                "SAFR".chars().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, flag)| flag).collect();
-            script = script.after(pause).segment(to_server, &flags, sequence, &vec![b'x'; length]);
+        for (from_client, bits, sequence, length, pause) in steps {
+            let flags = "SAFR".chars().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1);
+            let flags: String = flags.map(|(_, flag)| flag).collect();
+            let sender = if from_client { Client } else { Server };
+            script = script.pause(pause).segment(sender, &flags, sequence, &vec![b'x'; length]);
         }
-        let explained = script.explained();
-        let lines: usize = explained.flows.iter().map(|flow| flow.packets.len()).sum();
-        prop_assert_eq!(lines + explained.others, script.packets.len());
+        let table = script.table();
+        let packets: usize = table.flows.iter().map(|flow| flow.packets.len()).sum();
+        prop_assert_eq!(packets + table.skipped, script.packets.len());
     }
 }

@@ -1,58 +1,63 @@
-//! What a datagram to nobody comes to, on a connected and on an unconnected socket. It goes to a port of
-//! this host that was free a moment ago, and to nowhere else.
+//! Sends one datagram from a connected and one from an unconnected socket to a closed port of this host.
+//!
+//! The experiment tests the claim that a UDP client gets an error when no server exists. The port was free a moment
+//! before, and nothing leaves this host.
 
 use crate::analysis::evidence::ClosedPort;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// How long an error is waited for: on one's own host it takes microseconds.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// The longest wait for an error. On the own host, an error arrives within microseconds.
+const TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Sends one datagram from each kind of socket; nothing, if this host gives no socket for it.
+/// The content of the datagrams.
+const MESSAGE: &[u8] = b"is a server listening?";
+
+/// Sends one datagram from each kind of socket. Returns `None` if the system provides no socket, or if another
+/// process has opened the port in the meantime.
 pub(super) fn experiment() -> Option<ClosedPort> {
-    let closed_port = {
-        let somebody = socket().ok()?;
-        somebody.local_addr().ok()?
+    let closed = {
+        let temporary = socket().ok()?;
+        temporary.local_addr().ok()?
     };
     let connected = socket().ok()?;
-    connected.connect(closed_port).ok()?;
-    let by_connected = Answer::to(&connected, |socket| socket.send(b"is anybody there?"));
+    connected.connect(closed).ok()?;
+    let connected = error_after(&connected, |socket| socket.send(MESSAGE));
     let unconnected = socket().ok()?;
-    let by_unconnected =
-        Answer::to(&unconnected, |socket| socket.send_to(b"is anybody there?", closed_port));
-    let [connected, unconnected] = [by_connected, by_unconnected].map(|answer| match answer {
-        Answer::Error(after) => Some(Some(after)),
+    let unconnected = error_after(&unconnected, |socket| socket.send_to(MESSAGE, closed));
+    let [connected, unconnected] = [connected, unconnected].map(|answer| match answer {
+        Answer::Error { after } => Some(Some(after)),
         Answer::Nothing => Some(None),
-        Answer::Somebody => None,
+        Answer::Reply => None,
     });
-    Some(ClosedPort { connected: connected?, unconnected: unconnected?, timeout: PATIENCE })
+    Some(ClosedPort { connected: connected?, unconnected: unconnected?, timeout: TIMEOUT })
 }
 
 fn socket() -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
     Ok(socket)
 }
 
-/// What came back from where nobody was.
+/// What a socket receives after its datagram to a closed port.
 enum Answer {
-    /// An error, after so long.
-    Error(Duration),
+    Error {
+        after: Duration,
+    },
     Nothing,
-    /// Somebody has taken the port meanwhile.
-    Somebody,
+    /// Another process has opened the port in the meantime.
+    Reply,
 }
 
-impl Answer {
-    fn to(socket: &UdpSocket, send: impl FnOnce(&UdpSocket) -> io::Result<usize>) -> Self {
-        use io::ErrorKind::{TimedOut, WouldBlock};
-        let begun = Instant::now();
-        match send(socket).and_then(|_| socket.recv(&mut [0; 64])) {
-            Ok(_) => Self::Somebody,
-            Err(error) if matches!(error.kind(), WouldBlock | TimedOut) => Self::Nothing,
-            Err(_) => Self::Error(begun.elapsed()),
-        }
+/// Sends the datagram with `send` and waits for an error.
+fn error_after(socket: &UdpSocket, send: impl FnOnce(&UdpSocket) -> io::Result<usize>) -> Answer {
+    use io::ErrorKind::{TimedOut, WouldBlock};
+    let start = Instant::now();
+    match send(socket).and_then(|_| socket.recv(&mut [0; 64])) {
+        Ok(_) => Answer::Reply,
+        Err(error) if matches!(error.kind(), WouldBlock | TimedOut) => Answer::Nothing,
+        Err(_) => Answer::Error { after: start.elapsed() },
     }
 }
 
@@ -61,10 +66,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_told_of_on_a_connected_socket() {
-        let closed_port = experiment().expect("a loopback interface");
-        assert!(closed_port.connected.is_some(), "{closed_port:?}");
+    fn only_the_connected_socket_receives_an_error() {
+        let result = experiment().expect("a loopback interface");
+        assert!(result.connected.is_some(), "{result:?}");
         #[cfg(target_os = "linux")]
-        assert_eq!(closed_port.unconnected, None);
+        assert_eq!(result.unconnected, None);
     }
 }

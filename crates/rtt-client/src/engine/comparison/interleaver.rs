@@ -1,47 +1,49 @@
-//! Pairs of exchanges: one with each side, in random order, drift hitting both alike.
+//! Measures pairs: one exchange with each side, in random order. A change over time, such as a busy machine,
+//! affects both sides in the same way.
 
-use super::side::{Once, SideResult, SideRunner};
+use super::side::{ExchangeTimes, SideResult, SideRunner};
 use crate::analysis::evidence::Pair;
 use crate::analysis::statistics::Summary;
 use crate::engine::run::RunError;
 use crate::event::{ComparisonProgress, ComparisonStage, Event, Report};
-use crate::plan::Plan;
-use crate::plan::{ComparisonPlan, MAX_PAIRS};
+use crate::plan::{ComparisonPlan, MAX_PAIRS, Plan};
 use fastrand::Rng;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the warm-up takes at most, but for its first pair.
-const LONGEST_WARM_UP: Duration = Duration::from_millis(500);
+/// The longest duration of the warm-up. The first pair can take longer.
+const MAX_WARM_UP: Duration = Duration::from_millis(500);
 
-/// Pairs before those that count, in a round that is not the first.
+/// Pairs before the counted pairs, in an experiment and in each round after the first.
 pub(super) const SHORT_WARM_UP: u64 = 5;
 
-/// How many exchanges in a row one side may leave unanswered before the stage ends: at a time-out of
-/// some seconds nobody waits for more.
-const MOST_UNANSWERED: u32 = 5;
+/// How many exchanges in a row can miss their reply before the experiment ends. Each of them takes a whole timeout.
+const MAX_MISSING_IN_A_ROW: u32 = 5;
 
-/// How many pairs there are between two looks at a connection's windows.
-const WINDOWS_EVERY: usize = 64;
+/// The number of pairs from one observation of the TCP windows to the next.
+const PAIRS_PER_OBSERVATION: usize = 64;
 
-/// How often progress is told, and how long a pause is not looked up from.
-const PROGRESS: Duration = Duration::from_millis(100);
+/// The interval of progress reports, and the longest sleep without a look at the stop flag.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How far a stage goes.
+/// The limits of an experiment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExperimentLimits {
-    /// How many times both sides are opened anew, by turns.
+    /// How often both sides are opened.
     pub(super) rounds: u32,
-    /// Pairs before those that count, in the first round.
+    /// Pairs before the counted pairs, in the first round.
     pub(super) warm_up: u64,
+    /// Counted pairs.
     pub(super) pairs: u64,
+    /// The duration of the whole experiment.
     pub(super) time: Option<Duration>,
 }
 
-/// What a stage has come to.
+/// The result of an experiment.
 pub(super) struct ExperimentResult {
+    /// The number of pairs that do not count.
     pub(super) warm_up: u64,
     pub(super) pairs: Vec<Pair>,
     pub(super) summaries: [Summary; 2],
@@ -49,44 +51,51 @@ pub(super) struct ExperimentResult {
     pub(super) notes: Vec<String>,
 }
 
-/// A stage while it runs.
-struct Making {
-    told: bool,
-    bounds: ExperimentLimits,
-    begun: Instant,
+/// Selects the duration that an experiment compares.
+type SelectTime = fn(ExchangeTimes) -> Option<Duration>;
+
+/// An experiment while it runs.
+struct Experiment {
+    stage: ComparisonStage,
+    select: SelectTime,
+    limits: ExperimentLimits,
+    start: Instant,
     pairs: Vec<Pair>,
     warm_up: u64,
 }
 
-impl Making {
-    /// How much of the stage is done, from 0 to 1.
-    fn done(&self) -> f64 {
-        let time = self.bounds.time.map_or(0.0, |time| self.begun.elapsed().div_duration_f64(time));
-        time.max(share(self.pairs.len() as u64, self.bounds.pairs))
+impl Experiment {
+    /// Whether these are the pairs that decide the verdict: they are reported one by one, with the requested pause
+    /// between them.
+    fn is_main(&self) -> bool {
+        self.stage == ComparisonStage::Pairs
     }
 
-    /// When it is over at the latest, if there is such a time.
-    fn end(&self) -> Option<Instant> {
-        Some(self.begun + self.bounds.time?)
+    /// The completed share of the experiment, from 0 to 1.
+    fn progress(&self) -> f64 {
+        let time = self.limits.time;
+        let time = time.map_or(0.0, |time| self.start.elapsed().div_duration_f64(time));
+        time.max(share(self.pairs.len() as u64, self.limits.pairs))
     }
 
-    /// Whether that round has its share of pairs or time.
-    fn is_over(&self, round: u32) -> bool {
-        self.done() >= f64::from(round + 1) / f64::from(self.bounds.rounds)
+    /// The latest end of the experiment, if its time is limited.
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.start + self.limits.time?)
+    }
+
+    /// Whether the round with this index has its share of the pairs or of the time.
+    fn round_is_over(&self, round: u32) -> bool {
+        self.progress() >= f64::from(round + 1) / f64::from(self.limits.rounds)
     }
 }
 
-fn hopeless_side(sides: &[SideRunner; 2]) -> Option<&'static str> {
-    let mut sides = sides.iter().zip(["A", "B"]);
-    sides.find(|(lane, _)| lane.is_unreachable(MOST_UNANSWERED)).map(|(_, side)| side)
-}
-
-/// The stages of a comparison, one after the other.
+/// Carries out the experiments of a comparison, one after the other.
 pub(super) struct Interleaver<'a> {
     comparison: &'a ComparisonPlan,
     addresses: [SocketAddr; 2],
     report: &'a mut dyn Report,
     stop: &'a AtomicBool,
+    /// The random order within the pairs.
     order: Rng,
     last_progress: Instant,
 }
@@ -102,152 +111,169 @@ impl<'a> Interleaver<'a> {
         Self { comparison, addresses, report, stop, order, last_progress: Instant::now() }
     }
 
-    /// The main stage: RTTs, each pair told.
-    pub(super) fn reported_pairs(
+    /// Measures the pairs that decide the verdict, and reports each of them.
+    pub(super) fn measure_main_pairs(
         &mut self,
         plans: &[Plan; 2],
-        bounds: ExperimentLimits,
+        limits: ExperimentLimits,
     ) -> Result<ExperimentResult, RunError> {
-        self.run(ComparisonStage::Pairs, plans, bounds, Once::rtt, true)
+        self.measure(ComparisonStage::Pairs, plans, limits, ExchangeTimes::rtt)
     }
 
-    /// An experiment's pairs, of the times that `time` takes from an exchange.
-    pub(super) fn pairs(
+    /// Measures the pairs of an experiment. `select` selects the compared duration.
+    pub(super) fn measure(
         &mut self,
         stage: ComparisonStage,
         plans: &[Plan; 2],
-        bounds: ExperimentLimits,
-        time: fn(Once) -> Option<Duration>,
-    ) -> Result<ExperimentResult, RunError> {
-        self.run(stage, plans, bounds, time, false)
-    }
-
-    fn run(
-        &mut self,
-        stage: ComparisonStage,
-        plans: &[Plan; 2],
-        bounds: ExperimentLimits,
-        time: fn(Once) -> Option<Duration>,
-        told: bool,
+        limits: ExperimentLimits,
+        select: SelectTime,
     ) -> Result<ExperimentResult, RunError> {
         let mut sides = [0, 1].map(|side| SideRunner::new(&plans[side], self.addresses[side]));
-        let mut made =
-            Making { told, bounds, begun: Instant::now(), pairs: Vec::new(), warm_up: 0 };
-        let mut notes = Vec::new();
+        let start = Instant::now();
+        let mut experiment =
+            Experiment { stage, select, limits, start, pairs: Vec::new(), warm_up: 0 };
         let mut unreachable = None;
-        for round in 0..bounds.rounds {
-            let is_over = made.is_over(round) || self.stop.load(Ordering::Relaxed);
-            if is_over || unreachable.is_some() {
+        for round in 0..limits.rounds {
+            if experiment.round_is_over(round) || self.is_stopped() || unreachable.is_some() {
                 break;
             }
-            // Whoever is opened later can be at an advantage, so they take turns.
-            for place in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
-                sides[place].open()?;
+            // The side that is opened later can have an advantage, so the sides take turns.
+            for side in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
+                sides[side].open()?;
             }
-            self.round(stage, round, &mut sides, time, &mut made)?;
-            unreachable = hopeless_side(&sides);
-            for lane in &mut sides {
-                lane.close(self.stop)?;
+            self.round(round, &mut sides, &mut experiment)?;
+            unreachable = unreachable_side(&sides);
+            for side in &mut sides {
+                side.close(self.stop)?;
             }
         }
-        if let Some(side) = unreachable.filter(|_| told && !made.pairs.is_empty()) {
-            notes.push(format!("Ended early: side {side} left its last exchanges unanswered."));
-        }
-        if told && made.pairs.len() as u64 == MAX_PAIRS {
-            notes.push("Ended early: no more pairs are kept.".to_owned());
-        }
-        let [(of_a, a), (of_b, b)] = sides.map(SideRunner::end);
-        let Making { warm_up, pairs, .. } = made;
-        Ok(ExperimentResult { warm_up, pairs, summaries: [of_a, of_b], sides: [a, b], notes })
+        let notes = notes(&experiment, unreachable);
+        let [(summary_a, a), (summary_b, b)] = sides.map(SideRunner::into_result);
+        let Experiment { warm_up, pairs, .. } = experiment;
+        Ok(ExperimentResult {
+            warm_up,
+            pairs,
+            summaries: [summary_a, summary_b],
+            sides: [a, b],
+            notes,
+        })
     }
 
-    /// A warm-up, and then pairs that count, until the round is over.
+    /// Measures the warm-up, then counted pairs until the round is over.
     fn round(
         &mut self,
-        stage: ComparisonStage,
         round: u32,
         sides: &mut [SideRunner; 2],
-        time: fn(Once) -> Option<Duration>,
-        made: &mut Making,
+        experiment: &mut Experiment,
     ) -> Result<(), RunError> {
-        let begun = Instant::now();
-        let warm_up = if round == 0 { made.bounds.warm_up } else { SHORT_WARM_UP };
-        for done in 0..warm_up {
-            if done > 0 && begun.elapsed() >= LONGEST_WARM_UP {
+        let start = Instant::now();
+        let warm_up = if round == 0 { experiment.limits.warm_up } else { SHORT_WARM_UP };
+        for completed in 0..warm_up {
+            if completed > 0 && start.elapsed() >= MAX_WARM_UP {
                 break;
             }
-            if self.pair(sides, time)?.is_none() || hopeless_side(sides).is_some() {
+            let pair = self.pair(sides, experiment.select)?;
+            if pair.is_none() || unreachable_side(sides).is_some() {
                 return Ok(());
             }
-            made.warm_up += 1;
+            experiment.warm_up += 1;
         }
-        sides.iter_mut().for_each(SideRunner::begin_counting);
-        while !made.is_over(round) && hopeless_side(sides).is_none() {
-            let Some(pair) = self.pair(sides, time)? else { break };
-            made.pairs.push(pair);
-            let number = made.pairs.len() as u64;
-            if made.told {
+        sides.iter_mut().for_each(SideRunner::start_counting);
+        while !experiment.round_is_over(round) && unreachable_side(sides).is_none() {
+            let Some(pair) = self.pair(sides, experiment.select)? else { break };
+            experiment.pairs.push(pair);
+            if experiment.is_main() {
+                let number = experiment.pairs.len() as u64;
                 self.report.event(&Event::Pair { number, pair: &pair })?;
             }
-            if made.pairs.len().is_multiple_of(WINDOWS_EVERY) {
-                sides.iter_mut().for_each(SideRunner::look_at_the_windows);
+            if experiment.pairs.len().is_multiple_of(PAIRS_PER_OBSERVATION) {
+                sides.iter_mut().for_each(SideRunner::observe_windows);
             }
-            self.progress(stage, made.done())?;
-            if made.told && !made.is_over(round) {
-                self.rest(made.end())?;
+            self.report_progress_sometimes(experiment)?;
+            if experiment.is_main() && !experiment.round_is_over(round) {
+                self.pause(experiment.deadline())?;
             }
         }
         Ok(())
     }
 
-    /// One exchange with each side; nothing, if they were interrupted.
+    /// Makes one exchange with each side. Returns `None` if an exchange was interrupted.
     fn pair(
         &mut self,
         sides: &mut [SideRunner; 2],
-        time: fn(Once) -> Option<Duration>,
+        select: SelectTime,
     ) -> Result<Option<Pair>, RunError> {
         let b_first = self.order.bool();
         let [a, b] = sides;
         let (first, second) = if b_first { (b, a) } else { (a, b) };
-        if self.stop.load(Ordering::Relaxed) {
+        if self.is_stopped() {
             return Ok(None);
         }
         let Some(first) = first.exchange(self.stop)? else { return Ok(None) };
         let Some(second) = second.exchange(self.stop)? else { return Ok(None) };
         let (a, b) = if b_first { (second, first) } else { (first, second) };
-        Ok(Some(Pair { b_first, a: time(a), b: time(b) }))
+        Ok(Some(Pair { b_first, a: select(a), b: select(b) }))
     }
 
-    /// Waits as long as pairs are to be apart.
-    fn rest(&mut self, end_of_stage: Option<Instant>) -> Result<(), RunError> {
+    /// Waits for the requested pause between pairs, at most until `deadline`.
+    fn pause(&mut self, deadline: Option<Instant>) -> Result<(), RunError> {
         let end = Instant::now() + self.comparison.sides[0].settings.interval;
-        let end = end_of_stage.map_or(end, |of_stage| of_stage.min(end));
-        while Instant::now() < end && !self.stop.load(Ordering::Relaxed) {
+        let end = deadline.map_or(end, |deadline| deadline.min(end));
+        while Instant::now() < end && !self.is_stopped() {
             self.report.flush()?;
-            thread::sleep(end.saturating_duration_since(Instant::now()).min(PROGRESS));
+            let rest = end.saturating_duration_since(Instant::now());
+            thread::sleep(rest.min(PROGRESS_INTERVAL));
         }
         Ok(())
     }
 
-    /// Tells that so much of a stage is done.
-    pub(super) fn tell(
+    /// Reports that `completed` of `total` steps of a stage are completed.
+    pub(super) fn report_progress(
         &mut self,
         stage: ComparisonStage,
-        done: u64,
-        of: u64,
+        completed: u64,
+        total: u64,
     ) -> Result<(), RunError> {
-        let share = share(done, of);
-        Ok(self.report.event(&Event::ComparisonProgress(ComparisonProgress { stage, share }))?)
+        let share = share(completed, total);
+        let progress = ComparisonProgress { stage, share };
+        Ok(self.report.event(&Event::ComparisonProgress(progress))?)
     }
 
-    fn progress(&mut self, stage: ComparisonStage, share: f64) -> Result<(), RunError> {
+    fn report_progress_sometimes(&mut self, experiment: &Experiment) -> Result<(), RunError> {
         let now = Instant::now();
-        if now.saturating_duration_since(self.last_progress) >= PROGRESS {
+        if now.saturating_duration_since(self.last_progress) >= PROGRESS_INTERVAL {
             self.last_progress = now;
-            self.report.event(&Event::ComparisonProgress(ComparisonProgress { stage, share }))?;
+            let progress =
+                ComparisonProgress { stage: experiment.stage, share: experiment.progress() };
+            self.report.event(&Event::ComparisonProgress(progress))?;
         }
         Ok(())
     }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// The name of a side from which no further reply can be expected, if there is one.
+fn unreachable_side(sides: &[SideRunner; 2]) -> Option<&'static str> {
+    let mut sides = sides.iter().zip(["A", "B"]);
+    sides.find(|(side, _)| side.is_unreachable(MAX_MISSING_IN_A_ROW)).map(|(_, name)| name)
+}
+
+/// Why the pairs of the verdict ended early, if they did.
+fn notes(experiment: &Experiment, unreachable: Option<&str>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !experiment.is_main() {
+        return notes;
+    }
+    if let Some(side) = unreachable.filter(|_| !experiment.pairs.is_empty()) {
+        notes.push(format!("Ended early: the last exchanges with {side} had no reply."));
+    }
+    if experiment.pairs.len() as u64 == MAX_PAIRS {
+        notes.push(format!("Ended early: a comparison keeps at most {MAX_PAIRS} pairs."));
+    }
+    notes
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share for a progress bar")]

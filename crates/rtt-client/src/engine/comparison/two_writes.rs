@@ -1,5 +1,8 @@
-//! A request in two writes, with small writes sent at once and with small writes held back (RFC 896): where
-//! an acknowledgement is waited for, and where that one is delayed, it shows here.
+//! Sends requests in two writes, with and without Nagle's algorithm.
+//!
+//! With Nagle's algorithm (RFC 896), the second write waits for the acknowledgement of the first one. If the
+//! server's system delays this acknowledgement, the request takes tens of milliseconds longer. With
+//! `TCP_NODELAY`, both writes leave at once. The experiment shows whether acknowledgements delay a request.
 
 use crate::analysis::evidence::TwoWrites;
 use crate::analysis::statistics::Distribution;
@@ -8,43 +11,65 @@ use crate::net::system::{ReceiveConfig, WaitUntil};
 use crate::net::transport::{OpenConfig, Received, Transport};
 use crate::plan::Plan;
 use crate::protocol::driver;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many times each is done: a stall of 40 ms each is a short wait.
-const TIMES: usize = 10;
+/// Measured requests of each setting. Delays of 40 ms each then take 0.4 s.
+const REQUESTS: usize = 10;
 
-/// How long one setting may take.
-const LONGEST: Duration = Duration::from_secs(3);
+/// The longest duration of one setting.
+const MAX_DURATION: Duration = Duration::from_secs(3);
 
-/// Ordinary exchanges before that: Linux acknowledges at once at the beginning of a connection
-/// (`TCP_MAX_QUICKACKS`, 16 segments).
-const BEFORE: usize = 20;
+/// Ordinary exchanges before the measured requests. At the start of a connection, Linux acknowledges the first 16
+/// segments at once (`TCP_MAX_QUICKACKS`).
+const ORDINARY_EXCHANGES: usize = 20;
 
-/// Text, and where it is cut.
-const BETWEEN_WORDS: (&[u8], usize) = (b"write, write, read", 7);
-/// The cut is between the two bytes of `é`.
-const WITHIN_A_CHARACTER: (&[u8], usize) = ("é".as_bytes(), 1);
+/// A text, and the position at which the request is divided.
+struct DividedText {
+    text: &'static [u8],
+    position: usize,
+    is_within_character: bool,
+}
 
-/// Makes the experiment. Only a server that `is_ours` gets half a character: others may die of it.
+/// The server can reply to the first part.
+const BETWEEN_WORDS: DividedText =
+    DividedText { text: b"write, write, read", position: 7, is_within_character: false };
+
+/// The position is between the two bytes of `é`, so the server cannot reply to the first part.
+const WITHIN_CHARACTER: DividedText =
+    DividedText { text: "é".as_bytes(), position: 1, is_within_character: true };
+
+/// The kind of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Server {
+    /// A server of this project. It accepts a character in two parts.
+    Ours,
+    /// Any other server. The textbook's server crashes on half a character, so the client does not send it.
+    ThirdParty,
+}
+
+/// Carries out the experiment.
 pub(super) fn experiment(
     plan: &Plan,
     address: SocketAddr,
-    is_ours: bool,
+    server: Server,
     stop: &AtomicBool,
 ) -> Result<Vec<TwoWrites>, RunError> {
-    let mut cuts = vec![(BETWEEN_WORDS, false)];
-    if is_ours {
-        cuts.push((WITHIN_A_CHARACTER, true));
-    }
+    let texts = match server {
+        Server::Ours => &[BETWEEN_WORDS, WITHIN_CHARACTER][..],
+        Server::ThirdParty => &[BETWEEN_WORDS][..],
+    };
     let mut results = Vec::new();
-    for ((text, cut), splits_character) in cuts {
-        let mut result = TwoWrites { splits_character, ..TwoWrites::default() };
+    for text in texts {
+        let mut result =
+            TwoWrites { splits_character: text.is_within_character, ..TwoWrites::default() };
         for nagle in [false, true] {
             let times = if nagle { &mut result.with_nagle } else { &mut result.without_nagle };
-            if let Err(why) = measure(plan, address, nagle, text, cut, times, stop)? {
-                result.failure = Some(why);
+            let setting = Setting { plan, address, nagle, text };
+            if let Ended::Early { reason } = setting.measure(times, stop)? {
+                result.failure = Some(reason);
             }
         }
         results.push(result);
@@ -52,68 +77,84 @@ pub(super) fn experiment(
     Ok(results)
 }
 
-fn measure(
-    plan: &Plan,
-    address: SocketAddr,
-    nagle: bool,
-    text: &[u8],
-    cut: usize,
-    times: &mut Distribution,
-    stop: &AtomicBool,
-) -> Result<Result<(), String>, RunError> {
-    let settings = &plan.settings;
-    let receiver =
-        ReceiveConfig { timeout: settings.timeout, spin: settings.spin, timestamps: false };
-    let config = OpenConfig { bind: settings.bind, nagle, receiver };
-    let mut transport = match (driver(plan.protocol).open)(address, config)?.transport {
-        Ok(transport) => transport,
-        Err(failure) => return Ok(Err(failure.condition.to_string())),
-    };
-    let begun = Instant::now();
-    for time in 0..BEFORE + TIMES {
-        if stop.load(Ordering::Relaxed) || begun.elapsed() >= LONGEST {
-            break;
-        }
-        let pieces = if time < BEFORE { [text, &[]] } else { text.split_at(cut).into() };
-        match once(transport.as_mut(), pieces, settings.timeout) {
-            Ok(took) if time >= BEFORE => times.add(took),
-            Ok(_) => {}
-            Err(why) => return Ok(Err(why)),
-        }
-    }
-    if times.count() == 0 && !stop.load(Ordering::Relaxed) {
-        return Ok(Err(format!("{BEFORE} exchanges before it take too long here")));
-    }
-    // How it ends is nobody's figure.
-    transport.close(Duration::ZERO);
-    Ok(Ok(()))
+/// How a measurement ended.
+enum Ended {
+    Completed,
+    Early { reason: String },
 }
 
-/// Writes the pieces and reads as many bytes as they have.
-fn once(
+/// One setting of the experiment.
+struct Setting<'a> {
+    plan: &'a Plan,
+    address: SocketAddr,
+    /// Whether Nagle's algorithm is on.
+    nagle: bool,
+    text: &'a DividedText,
+}
+
+impl Setting<'_> {
+    /// Measures requests in two writes on a new connection, and adds their durations to `times`.
+    fn measure(&self, times: &mut Distribution, stop: &AtomicBool) -> Result<Ended, RunError> {
+        let settings = &self.plan.settings;
+        let receiver =
+            ReceiveConfig { timeout: settings.timeout, spin: settings.spin, timestamps: false };
+        let config = OpenConfig { bind: settings.bind, nagle: self.nagle, receiver };
+        let opened = (driver(self.plan.protocol).open)(self.address, config)?;
+        let mut transport = match opened.transport {
+            Ok(transport) => transport,
+            Err(failure) => return Ok(Ended::Early { reason: failure.condition.to_string() }),
+        };
+        let start = Instant::now();
+        for number in 0..ORDINARY_EXCHANGES + REQUESTS {
+            if stop.load(Ordering::Relaxed) || start.elapsed() >= MAX_DURATION {
+                break;
+            }
+            let is_measured = number >= ORDINARY_EXCHANGES;
+            let text = self.text.text;
+            let parts =
+                if is_measured { text.split_at(self.text.position) } else { (text, &[][..]) };
+            match exchange(transport.as_mut(), parts, settings.timeout) {
+                Ok(duration) if is_measured => times.add(duration),
+                Ok(_) => {}
+                Err(reason) => return Ok(Ended::Early { reason }),
+            }
+        }
+        if times.count() == 0 && !stop.load(Ordering::Relaxed) {
+            let reason =
+                format!("the {ORDINARY_EXCHANGES} ordinary exchanges before it take too long");
+            return Ok(Ended::Early { reason });
+        }
+        // No figure contains the duration of the close.
+        transport.close(Duration::ZERO);
+        Ok(Ended::Completed)
+    }
+}
+
+/// Writes both parts and reads as many bytes as they have. Returns the duration, or why there is none.
+fn exchange(
     transport: &mut dyn Transport,
-    pieces: [&[u8]; 2],
+    (first, second): (&[u8], &[u8]),
     timeout: Duration,
 ) -> Result<Duration, String> {
-    let failed = |error: std::io::Error| error.to_string();
-    let (sent, _) = transport.send(pieces[0]).map_err(failed)?;
-    if !pieces[1].is_empty() {
-        transport.send(pieces[1]).map_err(failed)?;
+    let reason = |error: io::Error| error.to_string();
+    let (sent, _) = transport.send(first).map_err(reason)?;
+    if !second.is_empty() {
+        transport.send(second).map_err(reason)?;
     }
-    let whole = pieces[0].len() + pieces[1].len();
+    let expected = first.len() + second.len();
     let deadline = sent.monotonic() + timeout;
-    let mut come = 0;
+    let mut received_bytes = 0;
     while Instant::now() < deadline {
-        match transport.receive(WaitUntil::Coarse(deadline)).map_err(failed)? {
+        match transport.receive(WaitUntil::Coarse(deadline)).map_err(reason)? {
             Received::Nothing => {}
-            Received::End => return Err("the server closes after the first answer".into()),
+            Received::End => return Err("the server closes after the first reply".into()),
             Received::Bytes { received, bytes, .. } => {
-                come += bytes.len();
-                if come >= whole {
+                received_bytes += bytes.len();
+                if received_bytes >= expected {
                     return Ok(received.since(&sent));
                 }
             }
         }
     }
-    Err(format!("{come} of {whole} bytes came in time"))
+    Err(format!("{received_bytes} of {expected} bytes arrived within the timeout"))
 }

@@ -111,7 +111,7 @@ fn describe_requests(requests: &[Duration]) -> Option<String> {
     let (last, others) = requests.split_last().filter(|(_, others)| !others.is_empty())?;
     let times: Vec<String> = others.iter().map(|at| format!("{:.1}", at.as_secs_f64())).collect();
     let (count, last) = (requests.len(), last.as_secs_f64());
-    Some(format!("{count} connection requests, at {} and {last:.1} s", times.join(", ")))
+    Some(format!("{count} connection requests (SYN), at {} and {last:.1} s", times.join(", ")))
 }
 
 impl Transport for Tcp {
@@ -242,6 +242,6 @@ mod tests {
         let times = [0, 1040, 3100].map(Duration::from_millis);
         assert_eq!(describe_requests(&times[..1]), None);
         let described = describe_requests(&times).unwrap();
-        assert_eq!(described, "3 connection requests, at 0.0, 1.0 and 3.1 s");
+        assert_eq!(described, "3 connection requests (SYN), at 0.0, 1.0 and 3.1 s");
     }
 }

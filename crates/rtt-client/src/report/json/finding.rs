@@ -1,4 +1,4 @@
-//! A finding's line: what a client sees over one protocol at one address.
+//! The line of a finding, and the fields of a failure. Pure.
 
 use crate::analysis::diagnosis::{Finding, ProbeResult};
 use crate::model::condition::Failure;
@@ -8,10 +8,10 @@ use crate::model::icmp::{IcmpError, Origin};
 use serde::Serialize;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
+/// The result of probing one address over one protocol.
 #[derive(Serialize)]
-pub(super) struct Found {
+pub(super) struct FindingLine {
     protocol: &'static str,
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,46 +19,42 @@ pub(super) struct Found {
     condition: &'static str,
     after_ns: u64,
     #[serde(flatten)]
-    told: Option<Told>,
+    failure: Option<FailureFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connect_ns: Option<u64>,
     sent: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
-    /// `echo-rtt` or `plain`.
+    /// `echo-rtt` (the server supports the timing header) or `plain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    unconnected: Option<FromUnconnected>,
+    unconnected: Option<UnconnectedFields>,
     explanation: String,
 }
 
-/// What a socket that is not connected saw.
+/// The result with a socket that is not connected.
 #[derive(Serialize)]
-struct FromUnconnected {
-    /// `reply`, `error` or `nothing`.
-    saw: &'static str,
+struct UnconnectedFields {
+    /// `reply`, `error` or `timeout`.
+    result: &'static str,
     after_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     errno: Option<i32>,
 }
 
-impl Found {
-    pub(super) fn of(finding: &Finding) -> Self {
-        let failure = finding.failure();
+impl From<&Finding> for FindingLine {
+    fn from(finding: &Finding) -> Self {
         let explanation = finding.explain();
-        let (rtt, server) = match finding.result {
-            ProbeResult::Echo { rtt, is_ours: true } => (Some(rtt), Some("echo-rtt")),
-            ProbeResult::Echo { rtt, is_ours: false } => (Some(rtt), Some("plain")),
-            _ => (None, None),
-        };
-        let reply = match &finding.result {
+        let (rtt, server, reply) = match &finding.result {
+            ProbeResult::Echo { rtt, is_ours: true } => (Some(*rtt), Some("echo-rtt"), None),
+            ProbeResult::Echo { rtt, is_ours: false } => (Some(*rtt), Some("plain"), None),
             ProbeResult::WrongAnswer { text, .. } => {
-                Some(String::from_utf8_lossy(text).into_owned())
+                (None, None, Some(String::from_utf8_lossy(text).into_owned()))
             }
-            _ => None,
+            ProbeResult::NoAnswer(_) => (None, None, None),
         };
         Self {
             protocol: finding.protocol.name,
@@ -66,63 +62,58 @@ impl Found {
             address: finding.address,
             condition: finding.condition().name(),
             after_ns: nanoseconds(finding.after()),
-            told: failure.map(Told::of),
+            failure: finding.failure().map(FailureFields::from),
             connect_ns: finding.connect_duration.map(nanoseconds),
             sent: finding.sent,
             rtt_ns: rtt.map(nanoseconds),
             server,
             reply,
-            unconnected: finding.unconnected.map(FromUnconnected::of),
+            unconnected: finding.unconnected.map(UnconnectedFields::from),
             explanation: format!(
-                "{}. It leaves open {}. Try next: {}.",
+                "{}. Not certain: {}. Next step: {}.",
                 explanation.meaning, explanation.not_certain, explanation.next_step
             ),
         }
     }
 }
 
-/// What is known of a failure, beyond its condition.
+/// The facts about a failure, beside its condition.
 #[derive(Serialize)]
-pub(super) struct Told {
+pub(super) struct FailureFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     errno: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     icmp: Option<IcmpFields>,
-    /// Who said so: `this-host`, `peer`, `icmp`, or `untold`.
+    /// See [`Origin::name`].
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
 
-impl Told {
-    pub(super) fn of(failure: &Failure) -> Self {
+impl From<&Failure> for FailureFields {
+    fn from(failure: &Failure) -> Self {
         Self {
             errno: failure.error.as_ref().and_then(io::Error::raw_os_error),
             icmp: failure.origin.and_then(IcmpFields::of),
-            origin: failure.origin.map(|origin| match origin {
-                Origin::ThisHost => "this-host",
-                Origin::Peer => "peer",
-                Origin::Icmp(_) => "icmp",
-                Origin::Unknown => "unknown",
-            }),
+            origin: failure.origin.map(Origin::name),
             detail: failure.detail.clone(),
         }
     }
 }
 
-impl FromUnconnected {
-    fn of(unconnected: UnconnectedResult) -> Self {
-        let (saw, errno, after): (_, _, Duration) = match unconnected {
-            UnconnectedResult::Reply(after) => ("reply", None, after),
-            UnconnectedResult::Error(errno, after) => ("error", errno, after),
-            UnconnectedResult::Timeout(waited) => ("nothing", None, waited),
+impl From<UnconnectedResult> for UnconnectedFields {
+    fn from(result: UnconnectedResult) -> Self {
+        let (result, after, errno) = match result {
+            UnconnectedResult::Reply(after) => ("reply", after, None),
+            UnconnectedResult::Error(errno, after) => ("error", after, errno),
+            UnconnectedResult::Timeout(after) => ("timeout", after, None),
         };
-        Self { saw, after_ns: nanoseconds(after), errno }
+        Self { result, after_ns: nanoseconds(after), errno }
     }
 }
 
-/// What the network said.
+/// An ICMP error.
 #[derive(Serialize)]
 pub(super) struct IcmpFields {
     r#type: u8,
@@ -132,12 +123,13 @@ pub(super) struct IcmpFields {
 }
 
 impl IcmpFields {
+    /// The fields of an ICMP error, if the origin is one.
     pub(super) fn of(origin: Origin) -> Option<Self> {
         match origin {
             Origin::Icmp(IcmpError { kind, code, from, .. }) => {
                 Some(Self { r#type: kind, code, from })
             }
-            _ => None,
+            Origin::ThisHost | Origin::Peer | Origin::Unknown => None,
         }
     }
 }

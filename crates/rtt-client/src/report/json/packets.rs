@@ -1,21 +1,23 @@
-//! A trace's lines: its packets, its exchanges, and what they come to.
+//! The JSON lines of a trace: one for each packet, one for each exchange, and the totals.
 
-use super::BreakdownFields;
+use super::exchange::BreakdownFields;
 use super::finding::IcmpFields;
-use crate::capture::flow::{PacketRecord, Side};
-use crate::capture::trace::{Trace, TracedTarget};
+use crate::capture::flow::{Flow, PacketRecord, Side};
+use crate::capture::totals;
+use crate::capture::trace::{ExchangeTiming, Trace, TracedTarget};
 use crate::model::format::nanoseconds;
 use crate::model::icmp::Origin;
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::Serialize;
 use std::time::Duration;
 
+/// A packet.
 #[derive(Serialize)]
 pub(super) struct PacketLine {
     protocol: &'static str,
     number: usize,
     time: String,
-    /// `request` towards the server, `reply` from it.
+    /// `request` towards the server, `reply` from the server.
     direction: &'static str,
     role: &'static str,
     wire_bytes: usize,
@@ -31,20 +33,24 @@ pub(super) struct PacketLine {
     payload: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     icmp: Option<IcmpFields>,
-    /// Whether the capture cut it.
+    /// Whether the capture contains only a part of the packet.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
     explanation: String,
 }
 
+/// The timing of an exchange.
 #[derive(Serialize)]
 pub(super) struct ExchangeTimingLine {
     protocol: &'static str,
     exchange: u64,
+    /// The RTT that the program measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
+    /// The time between the request packet and the reply packet.
     #[serde(skip_serializing_if = "Option::is_none")]
     wire_rtt_ns: Option<u64>,
+    /// `rtt_ns` minus `wire_rtt_ns`: the time inside this host.
     #[serde(skip_serializing_if = "Option::is_none")]
     host_ns: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,16 +61,16 @@ pub(super) struct ExchangeTimingLine {
     disagreement: Option<String>,
 }
 
-/// What the packets come to.
+/// The totals of a trace. The last line.
 #[derive(Serialize)]
 pub(super) struct TraceSummary {
-    protocols: Vec<Sum>,
-    /// Packets that the capture had no room for.
+    protocols: Vec<ProtocolTotals>,
+    /// The number of packets that the capture did not store.
     #[serde(skip_serializing_if = "Option::is_none")]
     dropped: Option<u64>,
-    /// Packets of a file that are of no exchange.
+    /// The number of packets of a file that belong to no flow.
     skipped: usize,
-    /// Those of them that were cut before their headers ended, or are of an unknown link.
+    /// The number of skipped packets that end within their headers or have an unknown link type.
     unreadable: usize,
     without_time: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +80,7 @@ pub(super) struct TraceSummary {
 }
 
 #[derive(Serialize)]
-struct Sum {
+struct ProtocolTotals {
     protocol: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     target: String,
@@ -92,7 +98,7 @@ struct Sum {
     closed_by: Option<ClosedBy>,
 }
 
-/// How many connections each side closed first.
+/// The number of connections that each side closed.
 #[derive(Serialize)]
 struct ClosedBy {
     connections: usize,
@@ -100,91 +106,88 @@ struct ClosedBy {
     server: usize,
 }
 
-/// The packets of all exchanges, in the order of the capture.
+/// The lines of all packets, in the order of the capture.
 pub(super) fn packet_lines(trace: &Trace) -> Vec<PacketLine> {
     let mut lines = Vec::new();
-    for part in &trace.targets {
-        for (place, flow) in part.flows.iter().enumerate() {
-            let ends = (flow.client.to_string(), flow.server.to_string());
-            let numbers = part.numbers(place);
-            lines.extend(flow.packets.iter().map(|line| packet(part, &numbers, &ends, line)));
+    for target in &trace.targets {
+        for (index, flow) in target.flows.iter().enumerate() {
+            let numbers = target.exchange_numbers(index);
+            let packets = flow.packets.iter();
+            lines.extend(packets.map(|packet| PacketLine {
+                exchange: packet.exchange_in(&numbers),
+                ..PacketLine::new(target.protocol.name, flow, packet)
+            }));
         }
     }
     lines.sort_by_key(|line| line.number);
     lines
 }
 
-fn packet(
-    part: &TracedTarget,
-    numbers: &[Option<u64>],
-    ends: &(String, String),
-    line: &PacketRecord,
-) -> PacketLine {
-    PacketLine {
-        protocol: part.protocol.name,
-        number: line.number,
-        time: time(line.time),
-        direction: if line.sender == Side::Client { "request" } else { "reply" },
-        role: line.role.name(),
-        wire_bytes: line.sizes.total(),
-        link_bytes: line.sizes.link,
-        ip_bytes: line.sizes.ip,
-        transport_bytes: line.sizes.transport,
-        payload_bytes: line.sizes.payload,
-        exchange: line.exchange_in(numbers),
-        client: ends.0.clone(),
-        server: ends.1.clone(),
-        payload: String::from_utf8_lossy(&line.payload).into_owned(),
-        icmp: line.icmp.and_then(|icmp| IcmpFields::of(Origin::Icmp(icmp))),
-        truncated: line.is_truncated,
-        explanation: line.explanation(),
+/// The lines of all exchanges.
+pub(super) fn exchange_timings(trace: &Trace) -> Vec<ExchangeTimingLine> {
+    let mut lines = Vec::new();
+    for target in &trace.targets {
+        let timings = target.exchange_timings().into_iter().enumerate();
+        lines.extend(timings.map(|(index, timing)| {
+            let failure = target.samples.get(index).and_then(|sample| sample.failure.as_ref());
+            ExchangeTimingLine {
+                condition: failure.map(|failure| failure.condition.name()),
+                ..ExchangeTimingLine::new(target.protocol.name, &timing)
+            }
+        }));
+    }
+    lines
+}
+
+impl PacketLine {
+    /// A line without the number of the exchange.
+    fn new(protocol: &'static str, flow: &Flow, packet: &PacketRecord) -> Self {
+        let sizes = packet.sizes;
+        Self {
+            protocol,
+            number: packet.number,
+            time: time(packet.time),
+            direction: match packet.sender {
+                Side::Client => "request",
+                Side::Server => "reply",
+            },
+            role: packet.role.name(),
+            wire_bytes: sizes.total(),
+            link_bytes: sizes.link,
+            ip_bytes: sizes.ip,
+            transport_bytes: sizes.transport,
+            payload_bytes: sizes.payload,
+            exchange: None,
+            client: flow.client.to_string(),
+            server: flow.server.to_string(),
+            payload: String::from_utf8_lossy(&packet.payload).into_owned(),
+            icmp: packet.icmp.and_then(|icmp| IcmpFields::of(Origin::Icmp(icmp))),
+            truncated: packet.is_truncated,
+            explanation: packet.explanation(),
+        }
     }
 }
 
-/// The exchanges, as the application and as the wire saw them.
-pub(super) fn exchange_timings(trace: &Trace) -> Vec<ExchangeTimingLine> {
-    let of = |part: &TracedTarget| -> Vec<ExchangeTimingLine> {
-        let joined = part.exchange_timings().into_iter().enumerate();
-        joined
-            .map(|(place, joined)| ExchangeTimingLine {
-                protocol: part.protocol.name,
-                exchange: joined.exchange,
-                rtt_ns: joined.program_rtt.map(nanoseconds),
-                wire_rtt_ns: joined.wire_rtt.map(nanoseconds),
-                host_ns: joined.host_time_ns(),
-                breakdown: joined.breakdown.map(BreakdownFields::from),
-                condition: part
-                    .samples
-                    .get(place)
-                    .and_then(|sample| sample.failure.as_ref())
-                    .map(|failure| failure.condition.name()),
-                disagreement: joined.disagreement,
-            })
-            .collect()
-    };
-    trace.targets.iter().flat_map(of).collect()
+impl ExchangeTimingLine {
+    /// A line without the condition of a failed exchange.
+    fn new(protocol: &'static str, timing: &ExchangeTiming) -> Self {
+        Self {
+            protocol,
+            exchange: timing.exchange,
+            rtt_ns: timing.program_rtt.map(nanoseconds),
+            wire_rtt_ns: timing.wire_rtt.map(nanoseconds),
+            host_ns: timing.host_time_ns(),
+            breakdown: timing.breakdown.map(BreakdownFields::from),
+            condition: None,
+            disagreement: timing.disagreement.map(|disagreement| disagreement.to_string()),
+        }
+    }
 }
 
 impl TraceSummary {
     pub(super) fn of(trace: &Trace) -> Self {
-        let protocols = trace.targets.iter().map(|part| Sum {
-            protocol: part.protocol.name,
-            target: part.target.clone(),
-            interface: part.interface.clone(),
-            exchanges: part.totals.exchanges,
-            packets: part.totals.packets,
-            wire_bytes: part.totals.wire_bytes,
-            payload_bytes: part.totals.payload_bytes,
-            overhead: part.totals.overhead(),
-            round_trips_to_first_reply: part.totals.round_trips,
-            closed_by: part.totals.closed_by.map(|closed_by| ClosedBy {
-                connections: closed_by.connections,
-                client: closed_by.client,
-                server: closed_by.server,
-            }),
-        });
         Self {
-            protocols: protocols.collect(),
+            protocols: trace.targets.iter().map(ProtocolTotals::of).collect(),
             dropped: trace.dropped,
             skipped: trace.skipped,
             unreadable: trace.unreadable,
@@ -195,13 +198,38 @@ impl TraceSummary {
     }
 }
 
-/// RFC 3339, to the nanosecond, in local time with its offset.
+impl ProtocolTotals {
+    fn of(target: &TracedTarget) -> Self {
+        let totals = target.totals;
+        Self {
+            protocol: target.protocol.name,
+            target: target.target.clone(),
+            interface: target.interface.clone(),
+            exchanges: totals.exchanges,
+            packets: totals.packets,
+            wire_bytes: totals.wire_bytes,
+            payload_bytes: totals.payload_bytes,
+            overhead: totals.overhead(),
+            round_trips_to_first_reply: totals.round_trips,
+            closed_by: totals.closed_by.map(ClosedBy::from),
+        }
+    }
+}
+
+impl From<totals::ClosedBy> for ClosedBy {
+    fn from(closed_by: totals::ClosedBy) -> Self {
+        let totals::ClosedBy { connections, client, server } = closed_by;
+        Self { connections, client, server }
+    }
+}
+
+/// A time in the local time zone with its offset, to the nanosecond (RFC 3339).
 fn time(since_1970: Duration) -> String {
     let seconds = i64::try_from(since_1970.as_secs()).ok();
     let time = seconds.and_then(|s| DateTime::from_timestamp(s, since_1970.subsec_nanos()));
     match time {
         Some(time) => time.with_timezone(&Local).to_rfc3339_opts(SecondsFormat::Nanos, false),
-        // A file can claim any time, and not all have a date.
+        // A file can contain a time that is beyond the range of dates.
         None => format!("{} s after 1970", since_1970.as_secs()),
     }
 }

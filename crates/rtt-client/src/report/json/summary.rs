@@ -1,6 +1,6 @@
-//! The summary's line: every figure of a run that was measured, and none that was not.
+//! The line of a summary: every measured figure of a run. Pure.
 
-use crate::analysis::statistics::{BreakdownFigures, Distribution, Summary};
+use crate::analysis::statistics::{BreakdownFigures, Distribution, Quantile, Summary};
 use crate::model::format::nanoseconds;
 use crate::model::tcp_info::TcpInfo;
 use crate::plan::Plan;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::time::Duration;
 
 #[derive(Serialize)]
-pub(super) struct Totals {
+pub(super) struct SummaryLine {
     protocol: &'static str,
     target: String,
     sent: u64,
@@ -19,50 +19,56 @@ pub(super) struct Totals {
     late: u64,
     corrupt: u64,
     unmatched: u64,
+    resent: u64,
     duration_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rtt_ns: Option<Figures>,
+    rtt_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rtt_from_schedule_ns: Option<Figures>,
+    rtt_from_schedule_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    lateness_ns: Option<Figures>,
+    lateness_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    connect_ns: Option<Figures>,
+    connect_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    first_rtt_ns: Option<Figures>,
+    first_rtt_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    steady_rtt_ns: Option<Figures>,
+    later_rtt_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    close_ns: Option<Figures>,
+    close_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tcp_info: Option<Connection>,
+    tcp_info: Option<TcpInfoFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    breakdown: Option<Medians>,
+    breakdown: Option<BreakdownMedians>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    instruments: Option<Instruments>,
+    instruments: Option<InstrumentCost>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
 
-/// A distribution, in nanoseconds.
+/// A distribution of durations, in nanoseconds. A quantile is absent if there are too few values for it
+/// ([`Quantile::min_count`]).
 #[derive(Serialize)]
-pub(super) struct Figures {
+pub(super) struct DistributionFields {
     min: u64,
     mean: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     stddev: Option<u64>,
-    p50: u64,
-    p90: u64,
-    p99: u64,
-    p999: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p50: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p90: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p99: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p999: Option<u64>,
     max: u64,
 }
 
-/// What the kernel knows of a connection.
+/// The kernel's data about a connection.
 #[derive(Serialize)]
-struct Connection {
+struct TcpInfoFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,30 +89,36 @@ struct Connection {
     limited_by_buffer_ns: Option<u64>,
 }
 
-/// The parts' medians. Medians do not add up, not even to a median.
+/// The medians of the parts. The sum of medians is in general not the median of the sums.
 #[derive(Serialize)]
-pub(super) struct Medians {
+pub(super) struct BreakdownMedians {
     send_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     network_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_ns: Option<u64>,
+    /// Network and server together, if most exchanges do not have them separate.
     #[serde(skip_serializing_if = "Option::is_none")]
     network_and_server_ns: Option<u64>,
     receive_ns: u64,
     exchanges: u64,
+    /// Exchanges without separate parts, because the reply had no timing header.
+    without_timing_header: u64,
+    /// Exchanges without separate parts, because the server's kernel did not timestamp the request.
+    without_server_timestamp: u64,
+    /// Exchanges without any breakdown.
     without_breakdown: u64,
 }
 
-/// What the breakdown's instruments cost, by exchanges without them made in between.
+/// The cost of the breakdown's instruments, from control exchanges without them.
 #[derive(Serialize)]
-struct Instruments {
+struct InstrumentCost {
     exchanges: u64,
     rtt_without_ns: u64,
     cost_ns: i64,
 }
 
-impl Totals {
+impl SummaryLine {
     pub(super) fn new(plan: &Plan, summary: &Summary) -> Self {
         Self {
             protocol: plan.protocol.name,
@@ -119,74 +131,80 @@ impl Totals {
             late: summary.late,
             corrupt: summary.corrupt,
             unmatched: summary.unmatched,
+            resent: summary.resent,
             duration_ns: nanoseconds(summary.duration),
-            rtt_ns: Figures::of(&summary.rtt),
-            rtt_from_schedule_ns: Figures::of(&summary.rtt_from_schedule),
-            lateness_ns: Figures::of(&summary.lateness),
+            rtt_ns: DistributionFields::of(&summary.rtt),
+            rtt_from_schedule_ns: DistributionFields::of(&summary.rtt_from_schedule),
+            lateness_ns: DistributionFields::of(&summary.lateness),
             jitter_ns: summary.jitter.estimate().map(nanoseconds),
-            connect_ns: Figures::of(&summary.connect),
-            first_rtt_ns: Figures::of(&summary.first_exchange),
-            steady_rtt_ns: Figures::of(&summary.later_exchanges),
-            close_ns: Figures::of(&summary.close),
-            tcp_info: summary.tcp.as_ref().map(Connection::of),
-            breakdown: Medians::of(&summary.breakdown, summary.without_breakdown),
-            instruments: Instruments::of(summary),
+            connect_ns: DistributionFields::of(&summary.connect),
+            first_rtt_ns: DistributionFields::of(&summary.first_exchange),
+            later_rtt_ns: DistributionFields::of(&summary.later_exchanges),
+            close_ns: DistributionFields::of(&summary.close),
+            tcp_info: summary.tcp.as_ref().map(TcpInfoFields::from),
+            breakdown: BreakdownMedians::of(&summary.breakdown, summary.without_breakdown),
+            instruments: InstrumentCost::of(summary),
             notes: summary.notes.clone(),
         }
     }
 }
 
-impl Figures {
+impl DistributionFields {
+    /// The fields, if the distribution has a value.
     pub(super) fn of(distribution: &Distribution) -> Option<Self> {
         let (min, max) = distribution.min_max()?;
-        let quantile = |share| distribution.quantile(share).map(nanoseconds);
+        let quantile =
+            |quantile: Quantile| distribution.supported_quantile(quantile).map(nanoseconds);
         Some(Self {
             min: nanoseconds(min),
             mean: distribution.mean().map(nanoseconds)?,
             stddev: distribution.stddev().map(nanoseconds),
-            p50: quantile(0.5)?,
-            p90: quantile(0.9)?,
-            p99: quantile(0.99)?,
-            p999: quantile(0.999)?,
+            p50: quantile(Quantile::P50),
+            p90: quantile(Quantile::P90),
+            p99: quantile(Quantile::P99),
+            p999: quantile(Quantile::P999),
             max: nanoseconds(max),
         })
     }
 }
 
-impl Connection {
-    fn of(info: &TcpInfo) -> Self {
-        let told = |duration: Option<Duration>| duration.map(nanoseconds);
+impl From<&TcpInfo> for TcpInfoFields {
+    fn from(info: &TcpInfo) -> Self {
+        let optional = |duration: Option<Duration>| duration.map(nanoseconds);
         Self {
-            rtt_ns: told(info.rtt),
-            rtt_variation_ns: told(info.rtt_variation),
-            min_rtt_ns: told(info.min_rtt),
+            rtt_ns: optional(info.rtt),
+            rtt_variation_ns: optional(info.rtt_variation),
+            min_rtt_ns: optional(info.min_rtt),
             retransmissions: info.retransmissions,
             congestion_window: info.congestion_window,
             segment_size: info.segment_size,
-            busy_ns: told(info.busy),
-            limited_by_peer_ns: told(info.limited_by_peer),
-            limited_by_buffer_ns: told(info.limited_by_buffer),
+            busy_ns: optional(info.busy),
+            limited_by_peer_ns: optional(info.limited_by_peer),
+            limited_by_buffer_ns: optional(info.limited_by_buffer),
         }
     }
 }
 
-impl Medians {
-    pub(super) fn of(parts: &BreakdownFigures, without_breakdown: u64) -> Option<Self> {
+impl BreakdownMedians {
+    /// The medians, if an exchange has a breakdown.
+    pub(super) fn of(figures: &BreakdownFigures, without_breakdown: u64) -> Option<Self> {
         let median = |distribution: &Distribution| distribution.median().map(nanoseconds);
-        let split = parts.server_is_separate();
+        let separate = figures.server_is_separate();
         Some(Self {
-            send_ns: median(&parts.send)?,
-            network_ns: median(&parts.network).filter(|_| split),
-            server_ns: median(&parts.server).filter(|_| split),
-            network_and_server_ns: median(&parts.network_and_server).filter(|_| !split),
-            receive_ns: median(&parts.receive)?,
-            exchanges: parts.send.count(),
+            send_ns: median(&figures.send)?,
+            network_ns: median(&figures.network).filter(|_| separate),
+            server_ns: median(&figures.server).filter(|_| separate),
+            network_and_server_ns: median(&figures.network_and_server).filter(|_| !separate),
+            receive_ns: median(&figures.receive)?,
+            exchanges: figures.send.count(),
+            without_timing_header: figures.without_timing_header,
+            without_server_timestamp: figures.without_server_timestamp,
             without_breakdown,
         })
     }
 }
 
-impl Instruments {
+impl InstrumentCost {
     fn of(summary: &Summary) -> Option<Self> {
         let without = nanoseconds(summary.uninstrumented.median()?);
         let with = nanoseconds(summary.rtt.median()?);

@@ -17,13 +17,13 @@ pub(super) fn write(printer: &mut Printer<impl Write>, verdict: &Verdict) -> io:
         write_parts(printer, verdict, difference)?;
     }
     for cause in verdict.causes.iter().filter(|cause| !cause.kind.is_part_of_rtt()) {
-        let effect = match cause.share {
-            Some(0) => "no effect; ".to_owned(),
-            Some(share) => format!("{}; ", signed(share)),
-            None => String::new(),
-        };
-        let text = format!("{}: {effect}{}", label(cause.kind), cause.evidence);
-        printer.indented("  ", 4, &text)?;
+        let label = label(cause.kind);
+        match cause.share {
+            Some(0) => printer.indented("  ", 4, &format!("{label}: no effect"))?,
+            Some(share) => printer.indented("  ", 4, &format!("{label}: {}", signed(share)))?,
+            None => printer.indented("  ", 4, label)?,
+        }
+        printer.labelled("    ", &cause.evidence)?;
     }
     Ok(())
 }
@@ -72,7 +72,7 @@ fn label(kind: CauseKind) -> &'static str {
         CauseKind::NetworkAndServer => RttPart::NetworkAndServer.name(),
         CauseKind::Receive => RttPart::Receive.name(),
         CauseKind::Handshake => "handshake",
-        CauseKind::FirstExchange => "first exchange on a new connection",
+        CauseKind::FirstExchange => "first exchange",
         CauseKind::Packets => "packets",
         CauseKind::Acknowledgements => "acknowledgements",
         CauseKind::NagleAndDelayedAcknowledgement => {

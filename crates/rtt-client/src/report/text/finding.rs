@@ -83,3 +83,64 @@ fn textbook_client(result: UnconnectedResult) -> String {
 fn line(printer: &mut Printer<impl Write>, label: &str, value: &str) -> io::Result<()> {
     printer.labelled(&format!("  {label:<11}  "), value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{in_all_layouts, microseconds, printer, words, written};
+    use super::*;
+    use crate::protocol::registry::protocol_named;
+    use std::time::Duration;
+
+    fn finding(protocol: &str, result: ProbeResult) -> Finding {
+        Finding {
+            protocol: protocol_named(protocol).unwrap(),
+            target: "server.example:7".to_owned(),
+            address: Some("192.0.2.7:7".parse().unwrap()),
+            icmp_from_this_host: false,
+            connect_duration: None,
+            sent: 1,
+            result,
+            unconnected: None,
+        }
+    }
+
+    fn refused(origin: Origin) -> ProbeResult {
+        let failure = Failure::new(Condition::Refused, microseconds(45));
+        ProbeResult::NoAnswer(Failure { origin: Some(origin), ..failure })
+    }
+
+    #[test]
+    fn a_reset_names_its_address_and_what_it_does_not_prove() {
+        let finding = finding("tcp", refused(Origin::Peer));
+        let text = in_all_layouts(|printer| write(printer, &finding));
+        assert!(text.starts_with("TCP 192.0.2.7:7: refused after 45.0 µs\n"), "{text}");
+        let expected = "reported by a TCP reset from 192.0.2.7 (sent by the host, or by a firewall that \
+                        uses its address) ";
+        assert!(words(&text).contains(expected), "{text}");
+        for label in ["  meaning      ", "  not certain  ", "  next step    "] {
+            assert!(text.contains(label), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_textbook_client_waits_forever_where_it_receives_no_error() {
+        let unconnected = Some(UnconnectedResult::Timeout(Duration::from_secs(1)));
+        let finding = Finding { unconnected, ..finding("udp", refused(Origin::Unknown)) };
+        let text = in_all_layouts(|printer| write(printer, &finding));
+        let expected = "textbook client (no `connect`): receives no error and waits forever (this test \
+                        stopped after 1.000 s)";
+        assert!(words(&text).contains(expected), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_answer_is_escaped_and_cut() {
+        let failure = Failure::new(Condition::WrongAnswer, microseconds(45));
+        let text = [b"\x1b[2J ", &[b'A'; 500][..]].concat().into();
+        let finding = finding("tcp", ProbeResult::WrongAnswer { failure, text });
+        let mut printer = printer(80);
+        write(&mut printer, &finding).unwrap();
+        let text = written(printer);
+        assert!(words(&text).contains(r"received \u{1b}[2J AAA"), "{text}");
+        assert!(text.matches('A').count() < WRONG_ANSWER_LIMIT, "{text}");
+    }
+}

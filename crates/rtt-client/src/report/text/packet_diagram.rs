@@ -2,7 +2,8 @@
 
 use super::printer::Printer;
 use super::unit::Unit;
-use crate::capture::flow::{Flow, PacketRecord, Role, Side};
+use crate::capture::flow::{Flow, PacketRecord, Side};
+use crate::capture::role::Role;
 use crate::capture::trace::TracedTarget;
 use crate::model::format::count;
 use echo_core::escape;
@@ -170,7 +171,86 @@ fn header_sizes(title: &str, packets: &[PacketRecord]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_support::{WIDTHS, microseconds, printer, words, written};
     use super::*;
+    use crate::capture::dissect::LayerSizes;
+
+    fn packet(number: usize, sender: Side, role: Role, payload: &[u8]) -> PacketRecord {
+        PacketRecord {
+            number,
+            time: microseconds(number as u64 * 7),
+            sender,
+            role,
+            sizes: LayerSizes { link: 14, ip: 20, transport: 32, payload: payload.len() },
+            payload: payload.to_vec(),
+            is_truncated: false,
+            exchange: None,
+            detail: None,
+            icmp: None,
+        }
+    }
+
+    fn connection() -> Vec<PacketRecord> {
+        vec![
+            packet(1, Side::Client, Role::Syn, b""),
+            packet(2, Side::Server, Role::SynAck, b""),
+            packet(3, Side::Client, Role::Request, b"hello"),
+            packet(4, Side::Server, Role::Fin, b""),
+        ]
+    }
+
+    #[test]
+    fn each_packet_has_its_flags_its_size_and_its_meaning() {
+        let packets = connection();
+        let diagram = Diagram::new(&packets);
+        for width in WIDTHS {
+            let mut printer = printer(width);
+            packets.iter().try_for_each(|packet| diagram.write(&mut printer, packet)).unwrap();
+            let text = written(printer);
+            for line in [
+                "  1        0.0  --SYN-------------->     66",
+                "  2        7.0  <---------SYN, ACK--     66",
+                "  3       14.0  --request---------->     71",
+                "  4       21.0  <--------------FIN--     66",
+            ] {
+                assert!(text.contains(line), "{text}");
+            }
+            let text = words(&text);
+            for packet in [&packets[0], &packets[1], &packets[3]] {
+                assert!(text.contains(&packet.explanation()), "{text}");
+            }
+            assert!(text.contains("5 bytes of data: hello"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_meaning_is_beside_the_arrow_if_it_fits() {
+        let packets = connection();
+        let diagram = Diagram::new(&packets);
+        for (width, lines) in [(60, 2), (80, 1), (120, 1)] {
+            let mut printer = printer(width);
+            diagram.write(&mut printer, &packets[2]).unwrap();
+            assert_eq!(written(printer).lines().count(), lines);
+        }
+    }
+
+    #[test]
+    fn the_times_of_a_flow_have_one_unit() {
+        let mut packets = connection();
+        packets[3].time = microseconds(1_234_567);
+        let diagram = Diagram::new(&packets);
+        assert!(diagram.heading().contains("time/ms"), "{}", diagram.heading());
+        assert_eq!(diagram.time(&packets[1]), "0.007");
+        assert_eq!(diagram.time(&packets[3]), "1,234.560");
+    }
+
+    #[test]
+    fn header_sizes_are_ranges_if_they_differ() {
+        let mut packets = connection();
+        packets[0].sizes.transport = 40;
+        let expected = "Sizes include the headers: link 14, IP 20, TCP 32 to 40 bytes.";
+        assert_eq!(header_sizes("TCP", &packets), expected);
+    }
 
     #[test]
     fn a_long_payload_is_cut_between_characters() {

@@ -77,6 +77,14 @@ impl<Out: Write> Printer<Out> {
         style: Option<Style>,
     ) -> io::Result<()> {
         let (lead, text) = (self.charset.encode(lead), self.charset.encode(text));
+        let styled = |line: &str| match style {
+            Some(style) => self.styling.apply(style, line.trim_end()),
+            None => line.trim_end().to_owned(),
+        };
+        // The lines of a fast series are short. They need no search for words.
+        if display_width(&lead) + display_width(&text) <= self.width {
+            return writeln!(self.out, "{}", styled(&format!("{lead}{text}")));
+        }
         let indent = " ".repeat(indent);
         let options = Options::new(self.width)
             .initial_indent(&lead)
@@ -87,11 +95,8 @@ impl<Out: Write> Printer<Out> {
             // A word that is longer than a line is broken; it can come from a peer.
             .break_words(true);
         for line in textwrap::wrap(&text, options) {
-            let line = line.trim_end();
-            match style {
-                Some(style) => writeln!(self.out, "{}", self.styling.apply(style, line))?,
-                None => writeln!(self.out, "{line}")?,
-            }
+            let line = styled(&line);
+            writeln!(self.out, "{line}")?;
         }
         Ok(())
     }

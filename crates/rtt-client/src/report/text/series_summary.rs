@@ -207,3 +207,88 @@ fn share(part: u64, whole: u64) -> String {
     let percent = 100.0 * part as f64 / whole as f64;
     format!(" ({percent:.2} %)")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{WIDTHS, microseconds, printer, words, written};
+    use super::*;
+    use crate::plan::Settings;
+    use crate::protocol::registry::protocol_named;
+
+    fn text(width: usize, summary: &Summary) -> String {
+        let (tcp, target) = (protocol_named("tcp").unwrap(), "192.0.2.7:7".parse().unwrap());
+        let plan = Plan::new(tcp, target, Settings::series(5)).unwrap();
+        let mut printer = printer(width);
+        write(&mut printer, &plan, summary).unwrap();
+        written(printer)
+    }
+
+    /// Exchanges on one connection. The first takes 5 ms, the others about 40 µs.
+    fn summary(count: u64) -> Summary {
+        let mut summary = Summary { sent: count, received: count, ..Summary::default() };
+        summary.connect.add(microseconds(57));
+        for number in 0..count {
+            let rtt = microseconds(if number == 0 { 5_012 } else { 40 + number % 7 });
+            summary.rtt.add(rtt);
+            summary.jitter.add(rtt);
+            let is_first = number == 0;
+            let kind =
+                if is_first { &mut summary.first_exchange } else { &mut summary.later_exchanges };
+            kind.add(rtt);
+        }
+        summary
+    }
+
+    #[test]
+    fn a_value_that_was_measured_once_is_printed_once() {
+        for width in WIDTHS {
+            let text = text(width, &summary(5));
+            assert_eq!(text.matches("0.057").count(), 1, "{text}");
+            assert!(text.contains("handshake           0.057 ms  (measured once)"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_slow_first_exchange_is_explained_as_a_cold_start() {
+        let slow = words(&text(80, &summary(5)));
+        assert!(slow.contains("takes 5.012 ms, a later one 0.042 ms (medians)"), "{slow}");
+        assert!(slow.contains("This is a cold start"), "{slow}");
+        let mut even = Summary::default();
+        even.first_exchange.add(microseconds(41));
+        even.later_exchanges.add(microseconds(40));
+        assert!(!text(80, &even).contains("cold start"));
+    }
+
+    #[test]
+    fn quantiles_need_enough_exchanges() {
+        let [few, many] = [5, 1000].map(|count| text(120, &summary(count)));
+        assert!(few.contains("p50") && !few.contains("p90"), "{few}");
+        assert!(many.contains("p90") && many.contains("p99.9"), "{many}");
+    }
+
+    #[test]
+    fn all_cells_of_the_table_have_three_decimals() {
+        let mut summary = summary(200);
+        summary.rtt.add(microseconds(1_180_700));
+        for width in WIDTHS {
+            let text = text(width, &summary);
+            assert!(text.contains("1,180.700"), "{text}");
+            let rows = text.lines().filter(|line| line.starts_with("RTT"));
+            let cells = rows.flat_map(|row| row.split_whitespace().skip(1)).collect::<Vec<_>>();
+            assert!(cells.len() >= 6, "{text}");
+            for cell in cells {
+                let (_, decimals) = cell.split_once('.').unwrap();
+                assert_eq!(decimals.len(), 3, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn unusual_replies_and_losses_are_counted() {
+        let summary = Summary { sent: 3000, received: 1500, lost: 1500, late: 2, ..summary(0) };
+        let text = text(80, &summary);
+        let expected = "3,000 sent, 1,500 received, 1,500 lost (50.00 %), 0 corrupt, in 0.000 s";
+        assert!(text.contains(expected), "{text}");
+        assert!(text.contains("Unusual replies: 2 after the timeout\n"), "{text}");
+    }
+}

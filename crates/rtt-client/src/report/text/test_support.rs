@@ -31,3 +31,37 @@ pub(super) fn written(printer: Printer<Vec<u8>>) -> String {
 pub(super) fn microseconds(microseconds: u64) -> Duration {
     Duration::from_micros(microseconds)
 }
+
+/// The text that `write` writes at 80 columns, in Unicode and without styling. This function also checks
+/// all other layouts: each fits its width, and each has the same words.
+pub(super) fn in_all_layouts(
+    write: impl Fn(&mut Printer<Vec<u8>>) -> std::io::Result<()>,
+) -> String {
+    let text = |printer: Printer<Vec<u8>>| {
+        let mut printer = printer;
+        write(&mut printer).unwrap();
+        written(printer)
+    };
+    let expected = text(printer(80));
+    for width in WIDTHS {
+        let ascii = text(Printer { charset: Charset::Ascii, ..printer(width) });
+        assert_eq!(words(&ascii), words(&Charset::Ascii.encode(&expected)), "{width} columns");
+        assert_eq!(words(&text(printer(width))), words(&expected), "{width} columns");
+        let styled = text(Printer { styling: Styling::BoldAndColour, ..printer(width) });
+        assert!(styled.contains("\x1b[1m"), "{styled}");
+        assert_eq!(words(&without_styling(&styled)), words(&expected), "{width} columns");
+    }
+    expected
+}
+
+/// `text` with one space between its words.
+pub(super) fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `text` without escape codes.
+fn without_styling(text: &str) -> String {
+    let mut pieces = text.split('\x1b');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |plain, piece| plain + piece.split_once('m').unwrap().1)
+}

@@ -61,7 +61,7 @@ fn write_timing(
         printer.labelled("  parts: ", &breakdown_bar::sum(breakdown))?;
     }
     if let Some(disagreement) = &timing.disagreement {
-        printer.labelled("  note: ", disagreement)?;
+        printer.labelled("  note: ", &disagreement.to_string())?;
     }
     Ok(())
 }
@@ -138,4 +138,57 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> i
         printer.paragraph(&text)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{WIDTHS, microseconds, printer, words, written};
+    use super::*;
+
+    #[test]
+    fn the_time_inside_this_host_is_the_difference_of_both_times() {
+        let timing = ExchangeTiming {
+            exchange: 1,
+            wire_rtt: Some(Duration::from_nanos(76_700)),
+            program_rtt: Some(Duration::from_nanos(123_400)),
+            breakdown: None,
+            disagreement: None,
+        };
+        let unit = Unit::for_packets(microseconds(124));
+        for width in WIDTHS {
+            let mut printer = printer(width);
+            write_timing(&mut printer, &timing, unit).unwrap();
+            let expected = "exchange 1: between the request and reply packets: 76.7 µs; measured by the \
+                            program: 123.4 µs; spent inside this host: 46.7 µs";
+            assert_eq!(words(&written(printer)), expected);
+        }
+    }
+
+    #[test]
+    fn notes_name_what_limits_the_trace() {
+        let trace = Trace {
+            dropped: Some(1234),
+            incomplete: Some("the file ends inside a packet".to_owned()),
+            skipped: 3,
+            packets: 10,
+            unreadable: 1,
+            without_time: 2,
+            ..Trace::default()
+        };
+        for width in WIDTHS {
+            let mut printer = printer(width);
+            write_notes(&mut printer, &trace).unwrap();
+            let text = words(&written(printer));
+            for expected in [
+                "The capture lost 1,234 packets, so the diagrams are incomplete.",
+                "Only a part of the file was read: the file ends inside a packet.",
+                "3 of the 10 packets in the file belong to no exchange, or are copies.",
+                "1 of these packets end",
+                "2 packets have no timestamp",
+                "The file has no exchange over UDP or TCP.",
+            ] {
+                assert!(text.contains(expected), "{expected} in {text}");
+            }
+        }
+    }
 }

@@ -111,3 +111,98 @@ fn write_claim(printer: &mut Printer<impl Write>, claim: &Claim) -> io::Result<(
     let text = format!("\"{}\": {}", claim.claim, claim.evidence);
     printer.labelled(&format!("  {result:<11}  "), &text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{in_all_layouts, microseconds, printer, words, written};
+    use super::*;
+    use crate::analysis::comparison::judge;
+    use crate::analysis::evidence::Pair;
+    use crate::plan::{ComparisonSettings, Settings};
+
+    fn comparison() -> ComparisonPlan {
+        let settings = ComparisonSettings {
+            each: Settings::series(1),
+            pairs: Some(500),
+            duration: None,
+            seed: 42,
+            confidence: 0.95,
+            sweep: false,
+        };
+        ComparisonPlan::new(&"192.0.2.7".parse().unwrap(), None, &settings).unwrap()
+    }
+
+    fn side(title: &'static str, count: u64, start: u64) -> Side {
+        let mut side = Side {
+            title,
+            target: format!("{title}-server.example"),
+            request_bytes: 64,
+            ..Side::default()
+        };
+        (0..count).for_each(|number| side.summary.rtt.add(microseconds(start + number % 9)));
+        side
+    }
+
+    /// B takes about 20 µs longer.
+    fn evidence(count: u64) -> Evidence {
+        let pair = |number: u64| Pair {
+            b_first: false,
+            a: Some(microseconds(100 + number % 9)),
+            b: Some(microseconds(120 + number % 7)),
+        };
+        Evidence {
+            sides: [side("UDP", count, 100), side("TCP", count, 120)],
+            pairs: (0..count).map(pair).collect(),
+            ..Evidence::default()
+        }
+    }
+
+    fn text(evidence: &Evidence) -> String {
+        let (comparison, verdict) = (comparison(), judge(evidence, 0.95));
+        // Histograms have no words, so the number of their columns can depend on the width.
+        in_all_layouts(|printer| {
+            printer.strong(&verdict.sentence)?;
+            write_settings(printer, &comparison, evidence)?;
+            write_quantiles(printer, evidence, ["UDP", "TCP"])?;
+            causes::write(printer, &verdict)?;
+            verdict.claims.iter().try_for_each(|claim| write_claim(printer, claim))
+        })
+    }
+
+    #[test]
+    fn quantiles_have_one_unit_and_only_columns_that_the_count_supports() {
+        let text = text(&evidence(500));
+        let heading = text.lines().find(|line| line.contains("RTT in")).unwrap();
+        assert_eq!(words(heading), "RTT in µs min mean p50 p90 p99 max lost");
+        let row = text.lines().find(|line| line.starts_with("  UDP ")).unwrap();
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        let ["UDP", times @ .., "0"] = &cells[..] else { panic!("{row}") };
+        assert_eq!((times.len(), times[0], times[5]), (6, "100.0", "108.0"), "{row}");
+        assert!(times.iter().all(|time| time.len() == "100.0".len()), "{row}");
+    }
+
+    #[test]
+    fn the_verdict_is_the_first_line_and_the_sides_follow() {
+        let evidence = evidence(500);
+        let verdict = judge(&evidence, 0.95);
+        let mut printer = printer(80);
+        write(&mut printer, &comparison(), &evidence, &verdict).unwrap();
+        let text = written(printer);
+        let first: String = verdict.sentence.chars().take(20).collect();
+        assert!(text.starts_with(&first), "{text}");
+        for part in ["A  UDP  UDP-server.example\n", "B  TCP  TCP-server.example\n", "(--seed 42)"]
+        {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn without_pairs_only_the_sides_follow_the_verdict() {
+        let evidence = evidence(0);
+        let verdict = judge(&evidence, 0.95);
+        let mut printer = printer(80);
+        write(&mut printer, &comparison(), &evidence, &verdict).unwrap();
+        let text = written(printer);
+        assert!(text.ends_with("B  TCP  TCP-server.example\n"), "{text}");
+    }
+}

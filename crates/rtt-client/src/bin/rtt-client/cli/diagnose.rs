@@ -1,37 +1,40 @@
-//! What a diagnosis can be asked for.
+//! Arguments of `diagnose`.
 
-use super::{Addresses, Format, duration};
-use clap::{ArgAction, Args};
+use super::{AddressArgs, EventFormat, LogArgs, duration};
+use clap::Args;
 use rtt_client::{Content, DiagnosisPlan, PlanError, Settings, Target};
 use std::time::Duration;
 
-/// Look what a client sees at a target, over UDP and over TCP, and who said so
+/// Find out why a server does not answer: what a client sees over each protocol, and which host reported it
 ///
-/// Exit status: 0 there is an echo server, 1 there is none, 2 could not run as asked.
+/// Exit status: 0 if an echo server answers, 1 if none answers, 2 if the command could not run as requested.
 #[derive(Debug, Args)]
 pub(crate) struct DiagnoseArgs {
-    /// Where to look: host, host:port, [IPv6]:port over both, or a URL over one protocol
+    /// Target: host, host:port or [IPv6]:port for all protocols, or a URL for one protocol
     target: Target,
 
-    /// How long it may take, all together (seconds, or with a unit: 500ms)
+    /// Longest duration of the whole diagnosis (seconds, or with a unit: 500ms)
     #[arg(short = 'W', long, value_name = "DUR", default_value = "5s", value_parser = duration)]
     timeout: Duration,
 
     #[command(flatten)]
-    addresses: Addresses,
+    addresses: AddressArgs,
 
-    /// How results are written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = EventFormat::Text)]
+    pub(crate) format: EventFormat,
 
-    /// Log what is done, on stderr; twice for more
-    #[arg(short, long, action = ArgAction::Count)]
-    pub(crate) verbose: u8,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 impl DiagnoseArgs {
-    /// The diagnosis that is asked for.
-    pub(crate) fn diagnosis(&self) -> Result<DiagnosisPlan, PlanError> {
+    /// The diagnosis that the arguments select.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be carried out.
+    pub(crate) fn plan(&self) -> Result<DiagnosisPlan, PlanError> {
         let settings = Settings {
             family: self.addresses.family(),
             bind: self.addresses.bind,

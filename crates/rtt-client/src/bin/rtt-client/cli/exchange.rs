@@ -1,95 +1,124 @@
-//! What a protocol's own command can be asked for.
+//! Arguments of the commands that measure over one protocol.
 
-use super::{MeasureArgs, duration};
+use super::{Format, MeasureArgs, duration};
 use clap::{Args, ValueEnum};
-use rtt_client::{Content, Lifetime, Settings, Target};
+use rtt_client::{Content, DEFAULT_REQUEST_LEN, Lifetime, Settings, Target};
 use std::time::Duration;
 
-/// How far requests of a series are apart where nothing is said, as with `ping`.
-const USUAL_INTERVAL: Duration = Duration::from_secs(1);
+/// The interval of a series if none is given. It is that of `ping`.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a protocol's command can be asked for.
+/// Arguments of a protocol's command.
 #[derive(Debug, Args)]
 pub(crate) struct ExchangeArgs {
-    /// Where the server is: host, host:port, [IPv6]:port, or a URL like udp://host:port
+    /// Server to measure: host, host:port, [IPv6]:port, or a URL such as udp://host:port
     #[arg(default_value = "127.0.0.1")]
     pub(crate) target: Target,
 
-    /// What to send; without it, and with one exchange, a line of standard input
-    pub(crate) message: Option<String>,
+    /// Message to send. Without a message and without series options, the client reads one line of standard
+    /// input; on a terminal, it prompts for the line
+    message: Option<String>,
 
-    /// Make so many exchanges
+    /// Number of exchanges
     #[arg(short, long, value_name = "N", help_heading = "Series")]
     count: Option<u64>,
 
-    /// Send the next request so long after the last; 0: as soon as the reply is in [default: 1s]
-    #[arg(short, long, value_name = "DUR", value_parser = duration, help_heading = "Series")]
+    #[arg(short, long, value_name = "DUR", value_parser = duration, help_heading = "Series",
+        help = format!(
+            "Time from one send to the next; 0 sends as soon as the reply arrives [default: {}]",
+            humantime::format_duration(DEFAULT_INTERVAL)
+        ))]
     interval: Option<Duration>,
 
-    /// Send so many requests a second, on a schedule that does not wait for replies
+    /// Requests per second, sent on a fixed schedule that does not wait for replies
     #[arg(long, value_name = "HZ", conflicts_with = "interval", help_heading = "Series")]
     rate: Option<f64>,
 
-    /// Go on for so long
+    /// Stop after this time
     #[arg(long, value_name = "DUR", value_parser = duration, help_heading = "Series")]
     duration: Option<Duration>,
 
-    /// Send requests of so many bytes
-    #[arg(short, long, value_name = "BYTES", conflicts_with = "message", help_heading = "Series")]
+    #[arg(short, long, value_name = "BYTES", conflicts_with = "message", help_heading = "Series",
+        help = format!("Size of each request in bytes [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
-    /// How long a connection lasts, over TCP
+    /// Lifetime of a connection, for protocols with connections
     #[arg(long, value_enum, default_value = "keep", help_heading = "Series")]
-    connection: Connections,
+    connection: ConnectionArg,
 
-    /// Split the RTT into its parts with the kernel's stamps, and say what that costs (Linux)
+    /// Split each RTT into its parts with kernel timestamps, and report the cost of the timestamps (Linux)
     #[arg(long)]
     breakdown: bool,
+
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
 
     #[command(flatten)]
     pub(crate) measure: MeasureArgs,
 }
 
-/// How long a connection lasts.
+/// Lifetime of a connection.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Connections {
-    /// One for the run, opened anew where the server closes it
+enum ConnectionArg {
+    /// One connection for the whole run; a new one if the server closes it
     Keep,
-    /// One an exchange
+    /// One connection for each exchange
     Each,
 }
 
+/// Whether the arguments select one exchange of one message, and the source of the message.
+pub(crate) enum OneMessage {
+    /// One exchange of this message.
+    Given(Vec<u8>),
+    /// One exchange of a message that standard input provides.
+    FromStdin,
+    /// A series, perhaps with a message in each request.
+    Series(Option<Vec<u8>>),
+}
+
 impl ExchangeArgs {
-    /// Whether one message is to be exchanged, and not a series run.
-    pub(crate) fn is_one_message(&self) -> bool {
-        self.count.is_none_or(|count| count == 1)
-            && self.interval.is_none()
-            && self.rate.is_none()
-            && self.duration.is_none()
-            && self.size.is_none()
+    /// Decides between one message and a series. A series never reads standard input.
+    pub(crate) fn one_message(&self) -> OneMessage {
+        let message = self.message.clone().map(String::into_bytes);
+        match (message, self.count) {
+            (Some(message), None | Some(1)) if !self.has_other_series_option() => {
+                OneMessage::Given(message)
+            }
+            (None, None) if !self.has_other_series_option() => OneMessage::FromStdin,
+            (message, _) => OneMessage::Series(message),
+        }
     }
 
-    /// What is asked for, `message` being what was given here or elsewhere.
+    /// The settings that the arguments select. `message` is the user's message, from any source.
     pub(crate) fn settings(&self, message: Option<Vec<u8>>) -> Settings {
-        let one = self.is_one_message();
-        let content = match (message, one) {
-            (Some(message), true) => Content::Message(message.into()),
-            (Some(message), false) => Content::Numbered(message.into()),
-            (None, _) => Content::Sized(self.size),
+        let is_series = matches!(self.one_message(), OneMessage::Series(_));
+        let content = match message {
+            Some(message) if is_series => Content::Numbered(message.into()),
+            Some(message) => Content::Message(message.into()),
+            None => Content::Sized(self.size),
         };
-        let endless = self.interval.is_some() || self.rate.is_some() || self.duration.is_some();
+        let is_endless = self.interval.is_some() || self.rate.is_some() || self.duration.is_some();
         Settings {
             content,
-            count: self.count.or((!endless).then_some(1)),
+            count: self.count.or((!is_endless).then_some(1)),
             duration: self.duration,
-            interval: self.interval.unwrap_or(USUAL_INTERVAL),
+            interval: self.interval.unwrap_or(DEFAULT_INTERVAL),
             rate: self.rate,
             lifetime: match self.connection {
-                Connections::Keep => Lifetime::Keep,
-                Connections::Each => Lifetime::Each,
+                ConnectionArg::Keep => Lifetime::Keep,
+                ConnectionArg::Each => Lifetime::Each,
             },
             breakdown: self.breakdown,
             ..self.measure.settings()
         }
+    }
+
+    /// Whether an option other than `--count` selects a series.
+    fn has_other_series_option(&self) -> bool {
+        self.interval.is_some()
+            || self.rate.is_some()
+            || self.duration.is_some()
+            || self.size.is_some()
     }
 }

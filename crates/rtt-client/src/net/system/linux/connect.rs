@@ -2,7 +2,7 @@
 //!
 //! The kernel repeats a SYN that has no answer, and does not report this. While the client waits, it reads the
 //! number of retransmissions from `TCP_INFO` (tcp(7)), so that a silent server can be explained with "4
-//! connection requests, at 0.0, 1.0, 3.1 and 7.3 s".
+//! connection requests (SYN), at 0.0, 1.0, 3.1 and 7.3 s".
 
 use super::super::ConnectResult;
 use super::tcp_info;

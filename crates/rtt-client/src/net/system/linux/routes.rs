@@ -16,8 +16,8 @@ use socket2::Socket;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-/// The next hop to `address`, if the kernel knows that it has not answered a request for its link address (ARP
-/// or neighbour discovery).
+/// The next hop to `address`, if it has not answered the kernel's requests for its link address (ARP or neighbour
+/// discovery).
 pub(crate) fn unresolved_next_hop(address: IpAddr) -> Option<IpAddr> {
     let route = route(address)?;
     let mut request = NeighbourMessage::default();
@@ -76,8 +76,8 @@ pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
     Ok(if_nametoindex(name)?)
 }
 
-/// The size of the largest packet that the path of a connected socket carries, in bytes, as far as the kernel
-/// knows it.
+/// The size of the largest packet that the path of a connected socket carries, in bytes. The kernel corrects this
+/// value when a router reports a smaller one.
 pub(crate) fn path_mtu(socket: &Socket) -> Option<u32> {
     u32::try_from(getsockopt(socket, sockopt::IpMtu).ok()?).ok()
 }

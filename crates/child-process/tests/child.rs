@@ -1,0 +1,64 @@
+//! Child processes: their output, their exit status and their end.
+#![cfg(unix)]
+
+use child_process::{Child, Error, Server, output, output_with_status, run, status};
+use std::process::Command;
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+#[test]
+fn output_returns_what_the_command_prints() {
+    assert_eq!(output(&mut shell("echo hello")).unwrap(), "hello\n");
+}
+
+#[test]
+fn unexpected_exit_status_is_an_error_with_the_command() {
+    let error = run(&mut shell("exit 3")).unwrap_err();
+    assert!(matches!(error, Error::Status { .. }));
+    assert_eq!(error.to_string(), "`sh -c 'exit 3'` ended with exit status: 3");
+    assert_eq!(output_with_status(&mut shell("echo a; exit 3"), &[0, 3]).unwrap(), "a\n");
+    assert_eq!(status(&mut shell("exit 3")).unwrap().code(), Some(3));
+}
+
+#[test]
+fn program_that_does_not_exist_is_an_error_with_its_source() {
+    let error = run(&mut Command::new("no-such-program")).unwrap_err();
+    assert_eq!(error.to_string(), "cannot start `no-such-program`");
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[test]
+fn dropped_child_has_ended() {
+    let child = Child::start(&mut shell("exec sleep 60")).unwrap();
+    let id = child.id().to_string();
+    let is_running = || run(&mut shell(&format!("kill -0 {id} 2>/dev/null"))).is_ok();
+    assert!(is_running());
+    drop(child);
+    assert!(!is_running());
+}
+
+#[test]
+fn server_is_ready_when_it_has_printed_its_address() {
+    let script = "echo some-echo listening on 127.0.0.1:7; while :; do sleep 0.05; done";
+    let server = Server::start(&mut shell(script)).unwrap();
+    assert_eq!(server.address, "127.0.0.1:7");
+}
+
+#[test]
+fn server_without_an_address_is_an_error_with_its_first_line() {
+    let Err(error) = Server::start(&mut shell("echo hello")) else { panic!("no error") };
+    assert!(error.to_string().ends_with(r#"its first line is "hello\n""#), "{error}");
+}
+
+#[test]
+fn terminated_server_can_end_itself() {
+    let script = "trap 'exit 0' TERM; echo x listening on y; while :; do sleep 0.05; done";
+    Server::start(&mut shell(script)).unwrap().terminate().unwrap();
+    let script = "trap 'exit 4' TERM; echo x listening on y; while :; do sleep 0.05; done";
+    let error = Server::start(&mut shell(script)).unwrap().terminate().unwrap_err();
+    assert!(matches!(error, Error::Status { .. }));
+}

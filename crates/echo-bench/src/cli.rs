@@ -1,0 +1,199 @@
+//! The command line of `echo-bench`.
+
+use crate::floor::{Side, Waiting};
+use crate::load::{Load, Run};
+use crate::protocol::Protocol;
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The limits of the duration of a soak test, in seconds.
+const SOAK_SECONDS: std::ops::RangeInclusive<u64> = 1..=86_400;
+
+/// Measure the servers and the client of this workspace
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Compare RTT, throughput and memory with a floor measured in the same run
+    Bench,
+    /// Run honest and hostile clients against both servers
+    Soak {
+        /// How long the clients run: 10s, 5m, 1h
+        #[arg(long, default_value = "60s", value_parser = soak_duration)]
+        duration: Duration,
+    },
+    /// Run one side of the floor (`bench` starts it as a process)
+    #[command(subcommand)]
+    Floor(FloorSide),
+    /// Load a server and print the number of replies (`bench` starts it as a process)
+    Load(LoadOptions),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FloorSide {
+    /// Answer in upper case; print the address first
+    Server {
+        /// udp or tcp
+        protocol: Protocol,
+        /// How to wait for requests: block, spin, or epoll (TCP)
+        waiting: Waiting,
+        /// The CPU to run on
+        cpu: usize,
+    },
+    /// Measure a server and print the median RTT in nanoseconds
+    Client {
+        /// udp or tcp
+        protocol: Protocol,
+        /// How to wait for replies: block or spin
+        waiting: Waiting,
+        /// The CPU to run on
+        cpu: usize,
+        /// The server's address and port
+        address: SocketAddr,
+        /// The number of exchanges
+        count: usize,
+    },
+}
+
+impl From<FloorSide> for Side {
+    fn from(side: FloorSide) -> Self {
+        match side {
+            FloorSide::Server { protocol, waiting, cpu } => Self::Server { protocol, waiting, cpu },
+            FloorSide::Client { protocol, waiting, cpu, address, count } => {
+                Self::Client { protocol, waiting, cpu, address, count }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadOptions {
+    /// The server's address and port
+    address: SocketAddr,
+    /// The CPU to run on [default: the system chooses]
+    #[arg(long)]
+    cpu: Option<usize>,
+    /// How long the counting lasts
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    duration: Duration,
+    #[command(subcommand)]
+    load: LoadKind,
+}
+
+#[derive(Debug, Subcommand)]
+enum LoadKind {
+    /// Many UDP peers with a few requests in flight each
+    Udp {
+        /// The size of a request in bytes
+        size: usize,
+    },
+    /// One UDP peer that sends and receives many datagrams with each system call (Linux)
+    Bursts {
+        /// The size of a request in bytes
+        size: usize,
+    },
+    /// Many TCP connections (Linux)
+    Tcp {
+        /// The number of connections
+        connections: usize,
+        /// The number of requests in flight on each connection
+        depth: usize,
+    },
+    /// TCP connections that stay idle after one request, until stdin ends
+    Idle {
+        /// The number of connections
+        connections: usize,
+    },
+}
+
+impl From<LoadOptions> for Run {
+    fn from(options: LoadOptions) -> Self {
+        let load = match options.load {
+            LoadKind::Udp { size } => Load::Udp { size },
+            LoadKind::Bursts { size } => Load::Bursts { size },
+            LoadKind::Tcp { connections, depth } => Load::Tcp { connections, depth },
+            LoadKind::Idle { connections } => Load::Idle { connections },
+        };
+        Self { address: options.address, cpu: options.cpu, duration: options.duration, load }
+    }
+}
+
+fn soak_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if SOAK_SECONDS.contains(&duration.as_secs()) {
+        return Ok(duration);
+    }
+    Err(format!("expected {} s to {} s", SOAK_SECONDS.start(), SOAK_SECONDS.end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn parse(line: &[String]) -> Result<Command, clap::Error> {
+        let program = "echo-bench".to_owned();
+        Cli::try_parse_from([&program].into_iter().chain(line)).map(|cli| cli.command)
+    }
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn soak_has_a_default_duration_and_limits() {
+        let duration = |line| match parse(&words(line)) {
+            Ok(Command::Soak { duration }) => Some(duration.as_secs()),
+            _ => None,
+        };
+        assert_eq!(duration("soak"), Some(60));
+        assert_eq!(duration("soak --duration 10s"), Some(10));
+        assert_eq!(duration("soak --duration 5m"), Some(300));
+        assert_eq!(duration("soak --duration 0s"), None);
+        assert_eq!(duration("soak --duration 86401s"), None);
+        assert_eq!(duration("soak --duration long"), None);
+    }
+
+    #[test]
+    fn unknown_arguments_are_usage_errors() {
+        for line in ["", "benhc", "bench now", "soak 10s", "floor server sctp block 0"] {
+            assert_eq!(parse(&words(line)).unwrap_err().exit_code(), 2, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_for_a_process_of_its_own_are_parsed_back() {
+        let address = "127.0.0.1:25000".parse().unwrap();
+        let loads = [
+            Load::Udp { size: 32 },
+            Load::Bursts { size: 1200 },
+            Load::Tcp { connections: 64, depth: 16 },
+            Load::Idle { connections: 10 },
+        ];
+        for (load, cpu) in loads.into_iter().zip([Some(1), None, Some(0), None]) {
+            let run = Run { address, cpu, duration: Duration::from_millis(250), load };
+            let Ok(Command::Load(parsed)) = parse(&run.arguments()) else { panic!("{run:?}") };
+            assert_eq!(Run::from(parsed), run);
+        }
+        let (protocol, waiting, cpu) = (Protocol::Tcp, Waiting::Spin, 1);
+        let sides = [
+            Side::Server { protocol, waiting, cpu },
+            Side::Client { protocol, waiting, cpu, address, count: 3 },
+        ];
+        for side in sides {
+            let Ok(Command::Floor(parsed)) = parse(&side.arguments()) else { panic!("{side:?}") };
+            assert_eq!(Side::from(parsed), side);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `echo-bench`: measures the servers and the client of this workspace. `cargo xtask bench` and
+//! `cargo xtask soak` start it.
+//!
+//! It runs the programs that users install as processes and links none of them, so it measures what a user gets.
+//!
+//! - [`mod@bench`]: ratios of RTT, throughput and memory, against a floor measured in the same run;
+//! - [`soak`]: honest and hostile clients at both servers together;
+//! - [`floor`]: the plainest servers and clients, which `bench` compares with;
+//! - [`load`]: load generators for servers.
+
+mod bench;
+mod cli;
+mod cpu;
+mod floor;
+mod load;
+mod proc_files;
+mod protocol;
+mod soak;
+
+use anyhow::Result;
+use child_process::end_children_on_signal;
+use clap::Parser as _;
+use cli::{Cli, Command};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// After Ctrl-C, the servers have this much time to end. xtask gives this program 5 seconds.
+const GRACE_PERIOD: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("echo-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Bench => {
+            end_children_on_signal("echo-bench", GRACE_PERIOD)?;
+            bench::run()
+        }
+        Command::Soak { duration } => {
+            end_children_on_signal("echo-bench", GRACE_PERIOD)?;
+            soak::run(duration)
+        }
+        Command::Floor(side) => floor::run(side.into()),
+        Command::Load(load) => load::run(&load.into()),
+    }
+}

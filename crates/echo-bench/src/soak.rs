@@ -1,0 +1,212 @@
+//! `cargo xtask soak --duration 60s`: honest and hostile clients at both servers at the same time. An honest client
+//! follows the rules of the protocol and stays within the limits of the servers; a hostile client does not.
+//!
+//! The soak test fails if an honest client gets a wrong reply or no reply, if the memory of a server grows, or
+//! if a server keeps descriptors open. All traffic is on loopback; the addresses of 127.0.0.0/8 serve as different
+//! sources. The rate of every hostile client is limited, because server and clients share the machine's CPUs.
+//!
+//! An honest UDP client repeats a request that gets no reply. Every UDP client must do this: during a flood, the
+//! kernel drops datagrams from the full receive queue before the server can see them.
+
+mod clients;
+mod honest;
+mod hostile;
+mod state;
+
+use crate::proc_files::dropped_datagrams;
+use crate::protocol::Protocol;
+use anyhow::{Context as _, Result, bail, ensure};
+use child_process::workspace::{self, program};
+use child_process::{Server, logged_totals};
+use clients::{CLIENTS, Counts};
+use state::ServerState;
+use std::fs::{self, File};
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The options of the servers: limits so low that hostile clients reach them and honest ones do not.
+const UDP_OPTIONS: &[&str] = &["--rate", "5000"];
+const TCP_OPTIONS: &[&str] = &[
+    "--rate",
+    "5000",
+    "--connections",
+    "150",
+    "--connections-per-source",
+    "40",
+    "--idle",
+    "1s",
+    "--stall",
+    "1s",
+];
+
+/// How long the servers have to close all connections after the end of the clients: four times the limits for idle
+/// and stalled connections.
+const SETTLE_TIME: Duration = Duration::from_secs(4);
+
+/// How often the servers are checked in this time.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The width of the totals in columns.
+const WIDTH: usize = 76;
+
+/// Runs all clients for `duration`.
+pub(crate) fn run(duration: Duration) -> Result<()> {
+    ensure!(
+        cfg!(target_os = "linux"),
+        "the soak test needs Linux, for its many loopback addresses and for /proc"
+    );
+    println!("Building the servers\n");
+    workspace::build_programs()?;
+    let servers = [
+        SoakedServer::start(Protocol::Udp, UDP_OPTIONS)?,
+        SoakedServer::start(Protocol::Tcp, TCP_OPTIONS)?,
+    ];
+    let read_states = || -> Result<Vec<ServerState>> {
+        servers.iter().map(|server| ServerState::read(server.process.id())).collect()
+    };
+
+    let before = read_states()?;
+    println!("\nRunning honest and hostile clients for {duration:?}. The hostile clients have the");
+    println!("addresses 127.0.0.66 to 127.0.0.74.");
+    let counts = CLIENTS.map(|_| Counts::default());
+    let after_quarter = run_clients(&servers, &counts, duration, read_states)?;
+    let at_end = read_states()?;
+    let settled_by = Instant::now() + SETTLE_TIME;
+    while Instant::now() < settled_by && has_more_descriptors(&read_states()?, &before) {
+        thread::sleep(CHECK_INTERVAL);
+    }
+    let settled = read_states()?;
+
+    let mut failures = clients::print(&counts);
+    state::print_header();
+    for (number, server) in servers.iter().enumerate() {
+        let course = state::Course {
+            before: before[number],
+            after_quarter: after_quarter[number],
+            at_end: at_end[number],
+            settled: settled[number],
+        };
+        failures.extend(course.print(server.protocol.server()));
+    }
+    let dropped = dropped_datagrams(servers[0].address.port())?;
+    println!("\nDatagrams dropped from the receive queue of udp-echo: {dropped}");
+    println!("\nTotals of the servers");
+    for server in servers {
+        server.end()?;
+    }
+    ensure!(failures.is_empty(), "{}", failures.join("; "));
+    println!(
+        "\nsoak: every request of an honest client got a correct reply; no server's memory grew;"
+    );
+    println!("no server kept descriptors open");
+    Ok(())
+}
+
+/// A server of the soak test, and the file with its log.
+struct SoakedServer {
+    protocol: Protocol,
+    process: Server,
+    address: SocketAddr,
+    log: PathBuf,
+}
+
+impl SoakedServer {
+    fn start(protocol: Protocol, options: &[&str]) -> Result<Self> {
+        let directory = workspace::target_directory().join("soak");
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("creating {}", directory.display()))?;
+        let log = directory.join(format!("{}.log", protocol.server()));
+        let file = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
+        let mut server = program(protocol.server());
+        let process =
+            Server::start(server.args(["--listen", "127.0.0.1:0"]).args(options).stderr(file))
+                .with_context(|| format!("the log of the server is in {}", log.display()))?;
+        let address = process.address.parse()?;
+        Ok(Self { protocol, process, address, log })
+    }
+
+    /// Ends the server and prints the totals in its log.
+    fn end(self) -> Result<()> {
+        self.process.terminate()?;
+        let log = fs::read_to_string(&self.log)
+            .with_context(|| format!("reading {}", self.log.display()))?;
+        let totals = logged_totals(&log);
+        ensure!(!totals.is_empty(), "{} contains no totals", self.log.display());
+        let totals: Vec<String> =
+            totals.iter().map(|(name, count)| format!("{name}={count}")).collect();
+        println!("  {} ({})", self.protocol.server(), self.log.display());
+        for line in wrap(&totals, WIDTH) {
+            println!("    {line}");
+        }
+        Ok(())
+    }
+}
+
+/// Runs all clients for `duration`. Returns the states of the servers after a quarter of it, when every buffer that a
+/// server needs has been used.
+fn run_clients(
+    servers: &[SoakedServer; 2],
+    counts: &[Counts],
+    duration: Duration,
+    read_states: impl Fn() -> Result<Vec<ServerState>>,
+) -> Result<Vec<ServerState>> {
+    let end = Instant::now() + duration;
+    let shows_progress = std::io::stderr().is_terminal();
+    thread::scope(|scope| {
+        for (kind, counts) in CLIENTS.iter().zip(counts) {
+            let Some(server) = servers.iter().find(|server| server.protocol == kind.protocol)
+            else {
+                bail!("no server for {}", kind.protocol);
+            };
+            for _ in 0..kind.instances {
+                scope.spawn(|| (kind.run)(server.address, kind.source(), end, counts));
+            }
+        }
+        thread::sleep(duration / 4);
+        let after_quarter = read_states();
+        while Instant::now() < end {
+            let left = end.saturating_duration_since(Instant::now());
+            if shows_progress {
+                eprint!("\r{:>5} s left ", left.as_secs());
+            }
+            thread::sleep(left.min(Duration::from_secs(1)));
+        }
+        if shows_progress {
+            eprint!("\r{:14}\r", "");
+        }
+        after_quarter
+    })
+}
+
+fn has_more_descriptors(now: &[ServerState], before: &[ServerState]) -> bool {
+    now.iter().zip(before).any(|(now, before)| now.descriptors > before.descriptors)
+}
+
+/// Joins `words` to lines of at most `width` columns. A longer word has its own line.
+fn wrap(words: &[String], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.clone()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_not_wider_than_requested() {
+        let words = ["aa", "bb", "cccccc", "d"].map(str::to_owned);
+        assert_eq!(wrap(&words, 5), ["aa bb", "cccccc", "d"]);
+    }
+}

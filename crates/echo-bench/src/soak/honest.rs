@@ -1,0 +1,143 @@
+//! Honest clients. Each of their requests must get a correct reply.
+
+use super::clients::Counts;
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+/// The timeout for a reply. A server that hostile clients slow down exceeds it.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often a UDP client sends a request before it counts as one without a reply.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// The pause between two requests. It keeps a client within the rate limit of the server.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The number of repetitions in a long text: about half a MiB.
+const LONG_TEXT_REPETITIONS: usize = 12_000;
+
+/// Opens a connection from the address `source` and a port that the system chooses.
+pub(super) fn connect(server: SocketAddr, source: IpAddr) -> io::Result<TcpStream> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    socket.bind(&SocketAddr::new(source, 0).into())?;
+    socket.connect(&server.into())?;
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    Ok(stream)
+}
+
+fn udp_socket(server: SocketAddr, source: IpAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((source, 0))?;
+    socket.connect(server)?;
+    socket.set_read_timeout(Some(TIMEOUT / MAX_ATTEMPTS))?;
+    Ok(socket)
+}
+
+fn exchange_udp(socket: &mut UdpSocket, request: &str, counts: &Counts) -> io::Result<()> {
+    let mut reply = [0; 2048];
+    counts.request();
+    for _ in 0..MAX_ATTEMPTS {
+        socket.send(request.as_bytes())?;
+        if let Ok(length) = socket.recv(&mut reply) {
+            counts.reply(&reply[..length], request.to_uppercase().as_bytes());
+            break;
+        }
+        counts.repeat();
+        // On a new socket, a late reply cannot be mistaken for the reply to the next request.
+        *socket = udp_socket(socket.peer_addr()?, socket.local_addr()?.ip())?;
+    }
+    std::thread::sleep(PAUSE);
+    Ok(())
+}
+
+/// Numbered requests, with letters whose upper case has another length.
+pub(super) fn udp(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
+    // A client without a socket counts as a request without a reply.
+    let Ok(mut socket) = udp_socket(server, source) else { return counts.request() };
+    let mut number = 0_u64;
+    while Instant::now() < end {
+        number += 1;
+        // After an error, the counts show a request without a reply.
+        let _ = exchange_udp(&mut socket, &format!("request {number}, größer ŉ"), counts);
+    }
+}
+
+/// Requests that look like the replies of another echo server. The server must answer them.
+pub(super) fn udp_capitals(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
+    let Ok(mut socket) = udp_socket(server, source) else { return counts.request() };
+    while Instant::now() < end {
+        let _ = exchange_udp(&mut socket, "THE SAME AGAIN 123", counts);
+    }
+}
+
+fn exchange_tcp(stream: &mut TcpStream, request: &str, counts: &Counts) -> io::Result<()> {
+    let expected = request.to_uppercase();
+    let mut reply = vec![0; expected.len()];
+    counts.request();
+    stream.write_all(request.as_bytes())?;
+    stream.read_exact(&mut reply)?;
+    counts.reply(&reply, expected.as_bytes());
+    Ok(())
+}
+
+/// One connection for all requests.
+pub(super) fn tcp_keep(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
+    let Ok(mut stream) = connect(server, source) else { return counts.request() };
+    let mut number = 0_u64;
+    while Instant::now() < end {
+        number += 1;
+        if exchange_tcp(&mut stream, &format!("request {number}, größer ŉ"), counts).is_err() {
+            return;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// A connection for each request. The client ends its direction first, then the server.
+pub(super) fn tcp_each(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
+    while Instant::now() < end {
+        let exchange = connect(server, source).and_then(|mut stream| {
+            counts.request();
+            stream.write_all(b"only this")?;
+            stream.shutdown(Shutdown::Write)?;
+            let mut reply = Vec::new();
+            stream.read_to_end(&mut reply)?;
+            counts.reply(&reply, b"ONLY THIS");
+            Ok(())
+        });
+        if exchange.is_err() {
+            // A failed connection counts as a request without a reply.
+            counts.request();
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// A long text with letters whose upper case is longer. The client writes and reads at the same time.
+pub(super) fn tcp_long(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
+    let request = "ein größerer Text, der wächst: ŉ ΐ. ".repeat(LONG_TEXT_REPETITIONS);
+    let expected = request.to_uppercase();
+    while Instant::now() < end {
+        counts.request();
+        let exchange = connect(server, source).and_then(|mut stream| {
+            let mut writer = stream.try_clone()?;
+            let mut reply = Vec::new();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    // After an error, the reply is too short, and that is counted.
+                    let _ = writer.write_all(request.as_bytes());
+                    let _ = writer.shutdown(Shutdown::Write);
+                });
+                stream.read_to_end(&mut reply)
+            })?;
+            counts.reply(&reply, expected.as_bytes());
+            Ok(())
+        });
+        if exchange.is_err() {
+            counts.request();
+        }
+        std::thread::sleep(20 * PAUSE);
+    }
+}

@@ -1,0 +1,94 @@
+//! The memory and the descriptors of a server, over the course of a soak test.
+
+use crate::proc_files::{open_descriptors, own_memory};
+use anyhow::Result;
+
+/// How much the memory of a server may grow between a quarter of the duration and its end, in bytes: 2 MiB for the
+/// buffers of a UDP socket, whose pages count when a datagram first fills them, and a reserve.
+const MAX_GROWTH: u64 = (2 << 20) + (256 << 10);
+
+/// What a server uses at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ServerState {
+    /// Bytes of memory that belong to no file and to no other process.
+    memory: u64,
+    pub(super) descriptors: usize,
+}
+
+impl ServerState {
+    pub(super) fn read(process_id: u32) -> Result<Self> {
+        Ok(Self { memory: own_memory(process_id)?, descriptors: open_descriptors(process_id)? })
+    }
+}
+
+/// What a server used at four moments of the test.
+pub(super) struct Course {
+    pub(super) before: ServerState,
+    pub(super) after_quarter: ServerState,
+    pub(super) at_end: ServerState,
+    /// After all clients have ended and the server has had time to close their connections.
+    pub(super) settled: ServerState,
+}
+
+/// Prints the header of the table.
+pub(super) fn print_header() {
+    println!("\n{:<10}{:>43}{:>21}", "", "own memory, KiB", "descriptors");
+    println!(
+        "{:<10}{:>10}{:>13}{:>10}{:>10}{:>11}{:>10}",
+        "", "before", "at quarter", "at end", "settled", "before", "settled"
+    );
+}
+
+impl Course {
+    /// Prints the row of a server. Returns what is wrong with it.
+    pub(super) fn print(&self, name: &str) -> Vec<String> {
+        let kib = |state: ServerState| state.memory / 1024;
+        println!(
+            "{name:<10}{:>10}{:>13}{:>10}{:>10}{:>11}{:>10}",
+            kib(self.before),
+            kib(self.after_quarter),
+            kib(self.at_end),
+            kib(self.settled),
+            self.before.descriptors,
+            self.settled.descriptors
+        );
+        self.failures(name)
+    }
+
+    fn failures(&self, name: &str) -> Vec<String> {
+        let mut failures = Vec::new();
+        let growth = self.at_end.memory.saturating_sub(self.after_quarter.memory);
+        if growth > MAX_GROWTH {
+            failures.push(format!(
+                "the memory of {name} grew by {growth} bytes after the first quarter (limit {MAX_GROWTH})"
+            ));
+        }
+        let (before, settled) = (self.before.descriptors, self.settled.descriptors);
+        if settled != before {
+            failures.push(format!(
+                "{name} had {before} descriptors before the test and has {settled} after it"
+            ));
+        }
+        failures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_and_open_descriptors_are_failures() {
+        let state = |memory, descriptors| ServerState { memory, descriptors };
+        let course = |at_end, settled| Course {
+            before: state(0, 9),
+            after_quarter: state(MAX_GROWTH, 50),
+            at_end,
+            settled,
+        };
+        let failures = |at_end, settled| course(at_end, settled).failures("server").len();
+        assert_eq!(failures(state(2 * MAX_GROWTH, 50), state(0, 9)), 0);
+        assert_eq!(failures(state(2 * MAX_GROWTH + 1, 50), state(0, 9)), 1);
+        assert_eq!(failures(state(0, 50), state(0, 10)), 1);
+    }
+}

@@ -1,0 +1,51 @@
+//! `echo-bench` as a process: its exit status, the floor and the load generators.
+
+use child_process::{Server, output, output_with_status};
+use std::process::{Command, Stdio};
+
+fn echo_bench(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_echo-bench"));
+    command.args(arguments);
+    command
+}
+
+fn floor(protocol: &str, waiting: &str) -> Server {
+    Server::start(&mut echo_bench(&["floor", "server", protocol, waiting, "0"])).unwrap()
+}
+
+#[test]
+fn unknown_arguments_end_with_status_2() {
+    for arguments in [&[][..], &["benhc"], &["soak", "--duration", "0s"], &["bench", "now"]] {
+        let mut command = echo_bench(arguments);
+        let text = output_with_status(command.stderr(Stdio::null()), &[2]).unwrap();
+        assert_eq!(text, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn client_of_the_floor_prints_the_median_in_nanoseconds() {
+    for protocol in ["udp", "tcp"] {
+        let server = floor(protocol, "block");
+        let client = ["floor", "client", protocol, "block", "0", &server.address, "100"];
+        let median: u64 = output(&mut echo_bench(&client)).unwrap().trim().parse().unwrap();
+        assert!(median > 0);
+    }
+}
+
+#[test]
+fn load_counts_correct_replies() {
+    let mut loads = vec![("udp", "block", "udp 32")];
+    if cfg!(target_os = "linux") {
+        loads.push(("udp", "block", "bursts 32"));
+        loads.push(("tcp", "epoll", "tcp 4 2"));
+    }
+    for (protocol, waiting, load) in loads {
+        let server = floor(protocol, waiting);
+        let mut command = echo_bench(&["load", &server.address, "--duration", "50ms"]);
+        let text = output(command.args(load.split(' '))).unwrap();
+        let numbers: Vec<u64> = text.split_whitespace().map(|n| n.parse().unwrap()).collect();
+        let [replies, wrong, nanoseconds] = numbers[..] else { panic!("{text}") };
+        assert!(replies > 0 && nanoseconds > 0, "{load}: {text}");
+        assert_eq!(wrong, 0, "{load}");
+    }
+}

@@ -1,0 +1,118 @@
+//! The inner loop of the conversion: upper case in place, up to the first character that changes its length.
+//!
+//! ASCII letters are converted by arithmetic that the compiler turns into vector instructions, one block at a
+//! time. This arithmetic does not change the bytes of other characters. A bit mask then marks the bytes that
+//! begin a character that can change. The loop visits the set bits, and changes each character by the
+//! exclusive-or value in [`table`].
+//!
+//! The loop visits a mask instead of the text, so its steps are independent: no step waits for the length of
+//! the previous character.
+
+use super::table::{self, Change};
+
+/// Number of bytes for which there is one mask.
+const BLOCK: usize = 64;
+
+/// A block, and the bytes behind it that a character in its last byte can take.
+const WINDOW: usize = BLOCK + 3;
+
+/// Number of bytes that are tested for ASCII at once: large enough that the cost of the test is negligible.
+const ASCII_RUN: usize = 512;
+
+/// Converts `text` to upper case in place, up to the first character whose upper case has another length.
+/// Returns the position of this character, or the length of `text`.
+///
+/// Text behind this position can be partly converted. This is harmless: converting it again does not change
+/// it.
+pub(super) fn uppercase_until_length_changes(text: &mut [u8]) -> usize {
+    let mut position = 0;
+    while position < text.len() {
+        if let Some(run) = text[position..].first_chunk_mut::<ASCII_RUN>()
+            && uppercase_ascii(run)
+        {
+            position += ASCII_RUN;
+            continue;
+        }
+        let end = text.len().min(position + ASCII_RUN);
+        while position < end {
+            let length_change = if let Some(window) = text[position..].first_chunk_mut::<WINDOW>() {
+                uppercase_block(window)
+            } else {
+                // The last bytes, followed by zeros. A zero does not continue any character.
+                let rest = &mut text[position..];
+                let mut window = [0; WINDOW];
+                window[..rest.len()].copy_from_slice(rest);
+                let length_change = uppercase_block(&mut window);
+                rest.copy_from_slice(&window[..rest.len()]);
+                length_change
+            };
+            match length_change {
+                Some(offset) => return position + offset,
+                None => position += BLOCK,
+            }
+        }
+    }
+    text.len()
+}
+
+/// Converts the ASCII letters. Returns whether all bytes are ASCII.
+#[inline]
+fn uppercase_ascii(text: &mut [u8]) -> bool {
+    /// Adding this makes `z` the largest signed number. Then one comparison detects all 26 letters.
+    const SHIFT_Z_TO_MAX: u8 = 0x7F - b'z';
+    let mut all = 0;
+    for byte in text {
+        all |= *byte;
+        let is_lowercase = byte.wrapping_add(SHIFT_Z_TO_MAX).cast_signed() > 0x7F - 26;
+        *byte ^= u8::from(is_lowercase) << 5;
+    }
+    all < 0x80
+}
+
+/// Converts the characters that begin in the first [`BLOCK`] bytes. Returns the position of the first
+/// character whose upper case has another length, if there is one.
+#[inline]
+fn uppercase_block(window: &mut [u8; WINDOW]) -> Option<usize> {
+    uppercase_ascii(&mut window[..BLOCK]);
+    let mut mask = leading_bytes(window);
+    while mask != 0 {
+        let position = mask.trailing_zeros() as usize;
+        mask &= mask - 1;
+        // Loads and stores cover the character only, where possible: a load that overlaps the previous store
+        // waits until this store has left the store buffer of the processor.
+        let two = window[position..].first_chunk_mut()?;
+        let bytes = u16::from_le_bytes(*two);
+        if bytes & 0xFF < 0xE0 {
+            match table::change_of_two(bytes) {
+                Change::Bytes(difference) => *two = (bytes ^ difference).to_le_bytes(),
+                Change::Length => return Some(position),
+            }
+        } else {
+            let four = window[position..].first_chunk_mut()?;
+            let bytes = u32::from_le_bytes(*four);
+            match table::change_of_more(bytes) {
+                Change::Bytes(0) => {}
+                Change::Bytes(difference) => *four = (bytes ^ difference).to_le_bytes(),
+                Change::Length => return Some(position),
+            }
+        }
+    }
+    None
+}
+
+/// A mask with one bit for each byte of the block. A set bit marks the first byte of a character that can
+/// change.
+#[inline]
+fn leading_bytes(window: &[u8; WINDOW]) -> u64 {
+    let mut flags = [0; BLOCK];
+    for (flag, byte) in flags.iter_mut().zip(window) {
+        *flag = u8::from(table::can_change(*byte));
+    }
+    let mut mask = 0;
+    for (index, word) in flags.as_chunks::<8>().0.iter().enumerate() {
+        // The multiplication moves the eight bits, one per byte, to the top byte.
+        let bits = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        mask |= bits << (8 * index);
+    }
+    mask
+}

@@ -1,0 +1,57 @@
+//! The time at which a request arrived: a timestamp from the kernel where available, otherwise a clock
+//! reading of the program.
+//!
+//! A server enables kernel timestamps only after a client requested timing, because timestamps cost time for
+//! each packet.
+//!
+//! `linux.rs` uses the kernel's timestamps. `portable.rs` is for other systems, and for Linux with `--cfg
+//! portable`. It has no kernel timestamps, so the server sends the time since its own clock reading.
+
+#[cfg(all(target_os = "linux", not(portable)))]
+mod linux;
+#[cfg(not(all(target_os = "linux", not(portable))))]
+mod portable;
+
+#[cfg(all(target_os = "linux", not(portable)))]
+pub use linux::TimestampedReceiver;
+#[cfg(not(all(target_os = "linux", not(portable))))]
+pub use portable::TimestampedReceiver;
+
+use echo_core::header::{ArrivalClock, Timing};
+use std::time::{Instant, SystemTime};
+
+/// The result of one receive call.
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    /// Number of bytes received.
+    pub length: usize,
+    /// When the bytes arrived.
+    pub arrival: ArrivalTime,
+}
+
+/// The time at which a request arrived, and the clock that measured it.
+#[derive(Debug, Clone, Copy)]
+pub enum ArrivalTime {
+    /// The kernel's timestamp. It is a reading of the wall clock.
+    Kernel(SystemTime),
+    /// The time at which the program received the request.
+    Program(Instant),
+}
+
+impl ArrivalTime {
+    /// The time from the arrival until now, for the timing header of a reply.
+    #[must_use]
+    pub fn timing(self) -> Timing {
+        match self {
+            Self::Kernel(arrival) => Timing {
+                arrival: ArrivalClock::Kernel,
+                // If the wall clock was set back after the arrival, the result is zero. The server cannot
+                // detect smaller steps of the clock.
+                server: SystemTime::now().duration_since(arrival).unwrap_or_default(),
+            },
+            Self::Program(arrival) => {
+                Timing { arrival: ArrivalClock::Program, server: arrival.elapsed() }
+            }
+        }
+    }
+}

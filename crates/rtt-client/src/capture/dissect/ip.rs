@@ -1,0 +1,124 @@
+//! The IP header, version 4 and 6.
+
+use super::u16_at;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The length of the IPv4 header without options and of the IPv6 header without extensions, in bytes.
+const IPV4_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
+
+/// The maximum number of IPv6 extension headers that are skipped. More headers do not occur in practice.
+const MAX_EXTENSION_HEADERS: usize = 16;
+
+/// An IP packet, or its captured beginning.
+pub(super) struct IpPacket<'a> {
+    /// The length of the header with its options or extension headers, in bytes.
+    pub(super) header_length: usize,
+    /// The captured payload. It excludes bytes that the link adds after the packet (padding).
+    pub(super) payload: &'a [u8],
+    /// The length of the whole packet according to the header, in bytes. 0 if the header does not contain it.
+    pub(super) total_length: usize,
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    /// The protocol number of the payload.
+    pub(super) protocol: u8,
+    /// Whether this is a fragment other than the first one.
+    pub(super) is_later_fragment: bool,
+}
+
+impl<'a> IpPacket<'a> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        match bytes.first()? >> 4 {
+            4 => Self::parse_v4(bytes),
+            6 => Self::parse_v6(bytes),
+            _ => None,
+        }
+    }
+
+    /// RFC 791, section 3.1.
+    fn parse_v4(bytes: &'a [u8]) -> Option<Self> {
+        let header_length = usize::from(*bytes.first()? & 0x0f) * 4;
+        if header_length < IPV4_HEADER {
+            return None;
+        }
+        let total_length = usize::from(u16_at(bytes, 2)?);
+        let address = |offset: usize| {
+            let octets = bytes.get(offset..)?.first_chunk::<4>()?;
+            Some(IpAddr::from(Ipv4Addr::from(*octets)))
+        };
+        Some(Self {
+            header_length,
+            payload: payload(bytes, header_length, total_length)?,
+            total_length,
+            source: address(12)?,
+            destination: address(16)?,
+            protocol: *bytes.get(9)?,
+            is_later_fragment: u16_at(bytes, 6)? & 0x1fff > 0,
+        })
+    }
+
+    /// RFC 8200. Extension headers can stand between the IPv6 header and the payload.
+    fn parse_v6(bytes: &'a [u8]) -> Option<Self> {
+        let total_length = match usize::from(u16_at(bytes, 4)?) {
+            0 => 0,
+            payload_length => payload_length + IPV6_HEADER,
+        };
+        let address = |offset: usize| {
+            let octets = bytes.get(offset..)?.first_chunk::<16>()?;
+            Some(IpAddr::from(Ipv6Addr::from(*octets)))
+        };
+        let extensions = skip_extension_headers(bytes)?;
+        let header_length = extensions.end;
+        Some(Self {
+            header_length,
+            payload: payload(bytes, header_length, total_length)?,
+            total_length,
+            source: address(8)?,
+            destination: address(24)?,
+            protocol: extensions.next_protocol,
+            is_later_fragment: extensions.is_later_fragment,
+        })
+    }
+}
+
+/// The result of skipping the extension headers of an IPv6 packet.
+struct Extensions {
+    /// The offset of the payload, in bytes.
+    end: usize,
+    next_protocol: u8,
+    is_later_fragment: bool,
+}
+
+/// Each extension header begins with the number of the next header and, except for fragments, with its own length.
+fn skip_extension_headers(bytes: &[u8]) -> Option<Extensions> {
+    let (mut next_protocol, mut end) = (*bytes.get(6)?, IPV6_HEADER);
+    let mut is_later_fragment = false;
+    for _ in 0..MAX_EXTENSION_HEADERS {
+        let length_field = || Some(usize::from(*bytes.get(end + 1)?));
+        let length = match next_protocol {
+            // Hop-by-hop options, routing, destination options, mobility, host identity, shim6: units of 8 bytes,
+            // without the first 8.
+            0 | 43 | 60 | 135 | 139 | 140 => (length_field()? + 1) * 8,
+            // Fragment: 8 bytes. The upper 13 bits of the second field are the offset.
+            44 => {
+                is_later_fragment |= u16_at(bytes, end + 2)? >> 3 > 0;
+                8
+            }
+            // Authentication header: units of 4 bytes, without the first 8 (RFC 4302, section 2.2).
+            51 => (length_field()? + 2) * 4,
+            _ => break,
+        };
+        next_protocol = *bytes.get(end)?;
+        end += length;
+        if is_later_fragment {
+            break;
+        }
+    }
+    Some(Extensions { end, next_protocol, is_later_fragment })
+}
+
+/// The captured payload behind a header of `header_length` bytes. A `total_length` of 0 means: all captured bytes.
+fn payload(bytes: &[u8], header_length: usize, total_length: usize) -> Option<&[u8]> {
+    let end = if total_length == 0 { bytes.len() } else { total_length.min(bytes.len()) };
+    bytes.get(header_length..end)
+}

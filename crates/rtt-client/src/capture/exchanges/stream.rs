@@ -1,0 +1,99 @@
+//! Divides the two byte streams of a connection into exchanges. TCP has no message boundaries.
+//!
+//! There are two methods:
+//!
+//! - For exchanges of this program, the lengths of a request and of a reply are known ([`MessageLengths`]). The offset of
+//!   a byte divided by the length gives the number of its exchange. A reply is complete with its last byte.
+//! - For a capture file, the lengths are not known. Data from the client starts a new exchange if it follows a reply, and
+//!   if the server has sent at least as many bytes as the client sent before. A server can reply to the first part of
+//!   a request while the rest is on its way, so the first condition alone is not sufficient. Each new segment from the
+//!   server moves the end of the reply.
+
+use super::Exchanges;
+use std::time::Duration;
+
+/// The length of each request and of each reply, in bytes. Both are at least 1.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MessageLengths {
+    pub(crate) request: u64,
+    pub(crate) reply: u64,
+}
+
+/// Assigns the bytes of a connection to exchanges.
+#[derive(Debug)]
+pub(in crate::capture) struct StreamPairing {
+    lengths: Option<MessageLengths>,
+    /// Whether the latest data came from the server.
+    last_was_reply: bool,
+}
+
+/// A segment of bytes at an offset of its stream.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::capture) struct StreamBytes {
+    pub(in crate::capture) start: u64,
+    pub(in crate::capture) length: u64,
+    pub(in crate::capture) time: Duration,
+    /// The offset up to which all bytes from the server were seen.
+    pub(in crate::capture) reply_end: u64,
+}
+
+impl StreamPairing {
+    pub(in crate::capture) fn new(lengths: Option<MessageLengths>) -> Self {
+        Self { lengths, last_was_reply: true }
+    }
+
+    /// The exchange of bytes from the client. Starts an exchange if necessary.
+    pub(in crate::capture) fn add_request(
+        &mut self,
+        bytes: StreamBytes,
+        exchanges: &mut Exchanges,
+    ) -> Option<u64> {
+        if let Some(MessageLengths { request, .. }) = self.lengths {
+            while exchanges.len() as u64 * request < bytes.start + bytes.length {
+                exchanges.start(bytes.time);
+            }
+            return Some(bytes.start / request + 1);
+        }
+        let is_answered = bytes.reply_end >= bytes.start;
+        if exchanges.len() == 0 || (self.last_was_reply && is_answered) {
+            self.last_was_reply = false;
+            exchanges.start(bytes.time);
+        }
+        exchanges.latest()
+    }
+
+    /// The exchange of new bytes from the server.
+    pub(in crate::capture) fn add_reply(
+        &mut self,
+        bytes: StreamBytes,
+        exchanges: &mut Exchanges,
+    ) -> Option<u64> {
+        let Some(MessageLengths { reply, .. }) = self.lengths else {
+            if let Some(number) = exchanges.latest() {
+                exchanges.record_reply(number, bytes.time);
+            }
+            return self.exchange_of_reply(bytes.start, exchanges);
+        };
+        // The bytes can fill a gap and thereby complete later replies too.
+        let end = (bytes.start + bytes.length).max(bytes.reply_end);
+        for number in bytes.start / reply + 1..=end / reply {
+            if number * reply <= bytes.reply_end && exchanges.is_open(number) {
+                exchanges.record_reply(number, bytes.time);
+            }
+        }
+        self.exchange_of_reply(bytes.start, exchanges)
+    }
+
+    /// The exchange of bytes from the server that change no time, because they were seen before.
+    pub(in crate::capture) fn exchange_of_reply(
+        &mut self,
+        start: u64,
+        exchanges: &Exchanges,
+    ) -> Option<u64> {
+        if let Some(MessageLengths { reply, .. }) = self.lengths {
+            return Some(start / reply + 1).filter(|number| *number <= exchanges.len() as u64);
+        }
+        self.last_was_reply = true;
+        exchanges.latest()
+    }
+}

@@ -1,0 +1,261 @@
+//! One probe of a diagnosis: one protocol at one address.
+
+use super::without_address;
+use crate::analysis::diagnosis::{Finding, ProbeResult};
+use crate::engine::channel::{Channel, ChannelEvent};
+use crate::model::condition::{Condition, Failure};
+use crate::model::icmp::{IcmpError, Origin};
+use crate::model::protocol::Framing;
+use crate::net::system::{self, ReceiveConfig, WaitUntil};
+use crate::net::transport::{
+    OpenConfig, SocketError, SocketOperation, failure_from_error, failure_from_icmp,
+};
+use crate::plan::Plan;
+use crate::plan::payload::{Numbering, Payload, TimingHeader};
+use crate::protocol::driver;
+use echo_core::Stamp;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The text of a request. Upper-casing changes all of it, except the spaces and the question mark.
+const TEXT: &[u8] = b"server available?";
+
+/// When datagrams are sent, as fractions of the available time. The path can lose one of them.
+const DATAGRAM_TIMES: [f64; 3] = [0.0, 0.3, 0.6];
+
+/// A stream repeats lost bytes itself, so one request is enough.
+const STREAM_TIMES: [f64; 1] = [0.0];
+
+/// The shortest time for a probe, even if the name look-up has used up the timeout.
+const MIN_TIME: Duration = Duration::from_millis(1);
+
+/// One protocol at one address.
+pub(super) struct Probe<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) address: SocketAddr,
+    /// The end of the diagnosis.
+    pub(super) deadline: Instant,
+}
+
+impl Probe<'_> {
+    /// Runs the probe.
+    pub(super) fn run(&self) -> Result<Finding, SocketError> {
+        let bind = self.plan.settings.bind;
+        let address = self.address;
+        thread::scope(|scope| {
+            // The unconnected socket waits at the same time, because both share the timeout.
+            let unconnected = driver(self.plan.protocol).unconnected.map(|send_and_wait| {
+                let timeout = self.remaining();
+                scope.spawn(move || send_and_wait(address, bind, TEXT, timeout))
+            });
+            let mut finding = self.run_connected()?;
+            if finding.connect_duration.is_none() {
+                finding.result = with_neighbour_state(finding.result, address);
+            }
+            finding.icmp_from_this_host = is_icmp_from_this_host(&finding);
+            finding.unconnected =
+                unconnected.and_then(|thread| thread.join().ok()).and_then(Result::ok);
+            Ok(finding)
+        })
+    }
+
+    fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now()).max(MIN_TIME)
+    }
+
+    /// Sends requests from a connected socket, as the other commands do.
+    fn run_connected(&self) -> Result<Finding, SocketError> {
+        let start = Instant::now();
+        let receiver = ReceiveConfig { timeout: self.remaining(), spin: false, timestamps: false };
+        let config = OpenConfig { bind: self.plan.settings.bind, nagle: false, receiver };
+        let opened = (driver(self.plan.protocol).open)(self.address, config)?;
+        let mut finding = Finding {
+            connect_duration: opened.connection.and_then(|connection| connection.handshake()),
+            address: Some(self.address),
+            ..without_address(self.plan, Failure::new(Condition::Silent, Duration::ZERO))
+        };
+        match Channel::new(opened, self.plan.protocol.framing) {
+            Err(failure) => finding.result = ProbeResult::NoAnswer(failure),
+            Ok(channel) => {
+                let mut requests = Requests {
+                    channel,
+                    times: match self.plan.protocol.framing {
+                        Framing::Datagrams => &DATAGRAM_TIMES,
+                        Framing::Stream => &STREAM_TIMES,
+                    },
+                    start,
+                    deadline: self.deadline,
+                    sent: Vec::new(),
+                };
+                let result = requests.run();
+                finding.sent = u32::try_from(requests.sent.len()).unwrap_or(u32::MAX);
+                finding.result = result.map_err(|error| SocketError {
+                    operation: SocketOperation::Exchange,
+                    protocol: self.plan.protocol.title,
+                    address: self.address,
+                    error,
+                })?;
+            }
+        }
+        Ok(finding)
+    }
+}
+
+/// The requests of a probe on an open channel.
+struct Requests {
+    channel: Channel,
+    /// When to send, as fractions of the time from `start` to `deadline`.
+    times: &'static [f64],
+    start: Instant,
+    deadline: Instant,
+    /// When each request was sent.
+    sent: Vec<Stamp>,
+}
+
+impl Requests {
+    /// Sends the requests at their times until there is a result. An error that means nothing for the peer or the
+    /// path is returned as it is.
+    fn run(&mut self) -> io::Result<ProbeResult> {
+        let mut payload = Payload::of_text(TEXT, Numbering::Numbered, TimingHeader::Requested);
+        loop {
+            if self.next_send().is_some_and(|due| Instant::now() >= due) {
+                let seq = self.sent.len() as u64 + 1;
+                match self.channel.send(seq, payload.request(seq)) {
+                    Ok((stamp, _)) => self.sent.push(stamp),
+                    Err(error) => match self.result_of_error(error, Call::Send)? {
+                        Some(result) => return Ok(result),
+                        None => continue,
+                    },
+                }
+            }
+            let until = self.next_send().map_or(self.deadline, |due| due.min(self.deadline));
+            match self.channel.receive(WaitUntil::Exact(until), &mut payload, None) {
+                Ok(event) => {
+                    if let Some(result) = self.result_of_event(event, payload.reply_len()) {
+                        return Ok(result);
+                    }
+                }
+                Err(error) => {
+                    if let Some(result) = self.result_of_error(error, Call::Receive)? {
+                        return Ok(result);
+                    }
+                }
+            }
+            if Instant::now() >= self.deadline {
+                return Ok(self.silent(payload.reply_len()));
+            }
+        }
+    }
+
+    /// When the next request is due, if one is left.
+    fn next_send(&self) -> Option<Instant> {
+        let available = self.deadline.saturating_duration_since(self.start);
+        self.times.get(self.sent.len()).map(|time| self.start + available.mul_f64(*time))
+    }
+
+    /// The result that a received reply, a wrong answer or the end of the connection decides.
+    fn result_of_event(&self, event: ChannelEvent, reply_len: usize) -> Option<ProbeResult> {
+        match event {
+            ChannelEvent::Nothing => None,
+            ChannelEvent::Reply(reply) => {
+                let index = usize::try_from(reply.seq?).ok()?.checked_sub(1)?;
+                let rtt = reply.received.since(self.sent.get(index)?);
+                Some(ProbeResult::Echo { rtt, is_ours: reply.timing.is_some() })
+            }
+            ChannelEvent::Wrong { reply, mismatch } => {
+                let first = self.sent.first();
+                let after = first.map_or(Duration::ZERO, |first| reply.received.since(first));
+                let failure = Failure::new(Condition::WrongAnswer, after);
+                let failure = Failure { detail: Some(mismatch.to_string()), ..failure };
+                Some(ProbeResult::WrongAnswer { failure, text: reply.bytes })
+            }
+            ChannelEvent::End => {
+                let received = self.channel.partial_reply_len();
+                let failure = Failure::new(Condition::Closed, self.start.elapsed());
+                Some(ProbeResult::NoAnswer(Failure {
+                    origin: Some(Origin::Peer),
+                    detail: Some(format!("after {received} of the reply's {reply_len} bytes")),
+                    ..failure
+                }))
+            }
+        }
+    }
+
+    /// The result at the end of the time.
+    fn silent(&self, reply_len: usize) -> ProbeResult {
+        let received = self.channel.partial_reply_len();
+        let detail =
+            (received > 0).then(|| format!("{received} of the reply's {reply_len} bytes arrived"));
+        let failure = Failure::new(Condition::Silent, self.start.elapsed());
+        ProbeResult::NoAnswer(Failure { detail, ..failure })
+    }
+
+    /// The result that an error decides; `None` if the network reported something that decides nothing; the error
+    /// itself if it means nothing for the peer or the path.
+    fn result_of_error(&mut self, error: io::Error, call: Call) -> io::Result<Option<ProbeResult>> {
+        let after = self.start.elapsed();
+        let network_errors = self.channel.network_errors();
+        let from_network =
+            network_errors.iter().rev().find_map(|error| failure_from_icmp(error, after));
+        if let Some(failure) = from_network {
+            return Ok(Some(ProbeResult::NoAnswer(failure)));
+        }
+        if !network_errors.is_empty() {
+            return Ok(None);
+        }
+        let mut failure = failure_from_error(error, after)?;
+        match (failure.condition, call) {
+            // A reset comes from the peer. A refusal is about an earlier datagram, and the system reports it at
+            // the next call.
+            (Condition::Reset | Condition::Refused, _) => {}
+            // The request has not left this host, so no other host can have caused the error.
+            (_, Call::Send) => failure.origin = Some(Origin::ThisHost),
+            // This host reports its own prohibition when it sends. A later one came from the network.
+            (Condition::PermissionDenied, Call::Receive) => {
+                failure.condition = Condition::Prohibited;
+            }
+            (_, Call::Receive) => {}
+        }
+        Ok(Some(ProbeResult::NoAnswer(failure)))
+    }
+}
+
+/// The call that failed.
+#[derive(Debug, Clone, Copy)]
+enum Call {
+    Send,
+    Receive,
+}
+
+/// Whether the ICMP error came from this host. A socket can only be bound to an address of this host.
+fn is_icmp_from_this_host(finding: &Finding) -> bool {
+    match finding.failure().and_then(|failure| failure.origin) {
+        Some(Origin::Icmp(IcmpError { from: Some(from), .. })) => {
+            UdpSocket::bind((from, 0)).is_ok()
+        }
+        _ => false,
+    }
+}
+
+/// Replaces "silent" by "host unreachable" if the next hop has not answered the address resolution (ARP or ND).
+/// Linux itself reports this only after three seconds.
+fn with_neighbour_state(result: ProbeResult, address: SocketAddr) -> ProbeResult {
+    match result {
+        ProbeResult::NoAnswer(failure) if failure.condition == Condition::Silent => {
+            match system::unresolved_next_hop(address.ip()) {
+                None => ProbeResult::NoAnswer(failure),
+                Some(next_hop) => ProbeResult::NoAnswer(Failure {
+                    condition: Condition::HostUnreachable,
+                    origin: Some(Origin::ThisHost),
+                    detail: Some(format!(
+                        "{next_hop} has not answered the address resolution (ARP or ND)"
+                    )),
+                    ..failure
+                }),
+            }
+        }
+        result => result,
+    }
+}

@@ -1,0 +1,125 @@
+//! [`PlanError`]: the reasons why a plan cannot be carried out.
+
+use crate::model::target::Target;
+use humantime::format_duration;
+use std::fmt;
+use std::time::Duration;
+
+/// Why a plan cannot be carried out. Each message is one line, and states every limit from its constant.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// The target is a URL of another protocol.
+    #[error("{target} is a target for `rtt-client {theirs}`, not for `rtt-client {ours}`")]
+    OtherProtocol {
+        /// The target.
+        target: Target,
+        /// The protocol in the target.
+        theirs: &'static str,
+        /// The protocol of the command.
+        ours: &'static str,
+    },
+    /// A request, or its reply, is too long for one exchange.
+    #[error("the {part} has {len} bytes; one exchange over {protocol} carries at most {max} bytes")]
+    TooLong {
+        /// Which of the two messages.
+        part: MessagePart,
+        /// Its length in bytes.
+        len: usize,
+        /// The protocol's title.
+        protocol: &'static str,
+        /// The maximum in bytes.
+        max: usize,
+    },
+    /// A request has no room for its number.
+    #[error("a size of {size} bytes is too small: a request of a series needs at least {min} bytes for its \
+        number{}", if *.timed { " and the timing header" } else { "" })]
+    TooShort {
+        /// The size in bytes.
+        size: usize,
+        /// The smallest possible size in bytes.
+        min: usize,
+        /// Whether the request also contains the timing header.
+        timed: bool,
+    },
+    /// The target is an address of the other version of IP.
+    #[error("{0} is not an address of the IP version that -4, -6 or --bind selects")]
+    OtherVersion(String),
+    /// The message is empty, and the protocol cannot send an empty message.
+    #[error("the message is empty: {protocol} sends nothing for it, so no reply can arrive")]
+    EmptyMessage {
+        /// The protocol's title.
+        protocol: &'static str,
+    },
+    /// A duration is zero or too long.
+    #[error("{quantity} must be longer than 0 and at most {}", format_duration(*max))]
+    DurationOutOfRange {
+        /// The name of the duration.
+        quantity: &'static str,
+        /// The longest duration.
+        max: Duration,
+    },
+    /// A number is zero or too large.
+    #[error("{quantity} must be between 1 and {max}")]
+    CountOutOfRange {
+        /// The name of the number.
+        quantity: &'static str,
+        /// The largest number.
+        max: u64,
+    },
+    /// The rate is not positive, or too high.
+    #[error("--rate must be above 0 and at most {max} requests per second")]
+    RateOutOfRange {
+        /// The highest rate, in requests per second.
+        max: f64,
+    },
+    /// The timeout is too short.
+    #[error("--timeout must be at least {}", format_duration(*min))]
+    TimeoutTooShort {
+        /// The shortest timeout.
+        min: Duration,
+    },
+    /// The confidence level is out of range.
+    #[error("--confidence must be between {min} and {max} percent")]
+    InvalidConfidence {
+        /// The lowest level, in percent.
+        min: f64,
+        /// The highest level, in percent.
+        max: f64,
+    },
+    /// The rate and the timeout allow too many requests in flight.
+    #[error(
+        "--rate {rate} with a timeout of {timeout} s can have more than {max} requests in flight; lower one \
+         of them"
+    )]
+    TooManyInFlight {
+        /// Requests per second.
+        rate: f64,
+        /// The timeout in seconds.
+        timeout: f64,
+        /// The largest number of requests in flight.
+        max: f64,
+    },
+    /// A schedule does not wait, but a new connection for each exchange requires a wait.
+    #[error(
+        "--rate does not wait, so it cannot open a connection for each exchange (--connection each)"
+    )]
+    ConnectionEachOnSchedule,
+}
+
+/// One of the two messages of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessagePart {
+    /// The message to the server.
+    Request,
+    /// The message from the server.
+    Reply,
+}
+
+impl fmt::Display for MessagePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request => "request",
+            Self::Reply => "reply",
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! [`Settings`]: everything that a caller can choose, except the protocol and the target.
+
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The size of a request in a series if none is given, in bytes.
+pub const DEFAULT_REQUEST_LEN: usize = 64;
+
+/// The timeout if none is given.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A version of IP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// The lifetime of connections, for protocols with connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lifetime {
+    /// One connection for the run. The client opens a new one if the server closes it.
+    #[default]
+    Keep,
+    /// One connection for each exchange.
+    Each,
+}
+
+/// The content of requests.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// The user's message, unchanged.
+    Message(Bytes),
+    /// The number of the request, followed by the user's message.
+    Numbered(Bytes),
+    /// The number of the request, followed by filler text up to this size in bytes. Without a size:
+    /// [`DEFAULT_REQUEST_LEN`].
+    Sized(Option<usize>),
+}
+
+/// Everything that a caller can choose, except the protocol and the target.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The version of IP. Without it, both are allowed.
+    pub family: Option<Family>,
+    /// The local address. With port 0, the system chooses the port.
+    pub bind: Option<SocketAddr>,
+    /// The longest wait for a name, for a connection and for a reply.
+    pub timeout: Duration,
+    /// The content of requests.
+    pub content: Content,
+    /// The number of requests. Without a count and without a duration, the run lasts until it is interrupted.
+    pub count: Option<u64>,
+    /// The time during which the client sends requests.
+    pub duration: Option<Duration>,
+    /// The shortest time from one send to the next. The client also waits for the reply.
+    pub interval: Duration,
+    /// Requests per second on a fixed schedule. It replaces the interval, and does not wait for replies.
+    pub rate: Option<f64>,
+    /// The lifetime of connections.
+    pub lifetime: Lifetime,
+    /// Whether to split each RTT into its parts with kernel timestamps.
+    pub breakdown: bool,
+    /// The CPU to run on.
+    pub pin: Option<usize>,
+    /// Whether to busy-poll for replies instead of sleeping.
+    pub spin: bool,
+}
+
+impl Settings {
+    /// One exchange of `message`.
+    pub fn one(message: impl Into<Bytes>) -> Self {
+        Self {
+            family: None,
+            bind: None,
+            timeout: DEFAULT_TIMEOUT,
+            content: Content::Message(message.into()),
+            count: Some(1),
+            duration: None,
+            interval: Duration::ZERO,
+            rate: None,
+            lifetime: Lifetime::Keep,
+            breakdown: false,
+            pin: None,
+            spin: false,
+        }
+    }
+
+    /// `count` exchanges of [`DEFAULT_REQUEST_LEN`] bytes. Each one starts when the previous one is over.
+    #[must_use]
+    pub fn series(count: u64) -> Self {
+        Self { content: Content::Sized(None), count: Some(count), ..Self::one("") }
+    }
+
+    /// The version of IP that `family` selects, or else the version of the local address.
+    pub(crate) fn version(&self) -> Option<Family> {
+        let of = |address: SocketAddr| if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        self.family.or(self.bind.map(of))
+    }
+}

@@ -1,0 +1,156 @@
+//! The lines of failed attempts, connections and exchanges. Pure.
+
+use super::finding::FailureFields;
+use super::time;
+use crate::event::FailedAttempt;
+use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
+use crate::model::condition::Failure;
+use crate::model::exchange::{Connection, Exchange, Outcome};
+use crate::model::format::nanoseconds;
+use serde::Serialize;
+use std::net::SocketAddr;
+
+/// An address that did not answer before the client tried another one.
+#[derive(Serialize)]
+pub(super) struct AttemptLine {
+    protocol: &'static str,
+    address: SocketAddr,
+    #[serde(flatten)]
+    failure: ExplainedFailure,
+}
+
+impl From<&FailedAttempt> for AttemptLine {
+    fn from(attempt: &FailedAttempt) -> Self {
+        Self {
+            protocol: attempt.protocol.name,
+            address: attempt.address,
+            failure: ExplainedFailure::from(&attempt.failure),
+        }
+    }
+}
+
+/// A connection, or the attempt to establish one.
+#[derive(Serialize)]
+pub(super) struct ConnectionLine {
+    requested: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    established: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect_ns: Option<u64>,
+}
+
+impl From<&Connection> for ConnectionLine {
+    fn from(connection: &Connection) -> Self {
+        Self {
+            requested: time(connection.requested),
+            established: connection.established.map(time),
+            connect_ns: connection.handshake().map(nanoseconds),
+        }
+    }
+}
+
+/// A request and its outcome.
+#[derive(Serialize)]
+pub(super) struct ExchangeLine {
+    seq: u64,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lateness_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breakdown: Option<BreakdownFields>,
+    /// Why `breakdown` has no separate network and server. It is not part of `breakdown`, because the sum of
+    /// those fields is the RTT. See [`CombinedReason::name`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    combined_reason: Option<&'static str>,
+    #[serde(flatten)]
+    failure: Option<ExplainedFailure>,
+}
+
+impl From<&Exchange> for ExchangeLine {
+    fn from(exchange: &Exchange) -> Self {
+        let (received, text) = match &exchange.outcome {
+            Outcome::Reply { received, text } => (Some(*received), text.as_ref()),
+            Outcome::Corrupt { received, text, .. } => (Some(*received), Some(text)),
+            Outcome::Lost(_) | Outcome::Error(_) => (None, None),
+        };
+        Self {
+            seq: exchange.seq,
+            outcome: exchange.outcome.name(),
+            sent: exchange.sent.map(time),
+            received: received.map(time),
+            rtt_ns: exchange.rtt().map(nanoseconds),
+            reply: text.map(|text| String::from_utf8_lossy(text).into_owned()),
+            lateness_ns: exchange.lateness.map(nanoseconds),
+            breakdown: exchange.breakdown.map(BreakdownFields::from),
+            combined_reason: exchange.breakdown.and_then(combined_reason),
+            failure: exchange.outcome.failure().map(ExplainedFailure::from),
+        }
+    }
+}
+
+fn combined_reason(breakdown: Breakdown) -> Option<&'static str> {
+    match breakdown.network_and_server {
+        NetworkAndServer::Separate { .. } => None,
+        NetworkAndServer::Combined { reason, .. } => Some(CombinedReason::name(reason)),
+    }
+}
+
+/// A failure, with one sentence about its meaning.
+#[derive(Serialize)]
+struct ExplainedFailure {
+    condition: &'static str,
+    after_ns: u64,
+    #[serde(flatten)]
+    fields: FailureFields,
+    explanation: &'static str,
+}
+
+impl From<&Failure> for ExplainedFailure {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            condition: failure.condition.name(),
+            after_ns: nanoseconds(failure.after),
+            fields: FailureFields::from(failure),
+            explanation: failure.condition.meaning(),
+        }
+    }
+}
+
+/// The parts of one RTT. Their sum is the RTT.
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the JSON interface")]
+pub(super) struct BreakdownFields {
+    send_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_ns: Option<u64>,
+    /// Network and server together, if they are not separate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_and_server_ns: Option<u64>,
+    receive_ns: u64,
+}
+
+impl From<Breakdown> for BreakdownFields {
+    fn from(breakdown: Breakdown) -> Self {
+        let (network, server, combined) = match breakdown.network_and_server {
+            NetworkAndServer::Separate { network, server } => (Some(network), Some(server), None),
+            NetworkAndServer::Combined { duration, .. } => (None, None, Some(duration)),
+        };
+        Self {
+            send_ns: nanoseconds(breakdown.send),
+            network_ns: network.map(nanoseconds),
+            server_ns: server.map(nanoseconds),
+            network_and_server_ns: combined.map(nanoseconds),
+            receive_ns: nanoseconds(breakdown.receive),
+        }
+    }
+}

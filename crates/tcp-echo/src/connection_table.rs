@@ -1,0 +1,298 @@
+//! The open connections of one worker, and the lists of those that need work without an event.
+
+use crate::Config;
+use crate::connection::Connection;
+use crate::connection_limit::ConnectionLimit;
+use crate::limits::READ_SIZE;
+use crate::poller::{Poller, Readiness};
+use crate::step::{NextAction, ReadMode, StepContext};
+use crate::timeouts::{Tick, Timeout, Timeouts};
+use crate::totals::Totals;
+use echo_service::{RateLimit, should_log};
+use mio::net::TcpStream;
+use slab::Slab;
+use std::io;
+use std::net::{IpAddr, Shutdown};
+use std::time::{Duration, Instant};
+
+/// Interval at which the worker checks whether rate-limited connections can continue.
+const RATE_CHECK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The connections of one worker. The index of a connection in the slab is its token in the [`Poller`].
+pub(crate) struct ConnectionTable<'a> {
+    connections: Slab<Connection>,
+    connection_limit: &'a ConnectionLimit,
+    rate_limit: &'a RateLimit,
+    config: &'a Config,
+    /// All connections read into this buffer, so that an idle connection needs no buffer.
+    read_buffer: Vec<u8>,
+    /// The tokens of connections that need another step without an event.
+    runnable: Vec<usize>,
+    /// The tokens of connections that wait for the rate limit of their source.
+    rate_limited: Vec<usize>,
+    /// The time of the next check of `rate_limited`, if it is not empty.
+    rate_check_at: Option<Instant>,
+    is_shutting_down: bool,
+    /// The current tick: the number of calls of [`ConnectionTable::close_timed_out`].
+    tick: Tick,
+    timeouts: Timeouts,
+    totals: Totals,
+}
+
+impl<'a> ConnectionTable<'a> {
+    pub(crate) fn new(
+        connection_limit: &'a ConnectionLimit,
+        rate_limit: &'a RateLimit,
+        config: &'a Config,
+    ) -> Self {
+        Self {
+            connections: Slab::new(),
+            connection_limit,
+            rate_limit,
+            config,
+            read_buffer: vec![0; READ_SIZE],
+            runnable: Vec::new(),
+            rate_limited: Vec::new(),
+            rate_check_at: None,
+            is_shutting_down: false,
+            tick: 0,
+            timeouts: Timeouts::new(config),
+            totals: Totals::default(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    pub(crate) fn totals(&mut self) -> &mut Totals {
+        &mut self.totals
+    }
+
+    /// Adds a connection and registers it with `poller`. The caller has counted it in the [`ConnectionLimit`].
+    ///
+    /// # Errors
+    ///
+    /// The error of setting a socket option or of the registration. The connection is closed then.
+    pub(crate) fn insert(
+        &mut self,
+        stream: TcpStream,
+        peer: IpAddr,
+        poller: &Poller,
+    ) -> io::Result<()> {
+        // Disables Nagle's algorithm (RFC 896): a reply must not wait for the acknowledgement of the previous one.
+        stream.set_nodelay(true)?;
+        // Limits how long the kernel sends the rest of a reply after the server has closed the connection.
+        #[cfg(target_os = "linux")]
+        if !self.config.stall_timeout.is_zero() {
+            let timeout = Some(self.config.stall_timeout * 2);
+            socket2::SockRef::from(&stream).set_tcp_user_timeout(timeout)?;
+        }
+        let entry = self.connections.vacant_entry();
+        let mut connection = Connection::new(stream, peer, self.tick);
+        poller.register(connection.stream(), entry.key())?;
+        entry.insert(connection);
+        self.totals.connections += 1;
+        Ok(())
+    }
+
+    /// Maximum time that the worker can wait for events; `None` if only an event causes work.
+    pub(crate) fn wait_timeout(&self, now: Instant) -> Option<Duration> {
+        if !self.runnable.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        self.rate_check_at.map(|at| at.saturating_duration_since(now))
+    }
+
+    /// Takes a step of the connection that an event belongs to.
+    pub(crate) fn handle_event(&mut self, readiness: Readiness, now: Instant) {
+        let Some(connection) = self.connections.get(readiness.token) else { return };
+        // A connection without a pending reply needs no space in the send buffer.
+        if readiness.is_readable || connection.has_pending_reply() {
+            let read_mode = if readiness.is_read_closed {
+                ReadMode::UntilEmpty
+            } else {
+                ReadMode::UntilShortRead
+            };
+            self.step(readiness.token, read_mode, now);
+        }
+    }
+
+    /// Takes one step of each connection that needs it without an event: runnable connections, and rate-limited
+    /// connections if their next check is due.
+    pub(crate) fn step_without_events(&mut self, now: Instant) {
+        let runnable = std::mem::take(&mut self.runnable);
+        for token in &runnable {
+            if let Some(connection) = self.connections.get_mut(*token) {
+                connection.set_runnable(false);
+            }
+        }
+        for token in runnable {
+            self.step(token, ReadMode::UntilEmpty, now);
+        }
+        if self.rate_check_at.is_some_and(|at| now >= at) {
+            self.step_rate_limited(now);
+        }
+    }
+
+    /// Time between two calls of [`ConnectionTable::close_timed_out`].
+    pub(crate) fn tick_length(&self) -> Duration {
+        self.timeouts.tick_length()
+    }
+
+    /// Starts a tick, and closes the connections whose timeout has expired.
+    pub(crate) fn close_timed_out(&mut self) {
+        self.tick = self.tick.saturating_add(1);
+        let expired = self.connections.iter().filter_map(|(token, connection)| {
+            let timeout = connection.expired_timeout(self.tick, self.timeouts)?;
+            Some((token, timeout))
+        });
+        for (token, timeout) in expired.collect::<Vec<_>>() {
+            match timeout {
+                Timeout::Idle => self.close_idle(token),
+                Timeout::Stall => self.reset_stalled(token),
+            }
+        }
+    }
+
+    /// Starts the shutdown: from now on, each connection is closed after the data that has arrived is answered. Rate
+    /// limits no longer apply.
+    pub(crate) fn begin_shutdown(&mut self) {
+        self.is_shutting_down = true;
+        self.rate_limited.clear();
+        self.rate_check_at = None;
+        self.runnable = self.connections.iter().map(|(token, _)| token).collect();
+        for (_, connection) in &mut self.connections {
+            connection.begin_shutdown();
+        }
+    }
+
+    /// Whether all replies are complete and only the closes by the peers are missing.
+    pub(crate) fn is_awaiting_peers_only(&self) -> bool {
+        self.connections.iter().all(|(_, connection)| connection.is_awaiting_peer_close())
+    }
+
+    /// Closes all remaining connections at the end of the shutdown.
+    pub(crate) fn close_all(&mut self) {
+        let connections = self.connections.iter();
+        let incomplete = connections.filter(|(_, connection)| !connection.is_awaiting_peer_close());
+        self.totals.closed_at_shutdown += incomplete.count() as u64;
+        self.connections.clear();
+    }
+
+    fn step_rate_limited(&mut self, now: Instant) {
+        self.rate_check_at = None;
+        let rate_limited = std::mem::take(&mut self.rate_limited);
+        for token in &rate_limited {
+            if let Some(connection) = self.connections.get_mut(*token) {
+                connection.resume(self.tick);
+            }
+        }
+        let counted = self.totals.rate_limited_reads;
+        for token in rate_limited {
+            self.step(token, ReadMode::UntilEmpty, now);
+        }
+        // A connection that continues to wait is counted only once.
+        self.totals.rate_limited_reads = counted;
+    }
+
+    /// Takes a step of a connection, unless the rate limit of its source is exhausted.
+    ///
+    /// The token can be out of date: an earlier step of the same iteration has closed the connection, and a new one
+    /// can have the same token. A superfluous step of the new connection has no effect.
+    fn step(&mut self, token: usize, read_mode: ReadMode, now: Instant) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if connection.is_rate_limited() {
+            return;
+        }
+        // A pending reply belongs to a request that has been counted before.
+        let is_counted = !self.is_shutting_down && !connection.has_pending_reply();
+        let peer = connection.peer();
+        if is_counted && self.rate_limit.is_exhausted(peer, now) && connection.has_request() {
+            connection.pause_for_rate_limit();
+            self.totals.rate_limited_reads += 1;
+            self.rate_limited.push(token);
+            self.rate_check_at.get_or_insert(now + RATE_CHECK_INTERVAL);
+            return;
+        }
+        let mut context = StepContext {
+            tick: self.tick,
+            read_buffer: &mut self.read_buffer,
+            config: self.config,
+            totals: &mut self.totals,
+            is_shutting_down: self.is_shutting_down,
+            read_mode: if self.is_shutting_down { ReadMode::UntilEmpty } else { read_mode },
+            answered_requests: 0,
+        };
+        let next = connection.step(&mut context);
+        if context.answered_requests > 0 {
+            // The check above has found at least one token, and a step answers at most one request.
+            let _ = self.rate_limit.take(peer, context.answered_requests, now);
+        }
+        match next {
+            Ok(NextAction::WaitForEvent) => {}
+            Ok(NextAction::StepAgain) => self.make_runnable(token),
+            Ok(NextAction::Close) => drop(self.remove(token)),
+            Err(error) => {
+                self.totals.closed_with_error += 1;
+                let count = self.totals.closed_with_error;
+                if should_log(count) {
+                    tracing::debug!(%peer, %error, count, "closed a connection after an error");
+                }
+                self.remove(token);
+            }
+        }
+    }
+
+    fn make_runnable(&mut self, token: usize) {
+        let connection = &mut self.connections[token];
+        if !connection.is_runnable() {
+            connection.set_runnable(true);
+            self.runnable.push(token);
+        }
+    }
+
+    fn close_idle(&mut self, token: usize) {
+        let mut connection = self.remove(token);
+        self.totals.closed_idle += 1;
+        let count = self.totals.closed_idle;
+        if should_log(count) {
+            tracing::info!(peer = %connection.peer(), count, "closed an idle connection");
+        }
+        // The shutdown fails if the peer no longer exists. The connection is closed in either case.
+        let _ = connection.stream().shutdown(Shutdown::Write);
+    }
+
+    fn reset_stalled(&mut self, token: usize) {
+        // The kernel reports a writable socket only when much of its send buffer is free. A peer that reads slowly
+        // frees some space long before, and is not stalled.
+        if self.sends_pending_reply(token) {
+            return;
+        }
+        let mut connection = self.remove(token);
+        self.totals.closed_stalled += 1;
+        let count = self.totals.closed_stalled;
+        if should_log(count) {
+            tracing::warn!(peer = %connection.peer(), count, "reset a stalled connection");
+        }
+        // A linger time of zero makes the close a reset, which discards the data in the kernel's send buffer. Without
+        // it, the kernel would keep that data for a peer that does not read.
+        let socket = socket2::SockRef::from(&*connection.stream());
+        let _ = socket.set_linger(Some(Duration::ZERO));
+    }
+
+    /// Sends what the kernel accepts of a pending reply. Returns whether it accepted any bytes.
+    fn sends_pending_reply(&mut self, token: usize) -> bool {
+        let before = self.totals.bytes_answered;
+        self.make_runnable(token);
+        // The next step of the connection meets the same error again and handles it.
+        let _ = self.connections[token].send_pending_reply(self.tick, &mut self.totals);
+        self.totals.bytes_answered > before
+    }
+
+    fn remove(&mut self, token: usize) -> Connection {
+        let connection = self.connections.remove(token);
+        self.connection_limit.release(connection.peer());
+        connection
+    }
+}

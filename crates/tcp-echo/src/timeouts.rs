@@ -1,0 +1,100 @@
+//! The idle and stall timeouts of connections, counted in ticks.
+//!
+//! A worker checks its connections for expired timeouts at a fixed interval, and counts these checks as ticks. A
+//! connection stores the number of a tick instead of an `Instant`: a step then reads no clock, and the number takes
+//! four bytes.
+
+use crate::Config;
+use std::time::Duration;
+
+/// The number of a tick. A worker starts at 0.
+pub(crate) type Tick = u32;
+
+/// Longest tick.
+const MAX_TICK_LENGTH: Duration = Duration::from_secs(1);
+
+/// Shortest tick: each tick looks at every connection of the worker.
+const MIN_TICK_LENGTH: Duration = Duration::from_millis(1);
+
+/// Number of ticks in the shorter timeout, as far as the bounds above permit. More ticks make the timeouts more exact.
+const TICKS_PER_TIMEOUT: u32 = 8;
+
+/// A timeout of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Timeout {
+    /// The peer has sent no request.
+    Idle,
+    /// The peer has not read its reply, or has not completed a timed request.
+    Stall,
+}
+
+/// The timeouts that apply to all connections of a worker.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    tick_length: Duration,
+    /// `None` means that the timeout is disabled.
+    idle: Option<Tick>,
+    stall: Option<Tick>,
+}
+
+impl Timeouts {
+    pub(crate) fn new(config: &Config) -> Self {
+        let enabled = [config.idle_timeout, config.stall_timeout]
+            .into_iter()
+            .filter(|timeout| !timeout.is_zero());
+        let tick_length = enabled
+            .fold(MAX_TICK_LENGTH, |length, timeout| length.min(timeout / TICKS_PER_TIMEOUT))
+            .max(MIN_TICK_LENGTH);
+        let ticks = |timeout: Duration| {
+            let ticks = timeout.as_nanos().div_ceil(tick_length.as_nanos());
+            (ticks > 0).then(|| Tick::try_from(ticks).unwrap_or(Tick::MAX))
+        };
+        Self { tick_length, idle: ticks(config.idle_timeout), stall: ticks(config.stall_timeout) }
+    }
+
+    /// Time between two checks for expired timeouts.
+    pub(crate) fn tick_length(self) -> Duration {
+        self.tick_length
+    }
+
+    /// Whether `timeout`, which started in the tick `since`, has expired in the tick `now`.
+    pub(crate) fn is_expired(self, timeout: Timeout, since: Tick, now: Tick) -> bool {
+        let limit = match timeout {
+            Timeout::Idle => self.idle,
+            Timeout::Stall => self.stall,
+        };
+        // Greater, not equal: the timeout started somewhere within the tick `since`.
+        limit.is_some_and(|limit| now - since > limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeouts(idle: Duration, stall: Duration) -> Timeouts {
+        Timeouts::new(&Config { idle_timeout: idle, stall_timeout: stall, ..Config::default() })
+    }
+
+    #[test]
+    fn the_shorter_timeout_sets_the_tick_length_within_its_bounds() {
+        let ms = Duration::from_millis;
+        for (idle, stall, expected) in [
+            (ms(300_000), ms(30_000), ms(1000)),
+            (ms(400), ms(30_000), ms(50)),
+            (ms(400), ms(80), ms(10)),
+            (ms(2), ms(0), ms(1)),
+            (ms(0), ms(0), ms(1000)),
+        ] {
+            assert_eq!(timeouts(idle, stall).tick_length(), expected, "{idle:?} {stall:?}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_expires_after_its_last_complete_tick_and_never_if_it_is_zero() {
+        let timeouts = timeouts(Duration::ZERO, Duration::from_millis(80));
+        assert!(!timeouts.is_expired(Timeout::Stall, 5, 13));
+        assert!(timeouts.is_expired(Timeout::Stall, 5, 14));
+        assert!(!timeouts.is_expired(Timeout::Idle, 0, Tick::MAX));
+    }
+}

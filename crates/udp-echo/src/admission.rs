@@ -1,0 +1,78 @@
+//! The admission policy: which datagrams the server answers.
+
+use crate::Totals;
+use crate::datagram_io::ReceiveMeta;
+use crate::refusal::{self, Refusal};
+use echo_service::{AllowedNetworks, RateLimit, should_log_batch};
+use std::time::Instant;
+
+/// Decides which datagrams the server answers.
+pub(crate) struct AdmissionPolicy {
+    pub(crate) allowed: AllowedNetworks,
+    pub(crate) rate: RateLimit,
+    /// The ports of this server.
+    pub(crate) own_ports: Vec<u16>,
+}
+
+/// The datagrams of a received buffer that the server answers.
+pub(crate) struct Admitted {
+    /// Number of datagrams, from the beginning of the buffer.
+    pub(crate) datagrams: u64,
+    /// The hop limit of the replies. `None`: the default of the system.
+    pub(crate) hops: Option<u8>,
+}
+
+impl AdmissionPolicy {
+    /// Decides which of the datagrams in a received buffer the server answers at the time `now`. Counts and
+    /// logs the refused ones. Returns `None` if the server answers none of them.
+    pub(crate) fn admit(
+        &self,
+        meta: &ReceiveMeta,
+        payload: &[u8],
+        now: Instant,
+        totals: &mut Totals,
+    ) -> Option<Admitted> {
+        let datagrams = meta.datagrams();
+        if !self.allowed.allows(meta.peer.ip()) {
+            let reason = "--allow does not contain its address";
+            refuse(&mut totals.refused_network, datagrams, meta, reason);
+            return None;
+        }
+        let hops = refusal::check_addresses(meta, &self.own_ports)
+            .and_then(|()| refusal::reply_hops(meta, payload));
+        let hops = match hops {
+            Ok(hops) => hops,
+            Err(refusal) => {
+                let (count, reason) = match refusal {
+                    Refusal::SourcePort => (
+                        &mut totals.refused_source_port,
+                        "its source port is the port of a service",
+                    ),
+                    Refusal::NonUnicast => (
+                        &mut totals.refused_non_unicast,
+                        "its source or destination is not the address of one host",
+                    ),
+                    Refusal::ServerLoop => {
+                        (&mut totals.refused_server_loop, "it circulated between servers")
+                    }
+                };
+                refuse(count, datagrams, meta, reason);
+                return None;
+            }
+        };
+        let admitted = self.rate.take(meta.peer.ip(), datagrams, now);
+        if admitted < datagrams {
+            let reason = "its source exceeded --rate";
+            refuse(&mut totals.refused_rate_limit, datagrams - admitted, meta, reason);
+        }
+        (admitted > 0).then_some(Admitted { datagrams: admitted, hops })
+    }
+}
+
+/// Counts datagrams that the server does not answer, and logs some of them.
+fn refuse(count: &mut u64, datagrams: u64, meta: &ReceiveMeta, reason: &str) {
+    *count += datagrams;
+    if should_log_batch(*count, datagrams) {
+        tracing::warn!(peer = %meta.peer, count, reason, "datagram not answered");
+    }
+}

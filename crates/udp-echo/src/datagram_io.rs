@@ -1,0 +1,110 @@
+//! Receives and sends datagrams.
+//!
+//! On Linux, one system call receives many buffers. A buffer contains one datagram, or several datagrams of
+//! one peer that the kernel coalesced (generic receive offload, GRO). All datagrams of a buffer have the same
+//! length, the segment size; only the last one can be shorter. In the same way, the kernel splits one reply
+//! buffer into several datagrams.
+//!
+//! `linux.rs` implements this. `portable.rs` is for other systems, and for Linux with `--cfg portable`. It
+//! receives one datagram per call, with less information about it.
+
+#[cfg(all(target_os = "linux", not(portable)))]
+mod linux;
+#[cfg(not(all(target_os = "linux", not(portable))))]
+mod portable;
+
+#[cfg(all(target_os = "linux", not(portable)))]
+pub(crate) use linux::DatagramIo;
+#[cfg(not(all(target_os = "linux", not(portable))))]
+pub(crate) use portable::DatagramIo;
+
+use echo_service::ArrivalTime;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+/// Size of a receive buffer in bytes. No datagram is longer: the length field in its header has 16 bits (RFC
+/// 768). The kernel does not coalesce more either.
+const RECEIVE_BUFFER_LEN: usize = 65_536;
+
+/// Whether a receive call waits for a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Returns at once if no datagram is available.
+    No,
+    /// Waits for the first datagram, but not longer than the timeout of the socket.
+    UntilTimeout,
+}
+
+/// Information about a received buffer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReceiveMeta {
+    /// The source address.
+    pub(crate) peer: SocketAddr,
+    /// Whether the destination is a broadcast or multicast address. Always false where the system does not
+    /// report it.
+    pub(crate) is_to_group: bool,
+    /// The remaining hop limit (TTL). `None` where the system does not report it.
+    pub(crate) hops: Option<u8>,
+    /// Length of the payload in bytes.
+    pub(crate) length: usize,
+    /// Length of each datagram in the buffer, in bytes, at least 1. The last datagram can be shorter.
+    pub(crate) segment_size: usize,
+    /// When the buffer arrived.
+    pub(crate) arrival: ArrivalTime,
+}
+
+impl ReceiveMeta {
+    /// Number of datagrams in the buffer. An empty buffer is one empty datagram.
+    pub(crate) fn datagrams(&self) -> u64 {
+        datagram_count(self.length, self.segment_size)
+    }
+}
+
+/// One reply, or several that the kernel splits into datagrams.
+#[derive(Debug)]
+#[cfg_attr(
+    not(all(target_os = "linux", not(portable))),
+    expect(dead_code, reason = "the portable code receives one buffer with one datagram per call")
+)]
+pub(crate) struct Reply {
+    /// The number of the received buffer that this reply answers.
+    pub(crate) request: usize,
+    pub(crate) payload: Payload,
+    /// Length of each datagram in bytes. The last datagram can be shorter.
+    pub(crate) segment_size: usize,
+    /// The hop limit. `None`: the default of the system.
+    pub(crate) hops: Option<u8>,
+}
+
+/// The location of a reply's payload.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// This range of the receive buffer.
+    InPlace(Range<usize>),
+    /// A separate buffer, because the upper case has another length.
+    Owned(Vec<u8>),
+}
+
+impl Payload {
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::InPlace(range) => range.len(),
+            Self::Owned(payload) => payload.len(),
+        }
+    }
+}
+
+/// The result of sending one or more replies.
+pub(crate) enum SendResult {
+    /// The system accepted this number of datagrams.
+    Accepted { datagrams: u64 },
+    /// The system refused this number of datagrams.
+    Failed { datagrams: u64, error: io::Error },
+}
+
+/// Number of datagrams in a buffer of `length` bytes.
+fn datagram_count(length: usize, segment_size: usize) -> u64 {
+    length.div_ceil(segment_size).max(1) as u64
+}

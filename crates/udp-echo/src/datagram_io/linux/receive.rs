@@ -1,0 +1,203 @@
+//! Receiving: the buffers for `recvmmsg`, and the information in its control messages.
+
+#![allow(unsafe_code, reason = "recvmmsg and socket addresses; each use has a SAFETY comment")]
+#![allow(
+    clippy::unnecessary_cast,
+    reason = "other C libraries have other types for lengths and flags"
+)]
+
+use super::control::{CONTROL_LEN, ControlBuffer, for_each_control, read_plain, to_u32};
+use crate::datagram_io::{RECEIVE_BUFFER_LEN, ReceiveMeta, Wait};
+use echo_service::ArrivalTime;
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::ops::Range;
+use std::os::fd::AsRawFd as _;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Maximum number of buffers that one call receives. They take 2 MiB of address space. Memory is used only as
+/// far as the buffers have been filled.
+const MAX_BUFFERS: usize = 32;
+
+/// Number of buffers that must arrive one at a time before the server requests several buffers again. A
+/// request for several buffers costs 3 % of a round trip over loopback, because the kernel then looks for a
+/// second datagram.
+const SINGLE_RECEIVES: u32 = 8;
+
+/// Buffers for received datagrams.
+pub(super) struct Receiver {
+    payloads: Vec<u8>,
+    /// Their pointers lead into the vectors below. None of these vectors is ever moved in memory or resized.
+    headers: Vec<libc::mmsghdr>,
+    names: Vec<libc::sockaddr_storage>,
+    controls: Vec<ControlBuffer>,
+    iovecs: Vec<libc::iovec>,
+    /// Number of buffers that the last call filled.
+    filled: usize,
+    /// When the last call returned.
+    received_at: Instant,
+    /// Number of following calls that request a single buffer.
+    single_receives: u32,
+}
+
+impl Receiver {
+    pub(super) fn new() -> Self {
+        // SAFETY: all-zero bytes are valid values of these plain structures.
+        let (name, iovec, header): (libc::sockaddr_storage, libc::iovec, libc::mmsghdr) =
+            unsafe { (zeroed(), zeroed(), zeroed()) };
+        let mut receiver = Self {
+            payloads: vec![0; MAX_BUFFERS * RECEIVE_BUFFER_LEN],
+            headers: vec![header; MAX_BUFFERS],
+            names: vec![name; MAX_BUFFERS],
+            controls: vec![ControlBuffer::ZERO; MAX_BUFFERS],
+            iovecs: vec![iovec; MAX_BUFFERS],
+            filled: MAX_BUFFERS,
+            received_at: Instant::now(),
+            single_receives: 0,
+        };
+        let payloads = receiver.payloads.chunks_exact_mut(RECEIVE_BUFFER_LEN);
+        let targets =
+            receiver.names.iter_mut().zip(&mut receiver.controls).zip(&mut receiver.iovecs);
+        for ((header, payload), ((name, control), iovec)) in
+            receiver.headers.iter_mut().zip(payloads).zip(targets)
+        {
+            iovec.iov_base = payload.as_mut_ptr().cast();
+            iovec.iov_len = payload.len();
+            header.msg_hdr.msg_name = std::ptr::from_mut(name).cast();
+            header.msg_hdr.msg_control = std::ptr::from_mut(control).cast();
+            header.msg_hdr.msg_iov = iovec;
+            header.msg_hdr.msg_iovlen = 1;
+        }
+        receiver
+    }
+
+    /// See [`super::DatagramIo::receive`].
+    pub(super) fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
+        for header in &mut self.headers[..self.filled] {
+            header.msg_hdr.msg_namelen = size_as_socklen::<libc::sockaddr_storage>();
+            header.msg_hdr.msg_controllen = CONTROL_LEN as _;
+        }
+        self.filled = 0;
+        let requested = if self.single_receives == 0 { MAX_BUFFERS } else { 1 };
+        let flags = match wait {
+            Wait::No => libc::MSG_DONTWAIT,
+            Wait::UntilTimeout => libc::MSG_WAITFORONE,
+        };
+        // SAFETY: every header points to a name, a control buffer and an iovec, and through it to a payload.
+        // `self` owns them, they have the lengths stated in the header, and nothing else accesses them during
+        // the call.
+        let received = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                to_u32(requested),
+                flags as _,
+                std::ptr::null_mut(),
+            )
+        };
+        self.received_at = Instant::now();
+        self.filled = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+        self.single_receives = match (requested, self.filled) {
+            (MAX_BUFFERS, 1) => SINGLE_RECEIVES - 1,
+            _ => self.single_receives.saturating_sub(1),
+        };
+        Ok(self.filled)
+    }
+
+    /// See [`super::DatagramIo::meta`].
+    pub(super) fn meta(&self, index: usize) -> Option<ReceiveMeta> {
+        let header = &self.headers[..self.filled][index];
+        let length = header.msg_len as usize;
+        let mut meta = ReceiveMeta {
+            peer: socket_address(&self.names[index], header.msg_hdr.msg_namelen)?,
+            is_to_group: false,
+            hops: None,
+            length,
+            segment_size: length.max(1),
+            arrival: ArrivalTime::Program(self.received_at),
+        };
+        for_each_control(&header.msg_hdr, |level, kind, data| match (level, kind) {
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                meta.is_to_group = is_to_group(&read_plain(data));
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                let info: libc::in6_pktinfo = read_plain(data);
+                meta.is_to_group = Ipv6Addr::from(info.ipi6_addr.s6_addr).is_multicast();
+            }
+            (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                let hops: libc::c_int = read_plain(data);
+                meta.hops = u8::try_from(hops).ok();
+            }
+            (libc::SOL_UDP, libc::UDP_GRO) => {
+                let size: libc::c_int = read_plain(data);
+                meta.segment_size = usize::try_from(size).unwrap_or(length).clamp(1, length.max(1));
+            }
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                let timestamp: libc::timespec = read_plain(data);
+                if let (Ok(seconds), Ok(nanoseconds)) =
+                    (timestamp.tv_sec.try_into(), timestamp.tv_nsec.try_into())
+                {
+                    let since_epoch = Duration::new(seconds, nanoseconds);
+                    meta.arrival = ArrivalTime::Kernel(SystemTime::UNIX_EPOCH + since_epoch);
+                }
+            }
+            _ => {}
+        });
+        Some(meta)
+    }
+
+    /// See [`super::DatagramIo::payload`].
+    pub(super) fn payload(&mut self, index: usize) -> &mut [u8] {
+        let length = self.headers[..self.filled][index].msg_len as usize;
+        &mut self.payloads[index * RECEIVE_BUFFER_LEN..][..length]
+    }
+
+    /// A part of the receive buffer number `index`.
+    pub(super) fn buffer_range(&self, index: usize, range: Range<usize>) -> &[u8] {
+        &self.payloads[index * RECEIVE_BUFFER_LEN..][range]
+    }
+
+    /// The header of the received buffer number `index`, with its source address and control messages.
+    pub(super) fn header(&self, index: usize) -> &libc::msghdr {
+        &self.headers[..self.filled][index].msg_hdr
+    }
+}
+
+/// Whether the destination is a broadcast or multicast address.
+fn is_to_group(info: &libc::in_pktinfo) -> bool {
+    // `ipi_addr` is the destination in the packet. `ipi_spec_dst` is the address of this host for it, which
+    // differs for a group address. The kernel does not report it for datagrams that arrived before the option
+    // was set, at a socket passed by a supervisor. The broadcast address of a network is then not recognised
+    // here, but the kernel refuses to send from it.
+    let destination = Ipv4Addr::from_bits(u32::from_be(info.ipi_addr.s_addr));
+    match info.ipi_spec_dst.s_addr {
+        0 => destination.is_multicast() || destination.is_broadcast(),
+        own_address => own_address != info.ipi_addr.s_addr,
+    }
+}
+
+fn socket_address(name: &libc::sockaddr_storage, length: libc::socklen_t) -> Option<SocketAddr> {
+    // SAFETY: the kernel wrote an address of this family and length to a structure that is large enough for
+    // every address.
+    unsafe {
+        let name_pointer = std::ptr::from_ref(name);
+        match libc::c_int::from(name.ss_family) {
+            libc::AF_INET if length as usize >= size_of::<libc::sockaddr_in>() => {
+                let address = *name_pointer.cast::<libc::sockaddr_in>();
+                let ip = address.sin_addr.s_addr.to_ne_bytes();
+                Some((ip, u16::from_be(address.sin_port)).into())
+            }
+            libc::AF_INET6 if length as usize >= size_of::<libc::sockaddr_in6>() => {
+                let address = *name_pointer.cast::<libc::sockaddr_in6>();
+                let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
+                Some((ip, u16::from_be(address.sin6_port)).into())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn size_as_socklen<T>() -> libc::socklen_t {
+    to_u32(size_of::<T>())
+}

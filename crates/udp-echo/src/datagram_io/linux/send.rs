@@ -1,0 +1,150 @@
+//! Sending: the headers for `sendmmsg`, and what to do when the system refuses a reply.
+
+#![allow(unsafe_code, reason = "sendmmsg; each use has a SAFETY comment")]
+#![allow(clippy::unnecessary_cast, reason = "other C libraries have other types for flags")]
+
+use super::control::{ControlBuffer, to_u32, write_controls};
+use super::receive::Receiver;
+use crate::datagram_io::{Payload, Reply, SendResult, datagram_count};
+use std::io;
+use std::mem::zeroed;
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd as _;
+
+/// Maximum number of replies that one call sends.
+const MAX_REPLIES: usize = 64;
+
+/// Headers for replies.
+pub(super) struct Sender {
+    /// Their pointers lead into the vectors below, and into those of the [`Receiver`]. None of these vectors
+    /// is ever moved in memory or resized.
+    headers: Vec<libc::mmsghdr>,
+    iovecs: Vec<libc::iovec>,
+    controls: Vec<ControlBuffer>,
+}
+
+impl Sender {
+    pub(super) fn new() -> Self {
+        // SAFETY: all-zero bytes are valid values of these plain structures.
+        let (iovec, header): (libc::iovec, libc::mmsghdr) = unsafe { (zeroed(), zeroed()) };
+        let mut sender = Self {
+            headers: vec![header; MAX_REPLIES],
+            iovecs: vec![iovec; MAX_REPLIES],
+            controls: vec![ControlBuffer::ZERO; MAX_REPLIES],
+        };
+        for ((header, iovec), control) in
+            sender.headers.iter_mut().zip(&mut sender.iovecs).zip(&mut sender.controls)
+        {
+            header.msg_hdr.msg_iov = iovec;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = std::ptr::from_mut(control).cast();
+        }
+        sender
+    }
+
+    /// See [`super::DatagramIo::send`].
+    pub(super) fn send(
+        &mut self,
+        socket: &UdpSocket,
+        received: &Receiver,
+        replies: &[Reply],
+        on_result: &mut dyn FnMut(SendResult),
+    ) {
+        for replies in replies.chunks(MAX_REPLIES) {
+            self.write_headers(received, replies);
+            let to_split = self.send_headers(socket, replies, on_result);
+            if !to_split.is_empty() {
+                self.send(socket, received, &to_split, on_result);
+            }
+        }
+    }
+
+    /// Fills one header for each of `replies`.
+    fn write_headers(&mut self, received: &Receiver, replies: &[Reply]) {
+        for ((reply, header), iovec) in replies.iter().zip(&mut self.headers).zip(&mut self.iovecs)
+        {
+            let payload = match &reply.payload {
+                Payload::InPlace(range) => received.buffer_range(reply.request, range.clone()),
+                Payload::Owned(payload) => payload,
+            };
+            iovec.iov_base = payload.as_ptr().cast_mut().cast();
+            iovec.iov_len = payload.len();
+            let request = received.header(reply.request);
+            header.msg_hdr.msg_name = request.msg_name;
+            header.msg_hdr.msg_namelen = request.msg_namelen;
+            write_controls(&mut header.msg_hdr, request, reply);
+        }
+    }
+
+    /// Sends `replies`, whose headers are filled. Returns the datagrams of replies that the kernel did not
+    /// split: they have to be sent one by one.
+    fn send_headers(
+        &mut self,
+        socket: &UdpSocket,
+        replies: &[Reply],
+        on_result: &mut dyn FnMut(SendResult),
+    ) -> Vec<Reply> {
+        let mut next = 0;
+        let mut is_second_attempt = false;
+        let mut to_split = Vec::new();
+        while next < replies.len() {
+            // SAFETY: every header points to a name, an iovec and a control buffer that `self` or the
+            // receiver owns, and through the iovec to a payload of the receiver or of a reply. They have the
+            // lengths stated in the header. The kernel writes only the lengths in the headers.
+            let sent = unsafe {
+                libc::sendmmsg(
+                    socket.as_raw_fd(),
+                    self.headers[next..].as_mut_ptr(),
+                    to_u32(replies.len() - next),
+                    libc::MSG_DONTWAIT as _,
+                )
+            };
+            if let Ok(sent) = usize::try_from(sent) {
+                let datagrams = replies[next..next + sent].iter().map(reply_datagrams).sum();
+                on_result(SendResult::Accepted { datagrams });
+                next += sent;
+                is_second_attempt = false;
+                continue;
+            }
+            let error = io::Error::last_os_error();
+            let is_queue_full = error.kind() == io::ErrorKind::WouldBlock;
+            // The error can belong to an earlier reply. The system reports such an error with the next call,
+            // and only once. Therefore each reply has a second attempt.
+            if !is_second_attempt && !is_queue_full {
+                is_second_attempt = true;
+                continue;
+            }
+            is_second_attempt = false;
+            let reply = &replies[next];
+            next += 1;
+            let datagrams = reply_datagrams(reply);
+            if datagrams > 1 && !is_queue_full {
+                // The route does not support segmentation: its MTU is smaller than the segments, or its
+                // device computes no checksums.
+                to_split.extend(split(reply));
+            } else {
+                on_result(SendResult::Failed { datagrams, error });
+            }
+        }
+        to_split
+    }
+}
+
+/// One reply for each datagram of `reply`.
+fn split(reply: &Reply) -> impl Iterator<Item = Reply> {
+    // Only replies in place consist of several datagrams.
+    let whole = match &reply.payload {
+        Payload::InPlace(range) => range.clone(),
+        Payload::Owned(_) => 0..0,
+    };
+    let (request, segment_size, hops) = (reply.request, reply.segment_size, reply.hops);
+    whole.clone().step_by(segment_size).map(move |start| {
+        let payload = Payload::InPlace(start..whole.end.min(start + segment_size));
+        Reply { request, payload, segment_size, hops }
+    })
+}
+
+/// Number of datagrams of a reply.
+pub(super) fn reply_datagrams(reply: &Reply) -> u64 {
+    datagram_count(reply.payload.len(), reply.segment_size)
+}

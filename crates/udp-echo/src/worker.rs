@@ -1,0 +1,142 @@
+//! The loop of a worker: receive datagrams, answer them, and check for the shutdown.
+
+use crate::Totals;
+use crate::datagram_io::{DatagramIo, Reply, SendResult, Wait};
+use crate::responder::Responder;
+use echo_service::{WorkerState, should_log, should_log_batch};
+use std::io::{self, ErrorKind};
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+/// Maximum time to answer the datagrams that arrived before the shutdown. A receive buffer contains some
+/// hundred datagrams. Only a flood that continues can take this long.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Interval at which an idle worker checks for the shutdown. Each check costs a few microseconds.
+pub(crate) const SHUTDOWN_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Number of consecutive errors of a socket after which the worker pauses. Such an error arrives without a
+/// datagram, so without a pause the worker could use a full CPU.
+const MAX_CONSECUTIVE_ERRORS: u32 = 64;
+const PAUSE_AFTER_ERRORS: Duration = Duration::from_millis(10);
+
+/// Answers the datagrams that arrive at `socket` until `state` requests the shutdown, and then those that
+/// have arrived.
+pub(crate) fn run(
+    socket: UdpSocket,
+    responder: &Responder,
+    busy_poll: Duration,
+    state: &WorkerState<Totals>,
+) {
+    let mut server = Server {
+        socket,
+        responder,
+        io: DatagramIo::new(),
+        replies: Vec::new(),
+        totals: Totals::default(),
+        consecutive_errors: 0,
+        has_timestamps: false,
+    };
+    server.serve(busy_poll, state);
+    server.answer_remaining();
+    state.publish_totals(&server.totals);
+}
+
+struct Server<'a> {
+    socket: UdpSocket,
+    responder: &'a Responder,
+    io: DatagramIo,
+    replies: Vec<Reply>,
+    totals: Totals,
+    consecutive_errors: u32,
+    /// Whether kernel timestamps are enabled.
+    has_timestamps: bool,
+}
+
+impl Server<'_> {
+    fn serve(&mut self, busy_poll: Duration, state: &WorkerState<Totals>) {
+        let mut last_request = Instant::now();
+        while !state.is_shutting_down() {
+            let is_polling = !busy_poll.is_zero() && last_request.elapsed() < busy_poll;
+            let wait = if is_polling { Wait::No } else { Wait::UntilTimeout };
+            if self.receive_and_answer(wait) && !busy_poll.is_zero() {
+                last_request = Instant::now();
+            }
+            if self.consecutive_errors >= MAX_CONSECUTIVE_ERRORS {
+                std::thread::sleep(PAUSE_AFTER_ERRORS);
+            }
+            state.publish_totals(&self.totals);
+        }
+    }
+
+    /// Answers the datagrams that arrived before the shutdown.
+    fn answer_remaining(&mut self) {
+        let deadline = Instant::now() + SHUTDOWN_TIMEOUT;
+        while self.receive_and_answer(Wait::No)
+            || (1..MAX_CONSECUTIVE_ERRORS).contains(&self.consecutive_errors)
+        {
+            if Instant::now() > deadline {
+                tracing::warn!(
+                    "datagrams remain unanswered: more arrived than the server could answer at its end"
+                );
+                break;
+            }
+        }
+    }
+
+    /// Receives the available datagrams and answers them. Returns whether there were any.
+    fn receive_and_answer(&mut self, wait: Wait) -> bool {
+        match self.io.receive(&self.socket, wait) {
+            Ok(received) => {
+                self.consecutive_errors = 0;
+                self.answer(received);
+                true
+            }
+            Err(error) if is_without_datagram(&error) => {
+                self.consecutive_errors = 0;
+                false
+            }
+            Err(error) => {
+                // For example an ICMP error for an earlier reply (ECONNREFUSED; on Windows WSAECONNRESET).
+                // The socket itself still works.
+                self.consecutive_errors = self.consecutive_errors.saturating_add(1);
+                self.totals.receive_errors += 1;
+                let count = self.totals.receive_errors;
+                if should_log(count) {
+                    tracing::debug!(%error, count, "receiving failed");
+                }
+                false
+            }
+        }
+    }
+
+    /// Answers the received buffers. `received` is their number.
+    fn answer(&mut self, received: usize) {
+        let Self { socket, responder, io, replies, totals, .. } = self;
+        let now = Instant::now();
+        for request in 0..received {
+            let is_timed = responder.respond(io, request, now, replies, totals);
+            if is_timed && !self.has_timestamps {
+                self.has_timestamps = true;
+                DatagramIo::enable_timestamps(socket);
+            }
+        }
+        io.send(socket, replies, &mut |result| match result {
+            SendResult::Accepted { datagrams } => totals.answered += datagrams,
+            SendResult::Failed { datagrams, error } => {
+                totals.replies_not_sent += datagrams;
+                let count = totals.replies_not_sent;
+                if should_log_batch(count, datagrams) {
+                    tracing::warn!(%error, count, "reply not sent");
+                }
+            }
+        });
+        replies.clear();
+    }
+}
+
+/// Whether no datagram was available: the wait ended, or a signal interrupted it. Stopping and continuing the
+/// process also interrupts it.
+fn is_without_datagram(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}

@@ -1,0 +1,158 @@
+//! The layers of the client's library: each module belongs to a layer, and each layer may import only some others.
+//! A re-export counts as the module that defines the name.
+
+use super::modules::ModuleTree;
+use super::source::SourceFile;
+use super::{Violation, purity};
+use Layer::{Analysis, Capture, Engine, Event, Facts, Model, Net, Plan, Protocol, Report};
+
+/// The source directory of the client.
+const SRC: &str = "crates/rtt-client/src/";
+
+/// The binary of the client. It is another crate, so the compiler allows it only the library's public names; the one
+/// way around this is `#[path]`.
+const BINARY: &str = "crates/rtt-client/src/bin/";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layer {
+    Model,
+    /// `protocol/registry.rs` and `protocol/*/facts.rs`.
+    Facts,
+    Plan,
+    Analysis,
+    Capture,
+    Event,
+    Report,
+    Net,
+    /// The rest of `protocol/`.
+    Protocol,
+    Engine,
+}
+
+impl Layer {
+    const ALL: [Self; 10] =
+        [Model, Facts, Plan, Analysis, Capture, Event, Report, Net, Protocol, Engine];
+
+    /// The layer of a module. `None` for the crate root and for modules outside the layers.
+    fn of_module(module: &[String]) -> Option<Self> {
+        let names: Vec<&str> = module.iter().map(String::as_str).collect();
+        match names[..] {
+            ["protocol", "registry", ..] | ["protocol", _, "facts", ..] => Some(Facts),
+            [name, ..] => {
+                Self::ALL.into_iter().find(|layer| *layer != Facts && layer.name() == name)
+            }
+            [] => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Model => "model",
+            Facts => "protocol facts",
+            Plan => "plan",
+            Analysis => "analysis",
+            Capture => "capture",
+            Event => "event",
+            Report => "report",
+            Net => "net",
+            Protocol => "protocol",
+            Engine => "engine",
+        }
+    }
+
+    /// Whether its modules may not do I/O.
+    fn is_pure(self) -> bool {
+        !matches!(self, Net | Protocol | Engine)
+    }
+
+    /// The other layers that it may import.
+    fn may_import(self) -> &'static [Self] {
+        match self {
+            Model => &[Facts],
+            Facts => &[Model],
+            Plan | Capture => &[Model, Facts],
+            Analysis | Net => &[Model, Plan, Facts],
+            Event => &[Model, Plan, Analysis, Capture, Facts],
+            Report => &[Model, Plan, Analysis, Capture, Event, Facts],
+            Protocol => &[Model, Plan, Net, Facts],
+            Engine => &[Model, Facts, Plan, Analysis, Capture, Event, Net, Protocol],
+        }
+    }
+
+    /// The rule for its imports, in words.
+    fn rule(self) -> String {
+        let others: Vec<&str> = self.may_import().iter().map(|layer| layer.name()).collect();
+        format!("{} may import only {}", self.name(), others.join(", "))
+    }
+}
+
+/// Checks the layers of the client.
+pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
+    let tree = ModuleTree::new(sources, SRC);
+    let mut violations = Vec::new();
+    for (path, module) in &tree.modules {
+        // The crate root declares and re-exports modules of all layers.
+        if path.is_empty() {
+            continue;
+        }
+        let source = module.source;
+        let violation = |line: Option<usize>, found: String, rule: String| Violation {
+            file: source.path.clone(),
+            line,
+            found,
+            rule,
+        };
+        let Some(layer) = Layer::of_module(path) else {
+            let layers: Vec<&str> = Layer::ALL.iter().map(|layer| layer.name()).collect();
+            let found = format!("module `{}` belongs to no layer", path.join("::"));
+            let rule = format!("each module of the client is in one of: {}", layers.join(", "));
+            violations.push(violation(None, found, rule));
+            continue;
+        };
+        for used in &module.paths {
+            if let Some(target) = tree.defining_module(path, used) {
+                let other = Layer::of_module(&target);
+                // The folder of a protocol contains facts, so its module can be imported by itself. The paths that
+                // start with the imported name are checked.
+                let has_facts =
+                    tree.modules.contains_key(&[&target[..], &["facts".to_owned()]].concat());
+                if has_facts && tree.imports_module(path, used) {
+                    continue;
+                }
+                let is_allowed = other
+                    .is_some_and(|other| other == layer || layer.may_import().contains(&other));
+                if !is_allowed {
+                    let other = other.map_or("no layer", Layer::name);
+                    let found = format!("imports {} ({other})", used.text());
+                    violations.push(violation(Some(used.line), found, layer.rule()));
+                }
+            } else if layer.is_pure() && purity::is_impure(&used.names) {
+                let rule = format!("{} is pure: {}", layer.name(), purity::RULE);
+                let found = format!("uses {}", used.text());
+                violations.push(violation(Some(used.line), found, rule));
+            }
+        }
+    }
+    violations.extend(sources.iter().flat_map(check_binary));
+    violations
+}
+
+fn check_binary(source: &SourceFile) -> Vec<Violation> {
+    if !source.path.starts_with(BINARY) {
+        return Vec::new();
+    }
+    let tokens = source.code.tokens.windows(3);
+    let attributes =
+        tokens.filter(|next| ["#", "[", "path"].iter().zip(*next).all(|(a, b)| *a == b.text));
+    attributes
+        .map(|next| Violation {
+            file: source.path.clone(),
+            line: Some(next[0].line),
+            found: "includes a file with #[path]".to_owned(),
+            rule: "the binary uses only public names of the library (rtt_client::…)".to_owned(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

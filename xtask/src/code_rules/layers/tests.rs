@@ -1,0 +1,192 @@
+//! The layer rules, with a small client in the layout of the real one.
+
+use super::*;
+
+/// A client that breaks no rule.
+const GOOD: [(&str, &str); 14] = [
+    (
+        "lib.rs",
+        "mod model; mod plan; mod protocol; mod analysis; mod capture; mod event; mod report; mod net; mod engine;
+         pub use analysis::Verdict; pub use engine::run; pub use protocol::Registry;",
+    ),
+    ("model.rs", "use std::net::{IpAddr, SocketAddr}; use std::time::Instant; pub struct Target;"),
+    ("protocol.rs", "pub mod registry; pub mod udp; pub use registry::Registry; use std::net::UdpSocket;"),
+    ("protocol/registry.rs", "use super::udp; pub struct Registry; fn f() { udp::facts::PORT }"),
+    ("protocol/udp.rs", "pub mod facts; use crate::net::resolve; use std::time::Instant;
+        fn f() { Instant::now(); }"),
+    ("protocol/udp/facts.rs", "use crate::model::Target; pub const PORT: u16 = 25_000;"),
+    ("plan.rs", "use crate::protocol::registry::Registry; use crate::model::Target; pub struct Plan;"),
+    ("analysis.rs", "use crate::{model::Target, plan::Plan}; use crate::Registry; pub struct Verdict;"),
+    ("capture.rs", "use std::io::Read; use crate::model::Target;"),
+    ("event.rs", "use crate::Verdict; pub enum Event {}"),
+    ("report/mod.rs", "pub mod text; use crate::event::Event; use std::io::Write;"),
+    ("report/text.rs", "use super::Report; use crate::analysis::Verdict;
+        #[cfg(test)] mod tests { use crate::engine::run; use std::fs::File; }"),
+    ("net/mod.rs", "pub fn resolve() {} use std::net::UdpSocket; use crate::plan::Plan;"),
+    ("engine.rs", "use crate::{event::Event, net, protocol::udp, Verdict}; pub fn run() { net::resolve() }"),
+];
+
+/// The violations in [`GOOD`] with one more file, or with another text for one of its files.
+fn violations(path: &str, text: &str) -> Vec<String> {
+    let mut files = GOOD.to_vec();
+    files.retain(|(other, _)| *other != path);
+    files.push((path, text));
+    let sources: Vec<SourceFile> =
+        files.iter().map(|(path, text)| SourceFile::new(&format!("{SRC}{path}"), text)).collect();
+    let mut violations: Vec<String> = check(&sources).iter().map(ToString::to_string).collect();
+    for line in &mut violations {
+        assert!(!line.contains('\n'), "{line}");
+        *line = line.replace(SRC, "");
+    }
+    violations
+}
+
+fn assert_violation(path: &str, text: &str, expected: &str) {
+    assert_eq!(violations(path, text), [expected], "{text}");
+}
+
+#[test]
+fn good_client_has_no_violations() {
+    assert_eq!(
+        violations("model/extra.rs", "use super::Target; use crate::protocol::Registry;"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn import_of_another_layer_is_reported_with_file_line_import_and_rule() {
+    assert_violation(
+        "analysis/extra.rs",
+        "//! Header.\n\nuse crate::net::resolve;\n",
+        "analysis/extra.rs:3: imports crate::net::resolve (net); RULE: analysis may import only model, plan, protocol facts",
+    );
+}
+
+#[test]
+fn every_layer_has_its_rule() {
+    let cases = [
+        ("model/x.rs", "crate::plan::Plan", "model may import only protocol facts"),
+        ("protocol/udp/facts.rs", "crate::plan::Plan", "protocol facts may import only model"),
+        ("plan/x.rs", "crate::protocol::udp::open", "plan may import only model, protocol facts"),
+        ("capture/x.rs", "crate::plan::Plan", "capture may import only model, protocol facts"),
+        (
+            "event/x.rs",
+            "crate::engine::run",
+            "event may import only model, plan, analysis, capture, protocol facts",
+        ),
+        (
+            "report/x.rs",
+            "crate::protocol::udp::open",
+            "report may import only model, plan, analysis, capture, event, protocol facts",
+        ),
+        ("net/x.rs", "crate::analysis::Verdict", "net may import only model, plan, protocol facts"),
+        (
+            "protocol/tcp.rs",
+            "crate::analysis::Verdict",
+            "protocol may import only model, plan, net, protocol facts",
+        ),
+        (
+            "engine/x.rs",
+            "crate::report::text",
+            "engine may import only model, protocol facts, plan, analysis, capture, event, net, protocol",
+        ),
+    ];
+    for (path, import, rule) in cases {
+        let found = violations(path, &format!("use {import};"));
+        assert_eq!(found.len(), 1, "{path}: {found:?}");
+        assert!(found[0].starts_with(&format!("{path}:1: imports {import} (")), "{found:?}");
+        assert!(found[0].ends_with(&format!("; RULE: {rule}")), "{found:?}");
+    }
+}
+
+#[test]
+fn imports_by_other_ways_are_reported() {
+    let rule = "RULE: plan may import only model, protocol facts";
+    let cases = [
+        ("use super::super::net;", "imports super::super::net (net)"),
+        ("use crate::run;", "imports crate::run (engine)"),
+        ("use crate::Verdict as V;", "imports crate::Verdict (analysis)"),
+        ("fn f() { crate::net::resolve() }", "imports crate::net::resolve (net)"),
+        ("use crate::{model::Target, net::*};", "imports crate::net::* (net)"),
+        (
+            "mod inner { use super::super::super::engine; }",
+            "imports super::super::super::engine (engine)",
+        ),
+    ];
+    for (text, found) in cases {
+        assert_violation("plan/x.rs", text, &format!("plan/x.rs:1: {found}; {rule}"));
+    }
+}
+
+#[test]
+fn module_of_a_protocol_can_be_imported_for_its_facts_only() {
+    assert_violation(
+        "plan/x.rs",
+        "use crate::protocol::udp;\nfn f() { udp::facts::PORT }\nfn g() { udp::open() }",
+        "plan/x.rs:3: imports udp::open (protocol); RULE: plan may import only model, protocol facts",
+    );
+}
+
+#[test]
+fn input_and_output_in_pure_modules_are_reported() {
+    let rule = "RULE: plan is pure: no sockets, no clock, no files, no threads, no processes; \
+                std::net only for address types";
+    let cases = [
+        ("use std::net::UdpSocket;", "std::net::UdpSocket"),
+        ("use std::net::{IpAddr, TcpStream};", "std::net::TcpStream"),
+        ("use std::net;", "std::net"),
+        ("use std::{fs, io};", "std::fs"),
+        ("fn f() { std::thread::sleep(x) }", "std::thread::sleep"),
+        ("fn f() { Instant::now(); }", "Instant::now"),
+        ("fn f() { std::time::SystemTime::now(); }", "std::time::SystemTime::now"),
+        ("fn f() { Stamp::just_before(); }", "Stamp::just_before"),
+        ("fn f() { echo_core::Stamp::just_after(); }", "echo_core::Stamp::just_after"),
+        ("use socket2::Socket;", "socket2::Socket"),
+        ("use nix::sys::socket::recvmsg;", "nix::sys::socket::recvmsg"),
+        ("fn f() { libc::socket() }", "libc::socket"),
+    ];
+    for (text, found) in cases {
+        assert_violation("plan/x.rs", text, &format!("plan/x.rs:1: uses {found}; {rule}"));
+    }
+}
+
+#[test]
+fn address_types_clocks_as_arguments_and_error_numbers_are_pure() {
+    let text = "use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr}; use std::time::{Duration, Instant};
+        use nix::errno::Errno; use std::io::{self, Write}; use echo_core::Stamp;
+        fn f(now: Instant) -> bool { libc::ECONNREFUSED == 1 && IpAddr::V4(Ipv4Addr::LOCALHOST).is_loopback() }
+        #[cfg(test)] mod tests { fn f() { std::time::Instant::now(); } }";
+    assert_eq!(violations("plan/x.rs", text), [""; 0]);
+}
+
+#[test]
+fn module_outside_the_layers_is_reported() {
+    let found = violations("words.rs", "");
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].starts_with("words.rs: module `words` belongs to no layer; RULE: each module")
+    );
+}
+
+#[test]
+fn test_modules_in_files_of_their_own_are_left_out() {
+    let sources = [
+        ("lib.rs", "mod plan;"),
+        ("plan.rs", "#[cfg(test)]\nmod tests;\n#[cfg(test)] mod toy;"),
+        ("plan/tests.rs", "use crate::engine::run; use std::fs::File;"),
+        ("plan/toy/deep.rs", "use std::fs::File;"),
+    ]
+    .map(|(path, text)| SourceFile::new(&format!("{SRC}{path}"), text));
+    assert_eq!(check(&sources), []);
+}
+
+#[test]
+fn binary_that_includes_files_of_the_library_is_reported() {
+    let good = "mod cli; use crate::cli::Cli; use rtt_client::run; use std::fs::File;";
+    assert_eq!(violations("bin/rtt-client/main.rs", good), [""; 0]);
+    assert_violation(
+        "bin/rtt-client/main.rs",
+        "#[path = \"../../net/mod.rs\"]\nmod net;",
+        "bin/rtt-client/main.rs:1: includes a file with #[path]; RULE: the binary uses only public names of the library (rtt_client::…)",
+    );
+}

@@ -1,0 +1,100 @@
+//! Pure code: no sockets, no clock, no files, no threads.
+
+use super::Violation;
+use super::source::SourceFile;
+
+/// The rule for pure layers, in words.
+pub(super) const RULE: &str =
+    "no sockets, no clock, no files, no threads, no processes; std::net only for address types";
+
+/// The source directory of the crate that is pure as a whole.
+const ECHO_CORE: &str = "crates/echo-core/src/";
+
+/// What `echo-core` may not use of the standard library, not even in tests.
+const FORBIDDEN_IN_ECHO_CORE: [&str; 4] = ["std::net", "std::fs", "std::io", "std::thread"];
+
+/// The types of `std::net` that are only data.
+const ADDRESS_TYPES: [&str; 7] = [
+    "AddrParseError",
+    "IpAddr",
+    "Ipv4Addr",
+    "Ipv6Addr",
+    "SocketAddr",
+    "SocketAddrV4",
+    "SocketAddrV6",
+];
+
+/// Modules of the standard library that pure code may not use.
+const FORBIDDEN_STD: [&str; 3] = ["fs", "process", "thread"];
+
+/// Crates that pure code may not use.
+const FORBIDDEN_CRATES: [&str; 5] = ["dns_lookup", "mio", "rustix", "socket2", "tokio"];
+
+/// Types that are sockets, whatever path leads to them.
+const SOCKET_TYPES: [&str; 3] = ["TcpListener", "TcpStream", "UdpSocket"];
+
+/// Functions that read a clock: the last two names of their paths.
+const CLOCK_FUNCTIONS: [[&str; 2]; 6] = [
+    ["Instant", "now"],
+    ["Local", "now"],
+    ["Stamp", "just_after"],
+    ["Stamp", "just_before"],
+    ["SystemTime", "now"],
+    ["Utc", "now"],
+];
+
+/// Whether a path leads to I/O or to a clock.
+pub(super) fn is_impure(path: &[String]) -> bool {
+    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+    let is_forbidden = match names[..] {
+        ["std" | "core", "net", name, ..] => !ADDRESS_TYPES.contains(&name),
+        ["std" | "core", "net"] => true,
+        ["std", name, ..] => FORBIDDEN_STD.contains(&name),
+        ["nix", name, ..] => name != "errno",
+        // Constants are data; functions are system calls.
+        ["libc", .., name] => name.contains(char::is_lowercase),
+        [name, ..] => FORBIDDEN_CRATES.contains(&name),
+        [] => false,
+    };
+    is_forbidden
+        || names.iter().any(|name| SOCKET_TYPES.contains(name))
+        || names.windows(2).any(|pair| CLOCK_FUNCTIONS.iter().any(|function| function == pair))
+}
+
+/// Checks a file of `echo-core`; other files have no violations.
+pub(super) fn check_echo_core(source: &SourceFile) -> Vec<Violation> {
+    if !source.path.starts_with(ECHO_CORE) {
+        return Vec::new();
+    }
+    let mut violations = Vec::new();
+    for (number, line) in source.lines() {
+        for path in FORBIDDEN_IN_ECHO_CORE.iter().filter(|path| line.contains(**path)) {
+            violations.push(Violation {
+                file: source.path.clone(),
+                line: Some(number),
+                found: format!("uses {path}"),
+                rule: format!("echo-core is pure: no {}", FORBIDDEN_IN_ECHO_CORE.join(", no ")),
+            });
+        }
+    }
+    violations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_and_output_in_echo_core_are_reported() {
+        let text = "//! Header.\nuse std::time::Instant;\nuse std::io::Write;\n";
+        let violations = check_echo_core(&SourceFile::new("crates/echo-core/src/a.rs", text));
+        let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            lines,
+            [
+                "crates/echo-core/src/a.rs:3: uses std::io; RULE: echo-core is pure: no std::net, no std::fs, no std::io, no std::thread"
+            ]
+        );
+        assert!(check_echo_core(&SourceFile::new("crates/udp-echo/src/a.rs", text)).is_empty());
+    }
+}
