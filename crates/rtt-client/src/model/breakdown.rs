@@ -113,14 +113,16 @@ pub(crate) fn split(
     if wall_rtt.abs_diff(rtt) > MAX_CLOCK_DRIFT + rtt / 1000 {
         return Err(BreakdownError::ClockWasSet);
     }
-    // All durations start at the program's timestamps on the wall clock. In a `Stamp` of `sent` the wall
-    // clock is read first, in one of `received` it is read last. Thus the cost of the readings is in the
-    // first and the last part. The subtraction below takes it from the last part, usually the larger one.
-    let send = transmitted.duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
+    // The kernel's timestamps are wall-clock times, so the first part starts at the wall-clock reading of `sent`. A
+    // `Stamp` has its wall-clock reading on the outside: `sent` reads it before the monotonic clock, where the RTT
+    // starts. The first part therefore includes the cost of one reading, and the RTT does not. The subtraction below
+    // takes this cost from the last part, which is usually the larger one.
+    let to_interface =
+        transmitted.duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
     let between = arrived.duration_since(transmitted).map_err(|_| BreakdownError::ClockWasSet)?;
-    let send = send.min(rtt);
-    let between = between.min(rtt.saturating_sub(send));
-    let receive = rtt.saturating_sub(send + between);
+    let to_interface = to_interface.min(rtt);
+    let between = between.min(rtt.saturating_sub(to_interface));
+    let receive = rtt.saturating_sub(to_interface + between);
     let combined = |reason| NetworkAndServer::Combined { duration: between, reason };
     let network_and_server = match timing {
         None => combined(CombinedReason::NoTimingHeader),
@@ -133,7 +135,7 @@ pub(crate) fn split(
             NetworkAndServer::Separate { network, server }
         }
     };
-    Ok(Breakdown { send, network_and_server, receive })
+    Ok(Breakdown { send: to_interface, network_and_server, receive })
 }
 
 impl Breakdown {

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 /// A pair of exchanges.
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the JSON interface")]
 pub(super) struct PairLine {
     pair: u64,
     first: &'static str,
@@ -40,7 +39,7 @@ pub(super) struct VerdictLine {
     b: String,
     higher: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    difference_ns: Option<Estimate>,
+    difference_ns: Option<ConfidenceInterval>,
     confidence: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     probability_b_higher: Option<f64>,
@@ -62,7 +61,7 @@ pub(super) struct VerdictLine {
 
 /// A figure with its confidence interval. The bounds are absent if there is no interval.
 #[derive(Serialize)]
-struct Estimate {
+struct ConfidenceInterval {
     estimate: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     low: Option<i64>,
@@ -74,7 +73,7 @@ struct Estimate {
 #[derive(Serialize)]
 struct WithConnection {
     higher: Option<&'static str>,
-    difference_ns: Estimate,
+    difference_ns: ConfidenceInterval,
     probability_b_higher: f64,
     pairs: usize,
     sentence: String,
@@ -99,16 +98,14 @@ struct SideFields {
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the JSON interface")]
 struct CauseFields {
     cause: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    share_ns: Option<Estimate>,
+    share_ns: Option<ConfidenceInterval>,
     evidence: String,
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the JSON interface")]
 struct ClaimFields {
     claim: &'static str,
     holds: Option<bool>,
@@ -120,7 +117,7 @@ struct ClaimFields {
 struct SizeFields {
     bytes: usize,
     pairs: usize,
-    difference_ns: Estimate,
+    difference_ns: ConfidenceInterval,
 }
 
 impl VerdictLine {
@@ -134,7 +131,7 @@ impl VerdictLine {
             a,
             b,
             higher: verdict.difference.and_then(higher),
-            difference_ns: verdict.difference.map(Estimate::from),
+            difference_ns: verdict.difference.map(ConfidenceInterval::from),
             confidence: verdict.confidence,
             probability_b_higher: verdict
                 .difference
@@ -164,7 +161,7 @@ fn higher(difference: PairedDifference) -> Option<&'static str> {
     difference.higher().map(SideId::name)
 }
 
-impl From<PairedDifference> for Estimate {
+impl From<PairedDifference> for ConfidenceInterval {
     fn from(difference: PairedDifference) -> Self {
         let (low, high) = difference.interval.unzip();
         Self { estimate: difference.estimate, low, high }
@@ -197,7 +194,11 @@ impl From<&comparison::Cause> for CauseFields {
     fn from(cause: &comparison::Cause) -> Self {
         Self {
             cause: cause.kind.name(),
-            share_ns: cause.share.map(|estimate| Estimate { estimate, low: None, high: None }),
+            share_ns: cause.share.map(|estimate| ConfidenceInterval {
+                estimate,
+                low: None,
+                high: None,
+            }),
             evidence: cause.evidence.clone(),
         }
     }
