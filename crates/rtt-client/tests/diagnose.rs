@@ -206,16 +206,37 @@ fn verbose_output_logs_the_look_up_the_socket_and_its_options() {
 }
 
 #[test]
-fn invalid_requests_exit_with_status_2_and_one_line() {
-    for arguments in [
-        &["127.0.0.1:9", "-6"][..],
-        &["127.0.0.1:9", "-B", "::1"],
-        &["127.0.0.1:9", "-B", "192.0.2.55"],
-        &["127.0.0.1:9", "--format", "csv"],
-        &["127.0.0.1:9", "-W", "0"],
+fn a_request_that_cannot_run_exits_with_status_2_and_one_line() {
+    for (arguments, expected) in [
+        (&["127.0.0.1:9", "-6"][..], "127.0.0.1 is not an address of the IP version"),
+        (&["127.0.0.1:9", "-B", "::1"], "127.0.0.1 is not an address of the IP version"),
+        (
+            &["127.0.0.1:9", "-B", "192.0.2.55"],
+            "binding to 192.0.2.55 for UDP 127.0.0.1:9: Cannot assign requested address",
+        ),
+        (&["127.0.0.1:9", "-W", "0"], "timeout"),
     ] {
         let (status, out, err) = diagnose(arguments);
         assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
         assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
+        // Other systems have other words for the same error.
+        let expected = if cfg!(target_os = "linux") {
+            expected
+        } else {
+            expected.split(": C").next().unwrap()
+        };
+        assert!(err.contains(expected), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn an_invalid_argument_exits_with_status_2_and_names_the_valid_values() {
+    for (arguments, expected) in [
+        (&["127.0.0.1:9", "--format", "csv"][..], "[possible values: text, json]"),
+        (&["127.0.0.1:9", "-B", "localhost"], "`localhost` is not an IP address; examples:"),
+    ] {
+        let (status, out, err) = diagnose(arguments);
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
+        assert!(err.contains(expected), "{arguments:?}: {err}");
     }
 }
