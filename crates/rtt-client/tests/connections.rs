@@ -44,7 +44,7 @@ fn summary_of_a_kept_connection_has_all_phases() {
     let (summary, events) = series("tcp", &server, back_to_back(50));
     assert_eq!(counts(&summary, ["sent", "received"]), [50, 50]);
     assert_eq!(count_connections(&events), 1);
-    for phase in ["connect_ns", "first_rtt_ns", "steady_rtt_ns", "close_ns"] {
+    for phase in ["connect_ns", "first_rtt_ns", "later_rtt_ns", "close_ns"] {
         assert!(summary.get(phase).is_some(), "{phase} in {summary}");
     }
     if cfg!(all(target_os = "linux", not(portable))) {
@@ -62,7 +62,7 @@ fn connection_for_each_exchange_makes_every_exchange_a_first_one() {
     let (summary, events) = series("tcp", &server, settings);
     assert_eq!(counts(&summary, ["sent", "received"]), [20, 20]);
     assert_eq!(count_connections(&events), 20);
-    assert!(summary.get("steady_rtt_ns").is_none(), "{summary}");
+    assert!(summary.get("later_rtt_ns").is_none(), "{summary}");
 }
 
 #[test]
