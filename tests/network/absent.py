@@ -1,14 +1,14 @@
-"""A network in which servers are absent in every way: what the client's `diagnose` sees there.
+"""A network in which servers are absent in many ways, and what `rtt-client diagnose` reports there.
 
     client (10.78.0.1, fd78::1) -- router (.254, ::fe) -- server (10.78.1.2, fd78:1::2)
 
-Each is a network namespace; the router has firewall rules. Run it in a user, network and mount namespace of
-its own, which needs no privileges where the system allows it:
+Each host is a network namespace. The router has firewall rules. Run the script in a new user, network and mount
+namespace, which needs no privileges where the system allows it:
 
-    unshare -Urnm python3 absent.py OUR-UDP-SERVER OUR-TCP-SERVER CLIENT [ROW...]
+    unshare -Urnm python3 absent.py UDP-SERVER TCP-SERVER CLIENT [CASE...]
 
-What comes out is a line of JSON: for each row and version of IP the findings and how long it took. With rows
-named, these are run one after the other over IPv4, and what they print is shown as it is.
+The output is one line of JSON: the findings for each case and each version of IP. With cases as arguments, the script
+runs only these, one after the other over IPv4, and shows the client's output.
 """
 import json
 import os
@@ -24,14 +24,14 @@ from namespaces import enter, sh
 
 ADDRESSES = {
     4: {"client": "10.78.0.1", "router": "10.78.0.254", "server": "10.78.1.2", "down": "10.78.1.77",
-        "link": "10.78.0.77", "nowhere": "203.0.113.1", "beyond": "10.79.0.1", "forbidden": "10.90.0.1",
-        "hole": "10.91.0.1", "loop": "10.80.0.1"},
+        "down on link": "10.78.0.77", "no route": "203.0.113.1", "no route on router": "10.79.0.1",
+        "prohibited": "10.90.0.1", "blackhole": "10.91.0.1", "loop": "10.80.0.1"},
     6: {"client": "fd78::1", "router": "fd78::fe", "server": "fd78:1::2", "down": "fd78:1::77",
-        "link": "fd78::77", "nowhere": "2001:db8::1", "beyond": "fd79::1", "forbidden": "fd90::1",
-        "hole": "fd91::1", "loop": "fd80::1"},
+        "down on link": "fd78::77", "no route": "2001:db8::1", "no route on router": "fd79::1",
+        "prohibited": "fd90::1", "blackhole": "fd91::1", "loop": "fd80::1"},
 }
 
-# Firewalls that say no, by port: nft's name of the ICMP error.
+# Firewall rules that reject with an ICMP error. The key is the port, the value is nft's name of the error.
 REJECTS = {
     4: {7100: "net-unreachable", 7101: "host-unreachable", 7102: "prot-unreachable", 7103: "port-unreachable",
         7109: "net-prohibited", 7110: "host-prohibited", 7113: "admin-prohibited"},
@@ -39,66 +39,67 @@ REJECTS = {
         7205: "policy-fail", 7206: "reject-route"},
 }
 
-# A row's name: whose address, port, and the time-out where 5 s are not wanted.
-ROWS = {
-    # Before all others: a router says so for one client no more often than its other errors allow
+# The name of a case, with the name of the target's address, the port, and the timeout if it is not 5 s.
+CASES = {
+    # This case is the first one, because a router without a route limits the rate of its errors for each client
     # (`ip_error`, net/ipv4/route.c).
-    "no route from the router": ("beyond", 7777),
-    "an echo server of ours": ("server", 7777),
+    "no route from the router": ("no route on router", 7777),
+    "an echo server of this project": ("server", 7777),
     "a plain echo server": ("server", 7001),
     "a closed port": ("server", 9),
     "a host that is down, behind a router": ("down", 7777),
-    "a host that is down, on the client's link": ("link", 7777),
-    "the same, with a time-out of 1 s": ("link", 7777, 1),
-    "no route from the client": ("nowhere", 7777),
+    "a host that is down, on the client's link": ("down on link", 7777),
+    "the same host, with a timeout of 1 s": ("down on link", 7777, 1),
+    "no route from the client": ("no route", 7777),
     "a routing loop": ("loop", 7777),
-    "a route that prohibits, on the client": ("forbidden", 7777),
-    "a route that is a black hole, on the client": ("hole", 7777),
-    "a firewall that swallows requests": ("server", 7010),
-    "a firewall that swallows replies": ("server", 7011),
+    "a prohibit route on the client": ("prohibited", 7777),
+    "a blackhole route on the client": ("blackhole", 7777),
+    "a firewall that drops requests": ("server", 7010),
+    "a firewall that drops replies": ("server", 7011),
     "a firewall that sends a TCP reset": ("server", 7020),
-    "a local rule that drops what leaves": ("server", 7030),
-    "a server that closes": ("server", 7040),
-    "a server that closes amid its answer": ("server", 7041),
-    "a server that resets": ("server", 7042),
-    "a server that is mute": ("server", 7043),
-    "a server that answers garbage": ("server", 7044),
-    "a mute server, while another flow gets ICMP errors": ("server", 7043),
+    "a local firewall rule that drops requests": ("server", 7030),
+    "a server that closes the connection": ("server", 7040),
+    "a server that closes the connection in the middle of its reply": ("server", 7041),
+    "a server that resets the connection": ("server", 7042),
+    "a server that does not reply": ("server", 7043),
+    "a server that sends a wrong reply": ("server", 7044),
+    "a server that does not reply, while another flow gets ICMP errors": ("server", 7043),
 }
 
 
-def build():
+def build_network():
     sh("mount -t tmpfs tmpfs /run && mkdir /run/netns")
     for namespace in ("c", "r", "s"):
         sh(f"ip netns add {namespace}")
         sh(f"ip -n {namespace} link set lo up")
-        # Nobody else is there to have the same address, so nobody has to wait to find out.
+        # Duplicate address detection would delay the use of an address. No two hosts here have the same address.
         sh(f"ip netns exec {namespace} sysctl -q net.ipv6.conf.default.accept_dad=0")
         sh(f"ip netns exec {namespace} sysctl -q net.ipv6.conf.all.accept_dad=0")
-    for left, right, there in (("c", "r", 0), ("r", "s", 1)):
+    for left, right, subnet in (("c", "r", 0), ("r", "s", 1)):
         sh(f"ip link add {left}{right} netns {left} type veth peer name {right}{left} netns {right}")
         for end, other in ((left, right), (right, left)):
             host = {"c": ("1", "1"), "r": ("254", "fe"), "s": ("2", "2")}[end]
-            six = "fd78::" if there == 0 else "fd78:1::"
-            sh(f"ip -n {end} addr add 10.78.{there}.{host[0]}/24 dev {end}{other}")
-            sh(f"ip -n {end} addr add {six}{host[1]}/64 dev {end}{other} nodad")
+            prefix = "fd78::" if subnet == 0 else "fd78:1::"
+            sh(f"ip -n {end} addr add 10.78.{subnet}.{host[0]}/24 dev {end}{other}")
+            sh(f"ip -n {end} addr add {prefix}{host[1]}/64 dev {end}{other} nodad")
             sh(f"ip -n {end} link set {end}{other} up")
     for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
         for host in ("r", "s"):
             sh(f"ip netns exec {host} sysctl -q {name}=1")
-    # How long a neighbour is asked for, a third of it at a time: not until just when the next request comes, which
-    # can make the kernel forget those that wait (`neigh_invalidate`, net/core/neighbour.c).
+    # The kernel sends three requests for a neighbour, with this time between them. The times are chosen so that the
+    # last one does not end when the client's next datagram arrives: the kernel can then discard the waiting datagrams
+    # (`neigh_invalidate`, net/core/neighbour.c).
     for host, device, milliseconds in (("c", "cr", 800), ("r", "rs", 400)):
         for version in (4, 6):
             sh(f"ip netns exec {host} sysctl -q net.ipv{version}.neigh.{device}.retrans_time_ms={milliseconds}")
-    # Errors are limited to a few a second, and all rows run at once.
+    # A host sends only a few ICMP errors per second. All cases run at the same time, so the limit is removed.
     for host in ("r", "s", "c"):
         for name in ("net.ipv4.icmp_ratelimit", "net.ipv6.icmp.ratelimit"):
             sh(f"ip netns exec {host} sysctl -q {name}=0")
-    for four, six in (("10.78.1.0/24", "fd78:1::/64"), ("10.79.0.0/16", "fd79::/16"), ("10.80.0.0/16", "fd80::/16")):
-        sh(f"ip -n c route add {four} via 10.78.0.254")
-        sh(f"ip -n c route add {six} via fd78::fe")
-    # The server sends back what it does not know.
+    for v4, v6 in (("10.78.1.0/24", "fd78:1::/64"), ("10.79.0.0/16", "fd79::/16"), ("10.80.0.0/16", "fd80::/16")):
+        sh(f"ip -n c route add {v4} via 10.78.0.254")
+        sh(f"ip -n c route add {v6} via fd78::fe")
+    # The routing loop: the router sends these packets to the server, and the server's default route leads back.
     sh("ip -n r route add 10.80.0.0/16 via 10.78.1.2 && ip -n r route add fd80::/16 via fd78:1::2")
     sh("ip -n c route add prohibit 10.90.0.0/16 && ip -n c route add prohibit fd90::/16")
     sh("ip -n c route add blackhole 10.91.0.0/16 && ip -n c route add blackhole fd91::/16")
@@ -109,100 +110,106 @@ def build():
         nfproto = "ipv4" if version == 4 else "ipv6"
         for port, kind in REJECTS[version].items():
             rules.append(f"meta nfproto {nfproto} meta l4proto {{tcp, udp}} th dport {port} reject with {family} type {kind}")
-    nft("r", "\n".join(rules + ["}", "}"]))
-    nft("c", "table inet lab {\nchain output { type filter hook output priority 0;\nth dport 7030 drop\n}\n}")
+    add_rules("r", "\n".join(rules + ["}", "}"]))
+    add_rules("c", "table inet lab {\nchain output { type filter hook output priority 0;\nth dport 7030 drop\n}\n}")
 
 
-def nft(namespace, rules):
+def add_rules(namespace, rules):
     subprocess.run(["ip", "netns", "exec", namespace, "nft", "-f", "-"], input=rules, text=True, check=True)
 
 
-def serve_udp(port, answer):
+def bind(kind, family, port):
+    listener = socket.socket(family, kind)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    listener.bind((("0.0.0.0", "::")[family == socket.AF_INET6], port))
+    return listener
+
+
+def serve_udp(port, reply_to):
+    """Sends `reply_to(request)` for each datagram, if it is not None."""
     for family in (socket.AF_INET, socket.AF_INET6):
-        listener = socket.socket(family, socket.SOCK_DGRAM)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((("0.0.0.0", "::")[family == socket.AF_INET6], port))
+        listener = bind(socket.SOCK_DGRAM, family, port)
 
         def run(listener=listener):
             while True:
-                text, client = listener.recvfrom(65536)
-                reply = answer(text)
+                request, client = listener.recvfrom(65536)
+                reply = reply_to(request)
                 if reply is not None:
                     listener.sendto(reply, client)
 
         threading.Thread(target=run, daemon=True).start()
 
 
-def serve_tcp(port, answer):
+def serve_tcp(port, handle):
+    """Calls `handle(connection, request)` for the first bytes of each connection, and keeps the connection."""
     for family in (socket.AF_INET, socket.AF_INET6):
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((("0.0.0.0", "::")[family == socket.AF_INET6], port))
+        listener = bind(socket.SOCK_STREAM, family, port)
         listener.listen(16)
 
         def run(listener=listener):
-            kept = []
+            connections = []
             while True:
                 connection, _ = listener.accept()
-                kept.append(connection)
-                answer(connection, connection.recv(4096))
+                connections.append(connection)
+                handle(connection, connection.recv(4096))
 
         threading.Thread(target=run, daemon=True).start()
 
 
-def reset(connection, _):
+def send_reset(connection, _):
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
-def half(connection, text):
-    connection.sendall(text.upper()[: len(text) // 2])
+def send_half(connection, request):
+    connection.sendall(request.upper()[: len(request) // 2])
     time.sleep(0.05)
     connection.shutdown(socket.SHUT_RDWR)
 
 
-def other_servers(ready):
-    """Servers that are none of ours: a process of its own."""
+def run_other_servers(ready):
+    """Runs the servers that are not programs of this project, in a process of its own."""
     enter("s")
-    garbage = b"220 mail.example \x1b[2J ESMTP\r\n"
+    wrong_reply = b"220 mail.example \x1b[2J ESMTP\r\n"
     for port in (7001, 7010, 7011, 7020, 7030, *REJECTS[4], *REJECTS[6]):
-        serve_udp(port, lambda text: text.upper())
-        serve_tcp(port, lambda connection, text: connection.sendall(text.upper()))
+        serve_udp(port, lambda request: request.upper())
+        serve_tcp(port, lambda connection, request: connection.sendall(request.upper()))
     for port in (7040, 7041, 7042, 7043):
-        serve_udp(port, lambda text: None)
-    serve_udp(7044, lambda text: garbage)
-    serve_tcp(7040, lambda connection, text: connection.shutdown(socket.SHUT_RDWR))
-    serve_tcp(7041, half)
-    serve_tcp(7042, reset)
-    serve_tcp(7043, lambda connection, text: None)
-    serve_tcp(7044, lambda connection, text: connection.sendall(garbage))
+        serve_udp(port, lambda request: None)
+    serve_udp(7044, lambda request: wrong_reply)
+    serve_tcp(7040, lambda connection, request: connection.shutdown(socket.SHUT_RDWR))
+    serve_tcp(7041, send_half)
+    serve_tcp(7042, send_reset)
+    serve_tcp(7043, lambda connection, request: None)
+    serve_tcp(7044, lambda connection, request: connection.sendall(wrong_reply))
     os.write(ready, b"x")
     signal.pause()
 
 
-def another_flow():
-    """Datagrams to a closed port, whose ICMP errors are nobody else's."""
+def run_other_flow():
+    """Sends datagrams to a closed port. Their ICMP errors must not appear in the client's findings."""
     enter("c")
-    sockets = [socket.socket(family, socket.SOCK_DGRAM) for family in (socket.AF_INET, socket.AF_INET6)]
+    sockets = [(version, socket.socket(family, socket.SOCK_DGRAM))
+               for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6))]
     while True:
-        for its, version in zip(sockets, (4, 6)):
-            its.sendto(b"another flow", (ADDRESSES[version]["server"], 9))
+        for version, sender in sockets:
+            sender.sendto(b"another flow", (ADDRESSES[version]["server"], 9))
         time.sleep(0.05)
 
 
-def reach_the_server():
-    """Until neighbours know each other, a first packet can be lost or late."""
+def contact_server():
+    """Exchanges packets with the server, so that every host has the link addresses of its neighbours. Without them, the
+    first packet of a case can be lost or late."""
     enter("c")
-    for version in (4, 6):
-        socket.create_connection((ADDRESSES[version]["server"], 7001), timeout=20).close()
-        family = socket.AF_INET if version == 4 else socket.AF_INET6
-        asking = socket.socket(family, socket.SOCK_DGRAM)
-        asking.settimeout(20)
-        asking.sendto(b"is the way known?", (ADDRESSES[version]["server"], 7001))
-        asking.recv(100)
+    for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
+        server = (ADDRESSES[version]["server"], 7001)
+        socket.create_connection(server, timeout=20).close()
+        probe = socket.socket(family, socket.SOCK_DGRAM)
+        probe.settimeout(20)
+        probe.sendto(b"probe", server)
+        probe.recv(100)
 
 
 def fork(run, *arguments):
@@ -215,61 +222,66 @@ def fork(run, *arguments):
     return child
 
 
-def command(client, version, row, json_lines):
-    whose, port, *timeout = row
-    address = ADDRESSES[version][whose]
+def command(client, version, case, output):
+    """The arguments of the client for a case, and the whole command line."""
+    host, port, *timeout = case
+    address = ADDRESSES[version][host]
     target = f"[{address}]:{port}" if version == 6 else f"{address}:{port}"
-    form = ["--format", "json"] if json_lines else []
-    line = ["diagnose", target, "-W", str(timeout[0] if timeout else 5), *form]
-    return line, ["ip", "netns", "exec", "c", client, *line]
+    arguments = ["diagnose", target, "-W", str(timeout[0] if timeout else 5), *output]
+    return arguments, ["ip", "netns", "exec", "c", client, *arguments]
+
+
+def show(client, names):
+    for name in names:
+        arguments, line = command(client, 4, CASES[name], [])
+        print(f"--- {name}\n$ rtt-client {' '.join(arguments)}\n", flush=True)
+        subprocess.run(line, timeout=30)
+
+
+def run_all(client):
+    cases = [(name, version, case) for name, case in CASES.items() for version in (4, 6)]
+    for version in (4, 6):
+        for port, kind in REJECTS[version].items():
+            cases.append((f"a firewall that rejects with {kind}", version, ("server", port)))
+    running = []
+    for name, version, case in cases:
+        _, line = command(client, version, case, ["--format", "json"])
+        running.append((name, version, subprocess.Popen(line, stdout=subprocess.PIPE, text=True)))
+        # The cases do not start at the same moment, because the machine may have only two processors.
+        time.sleep(0.05)
+    results = []
+    for name, version, process in running:
+        output = process.communicate(timeout=30)[0]
+        findings = [json.loads(line) for line in output.splitlines()]
+        results.append({"case": name, "version": version, "status": process.returncode, "findings": findings})
+    print(json.dumps(results))
 
 
 def main():
-    udp_server, tcp_server, client, *wanted = sys.argv[1:]
-    build()
+    udp_server, tcp_server, client, *names = sys.argv[1:]
+    build_network()
     is_ready, ready = os.pipe()
-    started = [fork(other_servers, ready)]
+    children = [fork(run_other_servers, ready)]
     os.read(is_ready, 1)
-    ours = [
+    servers = [
         subprocess.Popen(["ip", "netns", "exec", "s", server, "--listen", "10.78.1.2:7777",
                           "--listen", "[fd78:1::2]:7777"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         for server in (udp_server, tcp_server)
     ]
-    for server in ours:
+    for server in servers:
         server.stdout.readline()
-    os.waitpid(fork(reach_the_server), 0)
-    started.append(fork(another_flow))
+    os.waitpid(fork(contact_server), 0)
+    children.append(fork(run_other_flow))
     try:
-        if wanted:
-            for name in wanted:
-                line, full = command(client, 4, ROWS[name], False)
-                print(f"--- {name}\n$ rtt-client {' '.join(line)}\n", flush=True)
-                subprocess.run(full, timeout=30)
-            return
-        rows = dict(ROWS)
-        for version in (4, 6):
-            for port, kind in REJECTS[version].items():
-                rows[f"a firewall that rejects: {kind}", version] = ("server", port)
-        running = []
-        for name, row in rows.items():
-            name, versions = (name[0], [name[1]]) if isinstance(name, tuple) else (name, [4, 6])
-            for version in versions:
-                begun = time.monotonic()
-                process = subprocess.Popen(command(client, version, row, True)[1], stdout=subprocess.PIPE, text=True)
-                running.append((name, version, begun, process))
-                # Not all at the same moment: the machine may have two processors.
-                time.sleep(0.05)
-        results = []
-        for name, version, begun, process in running:
-            out = process.communicate(timeout=30)[0]
-            findings = [json.loads(line) for line in out.splitlines()]
-            results.append({"row": name, "version": version, "status": process.returncode, "findings": findings})
-        print(json.dumps(results))
+        if names:
+            show(client, names)
+        else:
+            run_all(client)
     finally:
-        for server in ours:
+        for server in servers:
             server.send_signal(signal.SIGTERM)
             server.wait()
-        for child in started:
+        for child in children:
             os.kill(child, signal.SIGTERM)
             os.waitpid(child, 0)
 

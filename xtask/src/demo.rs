@@ -132,8 +132,8 @@ fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
 const LAB_CASES: [&str; 4] = [
     "a host that is down, behind a router",
     "no route from the router",
-    "a firewall that swallows requests",
-    "a server that resets",
+    "a firewall that drops requests",
+    "a server that resets the connection",
 ];
 
 /// Checks that this system allows the virtual network of task 5 and has the programs for it. The error is the

@@ -24,6 +24,7 @@
 //! assert_eq!(rtt.supported_quantile(rtt_client::Quantile::P999), None);
 //! ```
 
+pub(crate) mod accounting;
 pub mod comparison;
 pub mod diagnosis;
 pub mod evidence;

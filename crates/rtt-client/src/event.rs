@@ -122,8 +122,8 @@ pub trait Report {
     /// An error ends the run with [`RunError::Report`](crate::RunError::Report).
     fn event(&mut self, event: &Event<'_>) -> io::Result<()>;
 
-    /// Writes buffered output. The client calls this function before a pause between two requests. By default,
-    /// it does nothing.
+    /// Writes buffered output. The client calls this function before a pause between two requests. By
+    /// default, it does nothing.
     ///
     /// # Errors
     ///
@@ -140,8 +140,8 @@ pub struct Start<'a> {
     pub plan: &'a Plan,
     /// The address that the client measures. Absent if the name look-up failed.
     pub address: Option<SocketAddr>,
-    /// The local address of the socket. Absent if the client could not open it, and in a comparison, which opens
-    /// its sockets later.
+    /// The local address of the socket. Absent if the client could not open it, and in a comparison, which
+    /// opens its sockets later.
     pub local: Option<SocketAddr>,
     /// The cost of one reading of the monotonic clock on this host. Each RTT contains this cost about once.
     pub clock_cost: Duration,

@@ -28,6 +28,7 @@ pub use model::icmp::{IcmpError, Origin};
 pub use model::protocol::Protocol;
 pub use model::target::{Target, TargetError};
 pub use model::tcp_info::TcpInfo;
+pub use net::resolve::{LocalAddressError, ZoneError, local_address};
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{
     ComparisonPlan, ComparisonSettings, Content, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION,

@@ -1,4 +1,4 @@
-//! The vocabulary that every other module shares: protocols, targets, exchanges, failures. Pure data.
+//! The vocabulary that all other modules share: protocols, targets, exchanges, failures. Pure.
 
 pub(crate) mod breakdown;
 pub(crate) mod condition;

@@ -1,5 +1,5 @@
-//! Access to the network: name resolution, the interface between the engine and the protocols, and the
-//! functions that only some systems offer.
+//! Access to the network: name resolution, the interface between the engine and the protocols, and platform
+//! code.
 
 pub(crate) mod resolve;
 pub(crate) mod socket;

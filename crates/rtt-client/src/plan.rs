@@ -20,8 +20,7 @@ pub use trace::{TracePlan, TraceSettings};
 use crate::model::protocol::Protocol;
 use crate::model::target::Target;
 use crate::plan::pacing::Pacing;
-use crate::plan::payload::{MAX_REQUESTS, Payload};
-use std::net::IpAddr;
+use crate::plan::payload::{MAX_REQUESTS, Numbering, Payload, TimingHeader};
 use std::time::Duration;
 
 /// The longest timeout and the longest interval. It is longer than the round trip of any path, and small enough
@@ -130,7 +129,7 @@ fn check_target(
         let target = target.clone();
         return Err(PlanError::OtherProtocol { target, theirs: other.name, ours: protocol.name });
     }
-    if let (Some(version), Ok(address)) = (settings.version(), target.host.parse::<IpAddr>())
+    if let (Some(version), Some(address)) = (settings.version(), target.ip())
         && address.is_ipv4() != (version == Family::V4)
     {
         return Err(PlanError::OtherVersion(target.host.clone()));
@@ -177,6 +176,7 @@ fn check_rate(rate: f64, settings: &Settings) -> Result<f64, PlanError> {
 /// The requests that the settings select, if the protocol can carry them and their replies.
 fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, PlanError> {
     let timed = settings.breakdown;
+    let timing = TimingHeader::for_breakdown(timed);
     let check_len = |part, len| {
         let max = protocol.max_message_len;
         if len > max {
@@ -188,16 +188,16 @@ fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, 
         Content::Message(text) if text.is_empty() && !protocol.carries_empty => {
             return Err(PlanError::EmptyMessage { protocol: protocol.title });
         }
-        Content::Message(text) => Payload::of_text(text, false, timed),
-        Content::Numbered(text) => Payload::of_text(text, true, timed),
+        Content::Message(text) => Payload::of_text(text, Numbering::Unnumbered, timing),
+        Content::Numbered(text) => Payload::of_text(text, Numbering::Numbered, timing),
         Content::Sized(size) => {
             let size = size.unwrap_or(DEFAULT_REQUEST_LEN);
-            let min = Payload::shortest(timed);
+            let min = Payload::min_size(timing);
             if size < min {
                 return Err(PlanError::TooShort { size, min, timed });
             }
             check_len(MessagePart::Request, size)?;
-            Payload::of_size(size, timed)
+            Payload::of_size(size, timing)
         }
     };
     check_len(MessagePart::Request, payload.request_len())?;

@@ -10,7 +10,7 @@ use crate::model::exchange::UnconnectedResult;
 use crate::model::protocol::Protocol;
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The functions of a protocol that use sockets.
@@ -18,14 +18,14 @@ use std::time::Duration;
 pub(crate) struct Driver {
     /// Opens a transport to a peer.
     pub(crate) open: fn(SocketAddr, OpenConfig) -> Result<OpenAttempt, SocketError>,
-    /// Sends one request from a socket that is not connected, where the protocol has such sockets. The
-    /// arguments are the peer, the local address, the request and the timeout.
+    /// Sends one request from a socket that is not connected, if the protocol has such sockets.
     pub(crate) unconnected: Option<UnconnectedProbe>,
 }
 
-/// Sends one request from a socket that is not connected, and waits for a reply or an error.
+/// Sends one request from a socket that is not connected, and waits for a reply or an error. The arguments are
+/// the peer, the local address, the request and the timeout.
 pub(crate) type UnconnectedProbe =
-    fn(SocketAddr, Option<IpAddr>, &[u8], Duration) -> io::Result<UnconnectedResult>;
+    fn(SocketAddr, Option<SocketAddr>, &[u8], Duration) -> io::Result<UnconnectedResult>;
 
 /// The driver of a registered protocol.
 pub(crate) fn driver(protocol: &Protocol) -> &'static Driver {

@@ -1,23 +1,24 @@
-//! Servers that are absent in every way: what `diagnose` sees across a network of three namespaces, over
-//! IPv4 and IPv6, who said so, and that the documentation says the same.
+//! `diagnose` in a network of three namespaces, with servers that are absent in many ways: the condition, the
+//! reporter and the explanation of each, over IPv4 and IPv6. The test also compares the results with the table in
+//! docs/absent-servers.md.
 //!
-//! With `UPDATE_DOCS` set, the table in docs/absent-servers.md is written anew from what was seen.
+//! With the environment variable `UPDATE_DOCS`, the test writes the table instead.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/lab.rs"]
 mod network;
 
+use nix::errno::Errno;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// What a row must come to, over UDP and over TCP. Where the network speaks, its word for IPv4 and for IPv6 and
-/// the host that says it.
-const ROWS: [(&str, Seen, Seen); 21] = [
-    ("an echo server of ours", ANSWERING, ANSWERING),
+/// A case, and what the client has to observe over UDP and over TCP.
+const CASES: [(&str, Expected, Expected); 21] = [
+    ("an echo server of this project", ANSWERING, ANSWERING),
     ("a plain echo server", ANSWERING, ANSWERING),
-    ("a closed port", icmp("refused", (3, 3), (1, 4), SERVER), plain("refused")),
+    ("a closed port", icmp("refused", (3, 3), (1, 4), SERVER), no_icmp("refused")),
     (
         "a host that is down, behind a router",
         icmp("host-unreachable", (3, 1), (1, 3), ROUTER),
@@ -28,8 +29,12 @@ const ROWS: [(&str, Seen, Seen); 21] = [
         icmp("host-unreachable", (3, 1), (1, 3), CLIENT),
         icmp("host-unreachable", (3, 1), (1, 3), CLIENT),
     ),
-    ("the same, with a time-out of 1 s", plain("host-unreachable"), plain("host-unreachable")),
-    ("no route from the client", plain("no-route"), plain("no-route")),
+    (
+        "the same host, with a timeout of 1 s",
+        no_icmp("host-unreachable"),
+        no_icmp("host-unreachable"),
+    ),
+    ("no route from the client", no_icmp("no-route"), no_icmp("no-route")),
     (
         "no route from the router",
         icmp("no-route", (3, 0), (1, 0), ROUTER),
@@ -37,30 +42,35 @@ const ROWS: [(&str, Seen, Seen); 21] = [
     ),
     (
         "a routing loop",
-        icmp("host-unreachable", (11, 0), (3, 0), LOOP),
-        icmp("host-unreachable", (11, 0), (3, 0), LOOP),
+        icmp("host-unreachable", (11, 0), (3, 0), LOOP_END),
+        icmp("host-unreachable", (11, 0), (3, 0), LOOP_END),
     ),
+    ("a prohibit route on the client", no_icmp("permission-denied"), no_icmp("permission-denied")),
+    ("a blackhole route on the client", no_icmp("no-route"), no_icmp("no-route")),
+    ("a firewall that drops requests", no_icmp("silent"), no_icmp("silent")),
+    ("a firewall that drops replies", no_icmp("silent"), no_icmp("silent")),
+    ("a firewall that sends a TCP reset", ANSWERING, no_icmp("refused")),
+    // The kernel does not report its own firewall rules to a TCP connection.
+    ("a local firewall rule that drops requests", no_icmp("permission-denied"), no_icmp("silent")),
+    ("a server that closes the connection", no_icmp("silent"), no_icmp("closed")),
     (
-        "a route that prohibits, on the client",
-        plain("permission-denied"),
-        plain("permission-denied"),
+        "a server that closes the connection in the middle of its reply",
+        no_icmp("silent"),
+        no_icmp("closed"),
     ),
-    ("a route that is a black hole, on the client", plain("no-route"), plain("no-route")),
-    ("a firewall that swallows requests", plain("silent"), plain("silent")),
-    ("a firewall that swallows replies", plain("silent"), plain("silent")),
-    ("a firewall that sends a TCP reset", ANSWERING, plain("refused")),
-    // The kernel does not tell a connection of its own rules.
-    ("a local rule that drops what leaves", plain("permission-denied"), plain("silent")),
-    ("a server that closes", plain("silent"), plain("closed")),
-    ("a server that closes amid its answer", plain("silent"), plain("closed")),
-    ("a server that resets", plain("silent"), plain("reset")),
-    ("a server that is mute", plain("silent"), plain("silent")),
-    ("a server that answers garbage", plain("wrong-answer"), plain("wrong-answer")),
-    ("a mute server, while another flow gets ICMP errors", plain("silent"), plain("silent")),
+    ("a server that resets the connection", no_icmp("silent"), no_icmp("reset")),
+    ("a server that does not reply", no_icmp("silent"), no_icmp("silent")),
+    ("a server that sends a wrong reply", no_icmp("wrong-answer"), no_icmp("wrong-answer")),
+    (
+        "a server that does not reply, while another flow gets ICMP errors",
+        no_icmp("silent"),
+        no_icmp("silent"),
+    ),
 ];
 
-/// The same of firewalls that say no: nft's name of the error, its version of IP, the condition, type and code.
-const REJECTS: [(&str, u64, &str, (u64, u64)); 13] = [
+/// Cases with a firewall that rejects requests: nft's name of the ICMP error, the version of IP, the condition, and the
+/// type and code.
+const REJECTS: [(&str, u64, &str, IcmpCode); 13] = [
     ("net-unreachable", 4, "no-route", (3, 0)),
     ("host-unreachable", 4, "host-unreachable", (3, 1)),
     ("prot-unreachable", 4, "refused", (3, 2)),
@@ -76,68 +86,77 @@ const REJECTS: [(&str, u64, &str, (u64, u64)); 13] = [
     ("reject-route", 6, "prohibited", (1, 6)),
 ];
 
-type Hosts = [&'static str; 2];
-const CLIENT: Hosts = ["10.78.0.1", "fd78::1"];
-const ROUTER: Hosts = ["10.78.0.254", "fd78::fe"];
-const SERVER: Hosts = ["10.78.1.2", "fd78:1::2"];
-/// Where the hops of a loop are used up: 64 of them, and the first is the router's.
-const LOOP: Hosts = SERVER;
+/// An ICMP type and code.
+type IcmpCode = (u64, u64);
 
-/// What is seen, and what the network says, over IPv4 and over IPv6.
+/// The addresses of a host: IPv4 and IPv6.
+type Host = [&'static str; 2];
+
+const CLIENT: Host = ["10.78.0.1", "fd78::1"];
+const ROUTER: Host = ["10.78.0.254", "fd78::fe"];
+const SERVER: Host = ["10.78.1.2", "fd78:1::2"];
+
+/// The host at which the hop limit reaches zero in the routing loop. The client's limit is 64 and the router is the
+/// first hop, so hop 64 is the server.
+const LOOP_END: Host = SERVER;
+
+/// What the client has to observe.
 #[derive(Clone, Copy)]
-struct Seen {
+struct Expected {
     condition: &'static str,
-    icmp: Option<([(u64, u64); 2], Hosts)>,
+    /// The ICMP error over IPv4 and over IPv6, and its sender.
+    icmp: Option<([IcmpCode; 2], Host)>,
 }
 
-const ANSWERING: Seen = plain("answering");
+const ANSWERING: Expected = no_icmp("answering");
 
-const fn plain(condition: &'static str) -> Seen {
-    Seen { condition, icmp: None }
+const fn no_icmp(condition: &'static str) -> Expected {
+    Expected { condition, icmp: None }
 }
 
-const fn icmp(condition: &'static str, v4: (u64, u64), v6: (u64, u64), from: Hosts) -> Seen {
-    Seen { condition, icmp: Some(([v4, v6], from)) }
+const fn icmp(condition: &'static str, v4: IcmpCode, v6: IcmpCode, from: Host) -> Expected {
+    Expected { condition, icmp: Some(([v4, v6], from)) }
 }
 
 #[test]
-fn every_way_of_being_absent_is_told_apart() {
-    let Some(results) = look() else { return };
+fn each_kind_of_absent_server_has_its_condition_and_reporter() {
+    let Some(results) = run_lab() else { return };
     let mut table = String::new();
     let mut rows = 0;
     for version in [4, 6] {
-        let _ = writeln!(table, "### IPv{version}\n\n{HEADER}");
-        for (name, udp, tcp) in ROWS {
-            for (protocol, seen) in [("udp", udp), ("tcp", tcp)] {
-                let icmp = seen.icmp.map(|(codes, from)| {
-                    let place = usize::from(version == 6);
-                    (codes[place], from[place])
-                });
-                let finding = finding(&results, name, version, protocol);
-                check(name, version, finding, seen.condition, icmp);
-                let _ = writeln!(table, "{}", in_words(name, finding));
-                rows += 1;
+        let index = usize::from(version == 6);
+        let _ = writeln!(table, "### IPv{version}\n\n{TABLE_HEADER}");
+        let mut check_case = |name: &str, protocol, condition, icmp| {
+            let finding = finding(&results, name, version, protocol);
+            check(name, version, finding, condition, icmp);
+            let _ = writeln!(table, "{}", table_row(name, finding));
+            rows += 1;
+        };
+        for (name, udp, tcp) in CASES {
+            for (protocol, expected) in [("udp", udp), ("tcp", tcp)] {
+                let icmp = expected.icmp.map(|(codes, from)| (codes[index], from[index]));
+                check_case(name, protocol, expected.condition, icmp);
             }
         }
-        for (kind, _, condition, codes) in REJECTS.iter().filter(|row| row.1 == version) {
-            let name = format!("a firewall that rejects: {kind}");
+        for (kind, _, condition, code) in REJECTS.iter().filter(|case| case.1 == version) {
             for protocol in ["udp", "tcp"] {
-                let finding = finding(&results, &name, version, protocol);
-                let from = ROUTER[usize::from(version == 6)];
-                check(&name, version, finding, condition, Some((*codes, from)));
-                let _ = writeln!(table, "{}", in_words(&name, finding));
-                rows += 1;
+                let name = format!("a firewall that rejects with {kind}");
+                check_case(&name, protocol, condition, Some((*code, ROUTER[index])));
             }
         }
         table.push('\n');
     }
-    assert_eq!(rows, 2 * (2 * ROWS.len() + REJECTS.len()));
-    details(&results);
-    let documented = documented(&table);
-    assert_eq!(documented, table, "docs/absent-servers.md says otherwise (see UPDATE_DOCS)");
+    assert_eq!(rows, 2 * (2 * CASES.len() + REJECTS.len()));
+    for version in [4, 6] {
+        check_details(&results, version);
+        check_explanations(&results, version);
+    }
+    let documented = documented_table(&table);
+    assert_eq!(documented, table, "docs/absent-servers.md is out of date (see UPDATE_DOCS)");
 }
 
-fn look() -> Option<Vec<Value>> {
+/// The results of all cases, or `None` if this machine does not allow namespaces.
+fn run_lab() -> Option<Vec<Value>> {
     if !network::is_possible("nft --version") {
         return None;
     }
@@ -154,14 +173,16 @@ fn look() -> Option<Vec<Value>> {
 }
 
 fn result<'a>(results: &'a [Value], name: &str, version: u64) -> &'a Value {
-    let mut found = results.iter().filter(|row| row["row"] == name && row["version"] == version);
-    found.next().unwrap_or_else(|| panic!("no row `{name}` over IPv{version}"))
+    let mut found =
+        results.iter().filter(|result| result["case"] == name && result["version"] == version);
+    found.next().unwrap_or_else(|| panic!("no case `{name}` over IPv{version}"))
 }
 
 fn finding<'a>(results: &'a [Value], name: &str, version: u64, protocol: &str) -> &'a Value {
-    let row = result(results, name, version);
-    let mut findings = row["findings"].as_array().unwrap().iter();
-    findings.find(|finding| finding["protocol"] == protocol).unwrap_or_else(|| panic!("{row}"))
+    let result = result(results, name, version);
+    let mut findings = result["findings"].as_array().unwrap().iter();
+    let found = findings.find(|finding| finding["protocol"] == protocol);
+    found.unwrap_or_else(|| panic!("{result}"))
 }
 
 fn check(
@@ -169,132 +190,139 @@ fn check(
     version: u64,
     finding: &Value,
     condition: &str,
-    icmp: Option<((u64, u64), &str)>,
+    icmp: Option<(IcmpCode, &str)>,
 ) {
-    let whom = format!("{name}, IPv{version}: {finding}");
-    assert_eq!(finding["condition"], condition, "{whom}");
+    let context = format!("{name}, IPv{version}: {finding}");
+    assert_eq!(finding["condition"], condition, "{context}");
     match icmp {
         Some(((kind, code), from)) => {
-            assert_eq!(finding["icmp"]["type"], kind, "{whom}");
-            assert_eq!(finding["icmp"]["code"], code, "{whom}");
-            assert_eq!(finding["icmp"]["from"], from, "{whom}");
-            assert_eq!(finding["origin"], "icmp", "{whom}");
+            assert_eq!(finding["icmp"]["type"], kind, "{context}");
+            assert_eq!(finding["icmp"]["code"], code, "{context}");
+            assert_eq!(finding["icmp"]["from"], from, "{context}");
+            assert_eq!(finding["origin"], "icmp", "{context}");
         }
-        None => assert_eq!(finding["icmp"], Value::Null, "{whom}"),
+        None => assert_eq!(finding["icmp"], Value::Null, "{context}"),
     }
-    // 5 s or 1 s, and what a busy machine takes to look at the clock.
-    assert!(finding["after_ns"].as_u64().unwrap() < 5_500_000_000, "{whom}");
-    assert!(finding["explanation"].as_str().unwrap().len() > 40, "{whom}");
-    // The textbook's socket never hears of an ICMP error.
+    // The timeout is 5 s or 1 s. A busy machine can check it late.
+    assert!(finding["after_ns"].as_u64().unwrap() < 5_500_000_000, "{context}");
+    assert!(finding["explanation"].as_str().unwrap().len() > 40, "{context}");
+    // A socket that is not connected never receives an ICMP error.
     if finding["protocol"] == "udp" && icmp.is_some() {
-        assert_eq!(finding["unconnected"]["result"], "timeout", "{whom}");
+        assert_eq!(finding["unconnected"]["result"], "timeout", "{context}");
     }
 }
 
-/// What single rows have to tell beyond the condition.
-fn details(results: &[Value]) {
-    for version in [4, 6] {
-        let of = |name: &str, protocol| finding(results, name, version, protocol);
-        for (name, server) in
-            [("an echo server of ours", "echo-rtt"), ("a plain echo server", "plain")]
-        {
-            for protocol in ["udp", "tcp"] {
-                assert_eq!(of(name, protocol)["server"], server);
-            }
-            assert_eq!(result(results, name, version)["status"], 0);
-            assert_eq!(of(name, "udp")["unconnected"]["result"], "reply");
-        }
-        assert_eq!(result(results, "a closed port", version)["status"], 1);
-        let swallowed = "a firewall that swallows requests";
-        // At 0, 1, and (the back-off) 2 or 3 s at least.
-        let requests = of(swallowed, "tcp")["detail"].as_str().unwrap();
-        let count: u32 = requests.split(' ').next().unwrap().parse().unwrap();
-        assert!(count >= 3 && requests.contains("connection requests, at 0.0, 1."), "{requests}");
-        assert_eq!(of(swallowed, "udp")["sent"], 3);
-        assert!(of("a server that is mute", "tcp")["connect_ns"].is_u64());
-        let garbage = of("a server that answers garbage", "tcp")["reply"].as_str().unwrap();
-        assert!(garbage.starts_with("220 mail.example \u{1b}"), "{garbage}");
-        let half = of("a server that closes amid its answer", "tcp")["detail"].as_str().unwrap();
-        assert!(half.starts_with("after 34 of the reply's 68"), "{half}");
-        let early = of("the same, with a time-out of 1 s", "udp");
-        assert!(early["after_ns"].as_u64().unwrap() < 1_500_000_000, "{early}");
-        assert!(early["detail"].as_str().unwrap().contains("has not answered"), "{early}");
-        for (name, origin) in [
-            ("no route from the client", "this-host"),
-            ("a route that prohibits, on the client", "this-host"),
-            ("a server that resets", "peer"),
-            ("a server that closes", "peer"),
-            ("a closed port", "peer"),
-            ("a firewall that sends a TCP reset", "peer"),
-        ] {
-            assert_eq!(of(name, "tcp")["origin"], origin, "{name}");
-        }
-        assert_eq!(of("a local rule that drops what leaves", "udp")["origin"], "this-host");
-        // Whose word it is said to be.
+/// Checks the fields that only some cases have.
+fn check_details(results: &[Value], version: u64) {
+    let of = |name: &str, protocol| finding(results, name, version, protocol);
+    let detail = |name: &str, protocol| of(name, protocol)["detail"].as_str().unwrap();
+    for (name, server) in
+        [("an echo server of this project", "echo-rtt"), ("a plain echo server", "plain")]
+    {
         for protocol in ["udp", "tcp"] {
-            for (name, told) in [
-                (
-                    "a host that is down, on the client's link",
-                    "on this host's own link, no host answers",
-                ),
-                ("the same, with a time-out of 1 s", "on this host's own link, no host answers"),
-                ("a host that is down, behind a router", "a host on the path, could not reach"),
-                ("a routing loop", "hop limit reached zero: a routing loop"),
-                ("no route from the client", "this host has no route to the address"),
-                ("no route from the router", "a host on the path, has no route to the address"),
-                ("a route that prohibits, on the client", "a route of type `prohibit`"),
-            ] {
-                let explanation = of(name, protocol)["explanation"].as_str().unwrap();
-                assert!(explanation.contains(told), "{name}, {protocol}: {explanation}");
-            }
+            assert_eq!(of(name, protocol)["server"], server);
+        }
+        assert_eq!(result(results, name, version)["status"], 0);
+        assert_eq!(of(name, "udp")["unconnected"]["result"], "reply");
+    }
+    assert_eq!(result(results, "a closed port", version)["status"], 1);
+    // The kernel repeats a SYN after 1 s, and after 2 or 3 s at least (exponential back-off).
+    let requests = detail("a firewall that drops requests", "tcp");
+    let count: u32 = requests.split(' ').next().unwrap().parse().unwrap();
+    assert!(count >= 3, "{requests}");
+    assert!(requests.contains("connection requests (SYN), at 0.0, 1."), "{requests}");
+    assert_eq!(of("a firewall that drops requests", "udp")["sent"], 3);
+    assert!(of("a server that does not reply", "tcp")["connect_ns"].is_u64());
+    let wrong_reply = of("a server that sends a wrong reply", "tcp")["reply"].as_str().unwrap();
+    assert!(wrong_reply.starts_with("220 mail.example \u{1b}"), "{wrong_reply}");
+    let half = detail("a server that closes the connection in the middle of its reply", "tcp");
+    assert!(half.starts_with("after 34 of the reply's 68"), "{half}");
+    let early = of("the same host, with a timeout of 1 s", "udp");
+    assert!(early["after_ns"].as_u64().unwrap() < 1_500_000_000, "{early}");
+    assert!(early["detail"].as_str().unwrap().contains("has not answered"), "{early}");
+    for (name, protocol, origin) in [
+        ("no route from the client", "tcp", "this-host"),
+        ("a prohibit route on the client", "tcp", "this-host"),
+        ("a local firewall rule that drops requests", "udp", "this-host"),
+        ("a server that resets the connection", "tcp", "peer"),
+        ("a server that closes the connection", "tcp", "peer"),
+        ("a closed port", "tcp", "peer"),
+        ("a firewall that sends a TCP reset", "tcp", "peer"),
+    ] {
+        assert_eq!(of(name, protocol)["origin"], origin, "{name}");
+    }
+}
+
+/// Checks that the explanations name the reporter.
+fn check_explanations(results: &[Value], version: u64) {
+    for protocol in ["udp", "tcp"] {
+        for (name, expected) in [
+            (
+                "a host that is down, on the client's link",
+                "on this host's own link, no host answers",
+            ),
+            ("the same host, with a timeout of 1 s", "on this host's own link, no host answers"),
+            ("a host that is down, behind a router", "a host on the path, could not reach"),
+            ("a routing loop", "hop limit reached zero: a routing loop"),
+            ("no route from the client", "this host has no route to the address"),
+            ("no route from the router", "a host on the path, has no route to the address"),
+            ("a prohibit route on the client", "a route of type `prohibit`"),
+        ] {
+            let finding = finding(results, name, version, protocol);
+            let explanation = finding["explanation"].as_str().unwrap();
+            assert!(explanation.contains(expected), "{name}, {protocol}: {explanation}");
         }
     }
 }
 
-const HEADER: &str = "| what is there | over | condition | who said so | error | an unconnected socket sees |\n\
-                      |---|---|---|---|---|---|";
+const TABLE_HEADER: &str = "| case | protocol | condition | reported by | error | textbook client receives |\n\
+                            |---|---|---|---|---|---|";
 
-/// A row of the documentation's table, of what does not differ from run to run.
-fn in_words(name: &str, finding: &Value) -> String {
+/// The documentation's row for a finding: the fields that are equal in every run.
+fn table_row(name: &str, finding: &Value) -> String {
     let protocol = finding["protocol"].as_str().unwrap().to_uppercase();
     let condition = finding["condition"].as_str().unwrap();
     let icmp = &finding["icmp"];
-    let said = match finding["origin"].as_str() {
-        Some("icmp") => format!(
-            "{} {}/{} from {}",
-            if icmp["from"].as_str().unwrap().contains(':') { "ICMPv6" } else { "ICMP" },
-            icmp["type"],
-            icmp["code"],
-            host(icmp["from"].as_str().unwrap())
-        ),
+    let reporter = match finding["origin"].as_str() {
+        Some("icmp") => {
+            let from = icmp["from"].as_str().unwrap();
+            let title = if from.contains(':') { "ICMPv6" } else { "ICMP" };
+            format!("{title} {}/{} from {}", icmp["type"], icmp["code"], host_name(from))
+        }
         Some("this-host") => "this host".into(),
-        Some("peer") => "whoever answers there".into(),
-        _ => "nobody".into(),
+        Some("peer") if condition == "closed" => "end of the TCP connection".into(),
+        Some("peer") => "TCP reset".into(),
+        _ => String::new(),
     };
     let error = finding["errno"].as_i64().map_or_else(String::new, |errno| {
-        format!("{:?}", nix::errno::Errno::from_raw(i32::try_from(errno).unwrap()))
+        format!("{:?}", Errno::from_raw(i32::try_from(errno).unwrap()))
     });
-    let unconnected = finding["unconnected"]["result"].as_str().unwrap_or("");
-    format!("| {name} | {protocol} | `{condition}` | {said} | {error} | {unconnected} |")
+    let textbook_client = match finding["unconnected"]["result"].as_str() {
+        Some("reply") => "the reply",
+        Some("error") => "an error",
+        Some("timeout") => "nothing",
+        _ => "",
+    };
+    format!("| {name} | {protocol} | `{condition}` | {reporter} | {error} | {textbook_client} |")
 }
 
-fn host(address: &str) -> &'static str {
-    let named = [("the client", CLIENT), ("the router", ROUTER), ("the server", SERVER)];
-    let found = named.into_iter().find(|(_, addresses)| addresses.contains(&address));
-    found.unwrap_or_else(|| panic!("{address} is nobody's")).0
+fn host_name(address: &str) -> &'static str {
+    let hosts = [("the client", CLIENT), ("the router", ROUTER), ("the server", SERVER)];
+    let found = hosts.into_iter().find(|(_, addresses)| addresses.contains(&address));
+    found.unwrap_or_else(|| panic!("no host has the address {address}")).0
 }
 
-/// The table that the documentation has; with `UPDATE_DOCS`, it gets this one.
-fn documented(table: &str) -> String {
-    const BEGIN: &str = "<!-- seen: begin -->\n\n";
-    const END: &str = "<!-- seen: end -->";
+/// The table in the documentation. With `UPDATE_DOCS`, the function first replaces it with `table`.
+fn documented_table(table: &str) -> String {
+    const BEGIN: &str = "<!-- table: begin -->\n\n";
+    const END: &str = "<!-- table: end -->";
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/absent-servers.md");
     let text = std::fs::read_to_string(&file).unwrap();
     let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (seen, behind) = rest.split_once(END).unwrap();
+    let (documented, after) = rest.split_once(END).unwrap();
     if std::env::var_os("UPDATE_DOCS").is_none() {
-        return seen.to_owned();
+        return documented.to_owned();
     }
-    std::fs::write(&file, format!("{before}{BEGIN}{table}{END}{behind}")).unwrap();
+    std::fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
     table.to_owned()
 }

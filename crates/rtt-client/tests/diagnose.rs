@@ -1,12 +1,13 @@
-//! `rtt-client diagnose` on this host: what every system can show without privileges.
+//! `rtt-client diagnose` on this host: everything that works on every system without privileges.
 
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Runs `diagnose`. Returns the exit status, stdout and stderr.
 fn diagnose(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rtt-client"));
     let Output { status, stdout, stderr } =
@@ -15,40 +16,49 @@ fn diagnose(arguments: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
+/// Runs `diagnose` with JSON output. Returns the exit status and the findings.
 fn findings(arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
     let (status, out, err) = diagnose(&[arguments, &["--format", "json"]].concat());
     assert_eq!(err, "");
     (status, out.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
-/// A TCP server that does `answer` to what it reads first.
-fn tcp(answer: fn(&mut std::net::TcpStream, &[u8])) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+/// Starts a TCP server on `listener` that calls `handle` with the first bytes of each connection. It keeps the
+/// connections open.
+fn serve(listener: TcpListener, handle: fn(&mut TcpStream, &[u8])) -> String {
     let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
-        let mut kept = Vec::new();
+        let mut connections = Vec::new();
         while let Ok((mut stream, _)) = listener.accept() {
-            let mut text = vec![0; 4096];
-            let length = stream.read(&mut text).unwrap();
-            answer(&mut stream, &text[..length]);
-            kept.push(stream);
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).unwrap();
+            handle(&mut stream, &request[..length]);
+            connections.push(stream);
         }
     });
     address
 }
 
-/// A port of this host on which nothing listens, over both protocols.
-fn closed() -> String {
+fn tcp_server(handle: fn(&mut TcpStream, &[u8])) -> String {
+    serve(TcpListener::bind("127.0.0.1:0").unwrap(), handle)
+}
+
+fn send_upper_case(stream: &mut TcpStream, request: &[u8]) {
+    stream.write_all(&request.to_ascii_uppercase()).unwrap();
+}
+
+/// A port of this host on which no server listens, over UDP and over TCP.
+fn closed_port() -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.local_addr().unwrap().to_string()
 }
 
 #[test]
 fn a_closed_port_refuses_over_both_protocols() {
-    let target = closed();
-    let (status, found) = findings(&[&target]);
-    assert_eq!((status, found.len()), (Some(1), 2));
-    for (finding, protocol) in found.iter().zip(["udp", "tcp"]) {
+    let target = closed_port();
+    let (status, findings) = findings(&[&target]);
+    assert_eq!((status, findings.len()), (Some(1), 2));
+    for (finding, protocol) in findings.iter().zip(["udp", "tcp"]) {
         assert_eq!(finding["type"], "finding");
         assert_eq!(finding["protocol"], protocol);
         assert_eq!(finding["address"], target);
@@ -57,122 +67,176 @@ fn a_closed_port_refuses_over_both_protocols() {
     }
     #[cfg(all(target_os = "linux", not(portable)))]
     {
-        assert_eq!(found[0]["icmp"]["type"], 3);
-        assert_eq!(found[0]["icmp"]["code"], 3);
-        assert_eq!(found[0]["icmp"]["from"], "127.0.0.1");
-        assert_eq!(found[1]["origin"], "peer");
+        assert_eq!(findings[0]["icmp"]["type"], 3);
+        assert_eq!(findings[0]["icmp"]["code"], 3);
+        assert_eq!(findings[0]["icmp"]["from"], "127.0.0.1");
+        assert_eq!(findings[1]["origin"], "peer");
     }
-    // Without the error queue the condition is the same, and what is missing is said to be.
+    // Without the error queue, the condition is the same, and the explanation states that the sender is not known.
     #[cfg(not(all(target_os = "linux", not(portable))))]
     {
-        assert_eq!(found[0]["icmp"], Value::Null);
-        assert_eq!(found[0]["origin"], "unknown");
-        let told = found[0]["explanation"].as_str().unwrap();
-        assert!(told.contains("this system does not report its sender"), "{told}");
+        assert_eq!(findings[0]["icmp"], Value::Null);
+        assert_eq!(findings[0]["origin"], "unknown");
+        let explanation = findings[0]["explanation"].as_str().unwrap();
+        assert!(explanation.contains("this system does not report its sender"), "{explanation}");
     }
     #[cfg(target_os = "linux")]
-    assert_eq!(found[0]["unconnected"]["result"], "timeout");
+    assert_eq!(findings[0]["unconnected"]["result"], "timeout");
 }
 
 #[test]
-fn a_url_means_that_protocol_alone() {
-    let plain = tcp(|stream, text| stream.write_all(&text.to_ascii_uppercase()).unwrap());
-    let (status, found) = findings(&[&format!("tcp://{plain}")]);
-    assert_eq!((status, found.len()), (Some(0), 1));
-    assert_eq!(
-        (&found[0]["condition"], &found[0]["server"]),
-        (&"answering".into(), &"plain".into())
-    );
-    assert!(found[0]["rtt_ns"].is_u64() && found[0]["connect_ns"].is_u64(), "{found:?}");
+fn a_url_selects_one_protocol() {
+    let server = tcp_server(send_upper_case);
+    let (status, findings) = findings(&[&format!("tcp://{server}")]);
+    assert_eq!((status, findings.len()), (Some(0), 1));
+    assert_eq!(findings[0]["condition"], "answering");
+    assert_eq!(findings[0]["server"], "plain");
+    assert!(findings[0]["rtt_ns"].is_u64(), "{findings:?}");
+    assert!(findings[0]["connect_ns"].is_u64(), "{findings:?}");
 }
 
 #[test]
-fn what_is_no_echo_server_is_told_apart() {
+#[cfg(target_os = "linux")]
+fn a_target_and_a_local_address_can_have_a_zone() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        println!("SKIPPED: this host has no IPv6");
+        return;
+    };
+    let port = listener.local_addr().unwrap().port();
+    serve(listener, send_upper_case);
+    // Linux gives the loopback interface the index 1 in every network namespace.
+    for zone in ["lo", "1"] {
+        let target = format!("tcp://[::1%{zone}]:{port}");
+        let (status, findings) = findings(&[&target, "-B", &format!("::1%{zone}")]);
+        assert_eq!(status, Some(0), "{findings:?}");
+        assert_eq!(findings[0]["address"], format!("[::1%1]:{port}"));
+    }
+    let (status, found) = findings(&["[fe80::1%no-such-if]:9"]);
+    assert_eq!(status, Some(1));
+    assert_eq!(found[0]["condition"], "name-not-found");
+    let explanation = found[0]["explanation"].as_str().unwrap();
+    assert!(explanation.contains("this host has no interface `no-such-if`"), "{explanation}");
+}
+
+#[test]
+fn servers_that_are_not_echo_servers_have_different_conditions() {
     for (server, condition) in [
-        (tcp(|stream, _| stream.shutdown(std::net::Shutdown::Both).unwrap()), "closed"),
-        (tcp(|_, _| {}), "silent"),
-        (tcp(|stream, text| stream.write_all(text).unwrap()), "wrong-answer"),
+        (tcp_server(|stream, _| stream.shutdown(Shutdown::Both).unwrap()), "closed"),
+        (tcp_server(|_, _| {}), "silent"),
+        (tcp_server(|stream, request| stream.write_all(request).unwrap()), "wrong-answer"),
         (
-            tcp(|stream, _| stream.write_all(b"HTTP/1.1 400 Bad Request\r\n").unwrap()),
+            tcp_server(|stream, _| stream.write_all(b"HTTP/1.1 400 Bad Request\r\n").unwrap()),
             "wrong-answer",
         ),
     ] {
-        let (status, found) = findings(&[&format!("tcp://{server}"), "-W", "500ms"]);
-        assert_eq!((status, &found[0]["condition"]), (Some(1), &condition.into()), "{found:?}");
+        let (status, findings) = findings(&[&format!("tcp://{server}"), "-W", "500ms"]);
+        assert_eq!(status, Some(1), "{findings:?}");
+        assert_eq!(findings[0]["condition"], condition, "{findings:?}");
     }
 }
 
 #[test]
-fn the_time_out_is_for_everything_together() {
+fn the_timeout_limits_the_whole_diagnosis() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let target = silent.local_addr().unwrap().to_string();
-    let begun = Instant::now();
-    let (_, found) = findings(&[&target, "-W", "600ms"]);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    assert_eq!((&found[0]["condition"], &found[0]["sent"]), (&"silent".into(), &3.into()));
-    assert_eq!(found[1]["condition"], "refused");
+    let start = Instant::now();
+    let (_, findings) = findings(&[&target, "-W", "600ms"]);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(findings[0]["condition"], "silent");
+    assert_eq!(findings[0]["sent"], 3);
+    assert_eq!(findings[1]["condition"], "refused");
 }
 
 #[test]
 fn a_name_that_does_not_exist_has_no_address() {
-    let (status, found) = findings(&["no-such-host.invalid", "-W", "5"]);
-    assert_eq!((status, found.len()), (Some(1), 2));
-    for finding in &found {
+    let (status, findings) = findings(&["no-such-host.invalid", "-W", "5"]);
+    assert_eq!((status, findings.len()), (Some(1), 2));
+    for finding in &findings {
         let condition = finding["condition"].as_str().unwrap();
-        // Which of them depends on whether a name server answers here.
+        // The condition depends on whether this machine can reach a name server.
         assert!(["name-not-found", "name-lookup-failed"].contains(&condition), "{finding}");
         assert_eq!((&finding["address"], &finding["sent"]), (&Value::Null, &0.into()));
     }
 }
 
 #[test]
-fn for_a_person_it_fits_the_screen_and_nothing_acts_on_the_terminal() {
-    let rude = tcp(|stream, _| stream.write_all(b"\x1b[2J rude").unwrap());
-    let (status, out, err) = diagnose(&[&format!("tcp://{rude}")]);
+fn text_output_fits_80_columns_and_escapes_control_characters() {
+    let hostile = tcp_server(|stream, _| stream.write_all(b"\x1b[2J rude").unwrap());
+    let (status, out, err) = diagnose(&[&format!("tcp://{hostile}")]);
     assert_eq!((status, err.as_str()), (Some(1), ""));
-    assert!(out.contains(&format!("TCP {rude}: wrong-answer after ")), "{out}");
+    assert!(out.contains(&format!("TCP {hostile}: wrong-answer after ")), "{out}");
     assert!(out.contains("received") && out.contains(r"\u{1b}[2J rude"), "{out}");
-    for part in ["meaning", "not certain", "next step"] {
-        assert!(out.contains(part), "{out}");
+    for label in ["meaning", "not certain", "next step"] {
+        assert!(out.contains(label), "{out}");
     }
-    let (_, more, _) = diagnose(&[&closed()]);
-    let long = tcp(|stream, _| stream.write_all(&[b'A'; 500]).unwrap());
-    let (_, long, _) = diagnose(&[&format!("tcp://{long}")]);
-    assert!(long.matches('A').count() > 100, "{long}");
+    let (_, refused, _) = diagnose(&[&closed_port()]);
+    let server = tcp_server(|stream, _| stream.write_all(&[b'A'; 500]).unwrap());
+    let (_, long_reply, _) = diagnose(&[&format!("tcp://{server}")]);
+    assert!(long_reply.matches('A').count() > 100, "{long_reply}");
     let name = format!("{0}.{0}.invalid", "a".repeat(60));
-    let (_, named, _) = diagnose(&[&name, "-W", "5"]);
-    for line in [&out, &more, &long, &named].into_iter().flat_map(|text| text.lines()) {
+    let (_, long_name, _) = diagnose(&[&name, "-W", "5"]);
+    let texts = [&out, &refused, &long_reply, &long_name];
+    for line in texts.into_iter().flat_map(|text| text.lines()) {
         assert!(line.chars().count() <= 80, "{line}");
     }
 }
 
 #[test]
 #[cfg(all(target_os = "linux", not(portable)))]
-fn an_exchange_and_a_series_say_who_refused_them() {
-    for more in [&["hello"][..], &["-c", "3", "-i", "0"]] {
-        let target = closed();
+fn an_exchange_and_a_series_name_the_sender_of_an_icmp_error() {
+    for arguments in [&["hello"][..], &["-c", "3", "-i", "0"]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rtt-client"));
-        let output = command.args(["udp", &target]).args(more).output().unwrap();
+        let output = command.args(["udp", &closed_port()]).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
-        let both = [output.stdout, output.stderr].concat();
-        let both = String::from_utf8(both).unwrap();
-        // Lines are folded at 80 columns.
-        let both = both.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(both.contains("ICMP type 3 code 3 (port unreachable) from 127.0.0.1"), "{both}");
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        // The client wraps long lines.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("ICMP type 3 code 3 (port unreachable) from 127.0.0.1"), "{text}");
     }
 }
 
 #[test]
-fn what_can_not_be_asked_for_is_told_in_a_line() {
-    for arguments in [
-        &["127.0.0.1:9", "-6"][..],
-        &["127.0.0.1:9", "-B", "::1"],
-        &["127.0.0.1:9", "-B", "192.0.2.55"],
-        &["127.0.0.1:9", "--format", "csv"],
-        &["127.0.0.1:9", "-W", "0"],
+#[cfg(all(target_os = "linux", not(portable)))]
+fn verbose_output_logs_the_look_up_the_socket_and_its_options() {
+    let (status, _, err) = diagnose(&[&format!("tcp://{}", closed_port()), "-v"]);
+    assert_eq!(status, Some(1));
+    for part in ["name look-up", "socket created", "TCP_NODELAY", "connecting", "refused"] {
+        assert!(err.contains(part), "no `{part}` in:\n{err}");
+    }
+}
+
+#[test]
+fn a_request_that_cannot_run_exits_with_status_2_and_one_line() {
+    for (arguments, expected) in [
+        (&["127.0.0.1:9", "-6"][..], "127.0.0.1 is not an address of the IP version"),
+        (&["127.0.0.1:9", "-B", "::1"], "127.0.0.1 is not an address of the IP version"),
+        (
+            &["127.0.0.1:9", "-B", "192.0.2.55"],
+            "binding to 192.0.2.55 for UDP 127.0.0.1:9: Cannot assign requested address",
+        ),
+        (&["127.0.0.1:9", "-W", "0"], "timeout"),
     ] {
         let (status, out, err) = diagnose(arguments);
         assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
         assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
+        // Other systems have other words for the same error.
+        let expected = if cfg!(target_os = "linux") {
+            expected
+        } else {
+            expected.split(": C").next().unwrap()
+        };
+        assert!(err.contains(expected), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn an_invalid_argument_exits_with_status_2_and_names_the_valid_values() {
+    for (arguments, expected) in [
+        (&["127.0.0.1:9", "--format", "csv"][..], "[possible values: text, json]"),
+        (&["127.0.0.1:9", "-B", "localhost"], "`localhost` is not an IP address; examples:"),
+    ] {
+        let (status, out, err) = diagnose(arguments);
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
+        assert!(err.contains(expected), "{arguments:?}: {err}");
     }
 }

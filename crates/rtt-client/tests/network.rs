@@ -1,5 +1,5 @@
-//! The client across a path that delays, loses, doubles and reorders: namespaces, a forwarder, and a
-//! capture to hold the figures against.
+//! The client across a path with known delay, loss, duplication and reordering. Three network namespaces and
+//! a forwarder form this path, and a packet capture provides the reference values.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/lab.rs"]
@@ -10,83 +10,87 @@ use serde_json::{Value, json};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_rtt-client");
 
-/// What a run in the lab came to.
-struct Lab {
+/// The result of a series in the lab.
+struct LabResult {
+    /// The summary of the client.
     summary: Value,
+    /// The counts of the forwarder.
     injected: Value,
-    captured: Vec<u64>,
+    /// The RTTs between the packets on the client's interface, in nanoseconds.
+    captured_rtts: Vec<u64>,
 }
 
-/// Runs a series against one of our servers across the lab's path; nothing, if there can be no lab.
-fn lab(protocol: &str, mut scenario: Value, arguments: &[&str]) -> Option<Lab> {
+/// Runs a series with one of our servers at the other end of the path. `None` if the lab is not available.
+fn run_series(protocol: &str, mut scenario: Value, arguments: &[&str]) -> Option<LabResult> {
     scenario["server"] = json!([server(protocol), "--listen", "10.77.0.2:7777"]);
     let command = [CLIENT, protocol, "10.77.0.2:7777", "-q", "--format", "json"];
     let result = network::run(&scenario, &[&command, arguments].concat())?;
     let summary = result["out"].as_str().unwrap().lines().last();
     let summary = summary.unwrap_or_else(|| panic!("no output: {result}"));
-    let captured = result["captured_rtts_ns"].as_array().unwrap();
-    Some(Lab {
+    let captured_rtts = result["captured_rtts_ns"].as_array().unwrap();
+    Some(LabResult {
         summary: serde_json::from_str(summary).unwrap(),
         injected: result["injected"].clone(),
-        captured: captured.iter().map(|rtt| rtt.as_u64().unwrap()).collect(),
+        captured_rtts: captured_rtts.iter().map(|rtt| rtt.as_u64().unwrap()).collect(),
     })
 }
 
 #[test]
-fn the_median_is_that_of_a_capture_and_the_rest_is_explained() {
+fn median_rtt_is_the_median_of_a_capture_plus_the_time_in_this_host() {
     let arguments = ["-c", "300", "-i", "0", "--spin", "--breakdown"];
-    let Some(lab) = lab("udp", json!({"delay_ms": 5}), &arguments) else { return };
-    let mut captured = lab.captured;
+    let Some(lab) = run_series("udp", json!({"delay_ms": 5}), &arguments) else { return };
+    let mut captured = lab.captured_rtts;
     captured.sort_unstable();
     assert_eq!((captured.len(), &lab.summary["received"]), (300, &json!(300)));
-    let of_capture = captured[captured.len() / 2];
-    assert!(of_capture >= 10_000_000, "5 ms each way: {of_capture}");
-    let of_client = lab.summary["rtt_ns"]["p50"].as_u64().unwrap();
+    let capture_p50 = captured[captured.len() / 2];
+    assert!(capture_p50 >= 10_000_000, "5 ms in each direction: {capture_p50}");
+    let client_p50 = lab.summary["rtt_ns"]["p50"].as_u64().unwrap();
     let part = |name: &str| lab.summary["breakdown"][name].as_u64().unwrap_or(0);
-    let between = part("network_ns") + part("server_ns") + part("network_and_server_ns");
-    let own = part("send_ns") + part("receive_ns");
+    let outside = part("network_ns") + part("server_ns") + part("network_and_server_ns");
+    let inside = part("send_ns") + part("receive_ns");
     eprintln!(
-        "p50 of {} exchanges: capture {of_capture} ns, client {of_client} ns, of which its own \
-         sending and waking up {own} ns",
+        "p50 of {} exchanges: capture {capture_p50} ns, client {client_p50} ns, of which {inside} ns \
+         for sending and receiving in this host",
         captured.len()
     );
-    // Between the two stamps of this host's kernel lies what a capture here sees.
-    assert!(between.abs_diff(of_capture) <= of_capture / 100, "{between} against {of_capture}");
-    // What an application sees beyond that is its own host's work, and the breakdown names it: on an
-    // idle machine less than 1 %, on a busy one what it takes.
-    assert!(of_client >= of_capture, "{of_client} < {of_capture}");
-    assert!(of_client - of_capture <= own + of_capture / 100, "{of_client} against {of_capture}");
+    // The time between the two kernel timestamps is the time that a capture on this host shows.
+    assert!(outside.abs_diff(capture_p50) <= capture_p50 / 100, "{outside} against {capture_p50}");
+    // The rest of the RTT is spent inside this host, and the breakdown contains it: less than 1 % on an idle
+    // machine, more on a busy one.
+    assert!(client_p50 >= capture_p50, "{client_p50} < {capture_p50}");
+    let difference = client_p50 - capture_p50;
+    assert!(difference <= inside + capture_p50 / 100, "{client_p50} against {capture_p50}");
 }
 
 #[test]
-fn what_was_injected_is_what_is_counted() {
+fn counts_of_the_client_are_those_of_the_forwarder() {
     const COUNT: u64 = 200;
-    let drops = |number| number % 10 == 0;
-    let doubles = |number| number % 7 == 0;
-    let holds = |number| number % 50 == 25;
-    let overtaken = |number| number % 11 == 0 && !holds(number);
+    let is_dropped = |number| number % 10 == 0;
+    let is_duplicated = |number| number % 7 == 0;
+    let is_held = |number| number % 50 == 25;
+    let is_overtaken = |number| number % 11 == 0 && !is_held(number);
     let scenario = json!({
         "delay_ms": 5,
         "drop": [10, 0],
         "double": [7, 0],
-        // Past four successors, at 20 ms from one to the next: a machine that stands still for a while
-        // does not change their order.
+        // The next four requests, which follow every 20 ms, overtake this one. The order therefore stays the
+        // same even if the machine pauses for a short time.
         "overtake": [11, 0, 90],
-        // Past the time-out.
+        // Longer than the timeout.
         "hold": [50, 25, 600],
     });
     let arguments = ["-c", "200", "--rate", "50", "-W", "400ms"];
-    let Some(lab) = lab("udp", scenario, &arguments) else { return };
+    let Some(lab) = run_series("udp", scenario, &arguments) else { return };
     let count = |rule: &dyn Fn(u64) -> bool| (1..=COUNT).filter(|number| rule(*number)).count();
-    let lost = count(&|number| drops(number) || holds(number));
-    assert_eq!(lab.injected["dropped"], count(&drops));
+    let lost = count(&|number| is_dropped(number) || is_held(number));
+    assert_eq!(lab.injected["dropped"], count(&is_dropped));
     for (name, expected) in [
         ("sent", 200),
         ("received", 200 - lost),
         ("lost", lost),
-        ("late", count(&|number| holds(number) && !drops(number))),
-        ("duplicates", count(&|number| doubles(number) && !drops(number))),
-        ("out_of_order", count(&|number| overtaken(number) && !drops(number))),
+        ("late", count(&|number| is_held(number) && !is_dropped(number))),
+        ("duplicates", count(&|number| is_duplicated(number) && !is_dropped(number))),
+        ("out_of_order", count(&|number| is_overtaken(number) && !is_dropped(number))),
         ("corrupt", 0),
         ("unmatched", 0),
     ] {
@@ -95,34 +99,35 @@ fn what_was_injected_is_what_is_counted() {
 }
 
 #[test]
-fn lost_segments_show_up_as_retransmissions() {
+fn dropped_segments_are_counted_as_retransmissions() {
     let scenario = json!({"delay_ms": 5, "drop_segments": [5, 20, 33]});
-    let Some(lab) = lab("tcp", scenario, &["-c", "50", "-i", "0"]) else { return };
+    let Some(lab) = run_series("tcp", scenario, &["-c", "50", "-i", "0"]) else { return };
     let count = |name: &str| lab.summary[name].as_u64().unwrap();
     assert_eq!((count("sent"), count("received"), count("lost")), (50, 50, 0));
     assert_eq!(lab.injected["dropped"], 3);
     let retransmitted = &lab.summary["tcp_info"]["retransmissions"];
     assert_eq!(retransmitted, &lab.injected["retransmitted"], "{}", lab.summary);
     assert!(retransmitted.as_u64().unwrap() >= 3);
-    // Each cost a retransmission time-out or a probe; the others did not.
+    // Each dropped segment costs a retransmission timeout or a tail loss probe. The other exchanges are not
+    // slower.
     assert!(lab.summary["rtt_ns"]["max"].as_u64().unwrap() > 15_000_000);
     assert!(lab.summary["rtt_ns"]["p50"].as_u64().unwrap() < 15_000_000);
 }
 
 #[test]
-fn the_network_and_the_server_are_told_apart() {
+fn breakdown_separates_the_network_from_the_server() {
     let arguments = ["-c", "100", "-i", "0", "--breakdown"];
     for protocol in ["udp", "tcp"] {
-        let Some(lab) = lab(protocol, json!({"delay_ms": 5}), &arguments) else { return };
+        let Some(lab) = run_series(protocol, json!({"delay_ms": 5}), &arguments) else { return };
         let part = |name: &str| lab.summary["breakdown"][name].as_u64().unwrap_or(0);
         assert!(part("network_ns") >= 10_000_000, "{}", lab.summary);
-        // Nothing was injected there: an idle server's answer takes microseconds, under load more.
+        // The server has no injected delay. An idle server replies within microseconds, a busy one later.
         assert!((1..5_000_000).contains(&part("server_ns")), "{}", lab.summary);
     }
 }
 
 #[test]
-fn a_tenth_of_a_millisecond_more_on_one_path_is_found() {
+fn comparison_detects_100_microseconds_more_on_one_path() {
     const RUNS: usize = 10;
     let both = ["--listen", "10.77.0.2:7777", "--listen", "10.77.0.2:7778"];
     let server = [server("udp").to_str().unwrap(), &both.join(" ")].join(" ");
@@ -147,12 +152,13 @@ fn a_tenth_of_a_millisecond_more_on_one_path_is_found() {
     let differences: Vec<String> =
         verdicts.iter().map(|verdict| verdict["difference_ns"].to_string()).collect();
     assert!(verdicts.iter().all(|verdict| verdict["higher"] == "b"), "{differences:?}");
-    let covers = |verdict: &&Value| {
+    let contains_100_us = |verdict: &&Value| {
         let bound = |name: &str| verdict["difference_ns"][name].as_i64().unwrap();
         (bound("low")..=bound("high")).contains(&100_000)
     };
-    let covered = verdicts.iter().filter(covers).count();
-    eprintln!("{covered} of {RUNS} intervals have the 100 µs in them");
-    // 95 of 100 in the long run; two of ten fewer than 8 times in a hundred, three fewer than twice.
-    assert!(covered >= 7, "{differences:?}");
+    let covering = verdicts.iter().filter(contains_100_us).count();
+    eprintln!("{covering} of {RUNS} confidence intervals contain the 100 µs");
+    // In the long run, 95 of 100 intervals contain the real difference. The probability that fewer than seven
+    // of ten do is 0.1 % (binomial distribution).
+    assert!(covering >= 7, "{differences:?}");
 }

@@ -1,29 +1,30 @@
-//! Series against peers that lose, double, delay and reorder as told: the counts must be those of the
-//! script, exactly.
+//! Series over UDP with scripted servers that lose, duplicate, delay and reorder replies. The counts of the
+//! client must be exactly those of the script.
 
 mod scripted;
 
 use rtt_client::{Content, Settings};
-use scripted::{at_rate, counts, quickly, series};
+use scripted::{at_rate, back_to_back, counts, series};
 use std::net::UdpSocket;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The number that a request of a series bears.
-fn number(request: &[u8]) -> u64 {
-    std::str::from_utf8(&request[..10]).unwrap().parse().unwrap()
+/// The number at the start of a request or reply of a series.
+fn number(message: &[u8]) -> u64 {
+    std::str::from_utf8(&message[..10]).unwrap().parse().unwrap()
 }
 
-/// A UDP server that calls `answer` with each request, its number, and a way to send replies.
-fn udp_server(mut answer: impl FnMut(u64, Vec<u8>, &dyn Fn(&[u8])) + Send + 'static) -> String {
+/// A UDP server that calls `handle` for each datagram, with its bytes in upper case and a function that sends
+/// a reply. Returns its address.
+fn raw_udp_server(mut handle: impl FnMut(Vec<u8>, &dyn Fn(&[u8])) + Send + 'static) -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
     thread::spawn(move || {
-        let mut text = vec![0; 65_536];
-        while let Ok((length, client)) = socket.recv_from(&mut text) {
-            let reply = text[..length].to_ascii_uppercase();
-            answer(number(&reply), reply, &|reply| {
-                // The client may have gone.
+        let mut buffer = vec![0; 65_536];
+        while let Ok((length, client)) = socket.recv_from(&mut buffer) {
+            let reply = buffer[..length].to_ascii_uppercase();
+            handle(reply, &|reply| {
+                // The client may have closed its socket.
                 let _ = socket.send_to(reply, client);
             });
         }
@@ -31,43 +32,49 @@ fn udp_server(mut answer: impl FnMut(u64, Vec<u8>, &dyn Fn(&[u8])) + Send + 'sta
     address
 }
 
+/// The same, for requests that start with their number.
+fn udp_server(mut handle: impl FnMut(u64, Vec<u8>, &dyn Fn(&[u8])) + Send + 'static) -> String {
+    raw_udp_server(move |reply, send| handle(number(&reply), reply, send))
+}
+
 #[test]
-fn loss_and_doubling_are_counted_exactly() {
-    for settings in [quickly(210), at_rate(210, 2000.0)] {
+fn lost_and_duplicated_replies_are_counted_exactly() {
+    for settings in [back_to_back(210), at_rate(210, 2000.0)] {
         let server = udp_server(|number, reply, send| {
             if number % 10 != 0 {
                 send(&reply);
             }
-            // The last request's too, and three times at that.
+            // Number 210, the last request, is one of these.
             if number % 7 == 0 {
                 send(&reply);
                 send(&reply);
             }
         });
         let (summary, _) = series("udp", &server, settings);
-        // 21 tens, of which 70, 140 and 210 come through as sevens: two copies of them, one a double.
+        // Of 21 multiples of ten, 70, 140 and 210 are also multiples of seven: they get two replies, one of
+        // them a duplicate.
         let lost = 21 - 3;
-        let doubled = 2 * 30 - 3;
+        let duplicates = 2 * 30 - 3;
         let names = ["sent", "received", "lost", "corrupt", "duplicates", "late", "unmatched"];
-        assert_eq!(counts(&summary, names), [210, 210 - lost, lost, 0, doubled, 0, 0]);
+        assert_eq!(counts(&summary, names), [210, 210 - lost, lost, 0, duplicates, 0, 0]);
     }
 }
 
 #[test]
-fn late_replies_are_lost_requests_and_counted_apart() {
-    let mut kept = None;
+fn request_with_a_late_reply_is_lost_and_the_reply_is_counted_separately() {
+    let mut delayed = None;
     let server = udp_server(move |number, reply, send| {
-        // Each fifth reply waits for the next request, which comes after its time-out.
-        if let Some(kept) = kept.take() {
-            send(kept);
+        // Each fifth reply is delayed until the next request, which the client sends after the timeout.
+        if let Some(delayed) = delayed.take() {
+            send(delayed);
         }
         if number % 5 == 0 {
-            kept = Some(&*reply.leak());
+            delayed = Some(&*reply.leak());
         } else {
             send(&reply);
         }
     });
-    let settings = Settings { timeout: Duration::from_millis(150), ..quickly(24) };
+    let settings = Settings { timeout: Duration::from_millis(150), ..back_to_back(24) };
     let (summary, events) = series("udp", &server, settings);
     let names = ["sent", "received", "lost", "late", "duplicates", "out_of_order"];
     assert_eq!(counts(&summary, names), [24, 20, 4, 4, 0, 0]);
@@ -80,37 +87,39 @@ fn late_replies_are_lost_requests_and_counted_apart() {
 }
 
 #[test]
-fn reordering_is_counted_by_number() {
-    let mut kept: Option<Vec<u8>> = None;
+fn overtaken_replies_are_counted_as_out_of_order() {
+    let mut overtaken: Option<Vec<u8>> = None;
     let server = udp_server(move |number, reply, send| {
         if number % 6 == 0 {
-            kept = Some(reply);
+            overtaken = Some(reply);
         } else {
             send(&reply);
-            if let Some(overtaken) = kept.take() {
+            if let Some(overtaken) = overtaken.take() {
                 send(&overtaken);
             }
         }
     });
     let (summary, _) = series("udp", &server, at_rate(120, 1000.0));
-    // The last one, number 120, is never overtaken, and so never sent.
+    // No request follows number 120, so its reply is never sent.
     let names = ["sent", "received", "lost", "out_of_order", "duplicates", "late"];
     assert_eq!(counts(&summary, names), [120, 119, 1, 19, 0, 0]);
 }
 
 #[test]
-fn garbage_is_corrupt_or_of_no_request_and_never_a_figure() {
-    // One at a time it can only be the answer to the one.
+fn wrong_replies_are_corrupt_if_one_request_is_in_flight() {
     let server = udp_server(|number, reply, send| match number % 4 {
         0 => send(b"GARBAGE"),
         1 => send(&reply[..20]),
         2 => send(&reply.to_ascii_lowercase()),
         _ => send(&reply),
     });
-    let (summary, _) = series("udp", &server, quickly(40));
+    let (summary, _) = series("udp", &server, back_to_back(40));
     assert_eq!(counts(&summary, ["received", "corrupt", "lost"]), [10, 30, 0]);
     assert!(summary["rtt_ns"]["min"].is_u64());
-    // On a schedule it belongs to nobody in particular, if it bears no number.
+}
+
+#[test]
+fn wrong_replies_without_a_number_are_unmatched_if_several_requests_are_in_flight() {
     let server = udp_server(|_, reply, send| {
         send(b"GARBAGE");
         send(&reply);
@@ -121,7 +130,7 @@ fn garbage_is_corrupt_or_of_no_request_and_never_a_figure() {
 }
 
 #[test]
-fn a_stalled_server_can_not_hide_what_it_kept_from_being_sent() {
+fn fixed_rate_shows_all_requests_that_a_stalled_server_delays() {
     const STALL: Duration = Duration::from_millis(150);
     let server = udp_server(|number, reply, send| {
         if number == 100 {
@@ -132,8 +141,8 @@ fn a_stalled_server_can_not_hide_what_it_kept_from_being_sent() {
     let settings = Settings { timeout: Duration::from_secs(5), ..at_rate(600, 1000.0) };
     let (summary, events) = series("udp", &server, settings);
     assert_eq!(counts(&summary, ["sent", "received", "lost"]), [600, 600, 0]);
-    // Some 150 requests met the stall, half of them for more than half of it: the p90 of 600 is one of
-    // those, where a client that waits would have had a single long exchange.
+    // The stall delays about 150 requests, half of them by more than half of its duration. The p90 of 600
+    // RTTs is one of these. A client that waits for each reply would have only one long RTT.
     let p90 = |name: &str| Duration::from_nanos(summary[name]["p90"].as_u64().unwrap());
     assert!(p90("rtt_ns") > STALL / 2, "{summary}");
     assert!(p90("rtt_from_schedule_ns") >= p90("rtt_ns"), "{summary}");
@@ -143,28 +152,27 @@ fn a_stalled_server_can_not_hide_what_it_kept_from_being_sent() {
 }
 
 #[test]
-fn a_series_to_nobody_ends_with_its_first_exchange() {
+fn refused_port_ends_the_series_after_one_request() {
     let closed_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let begun = Instant::now();
+    let start = Instant::now();
     for protocol in ["udp", "tcp"] {
-        let settings = Settings { interval: Duration::from_secs(1), ..quickly(1000) };
+        let settings = Settings { interval: Duration::from_secs(1), ..back_to_back(1000) };
         let (summary, events) = series(protocol, &closed_port, settings);
         assert_eq!(counts(&summary, ["sent", "lost"]), [1, 1]);
         assert!(events.iter().any(|event| event["condition"] == "refused"), "{events:?}");
     }
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(start.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
-fn noise_does_not_prolong_a_time_out() {
-    // Strays come all the time; what is waited for never does.
+fn unmatched_replies_do_not_extend_the_timeout() {
     let server = udp_server(|number, _, send| {
         for _ in 0..6 {
             thread::sleep(Duration::from_millis(90));
             send(format!("{:010}", number + 1000).as_bytes());
         }
     });
-    let settings = Settings { timeout: Duration::from_millis(200), ..quickly(2) };
+    let settings = Settings { timeout: Duration::from_millis(200), ..back_to_back(2) };
     let (summary, events) = series("udp", &server, settings);
     assert_eq!(counts(&summary, ["sent", "lost"]), [2, 2]);
     for event in events.iter().filter(|event| event["type"] == "exchange") {
@@ -174,64 +182,65 @@ fn noise_does_not_prolong_a_time_out() {
 }
 
 #[test]
-fn a_reply_after_its_time_is_late_whatever_came_before_it() {
+fn reply_after_the_timeout_is_not_accepted_if_an_unmatched_reply_came_first() {
     let server = udp_server(|number, reply, send| {
         thread::sleep(Duration::from_millis(150));
         send(format!("{:010}", number + 1000).as_bytes());
         thread::sleep(Duration::from_millis(150));
         send(&reply);
     });
-    let settings = Settings { timeout: Duration::from_millis(200), ..quickly(2) };
+    let settings = Settings { timeout: Duration::from_millis(200), ..back_to_back(2) };
     let (summary, _) = series("udp", &server, settings);
     assert_eq!(counts(&summary, ["sent", "received", "lost"]), [2, 0, 2]);
     assert!(summary.get("rtt_ns").is_none(), "{summary}");
 }
 
 #[test]
-fn a_message_in_a_series_is_numbered_and_checked() {
+fn message_in_a_series_is_numbered_and_checked() {
     let server = udp_server(|_, reply, send| send(&reply));
     let content = Content::Numbered("straße".into());
-    // The script's server knows ASCII alone, and the client notices.
-    let (summary, _) = series("udp", &server, Settings { content, ..quickly(3) });
+    // The scripted server converts only ASCII letters, so its reply is wrong.
+    let (summary, _) = series("udp", &server, Settings { content, ..back_to_back(3) });
     assert_eq!(counts(&summary, ["corrupt"]), [3]);
     let content = Content::Numbered("hello".into());
-    let (summary, events) = series("udp", &server, Settings { content, ..quickly(3) });
+    let (summary, events) = series("udp", &server, Settings { content, ..back_to_back(3) });
     assert_eq!(counts(&summary, ["received"]), [3]);
     assert!(events.iter().all(|event| event["type"] != "exchange" || event["reply"] == "HELLO"));
 }
 
 #[test]
-fn an_interval_is_kept_and_a_duration_ends_it() {
+fn series_keeps_its_interval_and_ends_after_its_duration() {
     let server = udp_server(|_, reply, send| send(&reply));
     let settings = Settings {
         count: None,
         duration: Some(Duration::from_millis(200)),
         interval: Duration::from_millis(20),
-        ..quickly(1)
+        ..back_to_back(1)
     };
     let (summary, _) = series("udp", &server, settings);
-    // At 0, 20, ... 180 ms; a machine under load makes fewer.
+    // The requests are due after 0, 20, ... 180 ms. A busy machine sends fewer.
     let [sent] = counts(&summary, ["sent"]);
     assert!((1..=10).contains(&sent), "{sent}");
 }
 
 #[test]
-fn a_breakdown_adds_up_or_says_that_it_is_not_here() {
-    let server = udp_server_of_text();
-    let settings = Settings { breakdown: true, ..quickly(100) };
+fn parts_of_a_breakdown_add_up_to_the_rtt() {
+    // With a timing header, requests do not start with their number.
+    let server = raw_udp_server(|reply, send| send(&reply));
+    let settings = Settings { breakdown: true, ..back_to_back(100) };
     let (summary, events) = series("udp", &server, settings);
     assert_eq!(counts(&summary, ["received"]), [100]);
     if cfg!(all(target_os = "linux", not(portable))) {
-        let mut split = 0;
-        for event in events.iter().filter_map(|event| event.get("breakdown").map(|_| event)) {
+        let mut with_breakdown = 0;
+        for event in events.iter().filter(|event| event.get("breakdown").is_some()) {
             let parts = event["breakdown"].as_object().unwrap();
             let sum: u64 = parts.values().map(|part| part.as_u64().unwrap()).sum();
             assert_eq!(sum, event["rtt_ns"].as_u64().unwrap(), "{event}");
-            // A server of text tells no time of its own.
+            // This server does not report its processing time.
             assert!(parts.contains_key("network_and_server_ns"), "{event}");
-            split += 1;
+            with_breakdown += 1;
         }
-        assert!(split >= 90, "{split} of 100 split: {summary}");
+        assert!(with_breakdown >= 90, "{with_breakdown} of 100 exchanges: {summary}");
         assert!(summary["instruments"]["cost_ns"].is_i64(), "{summary}");
     } else {
         assert!(summary["notes"][0].as_str().unwrap().contains("not available"), "{summary}");
@@ -239,54 +248,28 @@ fn a_breakdown_adds_up_or_says_that_it_is_not_here() {
     }
 }
 
-/// A UDP server of text alone, for requests that begin with something else than their number.
-fn udp_server_of_text() -> String {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap().to_string();
-    thread::spawn(move || {
-        let mut text = vec![0; 65_536];
-        while let Ok((length, client)) = socket.recv_from(&mut text) {
-            let _ = socket.send_to(&text[..length].to_ascii_uppercase(), client);
-        }
-    });
-    address
-}
-
-/// A UDP server that answers the header of each request as told; `rtt-client --breakdown` is its client.
-fn udp_server_with_header(header: impl Fn(u64, usize) -> Vec<u8> + Send + 'static) -> String {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap().to_string();
-    thread::spawn(move || {
-        let mut text = vec![0; 65_536];
-        while let Ok((length, client)) = socket.recv_from(&mut text) {
-            let mut reply = text[..length].to_ascii_uppercase();
-            let header = header(number(&reply[40..]), length);
-            reply[..header.len()].copy_from_slice(&header);
-            let _ = socket.send_to(&reply, client);
-        }
-    });
-    address
-}
-
 #[test]
-fn headers_that_can_not_be_are_corrupt() {
-    use echo_core::header::{ArrivalClock, Timing, reply_header};
-    let timing = |arrival, server| Timing { arrival, server };
-    let server = udp_server_with_header(move |number, length| match number % 5 {
-        // Longer than any round trip here.
-        0 => reply_header(length, timing(ArrivalClock::Kernel, Duration::from_secs(100))).to_vec(),
-        // Of another length; with a letter among the digits; half of one.
-        1 => reply_header(length + 1, timing(ArrivalClock::Kernel, Duration::ZERO)).to_vec(),
-        2 => {
-            let mut header =
-                reply_header(length, timing(ArrivalClock::Kernel, Duration::ZERO)).to_vec();
-            header[30] = b'X';
-            header
-        }
-        3 => reply_header(length, timing(ArrivalClock::Kernel, Duration::ZERO))[..20].to_vec(),
-        _ => reply_header(length, timing(ArrivalClock::Program, Duration::from_nanos(1))).to_vec(),
+fn replies_with_an_impossible_timing_header_are_corrupt() {
+    use echo_core::header::{ArrivalClock, HEADER_LEN, Timing, reply_header};
+    let header = |length, arrival, server| reply_header(length, Timing { arrival, server });
+    let server = raw_udp_server(move |mut reply, send| {
+        let length = reply.len();
+        let kernel = header(length, ArrivalClock::Kernel, Duration::ZERO);
+        let header = match number(&reply[HEADER_LEN..]) % 5 {
+            // The processing time is longer than any RTT on this host.
+            0 => header(length, ArrivalClock::Kernel, Duration::from_secs(100)).to_vec(),
+            // The length of another message.
+            1 => header(length + 1, ArrivalClock::Kernel, Duration::ZERO).to_vec(),
+            // A letter among the digits.
+            2 => [&kernel[..30], b"X", &kernel[31..]].concat(),
+            // The first half of a header.
+            3 => kernel[..20].to_vec(),
+            _ => header(length, ArrivalClock::Program, Duration::from_nanos(1)).to_vec(),
+        };
+        reply[..header.len()].copy_from_slice(&header);
+        send(&reply);
     });
-    let settings = Settings { breakdown: true, ..quickly(50) };
+    let settings = Settings { breakdown: true, ..back_to_back(50) };
     let (summary, _) = series("udp", &server, settings);
     assert_eq!(counts(&summary, ["received", "corrupt"]), [10, 40], "{summary}");
     let parts = summary.get("breakdown");

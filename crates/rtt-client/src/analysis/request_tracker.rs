@@ -1,138 +1,138 @@
-//! The book of a run's requests: which are in the air, which are decided, and what a reply therefore is.
-//!
-//! Every request has a number, and every reply is booked by it, so that loss, doubling, reordering and
-//! lateness are each counted once, whatever the network does. Pure: no clock is read here.
+//! [`RequestTracker`]: tracks requests in flight by number, and classifies replies. Pure: callers pass the
+//! time.
 
 use crate::model::breakdown::TimestampId;
 use echo_core::Stamp;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// For how many of the latest requests it is remembered what became of them. A reply to one before
-/// that can't be told late from doubled, and is a stray. A byte each.
-const REMEMBERED: usize = 1 << 20;
+/// The number of latest requests whose state is remembered, one byte for each. For an older request, a late
+/// reply cannot be distinguished from a duplicate, so its replies count as unmatched.
+const MAX_REMEMBERED: usize = 1 << 20;
 
-/// What became of a request.
+/// The state of a request that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum RequestState {
     InFlight,
-    /// Its reply came, and was counted.
+    /// The first reply has arrived.
     Answered,
-    /// Given up; no reply has come yet.
+    /// The request is lost, and no reply has arrived.
     Lost,
 }
 
-/// A request in the air.
+/// A request in flight: its outcome is not decided.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InFlight {
     pub(crate) seq: u64,
+    /// The time of the first send. A second send on a new connection does not change it.
     pub(crate) sent: Stamp,
-    /// When it should have been sent.
+    /// The intended time of the send.
     pub(crate) due: Instant,
     pub(crate) timestamp_id: TimestampId,
     decided: bool,
 }
 
-/// What a reply is.
+/// The class of a reply.
 #[derive(Debug)]
 pub(crate) enum ReplyClass {
-    /// The first, in time.
+    /// The first reply to a request in flight.
     First {
         request: InFlight,
-        /// A reply to a later request was here before it.
+        /// Whether the reply to a later request arrived earlier.
         out_of_order: bool,
     },
-    /// The first, but its request has been given up.
+    /// The first reply to a lost request.
     Late,
-    /// Not the first.
+    /// Not the first reply to its request.
     Duplicate,
-    /// To a request that was never made, or too long ago.
+    /// There is no such request, or it is too old to be remembered.
     Unmatched,
 }
 
-/// The book.
+/// The requests of a run.
 #[derive(Debug)]
 pub(crate) struct RequestTracker {
     timeout: Duration,
-    /// By number, modulo [`REMEMBERED`].
-    fates: VecDeque<Fate>,
-    /// In order of their numbers, without gaps.
-    air: VecDeque<InFlight>,
+    /// The states of the latest requests, in the order of their numbers. The last element is the latest
+    /// request.
+    states: VecDeque<RequestState>,
+    /// The requests in flight, in the order of their numbers. Decided requests are removed from the front
+    /// only.
+    requests: VecDeque<InFlight>,
     undecided: usize,
-    /// The next request's number.
-    next: u64,
+    next_seq: u64,
     highest_answered: u64,
 }
 
 impl RequestTracker {
-    /// An empty book; requests are given up after `timeout`. Numbers begin at 1.
+    /// A tracker without requests. A request without a reply is lost after `timeout`. The first request has
+    /// number 1.
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
-            fates: VecDeque::new(),
-            air: VecDeque::new(),
+            states: VecDeque::new(),
+            requests: VecDeque::new(),
             undecided: 0,
-            next: 1,
+            next_seq: 1,
             highest_answered: 0,
         }
     }
 
-    /// The number that the next request will have.
-    pub(crate) fn next_number(&self) -> u64 {
-        self.next
+    /// The number of the next request.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.next_seq
     }
 
-    /// How many requests are in the air.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.undecided
-    }
-
-    /// Books the next request.
-    pub(crate) fn sent(&mut self, sent: Stamp, due: Instant, timestamp_id: TimestampId) {
-        let seq = self.next;
-        self.next += 1;
+    /// Adds the next request.
+    pub(crate) fn add(&mut self, sent: Stamp, due: Instant, timestamp_id: TimestampId) {
+        let seq = self.next_seq;
+        self.next_seq += 1;
         self.undecided += 1;
-        self.air.push_back(InFlight { seq, sent, due, timestamp_id, decided: false });
-        if self.fates.len() == REMEMBERED {
-            self.fates.pop_front();
+        self.requests.push_back(InFlight { seq, sent, due, timestamp_id, decided: false });
+        if self.states.len() == MAX_REMEMBERED {
+            self.states.pop_front();
         }
-        self.fates.push_back(Fate::InFlight);
+        self.states.push_back(RequestState::InFlight);
     }
 
-    /// Books that a request in the air has been sent again, on another connection. Its time runs on:
-    /// what the first attempt took is part of what the exchange takes.
-    pub(crate) fn resent(&mut self, seq: u64, timestamp_id: TimestampId) {
+    /// Records that a request in flight was sent again. The time of its first send stays: the first attempt
+    /// is part of the exchange.
+    pub(crate) fn resend(&mut self, seq: u64, timestamp_id: TimestampId) {
         if let Some(request) = self.find(seq) {
             request.timestamp_id = timestamp_id;
         }
     }
 
-    /// The request with that number, if it is in the air.
+    /// The number of requests in flight.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.undecided
+    }
+
+    /// The request with number `seq`, if it is in flight.
     pub(crate) fn find(&mut self, seq: u64) -> Option<&mut InFlight> {
-        let first = self.air.front()?.seq;
-        let place = usize::try_from(seq.checked_sub(first)?).ok()?;
-        self.air.get_mut(place).filter(|request| !request.decided)
+        let first = self.requests.front()?.seq;
+        let index = usize::try_from(seq.checked_sub(first)?).ok()?;
+        self.requests.get_mut(index).filter(|request| !request.decided)
     }
 
-    /// The oldest request in the air.
+    /// The number of the oldest request in flight.
     pub(crate) fn oldest(&self) -> Option<u64> {
-        // What is decided leaves the front at once.
-        self.air.front().map(|request| request.seq)
+        // The front is never a decided request.
+        self.requests.front().map(|request| request.seq)
     }
 
-    /// The only request in the air, if there is one and no other.
+    /// The number of the request in flight, if there is exactly one.
     pub(crate) fn only(&self) -> Option<u64> {
         self.oldest().filter(|_| self.undecided == 1)
     }
 
-    /// Books a reply to request `seq`, and says what it is.
-    pub(crate) fn answered(&mut self, seq: u64) -> ReplyClass {
-        let Some(fate) = self.fate(seq) else { return ReplyClass::Unmatched };
-        let before = std::mem::replace(fate, Fate::Answered);
-        match before {
-            Fate::Answered => ReplyClass::Duplicate,
-            Fate::Lost => ReplyClass::Late,
-            Fate::InFlight => {
+    /// Classifies a reply to request `seq`. If it is the first reply, the request is decided.
+    pub(crate) fn classify_reply(&mut self, seq: u64) -> ReplyClass {
+        let Some(state) = self.state(seq) else { return ReplyClass::Unmatched };
+        match std::mem::replace(state, RequestState::Answered) {
+            RequestState::Answered => ReplyClass::Duplicate,
+            RequestState::Lost => ReplyClass::Late,
+            RequestState::InFlight => {
                 let out_of_order = seq < self.highest_answered;
                 self.highest_answered = self.highest_answered.max(seq);
                 match self.take(seq) {
@@ -143,43 +143,43 @@ impl RequestTracker {
         }
     }
 
-    /// Takes a request out of the air that came to nothing; a reply to it would be late.
+    /// Decides that request `seq` is lost. `None` if it is not in flight. A reply that arrives later is late.
     pub(crate) fn lose(&mut self, seq: u64) -> Option<InFlight> {
         let request = self.take(seq)?;
-        if let Some(fate) = self.fate(seq) {
-            *fate = Fate::Lost;
+        if let Some(state) = self.state(seq) {
+            *state = RequestState::Lost;
         }
         Some(request)
     }
 
-    /// When the oldest request in the air will be given up.
+    /// The time at which the timeout of the oldest request in flight expires.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.air.front().map(|request| request.sent.monotonic() + self.timeout)
+        self.requests.front().map(|request| request.sent.monotonic() + self.timeout)
     }
 
-    /// Gives up the oldest request if its time is over.
+    /// Decides that the oldest request is lost if its timeout has expired.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<InFlight> {
-        let oldest = self.air.front()?;
-        let over = oldest.sent.monotonic() + self.timeout <= now;
-        let seq = oldest.seq;
-        if over { self.lose(seq) } else { None }
+        let is_expired = self.next_expiry()? <= now;
+        let seq = self.oldest()?;
+        if is_expired { self.lose(seq) } else { None }
     }
 
+    /// Removes a request in flight.
     fn take(&mut self, seq: u64) -> Option<InFlight> {
         let request = self.find(seq)?;
         request.decided = true;
         let taken = *request;
         self.undecided -= 1;
-        while self.air.front().is_some_and(|request| request.decided) {
-            self.air.pop_front();
+        while self.requests.front().is_some_and(|request| request.decided) {
+            self.requests.pop_front();
         }
         Some(taken)
     }
 
-    fn fate(&mut self, seq: u64) -> Option<&mut Fate> {
-        let oldest = self.next.checked_sub(self.fates.len() as u64)?;
-        let place = usize::try_from(seq.checked_sub(oldest)?).ok()?;
-        self.fates.get_mut(place)
+    fn state(&mut self, seq: u64) -> Option<&mut RequestState> {
+        let oldest = self.next_seq.checked_sub(self.states.len() as u64)?;
+        let index = usize::try_from(seq.checked_sub(oldest)?).ok()?;
+        self.states.get_mut(index)
     }
 }
 
@@ -189,52 +189,60 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(2);
 
-    fn book(requests: u64) -> (RequestTracker, Instant) {
+    fn tracker_with(requests: u64) -> (RequestTracker, Instant) {
         let mut tracker = RequestTracker::new(TIMEOUT);
         for _ in 0..requests {
             let stamp = Stamp::just_before();
-            tracker.sent(stamp, stamp.monotonic(), TimestampId::default());
+            tracker.add(stamp, stamp.monotonic(), TimestampId::default());
         }
         (tracker, Instant::now())
     }
 
     #[test]
-    fn each_reply_is_one_thing() {
-        let (mut tracker, now) = book(5);
+    fn each_reply_has_exactly_one_class() {
+        let (mut tracker, now) = tracker_with(5);
         assert_eq!(tracker.in_flight(), 5);
-        assert!(matches!(tracker.answered(1), ReplyClass::First { out_of_order: false, .. }));
-        assert!(matches!(tracker.answered(3), ReplyClass::First { out_of_order: false, .. }));
-        assert!(matches!(tracker.answered(2), ReplyClass::First { out_of_order: true, .. }));
-        assert!(matches!(tracker.answered(3), ReplyClass::Duplicate));
-        assert!(matches!(tracker.answered(6), ReplyClass::Unmatched));
-        assert!(matches!(tracker.answered(0), ReplyClass::Unmatched));
-        let numbers =
-            tracker.air.iter().filter(|request| !request.decided).map(|request| request.seq);
-        assert_eq!(numbers.collect::<Vec<_>>(), [4, 5]);
+        assert!(matches!(tracker.classify_reply(1), ReplyClass::First { out_of_order: false, .. }));
+        assert!(matches!(tracker.classify_reply(3), ReplyClass::First { out_of_order: false, .. }));
+        assert!(matches!(tracker.classify_reply(2), ReplyClass::First { out_of_order: true, .. }));
+        assert!(matches!(tracker.classify_reply(3), ReplyClass::Duplicate));
+        assert!(matches!(tracker.classify_reply(6), ReplyClass::Unmatched));
+        assert!(matches!(tracker.classify_reply(0), ReplyClass::Unmatched));
+        let undecided = tracker.requests.iter().filter(|request| !request.decided);
+        assert_eq!(undecided.map(|request| request.seq).collect::<Vec<_>>(), [4, 5]);
         assert_eq!(tracker.oldest(), Some(4));
         assert_eq!(tracker.only(), None);
         assert!(tracker.expire(now).is_none());
         assert_eq!(tracker.expire(now + TIMEOUT).unwrap().seq, 4);
         assert_eq!(tracker.only(), Some(5));
-        assert!(matches!(tracker.answered(4), ReplyClass::Late));
-        assert!(matches!(tracker.answered(4), ReplyClass::Duplicate));
+        assert!(matches!(tracker.classify_reply(4), ReplyClass::Late));
+        assert!(matches!(tracker.classify_reply(4), ReplyClass::Duplicate));
         assert_eq!(tracker.expire(now + TIMEOUT).unwrap().seq, 5);
         assert!(tracker.expire(now + TIMEOUT).is_none());
         assert_eq!((tracker.in_flight(), tracker.next_expiry()), (0, None));
     }
 
     #[test]
-    fn a_reply_to_a_request_of_long_ago_is_a_stray() {
-        let (mut tracker, now) = book(1);
+    fn second_send_does_not_restart_the_timeout() {
+        let (mut tracker, _) = tracker_with(1);
+        let expiry = tracker.next_expiry();
+        tracker.resend(1, TimestampId { id: Some(7) });
+        assert_eq!(tracker.next_expiry(), expiry);
+        assert_eq!(tracker.find(1).unwrap().timestamp_id.id, Some(7));
+    }
+
+    #[test]
+    fn reply_to_a_request_that_is_no_longer_remembered_is_unmatched() {
+        let (mut tracker, now) = tracker_with(1);
         tracker.expire(now + TIMEOUT).unwrap();
-        for _ in 0..REMEMBERED {
+        for _ in 0..MAX_REMEMBERED {
             let stamp = Stamp::just_before();
-            tracker.sent(stamp, stamp.monotonic(), TimestampId::default());
-            tracker.answered(tracker.next_number() - 1);
+            tracker.add(stamp, stamp.monotonic(), TimestampId::default());
+            tracker.classify_reply(tracker.next_seq() - 1);
         }
-        assert!(matches!(tracker.answered(1), ReplyClass::Unmatched));
-        assert!(matches!(tracker.answered(2), ReplyClass::Duplicate));
-        assert_eq!(tracker.fates.len(), REMEMBERED);
-        assert!(tracker.air.is_empty());
+        assert!(matches!(tracker.classify_reply(1), ReplyClass::Unmatched));
+        assert!(matches!(tracker.classify_reply(2), ReplyClass::Duplicate));
+        assert_eq!(tracker.states.len(), MAX_REMEMBERED);
+        assert!(tracker.requests.is_empty());
     }
 }

@@ -1,188 +1,239 @@
-//! One way to the peer, open: its transport, and which requests are waiting for their replies on it.
+//! [`Channel`]: an open transport to the server, and the division of received bytes into replies.
+//!
+//! A datagram is one message. A stream has no message boundaries: the channel collects bytes until they are
+//! the complete reply to the oldest request that waits for a reply on this channel.
 
+use crate::analysis::accounting::ReceivedReply;
 use crate::model::breakdown::TimestampId;
+use crate::model::condition::Failure;
 use crate::model::exchange::Connection;
 use crate::model::protocol::Framing;
-use crate::net::system::WaitUntil;
+use crate::model::tcp_info::TcpInfo;
+use crate::model::traffic::Traffic;
+use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{OpenAttempt, Received, Transport};
-use crate::plan::payload::{Payload, ReplyCheck};
+use crate::plan::payload::{Mismatch, Payload, ReplyCheck};
 use bytes::{Bytes, BytesMut};
 use echo_core::Stamp;
-use echo_core::header::Timing;
 use std::collections::VecDeque;
 use std::io;
-use std::time::SystemTime;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
 
-/// How much of a wrong answer is kept, in bytes: enough to see what speaks there.
-const WRONG_ANSWER_KEPT: usize = 1024;
+/// The number of bytes that are kept of a wrong reply. They are enough to recognise the service that sent it.
+const MAX_WRONG_REPLY_LEN: usize = 1024;
 
-/// An open way to the peer.
+/// An open transport to the server.
 pub(in crate::engine) struct Channel {
-    pub(in crate::engine) transport: Box<dyn Transport>,
-    pub(in crate::engine) connection: Option<Connection>,
+    transport: Box<dyn Transport>,
+    connection: Option<Connection>,
     framing: Framing,
-    /// Requests handed over.
-    pub(in crate::engine) sends: u64,
-    /// Whole replies that came.
-    pub(in crate::engine) replies: u64,
-    /// The requests whose replies have to come next, in order; for a stream alone.
-    pub(in crate::engine) waiting: VecDeque<u64>,
-    /// What has arrived and is no whole reply yet.
-    inbox: BytesMut,
-    judged: usize,
-    received: Option<(Stamp, Option<SystemTime>)>,
+    sent_requests: u64,
+    replies: u64,
+    /// The requests that wait for a reply, in the order of the expected replies. Only for streams.
+    unanswered: VecDeque<u64>,
+    /// The received bytes of a stream that are not part of a complete reply.
+    partial: BytesMut,
+    /// The number of bytes in `partial` that have been compared with the expected reply.
+    checked: usize,
+    /// The arrival of the last bytes in `partial`.
+    last_arrival: Option<Arrival>,
 }
 
-/// Something that a wait on a link came to.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    received: Stamp,
+    timestamp: Option<SystemTime>,
+}
+
+/// The result of waiting on a channel.
+#[derive(Debug)]
 pub(in crate::engine) enum ChannelEvent {
+    /// There is no complete message.
     Nothing,
-    /// The peer has ended it.
+    /// The server has closed the connection.
     End,
-    /// A reply.
+    /// A reply with the expected bytes.
     Reply(ReceivedReply),
-    /// What is no reply. On a stream nothing can be made of what follows it.
-    Wrong {
-        arrived: ReceivedReply,
-        why: String,
-    },
-}
-
-/// What has arrived.
-pub(in crate::engine) struct ReceivedReply {
-    /// The request that it answers, if that can be told.
-    pub(in crate::engine) seq: Option<u64>,
-    pub(in crate::engine) received: Stamp,
-    pub(in crate::engine) stamp: Option<SystemTime>,
-    pub(in crate::engine) timing: Option<Timing>,
-    pub(in crate::engine) bytes: Bytes,
+    /// A message that is not the expected reply. On a stream, the position of the next reply is then unknown,
+    /// so the channel cannot be used any more.
+    Wrong { reply: ReceivedReply, mismatch: Mismatch },
 }
 
 impl Channel {
-    pub(in crate::engine) fn new(
-        opening: OpenAttempt,
-        framing: Framing,
-    ) -> Result<Self, crate::model::condition::Failure> {
+    /// The channel of a successful attempt to open a transport.
+    pub(in crate::engine) fn new(attempt: OpenAttempt, framing: Framing) -> Result<Self, Failure> {
         Ok(Self {
-            transport: opening.transport?,
-            connection: opening.connection,
+            transport: attempt.transport?,
+            connection: attempt.connection,
             framing,
-            sends: 0,
+            sent_requests: 0,
             replies: 0,
-            waiting: VecDeque::new(),
-            inbox: BytesMut::new(),
-            judged: 0,
-            received: None,
+            unanswered: VecDeque::new(),
+            partial: BytesMut::new(),
+            checked: 0,
+            last_arrival: None,
         })
     }
 
-    /// Whether a reply has begun to arrive that is not whole.
-    pub(in crate::engine) fn is_amid_a_reply(&self) -> bool {
-        !self.inbox.is_empty()
-    }
-
-    pub(in crate::engine) fn bytes_of_a_reply(&self) -> usize {
-        self.inbox.len()
-    }
-
+    /// Sends request `seq`. If the system reports an error, it can belong to an earlier request.
     pub(in crate::engine) fn send(
         &mut self,
         seq: u64,
         request: &[u8],
     ) -> io::Result<(Stamp, TimestampId)> {
         let sent = self.transport.send(request)?;
-        self.sends += 1;
+        self.sent_requests += 1;
         if self.framing == Framing::Stream {
-            self.waiting.push_back(seq);
+            self.unanswered.push_back(seq);
         }
         Ok(sent)
     }
 
-    /// Waits for a reply. `only` is the one request in the air, where there is no other: what bears no
-    /// number can only be its reply.
+    /// Waits for a message. If exactly one request is in flight, `only_in_flight` is its number: a datagram
+    /// without a number can only be the reply to this request.
     pub(in crate::engine) fn receive(
         &mut self,
         until: WaitUntil,
         payload: &mut Payload,
-        only: Option<u64>,
+        only_in_flight: Option<u64>,
     ) -> io::Result<ChannelEvent> {
-        // Several replies can have come in one piece.
-        if let Some(next) = self.next_in_inbox(payload) {
-            return Ok(next);
+        // One read from a stream can return several replies.
+        if let Some(event) = self.next_in_stream(payload) {
+            return Ok(event);
         }
         match self.transport.receive(until)? {
             Received::Nothing => Ok(ChannelEvent::Nothing),
             Received::End => Ok(ChannelEvent::End),
-            Received::Bytes { received, timestamp: stamp, bytes } => match self.framing {
-                Framing::Datagrams => {
-                    let bytes = Bytes::copy_from_slice(bytes);
-                    Ok(self.datagram(bytes, received, stamp, payload, only))
+            Received::Bytes { received, timestamp, bytes } => {
+                let arrival = Arrival { received, timestamp };
+                match self.framing {
+                    Framing::Datagrams => {
+                        let bytes = Bytes::copy_from_slice(bytes);
+                        Ok(self.check_datagram(bytes, arrival, payload, only_in_flight))
+                    }
+                    Framing::Stream => {
+                        self.partial.extend_from_slice(bytes);
+                        self.last_arrival = Some(arrival);
+                        Ok(self.next_in_stream(payload).unwrap_or(ChannelEvent::Nothing))
+                    }
                 }
-                Framing::Stream => {
-                    self.inbox.extend_from_slice(bytes);
-                    self.received = Some((received, stamp));
-                    Ok(self.next_in_inbox(payload).unwrap_or(ChannelEvent::Nothing))
-                }
-            },
+            }
         }
     }
 
-    fn datagram(
-        &mut self,
-        bytes: Bytes,
-        received: Stamp,
-        stamp: Option<SystemTime>,
-        payload: &mut Payload,
-        only: Option<u64>,
-    ) -> ChannelEvent {
-        let seq = payload.number_of(&bytes).or(only);
-        let mut arrived = ReceivedReply { seq, received, stamp, timing: None, bytes };
-        let verdict = payload.judge(seq.unwrap_or(0), &arrived.bytes, 0);
-        let why = match verdict {
-            ReplyCheck::Complete(timing) => {
-                self.replies += 1;
-                arrived.timing = timing;
-                return ChannelEvent::Reply(arrived);
-            }
-            ReplyCheck::Incomplete => {
-                format!("{} bytes instead of {}", arrived.bytes.len(), payload.reply_len())
-            }
-            ReplyCheck::Wrong(why) => why,
-        };
-        arrived.bytes.truncate(WRONG_ANSWER_KEPT);
-        ChannelEvent::Wrong { arrived, why }
+    /// Whether the protocol has connections.
+    pub(in crate::engine) fn has_connection(&self) -> bool {
+        self.connection.is_some()
     }
 
-    /// The next reply of a stream, if enough of it has arrived to say what it is.
-    fn next_in_inbox(&mut self, payload: &mut Payload) -> Option<ChannelEvent> {
-        let (received, stamp) = self.received.filter(|_| !self.inbox.is_empty())?;
-        let seq = self.waiting.front().copied();
-        let length = payload.reply_len();
-        // What follows a reply is the next one's, if there is to be a next one.
-        let end =
-            if self.waiting.len() > 1 { length.min(self.inbox.len()) } else { self.inbox.len() };
-        let verdict = match seq {
-            Some(seq) => payload.judge(seq, &self.inbox[..end], self.judged),
-            None => ReplyCheck::Wrong("more bytes than there are replies to come".into()),
-        };
-        match verdict {
+    /// The number of requests that were sent.
+    pub(in crate::engine) fn sent_requests(&self) -> u64 {
+        self.sent_requests
+    }
+
+    /// The number of complete replies with the expected bytes.
+    pub(in crate::engine) fn replies(&self) -> u64 {
+        self.replies
+    }
+
+    /// The requests that wait for a reply on this channel. Only for streams.
+    pub(in crate::engine) fn unanswered(&self) -> &VecDeque<u64> {
+        &self.unanswered
+    }
+
+    /// The number of bytes of an incomplete reply.
+    pub(in crate::engine) fn partial_reply_len(&self) -> usize {
+        self.partial.len()
+    }
+
+    /// The local address.
+    pub(in crate::engine) fn local(&self) -> SocketAddr {
+        self.transport.local()
+    }
+
+    /// The errors that the network has reported since the last call.
+    pub(in crate::engine) fn network_errors(&mut self) -> Vec<NetworkError> {
+        self.transport.network_errors()
+    }
+
+    /// The time at which the kernel transmitted a request.
+    pub(in crate::engine) fn transmitted(&mut self, id: TimestampId) -> Option<SystemTime> {
+        self.transport.transmitted(id)
+    }
+
+    pub(in crate::engine) fn tcp_info(&self) -> Option<TcpInfo> {
+        self.transport.tcp_info()
+    }
+
+    pub(in crate::engine) fn traffic(&self) -> Option<Traffic> {
+        self.transport.traffic()
+    }
+
+    /// Closes the connection and waits until the server has closed it, too. Returns the duration.
+    pub(in crate::engine) fn close(mut self, timeout: Duration) -> Option<Duration> {
+        self.transport.close(timeout)
+    }
+
+    fn check_datagram(
+        &mut self,
+        bytes: Bytes,
+        Arrival { received, timestamp }: Arrival,
+        payload: &mut Payload,
+        only_in_flight: Option<u64>,
+    ) -> ChannelEvent {
+        let seq = payload.number_in(&bytes).or(only_in_flight);
+        let mut reply = ReceivedReply { seq, received, timestamp, timing: None, bytes };
+        let mismatch = match payload.check(seq.unwrap_or(0), &reply.bytes, 0) {
+            ReplyCheck::Complete(timing) => {
+                self.replies += 1;
+                reply.timing = timing;
+                return ChannelEvent::Reply(reply);
+            }
             ReplyCheck::Incomplete => {
-                self.judged = end;
+                Mismatch::TooShort { received: reply.bytes.len(), expected: payload.reply_len() }
+            }
+            ReplyCheck::Wrong(mismatch) => mismatch,
+        };
+        reply.bytes.truncate(MAX_WRONG_REPLY_LEN);
+        ChannelEvent::Wrong { reply, mismatch }
+    }
+
+    /// The next message of a stream, if enough bytes have arrived to check it.
+    fn next_in_stream(&mut self, payload: &mut Payload) -> Option<ChannelEvent> {
+        let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
+        let Arrival { received, timestamp } = arrival;
+        let seq = self.unanswered.front().copied();
+        let reply_len = payload.reply_len();
+        // Bytes after a reply belong to the next reply, if another request waits for one.
+        let available = self.partial.len();
+        let end = if self.unanswered.len() > 1 { reply_len.min(available) } else { available };
+        let check = match seq {
+            Some(seq) => payload.check(seq, &self.partial[..end], self.checked),
+            None => ReplyCheck::Wrong(Mismatch::NoRequestInFlight),
+        };
+        match check {
+            ReplyCheck::Incomplete => {
+                self.checked = end;
                 None
             }
             ReplyCheck::Complete(timing) => {
-                self.judged = 0;
+                self.checked = 0;
                 self.replies += 1;
-                self.waiting.pop_front();
-                let bytes = self.inbox.split_to(length).freeze();
-                Some(ChannelEvent::Reply(ReceivedReply { seq, received, stamp, timing, bytes }))
+                self.unanswered.pop_front();
+                let bytes = self.partial.split_to(reply_len).freeze();
+                Some(ChannelEvent::Reply(ReceivedReply { seq, received, timestamp, timing, bytes }))
             }
-            ReplyCheck::Wrong(why) => {
-                self.waiting.pop_front();
-                let mut bytes = std::mem::take(&mut self.inbox).freeze();
-                bytes.truncate(WRONG_ANSWER_KEPT);
-                let arrived = ReceivedReply { seq, received, stamp, timing: None, bytes };
-                Some(ChannelEvent::Wrong { arrived, why })
+            ReplyCheck::Wrong(mismatch) => {
+                self.unanswered.pop_front();
+                let mut bytes = std::mem::take(&mut self.partial).freeze();
+                bytes.truncate(MAX_WRONG_REPLY_LEN);
+                let reply = ReceivedReply { seq, received, timestamp, timing: None, bytes };
+                Some(ChannelEvent::Wrong { reply, mismatch })
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

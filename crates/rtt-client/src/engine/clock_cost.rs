@@ -1,10 +1,12 @@
-//! The cost of reading the clock on this host.
+//! Measures the cost of one reading of the monotonic clock on this host.
 
 use std::time::{Duration, Instant};
 
-/// The mean of as many readings as take some ten microseconds.
+/// The number of readings. Together they take about ten microseconds.
+const READINGS: u32 = 500;
+
+/// The mean cost of one reading. Each RTT contains this cost about once.
 pub(super) fn clock_cost() -> Duration {
-    const READINGS: u32 = 500;
     let start = Instant::now();
     for _ in 0..READINGS {
         std::hint::black_box(Instant::now());

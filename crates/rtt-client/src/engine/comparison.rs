@@ -11,7 +11,7 @@ mod side;
 mod two_writes;
 mod windows;
 
-use super::run::{RunError, find, new_start, prepare_thread, resolve_target};
+use super::run::{RunError, new_start, prepare_thread, resolve_target, select_address};
 use crate::analysis::comparison::{Verdict, judge};
 use crate::analysis::evidence::{Evidence, IncompleteExperiment, Pair, Side, SweepPoint};
 use crate::event::{ComparisonStage, ComparisonStart, Event, Report};
@@ -65,9 +65,9 @@ pub fn compare(
         match resolve_target(plan) {
             Err(failure) => side.failure = Some(failure),
             Ok(addresses) => {
-                let (address, failed) = find(plan, &addresses, stop)?;
-                side.address = Some(address);
-                failed_attempts.extend(failed);
+                let selected = select_address(plan, &addresses, stop)?;
+                side.address = Some(selected.address);
+                failed_attempts.extend(selected.failed_attempts);
             }
         }
     }

@@ -1,12 +1,11 @@
-//! Carrying a plan out: resolve, find the address that answers, run the exchanges, and tell it all to a
-//! report.
+//! [`run`]: resolves the target, selects an address that answers, and measures it.
 
 use super::clock_cost::clock_cost;
 use super::series::{Series, Sink};
+use crate::analysis::accounting::unsent_exchange;
 use crate::analysis::statistics::Summary;
-use crate::event::Report;
-use crate::event::{Event, FailedAttempt, Progress, Start};
-use crate::model::condition::{Condition, Failure};
+use crate::event::{Event, FailedAttempt, Progress, Report, Start};
+use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::net::resolve::resolve;
 use crate::net::system;
@@ -15,33 +14,42 @@ use crate::plan::{Plan, Settings};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tracing::debug;
 
-/// Why a plan could not be carried out. What the peer and the network do is no such reason.
+/// The reason why a run could not be completed. The behaviour of the server and of the network is never such a
+/// reason: it is an [`Outcome`].
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The system would not do what measuring needs.
+    /// The system refused a socket operation that the measurement needs.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The CPU asked for can't be had.
-    #[error("staying on CPU {0}: {1}")]
-    Pin(usize, io::Error),
-    /// The report could not be written.
-    #[error("writing the report: {0}")]
+    /// The system refused to run the measuring thread on one CPU.
+    #[error("cannot pin the measuring thread to CPU {cpu}")]
+    Pin {
+        /// The number of the CPU.
+        cpu: usize,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The report returned an error. If a program that reads the output has ended, the source has the kind
+    /// [`io::ErrorKind::BrokenPipe`].
+    #[error("cannot write the report")]
     Report(#[from] io::Error),
 }
 
-/// Carries `plan` out and tells `report` what happens, until all is done or `stop` is set. Returns the
-/// figures.
+/// Executes `plan`, passes events to `report`, and returns the figures. A run ends when the plan is complete
+/// or when `stop` is set.
 ///
-/// A name's addresses are tried in turn, until one answers; that one is measured, or the last.
+/// If the target is a name with several addresses, the client tries them in turn. It measures the first
+/// address that answers. If none answers, it measures the last one.
 ///
 /// # Errors
 ///
-/// [`RunError`]; a server that is not there is an [`Outcome`], and no error.
+/// Returns [`RunError`] if the run could not be completed. An absent server is an [`Outcome`], not an error.
 pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Summary, RunError> {
     prepare_thread(&plan.settings)?;
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut summary = match resolve_target(plan) {
         Ok(addresses) => measure(plan, &addresses, report, stop)?,
         Err(failure) => {
@@ -53,191 +61,73 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
             summary
         }
     };
-    summary.duration = begun.elapsed();
+    summary.duration = start.elapsed();
     report.event(&Event::Summary { plan, summary: &summary })?;
     Ok(summary)
 }
 
-/// Has this thread run and wake up as asked for.
+/// Applies the settings of the calling thread: its CPU, and precise timers.
 pub(in crate::engine) fn prepare_thread(settings: &Settings) -> Result<(), RunError> {
     if let Some(cpu) = settings.pin {
-        system::pin(cpu).map_err(|error| RunError::Pin(cpu, error))?;
+        system::pin(cpu).map_err(|source| RunError::Pin { cpu, source })?;
     }
     system::use_precise_timers();
     Ok(())
 }
 
-/// The addresses of a plan's target, or why there are none.
+/// The addresses of the target.
 pub(in crate::engine) fn resolve_target(plan: &Plan) -> Result<Vec<SocketAddr>, Failure> {
-    let begun = Instant::now();
+    let start = Instant::now();
     let settings = &plan.settings;
-    resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout).map_err(|error| {
-        Failure { detail: Some(error.reason()), ..Failure::new(error.condition(), begun.elapsed()) }
+    let result = resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout);
+    result.map_err(|error| Failure {
+        detail: Some(error.reason()),
+        ..Failure::new(error.condition(), start.elapsed())
     })
 }
 
-/// Finds the address that answers and runs the exchanges with it.
-fn measure(
-    plan: &Plan,
-    addresses: &[SocketAddr],
-    report: &mut dyn Report,
-    stop: &AtomicBool,
-) -> Result<Summary, RunError> {
-    if plan.settings.count == Some(1) {
-        return one(plan, addresses, report, stop);
-    }
-    let (address, attempts) = find(plan, addresses, stop)?;
-    let series = Series::open(plan, address)?;
-    report_start(plan, address, series.local(), &attempts, report)?;
-    series.run(&mut Told { plan, report }, stop)
+/// The address that a run measures.
+pub(in crate::engine) struct SelectedAddress {
+    pub(in crate::engine) address: SocketAddr,
+    /// The addresses that did not answer.
+    pub(in crate::engine) failed_attempts: Vec<FailedAttempt>,
 }
 
-/// The address that answers, or the last, and what came of those before it: each is tried with one
-/// exchange that is not counted. The last is not tried.
-pub(in crate::engine) fn find(
+/// Selects the first of the `addresses` that answers, or the last one. Each address except the last is tried
+/// with one exchange, which does not count.
+pub(in crate::engine) fn select_address(
     plan: &Plan,
     addresses: &[SocketAddr],
     stop: &AtomicBool,
-) -> Result<(SocketAddr, Vec<FailedAttempt>), RunError> {
+) -> Result<SelectedAddress, RunError> {
     let plan = plan.one_exchange();
-    let mut attempts = Vec::new();
-    let (last, others) = addresses.split_last().expect("a name that is found has an address");
-    for address in others {
-        let Trial { mut held, .. } = Trial::make(&plan, *address, stop)?;
-        match held.exchanges.pop().map(|exchange| exchange.outcome) {
+    let mut failed_attempts = Vec::new();
+    let (last, others) = addresses.split_last().expect("a resolved name has an address");
+    for &address in others {
+        let mut trial = Trial::run(&plan, address, stop)?;
+        match trial.events.exchanges.pop().map(|exchange| exchange.outcome) {
             Some(Outcome::Lost(failure) | Outcome::Error(failure)) => {
-                let protocol = plan.protocol;
-                attempts.push(FailedAttempt { protocol, address: *address, failure });
+                failed_attempts.push(FailedAttempt { protocol: plan.protocol, address, failure });
             }
-            _ => return Ok((*address, attempts)),
+            _ => return Ok(SelectedAddress { address, failed_attempts }),
         }
     }
-    Ok((*last, attempts))
+    Ok(SelectedAddress { address: *last, failed_attempts })
 }
 
-/// One exchange, with the first address that answers.
-fn one(
-    plan: &Plan,
-    addresses: &[SocketAddr],
-    report: &mut dyn Report,
-    stop: &AtomicBool,
-) -> Result<Summary, RunError> {
-    let mut attempts = Vec::new();
-    let mut others = addresses.iter().copied();
-    let mut address = others.next().expect("a name that is found has an address");
-    loop {
-        let Trial { mut held, local, summary } = Trial::make(plan, address, stop)?;
-        match (held.exchanges.pop(), others.next()) {
-            (
-                Some(Exchange {
-                    outcome: Outcome::Lost(failure) | Outcome::Error(failure), ..
-                }),
-                Some(next),
-            ) => {
-                attempts.push(FailedAttempt { protocol: plan.protocol, address, failure });
-                address = next;
-            }
-            (exchange, _) => {
-                report_start(plan, address, local, &attempts, report)?;
-                for connection in &held.connections {
-                    report.event(&Event::Connection(connection))?;
-                }
-                // An interrupted exchange is none.
-                if let Some(exchange) = &exchange {
-                    report.event(&Event::Exchange(exchange))?;
-                }
-                return Ok(summary);
-            }
-        }
-    }
-}
-
-/// One exchange, of which nothing is told before it is over, so that nothing stands between its stamps.
-struct Trial {
-    held: Held,
-    local: Option<SocketAddr>,
-    summary: Summary,
-}
-
-impl Trial {
-    fn make(plan: &Plan, address: SocketAddr, stop: &AtomicBool) -> Result<Self, RunError> {
-        let mut held = Held::default();
-        let series = Series::open(plan, address)?;
-        let local = series.local();
-        let summary = series.run(&mut held, stop)?;
-        Ok(Self { held, local, summary })
-    }
-}
-
-/// The start event of a run.
-pub(in crate::engine) fn new_start<'a>(plan: &'a Plan, address: Option<SocketAddr>) -> Start<'a> {
+/// The start event of a run that has not opened a socket.
+pub(in crate::engine) fn new_start(plan: &Plan, address: Option<SocketAddr>) -> Start<'_> {
     Start { plan, address, local: None, clock_cost: clock_cost() }
 }
 
-fn report_start(
-    plan: &Plan,
-    address: SocketAddr,
-    local: Option<SocketAddr>,
-    attempts: &[FailedAttempt],
-    report: &mut dyn Report,
-) -> io::Result<()> {
-    report.event(&Event::Start(&Start { local, ..new_start(plan, Some(address)) }))?;
-    attempts.iter().try_for_each(|attempt| report.event(&Event::FailedAttempt(attempt)))
-}
-
-/// The exchange that there would have been.
-pub(in crate::engine) fn unsent_exchange(seq: u64, failure: Failure) -> Exchange {
-    Exchange {
-        seq,
-        sent: None,
-        lateness: None,
-        first_on_connection: None,
-        outcome: outcome_of(failure),
-        breakdown: None,
-    }
-}
-
-/// What a request without a reply has come to.
-pub(in crate::engine) fn outcome_of(failure: Failure) -> Outcome {
-    match failure.condition {
-        Condition::Silent => Outcome::Lost(failure),
-        _ => Outcome::Error(failure),
-    }
-}
-
-/// A series' events, told as they come.
-struct Told<'a> {
-    plan: &'a Plan,
-    report: &'a mut dyn Report,
-}
-
-impl Sink for Told<'_> {
-    fn connection(&mut self, connection: Connection) -> io::Result<()> {
-        self.report.event(&Event::Connection(&connection))
-    }
-
-    fn exchange(&mut self, exchange: Exchange) -> io::Result<()> {
-        self.report.event(&Event::Exchange(&exchange))
-    }
-
-    fn progress(&mut self, summary: &Summary, begun: Instant) -> io::Result<()> {
-        let progress = Progress { plan: self.plan, summary, elapsed: begun.elapsed() };
-        self.report.event(&Event::Progress(&progress))
-    }
-
-    fn idle(&mut self) -> io::Result<()> {
-        self.report.flush()
-    }
-}
-
-/// A series' events, held back until it is known whether they are the run's.
+/// The events of a series, kept until they are processed.
 #[derive(Default)]
-pub(in crate::engine) struct Held {
+pub(in crate::engine) struct RecordedEvents {
     pub(in crate::engine) connections: Vec<Connection>,
     pub(in crate::engine) exchanges: Vec<Exchange>,
 }
 
-impl Sink for Held {
+impl Sink for RecordedEvents {
     fn connection(&mut self, connection: Connection) -> io::Result<()> {
         self.connections.push(connection);
         Ok(())
@@ -248,11 +138,125 @@ impl Sink for Held {
         Ok(())
     }
 
-    fn progress(&mut self, _: &Summary, _: Instant) -> io::Result<()> {
+    fn progress(&mut self, _: &Summary, _: Duration) -> io::Result<()> {
         Ok(())
     }
 
     fn idle(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Selects an address, and performs the exchanges with it.
+fn measure(
+    plan: &Plan,
+    addresses: &[SocketAddr],
+    report: &mut dyn Report,
+    stop: &AtomicBool,
+) -> Result<Summary, RunError> {
+    if plan.settings.count == Some(1) {
+        return measure_once(plan, addresses, report, stop);
+    }
+    let SelectedAddress { address, failed_attempts } = select_address(plan, addresses, stop)?;
+    debug!(protocol = plan.protocol.name, %address, "measuring address");
+    let series = Series::open(plan, address)?;
+    let start = Start { local: series.local(), ..new_start(plan, Some(address)) };
+    report_start(&start, &failed_attempts, report)?;
+    series.run(&mut ReportSink { plan, report }, stop)
+}
+
+/// Performs one exchange with the first address that answers, or with the last one.
+fn measure_once(
+    plan: &Plan,
+    addresses: &[SocketAddr],
+    report: &mut dyn Report,
+    stop: &AtomicBool,
+) -> Result<Summary, RunError> {
+    let mut failed_attempts = Vec::new();
+    let mut remaining = addresses.iter().copied();
+    let mut address = remaining.next().expect("a resolved name has an address");
+    loop {
+        let Trial { mut events, local, summary } = Trial::run(plan, address, stop)?;
+        let exchange = match (events.exchanges.pop(), remaining.next()) {
+            (
+                Some(Exchange {
+                    outcome: Outcome::Lost(failure) | Outcome::Error(failure), ..
+                }),
+                Some(next),
+            ) => {
+                failed_attempts.push(FailedAttempt { protocol: plan.protocol, address, failure });
+                address = next;
+                continue;
+            }
+            (exchange, _) => exchange,
+        };
+        let start = Start { local, ..new_start(plan, Some(address)) };
+        report_start(&start, &failed_attempts, report)?;
+        for connection in &events.connections {
+            report.event(&Event::Connection(connection))?;
+        }
+        // After an interruption there is no exchange.
+        if let Some(exchange) = &exchange {
+            report.event(&Event::Exchange(exchange))?;
+        }
+        return Ok(summary);
+    }
+}
+
+fn report_start(
+    start: &Start<'_>,
+    failed_attempts: &[FailedAttempt],
+    report: &mut dyn Report,
+) -> io::Result<()> {
+    report.event(&Event::Start(start))?;
+    failed_attempts.iter().try_for_each(|attempt| report.event(&Event::FailedAttempt(attempt)))
+}
+
+/// One exchange with an address. Its events are reported later, when the result of the address is known.
+struct Trial {
+    events: RecordedEvents,
+    local: Option<SocketAddr>,
+    summary: Summary,
+}
+
+impl Trial {
+    fn run(plan: &Plan, address: SocketAddr, stop: &AtomicBool) -> Result<Self, RunError> {
+        let protocol = plan.protocol.name;
+        debug!(protocol, %address, "trying address");
+        let mut events = RecordedEvents::default();
+        let series = Series::open(plan, address)?;
+        let local = series.local();
+        let summary = series.run(&mut events, stop)?;
+        if let Some(exchange) = events.exchanges.last() {
+            let condition = exchange.outcome.failure().map(|failure| failure.condition);
+            let condition = condition.map(tracing::field::display);
+            let outcome = exchange.outcome.name();
+            debug!(protocol, %address, %outcome, condition, "tried address");
+        }
+        Ok(Self { events, local, summary })
+    }
+}
+
+/// Passes the events of a series to a report.
+struct ReportSink<'a> {
+    plan: &'a Plan,
+    report: &'a mut dyn Report,
+}
+
+impl Sink for ReportSink<'_> {
+    fn connection(&mut self, connection: Connection) -> io::Result<()> {
+        self.report.event(&Event::Connection(&connection))
+    }
+
+    fn exchange(&mut self, exchange: Exchange) -> io::Result<()> {
+        self.report.event(&Event::Exchange(&exchange))
+    }
+
+    fn progress(&mut self, summary: &Summary, elapsed: Duration) -> io::Result<()> {
+        self.report.event(&Event::Progress(&Progress { plan: self.plan, summary, elapsed }))
+    }
+
+    fn idle(&mut self) -> io::Result<()> {
+        self.report.flush()
     }
 }

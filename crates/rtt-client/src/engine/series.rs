@@ -1,387 +1,283 @@
-//! A run of exchanges with one address: when to send, what to make of what comes, when to stop.
+//! [`Series`]: the exchanges of a run with one address.
+//!
+//! A series consists of parts, each with its own state:
+//!
+//! - [`Pacer`]: when to send the next request, and when the series ends
+//! - [`Connections`]: the channel to the server
+//! - [`Accounting`]: the outcome of each request, and the figures
+//! - [`UninstrumentedControl`]: exchanges without the instruments of a breakdown
+//!
+//! `Series` calls these parts in the right order: this file contains the loop, and [`exchange`] contains what
+//! happens when a request is sent and when something arrives.
 
-mod accounting;
 mod connections;
 mod control;
+mod exchange;
+mod notes;
 
-use super::channel::Channel;
-use super::run::{RunError, unsent_exchange};
-use crate::analysis::request_tracker::RequestTracker;
+use super::run::RunError;
+use crate::analysis::accounting::Accounting;
 use crate::analysis::statistics::Summary;
-use crate::model::breakdown::TimestampId;
-use crate::model::condition::{Condition, Failure};
-use crate::model::exchange::{Connection, Exchange, Outcome};
-use crate::model::icmp::Origin;
+use crate::model::exchange::{Connection, Exchange};
 use crate::model::protocol::Framing;
+use crate::model::protocol::Protocol;
+use crate::model::tcp_info::TcpInfo;
 use crate::model::traffic::Traffic;
-use crate::net::system::{KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil};
-use crate::net::transport::SocketError;
-use crate::net::transport::{OpenAttempt, OpenConfig};
-use crate::plan::Plan;
+use crate::net::system::{KERNEL_TIMESTAMPS, ReceiveConfig, WaitUntil};
+use crate::net::transport::{OpenConfig, SocketError};
+use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
-use crate::protocol::driver;
+use crate::plan::{Plan, Settings};
+use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
-use echo_core::Stamp;
-use std::collections::VecDeque;
+use notes::{SeriesEnd, notes};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long after its last reply a series listens for more, at least: doubled and late replies have a
-/// place in the figures too. On a longer path it is three times the longest RTT.
-const LISTENING: Duration = Duration::from_millis(10);
+/// The shortest time for which a series receives late and duplicate replies after its last exchange. On a
+/// longer path, this time is [`LISTEN_RTTS`] times the longest RTT.
+const MIN_LISTEN: Duration = Duration::from_millis(10);
 
-/// How long a series rests after an error that the system told at once, so that it does not become a
-/// flood of its own.
-const REST_AFTER_ERROR: Duration = Duration::from_millis(10);
+/// See [`MIN_LISTEN`].
+const LISTEN_RTTS: u32 = 3;
 
-/// After how many ICMP errors without a single reply a series ends, where they may pass.
-const ENOUGH_HINTS: u32 = 3;
+/// The shortest pause in which the report writes its buffered output. It is long in comparison with a system
+/// call.
+const MIN_IDLE: Duration = Duration::from_millis(1);
 
-/// How long a pause is in which a reader should have seen what there is: long against the system call
-/// that it takes.
-const A_WHILE: Duration = Duration::from_millis(1);
-
-/// Takes what happens, as it happens.
+/// Receives what happens in a series. With one request at a time, a series never calls it between the two
+/// timestamps of an exchange.
 pub(in crate::engine) trait Sink {
+    /// A connection was requested.
     fn connection(&mut self, connection: Connection) -> io::Result<()>;
+    /// The outcome of a request is decided.
     fn exchange(&mut self, exchange: Exchange) -> io::Result<()>;
-    fn progress(&mut self, summary: &Summary, begun: Instant) -> io::Result<()>;
-    /// Nothing will happen for a while.
+    /// The figures so far, and the time since the start of the series.
+    fn progress(&mut self, summary: &Summary, elapsed: Duration) -> io::Result<()>;
+    /// A pause starts.
     fn idle(&mut self) -> io::Result<()>;
 }
 
-/// A series of exchanges with one address.
+/// The exchanges of a run with one address.
 pub(in crate::engine) struct Series {
-    pub(in crate::engine) plan: Plan,
-    pub(in crate::engine) address: SocketAddr,
-    pub(in crate::engine) config: OpenConfig,
-    pub(in crate::engine) payload: Payload,
-    pub(in crate::engine) tracker: RequestTracker,
-    pub(in crate::engine) channel: Option<Channel>,
-    /// The first opening's result, until the run begins.
-    pub(in crate::engine) first: Option<OpenAttempt>,
-    pub(in crate::engine) control: Option<UninstrumentedControl>,
-    /// After how many replies the server closes connections, if it has that habit.
-    pub(in crate::engine) closes_after: Option<u64>,
-    /// After how many it did the last time.
-    pub(in crate::engine) closed_after: Option<u64>,
-    pub(in crate::engine) summary: Summary,
-    /// What has crossed the wire on links that have ended, where that is known.
-    pub(in crate::engine) ended_traffic: Option<Traffic>,
-    pub(in crate::engine) begun: Instant,
-    pub(in crate::engine) last_sent: Option<Instant>,
-    /// This side's addresses on links that have been opened, for whoever takes them; of the latest few.
-    pub(in crate::engine) opened: VecDeque<SocketAddr>,
-    /// Connections that have been made and not told of.
-    pub(in crate::engine) made: Vec<Connection>,
-    pub(in crate::engine) not_before: Option<Instant>,
-    pub(in crate::engine) last_progress: Instant,
-    /// Nothing has ever been answered, and the system says that nothing will be.
-    pub(in crate::engine) unreachable: bool,
-    /// ICMP errors that may pass, so far.
-    pub(in crate::engine) transient_icmp_errors: u32,
+    protocol: &'static Protocol,
+    address: SocketAddr,
+    settings: Settings,
+    pacing: Pacing,
+    payload: Payload,
+    pacer: Pacer,
+    connections: Connections,
+    accounting: Accounting,
+    control: Option<UninstrumentedControl>,
+    last_progress: Instant,
 }
 
 impl Series {
-    /// Opens the way to `address`; whether that worked shows in the run.
+    /// Opens the first channel to `address`. If this fails, the first exchange has the corresponding outcome.
     pub(in crate::engine) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
         let settings = &plan.settings;
-        let stamps = settings.breakdown && KERNEL_TIMESTAMPS;
-        let receiver =
-            ReceiveConfig { timeout: settings.timeout, spin: settings.spin, timestamps: stamps };
+        let timestamps = settings.breakdown && KERNEL_TIMESTAMPS;
+        let receiver = ReceiveConfig { timeout: settings.timeout, spin: settings.spin, timestamps };
         let config = OpenConfig { bind: settings.bind, nagle: false, receiver };
-        let first = (driver(plan.protocol).open)(address, config)?;
-        let mut summary = Summary::default();
-        if settings.breakdown && !KERNEL_TIMESTAMPS {
-            summary.notes.push("no breakdown: kernel stamps are not available here".into());
-        }
-        // A schedule has no room for the twin's exchanges, and one exchange no median.
-        let control = stamps && plan.pacing.waits_for_replies() && settings.count != Some(1);
+        let connections = Connections::open(plan, address, config)?;
+        // A fixed schedule leaves no time for control exchanges, and a single exchange has no median to
+        // compare.
+        let has_control =
+            timestamps && plan.pacing.waits_for_replies() && settings.count != Some(1);
         let now = Instant::now();
         Ok(Self {
-            plan: plan.clone(),
+            protocol: plan.protocol,
             address,
-            config,
+            settings: settings.clone(),
+            pacing: plan.pacing,
             payload: plan.payload.clone(),
-            tracker: RequestTracker::new(settings.timeout),
-            channel: None,
-            first: Some(first),
-            control: control.then(|| UninstrumentedControl::new(plan, address, config)),
-            closes_after: None,
-            closed_after: None,
-            summary,
-            ended_traffic: Some(Traffic::default()),
-            begun: now,
-            last_sent: None,
-            opened: VecDeque::new(),
-            made: Vec::new(),
-            not_before: None,
+            pacer: Pacer::new(plan.pacing, settings, now),
+            connections,
+            accounting: Accounting::new(plan),
+            control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             last_progress: now,
-            unreachable: false,
-            transient_icmp_errors: 0,
         })
     }
 
-    /// This side's address, if the way is open.
+    /// The local address of the first channel, if it is open.
     pub(in crate::engine) fn local(&self) -> Option<SocketAddr> {
-        let opening = self.first.as_ref()?;
-        opening.transport.as_ref().ok().map(|transport| transport.local())
+        self.connections.first_local_address()
     }
 
-    /// Runs to the end, or until `stop` is set.
+    /// Runs until the series is complete, or until `stop` is set.
     pub(in crate::engine) fn run(
         mut self,
         sink: &mut dyn Sink,
         stop: &AtomicBool,
     ) -> Result<Summary, RunError> {
         sink.idle()?;
-        self.begun = Instant::now();
+        self.pacer.restart(Instant::now());
         let stopped = || stop.load(Ordering::Relaxed);
-        while !stopped() && !self.is_over() {
-            let already = self.tracker.next_number() - 1;
-            let due = self.plan.pacing.due(self.begun, already, self.last_sent);
-            let allowed = self.not_before.map_or(due, |rested| rested.max(due));
-            self.wait_until(allowed, sink, stop)?;
-            if stopped() || self.is_over() {
+        while !stopped() && !self.is_finished() {
+            let due = self.pacer.due();
+            self.wait_until(self.pacer.earliest(due), sink, stop)?;
+            if stopped() || self.is_finished() {
                 break;
             }
-            if self.twins_turn(stop)? {
-                continue;
+            if self.control_is_due() {
+                self.run_control(stop)?;
+            } else {
+                self.send(due, sink)?;
             }
-            self.not_before = None;
-            self.send(due, sink)?;
         }
-        // The last replies.
-        while !stopped() && self.tracker.in_flight() > 0 {
-            if let Some(expiry) = self.tracker.next_expiry() {
+        // With a fixed rate, several requests can be in flight at the end.
+        while !stopped() && self.accounting.in_flight() > 0 {
+            if let Some(expiry) = self.accounting.next_expiry() {
                 self.receive(WaitUntil::Exact(expiry), sink)?;
             }
             self.expire(sink)?;
         }
-        // The last exchange has its twin as well.
-        if !stopped() && self.plan.settings.duration.is_none() {
-            self.twins_turn(stop)?;
+        if !stopped() && self.settings.duration.is_none() && self.control_is_due() {
+            self.run_control(stop)?;
         }
         self.end(sink, stop)
     }
 
-    /// Makes one exchange now and waits until it is decided, or `stop` is set.
+    /// Performs one exchange now. Returns when its outcome is decided, or when `stop` is set.
     pub(in crate::engine) fn once(
         &mut self,
         sink: &mut dyn Sink,
         stop: &AtomicBool,
     ) -> Result<(), RunError> {
-        let now = Instant::now();
-        let allowed = self.not_before.take().map_or(now, |rested| rested.max(now));
-        thread::sleep(allowed.saturating_duration_since(now));
-        self.send(allowed, sink)?;
-        self.wait_until(allowed, sink, stop)
+        let due = self.pacer.earliest(Instant::now());
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        self.send(due, sink)?;
+        self.wait_until(due, sink, stop)
     }
 
-    /// Listens for what may still come, closes, and returns the figures.
+    /// Receives late and duplicate replies, closes the channel, and returns the figures.
     pub(in crate::engine) fn end(
         mut self,
         sink: &mut dyn Sink,
         stop: &AtomicBool,
     ) -> Result<Summary, RunError> {
-        self.listen_for_more(sink, stop)?;
+        self.receive_late_replies(sink, stop)?;
+        self.connections.close(CloseReason::EndOfSeries);
         self.report_connections(sink)?;
-        let in_flight = self.tracker.in_flight();
-        if in_flight > 0 {
-            let note = format!("interrupted: {in_flight} in the air, not counted");
-            self.summary.notes.push(note);
-        }
-        self.close();
-        let unreachable = self.unreachable && self.summary.received == 0;
-        if unreachable && self.plan.settings.count != Some(1) {
-            let note = "ended early: the system says that nothing will be answered".to_owned();
-            self.summary.notes.push(note);
-        }
-        if let Some(replies) = self.closes_after {
-            let note = format!("the server closes connections after {replies} of its replies");
-            self.summary.notes.push(note);
-        }
-        if self.summary.resent > 0 {
-            let again = self.summary.resent;
-            let note = format!("{again} sent again: their connection had been closed meanwhile");
-            self.summary.notes.push(note);
-        }
-        Ok(self.summary)
-    }
 
-    /// Makes the twin's exchange, if this place of the series is the twin's; returns whether it was.
-    fn twins_turn(&mut self, stop: &AtomicBool) -> Result<bool, SocketError> {
-        let Some(control) = self.control.as_mut().filter(|control| control.is_next) else {
-            return Ok(false);
+        let connections = self.connections.finish();
+        let is_single_exchange = self.settings.count == Some(1);
+        let unreachable =
+            self.accounting.is_unreachable() && self.accounting.summary().received == 0;
+        let end = SeriesEnd {
+            in_flight: self.accounting.in_flight(),
+            unreachable: unreachable && !is_single_exchange,
+            reply_limit: connections.reply_limit,
+            breakdown_unavailable: self.settings.breakdown && !KERNEL_TIMESTAMPS,
         };
-        control.is_next = false;
-        self.last_sent = Some(Instant::now());
-        if let Some(rtt) = control.exchange(stop)? {
-            self.summary.uninstrumented.add(rtt);
-        }
-        Ok(true)
+        let mut summary = self.accounting.finish();
+        summary.notes = notes(end, &summary);
+        summary.send_duration = self.pacer.send_duration();
+        summary.tcp = connections.tcp_info;
+        summary.close = connections.close_durations;
+        summary.uninstrumented =
+            self.control.map(UninstrumentedControl::finish).unwrap_or_default();
+        Ok(summary)
     }
 
-    fn is_over(&self) -> bool {
-        let settings = &self.plan.settings;
-        let made = self.tracker.next_number() - 1;
-        self.unreachable
-            || settings.count.is_some_and(|count| made >= count)
-            || settings.duration.is_some_and(|duration| self.begun.elapsed() >= duration)
+    /// Whether no reply is expected for further requests.
+    pub(in crate::engine) fn is_unreachable(&self) -> bool {
+        self.accounting.is_unreachable()
     }
 
-    /// Receives until the next request is due, and may be sent.
+    /// The packets of all channels so far, if they are known.
+    pub(in crate::engine) fn traffic(&self) -> Option<Traffic> {
+        self.connections.traffic()
+    }
+
+    /// The kernel's information about the open connection.
+    pub(in crate::engine) fn tcp_info(&self) -> Option<TcpInfo> {
+        self.connections.tcp_info()
+    }
+
+    /// The local addresses of the channels that were opened since the last call.
+    pub(in crate::engine) fn take_local_addresses(
+        &mut self,
+    ) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.connections.take_local_addresses()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.accounting.is_unreachable() || self.pacer.is_finished(Instant::now())
+    }
+
+    fn control_is_due(&self) -> bool {
+        self.control.as_ref().is_some_and(UninstrumentedControl::is_due)
+    }
+
+    fn run_control(&mut self, stop: &AtomicBool) -> Result<(), SocketError> {
+        let Some(control) = &mut self.control else { return Ok(()) };
+        self.pacer.control_started(Instant::now());
+        control.run_exchange(stop)
+    }
+
+    /// Receives until `due`. If the series waits for replies, also until each request in flight is decided.
     fn wait_until(
         &mut self,
         due: Instant,
         sink: &mut dyn Sink,
         stop: &AtomicBool,
     ) -> Result<(), RunError> {
-        let waits = self.plan.pacing.waits_for_replies();
-        let end = self.plan.settings.duration.map(|duration| self.begun + duration);
-        let due = end.map_or(due, |end| end.min(due));
-        // On a schedule, every request is preceded by a look at what has arrived, however late it is.
-        let mut looked = waits;
+        let waits_for_replies = self.pacing.waits_for_replies();
+        let due = self.pacer.end().map_or(due, |end| end.min(due));
+        // With a fixed rate, the client receives at least once before each request, even if the request is
+        // late.
+        let mut has_received = waits_for_replies;
         let mut has_waited = false;
         while !stop.load(Ordering::Relaxed) {
-            let expiry = self.tracker.next_expiry();
-            if waits && let Some(expiry) = expiry {
-                // The system has been told the time-out; after something else has come it is too long.
+            let expiry = self.accounting.next_expiry();
+            if waits_for_replies && let Some(expiry) = expiry {
+                // A coarse wait lasts the whole timeout. It is too long when a part of the timeout has
+                // passed, because another message has arrived.
                 let until =
                     if has_waited { WaitUntil::Exact(expiry) } else { WaitUntil::Coarse(expiry) };
                 self.receive(until, sink)?;
                 has_waited = true;
             } else {
-                if looked && Instant::now() >= due {
+                if has_received && Instant::now() >= due {
                     return Ok(());
                 }
-                if due.saturating_duration_since(Instant::now()) > A_WHILE {
+                if due.saturating_duration_since(Instant::now()) > MIN_IDLE {
                     sink.idle()?;
                 }
                 let until = match expiry {
                     Some(expiry) if expiry < due => WaitUntil::Exact(expiry),
-                    _ => WaitUntil::ExactAwake(due, self.plan.pacing.awake_before()),
+                    _ => WaitUntil::ExactAwake(due, self.pacing.busy_wait()),
                 };
                 self.receive(until, sink)?;
-                looked = true;
+                has_received = true;
             }
             self.expire(sink)?;
         }
         Ok(())
     }
 
-    /// Gives up what has been waited for long enough.
-    fn expire(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
-        let Some(expiry) = self.tracker.next_expiry() else { return Ok(()) };
-        let now = Instant::now();
-        if now < expiry {
-            return Ok(());
-        }
-        while let Some(request) = self.tracker.expire(now) {
-            let come = self.channel.as_ref().map_or(0, Channel::bytes_of_a_reply);
-            let detail = (come > 0)
-                .then(|| format!("{come} of the reply's {} bytes came", self.payload.reply_len()));
-            let after = now.saturating_duration_since(request.sent.monotonic());
-            let failure = Failure { detail, ..Failure::new(Condition::Silent, after) };
-            self.decide(&request, Outcome::Lost(failure), sink)?;
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, due: Instant, sink: &mut dyn Sink) -> Result<(), RunError> {
-        let seq = self.tracker.next_number();
-        self.last_sent = Some(Instant::now());
-        // What a system reports when it is asked to send may be an earlier request's, so it is asked twice.
-        for last_try in [false, true] {
-            if let Err(failure) = self.ensure_channel()? {
-                return self.not_sent(seq, due, failure, sink);
-            }
-            let Some(channel) = &mut self.channel else { continue };
-            let error = match channel.send(seq, self.payload.request(seq)) {
-                Ok((sent, timestamp_id)) => {
-                    self.last_sent = Some(sent.monotonic());
-                    self.summary.send_duration =
-                        sent.monotonic().saturating_duration_since(self.begun);
-                    self.tracker.sent(sent, due, timestamp_id);
-                    return Ok(());
-                }
-                Err(error) => error,
-            };
-            let served = has_served(self.channel.as_ref());
-            match self.plan.protocol.framing {
-                Framing::Datagrams if !last_try => {
-                    self.process_network_errors(sink)?;
-                }
-                Framing::Datagrams => {
-                    let mut failure = self.failure(error)?;
-                    // What the network said has been taken out before.
-                    if REPORTS_ICMP_ORIGIN && failure.condition != Condition::Refused {
-                        failure.origin = Some(Origin::ThisHost);
-                    }
-                    return self.not_sent(seq, due, failure, sink);
-                }
-                Framing::Stream => {
-                    let failure = self.failure(error)?;
-                    self.channel_ended(failure.condition, sink)?;
-                    if last_try || !served {
-                        return self.not_sent(seq, due, failure, sink);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A request that could not be sent: it has a number, and came to nothing.
-    fn not_sent(
+    /// Receives late and duplicate replies. Only datagrams can be duplicated, or arrive after a later one.
+    fn receive_late_replies(
         &mut self,
-        seq: u64,
-        due: Instant,
-        failure: Failure,
         sink: &mut dyn Sink,
+        stop: &AtomicBool,
     ) -> Result<(), RunError> {
-        self.tracker.sent(Stamp::just_before(), due, TimestampId::default());
-        self.tracker.lose(seq);
-        self.note_error(&failure);
-        self.report_connections(sink)?;
-        let exchange = unsent_exchange(seq, failure);
-        self.summary.add(&exchange);
-        Ok(sink.exchange(exchange)?)
-    }
-
-    pub(in crate::engine) fn note_error(&mut self, failure: &Failure) {
-        if failure.condition != Condition::Silent {
-            // Something that accepts a connection may do better with the next one; and what a router says may
-            // pass (RFC 1122, section 4.2.3.9), so it is asked again.
-            let accepts = matches!(failure.condition, Condition::Closed | Condition::Reset);
-            let may_pass = matches!(failure.origin, Some(Origin::Icmp(_)))
-                && failure.condition != Condition::Refused;
-            self.transient_icmp_errors += u32::from(may_pass);
-            let is_final = !accepts && (!may_pass || self.transient_icmp_errors >= ENOUGH_HINTS);
-            self.unreachable |= self.summary.received == 0 && is_final;
-            self.not_before = Some(Instant::now() + REST_AFTER_ERROR);
-        }
-    }
-
-    /// Listens for doubled and late replies, where a datagram can be doubled.
-    fn listen_for_more(&mut self, sink: &mut dyn Sink, stop: &AtomicBool) -> Result<(), RunError> {
-        let one = self.plan.settings.count == Some(1);
-        if one || self.unreachable || self.plan.protocol.framing == Framing::Stream {
+        let is_single_exchange = self.settings.count == Some(1);
+        let is_stream = self.protocol.framing == Framing::Stream;
+        if is_single_exchange || is_stream || self.accounting.is_unreachable() {
             return Ok(());
         }
-        let longest = self.summary.rtt.min_max().map_or(Duration::ZERO, |(_, longest)| longest);
-        let listening = (3 * longest).clamp(LISTENING, self.plan.settings.timeout.max(LISTENING));
-        let end = Instant::now() + listening;
+        let rtts = self.accounting.summary().rtt.min_max();
+        let longest = rtts.map_or(Duration::ZERO, |(_, longest)| longest);
+        let max_listen = self.settings.timeout.max(MIN_LISTEN);
+        let end = Instant::now() + (LISTEN_RTTS * longest).clamp(MIN_LISTEN, max_listen);
         while Instant::now() < end && !stop.load(Ordering::Relaxed) {
             self.receive(WaitUntil::Exact(end), sink)?;
         }
         Ok(())
     }
-}
-
-fn has_served(channel: Option<&Channel>) -> bool {
-    channel.is_some_and(|channel| channel.replies > 0)
 }

@@ -4,7 +4,7 @@
 mod output_file;
 mod recording;
 
-use super::run::{RunError, find, resolve_target};
+use super::run::{RunError, resolve_target, select_address};
 use crate::capture::dissect::{Packet, dissect};
 use crate::capture::exchanges::stream::MessageLengths;
 use crate::capture::file::{self, CapturedPacket, FileError, LinkType};
@@ -169,7 +169,7 @@ impl Session {
                 return Ok(());
             }
         };
-        let address = address_on_the_wire(find(plan, &addresses, stop)?.0);
+        let address = address_on_the_wire(select_address(plan, &addresses, stop)?.address);
         let config = RecordConfig { count, interface: self.interfaces.len() };
         let recording = record(plan, address, config, stop)?;
         let replies = recording.samples.iter().filter(|sample| sample.rtt.is_some()).count();

@@ -116,11 +116,12 @@ pub(crate) fn split(
     // All durations start at the program's timestamps on the wall clock. In a `Stamp` of `sent` the wall
     // clock is read first, in one of `received` it is read last. Thus the cost of the readings is in the
     // first and the last part. The subtraction below takes it from the last part, usually the larger one.
-    let send = transmitted.duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
+    let sending =
+        transmitted.duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
     let between = arrived.duration_since(transmitted).map_err(|_| BreakdownError::ClockWasSet)?;
-    let send = send.min(rtt);
-    let between = between.min(rtt.saturating_sub(send));
-    let receive = rtt.saturating_sub(send + between);
+    let sending = sending.min(rtt);
+    let between = between.min(rtt.saturating_sub(sending));
+    let receive = rtt.saturating_sub(sending + between);
     let combined = |reason| NetworkAndServer::Combined { duration: between, reason };
     let network_and_server = match timing {
         None => combined(CombinedReason::NoTimingHeader),
@@ -133,7 +134,7 @@ pub(crate) fn split(
             NetworkAndServer::Separate { network, server }
         }
     };
-    Ok(Breakdown { send, network_and_server, receive })
+    Ok(Breakdown { send: sending, network_and_server, receive })
 }
 
 impl Breakdown {

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 /// An ICMP error about a packet that this program sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IcmpError {
-    /// Whether it is an ICMPv6 error. The types of the two versions differ.
+    /// Whether it is an `ICMPv6` error. The types of the two versions differ.
     pub is_v6: bool,
     /// The type (`type` is a keyword in Rust).
     pub kind: u8,

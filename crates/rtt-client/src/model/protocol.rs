@@ -1,6 +1,6 @@
 //! [`Protocol`]: the facts about a protocol that generic code uses. Pure.
 
-/// The facts about a protocol. Generic code asks for these facts, and never for the identity of a protocol.
+/// The facts about a protocol. Generic code depends on these facts, and never on the identity of a protocol.
 #[derive(Debug)]
 pub struct Protocol {
     /// The name in URLs, on the command line and in JSON: `udp`.
@@ -9,11 +9,11 @@ pub struct Protocol {
     pub title: &'static str,
     /// One line for `--help`.
     pub about: &'static str,
-    /// The port of the server if the target has none.
+    /// The server's port, if the target has none.
     pub default_port: u16,
     /// The longest request or reply of one exchange, in bytes.
     pub max_message_len: usize,
-    /// Whether a request without any bytes can be sent.
+    /// Whether a request can be empty. An empty datagram is a packet; an empty write to a stream sends nothing.
     pub carries_empty: bool,
     pub(crate) framing: Framing,
     /// The protocol number in the IP header (IANA "Protocol Numbers").

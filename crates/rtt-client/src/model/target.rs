@@ -1,32 +1,59 @@
-//! What the user points at: `host`, `host:port`, `[v6]:port`, or a URL with a protocol.
+//! [`Target`]: the address that the user gives: `host`, `host:port`, `[v6]:port`, or a URL with a protocol. Pure.
 
 use crate::model::protocol::Protocol;
 use crate::protocol::registry::{PROTOCOLS, protocol_named};
-use std::{fmt, net::Ipv6Addr, str::FromStr};
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
 
-/// A name or address, perhaps with a port, perhaps with a protocol.
+/// A host, optionally with a port and a protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The protocol, where the target was a URL.
+    /// The protocol, if the target is a URL.
     pub protocol: Option<&'static Protocol>,
-    /// A host name, an IPv4 address, or an IPv6 address without brackets.
+    /// A host name, an IPv4 address, or an IPv6 address without brackets, optionally with a zone
+    /// (`fe80::1%eth0`).
     pub host: String,
-    /// The port, where one was given.
+    /// The port, if the target has one.
     pub port: Option<u16>,
 }
 
-/// Why a text is no target.
+/// Why a text is not a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// The URL's scheme is not a protocol of ours.
-    #[error("`{0}://` is not a protocol that can be measured; there are {list}", list = known())]
+    /// The URL's scheme is not a registered protocol.
+    #[error("`{0}://` is not a protocol that this client supports; use one of {list}", list = schemes())]
     UnknownProtocol(String),
-    /// What stands behind the colon is not a port.
-    #[error("`{0}` is not a port: it takes a number from 1 to 65535")]
+    /// The text after the colon is not a port.
+    #[error("`{0}` is not a port: use a number from 1 to 65535")]
     BadPort(String),
-    /// There is no host, or it can't be one.
-    #[error("`{0}` is not a target: try host, host:port, [IPv6]:port or udp://host:port")]
+    /// The host is missing or not valid.
+    #[error("`{0}` is not a target: use host, host:port, [IPv6]:port or udp://host:port")]
     BadHost(String),
+}
+
+impl Target {
+    /// The host as an IP address, without its zone, if it is not a name.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        ip_and_zone(&self.host).map(|address| address.ip)
+    }
+}
+
+/// An IP address, and the zone of an IPv6 address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IpAndZone<'a> {
+    pub(crate) ip: IpAddr,
+    pub(crate) zone: Option<&'a str>,
+}
+
+/// Parses an IP address. An IPv6 address can have a zone after `%` (RFC 4007, section 11).
+pub(crate) fn ip_and_zone(text: &str) -> Option<IpAndZone<'_>> {
+    if let Ok(ip) = text.parse() {
+        return Some(IpAndZone { ip, zone: None });
+    }
+    let (address, zone) = text.split_once('%').filter(|(_, zone)| !zone.is_empty())?;
+    let ip = address.parse::<Ipv6Addr>().ok()?;
+    Some(IpAndZone { ip: ip.into(), zone: Some(zone) })
 }
 
 impl FromStr for Target {
@@ -36,20 +63,20 @@ impl FromStr for Target {
         let (protocol, rest) = match text.split_once("://") {
             None => (None, text),
             Some((scheme, rest)) => {
-                let known = protocol_named(&scheme.to_ascii_lowercase())
+                let protocol = protocol_named(&scheme.to_ascii_lowercase())
                     .ok_or_else(|| TargetError::UnknownProtocol(scheme.to_owned()))?;
-                (Some(known), rest.strip_suffix('/').unwrap_or(rest))
+                (Some(protocol), rest.strip_suffix('/').unwrap_or(rest))
             }
         };
         let bad_host = || TargetError::BadHost(text.to_owned());
         let (host, port) = if let Some(bracketed) = rest.strip_prefix('[') {
-            let (host, behind) = bracketed.split_once(']').ok_or_else(bad_host)?;
+            let (host, after_bracket) = bracketed.split_once(']').ok_or_else(bad_host)?;
             if !is_ipv6(host) {
                 return Err(bad_host());
             }
-            match behind {
+            match after_bracket {
                 "" => (host, None),
-                _ => (host, Some(behind.strip_prefix(':').ok_or_else(bad_host)?)),
+                _ => (host, Some(after_bracket.strip_prefix(':').ok_or_else(bad_host)?)),
             }
         } else if is_ipv6(rest) {
             (rest, None)
@@ -59,8 +86,8 @@ impl FromStr for Target {
                 Some((host, port)) => (host, Some(port)),
             }
         };
-        let never_in_a_host = |c: char| c.is_whitespace() || c.is_control() || "/@[]?#".contains(c);
-        if host.is_empty() || host.contains(never_in_a_host) {
+        let is_invalid = |c: char| c.is_whitespace() || c.is_control() || "/@[]?#".contains(c);
+        if host.is_empty() || host.contains(is_invalid) {
             return Err(bad_host());
         }
         let port = port.map(parse_port).transpose()?;
@@ -81,10 +108,8 @@ impl fmt::Display for Target {
     }
 }
 
-/// An IPv6 address, with or without a zone (RFC 4007: `fe80::1%eth0`).
 fn is_ipv6(text: &str) -> bool {
-    let address = text.split_once('%').map_or(text, |(address, _)| address);
-    address.parse::<Ipv6Addr>().is_ok()
+    ip_and_zone(text).is_some_and(|address| address.ip.is_ipv6())
 }
 
 fn parse_port(text: &str) -> Result<u16, TargetError> {
@@ -94,7 +119,7 @@ fn parse_port(text: &str) -> Result<u16, TargetError> {
     }
 }
 
-fn known() -> String {
+fn schemes() -> String {
     PROTOCOLS.iter().map(|protocol| format!("{}://", protocol.name)).collect::<Vec<_>>().join(", ")
 }
 
@@ -103,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_a_target() {
+    fn valid_targets_are_parsed() {
         for (text, protocol, host, port) in [
             ("localhost", None, "localhost", None),
             ("192.0.2.1:7", None, "192.0.2.1", Some(7)),
@@ -112,8 +137,10 @@ mod tests {
             ("[2001:db8::7]:9000", None, "2001:db8::7", Some(9000)),
             ("[fe80::1%eth0]:9000", None, "fe80::1%eth0", Some(9000)),
             ("fe80::1%eth0", None, "fe80::1%eth0", None),
+            ("fe80::1%2", None, "fe80::1%2", None),
             ("udp://example.net", Some("udp"), "example.net", None),
             ("tcp://[::1]:12000/", Some("tcp"), "::1", Some(12000)),
+            ("tcp://[fe80::1%lo]", Some("tcp"), "fe80::1%lo", None),
             ("UDP://host", Some("udp"), "host", None),
         ] {
             let target: Target = text.parse().unwrap();
@@ -124,8 +151,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none() {
-        for text in ["", ":7", "udp://", "[::1", "[::1]7", "a b", "[name]:7", "http/x"] {
+    fn invalid_targets_are_rejected() {
+        for text in ["", ":7", "udp://", "[::1", "[::1]7", "a b", "[name]:7", "[::1%]:7", "http/x"]
+        {
             let error = text.parse::<Target>().unwrap_err();
             assert!(matches!(error, TargetError::BadHost(_)), "{text}: {error}");
         }
@@ -135,5 +163,14 @@ mod tests {
         }
         let error = "sctp://host".parse::<Target>().unwrap_err();
         assert!(error.to_string().contains("udp://, tcp://"), "{error}");
+    }
+
+    #[test]
+    fn a_zone_is_not_part_of_the_ip_address() {
+        let ip = |text: &str| text.parse::<Target>().unwrap().ip();
+        assert_eq!(ip("fe80::1%eth0"), Some("fe80::1".parse().unwrap()));
+        assert_eq!(ip("192.0.2.1"), Some("192.0.2.1".parse().unwrap()));
+        assert_eq!(ip("example.net"), None);
+        assert_eq!(ip("192.0.2.1%eth0"), None);
     }
 }

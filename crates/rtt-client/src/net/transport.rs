@@ -1,6 +1,7 @@
-//! What a protocol has to be able to do, and the protocols that there are.
+//! The interface between the engine and the protocols: [`Transport`], and how errors of the system become a
+//! [`Failure`] of an exchange or a [`SocketError`] that ends the run.
 //!
-//! Adding one: a file beside `udp.rs`, and a row in [`PROTOCOLS`].
+//! Each protocol implements [`Transport`] in its folder below `protocol/`.
 
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::{Condition, Failure};
@@ -10,137 +11,108 @@ use crate::model::tcp_info::TcpInfo;
 use crate::model::traffic::Traffic;
 use crate::net::system::{NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil};
 use echo_core::Stamp;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use std::{fmt, io};
 
-/// How a transport is opened.
+/// How to open a transport.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenConfig {
-    pub(crate) bind: Option<IpAddr>,
-    /// Whether small writes may be held back for acknowledgements (RFC 896), where a protocol does that.
+    /// The local address. With port 0, the system chooses a port.
+    pub(crate) bind: Option<SocketAddr>,
+    /// Keep Nagle's algorithm (RFC 896), which delays small writes until earlier data is acknowledged, if the
+    /// protocol has it.
     pub(crate) nagle: bool,
     pub(crate) receiver: ReceiveConfig,
 }
 
-/// An attempt to open a transport.
+/// The result of an attempt to open a transport.
 pub(crate) struct OpenAttempt {
-    /// The connection that was asked for, where the protocol has connections.
+    /// The attempt to connect, if the protocol has connections and the client has sent a connection request.
     pub(crate) connection: Option<Connection>,
+    /// The open transport, or what the attempt shows about the peer or the route to it.
     pub(crate) transport: Result<Box<dyn Transport>, Failure>,
 }
 
-/// A way to one peer, open.
+/// An open transport to one peer.
 pub(crate) trait Transport {
-    /// This side's address.
+    /// The local address.
     fn local(&self) -> SocketAddr;
 
-    /// Hands `request` to the system. Where the system reports an error, it may be an earlier request's.
+    /// Hands `request` to the system. Returns the time just before, and the number by which the kernel
+    /// identifies the request's timestamp.
+    ///
+    /// # Errors
+    ///
+    /// The system's error. It can belong to an earlier request.
     fn send(&mut self, request: &[u8]) -> io::Result<(Stamp, TimestampId)>;
 
-    /// Waits for something to arrive.
+    /// Waits for data.
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>>;
 
-    /// What the network has said since the last time about packets that were sent, where the system tells.
+    /// The ICMP errors about packets of this transport that arrived since the last call, if the system
+    /// reports them.
     fn network_errors(&mut self) -> Vec<NetworkError>;
 
-    /// When the kernel gave a request to the interface, if it stamps and has said so.
+    /// When the kernel handed a request to the network driver, if it has recorded this.
     fn transmitted(&mut self, timestamp_id: TimestampId) -> Option<SystemTime>;
 
-    /// What the kernel knows of the connection, if there is one.
+    /// What the kernel reports about the connection, if the protocol is TCP.
     fn tcp_info(&self) -> Option<TcpInfo> {
         None
     }
 
-    /// What has crossed the wire so far, where that is known.
+    /// The packets that were sent and received so far, if they are known.
     fn traffic(&self) -> Option<Traffic> {
         None
     }
 
-    /// Ends it in good order; returns how long the peer took to end its side, if it has one, and did.
-    fn close(&mut self, _patience: Duration) -> Option<Duration> {
+    /// Closes the connection and waits for the peer to close its side. Returns the time that the peer needed,
+    /// or `None` if there is no connection or the peer did not close it within `timeout`.
+    fn close(&mut self, _timeout: Duration) -> Option<Duration> {
         None
     }
 }
 
-/// What a notice says about the packet that it is about; nothing, if it does not say that it was lost for good
-/// (a path's MTU, say, is the system's own affair).
-pub(crate) fn failure_from_icmp(notice: &NetworkError, after: Duration) -> Option<Failure> {
-    let condition = notice.icmp.condition()?;
-    let error = Some(io::Error::from_raw_os_error(notice.errno));
-    let origin = Some(Origin::Icmp(notice.icmp));
-    Some(Failure { error, origin, ..Failure::new(condition, after) })
-}
-
-/// What the system said when it was asked to send or to connect, with what the network had said to it. Without
-/// a word from the network, it spoke for itself, or the peer did.
-pub(crate) fn failure_with_cause(
-    error: io::Error,
-    network_errors: &[NetworkError],
-    after: Duration,
-) -> io::Result<Failure> {
-    if let Some(failure) =
-        network_errors.iter().rev().find_map(|notice| failure_from_icmp(notice, after))
-    {
-        return Ok(failure);
-    }
-    let mut failure = failure_from_error(error, after)?;
-    failure.origin = failure.origin.map(|untold| {
-        if REPORTS_ICMP_ORIGIN { origin_of_immediate_error(&failure) } else { untold }
-    });
-    Ok(failure)
-}
-
-/// Who has said so, where the network has not: it speaks in notices.
-fn origin_of_immediate_error(failure: &Failure) -> Origin {
-    match failure.condition {
-        Condition::Refused | Condition::Reset => Origin::Peer,
-        _ => Origin::ThisHost,
-    }
-}
-
-/// An IP packet's header without options, in bytes (RFC 791, RFC 8200).
-pub(crate) fn ip_header_len(local: SocketAddr) -> u64 {
-    if local.is_ipv4() { 20 } else { 40 }
-}
-
-/// What a wait came to.
+/// The result of a wait for data.
 pub(crate) enum Received<'a> {
-    /// Nothing has arrived.
+    /// No data has arrived.
     Nothing,
-    /// The peer has ended the connection.
+    /// The peer has closed its side of the connection.
     End,
-    /// Bytes: a datagram, or the next piece of a stream.
+    /// A datagram, or the next bytes of a stream.
     Bytes {
-        /// When the system had handed them over.
+        /// When the system returned the bytes to the program.
         received: Stamp,
-        /// When they had arrived in the kernel.
+        /// When the kernel received the packet.
         timestamp: Option<SystemTime>,
         bytes: &'a [u8],
     },
 }
 
-/// The system would not do what measuring needs, and not because of the peer or the network.
+/// An operation on a socket failed for a reason that is not the peer or the network.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} for {protocol} {address}")]
 pub struct SocketError {
-    /// What was to be done.
+    /// The operation that failed.
     pub operation: SocketOperation,
     /// The protocol's title.
     pub protocol: &'static str,
-    /// The peer.
+    /// The address of the peer.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     #[source]
     pub error: io::Error,
 }
 
-/// The operation that failed.
+/// The operation that a [`SocketError`] names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketOperation {
     /// Creating the socket.
     Create,
-    /// Setting a socket option, by its name.
+    /// Binding the socket to this local address.
+    Bind(SocketAddr),
+    /// Setting the socket option with this name.
     SetOption(&'static str),
     /// Connecting to the peer.
     Connect,
@@ -151,24 +123,65 @@ pub enum SocketOperation {
 impl fmt::Display for SocketOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Create => f.write_str("opening a socket"),
-            Self::SetOption(option) => write!(f, "setting {option}"),
+            Self::Create => f.write_str("creating a socket"),
+            Self::Bind(address) if address.port() > 0 => write!(f, "binding to {address}"),
+            Self::Bind(SocketAddr::V6(address)) if address.scope_id() > 0 => {
+                write!(f, "binding to {}%{}", address.ip(), address.scope_id())
+            }
+            Self::Bind(address) => write!(f, "binding to {}", address.ip()),
+            Self::SetOption(option) => write!(f, "setting the socket option {option}"),
             Self::Connect => f.write_str("connecting"),
-            Self::Exchange => f.write_str("an exchange"),
+            Self::Exchange => f.write_str("exchanging data"),
         }
     }
 }
 
-/// What a failed system call says about the peer or the way to it; the error itself, if nothing.
+/// The failure that an ICMP error causes. `None` if the error does not mean that the packet is lost for good:
+/// the system handles "packet too big", for example, itself.
+pub(crate) fn failure_from_icmp(error: &NetworkError, after: Duration) -> Option<Failure> {
+    let condition = error.icmp.condition()?;
+    let origin = Some(Origin::Icmp(error.icmp));
+    let error = Some(io::Error::from_raw_os_error(error.errno));
+    Some(Failure { error, origin, ..Failure::new(condition, after) })
+}
+
+/// The failure that a failed system call shows, if the error describes the peer or the route to it.
+///
+/// # Errors
+///
+/// The error itself, if it does not.
 pub(crate) fn failure_from_error(error: io::Error, after: Duration) -> io::Result<Failure> {
-    match Condition::from_error(&error) {
-        Some(condition) => {
-            let error = (condition != Condition::Silent).then_some(error);
-            // On a connection that stands there is nobody else who could have broken it off.
-            let told = if condition == Condition::Reset { Origin::Peer } else { Origin::Unknown };
-            let origin = error.as_ref().map(|_| told);
-            Ok(Failure { error, origin, ..Failure::new(condition, after) })
-        }
-        None => Err(error),
+    let Some(condition) = Condition::from_error(&error) else { return Err(error) };
+    if condition == Condition::Silent {
+        return Ok(Failure::new(condition, after));
     }
+    // Only the peer can reset an established connection.
+    let origin = if condition == Condition::Reset { Origin::Peer } else { Origin::Unknown };
+    let origin = Some(origin);
+    Ok(Failure { error: Some(error), origin, ..Failure::new(condition, after) })
+}
+
+/// The failure of an attempt to open a transport. The latest ICMP error is its cause, if there is one.
+///
+/// # Errors
+///
+/// The error itself, if it does not describe the peer or the route to it.
+pub(crate) fn failure_with_cause(
+    error: io::Error,
+    network_errors: &[NetworkError],
+    after: Duration,
+) -> io::Result<Failure> {
+    let from_icmp = network_errors.iter().rev().find_map(|error| failure_from_icmp(error, after));
+    if let Some(failure) = from_icmp {
+        return Ok(failure);
+    }
+    let mut failure = failure_from_error(error, after)?;
+    // If this system reports ICMP errors and there is none, the error is from the peer's TCP or from this host.
+    if REPORTS_ICMP_ORIGIN && failure.origin.is_some() {
+        failure.origin = Some(match failure.condition {
+            Condition::Refused | Condition::Reset => Origin::Peer,
+            _ => Origin::ThisHost,
+        });
+    }
+    Ok(failure)
 }

@@ -1,105 +1,169 @@
-//! What is sent, and what must come back: a message of the user's, or numbered text for a series.
+//! [`Payload`]: the bytes of each request, and the check of a reply against the expected bytes. Pure.
 //!
-//! A request is, in this order: the timing header, where one is asked for; the request's number in
-//! decimal digits, which upper-casing leaves alone, where there is a series; then text. Pure: bytes in,
-//! judgement out.
+//! A request has these parts, in this order:
+//!
+//! | part | present |
+//! |---|---|
+//! | timing header, 40 bytes (`docs/protocol.md`) | if the client measures the parts of the RTT |
+//! | number of the request, 10 decimal digits | in a series; a message of the user follows after a space |
+//! | text: the message of the user, or filler | if it is not empty |
+//!
+//! The conversion to upper case does not change digits. The number therefore comes back unchanged from every
+//! echo server, and identifies the request that a reply answers.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use echo_core::header::{self, HEADER_LEN, MAX_TIMED_LEN, ReplyHeader, Timing};
+use std::fmt;
 
-/// How many digits a request's number has.
+/// The number of digits in the number of a request.
 const NUMBER_LEN: usize = 10;
 
-/// The largest number that they can tell.
+/// The largest number that these digits can represent.
 pub(crate) const MAX_REQUESTS: u64 = 9_999_999_999;
 
-/// Text that fills a request to its size. It is all letters and spaces, so that a server shows that
-/// does not upper-case.
+/// The text that fills a request to its size. All its letters are lower case, so that a server that does not
+/// convert to upper case is detected.
 const FILLER: &[u8] = b"the quick brown fox jumps over the lazy dog ";
 
-/// How much the headers of all replies have in common at their beginning.
-const COMMON_TO_HEADERS: usize = 10;
+/// The first bytes of a reply header, `ECHO-RTT/1`. They are the same for servers that support timing headers
+/// and for servers that convert the header as text.
+const COMMON_HEADER_LEN: usize = 10;
 
-/// The requests of a run, one at a time.
+/// Whether a payload with text contains the number of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbering {
+    Numbered,
+    Unnumbered,
+}
+
+/// Whether a request contains the timing header, with which the server reports its processing time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimingHeader {
+    Requested,
+    Absent,
+}
+
+impl TimingHeader {
+    /// A breakdown of the RTT needs the processing time of the server.
+    pub(crate) fn for_breakdown(breakdown: bool) -> Self {
+        if breakdown { Self::Requested } else { Self::Absent }
+    }
+}
+
+/// The requests of a run. They differ only in their number.
 #[derive(Debug, Clone)]
 pub(crate) struct Payload {
     request: Vec<u8>,
-    /// What a server that knows text alone makes of it.
+    /// The reply of a server that does not support timing headers.
     expected: Vec<u8>,
-    /// How many bytes at the front are the header's, whether it asks for a timing or not.
-    front: usize,
-    timed: bool,
-    numbered: bool,
+    /// The length of the timing header, or of the bytes that replace it.
+    header_len: usize,
+    timing: TimingHeader,
+    numbering: Numbering,
 }
 
-/// What the bytes of a reply are, against what they must be.
+/// The result of the comparison of received bytes with the expected reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReplyCheck {
-    /// The whole reply and nothing else, with the server's timing if it gave one.
+    /// The complete reply, with the processing time if the server reported it.
     Complete(Option<Timing>),
-    /// A proper beginning of the reply.
+    /// The beginning of the expected reply.
     Incomplete,
-    /// Something else; the text says what.
-    Wrong(String),
+    /// Not the expected reply.
+    Wrong(Mismatch),
+}
+
+/// The difference between a received reply and the expected one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    MalformedTimingHeader,
+    /// The reported processing time is longer than the RTT.
+    ImpossibleServerTime,
+    /// The first different byte. The first byte of a reply has position 1.
+    DiffersAtByte(usize),
+    TooLong {
+        extra: usize,
+        expected: usize,
+    },
+    /// Only for datagrams: the rest of a stream can still arrive.
+    TooShort {
+        received: usize,
+        expected: usize,
+    },
+    /// Only for streams: there is no request that these bytes could answer.
+    NoRequestInFlight,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MalformedTimingHeader => f.write_str("the timing header is malformed"),
+            Self::ImpossibleServerTime => {
+                f.write_str("the reported processing time is longer than the RTT")
+            }
+            Self::DiffersAtByte(position) => {
+                write!(f, "the reply differs from the expected reply at byte {position}")
+            }
+            Self::TooLong { extra, expected } => {
+                write!(f, "the reply is {extra} bytes longer than the expected {expected} bytes")
+            }
+            Self::TooShort { received, expected } => {
+                write!(f, "the reply has {received} bytes instead of {expected}")
+            }
+            Self::NoRequestInFlight => f.write_str("bytes arrived, but no request was in flight"),
+        }
+    }
 }
 
 impl Payload {
-    /// Requests that carry `text`. One that is too long for the timing header goes without.
-    pub(crate) fn of_text(text: &[u8], numbered: bool, timed: bool) -> Self {
-        let number = if numbered { NUMBER_LEN + 1 } else { 0 };
-        let timed = timed && HEADER_LEN + number + text.len() <= MAX_TIMED_LEN;
-        let front = if timed { HEADER_LEN } else { 0 };
-        let mut request = vec![b' '; front + number];
+    /// Requests that carry `text`. If the text is too long for a timing header, the requests have no timing
+    /// header.
+    pub(crate) fn of_text(text: &[u8], numbering: Numbering, timing: TimingHeader) -> Self {
+        let number_len = number_len(numbering);
+        let fits = HEADER_LEN + number_len + text.len() <= MAX_TIMED_LEN;
+        let timing = if fits { timing } else { TimingHeader::Absent };
+        let mut request = vec![b' '; header_len(timing) + number_len];
         request.extend_from_slice(text);
-        Self::new(request, front, numbered)
+        Self::new(request, timing, numbering)
     }
 
-    /// Numbered requests of `size` bytes, which is at least [`Payload::shortest`].
-    pub(crate) fn of_size(size: usize, timed: bool) -> Self {
-        let timed = timed && size <= MAX_TIMED_LEN;
-        let front = if timed { HEADER_LEN } else { 0 };
-        let mut request = vec![b' '; front + NUMBER_LEN];
-        let filler = size.saturating_sub(request.len());
-        request.extend(FILLER.iter().cycle().take(filler));
-        Self::new(request, front, true)
+    /// Numbered requests of `size` bytes. `size` must not be less than [`Payload::min_size`]. If the size is
+    /// too long for a timing header, the requests have no timing header.
+    pub(crate) fn of_size(size: usize, timing: TimingHeader) -> Self {
+        let timing = if size <= MAX_TIMED_LEN { timing } else { TimingHeader::Absent };
+        let mut request = vec![b' '; Self::min_size(timing)];
+        let filler_len = size.saturating_sub(request.len());
+        request.extend(FILLER.iter().cycle().take(filler_len));
+        Self::new(request, timing, Numbering::Numbered)
     }
 
-    /// The shortest numbered request, in bytes.
-    pub(crate) fn shortest(timed: bool) -> usize {
-        NUMBER_LEN + if timed { HEADER_LEN } else { 0 }
+    /// The size of the shortest numbered request, in bytes.
+    pub(crate) fn min_size(timing: TimingHeader) -> usize {
+        header_len(timing) + NUMBER_LEN
     }
 
-    fn new(mut request: Vec<u8>, front: usize, numbered: bool) -> Self {
-        let timed = front > 0;
-        if timed {
+    fn new(mut request: Vec<u8>, timing: TimingHeader, numbering: Numbering) -> Self {
+        let header_len = header_len(timing);
+        if timing == TimingHeader::Requested {
             let header = header::request_header(request.len());
-            request[..front].copy_from_slice(&header);
+            request[..header_len].copy_from_slice(&header);
         }
-        let mut payload = Self { request, expected: Vec::new(), front, timed, numbered };
-        payload.expect();
-        payload
+        let expected = uppercase(&request);
+        Self { request, expected, header_len, timing, numbering }
     }
 
-    /// The same requests, as long, that ask for no timing.
-    pub(crate) fn untimed(&self) -> Self {
-        let mut plain = self.clone();
-        plain.timed = false;
-        plain.request[..plain.front].fill(b'.');
-        plain.expect();
-        plain
+    /// The same requests without the timing header. Other bytes replace it, so that the length does not
+    /// change.
+    pub(crate) fn without_timing(&self) -> Self {
+        let mut request = self.request.clone();
+        request[..self.header_len].fill(b'.');
+        let expected = uppercase(&request);
+        Self { request, expected, timing: TimingHeader::Absent, ..*self }
     }
 
-    fn expect(&mut self) {
-        let mut expected = BytesMut::from(&self.request[..]);
-        echo_core::uppercase(&mut expected);
-        self.expected = expected.to_vec();
-    }
-
-    /// The request with that number.
+    /// The request with number `seq`.
     pub(crate) fn request(&mut self, seq: u64) -> &[u8] {
-        if self.numbered {
-            header::write_digits(&mut self.request[self.front..self.front + NUMBER_LEN], seq);
-        }
+        write_number(&mut self.request, self.header_len, self.numbering, seq);
         &self.request
     }
 
@@ -111,58 +175,85 @@ impl Payload {
         self.expected.len()
     }
 
-    /// The number that a reply bears, if it bears one.
-    pub(crate) fn number_of(&self, reply: &[u8]) -> Option<u64> {
-        let digits = reply.get(self.front..self.front + NUMBER_LEN)?;
-        self.numbered.then(|| header::parse_digits(digits)).flatten()
+    /// The number in a reply, or in the part of a request that an ICMP error quotes. `None` if the payload is
+    /// not numbered, or if there are no digits at this place.
+    pub(crate) fn number_in(&self, bytes: &[u8]) -> Option<u64> {
+        let digits = bytes.get(self.header_len..self.header_len + NUMBER_LEN)?;
+        (self.numbering == Numbering::Numbered).then(|| header::parse_digits(digits)).flatten()
     }
 
-    /// The user's text in a reply: what stands behind the header and the number.
-    pub(crate) fn text_of(&self, reply: &Bytes) -> Bytes {
-        let number = if self.numbered { NUMBER_LEN + 1 } else { 0 };
-        reply.slice((self.front + number).min(reply.len())..)
+    /// The position of the user's text in a request and in a reply: after the header and the number.
+    pub(crate) fn text_offset(&self) -> usize {
+        self.header_len + number_len(self.numbering)
     }
 
-    /// Judges what has `arrived` so far of the reply to request `seq`; the first `judged` bytes of it
-    /// have been found in order before.
-    pub(crate) fn judge(&mut self, seq: u64, arrived: &[u8], judged: usize) -> ReplyCheck {
-        if self.numbered {
-            header::write_digits(&mut self.expected[self.front..self.front + NUMBER_LEN], seq);
-        }
+    /// Compares the bytes that have been `received` so far with the reply to request `seq`. An earlier call
+    /// has already checked the first `checked` bytes.
+    pub(crate) fn check(&mut self, seq: u64, received: &[u8], checked: usize) -> ReplyCheck {
+        write_number(&mut self.expected, self.header_len, self.numbering, seq);
         let expected = &self.expected[..];
-        let shorter = arrived.len().min(expected.len());
-        let mut judged = judged.min(shorter);
-        let mut until = shorter;
+        let mut end = received.len().min(expected.len());
+        let mut start = checked;
         let mut timing = None;
-        if self.timed {
-            match arrived.first_chunk().map(|told| header::parse_reply_header(told, expected.len()))
+        if self.timing == TimingHeader::Requested {
+            match received
+                .first_chunk()
+                .map(|bytes| header::parse_reply_header(bytes, expected.len()))
             {
-                // The rest of the header is judged when it is whole.
-                None => until = shorter.min(COMMON_TO_HEADERS),
+                // The header is incomplete. It is checked as a whole when all its bytes are there.
+                None => end = end.min(COMMON_HEADER_LEN),
+                // A server without support for timing headers.
                 Some(ReplyHeader::Plain) => {}
-                Some(ReplyHeader::Timed(told)) => {
-                    timing = Some(told);
-                    judged = judged.max(HEADER_LEN);
+                Some(ReplyHeader::Timed(reported)) => {
+                    timing = Some(reported);
+                    start = start.max(HEADER_LEN);
                 }
                 Some(ReplyHeader::Malformed) => {
-                    return ReplyCheck::Wrong("its timing header is malformed".into());
+                    return ReplyCheck::Wrong(Mismatch::MalformedTimingHeader);
                 }
             }
         }
-        let judged = judged.min(until);
-        let pairs = arrived[judged..until].iter().zip(&expected[judged..until]);
-        let same = judged + pairs.take_while(|(a, b)| a == b).count();
-        if same < until {
-            ReplyCheck::Wrong(format!("it differs from byte {} on", same + 1))
-        } else if arrived.len() > expected.len() {
-            let (more, length) = (arrived.len() - expected.len(), expected.len());
-            ReplyCheck::Wrong(format!("{more} bytes more than the reply's {length}"))
-        } else if arrived.len() < expected.len() {
+        let start = start.min(end);
+        let pairs = received[start..end].iter().zip(&expected[start..end]);
+        let equal = start + pairs.take_while(|(received, expected)| received == expected).count();
+        if equal < end {
+            ReplyCheck::Wrong(Mismatch::DiffersAtByte(equal + 1))
+        } else if received.len() > expected.len() {
+            let (extra, expected) = (received.len() - expected.len(), expected.len());
+            ReplyCheck::Wrong(Mismatch::TooLong { extra, expected })
+        } else if received.len() < expected.len() {
             ReplyCheck::Incomplete
         } else {
             ReplyCheck::Complete(timing)
         }
     }
+}
+
+fn header_len(timing: TimingHeader) -> usize {
+    match timing {
+        TimingHeader::Requested => HEADER_LEN,
+        TimingHeader::Absent => 0,
+    }
+}
+
+/// The length of the number in front of a text, with the space after it.
+fn number_len(numbering: Numbering) -> usize {
+    match numbering {
+        Numbering::Numbered => NUMBER_LEN + 1,
+        Numbering::Unnumbered => 0,
+    }
+}
+
+fn write_number(bytes: &mut [u8], offset: usize, numbering: Numbering, seq: u64) {
+    if numbering == Numbering::Numbered {
+        header::write_digits(&mut bytes[offset..offset + NUMBER_LEN], seq);
+    }
+}
+
+fn uppercase(text: &[u8]) -> Vec<u8> {
+    let mut text = BytesMut::from(text);
+    echo_core::uppercase(&mut text);
+    text.to_vec()
 }
 
 #[cfg(test)]
@@ -171,77 +262,91 @@ mod tests {
     use echo_core::header::ArrivalClock;
     use std::time::Duration;
 
-    fn wrong(verdict: ReplyCheck) -> String {
-        let ReplyCheck::Wrong(why) = verdict else { panic!("{verdict:?}") };
-        why
+    fn message(text: &str) -> Payload {
+        Payload::of_text(text.as_bytes(), Numbering::Unnumbered, TimingHeader::Absent)
+    }
+
+    fn differs_at(position: usize) -> ReplyCheck {
+        ReplyCheck::Wrong(Mismatch::DiffersAtByte(position))
     }
 
     #[test]
-    fn replies_are_judged_as_they_come() {
-        let mut payload = Payload::of_text(b"hello", false, false);
+    fn reply_must_be_the_request_in_upper_case() {
+        let mut payload = message("hello");
         assert_eq!(payload.request(1), b"hello");
-        assert_eq!(payload.judge(1, b"HELLO", 0), ReplyCheck::Complete(None));
-        assert_eq!(payload.judge(1, b"HEL", 0), ReplyCheck::Incomplete);
-        assert_eq!(payload.judge(1, b"", 0), ReplyCheck::Incomplete);
-        assert!(wrong(payload.judge(1, b"Hello", 0)).contains("byte 2"));
-        assert!(wrong(payload.judge(1, b"HELLO!!", 0)).contains("2 bytes more"));
-        // The second piece of a reply that came in two.
-        assert_eq!(payload.judge(1, b"HELLO", 3), ReplyCheck::Complete(None));
-        assert!(wrong(payload.judge(1, b"HELlo", 3)).contains("byte 4"));
-        assert_eq!(payload.number_of(b"HELLO"), None);
+        assert_eq!(payload.check(1, b"HELLO", 0), ReplyCheck::Complete(None));
+        assert_eq!(payload.check(1, b"HEL", 0), ReplyCheck::Incomplete);
+        assert_eq!(payload.check(1, b"", 0), ReplyCheck::Incomplete);
+        assert_eq!(payload.check(1, b"Hello", 0), differs_at(2));
+        let too_long = Mismatch::TooLong { extra: 2, expected: 5 };
+        assert_eq!(payload.check(1, b"HELLO!!", 0), ReplyCheck::Wrong(too_long));
+        assert_eq!(payload.number_in(b"HELLO"), None);
     }
 
     #[test]
-    fn a_number_survives_upper_casing() {
-        for mut payload in
-            [Payload::of_size(32, false), Payload::of_text("straße".as_bytes(), true, false)]
-        {
-            let mut reply = BytesMut::from(payload.request(4711));
-            echo_core::uppercase(&mut reply);
-            assert_eq!(payload.number_of(&reply), Some(4711));
-            assert_eq!(payload.judge(4711, &reply, 0), ReplyCheck::Complete(None));
-            assert!(wrong(payload.judge(4712, &reply, 0)).contains("byte 10"));
+    fn second_piece_of_a_reply_is_checked_without_the_first() {
+        let mut payload = message("hello");
+        assert_eq!(payload.check(1, b"HELLO", 3), ReplyCheck::Complete(None));
+        assert_eq!(payload.check(1, b"HELlo", 3), differs_at(4));
+    }
+
+    #[test]
+    fn number_survives_the_conversion_to_upper_case() {
+        let street = "straße".as_bytes();
+        for mut payload in [
+            Payload::of_size(32, TimingHeader::Absent),
+            Payload::of_text(street, Numbering::Numbered, TimingHeader::Absent),
+        ] {
+            let reply = uppercase(payload.request(4711));
+            assert_eq!(payload.number_in(&reply), Some(4711));
+            assert_eq!(payload.check(4711, &reply, 0), ReplyCheck::Complete(None));
+            assert_eq!(payload.check(4712, &reply, 0), differs_at(10));
         }
-        assert_eq!(Payload::of_size(32, false).request_len(), 32);
-        assert_eq!(Payload::of_size(10, false).request(7), b"0000000007");
-        assert_eq!(Payload::of_size(32, false).number_of(b"GARBAGE THAT IS LONG ENOUGH"), None);
-        assert_eq!(Payload::of_size(32, false).number_of(b"000"), None);
+        let mut payload = Payload::of_size(32, TimingHeader::Absent);
+        assert_eq!(payload.request_len(), 32);
+        assert_eq!(payload.number_in(b"GARBAGE THAT IS LONG ENOUGH"), None);
+        assert_eq!(payload.number_in(b"000"), None);
+        payload = Payload::of_size(10, TimingHeader::Absent);
+        assert_eq!(payload.request(7), b"0000000007");
     }
 
     #[test]
-    fn timing_headers_are_read_and_their_absence_recognised() {
-        let mut payload = Payload::of_size(64, true);
-        let mut plain = BytesMut::from(payload.request(7));
-        echo_core::uppercase(&mut plain);
-        assert_eq!(payload.judge(7, &plain, 0), ReplyCheck::Complete(None));
-        assert_eq!(payload.number_of(&plain), Some(7));
+    fn timing_header_is_parsed_and_its_absence_is_recognised() {
+        let mut payload = Payload::of_size(64, TimingHeader::Requested);
+        let plain = uppercase(payload.request(7));
+        assert_eq!(payload.check(7, &plain, 0), ReplyCheck::Complete(None));
+        assert_eq!(payload.number_in(&plain), Some(7));
 
         let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_micros(3) };
         let mut timed = plain.clone();
         timed[..HEADER_LEN].copy_from_slice(&header::reply_header(64, timing));
-        assert_eq!(payload.judge(7, &timed, 0), ReplyCheck::Complete(Some(timing)));
         for cut in 0..64 {
-            assert_eq!(payload.judge(7, &timed[..cut], 0), ReplyCheck::Incomplete, "{cut}");
-            assert_eq!(payload.judge(7, &timed, cut), ReplyCheck::Complete(Some(timing)), "{cut}");
+            assert_eq!(payload.check(7, &timed[..cut], 0), ReplyCheck::Incomplete, "{cut}");
+            assert_eq!(payload.check(7, &timed, cut), ReplyCheck::Complete(Some(timing)), "{cut}");
         }
         timed[30] = b'x';
-        assert!(wrong(payload.judge(7, &timed, 0)).contains("malformed"));
-        assert!(wrong(payload.judge(7, b"HTTP/1.1", 0)).contains("byte 1"));
-        // Without asking for a timing, the same length and number.
-        let mut untimed = payload.untimed();
-        assert_eq!(untimed.request_len(), 64);
-        let mut reply = BytesMut::from(untimed.request(9));
-        echo_core::uppercase(&mut reply);
-        assert_eq!(untimed.judge(9, &reply, 0), ReplyCheck::Complete(None));
+        let malformed = ReplyCheck::Wrong(Mismatch::MalformedTimingHeader);
+        assert_eq!(payload.check(7, &timed, 0), malformed);
+        assert_eq!(payload.check(7, b"HTTP/1.1", 0), differs_at(1));
     }
 
     #[test]
-    fn the_users_text_is_what_stands_behind_the_header() {
-        let mut payload = Payload::of_text(b"hi", false, true);
-        let reply = Bytes::copy_from_slice(payload.request(1));
-        assert_eq!(payload.text_of(&reply), "hi");
-        let mut payload = Payload::of_text(b"hi", true, true);
-        let reply = Bytes::copy_from_slice(payload.request(1));
-        assert_eq!(payload.text_of(&reply), "hi");
+    fn request_without_timing_has_the_same_length_and_number() {
+        let mut payload = Payload::of_size(64, TimingHeader::Requested).without_timing();
+        assert_eq!(payload.request_len(), 64);
+        let reply = uppercase(payload.request(9));
+        assert_eq!(payload.number_in(&reply), Some(9));
+        assert_eq!(payload.check(9, &reply, 0), ReplyCheck::Complete(None));
+    }
+
+    #[test]
+    fn text_of_the_user_follows_the_header_and_the_number() {
+        for numbering in [Numbering::Unnumbered, Numbering::Numbered] {
+            for timing in [TimingHeader::Absent, TimingHeader::Requested] {
+                let mut payload = Payload::of_text(b"hi", numbering, timing);
+                let offset = payload.text_offset();
+                assert_eq!(&payload.request(1)[offset..], b"hi");
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! [`Settings`]: everything that a caller can choose, except the protocol and the target.
 
 use bytes::Bytes;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The size of a request in a series if none is given, in bytes.
@@ -46,8 +46,8 @@ pub enum Content {
 pub struct Settings {
     /// The version of IP. Without it, both are allowed.
     pub family: Option<Family>,
-    /// The local address.
-    pub bind: Option<IpAddr>,
+    /// The local address. With port 0, the system chooses the port.
+    pub bind: Option<SocketAddr>,
     /// The longest wait for a name, for a connection and for a reply.
     pub timeout: Duration,
     /// The content of requests.
@@ -97,7 +97,7 @@ impl Settings {
 
     /// The version of IP that `family` selects, or else the version of the local address.
     pub(crate) fn version(&self) -> Option<Family> {
-        let of = |address: IpAddr| if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        let of = |address: SocketAddr| if address.is_ipv4() { Family::V4 } else { Family::V6 };
         self.family.or(self.bind.map(of))
     }
 }

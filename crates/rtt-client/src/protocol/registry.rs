@@ -1,4 +1,7 @@
 //! The list of protocols that the client can measure. Pure.
+//!
+//! A new protocol needs a folder below `protocol/`, an entry here, and an entry in the list of drivers in
+//! `protocol.rs`.
 
 use super::{tcp, udp};
 use crate::model::protocol::Protocol;

@@ -198,7 +198,7 @@ fn new_connection(
             kind: CauseKind::FirstExchange,
             share: Some(with_connection.estimate - difference.estimate - share),
             evidence: format!(
-                "first exchange on a new connection: {}; later exchanges: {} (medians). Before the first reply, the \
+                "first exchange: {}; later exchanges: {} (medians). Before the first reply, the \
                  server must accept the connection, and the congestion window is small",
                 list_durations(names, first),
                 list_durations(names, later)
@@ -251,7 +251,7 @@ fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
     Cause {
         kind: CauseKind::Packets,
         share: None,
-        evidence: format!("packets of one exchange: {}", sides.join("; ")),
+        evidence: format!("for each exchange: {}", sides.join("; ")),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::causes::{exceeded_congestion_window, waited_for_acknowledgement};
 use super::{PairedDifference, SideId};
 use crate::analysis::evidence::{ClosedPort, Evidence, Side};
-use crate::model::format::{count, duration, durations};
+use crate::model::format::{count, decimal, duration, durations};
 use std::time::Duration;
 
 /// A popular claim, and whether this comparison confirms it.
@@ -183,7 +183,7 @@ fn closed_port(closed_port: Option<ClosedPort>) -> Claim {
     };
     let result = |error: Option<Duration>| match error {
         Some(after) => format!("an error after {}", duration(after)),
-        None => format!("no error within {}", duration(timeout)),
+        None => format!("no error within {} ms", decimal(timeout.as_secs_f64() * 1e3)),
     };
     let same = connected.is_some() == unconnected.is_some();
     Claim {

@@ -16,8 +16,8 @@ use clap::{
     ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
     ValueEnum,
 };
-use rtt_client::{Family, PROTOCOLS, Protocol, Settings, protocol_named};
-use std::net::IpAddr;
+use rtt_client::{Family, PROTOCOLS, Protocol, Settings, local_address, protocol_named};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -150,8 +150,8 @@ struct AddressArgs {
     ipv6: bool,
 
     /// Local address to send from
-    #[arg(short = 'B', long, value_name = "ADDR")]
-    bind: Option<IpAddr>,
+    #[arg(short = 'B', long, value_name = "ADDR", value_parser = local_address)]
+    bind: Option<SocketAddr>,
 }
 
 impl AddressArgs {

@@ -3,7 +3,7 @@
 use super::windows::WindowObserver;
 use crate::analysis::evidence::Windows;
 use crate::analysis::statistics::Summary;
-use crate::engine::run::{Held, RunError};
+use crate::engine::run::{RecordedEvents, RunError};
 use crate::engine::series::Series;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome};
@@ -20,7 +20,7 @@ pub(super) struct SideRunner {
     address: SocketAddr,
     /// The open series of the present round.
     series: Option<Series>,
-    held: Held,
+    recorded: RecordedEvents,
     /// Whether the exchanges of the present round count. The warm-up does not.
     is_counting: bool,
     /// The figures of the counted exchanges.
@@ -73,7 +73,7 @@ impl SideRunner {
             plan: plan.clone(),
             address,
             series: None,
-            held: Held::default(),
+            recorded: RecordedEvents::default(),
             is_counting: false,
             counted: Summary::default(),
             traffic: Some(Traffic::default()),
@@ -95,9 +95,9 @@ impl SideRunner {
         stop: &AtomicBool,
     ) -> Result<Option<ExchangeTimes>, RunError> {
         let Some(series) = &mut self.series else { return Ok(None) };
-        series.once(&mut self.held, stop)?;
-        let connection = self.held.connections.drain(..).next_back();
-        let Some(exchange) = self.held.exchanges.drain(..).next_back() else { return Ok(None) };
+        series.once(&mut self.recorded, stop)?;
+        let connection = self.recorded.connections.drain(..).next_back();
+        let Some(exchange) = self.recorded.exchanges.drain(..).next_back() else { return Ok(None) };
         if self.is_counting {
             self.count(&exchange, connection.as_ref());
         }
@@ -135,7 +135,7 @@ impl SideRunner {
     /// Whether no further reply can be expected: the system reports that nothing answers, or
     /// `max_missing_in_a_row` exchanges had no reply.
     pub(super) fn is_unreachable(&self, max_missing_in_a_row: u32) -> bool {
-        let is_reported = self.series.as_ref().is_some_and(|series| series.unreachable);
+        let is_reported = self.series.as_ref().is_some_and(Series::is_unreachable);
         (is_reported && !self.replies.has_replied)
             || self.replies.missing_in_a_row >= max_missing_in_a_row
     }
@@ -149,7 +149,7 @@ impl SideRunner {
             (Some(earlier), Some(now), Some(start)) => Some(earlier + (now - start)),
             _ => None,
         };
-        let round = series.end(&mut self.held, stop)?;
+        let round = series.end(&mut self.recorded, stop)?;
         let counted = &mut self.counted;
         counted.duplicates += round.duplicates;
         counted.out_of_order += round.out_of_order;

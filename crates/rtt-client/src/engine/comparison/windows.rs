@@ -81,25 +81,25 @@ fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 mod tests {
     use super::*;
 
-    fn info(window: u32, limited_us: u64) -> Option<TcpInfo> {
-        Some(TcpInfo {
+    fn info(window: u32, limited_us: u64) -> TcpInfo {
+        TcpInfo {
             congestion_window: Some(window),
             segment_size: Some(1448),
             limited_by_peer: Some(Duration::from_micros(limited_us)),
             limited_by_buffer: Some(Duration::ZERO),
             ..TcpInfo::default()
-        })
+        }
     }
 
     #[test]
     fn rounds_add_up_and_the_smallest_window_counts() {
         let mut observer = WindowObserver::default();
-        observer.start_round(info(10, 100));
-        observer.observe(info(7, 120));
-        observer.end_round(info(12, 150));
-        observer.start_round(info(10, 30));
+        observer.start_round(Some(info(10, 100)));
+        observer.observe(Some(info(7, 120)));
+        observer.end_round(Some(info(12, 150)));
+        observer.start_round(Some(info(10, 30)));
         // A new connection in the round counts from zero.
-        observer.end_round(info(10, 20));
+        observer.end_round(Some(info(10, 20)));
         let windows = observer.result().unwrap();
         assert_eq!(windows.min_congestion_window, 7);
         assert_eq!(windows.limited_by_peer, Duration::from_micros(50 + 20));

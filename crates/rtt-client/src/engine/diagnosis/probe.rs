@@ -11,7 +11,7 @@ use crate::net::transport::{
     OpenConfig, SocketError, SocketOperation, failure_from_error, failure_from_icmp,
 };
 use crate::plan::Plan;
-use crate::plan::payload::Payload;
+use crate::plan::payload::{Numbering, Payload, TimingHeader};
 use crate::protocol::driver;
 use echo_core::Stamp;
 use std::io;
@@ -118,7 +118,7 @@ impl Requests {
     /// Sends the requests at their times until there is a result. An error that means nothing for the peer or the
     /// path is returned as it is.
     fn run(&mut self) -> io::Result<ProbeResult> {
-        let mut payload = Payload::of_text(TEXT, true, true);
+        let mut payload = Payload::of_text(TEXT, Numbering::Numbered, TimingHeader::Requested);
         loop {
             if self.next_send().is_some_and(|due| Instant::now() >= due) {
                 let seq = self.sent.len() as u64 + 1;
@@ -164,15 +164,15 @@ impl Requests {
                 let rtt = reply.received.since(self.sent.get(index)?);
                 Some(ProbeResult::Echo { rtt, is_ours: reply.timing.is_some() })
             }
-            ChannelEvent::Wrong { arrived, why } => {
+            ChannelEvent::Wrong { reply, mismatch } => {
                 let first = self.sent.first();
-                let after = first.map_or(Duration::ZERO, |first| arrived.received.since(first));
+                let after = first.map_or(Duration::ZERO, |first| reply.received.since(first));
                 let failure = Failure::new(Condition::WrongAnswer, after);
-                let failure = Failure { detail: Some(why), ..failure };
-                Some(ProbeResult::WrongAnswer { failure, text: arrived.bytes })
+                let failure = Failure { detail: Some(mismatch.to_string()), ..failure };
+                Some(ProbeResult::WrongAnswer { failure, text: reply.bytes })
             }
             ChannelEvent::End => {
-                let received = self.channel.bytes_of_a_reply();
+                let received = self.channel.partial_reply_len();
                 let failure = Failure::new(Condition::Closed, self.start.elapsed());
                 Some(ProbeResult::NoAnswer(Failure {
                     origin: Some(Origin::Peer),
@@ -185,7 +185,7 @@ impl Requests {
 
     /// The result at the end of the time.
     fn silent(&self, reply_len: usize) -> ProbeResult {
-        let received = self.channel.bytes_of_a_reply();
+        let received = self.channel.partial_reply_len();
         let detail =
             (received > 0).then(|| format!("{received} of the reply's {reply_len} bytes arrived"));
         let failure = Failure::new(Condition::Silent, self.start.elapsed());
@@ -196,7 +196,7 @@ impl Requests {
     /// itself if it means nothing for the peer or the path.
     fn result_of_error(&mut self, error: io::Error, call: Call) -> io::Result<Option<ProbeResult>> {
         let after = self.start.elapsed();
-        let network_errors = self.channel.transport.network_errors();
+        let network_errors = self.channel.network_errors();
         let from_network =
             network_errors.iter().rev().find_map(|error| failure_from_icmp(error, after));
         if let Some(failure) = from_network {

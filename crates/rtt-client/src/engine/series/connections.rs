@@ -1,86 +1,356 @@
-//! A series' way to its peer: opened when it is needed, replaced when it is used up, closed in good order.
+//! [`Connections`]: opens the channel of a series, replaces it when it cannot take another request, and
+//! closes it.
 
-use super::Series;
+use crate::analysis::statistics::Distribution;
 use crate::engine::channel::Channel;
-use crate::engine::run::RunError;
-use crate::model::condition::Failure;
+use crate::model::condition::{Condition, Failure};
+use crate::model::exchange::Connection;
+use crate::model::protocol::Protocol;
 use crate::model::tcp_info::TcpInfo;
 use crate::model::traffic::Traffic;
-use crate::plan::Lifetime;
+use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
+use crate::plan::{Lifetime, Plan};
 use crate::protocol::driver;
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
+use tracing::debug;
 
-/// How long the end of a connection is waited for.
-const CLOSING: Duration = Duration::from_secs(1);
+/// The longest wait for the server to close a connection that the client has closed.
+const MAX_CLOSE_WAIT: Duration = Duration::from_secs(1);
 
-/// The most requests on a connection whose replies are still to come: as many as the ledger remembers.
-const MOST_UNANSWERED: usize = 1 << 20;
+/// The largest number of requests that wait for a reply on one connection. The request tracker remembers as
+/// many.
+const MAX_UNANSWERED: usize = 1 << 20;
 
-/// How many opened links are remembered: more than one exchange ever opens.
-const MOST_OPENED: usize = 16;
+/// The number of local addresses that are kept. One exchange never opens as many channels.
+const MAX_LOCAL_ADDRESSES: usize = 16;
 
-impl Series {
-    /// Makes sure that there is a link which takes another request.
-    pub(in crate::engine) fn ensure_channel(&mut self) -> Result<Result<(), Failure>, RunError> {
-        let used_up = self.channel.as_ref().is_some_and(|channel| {
-            let each =
-                self.plan.settings.lifetime == Lifetime::Each && channel.connection.is_some();
-            let closes = self.closes_after.is_some_and(|replies| channel.replies >= replies);
-            let stuck = channel.waiting.len() >= MOST_UNANSWERED;
-            (each && channel.sends > 0) || (closes && self.plan.pacing.waits_for_replies()) || stuck
-        });
-        if used_up {
-            self.close();
-        }
-        if self.channel.is_some() {
-            return Ok(Ok(()));
-        }
-        let opening = match self.first.take() {
-            Some(opening) => opening,
-            None => (driver(self.plan.protocol).open)(self.address, self.config)?,
-        };
-        // Told after the exchange that it is made for, which would have to wait for the telling.
-        self.made.extend(opening.connection);
-        match Channel::new(opening, self.plan.protocol.framing) {
-            Ok(channel) => {
-                // A long series without a taker must not grow.
-                if self.opened.len() == MOST_OPENED {
-                    self.opened.pop_front();
-                }
-                self.opened.push_back(channel.transport.local());
-                self.channel = Some(channel);
-                Ok(Ok(()))
+/// The function that opens a transport.
+type Open = fn(SocketAddr, OpenConfig) -> Result<OpenAttempt, SocketError>;
+
+/// The channels of a series. At most one of them is open.
+pub(super) struct Connections {
+    protocol: &'static Protocol,
+    address: SocketAddr,
+    config: OpenConfig,
+    open: Open,
+    lifetime: Lifetime,
+    /// Whether the series sends a request only after the outcome of the previous one is decided.
+    one_at_a_time: bool,
+    /// The longest wait for the end of a connection. Without it, the client does not wait.
+    close_timeout: Option<Duration>,
+    channel: Option<Channel>,
+    /// The result of the first attempt to open a channel, until the first request uses it.
+    first_attempt: Option<OpenAttempt>,
+    reply_limit: ReplyLimit,
+    /// Events that are not yet logged and reported, because they can happen between the two timestamps of an
+    /// exchange.
+    events: Vec<ConnectionEvent>,
+    local_addresses: VecDeque<SocketAddr>,
+    /// The packets of the channels that have ended. `None` if they are not known for one of these channels.
+    ended_traffic: Option<Traffic>,
+    ended_tcp_info: Option<TcpInfo>,
+    close_durations: Distribution,
+}
+
+/// Whether there is a channel for the next request.
+pub(super) enum Ready<'a> {
+    Open(&'a mut Channel),
+    /// The channel could not be opened.
+    Failed(Failure),
+}
+
+/// The reason for the end of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CloseReason {
+    /// The server, or an error, has ended the connection.
+    ByServer(Condition),
+    /// After a wrong reply, the position of the next reply in the stream is unknown.
+    WrongReply,
+    /// The plan requests one connection for each exchange.
+    OnePerExchange,
+    /// The server is expected to close the connection.
+    ReplyLimit(u64),
+    /// [`MAX_UNANSWERED`] requests wait for a reply.
+    TooManyUnanswered,
+    EndOfSeries,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByServer(condition) => write!(f, "condition {condition}"),
+            Self::WrongReply => f.write_str("wrong reply"),
+            Self::OnePerExchange => f.write_str("one connection for each exchange"),
+            Self::ReplyLimit(replies) => {
+                write!(f, "the server closes connections after reply number {replies}")
             }
-            Err(failure) => Ok(Err(failure)),
+            Self::TooManyUnanswered => {
+                write!(f, "{MAX_UNANSWERED} requests without a reply")
+            }
+            Self::EndOfSeries => f.write_str("end of the series"),
         }
-    }
-
-    pub(in crate::engine) fn close(&mut self) {
-        let Some(mut channel) = self.channel.take() else { return };
-        self.collect_statistics(&channel);
-        let patience = CLOSING.min(self.plan.settings.timeout);
-        // After one exchange there is nobody to wait for.
-        let one = self.plan.settings.count == Some(1);
-        if !one && let Some(closing) = channel.transport.close(patience) {
-            self.summary.close.add(closing);
-        }
-    }
-
-    /// Takes what the kernel knows of a connection that ends.
-    pub(in crate::engine) fn collect_statistics(&mut self, channel: &Channel) {
-        let traffic = self.ended_traffic.zip(channel.transport.traffic());
-        self.ended_traffic = traffic.map(|(before, now)| before + now);
-        let Some(info) = channel.transport.tcp_info() else { return };
-        self.summary.tcp = Some(info.with_earlier_connections(self.summary.tcp));
-    }
-    /// What has crossed the wire in this series, where that is known of all of it.
-    pub(in crate::engine) fn traffic(&self) -> Option<Traffic> {
-        let now = self.channel.as_ref().map_or(Some(Traffic::default()), |l| l.transport.traffic());
-        Some(self.ended_traffic? + now?)
-    }
-
-    /// What the kernel knows of the connection, if there is one.
-    pub(in crate::engine) fn tcp_info(&self) -> Option<TcpInfo> {
-        self.channel.as_ref()?.transport.tcp_info()
     }
 }
+
+/// A channel that has ended before the end of the series.
+#[derive(Debug)]
+pub(super) struct EndedChannel {
+    /// The requests that were sent on this channel and are not answered, in the order of their numbers. Only
+    /// for streams. Some of these requests can be lost already.
+    pub(super) unanswered: VecDeque<u64>,
+    /// The number of complete replies.
+    pub(super) replies: u64,
+    /// The number of received bytes of an incomplete reply.
+    pub(super) partial_reply_len: usize,
+}
+
+/// What is known about the connections of a series at its end.
+#[derive(Debug)]
+pub(super) struct ConnectionFigures {
+    pub(super) tcp_info: Option<TcpInfo>,
+    /// The durations from the client's end of a connection to the server's end.
+    pub(super) close_durations: Distribution,
+    /// The number of replies after which the server closes a connection.
+    pub(super) reply_limit: Option<u64>,
+}
+
+impl Connections {
+    /// Opens the first channel. The first call of [`Connections::ready`] returns its result.
+    pub(super) fn open(
+        plan: &Plan,
+        address: SocketAddr,
+        config: OpenConfig,
+    ) -> Result<Self, SocketError> {
+        Self::open_with(driver(plan.protocol).open, plan, address, config)
+    }
+
+    fn open_with(
+        open: Open,
+        plan: &Plan,
+        address: SocketAddr,
+        config: OpenConfig,
+    ) -> Result<Self, SocketError> {
+        let settings = &plan.settings;
+        let is_single_exchange = settings.count == Some(1);
+        Ok(Self {
+            protocol: plan.protocol,
+            address,
+            config,
+            open,
+            lifetime: settings.lifetime,
+            one_at_a_time: plan.pacing.waits_for_replies(),
+            close_timeout: (!is_single_exchange).then(|| MAX_CLOSE_WAIT.min(settings.timeout)),
+            channel: None,
+            first_attempt: Some(open(address, config)?),
+            reply_limit: ReplyLimit::default(),
+            events: Vec::new(),
+            local_addresses: VecDeque::new(),
+            ended_traffic: Some(Traffic::default()),
+            ended_tcp_info: None,
+            close_durations: Distribution::default(),
+        })
+    }
+
+    /// The channel for the next request. Closes a channel that cannot take another request, and opens a new
+    /// one.
+    pub(super) fn ready(&mut self) -> Result<Ready<'_>, SocketError> {
+        if let Some(reason) = self.channel.as_ref().and_then(|channel| self.used_up(channel)) {
+            self.close(reason);
+        }
+        if self.channel.is_none() {
+            let attempt = match self.first_attempt.take() {
+                Some(attempt) => attempt,
+                None => (self.open)(self.address, self.config)?,
+            };
+            match self.channel_of(attempt) {
+                Ok(channel) => self.channel = Some(channel),
+                Err(failure) => return Ok(Ready::Failed(failure)),
+            }
+        }
+        let channel = self.channel.as_mut();
+        Ok(Ready::Open(channel.expect("the lines above open a channel or return")))
+    }
+
+    /// The open channel.
+    pub(super) fn channel(&mut self) -> Option<&mut Channel> {
+        self.channel.as_mut()
+    }
+
+    /// Removes a channel that cannot be used any more.
+    pub(super) fn end(&mut self, reason: CloseReason) -> Option<EndedChannel> {
+        let channel = self.channel.take()?;
+        self.record_end(&channel, reason);
+        let replies = channel.replies();
+        if reason == CloseReason::ByServer(Condition::Closed) && replies > 0 {
+            self.reply_limit.closed_after(replies);
+        }
+        let unanswered = channel.unanswered().clone();
+        Some(EndedChannel { unanswered, replies, partial_reply_len: channel.partial_reply_len() })
+    }
+
+    /// Closes the open channel, and waits until the server has closed it, too.
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        let Some(channel) = self.channel.take() else { return };
+        self.record_end(&channel, reason);
+        let duration = self.close_timeout.and_then(|timeout| channel.close(timeout));
+        if let Some(duration) = duration {
+            self.close_durations.add(duration);
+        }
+    }
+
+    /// The connections that were requested since the last call. Logs the events since then. The caller must
+    /// not call this function between the two timestamps of an exchange.
+    pub(super) fn new_connections(&mut self) -> impl Iterator<Item = Connection> + '_ {
+        let (protocol, address) = (self.protocol.name, self.address);
+        self.events.drain(..).filter_map(move |event| {
+            event.log(protocol, address);
+            event.connection()
+        })
+    }
+
+    /// The local addresses of the channels that were opened since the last call, at most
+    /// [`MAX_LOCAL_ADDRESSES`].
+    pub(super) fn take_local_addresses(&mut self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.local_addresses.drain(..)
+    }
+
+    /// Whether the last exchange was the first one on its connection. `None` if the protocol has no
+    /// connections.
+    pub(super) fn is_first_exchange(&self) -> Option<bool> {
+        let channel = self.channel.as_ref().filter(|channel| channel.has_connection())?;
+        Some(channel.replies() <= 1)
+    }
+
+    /// The local address of the first channel, before its first use.
+    pub(super) fn first_local_address(&self) -> Option<SocketAddr> {
+        let transport = self.first_attempt.as_ref()?.transport.as_ref().ok()?;
+        Some(transport.local())
+    }
+
+    /// The packets of all channels, if they are known.
+    pub(super) fn traffic(&self) -> Option<Traffic> {
+        let current = match &self.channel {
+            Some(channel) => channel.traffic()?,
+            None => Traffic::default(),
+        };
+        Some(self.ended_traffic? + current)
+    }
+
+    /// The kernel's information about the open connection.
+    pub(super) fn tcp_info(&self) -> Option<TcpInfo> {
+        self.channel.as_ref()?.tcp_info()
+    }
+
+    /// The figures of all channels that have ended.
+    pub(super) fn finish(self) -> ConnectionFigures {
+        ConnectionFigures {
+            tcp_info: self.ended_tcp_info,
+            close_durations: self.close_durations,
+            reply_limit: self.reply_limit.confirmed,
+        }
+    }
+
+    /// The reason why this channel cannot take another request.
+    fn used_up(&self, channel: &Channel) -> Option<CloseReason> {
+        if self.lifetime == Lifetime::Each
+            && channel.has_connection()
+            && channel.sent_requests() > 0
+        {
+            return Some(CloseReason::OnePerExchange);
+        }
+        // With several requests in flight, the client cannot close the connection in time.
+        if let Some(limit) = self.reply_limit.confirmed.filter(|_| self.one_at_a_time)
+            && channel.replies() >= limit
+        {
+            return Some(CloseReason::ReplyLimit(limit));
+        }
+        (channel.unanswered().len() >= MAX_UNANSWERED).then_some(CloseReason::TooManyUnanswered)
+    }
+
+    fn channel_of(&mut self, attempt: OpenAttempt) -> Result<Channel, Failure> {
+        let connection = attempt.connection;
+        let result = Channel::new(attempt, self.protocol.framing);
+        if let Some(connection) = connection {
+            self.events.push(match &result {
+                Ok(channel) => ConnectionEvent::Opened { connection, local: channel.local() },
+                Err(failure) => {
+                    ConnectionEvent::Failed { connection, condition: failure.condition }
+                }
+            });
+        }
+        let channel = result?;
+        if self.local_addresses.len() == MAX_LOCAL_ADDRESSES {
+            self.local_addresses.pop_front();
+        }
+        self.local_addresses.push_back(channel.local());
+        Ok(channel)
+    }
+
+    /// Collects the kernel's figures about a channel that ends.
+    fn record_end(&mut self, channel: &Channel, reason: CloseReason) {
+        if channel.has_connection() {
+            let replies = channel.replies();
+            self.events.push(ConnectionEvent::Ended { reason, replies });
+        }
+        let traffic = self.ended_traffic.zip(channel.traffic());
+        self.ended_traffic = traffic.map(|(earlier, current)| earlier + current);
+        if let Some(info) = channel.tcp_info() {
+            self.ended_tcp_info = Some(info.with_earlier_connections(self.ended_tcp_info));
+        }
+    }
+}
+
+/// Detects a server that closes each connection after the same number of replies.
+#[derive(Debug, Default)]
+struct ReplyLimit {
+    last: Option<u64>,
+    /// The limit. One close can be a coincidence, so the same number has to occur twice in a row.
+    confirmed: Option<u64>,
+}
+
+impl ReplyLimit {
+    fn closed_after(&mut self, replies: u64) {
+        if self.last == Some(replies) {
+            self.confirmed = self.last;
+        }
+        self.last = Some(replies);
+    }
+}
+
+/// A change of a connection.
+#[derive(Debug)]
+enum ConnectionEvent {
+    Opened { connection: Connection, local: SocketAddr },
+    Failed { connection: Connection, condition: Condition },
+    Ended { reason: CloseReason, replies: u64 },
+}
+
+impl ConnectionEvent {
+    fn connection(&self) -> Option<Connection> {
+        match self {
+            Self::Opened { connection, .. } | Self::Failed { connection, .. } => Some(*connection),
+            Self::Ended { .. } => None,
+        }
+    }
+
+    fn log(&self, protocol: &str, address: SocketAddr) {
+        match self {
+            Self::Opened { connection, local } => {
+                let handshake = connection.handshake().map(tracing::field::debug);
+                debug!(protocol, %address, %local, handshake, "connection opened");
+            }
+            Self::Failed { condition, .. } => {
+                debug!(protocol, %address, %condition, "connection not opened");
+            }
+            Self::Ended { reason, replies } => {
+                debug!(protocol, %address, %reason, replies, "connection ended");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::{TraceError, link_type_of};
 use crate::capture::file::{CapturedPacket, LinkType, MAX_PACKETS, MAX_TOTAL_BYTES};
 use crate::capture::trace::Sample;
-use crate::engine::run::{Held, RunError, prepare_thread};
+use crate::engine::run::{RecordedEvents, RunError, prepare_thread};
 use crate::engine::series::Series;
 use crate::net::system::{self, Capture, CaptureConfig, Interface};
 use crate::plan::Plan;
@@ -157,7 +157,7 @@ fn run_exchanges(
     // The thread that captures must not inherit the CPU that this thread is pinned to. Therefore this
     // comes after the start of that thread.
     prepare_thread(&plan.settings)?;
-    let mut held = Held::default();
+    let mut recorded = RecordedEvents::default();
     let mut samples = Vec::new();
     let mut clients = Vec::new();
     let mut series = Series::open(plan, address)?;
@@ -168,14 +168,14 @@ fn run_exchanges(
         if index > 0 {
             thread::sleep(plan.settings.interval);
         }
-        series.once(&mut held, stop)?;
-        clients.extend(series.opened.drain(..));
-        if let Some(exchange) = held.exchanges.pop() {
+        series.once(&mut recorded, stop)?;
+        clients.extend(series.take_local_addresses());
+        if let Some(exchange) = recorded.exchanges.pop() {
             // If the series opened several connections, the request went out on the last one.
             let client = exchange.sent.and_then(|_| clients.last().copied());
             samples.push(Sample::of(exchange, client));
         }
     }
-    series.end(&mut held, stop)?;
+    series.end(&mut recorded, stop)?;
     Ok(Exchanges { samples, clients })
 }

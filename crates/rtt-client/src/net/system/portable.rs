@@ -1,58 +1,60 @@
-//! What every system can do: sockets with time-outs. Whatever needs more says that it is not here.
+//! The platform code for systems other than Linux: sockets with timeouts. Every function that needs more
+//! reports that the feature is not available on this system.
 
 use super::{
-    CaptureConfig, CapturedFrame, Interface, MAX_SPIN, NetworkError, ReceiveConfig, Reception,
-    TcpInfo, WaitUntil,
+    CaptureConfig, CapturedFrame, ConnectResult, Interface, MAX_SPIN, NetworkError, ReceiveConfig,
+    ReceiveMeta, WaitUntil,
 };
+use crate::model::tcp_info::TcpInfo;
+use crate::net::socket::{OperationError, set_option};
+use dns_lookup::getaddrinfo;
 use socket2::{SockAddr, Socket};
 use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Who sent an ICMP error is not told here.
+/// This system does not report the sender of an ICMP error.
 pub(crate) const REPORTS_ICMP_ORIGIN: bool = false;
 
-/// No kernel stamps here.
+/// This system does not record when packets are sent and received.
 pub(crate) const KERNEL_TIMESTAMPS: bool = false;
 
-/// The shortest time-out that every system takes for one.
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// The shortest receive timeout that every system supports.
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// A socket's receiving side.
+/// The receiving side of a socket.
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    casual: Duration,
+    coarse_timeout: Duration,
     spin: bool,
 }
 
 impl Receiver {
-    pub(crate) fn new(socket: &Socket, config: ReceiveConfig) -> io::Result<Self> {
-        let casual = config.longest_casual_wait();
-        socket.set_read_timeout(Some(casual))?;
-        Ok(Self { casual, spin: config.spin })
+    pub(crate) fn new(socket: &Socket, config: ReceiveConfig) -> Result<Self, OperationError> {
+        let coarse_timeout = config.coarse_timeout();
+        set_option("SO_RCVTIMEO", coarse_timeout, || {
+            socket.set_read_timeout(Some(coarse_timeout))
+        })?;
+        Ok(Self { coarse_timeout, spin: config.spin })
     }
 
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as where there are stamps")]
-    pub(crate) fn enable_timestamps(&self, _: &Socket) -> io::Result<()> {
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature of `linux`")]
+    pub(crate) fn enable_timestamps(&self, _: &Socket) -> Result<(), OperationError> {
         Ok(())
     }
 
-    #[expect(clippy::unused_self, reason = "as where there are notices")]
-    pub(crate) fn network_errors(&mut self, _: &Socket) -> Vec<NetworkError> {
-        Vec::new()
-    }
-
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as where there are some")]
-    pub(crate) fn leave_errors_to_tcp(&self, _: &Socket) -> io::Result<()> {
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature of `linux`")]
+    pub(crate) fn disable_icmp_errors(&self, _: &Socket) -> Result<(), OperationError> {
         Ok(())
     }
 
+    /// Waits for data. Returns `None` if the wait ended without data.
     pub(crate) fn receive(
         &mut self,
         socket: &Socket,
         buffer: &mut [u8],
         until: WaitUntil,
-    ) -> io::Result<Option<Reception>> {
+    ) -> io::Result<Option<ReceiveMeta>> {
         let received = match until {
             _ if self.spin => spin_until(socket, buffer, until.deadline()),
             WaitUntil::Coarse(_) => read(socket, buffer),
@@ -62,7 +64,7 @@ impl Receiver {
             }
         };
         match received {
-            Ok(length) => Ok(Some(Reception { length, stamp: None })),
+            Ok(len) => Ok(Some(ReceiveMeta { len, timestamp: None })),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => Ok(None),
                 _ => Err(error),
@@ -70,7 +72,18 @@ impl Receiver {
         }
     }
 
-    /// Sleeps for what is left in whole milliseconds, and spins for the rest, `awake` at least.
+    #[expect(clippy::unused_self, reason = "the signature of `linux`")]
+    pub(crate) fn transmitted(&mut self, _: &Socket, _: u32) -> Option<SystemTime> {
+        None
+    }
+
+    #[expect(clippy::unused_self, reason = "the signature of `linux`")]
+    pub(crate) fn network_errors(&mut self, _: &Socket) -> Vec<NetworkError> {
+        Vec::new()
+    }
+
+    /// Sleeps in the receive call for whole milliseconds, and busy-polls for the rest, which is at least
+    /// `awake`.
     fn wait_until(
         &mut self,
         socket: &Socket,
@@ -78,20 +91,15 @@ impl Receiver {
         deadline: Instant,
         awake: Duration,
     ) -> io::Result<usize> {
-        let awake = awake.max(SHORTEST_WAIT);
+        let awake = awake.max(MIN_TIMEOUT);
         let left = deadline.saturating_duration_since(Instant::now());
-        if left <= awake + SHORTEST_WAIT {
+        if left <= awake + MIN_TIMEOUT {
             return spin_until(socket, buffer, deadline);
         }
         socket.set_read_timeout(Some(left.saturating_sub(awake)))?;
         let received = read(socket, buffer);
-        socket.set_read_timeout(Some(self.casual))?;
+        socket.set_read_timeout(Some(self.coarse_timeout))?;
         received
-    }
-
-    #[expect(clippy::unused_self, reason = "as where there are stamps")]
-    pub(crate) fn transmitted(&mut self, _: &Socket, _: u32) -> Option<SystemTime> {
-        None
     }
 }
 
@@ -105,71 +113,76 @@ fn spin_until(socket: &Socket, buffer: &mut [u8], deadline: Instant) -> io::Resu
     let received = loop {
         match read(socket, buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < end => {}
-            decided => break decided,
+            result => break result,
         }
     };
     socket.set_nonblocking(false)?;
     received
 }
 
-/// What TCP knows of a connection can't be asked here.
+fn not_available() -> io::Error {
+    io::Error::new(ErrorKind::Unsupported, "not available on this system")
+}
+
 pub(crate) fn tcp_info(_: &Socket) -> Option<TcpInfo> {
     None
 }
 
-/// Connects within `timeout`. When connection requests were sent is not told here.
-pub(crate) fn connect(
-    socket: &Socket,
-    peer: &SockAddr,
-    timeout: Duration,
-) -> (io::Result<()>, Vec<Duration>) {
-    (socket.connect_timeout(peer, timeout), Vec::new())
+/// Connects `socket` to `peer` within `timeout`. The times of the connection requests are not known.
+pub(crate) fn connect(socket: &Socket, peer: &SockAddr, timeout: Duration) -> ConnectResult {
+    ConnectResult { result: socket.connect_timeout(peer, timeout), requests: Vec::new() }
 }
 
-/// Whether the next hop answers for itself is not told here.
 pub(crate) fn unresolved_next_hop(_: IpAddr) -> Option<IpAddr> {
     None
 }
 
-/// The path's longest packet can't be asked for here.
 pub(crate) fn path_mtu(_: &Socket) -> Option<u32> {
     None
 }
 
-/// Staying on one CPU can't be asked for here.
 pub(crate) fn pin(_: usize) -> io::Result<()> {
-    Err(io::Error::new(ErrorKind::Unsupported, "not available on this system"))
+    Err(not_available())
 }
 
-/// The system wakes threads as it does.
 pub(crate) fn use_precise_timers() {}
 
-/// Packets can't be captured here.
+/// A running capture. It is never created on this system.
 #[derive(Debug)]
 pub(crate) struct Capture {}
 
 impl Capture {
     pub(crate) fn start(_: &CaptureConfig) -> io::Result<Self> {
-        Err(io::Error::new(ErrorKind::Unsupported, "not available on this system"))
+        Err(not_available())
     }
 
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as where there are packets")]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature of `linux`")]
     pub(crate) fn next(&mut self, _: Duration) -> io::Result<Option<CapturedFrame>> {
         Ok(None)
     }
 
-    #[expect(clippy::unused_self, reason = "as where it is known")]
+    #[expect(clippy::unused_self, reason = "the signature of `linux`")]
     pub(crate) fn dropped(&self) -> Option<u64> {
         None
     }
 }
 
-/// Which interface leads somewhere is not told here.
 pub(crate) fn interface_to(_: SocketAddr) -> io::Result<Interface> {
-    Err(io::Error::new(ErrorKind::Unsupported, "not available on this system"))
+    Err(not_available())
 }
 
-/// There are no namespaces here.
+/// The index of the interface with this name. The system's resolver finds it as the zone of a link-local
+/// address.
+pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
+    let found = getaddrinfo(Some(&format!("fe80::1%{name}")), None, None);
+    let addresses = found.map_err(io::Error::from)?.flatten();
+    let scope_id = addresses.map(|entry| entry.sockaddr).find_map(|address| match address {
+        SocketAddr::V6(address) if address.scope_id() > 0 => Some(address.scope_id()),
+        _ => None,
+    });
+    scope_id.ok_or_else(|| ErrorKind::NotFound.into())
+}
+
 pub(crate) fn enter_lab() -> io::Result<()> {
-    Err(io::Error::new(ErrorKind::Unsupported, "it takes Linux's namespaces"))
+    Err(io::Error::new(ErrorKind::Unsupported, "this needs Linux namespaces"))
 }

@@ -1,16 +1,15 @@
-//! TCP: a connection, and on it requests and replies, which nothing frames.
+//! The TCP transport: one connection. Requests and replies are bytes of a stream without framing.
 
 use super::facts::FACTS;
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Failure;
 use crate::model::exchange::Connection;
 use crate::model::tcp_info::TcpInfo;
-use crate::model::traffic::Traffic;
-use crate::net::socket::BufferedSocket;
-use crate::net::system::{NetworkError, WaitUntil, connect, tcp_info};
+use crate::model::traffic::{Traffic, ip_header_len};
+use crate::net::socket::{BufferedSocket, OperationError, set_option};
+use crate::net::system::{ConnectResult, NetworkError, WaitUntil, connect, tcp_info};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, Received, SocketError, SocketOperation, Transport, failure_with_cause,
-    ip_header_len,
 };
 use bytes::BytesMut;
 use echo_core::Stamp;
@@ -19,111 +18,119 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+use tracing::debug;
 
-/// The longest request that is written before anything is read. A longer one could fill both
-/// directions' buffers, and then both sides would wait for the other to read; 16 KiB fits into the
-/// send buffer of every system at its default.
-const WRITTEN_AT_ONCE: usize = 16 * 1024;
+/// The longest request that is written before anything is read, in bytes. A longer one could fill the buffers
+/// of both directions; then both sides would wait for the other one to read. 16 KiB fit into the send buffer of
+/// every system with its default size.
+const MAX_SINGLE_WRITE: usize = 16 * 1024;
 
-/// The shortest time-out that every system takes for one.
-const SHORTEST: Duration = Duration::from_millis(1);
+/// The shortest timeout that every system supports.
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// How long a longer one rests when it can be neither written on nor read from: short against the
-/// milliseconds that it takes.
-const REST: Duration = Duration::from_micros(20);
+/// The pause when a long request can be neither continued nor its reply read. It is short compared with the
+/// milliseconds that a long request takes.
+const WRITE_PAUSE: Duration = Duration::from_micros(20);
 
-/// How much may arrive while one request is being written: the replies to what can be on its way before
-/// it in both directions' buffers, and the longest request's own. More is no answer to anything.
-const MOST_EARLY: usize = 64 * 1024 * 1024;
+/// The number of bytes that may arrive while one request is written: replies to the requests before it that fit
+/// into the buffers of both directions, and its own reply. More bytes cannot be replies.
+const MAX_EARLY_BYTES: usize = 64 * 1024 * 1024;
 
-/// A segment's header without options, in bytes (RFC 9293), and what time stamps add with their padding
-/// (RFC 7323, appendix A).
-const HEADER: u64 = 20;
-const STAMPS_OPTION: u64 = 12;
+/// The length of a TCP header without options, in bytes (RFC 9293).
+const HEADER_LEN: u64 = 20;
+
+/// The length of the timestamps option with its padding, in bytes (RFC 7323, appendix A).
+const TIMESTAMPS_LEN: u64 = 12;
 
 struct Tcp {
-    wire: BufferedSocket,
+    socket: BufferedSocket,
     timeout: Duration,
-    /// How many bytes have been sent: the kernel numbers its stamps by them.
+    /// The number of bytes sent. The kernel numbers its timestamps with it.
     sent: u32,
-    /// What arrived while a long request was being written, and when the last of it did; none, when it
-    /// has been handed on.
+    /// Bytes that arrived while a long request was written.
     early: BytesMut,
+    /// When the last of the early bytes arrived. `None` after `receive` has returned them.
     early_received: Option<Stamp>,
 }
 
+/// Connects to `peer`.
 pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
-    let failed = |operation| {
-        move |error| SocketError { operation, protocol: FACTS.title, address: peer, error }
-    };
+    let with_peer = |error: OperationError| error.with_peer(&FACTS, peer);
     let timeout = config.receiver.timeout;
-    // Everything is set before connecting, so that nothing stands between handshake and request.
-    let mut wire = match BufferedSocket::new(peer, Type::STREAM, config.bind, config.receiver) {
-        Ok(wire) => wire,
-        // This host may have no such family of addresses.
-        Err(error) => {
-            let failure = failure_with_cause(error, &[], Duration::ZERO);
-            let failure = failure.map_err(failed(SocketOperation::Create))?;
+    // All options are set before the connection request, so that the first request can follow the handshake
+    // without delay.
+    let mut socket = match BufferedSocket::new(peer, Type::STREAM, config.bind, config.receiver) {
+        Ok(socket) => socket,
+        Err(OperationError { operation: operation @ SocketOperation::Create, error }) => {
+            let failure = failure_with_cause(error, &[], Duration::ZERO)
+                .map_err(|error| with_peer(OperationError { operation, error }))?;
             return Ok(OpenAttempt { connection: None, transport: Err(failure) });
         }
+        Err(error) => return Err(with_peer(error)),
     };
-    // A request must not wait for the acknowledgement of the one before it (RFC 896's algorithm), unless
-    // it is just this that is to be shown.
-    wire.socket
-        .set_tcp_nodelay(!config.nagle)
-        .map_err(failed(SocketOperation::SetOption("TCP_NODELAY")))?;
-    wire.socket
-        .set_write_timeout(Some(timeout.max(SHORTEST)))
-        .map_err(failed(SocketOperation::SetOption("SO_SNDTIMEO")))?;
+    // With Nagle's algorithm (RFC 896), a request could wait for the acknowledgement of the previous one.
+    let no_delay = !config.nagle;
+    set_option("TCP_NODELAY", no_delay, || socket.inner.set_tcp_nodelay(no_delay))
+        .map_err(with_peer)?;
+    let write_timeout = timeout.max(MIN_TIMEOUT);
+    set_option("SO_SNDTIMEO", write_timeout, || {
+        socket.inner.set_write_timeout(Some(write_timeout))
+    })
+    .map_err(with_peer)?;
+    debug!(%peer, "connecting");
 
     let requested = Stamp::just_before();
-    let (connected, requests) = connect(&wire.socket, &peer.into(), timeout.max(SHORTEST));
+    let ConnectResult { result, requests } =
+        connect(&socket.inner, &peer.into(), timeout.max(MIN_TIMEOUT));
     let now = Stamp::just_after();
-    let established = connected.is_ok().then_some(now);
-    let transport = match connected {
+
+    let handshake = now.since(&requested);
+    let connection = Connection { requested, established: result.is_ok().then_some(now) };
+    let transport = match result {
         Ok(()) => {
-            wire.receiver
-                .leave_errors_to_tcp(&wire.socket)
-                .and_then(|()| wire.receiver.enable_timestamps(&wire.socket))
-                .map_err(failed(SocketOperation::SetOption("SO_TIMESTAMPING")))?;
-            let (early, early_received) = (BytesMut::new(), None);
-            Ok(Box::new(Tcp { wire, timeout, sent: 0, early, early_received }) as Box<_>)
+            socket.receiver.disable_icmp_errors(&socket.inner).map_err(with_peer)?;
+            socket.receiver.enable_timestamps(&socket.inner).map_err(with_peer)?;
+            debug!(%peer, local = %socket.local(), ?handshake, "connected");
+            Ok(Box::new(Tcp::new(socket, timeout)) as Box<dyn Transport>)
         }
         Err(error) => {
-            let failure = failure_with_cause(error, &wire.network_errors(), now.since(&requested));
-            let failure = failure.map_err(failed(SocketOperation::Connect))?;
-            let detail = failure.detail.or(requests_in_words(&requests));
+            debug!(%peer, %error, after = ?handshake, "not connected");
+            let failure = failure_with_cause(error, &socket.network_errors(), handshake);
+            let operation = SocketOperation::Connect;
+            let failure =
+                failure.map_err(|error| with_peer(OperationError { operation, error }))?;
+            let detail = failure.detail.or(describe_requests(&requests));
             Err(Failure { detail, ..failure })
         }
     };
-    Ok(OpenAttempt { connection: Some(Connection { requested, established }), transport })
+    Ok(OpenAttempt { connection: Some(connection), transport })
 }
 
-/// When connection requests were sent, in words, where there was more than one.
-fn requests_in_words(requests: &[Duration]) -> Option<String> {
+/// The times of the connection requests, as text, if there was more than one.
+fn describe_requests(requests: &[Duration]) -> Option<String> {
     let (last, others) = requests.split_last().filter(|(_, others)| !others.is_empty())?;
-    let told: Vec<String> = others.iter().map(|at| format!("{:.1}", at.as_secs_f64())).collect();
+    let times: Vec<String> = others.iter().map(|at| format!("{:.1}", at.as_secs_f64())).collect();
     let (count, last) = (requests.len(), last.as_secs_f64());
-    Some(format!("{count} connection requests, at {} and {last:.1} s", told.join(", ")))
+    Some(format!("{count} connection requests (SYN), at {} and {last:.1} s", times.join(", ")))
 }
 
 impl Transport for Tcp {
     fn local(&self) -> SocketAddr {
-        self.wire.local()
+        self.socket.local()
     }
 
     fn send(&mut self, request: &[u8]) -> io::Result<(Stamp, TimestampId)> {
         let stamp = Stamp::just_before();
-        if request.len() <= WRITTEN_AT_ONCE {
-            (&self.wire.socket).write_all(request)?;
+        if request.len() <= MAX_SINGLE_WRITE {
+            (&self.socket.inner).write_all(request)?;
         } else {
-            self.wire.socket.set_nonblocking(true)?;
-            let written = self.write_and_read(request, stamp.monotonic() + self.timeout);
-            self.wire.socket.set_nonblocking(false)?;
-            written?;
+            self.socket.inner.set_nonblocking(true)?;
+            let result = self.write_and_read(request, stamp.monotonic() + self.timeout);
+            self.socket.inner.set_nonblocking(false)?;
+            result?;
         }
-        // A packet's number is that of its last byte; they wrap as the kernel's do.
-        #[expect(clippy::cast_possible_truncation, reason = "at most 16 MiB")]
+        // The kernel identifies a write by the number of its last byte. The number wraps as the kernel's does.
+        #[expect(clippy::cast_possible_truncation, reason = "a request has at most 16 MiB")]
         let length = request.len() as u32;
         self.sent = self.sent.wrapping_add(length);
         Ok((stamp, TimestampId { id: Some(self.sent.wrapping_sub(1)) }))
@@ -133,28 +140,28 @@ impl Transport for Tcp {
         if let Some(received) = self.early_received.take() {
             return Ok(Received::Bytes { received, timestamp: None, bytes: &self.early });
         }
-        match self.wire.receive(until)? {
+        match self.socket.receive(until)? {
             Received::Bytes { bytes: [], .. } => Ok(Received::End),
             received => Ok(received),
         }
     }
 
     fn network_errors(&mut self) -> Vec<NetworkError> {
-        self.wire.network_errors()
+        self.socket.network_errors()
     }
 
     fn transmitted(&mut self, timestamp_id: TimestampId) -> Option<SystemTime> {
-        self.wire.receiver.transmitted(&self.wire.socket, timestamp_id.id?)
+        self.socket.receiver.transmitted(&self.socket.inner, timestamp_id.id?)
     }
 
     fn tcp_info(&self) -> Option<TcpInfo> {
-        tcp_info(&self.wire.socket)
+        tcp_info(&self.socket.inner)
     }
 
     fn traffic(&self) -> Option<Traffic> {
-        let segments = tcp_info(&self.wire.socket)?.segments?;
-        let stamps = if segments.has_timestamps { STAMPS_OPTION } else { 0 };
-        let header = ip_header_len(self.local()) + HEADER + stamps;
+        let segments = tcp_info(&self.socket.inner)?.segments?;
+        let options = if segments.has_timestamps { TIMESTAMPS_LEN } else { 0 };
+        let header = ip_header_len(self.local()) + HEADER_LEN + options;
         Some(Traffic {
             packets_out: segments.sent,
             packets_in: segments.received,
@@ -165,14 +172,14 @@ impl Transport for Tcp {
         })
     }
 
-    fn close(&mut self, patience: Duration) -> Option<Duration> {
-        let begun = Instant::now();
-        self.wire.socket.shutdown(Shutdown::Write).ok()?;
-        let deadline = begun + patience;
+    fn close(&mut self, timeout: Duration) -> Option<Duration> {
+        let start = Instant::now();
+        self.socket.inner.shutdown(Shutdown::Write).ok()?;
+        let deadline = start + timeout;
         while Instant::now() < deadline {
             match self.receive(WaitUntil::Exact(deadline)) {
-                Ok(Received::End) => return Some(begun.elapsed()),
-                // What comes now is nobody's any more.
+                Ok(Received::End) => return Some(start.elapsed()),
+                // Bytes that arrive after the last exchange belong to no request.
                 Ok(Received::Bytes { .. } | Received::Nothing) => {}
                 Err(_) => return None,
             }
@@ -182,14 +189,19 @@ impl Transport for Tcp {
 }
 
 impl Tcp {
-    /// Writes `request` and keeps what arrives meanwhile.
+    fn new(socket: BufferedSocket, timeout: Duration) -> Self {
+        Self { socket, timeout, sent: 0, early: BytesMut::new(), early_received: None }
+    }
+
+    /// Writes a long `request`, and reads what arrives before it is completely written. The socket is
+    /// non-blocking.
     fn write_and_read(&mut self, mut request: &[u8], deadline: Instant) -> io::Result<()> {
         if self.early_received.is_none() {
             self.early.clear();
         }
-        let mut piece = [0; WRITTEN_AT_ONCE];
+        let mut piece = [0; MAX_SINGLE_WRITE];
         while !request.is_empty() {
-            match (&self.wire.socket).write(request) {
+            match (&self.socket.inner).write(request) {
                 Ok(written) => {
                     request = &request[written..];
                     continue;
@@ -198,9 +210,9 @@ impl Tcp {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
-            match (&self.wire.socket).read(&mut piece) {
+            match (&self.socket.inner).read(&mut piece) {
                 Ok(0) => return Err(ErrorKind::ConnectionReset.into()),
-                Ok(_) if self.early.len() > MOST_EARLY => {
+                Ok(_) if self.early.len() > MAX_EARLY_BYTES => {
                     return Err(ErrorKind::ConnectionReset.into());
                 }
                 Ok(length) => {
@@ -211,12 +223,25 @@ impl Tcp {
                     if Instant::now() >= deadline {
                         return Err(ErrorKind::TimedOut.into());
                     }
-                    thread::sleep(REST);
+                    thread::sleep(WRITE_PAUSE);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_repeated_connection_requests_are_described() {
+        let times = [0, 1040, 3100].map(Duration::from_millis);
+        assert_eq!(describe_requests(&times[..1]), None);
+        let described = describe_requests(&times).unwrap();
+        assert_eq!(described, "3 connection requests (SYN), at 0.0, 1.0 and 3.1 s");
     }
 }

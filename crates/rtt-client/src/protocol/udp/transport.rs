@@ -1,73 +1,82 @@
-//! UDP: a datagram there, a datagram back.
+//! The UDP transport: one datagram for a request, one datagram for its reply.
 //!
-//! The socket is connected, which sends nothing: it makes the kernel drop datagrams from anybody else,
-//! and hand over what ICMP errors its own datagrams cause, those that the kernel takes for final.
+//! The socket is connected. Connecting a UDP socket sends nothing, but it changes what the socket receives: the
+//! kernel drops datagrams from other addresses, and it reports ICMP errors that the datagrams of this socket
+//! cause, if it regards them as permanent.
 
 use super::facts::FACTS;
 use crate::model::breakdown::TimestampId;
-use crate::model::traffic::Traffic;
-use crate::net::socket::BufferedSocket;
+use crate::model::traffic::{Traffic, ip_header_len};
+use crate::net::socket::{BufferedSocket, OperationError};
 use crate::net::system::{NetworkError, WaitUntil, path_mtu};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, Received, SocketError, SocketOperation, Transport, failure_with_cause,
-    ip_header_len,
 };
 use echo_core::Stamp;
 use socket2::Type;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
+use tracing::debug;
+
+/// The length of a UDP header, in bytes (RFC 768).
+const HEADER_LEN: u64 = 8;
+
+/// The size of a packet that every path carries, in bytes, including headers (RFC 791: every host accepts it).
+const MTU_OF_EVERY_PATH: u64 = 576;
 
 struct Udp {
-    wire: BufferedSocket,
-    /// How many datagrams have been sent: the kernel numbers its stamps by them.
+    socket: BufferedSocket,
+    /// The number of datagrams sent. The kernel numbers its timestamps with it.
     sent: u32,
-    /// What has crossed the wire, the headers not yet counted.
+    /// Counts of datagrams and payload bytes, without the headers.
     traffic: Traffic,
-    /// The longest datagram there has been, in bytes.
+    /// The length of the longest datagram so far, in bytes.
     longest: usize,
 }
 
-/// A datagram's header, in bytes (RFC 768).
-const HEADER: u64 = 8;
-
-/// What every path carries in one packet, in bytes, headers included: IPv4's least for a host (RFC 791).
-const MTU_OF_EVERY_PATH: u64 = 576;
-
+/// Opens a socket that is connected to `peer`.
 pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
-    let asked = Instant::now();
-    let opened =
-        BufferedSocket::new(peer, Type::DGRAM, config.bind, config.receiver).and_then(|wire| {
-            // Connecting looks for a route, so the kernel can say here already that there is none.
-            wire.socket.connect(&peer.into())?;
-            wire.receiver.enable_timestamps(&wire.socket)?;
-            Ok(wire)
-        });
-    let transport = match opened {
-        Ok(wire) => {
+    let start = Instant::now();
+    let transport = match open_socket(peer, config) {
+        Ok(socket) => {
+            debug!(%peer, local = %socket.local(), "connected");
             let traffic = Traffic::default();
-            Ok(Box::new(Udp { wire, sent: 0, traffic, longest: 0 }) as Box<dyn Transport>)
+            Ok(Box::new(Udp { socket, sent: 0, traffic, longest: 0 }) as Box<dyn Transport>)
         }
-        Err(error) => {
-            Err(failure_with_cause(error, &[], asked.elapsed()).map_err(|error| SocketError {
-                operation: SocketOperation::Create,
-                protocol: FACTS.title,
-                address: peer,
-                error,
-            })?)
+        Err(OperationError {
+            operation: operation @ (SocketOperation::Create | SocketOperation::Connect),
+            error,
+        }) => {
+            debug!(%peer, %error, "not connected");
+            let failure = failure_with_cause(error, &[], start.elapsed());
+            Err(failure
+                .map_err(|error| OperationError { operation, error }.with_peer(&FACTS, peer))?)
         }
+        Err(error) => return Err(error.with_peer(&FACTS, peer)),
     };
     Ok(OpenAttempt { connection: None, transport })
 }
 
+fn open_socket(peer: SocketAddr, config: OpenConfig) -> Result<BufferedSocket, OperationError> {
+    let socket = BufferedSocket::new(peer, Type::DGRAM, config.bind, config.receiver)?;
+    // Connecting includes a look-up of the route, so the kernel reports here that there is none.
+    socket
+        .inner
+        .connect(&peer.into())
+        .map_err(|error| OperationError { operation: SocketOperation::Connect, error })?;
+    socket.receiver.enable_timestamps(&socket.inner)?;
+    Ok(socket)
+}
+
 impl Transport for Udp {
     fn local(&self) -> SocketAddr {
-        self.wire.local()
+        self.socket.local()
     }
 
     fn send(&mut self, request: &[u8]) -> io::Result<(Stamp, TimestampId)> {
         let stamp = Stamp::just_before();
-        self.wire.socket.send(request)?;
+        self.socket.inner.send(request)?;
         let id = Some(self.sent);
         self.sent = self.sent.wrapping_add(1);
         self.traffic.packets_out += 1;
@@ -77,8 +86,8 @@ impl Transport for Udp {
     }
 
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {
-        let received = self.wire.receive(until).map_err(|error| match error.kind() {
-            // Windows tells so of an ICMP "port unreachable".
+        let received = self.socket.receive(until).map_err(|error| match error.kind() {
+            // Windows reports an ICMP "port unreachable" with this error.
             io::ErrorKind::ConnectionReset => io::ErrorKind::ConnectionRefused.into(),
             _ => error,
         })?;
@@ -90,10 +99,18 @@ impl Transport for Udp {
         Ok(received)
     }
 
+    fn network_errors(&mut self) -> Vec<NetworkError> {
+        self.socket.network_errors()
+    }
+
+    fn transmitted(&mut self, timestamp_id: TimestampId) -> Option<SystemTime> {
+        self.socket.receiver.transmitted(&self.socket.inner, timestamp_id.id?)
+    }
+
     fn traffic(&self) -> Option<Traffic> {
-        let header = HEADER + ip_header_len(self.local());
-        let mtu = path_mtu(&self.wire.socket).map_or(MTU_OF_EVERY_PATH, u64::from);
-        // A longer one comes in fragments, which nobody has counted.
+        let header = HEADER_LEN + ip_header_len(self.local());
+        let mtu = path_mtu(&self.socket.inner).map_or(MTU_OF_EVERY_PATH, u64::from);
+        // A longer datagram is sent in fragments, and their number is not known here.
         if self.longest as u64 + header > mtu {
             return None;
         }
@@ -103,13 +120,5 @@ impl Transport for Udp {
             ip_bytes_in: self.traffic.ip_bytes_in + packets_in * header,
             ..self.traffic
         })
-    }
-
-    fn network_errors(&mut self) -> Vec<NetworkError> {
-        self.wire.network_errors()
-    }
-
-    fn transmitted(&mut self, timestamp_id: TimestampId) -> Option<SystemTime> {
-        self.wire.receiver.transmitted(&self.wire.socket, timestamp_id.id?)
     }
 }

@@ -1,46 +1,55 @@
-//! What the textbook's client does: a datagram from a socket that is not connected, and a wait.
+//! The textbook client: it sends one datagram from a socket that is not connected, and waits for a reply.
 
 use crate::model::exchange::UnconnectedResult;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
+use tracing::debug;
 
-/// How long an answer is waited for at most: what shows nothing by then shows nothing.
-const LONGEST: Duration = Duration::from_secs(1);
+/// The longest wait. An error or a reply that does not arrive within this time is not expected later.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// Sends `question` to `peer` and waits.
+/// The size of the receive buffer, in bytes. It is enough to see that a reply arrived.
+const BUFFER_LEN: usize = 2048;
+
+/// Sends `request` to `peer` and waits for a reply or an error.
+///
+/// # Errors
+///
+/// The socket cannot be created, bound or configured.
 pub(super) fn send_and_wait(
     peer: SocketAddr,
-    bind: Option<IpAddr>,
-    question: &[u8],
-    patience: Duration,
+    bind: Option<SocketAddr>,
+    request: &[u8],
+    timeout: Duration,
 ) -> io::Result<UnconnectedResult> {
-    let any = match peer {
-        SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
-        SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    let any: SocketAddr = match peer {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let socket = UdpSocket::bind((bind.unwrap_or(any), 0))?;
-    let patience = patience.min(LONGEST);
-    let begun = Instant::now();
-    if let Err(error) = socket.send_to(question, peer) {
-        return Ok(UnconnectedResult::Error(error.raw_os_error(), begun.elapsed()));
+    let socket = UdpSocket::bind(bind.unwrap_or(any))?;
+    debug!(%peer, local = ?socket.local_addr().ok(), "unconnected socket bound");
+    let timeout = timeout.min(MAX_WAIT);
+    let start = Instant::now();
+    if let Err(error) = socket.send_to(request, peer) {
+        return Ok(UnconnectedResult::Error(error.raw_os_error(), start.elapsed()));
     }
-    let mut buffer = [0; 2048];
+    let mut buffer = [0; BUFFER_LEN];
     loop {
-        let left = patience.saturating_sub(begun.elapsed());
+        let left = timeout.saturating_sub(start.elapsed());
         if left.is_zero() {
-            return Ok(UnconnectedResult::Timeout(patience));
+            return Ok(UnconnectedResult::Timeout(timeout));
         }
         socket.set_read_timeout(Some(left))?;
         match socket.recv_from(&mut buffer) {
-            // Anybody can send to such a socket; the textbook's client would take it for the answer.
+            // Every host can send to a socket that is not connected. The textbook client would take such a
+            // datagram for the reply.
             Ok((_, from)) if from.ip() != peer.ip() => {}
-            Ok(_) => return Ok(UnconnectedResult::Reply(begun.elapsed())),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => {
-                return Ok(UnconnectedResult::Error(error.raw_os_error(), begun.elapsed()));
-            }
+            Ok(_) => return Ok(UnconnectedResult::Reply(start.elapsed())),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+                _ => return Ok(UnconnectedResult::Error(error.raw_os_error(), start.elapsed())),
+            },
         }
     }
 }

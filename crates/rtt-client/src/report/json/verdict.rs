@@ -9,7 +9,6 @@ use serde::Serialize;
 
 /// A pair of exchanges.
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the JSON interface")]
 pub(super) struct PairLine {
     pair: u64,
     first: &'static str,
@@ -62,6 +61,7 @@ pub(super) struct VerdictLine {
 
 /// A figure with its confidence interval. The bounds are absent if there is no interval.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the JSON interface")]
 struct Estimate {
     estimate: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +99,6 @@ struct SideFields {
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the JSON interface")]
 struct CauseFields {
     cause: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,7 +107,6 @@ struct CauseFields {
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the JSON interface")]
 struct ClaimFields {
     claim: &'static str,
     holds: Option<bool>,

@@ -1,4 +1,5 @@
-//! The causes that only a stream protocol has: acknowledgements, Nagle's algorithm, windows, retransmissions. Pure.
+//! The causes that only a stream protocol has: acknowledgements, Nagle's algorithm, windows and
+//! retransmissions. Pure.
 
 use super::{Cause, CauseKind, not_measured, not_reached, per_exchange};
 use crate::analysis::evidence::{Evidence, Side, TwoWrites};
@@ -27,7 +28,7 @@ fn acknowledgements(side: &Side, name: &str) -> Cause {
     let average = |total: u64| per_exchange(total, side.traffic_exchanges);
     let received = traffic.without_data_in;
     let mut evidence = format!(
-        "acknowledgements without data: {name} received {} and sent {} for each exchange",
+        "without data, for each exchange: {name} received {} and sent {}",
         average(received),
         average(traffic.without_data_out)
     );
@@ -72,7 +73,7 @@ fn two_writes(evidence: &Evidence, side: &Side, name: &str) -> Cause {
     Cause {
         kind: KIND,
         share: measured.then_some(0),
-        evidence: format!("{name}, a request in two writes: {}", results.join(". ")),
+        evidence: format!("{name}, a request in two writes. {}", results.join(". ")),
     }
 }
 
@@ -110,9 +111,9 @@ impl NagleEffect {
 
 fn describe_two_writes(result: &TwoWrites) -> String {
     let split = if result.splits_character {
-        "split inside a character, so that the server waits for the rest"
+        "Split inside a character, so that the server waits for the rest"
     } else {
-        "split between words"
+        "Split between words"
     };
     let (Some(without_nagle), Some(with_nagle)) =
         (result.without_nagle.median(), result.with_nagle.median())

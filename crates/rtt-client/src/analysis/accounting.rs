@@ -1,0 +1,366 @@
+//! [`Accounting`]: decides the outcome of each request and counts it. Pure: callers pass the time.
+//!
+//! # From a request to its outcome
+//!
+//! **Matching.** Each request of a series contains its number (see
+//! [`Payload`](crate::plan::payload::Payload)), and the reply contains the same number. Replies can therefore
+//! arrive in any order. A reply without a number can only be matched if one request is in flight. On a
+//! stream, replies arrive in the order of the requests, so the next reply answers the oldest request of the
+//! connection.
+//!
+//! **Classification.** The [`RequestTracker`] determines the class of each reply ([`ReplyClass`]):
+//!
+//! - first: the first reply to a request in flight. The request has been answered, and the exchange has an
+//!   RTT.
+//! - late: the first reply to a lost request. The request stays lost.
+//! - duplicate: a further reply to a request.
+//! - unmatched: a reply that answers no request of this run.
+//!
+//! If the first reply is not the expected one, its request is corrupt. A corrupt exchange has no RTT.
+//!
+//! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send, or if
+//! the system reports an error for it. An error without a request number belongs to the oldest request in
+//! flight. A request that the system refuses to send is lost, too.
+//!
+//! **Second send.** A connection ends if the server closes it, or if a wrong reply makes the position of the
+//! next reply unknown. If the server has replied on this connection before, and no part of a further reply
+//! has arrived, the requests that wait for a reply there are sent again on a new connection
+//! ([`Accounting::request_resent`]). They keep their number and the time of their first send, so the RTT
+//! contains the lost time. Otherwise the requests are lost.
+//!
+//! Each request has exactly one outcome: `sent = received + lost + corrupt`.
+
+use crate::analysis::request_tracker::{InFlight, ReplyClass, RequestTracker};
+use crate::analysis::statistics::Summary;
+use crate::model::breakdown::{self, Breakdown, BreakdownError, TimestampId};
+use crate::model::condition::{Condition, Failure};
+use crate::model::exchange::{Connection, Exchange, Outcome};
+use crate::model::icmp::Origin;
+use crate::plan::Plan;
+use crate::plan::payload::Mismatch;
+use bytes::Bytes;
+use echo_core::Stamp;
+use echo_core::header::Timing;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The number of ICMP errors that can be transient, without any reply, after which a series ends.
+const MAX_TRANSIENT_ERRORS: u32 = 3;
+
+/// A message that has arrived. It can be a reply.
+#[derive(Debug)]
+pub(crate) struct ReceivedReply {
+    /// The number of the request that the message answers, if it is known.
+    pub(crate) seq: Option<u64>,
+    /// The time at which the program had the last byte.
+    pub(crate) received: Stamp,
+    /// The time at which the packet arrived in the kernel.
+    pub(crate) timestamp: Option<SystemTime>,
+    /// The processing time that the server reported.
+    pub(crate) timing: Option<Timing>,
+    pub(crate) bytes: Bytes,
+}
+
+/// The requests of a run, their outcomes and the resulting figures.
+#[derive(Debug)]
+pub(crate) struct Accounting {
+    tracker: RequestTracker,
+    summary: Summary,
+    timeout: Duration,
+    breakdown: bool,
+    /// Whether requests have a schedule, so that they can be late.
+    scheduled: bool,
+    /// The position of the user's message in a reply, if requests contain one.
+    text_offset: Option<usize>,
+    transient_errors: u32,
+    unreachable: bool,
+}
+
+impl Accounting {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self {
+            tracker: RequestTracker::new(plan.settings.timeout),
+            summary: Summary::default(),
+            timeout: plan.settings.timeout,
+            breakdown: plan.settings.breakdown,
+            scheduled: !plan.pacing.waits_for_replies(),
+            text_offset: plan.has_a_message().then(|| plan.payload.text_offset()),
+            transient_errors: 0,
+            unreachable: false,
+        }
+    }
+
+    /// The figures so far.
+    pub(crate) fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The figures at the end.
+    pub(crate) fn finish(self) -> Summary {
+        self.summary
+    }
+
+    /// Whether no reply is expected for further requests: none has been answered, and the system has reported
+    /// an error that is not transient.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.unreachable
+    }
+
+    /// The number of the next request.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.tracker.next_seq()
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.tracker.in_flight()
+    }
+
+    /// The number of the request in flight, if there is exactly one.
+    pub(crate) fn only_in_flight(&self) -> Option<u64> {
+        self.tracker.only()
+    }
+
+    pub(crate) fn oldest_in_flight(&self) -> Option<u64> {
+        self.tracker.oldest()
+    }
+
+    /// The time of the first send of request `seq`, if it is in flight.
+    pub(crate) fn sent_at(&mut self, seq: u64) -> Option<Stamp> {
+        self.tracker.find(seq).map(|request| request.sent)
+    }
+
+    /// The time at which the next request is lost, if no reply arrives.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.tracker.next_expiry()
+    }
+
+    /// Counts a new connection.
+    pub(crate) fn connection(&mut self, connection: &Connection) {
+        if let Some(handshake) = connection.handshake() {
+            self.summary.connect.add(handshake);
+        }
+    }
+
+    /// Adds the next request. It was due at `due`.
+    pub(crate) fn request_sent(&mut self, sent: Stamp, due: Instant, timestamp_id: TimestampId) {
+        self.tracker.add(sent, due, timestamp_id);
+    }
+
+    /// Records that a request in flight was sent again, on another connection.
+    pub(crate) fn request_resent(&mut self, seq: u64, timestamp_id: TimestampId) {
+        self.summary.resent += 1;
+        self.tracker.resend(seq, timestamp_id);
+    }
+
+    /// Adds the next request, which could not be sent. It has a number, and is lost.
+    pub(crate) fn request_not_sent(&mut self, attempted: Stamp, failure: Failure) -> Exchange {
+        let seq = self.tracker.next_seq();
+        self.tracker.add(attempted, attempted.monotonic(), TimestampId::default());
+        self.tracker.lose(seq);
+        self.note_error(&failure);
+        self.count(unsent_exchange(seq, failure))
+    }
+
+    /// Decides that request `seq` failed. `None` if it is not in flight.
+    pub(crate) fn request_failed(
+        &mut self,
+        seq: u64,
+        failure: Failure,
+        first_on_connection: Option<bool>,
+    ) -> Option<Exchange> {
+        let request = self.tracker.lose(seq)?;
+        self.note_error(&failure);
+        Some(self.decide(&request, failure_outcome(failure), first_on_connection))
+    }
+
+    /// Decides that the oldest request is lost, if its timeout has expired. Call this function until it
+    /// returns `None`. `detail` describes the part of the reply that has arrived.
+    pub(crate) fn expire(
+        &mut self,
+        now: Instant,
+        first_on_connection: Option<bool>,
+        detail: impl FnOnce() -> Option<String>,
+    ) -> Option<Exchange> {
+        let request = self.tracker.expire(now)?;
+        let after = now.saturating_duration_since(request.sent.monotonic());
+        let failure = Failure { detail: detail(), ..Failure::new(Condition::Silent, after) };
+        Some(self.decide(&request, Outcome::Lost(failure), first_on_connection))
+    }
+
+    /// Counts a reply with the expected bytes. Returns an exchange if the reply decides one.
+    ///
+    /// `transmitted` returns the time at which the kernel transmitted a request, if it took a timestamp.
+    pub(crate) fn reply(
+        &mut self,
+        reply: ReceivedReply,
+        first_on_connection: Option<bool>,
+        transmitted: impl FnOnce(TimestampId) -> Option<SystemTime>,
+    ) -> Option<Exchange> {
+        let Some(seq) = reply.seq else {
+            self.summary.unmatched += 1;
+            return None;
+        };
+        // A reply can arrive after the timeout, but before the client checks for expired requests.
+        let elapsed = self.sent_at(seq).map(|sent| reply.received.since(&sent));
+        let expired = elapsed.filter(|elapsed| *elapsed > self.timeout).and_then(|elapsed| {
+            let request = self.tracker.lose(seq)?;
+            let outcome = Outcome::Lost(Failure::new(Condition::Silent, elapsed));
+            Some(self.decide(&request, outcome, first_on_connection))
+        });
+        match self.tracker.classify_reply(seq) {
+            ReplyClass::First { request, out_of_order } => {
+                self.unreachable = false;
+                self.summary.out_of_order += u64::from(out_of_order);
+                let transmitted =
+                    if self.breakdown { transmitted(request.timestamp_id) } else { None };
+                return Some(self.answered(&request, reply, first_on_connection, transmitted));
+            }
+            ReplyClass::Late => self.summary.late += 1,
+            ReplyClass::Duplicate => self.summary.duplicates += 1,
+            ReplyClass::Unmatched => self.summary.unmatched += 1,
+        }
+        expired
+    }
+
+    /// Counts a message that is not the expected reply. Returns an exchange if the message decides one.
+    pub(crate) fn wrong_reply(
+        &mut self,
+        reply: ReceivedReply,
+        mismatch: Mismatch,
+        first_on_connection: Option<bool>,
+    ) -> Option<Exchange> {
+        let seq = reply.seq.filter(|seq| self.tracker.find(*seq).is_some());
+        let Some(ReplyClass::First { request, .. }) =
+            seq.map(|seq| self.tracker.classify_reply(seq))
+        else {
+            self.summary.unmatched += 1;
+            return None;
+        };
+        Some(self.corrupt(&request, reply, mismatch, first_on_connection))
+    }
+
+    fn answered(
+        &mut self,
+        request: &InFlight,
+        reply: ReceivedReply,
+        first_on_connection: Option<bool>,
+        transmitted: Option<SystemTime>,
+    ) -> Exchange {
+        let breakdown = match self.split(request, &reply, transmitted) {
+            Ok(breakdown) => breakdown,
+            Err(mismatch) => return self.corrupt(request, reply, mismatch, first_on_connection),
+        };
+        let ReceivedReply { received, bytes, .. } = reply;
+        let text = self.text_offset.map(|offset| bytes.slice(offset.min(bytes.len())..));
+        let outcome = Outcome::Reply { received, text };
+        let exchange = self.exchange(request, outcome, first_on_connection);
+        self.count(Exchange { breakdown, ..exchange })
+    }
+
+    /// Splits the RTT into its parts, if the plan requests this.
+    fn split(
+        &mut self,
+        request: &InFlight,
+        reply: &ReceivedReply,
+        transmitted: Option<SystemTime>,
+    ) -> Result<Option<Breakdown>, Mismatch> {
+        if !self.breakdown {
+            return Ok(None);
+        }
+        let ReceivedReply { received, timestamp, timing, .. } = *reply;
+        match breakdown::split(request.sent, transmitted, timestamp, received, timing) {
+            Ok(breakdown) => Ok(Some(breakdown)),
+            Err(BreakdownError::ImpossibleServerTime) => Err(Mismatch::ImpossibleServerTime),
+            Err(BreakdownError::MissingTimestamp | BreakdownError::ClockWasSet) => {
+                self.summary.without_breakdown += 1;
+                Ok(None)
+            }
+        }
+    }
+
+    fn corrupt(
+        &mut self,
+        request: &InFlight,
+        reply: ReceivedReply,
+        mismatch: Mismatch,
+        first_on_connection: Option<bool>,
+    ) -> Exchange {
+        let ReceivedReply { received, bytes: text, .. } = reply;
+        let failure = Failure {
+            detail: Some(mismatch.to_string()),
+            ..Failure::new(Condition::WrongAnswer, received.since(&request.sent))
+        };
+        let outcome = Outcome::Corrupt { received, text, failure };
+        self.decide(request, outcome, first_on_connection)
+    }
+
+    /// Determines whether an error means that further requests will not be answered.
+    fn note_error(&mut self, failure: &Failure) {
+        if failure.condition == Condition::Silent {
+            return;
+        }
+        // A server that accepts a connection can answer on the next one.
+        let accepts = matches!(failure.condition, Condition::Closed | Condition::Reset);
+        // An error that a router reports can be transient (RFC 1122, section 4.2.3.9), so a few of them are
+        // tolerated.
+        let is_transient = matches!(failure.origin, Some(Origin::Icmp(_)))
+            && failure.condition != Condition::Refused;
+        self.transient_errors += u32::from(is_transient);
+        let is_final = !accepts && (!is_transient || self.transient_errors >= MAX_TRANSIENT_ERRORS);
+        self.unreachable |= self.summary.received == 0 && is_final;
+    }
+
+    fn decide(
+        &mut self,
+        request: &InFlight,
+        outcome: Outcome,
+        first_on_connection: Option<bool>,
+    ) -> Exchange {
+        let exchange = self.exchange(request, outcome, first_on_connection);
+        self.count(exchange)
+    }
+
+    fn exchange(
+        &self,
+        request: &InFlight,
+        outcome: Outcome,
+        first_on_connection: Option<bool>,
+    ) -> Exchange {
+        let lateness = request.sent.monotonic().saturating_duration_since(request.due);
+        Exchange {
+            seq: request.seq,
+            sent: Some(request.sent),
+            lateness: self.scheduled.then_some(lateness),
+            first_on_connection,
+            outcome,
+            breakdown: None,
+        }
+    }
+
+    fn count(&mut self, exchange: Exchange) -> Exchange {
+        self.summary.add(&exchange);
+        exchange
+    }
+}
+
+/// The exchange of a request that was not sent.
+pub(crate) fn unsent_exchange(seq: u64, failure: Failure) -> Exchange {
+    Exchange {
+        seq,
+        sent: None,
+        lateness: None,
+        first_on_connection: None,
+        outcome: failure_outcome(failure),
+        breakdown: None,
+    }
+}
+
+/// The outcome of a request that failed.
+fn failure_outcome(failure: Failure) -> Outcome {
+    match failure.condition {
+        Condition::Silent => Outcome::Lost(failure),
+        _ => Outcome::Error(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests;

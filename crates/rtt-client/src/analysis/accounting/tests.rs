@@ -1,0 +1,227 @@
+//! The outcome of each request, and the counts.
+
+use super::*;
+use crate::model::icmp::IcmpError;
+use crate::plan::Settings;
+use crate::protocol::registry::protocol_named;
+use echo_core::header::ArrivalClock;
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+fn accounting(settings: Settings) -> Accounting {
+    let settings = Settings { timeout: TIMEOUT, ..settings };
+    let udp = protocol_named("udp").unwrap();
+    Accounting::new(&Plan::new(udp, "127.0.0.1".parse().unwrap(), settings).unwrap())
+}
+
+/// Sends `requests` requests at the returned time.
+fn with_requests(mut accounting: Accounting, requests: u64) -> (Accounting, Stamp) {
+    let sent = Stamp::just_before();
+    for _ in 0..requests {
+        accounting.request_sent(sent, sent.monotonic(), TimestampId::default());
+    }
+    (accounting, sent)
+}
+
+fn series(requests: u64) -> (Accounting, Stamp) {
+    with_requests(accounting(Settings::series(10)), requests)
+}
+
+fn reply(seq: u64, received: Stamp) -> ReceivedReply {
+    let bytes = Bytes::from_static(b"0000000001 HELLO");
+    ReceivedReply { seq: Some(seq), received, timestamp: None, timing: None, bytes }
+}
+
+fn receive(accounting: &mut Accounting, reply: ReceivedReply) -> Option<Exchange> {
+    accounting.reply(reply, None, |_| None)
+}
+
+fn wrong(accounting: &mut Accounting, reply: ReceivedReply) -> Option<Exchange> {
+    accounting.wrong_reply(reply, Mismatch::DiffersAtByte(1), None)
+}
+
+/// The outcome of an exchange as scripts see it.
+fn outcome(exchange: Option<Exchange>) -> Option<&'static str> {
+    exchange.map(|exchange| exchange.outcome.name())
+}
+
+/// `received`, `lost`, `corrupt`.
+fn outcomes(accounting: &Accounting) -> [u64; 3] {
+    let Summary { sent, received, lost, corrupt, .. } = *accounting.summary();
+    assert_eq!(sent, received + lost + corrupt);
+    [received, lost, corrupt]
+}
+
+fn failure(condition: Condition, origin: Option<Origin>) -> Failure {
+    Failure { origin, ..Failure::new(condition, Duration::ZERO) }
+}
+
+fn router_error(condition: Condition) -> Failure {
+    let icmp = IcmpError { is_v6: false, kind: 3, code: 1, from: None };
+    failure(condition, Some(Origin::Icmp(icmp)))
+}
+
+#[test]
+fn reply_in_time_has_an_rtt() {
+    let (mut accounting, sent) = series(1);
+    let rtt = Duration::from_millis(3);
+    let exchange = receive(&mut accounting, reply(1, sent.later(rtt))).unwrap();
+    assert_eq!((exchange.seq, exchange.rtt()), (1, Some(rtt)));
+    assert_eq!(exchange.lateness, None, "there is no schedule");
+    assert_eq!((outcomes(&accounting), accounting.in_flight()), ([1, 0, 0], 0));
+}
+
+#[test]
+fn replies_are_counted_by_class() {
+    let (mut accounting, sent) = series(3);
+    assert_eq!(outcome(receive(&mut accounting, reply(2, sent))), Some("reply"));
+    assert_eq!(outcome(receive(&mut accounting, reply(1, sent))), Some("reply"));
+    assert_eq!(outcome(receive(&mut accounting, reply(1, sent))), None);
+    assert_eq!(outcome(receive(&mut accounting, reply(9, sent))), None);
+    let without_number = ReceivedReply { seq: None, ..reply(1, sent) };
+    assert_eq!(outcome(receive(&mut accounting, without_number)), None);
+    let Summary { out_of_order, duplicates, unmatched, late, .. } = *accounting.summary();
+    assert_eq!([out_of_order, duplicates, unmatched, late], [1, 1, 2, 0]);
+    assert_eq!(outcomes(&accounting), [2, 0, 0]);
+}
+
+#[test]
+fn request_is_lost_when_its_timeout_expires_and_its_reply_is_late() {
+    let (mut accounting, sent) = series(1);
+    let expiry = sent.monotonic() + TIMEOUT;
+    assert_eq!(accounting.next_expiry(), Some(expiry));
+    let just_before = sent.monotonic() + TIMEOUT.saturating_sub(Duration::from_nanos(1));
+    assert!(accounting.expire(just_before, None, || None).is_none());
+    let exchange = accounting.expire(expiry, None, || Some("detail".to_owned())).unwrap();
+    let failure = exchange.outcome.failure().unwrap();
+    assert_eq!((failure.condition, failure.after), (Condition::Silent, TIMEOUT));
+    assert_eq!(failure.detail.as_deref(), Some("detail"));
+    assert_eq!(outcome(receive(&mut accounting, reply(1, sent.later(TIMEOUT)))), None);
+    assert_eq!((outcomes(&accounting), accounting.summary().late), ([0, 1, 0], 1));
+}
+
+#[test]
+fn reply_after_the_timeout_is_late_even_if_the_clock_was_not_checked_in_between() {
+    let (mut accounting, sent) = series(1);
+    let received = sent.later(TIMEOUT + Duration::from_nanos(1));
+    assert_eq!(outcome(receive(&mut accounting, reply(1, received))), Some("lost"));
+    assert_eq!((outcomes(&accounting), accounting.summary().late), ([0, 1, 0], 1));
+    let (mut accounting, sent) = series(1);
+    assert_eq!(outcome(receive(&mut accounting, reply(1, sent.later(TIMEOUT)))), Some("reply"));
+}
+
+#[test]
+fn wrong_reply_makes_its_request_corrupt_or_is_unmatched() {
+    let (mut accounting, sent) = series(2);
+    let exchange = wrong(&mut accounting, reply(1, sent)).unwrap();
+    assert_eq!((exchange.outcome.name(), exchange.rtt()), ("corrupt", None));
+    assert!(wrong(&mut accounting, reply(1, sent)).is_none(), "request 1 is decided");
+    assert!(wrong(&mut accounting, ReceivedReply { seq: None, ..reply(1, sent) }).is_none());
+    assert_eq!((outcomes(&accounting), accounting.summary().unmatched), ([0, 0, 1], 2));
+    assert_eq!(accounting.only_in_flight(), Some(2));
+}
+
+#[test]
+fn request_that_was_not_sent_has_a_number_and_is_lost() {
+    let (mut accounting, now) = series(1);
+    let exchange = accounting.request_not_sent(now, failure(Condition::NoRoute, None));
+    assert_eq!((exchange.seq, exchange.outcome.name()), (2, "error"));
+    assert!(exchange.sent.is_none());
+    assert_eq!((accounting.next_seq(), accounting.only_in_flight()), (3, Some(1)));
+    assert_eq!(outcomes(&accounting), [0, 1, 0]);
+}
+
+#[test]
+fn failure_decides_a_request_only_once() {
+    let (mut accounting, _) = series(1);
+    let reset = || failure(Condition::Reset, Some(Origin::Peer));
+    assert_eq!(outcome(accounting.request_failed(1, reset(), Some(true))), Some("error"));
+    assert_eq!(outcome(accounting.request_failed(1, reset(), Some(true))), None);
+    assert_eq!(outcomes(&accounting), [0, 1, 0]);
+}
+
+#[test]
+fn rtt_of_a_resent_request_counts_from_the_first_send() {
+    let (mut accounting, sent) = series(1);
+    accounting.request_resent(1, TimestampId { id: Some(5) });
+    let rtt = Duration::from_millis(150);
+    let exchange = receive(&mut accounting, reply(1, sent.later(rtt))).unwrap();
+    assert_eq!(exchange.rtt(), Some(rtt));
+    assert_eq!((outcomes(&accounting), accounting.summary().resent), ([1, 0, 0], 1));
+}
+
+#[test]
+fn refusal_without_any_reply_means_that_the_server_is_unreachable() {
+    for (condition, is_final) in [
+        (Condition::Refused, true),
+        (Condition::NoRoute, true),
+        // The next connection, or the next request, can succeed.
+        (Condition::Closed, false),
+        (Condition::Reset, false),
+        (Condition::Silent, false),
+    ] {
+        let (mut accounting, _) = series(1);
+        accounting.request_failed(1, failure(condition, None), None);
+        assert_eq!(accounting.is_unreachable(), is_final, "{condition}");
+    }
+}
+
+#[test]
+fn errors_from_routers_can_be_transient() {
+    let (mut accounting, _) = series(u64::from(MAX_TRANSIENT_ERRORS));
+    for seq in 1..=u64::from(MAX_TRANSIENT_ERRORS) {
+        assert!(!accounting.is_unreachable(), "before error {seq}");
+        accounting.request_failed(seq, router_error(Condition::HostUnreachable), None);
+    }
+    assert!(accounting.is_unreachable());
+    let (mut accounting, _) = series(1);
+    accounting.request_failed(1, router_error(Condition::Refused), None);
+    assert!(accounting.is_unreachable(), "a refusal is not transient");
+}
+
+#[test]
+fn server_that_has_replied_is_not_unreachable() {
+    let (mut accounting, sent) = series(3);
+    accounting.request_failed(1, failure(Condition::Refused, None), None);
+    assert!(accounting.is_unreachable());
+    receive(&mut accounting, reply(2, sent));
+    assert!(!accounting.is_unreachable());
+    accounting.request_failed(3, failure(Condition::Refused, None), None);
+    assert!(!accounting.is_unreachable());
+}
+
+#[test]
+fn exchange_on_a_schedule_has_a_lateness() {
+    let mut accounting = accounting(Settings { rate: Some(10.0), ..Settings::series(10) });
+    let due = Stamp::just_before();
+    let lateness = Duration::from_micros(70);
+    let sent = due.later(lateness);
+    accounting.request_sent(sent, due.monotonic(), TimestampId::default());
+    let exchange = receive(&mut accounting, reply(1, sent)).unwrap();
+    assert_eq!(exchange.lateness, Some(lateness));
+}
+
+#[test]
+fn message_of_the_user_is_in_the_outcome_without_its_number() {
+    let content = crate::plan::Content::Numbered("hello".into());
+    let settings = Settings { content, ..Settings::series(10) };
+    let (mut accounting, sent) = with_requests(accounting(settings), 1);
+    let exchange = receive(&mut accounting, reply(1, sent)).unwrap();
+    let Outcome::Reply { text, .. } = exchange.outcome else { panic!("{exchange:?}") };
+    assert_eq!(text.unwrap(), "HELLO");
+}
+
+#[test]
+fn impossible_processing_time_makes_the_exchange_corrupt() {
+    let settings = Settings { breakdown: true, ..Settings::series(10) };
+    let (mut accounting, sent) = with_requests(accounting(settings), 2);
+    let timing = |server| Some(Timing { arrival: ArrivalClock::Program, server });
+    let received = sent.later(Duration::from_millis(1));
+    let impossible =
+        ReceivedReply { timing: timing(Duration::from_millis(2)), ..reply(1, received) };
+    assert_eq!(outcome(receive(&mut accounting, impossible)), Some("corrupt"));
+    // Without kernel timestamps there is an RTT, but no breakdown.
+    let possible = ReceivedReply { timing: timing(Duration::ZERO), ..reply(2, received) };
+    assert_eq!(outcome(receive(&mut accounting, possible)), Some("reply"));
+    assert_eq!((outcomes(&accounting), accounting.summary().without_breakdown), ([1, 0, 1], 1));
+}

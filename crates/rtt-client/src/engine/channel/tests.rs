@@ -1,0 +1,121 @@
+//! The division of streams and datagrams into replies.
+
+use super::*;
+use crate::engine::test_transport::Incoming::{Bytes as Piece, End};
+use crate::engine::test_transport::{Incoming, scripted};
+use crate::plan::payload::TimingHeader;
+use std::time::Instant;
+
+/// Requests of ten bytes: only the number.
+fn payload() -> Payload {
+    Payload::of_size(10, TimingHeader::Absent)
+}
+
+/// A channel with `requests` requests in flight, whose transport returns the `incoming` messages.
+fn channel<const N: usize>(framing: Framing, requests: u64, incoming: [Incoming; N]) -> Channel {
+    let mut channel = Channel::new(scripted(incoming), framing).unwrap();
+    for seq in 1..=requests {
+        channel.send(seq, payload().request(seq)).unwrap();
+    }
+    channel
+}
+
+fn receive(channel: &mut Channel) -> ChannelEvent {
+    let until = WaitUntil::Exact(Instant::now());
+    channel.receive(until, &mut payload(), None).unwrap()
+}
+
+fn reply_seq(event: &ChannelEvent) -> Option<u64> {
+    match event {
+        ChannelEvent::Reply(reply) => reply.seq,
+        _ => None,
+    }
+}
+
+fn mismatch(event: &ChannelEvent) -> Option<(Option<u64>, Mismatch)> {
+    match event {
+        ChannelEvent::Wrong { reply, mismatch } => Some((reply.seq, *mismatch)),
+        _ => None,
+    }
+}
+
+#[test]
+fn one_piece_of_a_stream_can_contain_several_replies() {
+    let pieces = [Piece(b"000000000100000000020000"), Piece(b"000003")];
+    let mut channel = channel(Framing::Stream, 3, pieces);
+    assert_eq!(reply_seq(&receive(&mut channel)), Some(1));
+    assert_eq!(reply_seq(&receive(&mut channel)), Some(2));
+    assert_eq!(channel.partial_reply_len(), 4);
+    assert_eq!(reply_seq(&receive(&mut channel)), Some(3));
+    assert_eq!((channel.replies(), channel.partial_reply_len()), (3, 0));
+    assert!(channel.unanswered().is_empty());
+}
+
+#[test]
+fn incomplete_reply_of_a_stream_is_no_event() {
+    let mut channel = channel(Framing::Stream, 1, [Piece(b"00000"), Piece(b"0000"), Piece(b"1")]);
+    for _ in 0..2 {
+        assert!(matches!(receive(&mut channel), ChannelEvent::Nothing));
+    }
+    assert_eq!(reply_seq(&receive(&mut channel)), Some(1));
+}
+
+#[test]
+fn extra_bytes_after_the_last_reply_are_wrong() {
+    let mut channel = channel(Framing::Stream, 1, [Piece(b"0000000001!")]);
+    let too_long = Mismatch::TooLong { extra: 1, expected: 10 };
+    assert_eq!(mismatch(&receive(&mut channel)), Some((Some(1), too_long)));
+}
+
+#[test]
+fn bytes_without_a_request_in_flight_are_wrong() {
+    let mut channel = channel(Framing::Stream, 0, [Piece(b"220 welcome")]);
+    assert_eq!(mismatch(&receive(&mut channel)), Some((None, Mismatch::NoRequestInFlight)));
+}
+
+#[test]
+fn wrong_reply_of_a_stream_belongs_to_the_oldest_request() {
+    let mut channel = channel(Framing::Stream, 2, [Piece(b"0000000002")]);
+    let differs = Mismatch::DiffersAtByte(10);
+    assert_eq!(mismatch(&receive(&mut channel)), Some((Some(1), differs)));
+    assert_eq!(channel.unanswered(), &[2]);
+}
+
+#[test]
+fn end_of_the_connection_is_an_event() {
+    let mut channel = channel(Framing::Stream, 1, [End]);
+    assert!(matches!(receive(&mut channel), ChannelEvent::End));
+}
+
+#[test]
+fn datagrams_are_matched_by_their_number() {
+    let datagrams = [Piece(b"0000000002"), Piece(b"0000000001")];
+    let mut channel = channel(Framing::Datagrams, 2, datagrams);
+    assert_eq!(reply_seq(&receive(&mut channel)), Some(2));
+    assert_eq!(reply_seq(&receive(&mut channel)), Some(1));
+}
+
+#[test]
+fn short_datagram_is_wrong_at_once() {
+    let mut channel = channel(Framing::Datagrams, 1, [Piece(b"00000")]);
+    let too_short = Mismatch::TooShort { received: 5, expected: 10 };
+    assert_eq!(mismatch(&receive(&mut channel)), Some((None, too_short)));
+}
+
+#[test]
+fn datagram_without_a_number_answers_the_only_request_in_flight() {
+    let mut channel = channel(Framing::Datagrams, 1, [Piece(b"GARBAGE!!!")]);
+    let until = WaitUntil::Exact(Instant::now());
+    let event = channel.receive(until, &mut payload(), Some(1)).unwrap();
+    assert_eq!(mismatch(&event), Some((Some(1), Mismatch::DiffersAtByte(1))));
+}
+
+#[test]
+fn wrong_reply_is_truncated() {
+    static LONG: [u8; 2 * MAX_WRONG_REPLY_LEN] = [b'A'; 2 * MAX_WRONG_REPLY_LEN];
+    for framing in [Framing::Stream, Framing::Datagrams] {
+        let mut channel = channel(framing, 1, [Piece(&LONG)]);
+        let ChannelEvent::Wrong { reply, .. } = receive(&mut channel) else { panic!("not wrong") };
+        assert_eq!(reply.bytes.len(), MAX_WRONG_REPLY_LEN);
+    }
+}

@@ -1,0 +1,153 @@
+//! When a channel is opened, replaced and closed.
+
+use super::*;
+use crate::engine::channel::ChannelEvent;
+use crate::engine::test_transport::{ADDRESS, open_echo};
+use crate::net::system::{ReceiveConfig, WaitUntil};
+use crate::plan::Settings;
+use crate::plan::payload::{Payload, TimingHeader};
+use crate::protocol::registry::protocol_named;
+use std::time::Instant;
+
+const CLOSED: CloseReason = CloseReason::ByServer(Condition::Closed);
+
+fn config() -> OpenConfig {
+    let receiver =
+        ReceiveConfig { timeout: Duration::from_secs(2), spin: false, timestamps: false };
+    OpenConfig { bind: None, nagle: false, receiver }
+}
+
+fn connections(settings: Settings) -> Connections {
+    let tcp = protocol_named("tcp").unwrap();
+    let plan = Plan::new(tcp, "127.0.0.1".parse().unwrap(), settings).unwrap();
+    Connections::open_with(open_echo, &plan, ADDRESS, config()).unwrap()
+}
+
+/// Sends one request and receives its reply. Returns the number of connections that were opened for it.
+fn exchange(connections: &mut Connections) -> usize {
+    let mut payload = Payload::of_size(10, TimingHeader::Absent);
+    let Ok(Ready::Open(channel)) = connections.ready() else { panic!("no channel") };
+    channel.send(1, payload.request(1)).unwrap();
+    let event = channel.receive(WaitUntil::Exact(Instant::now()), &mut payload, None).unwrap();
+    assert!(matches!(event, ChannelEvent::Reply(_)), "{event:?}");
+    connections.new_connections().count()
+}
+
+#[test]
+fn one_connection_is_kept_for_all_exchanges() {
+    let mut connections = connections(Settings::series(10));
+    let opened: Vec<usize> = (0..3).map(|_| exchange(&mut connections)).collect();
+    assert_eq!(opened, [1, 0, 0]);
+    assert_eq!(connections.take_local_addresses().collect::<Vec<_>>(), [ADDRESS]);
+}
+
+#[test]
+fn each_exchange_can_have_its_own_connection() {
+    let settings = Settings { lifetime: Lifetime::Each, ..Settings::series(10) };
+    let mut connections = connections(settings);
+    let opened: Vec<usize> = (0..3).map(|_| exchange(&mut connections)).collect();
+    assert_eq!(opened, [1, 1, 1]);
+    assert_eq!(connections.finish().close_durations.count(), 2);
+}
+
+#[test]
+fn first_local_address_is_known_before_the_first_exchange() {
+    let connections = connections(Settings::series(10));
+    assert_eq!(connections.first_local_address(), Some(ADDRESS));
+}
+
+#[test]
+fn first_exchange_of_a_connection_is_recognised() {
+    let mut connections = connections(Settings::series(10));
+    exchange(&mut connections);
+    assert_eq!(connections.is_first_exchange(), Some(true));
+    exchange(&mut connections);
+    assert_eq!(connections.is_first_exchange(), Some(false));
+    connections.end(CLOSED);
+    assert_eq!(connections.is_first_exchange(), None);
+}
+
+#[test]
+fn ended_channel_returns_its_unanswered_requests() {
+    let mut connections = connections(Settings::series(10));
+    exchange(&mut connections);
+    let Ok(Ready::Open(channel)) = connections.ready() else { panic!("no channel") };
+    channel.send(2, b"0000000002").unwrap();
+    let ended = connections.end(CLOSED).unwrap();
+    assert_eq!((ended.unanswered, ended.replies, ended.partial_reply_len), ([2].into(), 1, 0));
+    assert!(connections.channel().is_none());
+    assert!(connections.end(CLOSED).is_none());
+}
+
+#[test]
+fn connection_is_replaced_before_the_server_closes_it() {
+    let mut connections = connections(Settings::series(10));
+    for _ in 0..2 {
+        exchange(&mut connections);
+        exchange(&mut connections);
+        connections.end(CLOSED);
+    }
+    assert_eq!(exchange(&mut connections), 1);
+    assert_eq!(exchange(&mut connections), 0);
+    assert_eq!(exchange(&mut connections), 1, "the client does not wait for the third close");
+    assert_eq!(connections.finish().reply_limit, Some(2));
+}
+
+#[test]
+fn reply_limit_is_not_used_with_several_requests_in_flight() {
+    let mut connections = connections(Settings { rate: Some(10.0), ..Settings::series(10) });
+    for _ in 0..2 {
+        exchange(&mut connections);
+        connections.end(CLOSED);
+    }
+    assert_eq!(exchange(&mut connections), 1);
+    assert_eq!(exchange(&mut connections), 0);
+    assert_eq!(connections.finish().reply_limit, Some(1));
+}
+
+#[test]
+fn reply_limit_needs_the_same_number_twice_in_a_row() {
+    for (closes, limit) in [
+        (&[3][..], None),
+        (&[3, 3], Some(3)),
+        (&[3, 1, 3], None),
+        (&[1, 3, 3], Some(3)),
+        (&[3, 3, 1], Some(3)),
+    ] {
+        let mut reply_limit = ReplyLimit::default();
+        for replies in closes {
+            reply_limit.closed_after(*replies);
+        }
+        assert_eq!(reply_limit.confirmed, limit, "{closes:?}");
+    }
+}
+
+#[test]
+fn reset_is_not_a_reply_limit() {
+    let mut connections = connections(Settings::series(10));
+    for _ in 0..2 {
+        exchange(&mut connections);
+        connections.end(CloseReason::ByServer(Condition::Reset));
+    }
+    assert_eq!(connections.finish().reply_limit, None);
+}
+
+#[test]
+fn single_exchange_does_not_wait_for_the_end_of_its_connection() {
+    for (count, closes) in [(1, 0), (2, 1)] {
+        let mut connections = connections(Settings::series(count));
+        exchange(&mut connections);
+        connections.close(CloseReason::EndOfSeries);
+        assert_eq!(connections.finish().close_durations.count(), closes);
+    }
+}
+
+#[test]
+fn traffic_is_unknown_if_one_channel_does_not_report_it() {
+    let mut connections = connections(Settings::series(10));
+    assert_eq!(connections.traffic(), Some(Traffic::default()));
+    exchange(&mut connections);
+    assert_eq!(connections.traffic(), None);
+    connections.end(CLOSED);
+    assert_eq!(connections.traffic(), None);
+}

@@ -1,0 +1,309 @@
+//! The exchanges of a [`Series`]: what happens when a request is sent, and when something arrives.
+
+use super::connections::{CloseReason, Ready};
+use super::{Series, Sink};
+use crate::engine::channel::ChannelEvent;
+use crate::engine::run::RunError;
+use crate::model::condition::{Condition, Failure};
+use crate::model::exchange::{Exchange, Outcome};
+use crate::model::icmp::Origin;
+use crate::model::protocol::Framing;
+use crate::net::system::{MAX_PAUSE, REPORTS_ICMP_ORIGIN, WaitUntil};
+use crate::net::transport::{SocketError, SocketOperation, failure_from_error, failure_from_icmp};
+use echo_core::Stamp;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+use tracing::trace;
+
+/// The time between two progress events.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The result of sending a request.
+enum SendResult {
+    Sent,
+    Failed(Failure),
+}
+
+/// Whether a request can be sent a second time after an error. An error can belong to an earlier request, or
+/// to a connection that the server has closed in the meantime.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    Allowed,
+    Exhausted,
+}
+
+impl Series {
+    /// Sends the next request. It was due at `due`.
+    pub(super) fn send(&mut self, due: Instant, sink: &mut dyn Sink) -> Result<(), RunError> {
+        self.pacer.request_started(Instant::now());
+        match self.try_to_send(due, Retry::Allowed, sink)? {
+            SendResult::Sent => Ok(()),
+            SendResult::Failed(failure) => {
+                let exchange = self.accounting.request_not_sent(Stamp::just_before(), failure);
+                self.report(exchange, sink)
+            }
+        }
+    }
+
+    fn try_to_send(
+        &mut self,
+        due: Instant,
+        retry: Retry,
+        sink: &mut dyn Sink,
+    ) -> Result<SendResult, RunError> {
+        let channel = match self.connections.ready()? {
+            Ready::Open(channel) => channel,
+            Ready::Failed(failure) => return Ok(SendResult::Failed(failure)),
+        };
+        let seq = self.accounting.next_seq();
+        let error = match channel.send(seq, self.payload.request(seq)) {
+            Ok((sent, timestamp_id)) => {
+                self.pacer.request_sent(sent.monotonic());
+                self.accounting.request_sent(sent, due, timestamp_id);
+                return Ok(SendResult::Sent);
+            }
+            Err(error) => error,
+        };
+        let has_replied = channel.replies() > 0;
+        match (self.protocol.framing, retry) {
+            (Framing::Datagrams, Retry::Allowed) => {
+                self.process_network_errors(sink)?;
+                self.try_to_send(due, Retry::Exhausted, sink)
+            }
+            (Framing::Datagrams, Retry::Exhausted) => {
+                let mut failure = self.failure(error)?;
+                // The first attempt has removed the errors that the network reported. This host has therefore
+                // reported this one. Only a refusal can still be the answer to an earlier request.
+                if REPORTS_ICMP_ORIGIN && failure.condition != Condition::Refused {
+                    failure.origin = Some(Origin::ThisHost);
+                }
+                Ok(SendResult::Failed(failure))
+            }
+            (Framing::Stream, _) => {
+                let failure = self.failure(error)?;
+                self.channel_ended(CloseReason::ByServer(failure.condition), sink)?;
+                if has_replied && retry == Retry::Allowed {
+                    self.try_to_send(due, Retry::Exhausted, sink)
+                } else {
+                    Ok(SendResult::Failed(failure))
+                }
+            }
+        }
+    }
+
+    /// Waits for a message, and processes it.
+    pub(super) fn receive(
+        &mut self,
+        until: WaitUntil,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RunError> {
+        let only_in_flight = self.accounting.only_in_flight();
+        let until = at_most_one_pause(until);
+        let Some(channel) = self.connections.channel() else {
+            thread::sleep(until.deadline().saturating_duration_since(Instant::now()));
+            return Ok(());
+        };
+        match channel.receive(until, &mut self.payload, only_in_flight) {
+            Ok(ChannelEvent::Nothing) => Ok(()),
+            Ok(ChannelEvent::Reply(reply)) => {
+                let first = self.connections.is_first_exchange();
+                let channel = self.connections.channel();
+                let exchange = self.accounting.reply(reply, first, |timestamp_id| {
+                    channel.and_then(|channel| channel.transmitted(timestamp_id))
+                });
+                exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
+            }
+            Ok(ChannelEvent::Wrong { reply, mismatch }) => {
+                let first = self.connections.is_first_exchange();
+                if let Some(exchange) = self.accounting.wrong_reply(reply, mismatch, first) {
+                    self.report(exchange, sink)?;
+                }
+                match self.protocol.framing {
+                    Framing::Stream => self.channel_ended(CloseReason::WrongReply, sink),
+                    Framing::Datagrams => Ok(()),
+                }
+            }
+            Ok(ChannelEvent::End) => {
+                self.channel_ended(CloseReason::ByServer(Condition::Closed), sink)
+            }
+            Err(error) => self.receive_failed(error, sink),
+        }
+    }
+
+    /// Decides that the requests whose timeout has expired are lost.
+    pub(super) fn expire(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        let Some(expiry) = self.accounting.next_expiry() else { return Ok(()) };
+        let now = Instant::now();
+        if now < expiry {
+            return Ok(());
+        }
+        let received = self.connections.channel().map_or(0, |channel| channel.partial_reply_len());
+        let expected = self.payload.reply_len();
+        let detail = || {
+            let is_partial = received > 0;
+            is_partial.then(|| format!("{received} of the reply's {expected} bytes arrived"))
+        };
+        let first = self.connections.is_first_exchange();
+        while let Some(exchange) = self.accounting.expire(now, first, detail) {
+            self.report(exchange, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Reports, counts and logs the connections that were requested since the last call.
+    pub(super) fn report_connections(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        for connection in self.connections.new_connections() {
+            self.accounting.connection(&connection);
+            sink.connection(connection)?;
+        }
+        Ok(())
+    }
+
+    fn receive_failed(&mut self, error: io::Error, sink: &mut dyn Sink) -> Result<(), RunError> {
+        if self.protocol.framing == Framing::Stream {
+            let failure = self.failure(error)?;
+            return self.channel_ended(CloseReason::ByServer(failure.condition), sink);
+        }
+        if self.process_network_errors(sink)? {
+            return Ok(());
+        }
+        let failure = self.failure(error)?;
+        // The error does not contain the number of its request.
+        let Some(seq) = self.accounting.oldest_in_flight() else { return Ok(()) };
+        self.request_failed(seq, failure, sink)
+    }
+
+    /// Processes the errors that the network has reported, each for the request that it quotes. Returns
+    /// whether there was any.
+    fn process_network_errors(&mut self, sink: &mut dyn Sink) -> Result<bool, RunError> {
+        let Some(channel) = self.connections.channel() else { return Ok(false) };
+        let errors = channel.network_errors();
+        for error in &errors {
+            // A router can quote too little for a number (RFC 792: 8 bytes after the IP header).
+            let quoted = self.payload.number_in(&error.quoted_payload);
+            let seq = quoted.or_else(|| self.accounting.oldest_in_flight());
+            let Some(failure) = failure_from_icmp(error, Duration::ZERO) else { continue };
+            let Some(seq) = seq else { continue };
+            self.request_failed(seq, failure, sink)?;
+        }
+        Ok(!errors.is_empty())
+    }
+
+    /// Removes a channel that has ended, and decides what happens to the requests that wait for a reply on
+    /// it. See the documentation of [`crate::analysis::accounting`], "Second send".
+    fn channel_ended(&mut self, reason: CloseReason, sink: &mut dyn Sink) -> Result<(), RunError> {
+        let Some(ended) = self.connections.end(reason) else { return Ok(()) };
+        let mut unanswered = ended.unanswered;
+        unanswered.retain(|seq| self.accounting.sent_at(*seq).is_some());
+        if ended.replies > 0 && ended.partial_reply_len == 0 {
+            return unanswered.into_iter().try_for_each(|seq| self.send_again(seq, sink));
+        }
+        let (condition, origin) = match reason {
+            CloseReason::ByServer(condition) => (condition, Some(Origin::Peer)),
+            _ => (Condition::Closed, None),
+        };
+        let (received, expected) = (ended.partial_reply_len, self.payload.reply_len());
+        for seq in unanswered {
+            let detail = Some(format!("after {received} of the reply's {expected} bytes"));
+            let failure = Failure { origin, detail, ..Failure::new(condition, Duration::ZERO) };
+            self.request_failed(seq, failure, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a request in flight again, on a new connection.
+    fn send_again(&mut self, seq: u64, sink: &mut dyn Sink) -> Result<(), RunError> {
+        let result = match self.connections.ready()? {
+            Ready::Open(channel) => channel.send(seq, self.payload.request(seq)),
+            Ready::Failed(failure) => return self.report_failure(seq, failure, sink),
+        };
+        match result {
+            Ok((_, timestamp_id)) => {
+                self.accounting.request_resent(seq, timestamp_id);
+                Ok(())
+            }
+            Err(error) => {
+                let failure = self.failure(error)?;
+                self.report_failure(seq, failure, sink)
+            }
+        }
+    }
+
+    /// Decides that a request in flight failed.
+    fn report_failure(
+        &mut self,
+        seq: u64,
+        failure: Failure,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RunError> {
+        let first = self.connections.is_first_exchange();
+        let exchange = self.accounting.request_failed(seq, failure, first);
+        exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
+    }
+
+    /// Decides that a request in flight failed. The time until the failure counts from the first send of the
+    /// request.
+    fn request_failed(
+        &mut self,
+        seq: u64,
+        failure: Failure,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RunError> {
+        let Some(sent) = self.accounting.sent_at(seq) else { return Ok(()) };
+        let failure = Failure { after: sent.monotonic().elapsed(), ..failure };
+        self.report_failure(seq, failure, sink)
+    }
+
+    /// The failure that a system error means for an exchange. If it means none, the run ends with the error.
+    fn failure(&self, error: io::Error) -> Result<Failure, SocketError> {
+        failure_from_error(error, Duration::ZERO).map_err(|error| SocketError {
+            operation: SocketOperation::Exchange,
+            protocol: self.protocol.title,
+            address: self.address,
+            error,
+        })
+    }
+
+    /// Reports an exchange whose outcome is decided.
+    fn report(&mut self, exchange: Exchange, sink: &mut dyn Sink) -> Result<(), RunError> {
+        self.report_connections(sink)?;
+        if matches!(exchange.outcome, Outcome::Error(_)) {
+            self.pacer.rest_after_error(Instant::now());
+        }
+        if let Some(control) = &mut self.control {
+            control.exchange_decided(&exchange);
+        }
+        self.log(&exchange);
+        sink.exchange(exchange)?;
+        let now = Instant::now();
+        if now.saturating_duration_since(self.last_progress) >= PROGRESS_INTERVAL {
+            self.last_progress = now;
+            let elapsed = now.saturating_duration_since(self.pacer.start());
+            sink.progress(self.accounting.summary(), elapsed)?;
+        }
+        Ok(())
+    }
+
+    fn log(&self, exchange: &Exchange) {
+        let condition = exchange.outcome.failure().map(|failure| failure.condition);
+        trace!(
+            protocol = self.protocol.name,
+            address = %self.address,
+            seq = exchange.seq,
+            outcome = %exchange.outcome.name(),
+            rtt = exchange.rtt().map(tracing::field::debug),
+            condition = condition.map(tracing::field::display),
+            "exchange"
+        );
+    }
+}
+
+/// The same wait, but not longer than [`MAX_PAUSE`], so that the client notices an interruption.
+fn at_most_one_pause(until: WaitUntil) -> WaitUntil {
+    let pause = Instant::now() + MAX_PAUSE;
+    match until {
+        WaitUntil::Exact(deadline) => WaitUntil::Exact(deadline.min(pause)),
+        WaitUntil::ExactAwake(deadline, _) if deadline > pause => WaitUntil::Exact(pause),
+        until => until,
+    }
+}

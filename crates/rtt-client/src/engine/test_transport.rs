@@ -1,0 +1,92 @@
+//! A transport for unit tests. It returns scripted messages, and uses no socket.
+
+use crate::model::breakdown::TimestampId;
+use crate::model::exchange::Connection;
+use crate::net::system::{NetworkError, WaitUntil};
+use crate::net::transport::{OpenAttempt, OpenConfig, Received, SocketError, Transport};
+use bytes::BytesMut;
+use echo_core::Stamp;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+/// A server for tests.
+pub(in crate::engine) const ADDRESS: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7);
+
+/// What a transport returns from one call of `receive`.
+pub(in crate::engine) enum Incoming {
+    Bytes(&'static [u8]),
+    End,
+}
+
+/// An attempt that opened a transport. It returns the `incoming` messages, and then nothing.
+pub(in crate::engine) fn scripted(incoming: impl IntoIterator<Item = Incoming>) -> OpenAttempt {
+    let script = incoming.into_iter().map(|incoming| match incoming {
+        Incoming::Bytes(bytes) => Some(bytes.to_vec()),
+        Incoming::End => None,
+    });
+    attempt(TestTransport { incoming: script.collect(), echoes: false, current: Vec::new() })
+}
+
+/// Opens a transport to a server that replies to each request in upper case, and closes within a millisecond.
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a driver")]
+pub(in crate::engine) fn open_echo(
+    _: SocketAddr,
+    _: OpenConfig,
+) -> Result<OpenAttempt, SocketError> {
+    Ok(attempt(TestTransport { incoming: VecDeque::new(), echoes: true, current: Vec::new() }))
+}
+
+fn attempt(transport: TestTransport) -> OpenAttempt {
+    let requested = Stamp::just_before();
+    let connection = Connection { requested, established: Some(Stamp::just_after()) };
+    OpenAttempt { connection: Some(connection), transport: Ok(Box::new(transport)) }
+}
+
+struct TestTransport {
+    /// The next messages. `None` is the end of the connection.
+    incoming: VecDeque<Option<Vec<u8>>>,
+    echoes: bool,
+    current: Vec<u8>,
+}
+
+impl Transport for TestTransport {
+    fn local(&self) -> SocketAddr {
+        ADDRESS
+    }
+
+    fn send(&mut self, request: &[u8]) -> io::Result<(Stamp, TimestampId)> {
+        if self.echoes {
+            let mut reply = BytesMut::from(request);
+            echo_core::uppercase(&mut reply);
+            self.incoming.push_back(Some(reply.to_vec()));
+        }
+        Ok((Stamp::just_before(), TimestampId::default()))
+    }
+
+    fn receive(&mut self, _: WaitUntil) -> io::Result<Received<'_>> {
+        match self.incoming.pop_front() {
+            Some(Some(bytes)) => {
+                self.current = bytes;
+                let received = Stamp::just_after();
+                Ok(Received::Bytes { received, timestamp: None, bytes: &self.current })
+            }
+            Some(None) => Ok(Received::End),
+            None => Ok(Received::Nothing),
+        }
+    }
+
+    fn network_errors(&mut self) -> Vec<NetworkError> {
+        Vec::new()
+    }
+
+    fn transmitted(&mut self, _: TimestampId) -> Option<SystemTime> {
+        None
+    }
+
+    fn close(&mut self, _: Duration) -> Option<Duration> {
+        Some(Duration::from_millis(1))
+    }
+}

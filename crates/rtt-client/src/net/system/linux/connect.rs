@@ -1,0 +1,66 @@
+//! Connecting, with the times of the connection requests (SYN) that the kernel sends.
+//!
+//! The kernel repeats a SYN that has no answer, and does not report this. While the client waits, it reads the
+//! number of retransmissions from `TCP_INFO` (tcp(7)), so that a silent server can be explained with "4
+//! connection requests (SYN), at 0.0, 1.0, 3.1 and 7.3 s".
+
+use super::super::ConnectResult;
+use super::tcp_info;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use socket2::{SockAddr, Socket};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+/// The time of the first look at the number of retransmissions. The kernel's first retransmission timeout is
+/// one second (RFC 6298), so there is nothing to see earlier.
+const FIRST_CHECK: Duration = Duration::from_millis(950);
+
+/// The time between two looks from then on. It limits the error of a reported time.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Connects `socket` to `peer` within `timeout`.
+pub(crate) fn connect(socket: &Socket, peer: &SockAddr, timeout: Duration) -> ConnectResult {
+    let start = Instant::now();
+    let mut requests = vec![Duration::ZERO];
+    let result = socket.set_nonblocking(true).and_then(|()| {
+        let connected = match socket.connect(peer) {
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
+                wait(socket, start, timeout, &mut requests)
+            }
+            immediate => immediate,
+        };
+        socket.set_nonblocking(false).and(connected)
+    });
+    ConnectResult { result, requests }
+}
+
+/// Waits for the end of the handshake and appends the times of retransmitted requests to `requests`.
+fn wait(
+    socket: &Socket,
+    start: Instant,
+    timeout: Duration,
+    requests: &mut Vec<Duration>,
+) -> io::Result<()> {
+    let deadline = start + timeout;
+    let mut next_check = start + FIRST_CHECK;
+    loop {
+        let left = deadline.min(next_check).saturating_duration_since(Instant::now());
+        let mut poll = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+        match ppoll(&mut poll, Some(TimeSpec::from_duration(left)), None) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return socket.take_error()?.map_or(Ok(()), Err),
+            Err(error) => return Err(error.into()),
+        }
+        let retransmissions = tcp_info(socket).and_then(|info| info.retransmissions).unwrap_or(0);
+        while (requests.len() as u64) <= retransmissions {
+            requests.push(start.elapsed());
+        }
+        if Instant::now() >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        next_check = Instant::now() + CHECK_INTERVAL;
+    }
+}

@@ -1,0 +1,168 @@
+//! The error queue of a socket: ICMP errors about packets that were sent, and timestamps of their departure.
+//!
+//! # How an ICMP error reaches the client
+//!
+//! By default, a UDP socket that is not connected never sees an ICMP error, and a connected one sees only an
+//! error number. With `IP_RECVERR` or `IPV6_RECVERR` (ip(7)), the kernel puts every ICMP error about a packet
+//! of the socket into its error queue. The program reads the queue with `recvmsg` and `MSG_ERRQUEUE`. An entry
+//! consists of:
+//!
+//! - a control message with `struct sock_extended_err`: the ICMP type and code, the error number that the
+//!   kernel derives from them, and the address of the host that sent the ICMP error;
+//! - as data, the beginning of the payload of the packet that caused the error. The number of the request is in
+//!   it.
+//!
+//! The queue also contains the timestamps of sent packets (see [`super::timestamps`]). `ee_origin`
+//! distinguishes the two kinds of entries.
+//!
+//! While the queue is not empty, `ppoll` reports `POLLERR` and returns at once. A wait therefore has to empty
+//! the queue first.
+
+use super::super::NetworkError;
+use super::timestamps::wall_clock;
+use crate::model::icmp::IcmpError;
+use crate::net::socket::{OperationError, set_option};
+use nix::cmsg_space;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
+use socket2::Socket;
+use std::collections::VecDeque;
+use std::io::IoSliceMut;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd as _;
+use std::time::SystemTime;
+
+/// The number of departure timestamps that are kept, the latest ones. It is larger than the number of entries
+/// that fit into the error queue of a socket.
+const MAX_TIMESTAMPS: usize = 4096;
+
+/// The number of ICMP errors that are kept until the caller takes them, the latest ones. More errors contain
+/// no new information.
+const MAX_NETWORK_ERRORS: usize = 1024;
+
+/// The number of payload bytes that are kept of a packet that caused an error. They include the request's
+/// number.
+const QUOTED_LEN: usize = 64;
+
+/// What to do with ICMP errors about the packets of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IcmpErrors {
+    /// The kernel puts them into the error queue, and the next call on the socket fails.
+    Report,
+    /// The protocol in the kernel handles them.
+    HandleInKernel,
+}
+
+/// Sets `IP_RECVERR` and `IPV6_RECVERR`.
+pub(super) fn set_icmp_errors(socket: &Socket, mode: IcmpErrors) -> Result<(), OperationError> {
+    let report = mode == IcmpErrors::Report;
+    let set_v4 = || Ok(setsockopt(socket, sockopt::Ipv4RecvErr, &report)?);
+    let domain = socket.domain().map_err(OperationError::option("SO_DOMAIN"))?;
+    if domain != socket2::Domain::IPV6 {
+        return set_option("IP_RECVERR", report, set_v4);
+    }
+    set_option("IPV6_RECVERR", report, || Ok(setsockopt(socket, sockopt::Ipv6RecvErr, &report)?))?;
+    // An IPv6 socket sends to an IPv4-mapped address (::ffff:192.0.2.1) over IPv4, and then gets IPv4 errors.
+    // A socket that refuses the option cannot do this and does not need it.
+    let _ = set_option("IP_RECVERR", report, set_v4);
+    Ok(())
+}
+
+/// The entries that were read from a socket's error queue.
+#[derive(Debug, Default)]
+pub(super) struct ErrorQueue {
+    control: Vec<u8>,
+    transmitted: VecDeque<(u32, SystemTime)>,
+    network_errors: VecDeque<NetworkError>,
+}
+
+impl ErrorQueue {
+    /// Reads all entries of the socket's queue.
+    pub(super) fn fetch(&mut self, socket: &Socket) {
+        if self.control.is_empty() {
+            // A timestamp, and a `sock_extended_err` with the address of its sender.
+            self.control = cmsg_space!([TimeSpec; 3], [u8; 64]);
+        }
+        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+        let mut quoted = [0; QUOTED_LEN];
+        loop {
+            let mut data = [IoSliceMut::new(&mut quoted)];
+            let control = Some(&mut self.control[..]);
+            let Ok(message) = recvmsg::<()>(socket.as_raw_fd(), &mut data, control, flags) else {
+                return;
+            };
+            let entry = Entry::of(message.cmsgs().into_iter().flatten());
+            let quoted_len = message.bytes.min(QUOTED_LEN);
+            if let (Some(timestamp), Some(id)) = (entry.timestamp, entry.id) {
+                push_bounded(&mut self.transmitted, MAX_TIMESTAMPS, (id, timestamp));
+            }
+            if let Some((icmp, errno)) = entry.icmp {
+                let quoted_payload = quoted[..quoted_len].to_vec();
+                let error = NetworkError { icmp, errno, quoted_payload };
+                push_bounded(&mut self.network_errors, MAX_NETWORK_ERRORS, error);
+            }
+        }
+    }
+
+    /// When the packet with this number left, if its timestamp has been fetched.
+    pub(super) fn transmitted(&self, id: u32) -> Option<SystemTime> {
+        let entry = self.transmitted.iter().rev().find(|(number, _)| *number == id);
+        entry.map(|(_, timestamp)| *timestamp)
+    }
+
+    /// Takes the ICMP errors that have been fetched, in the order of their arrival.
+    pub(super) fn take_network_errors(&mut self) -> Vec<NetworkError> {
+        self.network_errors.drain(..).collect()
+    }
+}
+
+/// The control messages of one entry.
+#[derive(Default)]
+struct Entry {
+    timestamp: Option<SystemTime>,
+    /// The number of the packet to which the timestamp belongs.
+    id: Option<u32>,
+    /// An ICMP error and the kernel's error number for it.
+    icmp: Option<(IcmpError, i32)>,
+}
+
+impl Entry {
+    fn of(messages: impl Iterator<Item = ControlMessageOwned>) -> Self {
+        let mut entry = Self::default();
+        for message in messages {
+            let (error, is_v6, from) = match message {
+                ControlMessageOwned::ScmTimestampsns(timestamps) => {
+                    entry.timestamp = Some(wall_clock(timestamps.system));
+                    continue;
+                }
+                ControlMessageOwned::Ipv4RecvErr(error, from) => {
+                    let ip = from.map(|from| Ipv4Addr::from(u32::from_be(from.sin_addr.s_addr)));
+                    (error, false, ip.map(Into::into))
+                }
+                ControlMessageOwned::Ipv6RecvErr(error, from) => {
+                    let ip = from.map(|from| Ipv6Addr::from(from.sin6_addr.s6_addr));
+                    (error, true, ip.map(Into::into))
+                }
+                _ => continue,
+            };
+            match (error.ee_origin, is_v6) {
+                (libc::SO_EE_ORIGIN_TIMESTAMPING, _) => entry.id = Some(error.ee_data),
+                (libc::SO_EE_ORIGIN_ICMP, false) | (libc::SO_EE_ORIGIN_ICMP6, true) => {
+                    let errno = i32::try_from(error.ee_errno).unwrap_or(0);
+                    let (kind, code) = (error.ee_type, error.ee_code);
+                    entry.icmp = Some((IcmpError { is_v6, kind, code, from }, errno));
+                }
+                _ => {}
+            }
+        }
+        entry
+    }
+}
+
+/// Appends `item`. If the queue is full, the oldest item is removed.
+fn push_bounded<T>(queue: &mut VecDeque<T>, limit: usize, item: T) {
+    if queue.len() == limit {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}

@@ -1,0 +1,177 @@
+//! The receiving side of a socket: the three kinds of waits, kernel timestamps and ICMP errors.
+//!
+//! How the waits of [`WaitUntil`] are implemented:
+//!
+//! | wait | system calls | ends |
+//! |---|---|---|
+//! | `Coarse` | one blocking `recv` with `SO_RCVTIMEO` | after the socket's timeout, which the kernel rounds up to its timer tick |
+//! | `Exact` | non-blocking `recv`, then `ppoll`, repeatedly | at the deadline (`ppoll` uses a high-resolution timer) |
+//! | `ExactAwake` | the same; for the last part `sched_yield` instead of `ppoll` | at the deadline, with no delay for waking up |
+//! | any, with `spin` | non-blocking `recv`, repeatedly | at the deadline or after [`MAX_SPIN`] |
+
+use super::super::{MAX_SPIN, NetworkError, ReceiveConfig, ReceiveMeta, WaitUntil};
+use super::error_queue::{ErrorQueue, IcmpErrors, set_icmp_errors};
+use super::timestamps;
+use crate::net::socket::{OperationError, set_option};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg};
+use nix::sys::time::TimeSpec;
+use nix::{cmsg_space, errno::Errno};
+use socket2::Socket;
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The receiving side of a socket.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    spin: bool,
+    /// The buffer for control messages, if the kernel records timestamps for this socket.
+    control: Option<Vec<u8>>,
+    errors: ErrorQueue,
+}
+
+impl Receiver {
+    /// Sets the options of `socket`, before it is connected.
+    pub(crate) fn new(socket: &Socket, config: ReceiveConfig) -> Result<Self, OperationError> {
+        let timeout = config.coarse_timeout();
+        set_option("SO_RCVTIMEO", timeout, || socket.set_read_timeout(Some(timeout)))?;
+        if config.timestamps {
+            // This can take a few milliseconds. If it happened after the connection request, the connection
+            // would be measured as slower than it is.
+            timestamps::keep_enabled();
+        }
+        set_icmp_errors(socket, IcmpErrors::Report)?;
+        let control = config.timestamps.then(|| cmsg_space!([TimeSpec; 3], [u8; 64]));
+        Ok(Self { spin: config.spin, control, errors: ErrorQueue::default() })
+    }
+
+    /// Enables kernel timestamps for this socket, if the configuration requests them. Packets that are sent
+    /// from now on are numbered from 0: datagrams for UDP, bytes for TCP.
+    pub(crate) fn enable_timestamps(&self, socket: &Socket) -> Result<(), OperationError> {
+        if self.control.is_none() {
+            return Ok(());
+        }
+        set_option("SO_TIMESTAMPING", "software, with packet numbers", || {
+            timestamps::request(socket)
+        })
+    }
+
+    /// Leaves ICMP errors to the protocol in the kernel, from now on. An established TCP connection has to
+    /// survive an ICMP error that can be temporary (RFC 1122, section 4.2.3.9). With `IP_RECVERR`, the kernel
+    /// reports such an error at once and ends the connection (tcp(7)).
+    #[expect(clippy::unused_self, reason = "it reverses a setting of `new`")]
+    pub(crate) fn disable_icmp_errors(&self, socket: &Socket) -> Result<(), OperationError> {
+        set_icmp_errors(socket, IcmpErrors::HandleInKernel)
+    }
+
+    /// Waits for data. Returns `None` if the wait ended without data, also because of a signal.
+    pub(crate) fn receive(
+        &mut self,
+        socket: &Socket,
+        buffer: &mut [u8],
+        until: WaitUntil,
+    ) -> io::Result<Option<ReceiveMeta>> {
+        let received = match until {
+            _ if self.spin => self.spin_until(socket, buffer, until.deadline()),
+            WaitUntil::Coarse(_) => self.receive_once(socket, buffer, MsgFlags::empty()),
+            WaitUntil::Exact(deadline) => self.wait_until(socket, buffer, deadline, Duration::ZERO),
+            WaitUntil::ExactAwake(deadline, awake) => {
+                self.wait_until(socket, buffer, deadline, awake)
+            }
+        };
+        match received {
+            Ok(meta) => Ok(Some(meta)),
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// When the kernel handed the packet with this number to the network driver, if it has reported this.
+    pub(crate) fn transmitted(&mut self, socket: &Socket, id: u32) -> Option<SystemTime> {
+        self.control.as_ref()?;
+        self.errors.fetch(socket);
+        self.errors.transmitted(id)
+    }
+
+    /// The ICMP errors that arrived since the last call, in their order.
+    pub(crate) fn network_errors(&mut self, socket: &Socket) -> Vec<NetworkError> {
+        self.errors.fetch(socket);
+        self.errors.take_network_errors()
+    }
+
+    fn spin_until(
+        &mut self,
+        socket: &Socket,
+        buffer: &mut [u8],
+        deadline: Instant,
+    ) -> nix::Result<ReceiveMeta> {
+        let mut end = None;
+        loop {
+            match self.receive_once(socket, buffer, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => {}
+                result => return result,
+            }
+            let now = Instant::now();
+            if now >= *end.get_or_insert_with(|| deadline.min(now + MAX_SPIN)) {
+                return Err(Errno::EAGAIN);
+            }
+        }
+    }
+
+    /// Waits until `deadline`, without sleeping for the last part, which has the duration `awake`.
+    fn wait_until(
+        &mut self,
+        socket: &Socket,
+        buffer: &mut [u8],
+        deadline: Instant,
+        awake: Duration,
+    ) -> nix::Result<ReceiveMeta> {
+        // An entry in the error queue would end every `ppoll` at once.
+        let mut error_queue_may_have_entries = self.control.is_some();
+        loop {
+            match self.receive_once(socket, buffer, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => {}
+                result => return result,
+            }
+            if error_queue_may_have_entries {
+                self.errors.fetch(socket);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Errno::EAGAIN);
+            }
+            let asleep = left.saturating_sub(awake);
+            if asleep.is_zero() {
+                // A server on the same CPU can then run.
+                std::thread::yield_now();
+                continue;
+            }
+            let mut poll = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+            ppoll(&mut poll, Some(TimeSpec::from_duration(asleep)), None)?;
+            let events = poll[0].revents().unwrap_or(PollFlags::empty());
+            error_queue_may_have_entries |= events.contains(PollFlags::POLLERR);
+        }
+    }
+
+    fn receive_once(
+        &mut self,
+        socket: &Socket,
+        buffer: &mut [u8],
+        flags: MsgFlags,
+    ) -> nix::Result<ReceiveMeta> {
+        let Some(control) = &mut self.control else {
+            let len = recv(socket.as_raw_fd(), buffer, flags)?;
+            return Ok(ReceiveMeta { len, timestamp: None });
+        };
+        let mut data = [IoSliceMut::new(buffer)];
+        let message = recvmsg::<()>(socket.as_raw_fd(), &mut data, Some(&mut control[..]), flags)?;
+        let timestamp = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::ScmTimestampsns(timestamps) => {
+                Some(timestamps::wall_clock(timestamps.system))
+            }
+            _ => None,
+        });
+        Ok(ReceiveMeta { len: message.bytes, timestamp })
+    }
+}

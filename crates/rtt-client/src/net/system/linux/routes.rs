@@ -1,0 +1,151 @@
+//! The way to an address: interface, next hop, state of the next hop, path MTU. No function here needs
+//! privileges.
+
+use super::super::Interface;
+use super::netlink;
+use netlink_packet_core::NLM_F_DUMP;
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::{InterfaceFlags, if_nametoindex};
+use nix::sys::socket::{getsockopt, sockopt};
+use socket2::Socket;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// The next hop to `address`, if it has not answered the kernel's requests for its link address (ARP or neighbour
+/// discovery).
+pub(crate) fn unresolved_next_hop(address: IpAddr) -> Option<IpAddr> {
+    let route = route(address)?;
+    let mut request = NeighbourMessage::default();
+    request.header.family = family(address);
+    let mut is_unresolved = false;
+    netlink::request(RouteNetlinkMessage::GetNeighbour(request), NLM_F_DUMP, |answer| {
+        if let RouteNetlinkMessage::NewNeighbour(neighbour) = answer
+            && address_of(&neighbour) == Some(route.next_hop)
+            && route.interface.is_none_or(|index| index == neighbour.header.ifindex)
+        {
+            let state = neighbour.header.state;
+            is_unresolved = matches!(state, NeighbourState::Incomplete | NeighbourState::Failed);
+        }
+    })
+    .ok()?;
+    is_unresolved.then_some(route.next_hop)
+}
+
+/// The interface through which packets to `peer` leave.
+///
+/// # Errors
+///
+/// There is no route, or the interface list cannot be read.
+pub(crate) fn interface_to(peer: SocketAddr) -> io::Result<Interface> {
+    let scope_id = match peer {
+        SocketAddr::V6(peer) if peer.scope_id() > 0 => Some(peer.scope_id()),
+        _ => None,
+    };
+    let not_found =
+        || io::Error::new(io::ErrorKind::NotFound, "no interface has a route to this address");
+    let index = scope_id.or_else(|| route(peer.ip())?.interface).ok_or_else(not_found)?;
+    let wanted = usize::try_from(index).unwrap_or(usize::MAX);
+    let found = getifaddrs()?.find_map(|interface| {
+        let link = *interface.address?.as_link_addr()?;
+        (link.ifindex() == wanted).then_some((
+            interface.interface_name,
+            interface.flags,
+            link.hatype(),
+        ))
+    });
+    let (name, flags, hardware_type) = found.ok_or_else(not_found)?;
+    Ok(Interface {
+        index,
+        name,
+        is_loopback: flags.contains(InterfaceFlags::IFF_LOOPBACK),
+        is_ethernet: matches!(hardware_type, libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK),
+    })
+}
+
+/// The index of the interface with this name.
+///
+/// # Errors
+///
+/// There is no such interface.
+pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
+    Ok(if_nametoindex(name)?)
+}
+
+/// The size of the largest packet that the path of a connected socket carries, in bytes. The kernel corrects this
+/// value when a router reports a smaller one.
+pub(crate) fn path_mtu(socket: &Socket) -> Option<u32> {
+    u32::try_from(getsockopt(socket, sockopt::IpMtu).ok()?).ok()
+}
+
+/// A route to an address.
+struct Route {
+    /// The address of the router, or the address itself if it is on the link.
+    next_hop: IpAddr,
+    interface: Option<u32>,
+}
+
+/// The route to `address`, from the kernel's routing tables.
+fn route(address: IpAddr) -> Option<Route> {
+    let mut request = RouteMessage::default();
+    request.header.address_family = family(address);
+    request.header.destination_prefix_length = if address.is_ipv4() { 32 } else { 128 };
+    request.attributes.push(RouteAttribute::Destination(address.into()));
+    let mut route = None;
+    netlink::request(RouteNetlinkMessage::GetRoute(request), 0, |answer| {
+        let RouteNetlinkMessage::NewRoute(answer) = answer else { return };
+        let mut found = Route { next_hop: address, interface: None };
+        for attribute in answer.attributes {
+            match attribute {
+                RouteAttribute::Gateway(RouteAddress::Inet(ip)) => found.next_hop = ip.into(),
+                RouteAttribute::Gateway(RouteAddress::Inet6(ip)) => found.next_hop = ip.into(),
+                RouteAttribute::Oif(index) => found.interface = Some(index),
+                _ => {}
+            }
+        }
+        route = Some(found);
+    })
+    .ok()?;
+    route
+}
+
+fn address_of(neighbour: &NeighbourMessage) -> Option<IpAddr> {
+    neighbour.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => Some((*ip).into()),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(ip)) => Some((*ip).into()),
+        _ => None,
+    })
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn the_route_to_loopback_has_no_router() {
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+        assert_eq!(route(loopback).map(|route| route.next_hop), Some(loopback));
+        assert_eq!(unresolved_next_hop(loopback), None);
+        let interface = interface_to((loopback, 9).into()).unwrap();
+        assert!(interface.is_loopback && interface.is_ethernet, "{interface:?}");
+        assert_eq!(interface_index(&interface.name).unwrap(), interface.index);
+    }
+
+    #[test]
+    fn the_kernels_error_is_returned() {
+        let mut message = netlink_packet_route::link::LinkMessage::default();
+        message.header.index = u32::MAX >> 1;
+        let request = RouteNetlinkMessage::GetLink(message);
+        let error = netlink::request(request, 0, |_| {}).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
+    }
+}
