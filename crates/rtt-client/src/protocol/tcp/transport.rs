@@ -88,6 +88,8 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, 
     let connection = Connection { requested, established: result.is_ok().then_some(now) };
     let transport = match result {
         Ok(()) => {
+            // With -v, the log lines lengthen the time between the handshake and the first request. They are outside
+            // of both.
             socket.receiver.disable_icmp_errors(&socket.inner).map_err(with_peer)?;
             socket.receiver.enable_timestamps(&socket.inner).map_err(with_peer)?;
             debug!(%peer, local = %socket.local(), ?handshake, "connected");
