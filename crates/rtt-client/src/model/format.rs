@@ -34,9 +34,14 @@ pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// A duration in whole nanoseconds, as a signed number. Durations above 292 years become `i64::MAX`.
+pub(crate) fn signed_nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(nanoseconds(duration)).unwrap_or(i64::MAX)
+}
+
 /// A duration with its unit: `123.5 µs`.
 pub(crate) fn duration(duration: Duration) -> String {
-    durations(&[i64::try_from(nanoseconds(duration)).unwrap_or(i64::MAX)])
+    durations(&[signed_nanoseconds(duration)])
 }
 
 /// A difference in nanoseconds with its sign and its unit: `-1.50 µs`.

@@ -6,7 +6,7 @@ use super::quantiles::Columns;
 use super::table::Table;
 use super::unit::MILLISECONDS;
 use crate::analysis::statistics::{Distribution, Summary};
-use crate::model::format::count;
+use crate::model::format::{CommonUnit, count, in_common_unit, signed_nanoseconds};
 use crate::model::tcp_info::TcpInfo;
 use crate::plan::Plan;
 use std::io::{self, Write};
@@ -178,14 +178,18 @@ fn kernel(info: &TcpInfo) -> String {
 fn breakdown(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
     breakdown_bar::write(printer, &summary.breakdown)?;
     if let (Some(without), Some(with)) = (summary.uninstrumented.median(), summary.rtt.median()) {
-        let cost = match with.saturating_sub(without) {
-            Duration::ZERO => "not measurable here".to_owned(),
-            cost => MILLISECONDS.quantity(cost),
+        let cost = with.saturating_sub(without);
+        let CommonUnit { numbers, unit } =
+            in_common_unit(&[with, without, cost].map(signed_nanoseconds));
+        let cost = if cost.is_zero() {
+            "not measurable here".to_owned()
+        } else {
+            format!("{} {unit}", numbers[2])
         };
-        let (without, with) = (MILLISECONDS.quantity(without), MILLISECONDS.quantity(with));
         printer.paragraph(&format!(
-            "Median RTT with kernel timestamps: {with}; without them: {without}. Cost of the timestamps: \
-             {cost}."
+            "Median RTT with kernel timestamps: {} {unit}; without them: {} {unit}. Cost of the timestamps: \
+             {cost}.",
+            numbers[0], numbers[1]
         ))?;
     }
     let reason = "a timestamp was missing or not plausible";
