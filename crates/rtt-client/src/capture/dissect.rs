@@ -33,7 +33,7 @@ const UDP_HEADER: usize = 8;
 const TCP_HEADER: usize = 20;
 const ICMP_HEADER: usize = 8;
 
-/// The maximum number of VLAN tags (IEEE 802.1Q) in a packet. Packets on real networks have at most two.
+/// The maximum number of VLAN tags (IEEE 802.1Q) in a packet. More tags do not occur in practice.
 const MAX_VLAN_TAGS: usize = 4;
 
 /// Values of the `EtherType` field in front of a VLAN tag (IANA "IEEE 802 Numbers").

@@ -58,7 +58,7 @@ pub(crate) struct CapturedPacket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkType {
     Ethernet,
-    /// BSD loopback: four bytes of address family, in the byte order of the host or of the network.
+    /// BSD loopback. The header is the address family (4 bytes), in the byte order of the host or network.
     Null,
     /// The packet has no link header. It begins with the IP header.
     Raw,

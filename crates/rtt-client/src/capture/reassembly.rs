@@ -15,8 +15,8 @@
 //!
 //! - If all bytes of the segment were captured before, it is a retransmission.
 //! - If it begins at or after the highest captured offset, it is new. There can be a gap before it.
-//! - Otherwise it fills a gap. There are two possible causes: the network changed the order of the segments,
-//!   or the capture does not contain the original, and this is its retransmission.
+//! - Otherwise it fills a gap. There are two possible causes. Either the network changed the order of the
+//!   segments, or this is the retransmission of a segment that the capture does not contain.
 //!
 //! The time since the segment with the highest offset separates the two causes. A sender needs about one round
 //! trip to detect a loss, and reordering takes less time. Wireshark uses the same rule.

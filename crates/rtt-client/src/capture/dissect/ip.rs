@@ -1,4 +1,4 @@
-//! The IP header, version 4 and 6.
+//! Parses IP headers of version 4 and 6.
 
 use super::u16_at;
 use crate::model::headers::IPV6_FRAGMENT;
@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 
-/// The maximum number of IPv6 extension headers in a packet. Real packets have fewer.
+/// The maximum number of IPv6 extension headers in a packet. More headers do not occur in practice.
 const MAX_EXTENSION_HEADERS: usize = 16;
 
 /// An IP packet, or its captured beginning.

@@ -5,10 +5,10 @@
 //! - For exchanges of this program, the lengths of a request and of a reply are known
 //!   ([`MessageLengths`]). The offset of a byte, divided by the length, gives the number of the exchange.
 //!   The last byte completes the reply.
-//! - For a capture file, the lengths are not known. Data from the client starts a new exchange under two
-//!   conditions: it follows a reply, and the server has sent at least as many bytes as the client before.
-//!   The first condition is not sufficient, because a server can reply before it has the whole request.
-//!   Each new segment from the server becomes the new end of the reply.
+//! - For a capture file, the lengths are not known. Two conditions must hold before data from the client
+//!   starts a new exchange. The data follows a reply, and the server has sent at least as many bytes as the
+//!   client before. The first condition is not sufficient, because a server can reply before it has the whole
+//!   request. Each new segment from the server becomes the new end of the reply.
 
 use super::Exchanges;
 use std::time::Duration;
