@@ -1,4 +1,5 @@
-//! [`Plan`]: what to measure (pure: no I/O, no clock). A plan is validated when it is created, and never changes afterwards.
+//! [`Plan`]: what to measure (pure: no I/O, no clock). A plan is validated when it is created, and never changes
+//! afterwards.
 
 mod comparison;
 mod error;

@@ -61,7 +61,7 @@ pub(in crate::engine) enum ChannelEvent {
 }
 
 impl Channel {
-    /// The channel of a successful attempt to open a transport.
+    /// Creates a channel from an attempt to open a transport. Returns the failure of an unsuccessful attempt.
     pub(in crate::engine) fn new(attempt: OpenAttempt, framing: Framing) -> Result<Self, Failure> {
         Ok(Self {
             transport: attempt.transport?,

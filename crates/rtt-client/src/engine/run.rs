@@ -96,7 +96,7 @@ pub(in crate::engine) struct SelectedAddress {
 }
 
 /// Selects the first of the `addresses` that answers, or the last one. One exchange tests each address except the
-/// last one. It does not count.
+/// last one. These exchanges do not count.
 pub(in crate::engine) fn select_address(
     plan: &Plan,
     addresses: &[SocketAddr],

@@ -237,8 +237,8 @@ impl Series {
                 self.receive(until, sink)?;
                 has_waited = true;
             } else {
-                let is_over = self.accounting.is_unreachable() && self.accounting.in_flight() == 0;
-                if is_over || (has_received && Instant::now() >= due) {
+                let is_aborted = self.is_unreachable() && self.accounting.in_flight() == 0;
+                if is_aborted || (has_received && Instant::now() >= due) {
                     return Ok(());
                 }
                 if due.saturating_duration_since(Instant::now()) > MIN_IDLE {

@@ -246,7 +246,7 @@ impl<'a> Interleaver<'a> {
     }
 }
 
-/// The name of a side from which no further reply can be expected, if there is one.
+/// The name of the first unreachable side, if there is one.
 fn unreachable_side(sides: &[SideRunner; 2]) -> Option<&'static str> {
     let mut sides = sides.iter().zip(["A", "B"]);
     sides.find(|(side, _)| side.is_unreachable(MAX_MISSING_IN_A_ROW)).map(|(_, name)| name)

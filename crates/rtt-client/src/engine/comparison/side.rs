@@ -1,4 +1,4 @@
-//! [`SideRunner`]: one side of an experiment. It runs a single exchange for each call.
+//! [`SideRunner`]: one side of an experiment. The caller starts each exchange.
 
 use super::windows::WindowObserver;
 use crate::analysis::evidence::Windows;

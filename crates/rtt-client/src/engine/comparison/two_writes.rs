@@ -130,8 +130,8 @@ impl Setting<'_> {
     }
 }
 
-/// Sends one request as these writes, and reads as many bytes as it has. Returns the time from the first write to the last
-/// byte, or the reason why there is none.
+/// Sends one request in one or more writes, and reads a reply of the same length. Returns the time from the first write
+/// to the last byte of the reply, or the reason why the reply is incomplete.
 fn exchange(
     transport: &mut dyn Transport,
     writes: &[&[u8]],

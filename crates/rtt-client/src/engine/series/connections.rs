@@ -71,7 +71,7 @@ pub(super) enum CloseReason {
     WrongReply,
     /// The plan requests one connection for each exchange.
     OnePerExchange,
-    /// The server is expected to close the connection.
+    /// The server closes its connections after this number of replies.
     ReplyLimit(u64),
     /// [`MAX_UNANSWERED`] requests have no reply.
     TooManyUnanswered,
@@ -321,7 +321,7 @@ impl ReplyLimit {
     }
 }
 
-/// A change of a connection.
+/// An event in the lifetime of a connection.
 #[derive(Debug)]
 enum ConnectionEvent {
     Opened { connection: Connection, local: SocketAddr },

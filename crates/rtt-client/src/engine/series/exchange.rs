@@ -214,7 +214,7 @@ impl Series {
     fn send_again(&mut self, seq: u64, sink: &mut dyn Sink) -> Result<(), RunError> {
         let result = match self.connections.ready()? {
             Ready::Open(channel) => channel.send(seq, self.payload.request(seq)),
-            Ready::Failed(failure) => return self.report_failure(seq, failure, sink),
+            Ready::Failed(failure) => return self.request_failed(seq, failure, sink),
         };
         match result {
             Ok(SentRequest { timestamp_id, .. }) => {
@@ -223,24 +223,12 @@ impl Series {
             }
             Err(error) => {
                 let failure = self.failure(error)?;
-                self.report_failure(seq, failure, sink)
+                self.request_failed(seq, failure, sink)
             }
         }
     }
 
-    /// Decides that a request in flight failed.
-    fn report_failure(
-        &mut self,
-        seq: u64,
-        failure: Failure,
-        sink: &mut dyn Sink,
-    ) -> Result<(), RunError> {
-        let position = self.connections.exchange_position();
-        let exchange = self.accounting.request_failed(seq, failure, position);
-        exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
-    }
-
-    /// Decides that a request in flight failed. The time until the failure counts from the first send.
+    /// Reports that a request in flight failed. The time until the failure counts from its first send.
     fn request_failed(
         &mut self,
         seq: u64,
@@ -249,7 +237,9 @@ impl Series {
     ) -> Result<(), RunError> {
         let Some(sent) = self.accounting.sent_at(seq) else { return Ok(()) };
         let failure = Failure { after: sent.monotonic().elapsed(), ..failure };
-        self.report_failure(seq, failure, sink)
+        let position = self.connections.exchange_position();
+        let exchange = self.accounting.request_failed(seq, failure, position);
+        exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
     }
 
     /// The failure of an exchange that a system error describes. An error that does not describe the peer or the path
