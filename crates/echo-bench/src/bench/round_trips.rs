@@ -21,7 +21,7 @@ const BUSY_POLL: &str = "1ms";
 /// Measures the RTTs and prints the results.
 pub(super) fn run() -> Result<()> {
     println!(
-        "\nRTTs of requests with {SIZE} bytes over loopback: p50, medians of {ROUNDS} rounds. The\nfloor is a minimal echo program; each round measures all programs of a comparison once."
+        "\nRTTs of requests with {SIZE} bytes over loopback (p50, median of {ROUNDS} rounds). Each\nround measures all programs of a comparison once. The floor is a minimal program."
     );
     println!("\n{:<47}{:>10}{:>8}{:>10}", "", "p50", "ratio", "at most");
     for protocol in Protocol::ALL {
