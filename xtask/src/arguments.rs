@@ -6,10 +6,11 @@ usage: cargo xtask TASK
 
 tasks:
   demo     run the six tasks of the lab assignment on this machine
-  bench    measure RTT, throughput and memory; compare them with minimal echo programs
-           (the floor) in the same run
+  bench    measure RTT, throughput and memory, and compare them with minimal echo
+           programs (the floor) in the same run
   soak [--duration DURATION]
-           run honest and hostile clients against both servers (DURATION: 10s, 5m, 1h)
+           run honest and hostile clients against both servers
+           (examples of DURATION: 10s, 5m, 1h)
   ci       run all checks that CI runs";
 
 /// The selected task.
