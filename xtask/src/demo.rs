@@ -20,8 +20,8 @@ const COULD_NOT_RUN: i32 = 2;
 
 /// Builds the programs, starts the servers, runs the tasks, and stops the servers.
 pub(crate) fn run() -> Result<()> {
-    println!("The demo runs the six tasks of the lab assignment with two servers on this machine.");
-    println!("First it builds the programs. On a fresh clone, this takes one to three minutes.\n");
+    println!("The demo runs the six tasks of the lab assignment on this machine.");
+    println!("It first builds the programs. On a fresh clone, this takes one to three minutes.\n");
     workspace::build_programs()?;
     let files = Files::create()?;
     let (udp, udp_log) = files.start_server("udp-echo")?;

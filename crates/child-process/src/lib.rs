@@ -1,7 +1,7 @@
 //! Starts programs of this workspace as child processes and stops them. `xtask` and `echo-bench` use it.
 //!
-//! A child process never runs longer than its parent. Dropping a [`Child`] kills the process. After Ctrl-C or SIGTERM,
-//! the parent stops all its children ([`end_children_on_signal`]).
+//! The parent stops its children before it exits. Dropping a [`Child`] kills the process. After Ctrl-C or SIGTERM, the
+//! parent stops all children ([`end_children_on_signal`]).
 //!
 //! - [`child`]: a child process, and functions that run a command and wait for its end;
 //! - [`server`]: an echo server as a child process, and the totals in its log;

@@ -53,8 +53,8 @@ impl Server {
     }
 }
 
-/// The totals in the log of a server that has ended. They are the fields `name=number` of the last line with at least
-/// two such fields. The result is empty if there is no such line.
+/// The totals in the log of a server that has ended. They are the fields `name=number` of the last line with
+/// several such fields. The result is empty if there is no such line.
 ///
 /// ```
 /// let log = "00:00:30Z  INFO ending signal=\"SIGTERM\"\n00:00:31Z  INFO totals received=7 answered=6\n";

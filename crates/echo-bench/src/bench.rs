@@ -68,13 +68,13 @@ impl Limit {
     }
 }
 
-/// Starts one of our servers on the CPU of this process, without a log.
+/// Starts one of our servers on the CPU of this process and discards its log.
 fn our_server(protocol: Protocol) -> Result<Server> {
     let mut server = program(protocol.server());
     Ok(Server::start(server.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::null()))?)
 }
 
-/// Starts one of our servers on these CPUs with additional options, without a log.
+/// Starts one of our servers on these CPUs with additional options. Discards its log.
 fn our_server_on(cpus: &str, protocol: Protocol, options: &[&str]) -> Result<Server> {
     let mut server = Command::new("taskset");
     server.args(["-c", cpus]).arg(program(protocol.server()).get_program());

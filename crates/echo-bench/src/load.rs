@@ -63,7 +63,7 @@ pub(crate) struct LoadResult {
     pub(crate) replies: u64,
     /// The number of replies that differ from the request in upper case.
     pub(crate) wrong: u64,
-    /// The time since the end of the warm-up.
+    /// The time from the end of the warm-up to the last reply.
     pub(crate) elapsed: Duration,
 }
 

@@ -6,8 +6,8 @@
 //! - the memory of a server grows;
 //! - a server does not close its descriptors.
 //!
-//! All traffic is on loopback. Each client has its own source address in 127.0.0.0/8. Pauses limit the rate of the
-//! hostile clients, because servers and clients share the CPUs.
+//! All traffic is on loopback. The clients use different addresses of 127.0.0.0/8, so each server receives requests from
+//! several sources. Pauses limit the rate of the hostile clients, because servers and clients share the CPUs.
 //!
 //! An honest UDP client repeats a request that receives no reply. This is necessary: during a flood, the kernel drops
 //! datagrams if the receive queue of the server is full.

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn other_crates_have_no_module() {
+    fn paths_into_other_crates_have_no_module() {
         assert_eq!(defining_module(&FILES, "plan.rs", "std::fs::File"), None);
     }
 

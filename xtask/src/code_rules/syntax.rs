@@ -129,7 +129,7 @@ fn item_end(tokens: &[Token], start: usize) -> usize {
     for (index, token) in tokens.iter().enumerate().skip(start) {
         match token.text.as_str() {
             "(" | "[" | "{" => depth += 1,
-            // A last field or statement has no `,` or `;`. It ends with the block that contains it.
+            // The last field or statement of a block can have no `,` or `;`. It ends with the block.
             ")" | "]" | "}" if depth == 0 => return index,
             "}" if depth == 1 && !is_import => return index + 1,
             ")" | "]" | "}" => depth -= 1,

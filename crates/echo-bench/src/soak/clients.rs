@@ -12,7 +12,7 @@ use std::time::Instant;
 pub(super) enum Behaviour {
     /// The client follows the rules of the protocol. Each of its requests must receive a correct reply.
     Honest,
-    /// The client breaks these rules or exceeds the limits of the server. It can receive no replies.
+    /// The client breaks these rules or exceeds the limits of the server. It does not need to receive replies.
     Hostile,
 }
 
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_client_may_receive_no_reply_but_no_wrong_one() {
+    fn hostile_client_fails_only_after_a_wrong_reply() {
         let hostile = CLIENTS.iter().find(|kind| kind.behaviour == Hostile).unwrap();
         let counts = Counts::default();
         counts.request();

@@ -63,7 +63,7 @@ fn forbidden_import_is_reported_with_file_line_and_rule() {
 }
 
 #[test]
-fn every_layer_has_its_rule() {
+fn violation_lists_the_layers_that_may_be_imported() {
     let cases = [
         ("model/x.rs", "crate::plan::Plan", "model may import only protocol facts"),
         ("protocol/udp/facts.rs", "crate::plan::Plan", "protocol facts may import only model"),
