@@ -155,8 +155,8 @@ fn packets(files: &Files, udp_url: &str, tcp_url: &str) -> Result<()> {
         "The client captures the packets of one UDP exchange and of one TCP exchange,\n\
          explains each packet, and compares the two protocols.\n\
          \n\
-         The times are higher than in task 4. Each exchange is again the first one of a\n\
-         new process (a cold start), and the capture of the packets takes time, too.",
+         The times are usually higher than in task 4: the process is new (a cold start),\n\
+         and the capture of the packets takes time, too.",
     );
     let capture = files.capture();
     let written = shown(&capture);
