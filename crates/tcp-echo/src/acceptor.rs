@@ -132,8 +132,8 @@ impl Listener {
     }
 }
 
-/// Adds a connection to `table`, or closes it immediately if it exceeds a limit. The immediate close saves the peer a
-/// wait for a timeout.
+/// Adds a connection to `table`, or closes it immediately if it exceeds a limit. Without the immediate close, the peer
+/// would wait for a timeout.
 fn admit(
     stream: TcpStream,
     peer: IpAddr,
@@ -187,7 +187,8 @@ fn count_error(error: &io::Error, totals: &mut Totals) {
 }
 
 /// Whether an error of accept(2) affects only one connection. After such an error, accept(2) can succeed for the next
-/// connection. Causes are a connection that ended after its handshake, the network, and a firewall rule.
+/// connection. Examples: the connection ended after its handshake, the network reports an error, or a firewall refuses
+/// the connection.
 fn affects_only_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(

@@ -107,7 +107,7 @@ impl<'a> ConnectionTable<'a> {
     /// Runs one step of the connection for which the event arrived.
     pub(crate) fn handle_event(&mut self, readiness: Readiness, now: Instant) {
         let Some(connection) = self.connections.get(readiness.token) else { return };
-        // The event can mean only that the send buffer has space. A connection without a pending reply does not need
+        // The event may report only free space in the send buffer. A connection without a pending reply does not need
         // this event.
         if readiness.is_readable || connection.has_pending_reply() {
             let read_mode = if readiness.is_read_closed {
@@ -200,7 +200,8 @@ impl<'a> ConnectionTable<'a> {
     /// Runs one step of a connection, unless the rate limit of its source is exhausted.
     ///
     /// The token can be out of date if an earlier step in the same iteration closed the connection. Then the token
-    /// belongs to no connection, or to a new one. An unnecessary step does not harm a new connection.
+    /// belongs to no connection, or to a new one. An unnecessary step has no effect on a new
+    /// connection.
     fn step(&mut self, token: usize, read_mode: ReadMode, now: Instant) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if connection.is_rate_limited() {

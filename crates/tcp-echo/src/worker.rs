@@ -17,9 +17,9 @@
 //!
 //! # Edge-triggered readiness
 //!
-//! epoll reports a socket once when data arrives, and once when space in the send buffer becomes free (epoll(7),
-//! "Edge-triggered"). It does not report old data or old space again. So the worker registers each socket only once,
-//! for both directions, and a request needs no system call that changes the registration.
+//! epoll reports each arrival of data once, and it reports once when space in the send buffer becomes free (epoll(7),
+//! "Edge-triggered"). It does not report the same data or the same space again. So the worker registers each socket
+//! only once, for both directions. A request needs no system call that changes the registration.
 //!
 //! If a step leaves data in the receive buffer, no event reports this data. The worker therefore adds the connection to
 //! the list of runnable connections ([`crate::connection::NextAction::StepAgain`]). It does not sleep while this list
@@ -49,7 +49,7 @@ const SHUTDOWN_ACCEPT_TIMEOUT: Duration = SHUTDOWN_TIMEOUT.checked_div(4).unwrap
 /// enough for one or two round trips around the world.
 const PEER_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Accepts and serves connections until `state` requests the shutdown, then answers the data that has arrived.
+/// Accepts and serves connections until `state` requests the shutdown. Then answers the data that has arrived.
 pub(crate) fn run(
     mut acceptor: Acceptor,
     mut poller: Poller,
