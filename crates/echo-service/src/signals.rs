@@ -1,6 +1,6 @@
 //! Signals that control a running server: end it, or log its totals.
 
-use crate::supervisor::notify_stopping;
+use crate::process::notify_stopping;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;

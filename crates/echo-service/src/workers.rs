@@ -5,7 +5,7 @@
 //! reactor adds a step to the path of each UDP reply. The rest of a server uses tokio: signals, timeouts, and
 //! waiting for the workers.
 
-use crate::supervisor::notify_ready;
+use crate::process::notify_ready;
 use crate::{LogTotals, Signals};
 use std::io;
 use std::ops::AddAssign;

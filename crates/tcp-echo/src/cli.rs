@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use echo_service::{
-    ServiceArgs, counters_help, parse_duration, parse_number, raise_descriptor_limit,
+    ServiceArgs, counters_help, parse_duration, parse_number, raise_descriptor_limit, service_help,
 };
 use std::num::NonZero;
 use std::time::Duration;
@@ -92,13 +92,7 @@ fn parse_connections(text: &str) -> Result<usize, String> {
 }
 
 fn after_help() -> String {
-    format!(
-        "Default addresses: 127.0.0.1:{DEFAULT_PORT} and [::1]:{DEFAULT_PORT}.\n\n\
-         Signals: SIGINT (Ctrl-C) or SIGTERM ends the server after it has answered the requests already received, and \
-         prints the totals. A second signal ends it at once. SIGUSR1 prints the totals, and the server continues.\n\n\
-         Before other hosts can reach the server, restrict it with --allow and --rate.\n\n\
-         Exit status: 0 after a signal, 2 if the server cannot start."
-    )
+    service_help(DEFAULT_PORT, "--rate counts one read from a connection as one request.")
 }
 
 fn after_long_help() -> String {
