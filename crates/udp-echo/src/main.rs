@@ -27,8 +27,8 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     }
     log_limits!(
         &cli.service,
-        reply_bytes_ipv4 = udp_echo::MAX_REPLY_IPV4,
-        reply_bytes_ipv6 = udp_echo::MAX_REPLY_IPV6,
+        reply_bytes_ipv4 = echo_core::MAX_UDP_PAYLOAD_IPV4,
+        reply_bytes_ipv6 = echo_core::MAX_UDP_PAYLOAD_IPV6,
         shutdown_s = duration_field(udp_echo::SHUTDOWN_TIMEOUT),
     );
     let sockets = sockets.into_iter().flatten().collect();

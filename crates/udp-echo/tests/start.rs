@@ -1,4 +1,5 @@
-//! The start of `udp-echo`: its addresses, its line on stdout for each socket, and the limits in its log.
+//! Tests of the start of `udp-echo`: its addresses, its line on stdout for each socket, and the limits in its
+//! log.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "../../../tests/network/namespaces.rs"]
@@ -10,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_udp-echo");
 
-/// Waits until the server has printed `sockets` lines, ends it, and returns its complete stdout and stderr.
+/// Waits until the server has printed `sockets` lines, stops it, and returns its complete stdout and stderr.
 fn stdout_and_stderr(mut command: Command, sockets: usize) -> (String, String) {
     let mut server = spawn(&mut command);
     let mut stdout = BufReader::new(server.stdout.take().unwrap());
@@ -18,8 +19,8 @@ fn stdout_and_stderr(mut command: Command, sockets: usize) -> (String, String) {
     for _ in 0..sockets {
         assert_ne!(stdout.read_line(&mut text).unwrap(), 0, "the server ended after: {text}");
     }
-    // All lines of the log at the start precede the total at the end.
-    end(&mut server);
+    // At its end, the server writes its totals to the log, so the log is complete up to this point.
+    stop(&mut server);
     stdout.read_to_string(&mut text).unwrap();
     let mut log = String::new();
     server.stderr.take().unwrap().read_to_string(&mut log).unwrap();
@@ -30,8 +31,8 @@ fn spawn(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Ends the server by a signal where the system has signals.
-fn end(server: &mut Child) {
+/// Stops the server with a signal, or kills it if the system has no signals.
+fn stop(server: &mut Child) {
     if cfg!(unix) {
         let kill = Command::new("kill").args(["-s", "INT", &server.id().to_string()]).status();
         assert!(kill.unwrap().success());
@@ -48,14 +49,14 @@ fn server(arguments: &[&str]) -> Command {
     command
 }
 
-/// The events of a log in JSON format with this message.
+/// Returns the events with this message from a log in JSON format.
 fn events(log: &str, message: &str) -> Vec<Value> {
     let events = log.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
     events.filter(|event| event["fields"]["message"] == message).collect()
 }
 
 #[test]
-fn every_limit_in_force_is_a_named_field_of_one_event() {
+fn start_event_has_a_field_for_each_active_limit() {
     let listen = ["--listen", "127.0.0.1:0", "--log-format", "json"];
     let (_, log) = stdout_and_stderr(server(&listen), 1);
     let expected = json!({
@@ -83,7 +84,7 @@ fn every_limit_in_force_is_a_named_field_of_one_event() {
 }
 
 #[test]
-fn a_socket_that_other_hosts_can_reach_is_logged_as_a_warning() {
+fn socket_that_other_hosts_can_reach_causes_a_warning() {
     let arguments = ["--listen", "0.0.0.0:0", "--listen", "127.0.0.1:0", "--log-format", "json"];
     let (stdout, log) = stdout_and_stderr(server(&arguments), 2);
     let first = stdout.lines().next().unwrap();
@@ -98,11 +99,11 @@ fn a_socket_that_other_hosts_can_reach_is_logged_as_a_warning() {
     assert_eq!(events(&log, "serving").len(), 1);
 }
 
-/// The interface `zone0` is in a new network namespace. The server listens on its link-local address twice:
-/// once with the name and once with the number of the interface as the zone.
+/// The interface `zone0` is in a new network namespace. The server listens on its link-local address with two
+/// zones: the name and the number of the interface.
 #[cfg(all(target_os = "linux", not(portable)))]
 #[test]
-fn a_request_to_a_link_local_address_is_answered() {
+fn request_to_a_link_local_address_is_answered() {
     const CLIENT: &str = "
 import socket
 client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -137,7 +138,7 @@ print(socket.if_nametoindex('zone0'), end='')
         .args(["python3", "-c", CLIENT])
         .output()
         .unwrap();
-    end(&mut server);
+    stop(&mut server);
     assert!(client.status.success(), "{}", String::from_utf8_lossy(&client.stderr));
     let index = String::from_utf8(client.stdout).unwrap();
     let line = |port| format!("udp-echo listening on [fe80::1%{index}]:{port}\n");
