@@ -27,7 +27,7 @@ fn main() {
         .collect();
     let mut pages: Vec<Page> = vec![[0; 64]];
     let three = index(&mut pages, 0x800..0x1_0000);
-    // Characters whose first byte is 0xF0.
+    // Characters with the first byte 0xF0.
     let four = index(&mut pages, 0x1_0000..0x4_0000);
     for code_point in 0x4_0000..=0x10_FFFF {
         assert_eq!(

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Timeout for a reply. The reply of a correct server always arrives earlier.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum length of a request whose reply fits in a datagram, even if upper case is three times as long.
+/// Maximum length of a request in bytes. Its reply fits in a datagram, even if it is three times as long.
 const MAX_REQUEST_LEN: usize = 20_000;
 
 /// Returns the addresses of the UDP server and the TCP server. The first call starts both servers.

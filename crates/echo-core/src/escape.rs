@@ -32,8 +32,8 @@ pub fn escape(bytes: &[u8]) -> String {
 
 /// Whether a terminal can interpret `character` as a command instead of showing it.
 ///
-/// These are control characters (C0, DEL, C1), line and paragraph separators, and the characters that embed,
-/// override or isolate a direction of writing (Unicode Standard Annex 9, table 1).
+/// These are control characters (C0, DEL, C1), and line and paragraph separators. Characters that change the
+/// direction of writing belong to them too (Unicode Standard Annex 9, table 1).
 ///
 /// ```
 /// assert!(echo_core::is_terminal_control('\u{1b}'));

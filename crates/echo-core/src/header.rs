@@ -2,8 +2,8 @@
 //! in the header of its reply.
 //!
 //! `docs/protocol.md` specifies the bytes. The header is ASCII text. A server that does not support the header
-//! converts it to upper case like any text, and the client recognises this reply. Request and reply have the
-//! same length, so the header cannot be used for amplification.
+//! converts it to upper case like any text, and the client recognises this reply. The headers of request and
+//! reply have the same length, so the header cannot be used for amplification.
 //!
 //! ```
 //! use echo_core::header::{self, ArrivalClock, HEADER_LEN, ReplyHeader, Timing};

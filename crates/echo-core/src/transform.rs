@@ -97,9 +97,8 @@ pub struct UppercaseStream {
 }
 
 impl UppercaseStream {
-    /// Converts the next piece of the text, in place where possible. The result is empty if the piece does not
-    /// complete a character. The result is at most [`MAX_GROWTH`] times as long as the stored bytes and the
-    /// piece together.
+    /// Converts the next piece of the text, in place where possible. The result is empty if no character is
+    /// complete. It is at most [`MAX_GROWTH`] times as long as the stored bytes and the piece together.
     pub fn push<'a>(&mut self, piece: &'a mut [u8]) -> Cow<'a, [u8]> {
         if self.incomplete_len == 0 {
             let complete = self.keep_incomplete(piece);

@@ -41,7 +41,7 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "CIDR", value_parser = parse_network, help_heading = "Limits")]
     pub allow: Vec<IpNet>,
 
-    /// The value of `--rate`, without the default. [`crate::RateLimit::resolve`] applies the default.
+    /// The value of `--rate`. If it is `None`, [`crate::RateLimit::resolve`] returns the default.
     #[arg(
         long, value_name = "N", value_parser = parse_number::<u32>, help_heading = "Limits",
         help = format!(

@@ -7,7 +7,7 @@ pub trait LogTotals {
     fn log(&self, when: &'static str);
 }
 
-/// Defines the struct that holds the counters of a server.
+/// Defines a struct with the counters of a server.
 ///
 /// The macro also implements [`LogTotals`] and `AddAssign`. The constant `DESCRIPTIONS` contains the name and the
 /// doc comment of each counter, for `--help`. So the log, the sum over all workers, the documentation and

@@ -1,5 +1,5 @@
-//! Code that both echo servers share: command-line options, sockets, logging, worker threads, limits for each
-//! source, kernel timestamps, signals, and communication with a supervisor such as systemd.
+//! Code that both echo servers share: command-line options, sockets, logging, worker threads, signals, limits
+//! for each source, kernel timestamps, and communication with systemd.
 //!
 //! The servers themselves process the received data. The client does not use this crate.
 

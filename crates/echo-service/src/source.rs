@@ -40,7 +40,7 @@ impl Source {
     }
 }
 
-/// The networks whose requests the server answers (option `--allow`).
+/// The networks of the peers that the server answers (option `--allow`).
 ///
 /// `Display` writes a list with commas, or `all`.
 #[derive(Debug, Clone, Default)]

@@ -25,7 +25,7 @@ pub const FIRST_CLIENT_PORT: u16 = 1024;
 
 /// Ports of services that answer datagrams with a forged source. Attackers use such services to send traffic
 /// to a victim (reflection). The list contains services known from attacks (CISA alert TA14-017A and its
-/// successors), the port of this project, and the ports of measuring tools that echo.
+/// successors). It also contains the port of this project and the ports of measuring tools that echo.
 ///
 /// Systems choose the ports of clients from a range that starts at 32,768 on Linux. The list contains no port
 /// of this range, so the server does not refuse a client by mistake.
@@ -54,7 +54,7 @@ pub(crate) fn check_addresses(meta: &ReceiveMeta, own_ports: &[u16]) -> Result<(
 
 /// The hop limit (TTL) of the replies to a received buffer. `None` means the default of the system.
 ///
-/// If a datagram can be the reply of another server, the hop limit of the answer is one less than the
+/// A datagram can be the reply of another server. Then the hop limit of the answer is one less than the
 /// remaining hop limit of the datagram. A router reduces the hop limit in the same way. If two servers answer
 /// each other, the hop limit reaches zero and the loop ends. Each request of a client arrives with the same
 /// remaining hop limit, so the rule does not limit the number of requests.

@@ -20,7 +20,7 @@ pub struct Config {
     pub show_messages: bool,
     /// After a request, a worker polls its socket for this time before it sleeps. Zero disables polling.
     pub busy_poll: Duration,
-    /// The networks whose requests the server answers.
+    /// The networks of the peers that the server answers.
     pub allowed: AllowedNetworks,
     /// Maximum number of requests per second from one source. `Some(0)` means no limit. `None` means the
     /// default of [`RateLimit::resolve`].

@@ -1,5 +1,5 @@
-//! Tests of the UDP server in a network of several hosts, one of which forges datagrams.
-//! `tests/network/reflect.py` creates the network and sends the datagrams.
+//! Tests of the UDP server in a network with an attacker that forges datagrams. `tests/network/reflect.py`
+//! creates the network and sends the datagrams.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/namespaces.rs"]

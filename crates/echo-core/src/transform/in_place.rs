@@ -21,7 +21,7 @@ const ASCII_RUN: usize = 512;
 /// Converts `text` to upper case in place, up to the first character that changes its length. Returns the
 /// position of this character. If there is no such character, returns the length of `text`.
 ///
-/// Some bytes after this position can be converted already. A second conversion does not change them.
+/// Some bytes after this position may be in upper case already. A second conversion does not change them.
 pub(super) fn uppercase_until_length_changes(text: &mut [u8]) -> usize {
     let mut position = 0;
     while position < text.len() {

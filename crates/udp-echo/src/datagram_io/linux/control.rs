@@ -11,8 +11,8 @@ use crate::datagram_io::Reply;
 use std::mem::{size_of, zeroed};
 use std::net::Ipv6Addr;
 
-/// Size of a control buffer in bytes. It is sufficient for all control messages that are enabled or sent:
-/// packet information (40 bytes for IPv6), hop limit (24), segment size (24), timestamp (32).
+/// Size of a control buffer in bytes. It is sufficient for all control messages: packet information (40 bytes
+/// for IPv6), hop limit (24), segment size (24), timestamp (32).
 pub(super) const CONTROL_LEN: usize = 160;
 
 /// A buffer with the alignment of control messages.
