@@ -100,9 +100,9 @@ impl ServiceArgs {
 pub fn service_help(default_port: u16, notes: &str) -> String {
     format!(
         "Default addresses: 127.0.0.1:{default_port} and [::1]:{default_port}.\n\n\
-         Signals: SIGINT (Ctrl-C) or SIGTERM stops the server. Before it stops, it answers the requests that it has \
-         received, and prints the totals. A second signal stops it immediately. SIGUSR1 prints the totals, and the \
-         server continues.\n\n\
+         Signals: After SIGINT (Ctrl-C) or SIGTERM, the server answers the requests that it has received, prints the \
+         totals, and stops. A second signal stops the server immediately. SIGUSR1 prints the totals, and the server \
+         continues.\n\n\
          {notes}\n\n\
          Before other hosts can reach the server, restrict it with --allow and --rate.\n\n\
          Exit status: 0 after a signal, {CANNOT_START} if the server cannot start."
