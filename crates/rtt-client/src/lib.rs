@@ -15,7 +15,9 @@ mod plan;
 mod protocol;
 pub mod report;
 
-pub use analysis::statistics::{BreakdownFigures, Distribution, Jitter, Quantile, Summary};
+pub use analysis::statistics::{
+    BreakdownFigures, ColdStart, Distribution, Jitter, Quantile, Summary, TimestampCost,
+};
 pub use engine::{RunError, TraceError, compare, diagnose, enter_lab, read_trace, run, trace};
 pub use event::{
     ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt, Progress, Report,

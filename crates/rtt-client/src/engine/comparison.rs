@@ -15,7 +15,6 @@ use super::run::{RunError, new_start, prepare_thread, resolve_target, select_add
 use crate::analysis::comparison::{Verdict, judge};
 use crate::analysis::evidence::{Evidence, IncompleteExperiment, Pair, Side, SweepPoint};
 use crate::event::{ComparisonStage, ComparisonStart, Event, Report};
-use crate::model::protocol::Framing;
 use crate::net::system::KERNEL_TIMESTAMPS;
 use crate::plan::{ComparisonPlan, Lifetime, Plan, PlanError, Settings};
 use interleaver::{ExperimentLimits, ExperimentResult, Interleaver, SHORT_WARM_UP};
@@ -58,8 +57,7 @@ pub fn compare(
 ) -> Result<Verdict, RunError> {
     let start = Instant::now();
     prepare_thread(&comparison.sides[0].settings)?;
-    let mut evidence =
-        Evidence { sides: comparison.sides.each_ref().map(new_side), ..Evidence::default() };
+    let mut evidence = Evidence::new(comparison.sides.each_ref().map(new_side));
     let mut failed_attempts = Vec::new();
     for (plan, side) in comparison.sides.iter().zip(&mut evidence.sides) {
         match resolve_target(plan) {
@@ -89,14 +87,7 @@ pub fn compare(
 }
 
 fn new_side(plan: &Plan) -> Side {
-    Side {
-        protocol: plan.protocol.name,
-        title: plan.protocol.title,
-        target: plan.url(),
-        is_stream: plan.protocol.framing == Framing::Stream,
-        request_bytes: plan.payload.request_len(),
-        ..Side::default()
-    }
+    Side { request_bytes: plan.payload.request_len(), ..Side::new(plan.protocol, plan.url()) }
 }
 
 /// Measures the counted pairs, then carries out the experiments. Without a complete pair there is nothing to
@@ -171,7 +162,7 @@ impl Experiments<'_> {
         for (index, (side, summary)) in evidence.sides.iter_mut().zip(result.summaries).enumerate()
         {
             is_own_server[index] = summary.breakdown.server.count() > 0;
-            side.instrumented = (summary.breakdown.send.count() > 0).then_some(summary);
+            side.with_timestamps = (summary.breakdown.send.count() > 0).then_some(summary);
         }
         Ok(is_own_server)
     }
@@ -182,7 +173,7 @@ impl Experiments<'_> {
         interleaver: &mut Interleaver<'_>,
         evidence: &mut Evidence,
     ) -> Result<(), RunError> {
-        if !evidence.sides.iter().any(|side| side.is_stream) {
+        if !evidence.sides.iter().any(Side::is_stream) {
             return Ok(());
         }
         let plans = self.comparison.sides.each_ref().map(|plan| {
@@ -196,7 +187,7 @@ impl Experiments<'_> {
         evidence.incomplete.extend(incomplete("new connections", &result.pairs));
         evidence.pairs_with_connection = result.pairs;
         for (side, summary) in evidence.sides.iter_mut().zip(result.summaries) {
-            side.with_connection = side.is_stream.then_some(summary);
+            side.with_connection = side.is_stream().then_some(summary);
         }
         Ok(())
     }
@@ -209,7 +200,7 @@ impl Experiments<'_> {
         is_own_server: [bool; 2],
     ) -> Result<(), RunError> {
         for (index, side) in evidence.sides.iter_mut().enumerate() {
-            if let (true, Some(address)) = (side.is_stream, side.address) {
+            if let (true, Some(address)) = (side.is_stream(), side.address) {
                 interleaver.report_progress(ComparisonStage::TwoWrites, index as u64, 2)?;
                 let server = if is_own_server[index] {
                     two_writes::Server::Ours

@@ -2,6 +2,7 @@
 
 use super::Sample;
 use crate::model::breakdown::Breakdown;
+use crate::model::format::signed_nanoseconds;
 use std::fmt;
 use std::time::Duration;
 
@@ -48,8 +49,7 @@ impl ExchangeTiming {
     /// The time inside this host, in nanoseconds: the program's RTT minus the time between the packets.
     /// It is negative if the two clocks disagree.
     pub(crate) fn host_time_ns(&self) -> Option<i64> {
-        let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).ok();
-        Some(nanoseconds(self.program_rtt?)? - nanoseconds(self.wire_rtt?)?)
+        Some(signed_nanoseconds(self.program_rtt?) - signed_nanoseconds(self.wire_rtt?))
     }
 }
 
