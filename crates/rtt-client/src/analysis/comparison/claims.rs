@@ -84,7 +84,7 @@ impl<'a> StreamAgainstDatagrams<'a> {
     }
 
     /// The beginning of the evidence if there is no measurable difference. It also states the difference with a
-    /// new connection for each exchange, because a user of new connections observes this difference.
+    /// new connection for each exchange, because users often mean this difference.
     fn no_difference(&self) -> String {
         if self.rtt != Relation::NoMeasurableDifference {
             return String::new();
@@ -92,17 +92,17 @@ impl<'a> StreamAgainstDatagrams<'a> {
         let stream = self.stream.protocol.title;
         let with_connection = match self.with_connection {
             Some((Relation::StreamIsHigher, difference)) => format!(
-                " (with a new connection for each exchange, {stream} takes {} longer, including the handshake)",
+                "With a new connection for each exchange, {stream} takes {} longer, including the handshake. ",
                 durations(&[difference])
             ),
             Some((Relation::StreamIsLower, difference)) => format!(
-                " (with a new connection for each exchange, {stream} takes {} less)",
+                "With a new connection for each exchange, {stream} takes {} less. ",
                 durations(&[difference])
             ),
             Some((Relation::NoMeasurableDifference, _)) | None => String::new(),
         };
         format!(
-            "On an established connection, {stream} and {} have no measurable difference{with_connection}. ",
+            "On an established connection, {stream} and {} have no measurable difference. {with_connection}",
             self.datagrams.protocol.title
         )
     }
@@ -166,8 +166,8 @@ fn acknowledgements(sides: Option<&StreamAgainstDatagrams<'_>>) -> Claim {
             let send = stream.with_timestamps.as_ref();
             let send = send.and_then(|summary| summary.breakdown.send.median());
             let evidence = format!(
-                "{}{}'s requests left this host {} after the program sent them (median). In this time, no acknowledgement \
-                 could arrive.",
+                "{}{}'s requests left this host {} after the program sent them (median). In this time, no \
+                 acknowledgement could arrive.",
                 sides.no_difference(),
                 stream.protocol.title,
                 send.map_or_else(String::new, duration)

@@ -334,7 +334,7 @@ fn claims_also_state_the_difference_with_a_new_connection() {
         assert_eq!(claim.holds, Some(false));
         for part in [
             "On an established connection, TCP and UDP have no measurable difference",
-            "(with a new connection for each exchange, TCP takes 2.200 ms longer, including the handshake)",
+            "With a new connection for each exchange, TCP takes 2.200 ms longer, including the handshake.",
         ] {
             assert!(claim.evidence.contains(part), "{part} in {claim:?}");
         }

@@ -19,7 +19,7 @@ pub(super) fn write(printer: &mut Printer<impl Write>, verdict: &Verdict) -> io:
     for cause in verdict.causes.iter().filter(|cause| !cause.kind.is_part_of_rtt()) {
         let label = label(cause.kind);
         match cause.share {
-            Some(0) => printer.indented("  ", 4, &format!("{label}: {}", no_effect(cause.kind)))?,
+            Some(0) => printer.indented("  ", 4, &format!("{label}: no effect"))?,
             Some(share) => printer.indented("  ", 4, &format!("{label}: {}", signed(share)))?,
             None => printer.indented("  ", 4, label)?,
         }
@@ -60,16 +60,6 @@ fn write_parts(
         4,
         &format!("sum of these parts {sum}, difference of the RTTs {whole}: medians do not add up exactly"),
     )
-}
-
-/// The text for a cause without an effect.
-fn no_effect(kind: CauseKind) -> &'static str {
-    match kind {
-        CauseKind::NagleAndDelayedAcknowledgement => {
-            "no effect on this comparison (one write for each request)"
-        }
-        _ => "no effect",
-    }
 }
 
 /// The name of a cause in text.
