@@ -25,7 +25,7 @@ pub use event::{
 };
 pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 pub use model::condition::{Condition, Failure};
-pub use model::exchange::{Connection, Exchange, Outcome, UnconnectedResult};
+pub use model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, UnconnectedResult};
 pub use model::icmp::{IcmpError, Origin};
 pub use model::protocol::Protocol;
 pub use model::target::{Target, TargetError};

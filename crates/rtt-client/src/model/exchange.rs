@@ -32,12 +32,21 @@ pub struct Exchange {
     pub sent: Option<Stamp>,
     /// With a fixed request rate: how long after its scheduled time the request was sent.
     pub lateness: Option<Duration>,
-    /// Whether this was the first exchange on its connection. Absent for a protocol without connections.
-    pub first_on_connection: Option<bool>,
+    /// The position of the exchange on its connection. Absent if the protocol has no connections.
+    pub connection_position: Option<ConnectionPosition>,
     /// The outcome.
     pub outcome: Outcome,
     /// The parts of the RTT. Absent if they were not requested, or if a timestamp was missing.
     pub breakdown: Option<Breakdown>,
+}
+
+/// The position of an exchange among the exchanges on one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionPosition {
+    /// The first exchange on the connection. It is often slower than the others.
+    First,
+    /// An exchange after the first one.
+    Later,
 }
 
 /// The outcome of a request.
