@@ -17,8 +17,8 @@
 //! for microseconds in [110, 120, 90] {
 //!     rtt.add(Duration::from_micros(microseconds));
 //! }
-//! let (min, max) = rtt.min_max().unwrap();
-//! assert_eq!((min.as_micros(), max.as_micros()), (90, 120));
+//! assert_eq!(rtt.min(), Some(Duration::from_micros(90)));
+//! assert_eq!(rtt.max(), Some(Duration::from_micros(120)));
 //!
 //! // Three values do not support the 99.9th percentile.
 //! assert_eq!(rtt.supported_quantile(rtt_client::Quantile::P999), None);

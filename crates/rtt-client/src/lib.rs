@@ -15,7 +15,9 @@ mod plan;
 mod protocol;
 pub mod report;
 
-pub use analysis::statistics::{BreakdownFigures, Distribution, Jitter, Quantile, Summary};
+pub use analysis::statistics::{
+    BreakdownFigures, ColdStart, Distribution, Jitter, Quantile, Summary, TimestampCost,
+};
 pub use capture::dissect::LayerSizes;
 pub use capture::flow::{Flow, FlowSide, PacketRecord};
 pub use capture::role::PacketRole;

@@ -263,7 +263,7 @@ fn check_explanations(results: &[Value], version: u64) {
             ),
             ("the same host, with a timeout of 1 s", "on this host's own link, no host answers"),
             ("a host that is down, behind a router", "a host on the path, could not reach"),
-            ("a routing loop", "hop limit reached zero: a routing loop"),
+            ("a routing loop", "hop limit reached zero: the path has a loop"),
             ("no route from the client", "this host has no route to the address"),
             ("no route from the router", "a host on the path, has no route to the address"),
             ("a prohibit route on the client", "a route of type `prohibit`"),

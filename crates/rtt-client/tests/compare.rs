@@ -1,4 +1,4 @@
-//! Comparisons with servers in this process: the verdict, its causes and claims, and bad servers.
+//! Comparisons with servers in this process: the verdict, its causes and claims, and servers that do not answer.
 
 use rtt_client::report::{Csv, Json, JsonConfig, Text, TextConfig};
 use rtt_client::{ComparisonPlan, ComparisonSettings, Content, Report, Settings, compare};
@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-/// A UDP server that answers after `delay`, except requests for whose number `drops` is true.
+/// Starts a UDP server that answers after `delay`. If `drops` returns true for the number of a request, the server
+/// does not answer this request.
 fn udp_server(delay: Duration, drops: fn(u64) -> bool) -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = format!("udp://{}", socket.local_addr().unwrap());
@@ -28,8 +29,15 @@ fn udp_server(delay: Duration, drops: fn(u64) -> bool) -> String {
     address
 }
 
-/// A TCP server that answers each read. With `closes`, it closes each connection after its first answer.
-fn tcp_server(closes: bool) -> String {
+/// Whether a TCP server keeps its connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AfterReply {
+    Keep,
+    Close,
+}
+
+/// Starts a TCP server that answers each read.
+fn tcp_server(after_reply: AfterReply) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("tcp://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -38,7 +46,9 @@ fn tcp_server(closes: bool) -> String {
                 let mut text = vec![0; 65_536];
                 while let Ok(length @ 1..) = stream.read(&mut text) {
                     text[..length].make_ascii_uppercase();
-                    if stream.write_all(&text[..length]).is_err() || closes {
+                    if stream.write_all(&text[..length]).is_err()
+                        || after_reply == AfterReply::Close
+                    {
                         return;
                     }
                 }
@@ -58,8 +68,14 @@ fn settings(pairs: u64) -> ComparisonSettings {
         content: Content::Sized(None),
         ..Settings::one("")
     };
-    let (duration, seed) = (None, 42);
-    ComparisonSettings { each, pairs: Some(pairs), duration, seed, confidence: 0.95, sweep: false }
+    ComparisonSettings {
+        each,
+        pairs: Some(pairs),
+        duration: None,
+        seed: 42,
+        confidence: 0.95,
+        sweep: false,
+    }
 }
 
 fn run(a: &str, b: &str, settings: &ComparisonSettings, report: &mut dyn Report) {
@@ -68,7 +84,7 @@ fn run(a: &str, b: &str, settings: &ComparisonSettings, report: &mut dyn Report)
     compare(&comparison, report, &AtomicBool::new(false)).unwrap();
 }
 
-/// The verdict, and all events before the verdict.
+/// Runs a comparison. Returns the verdict, and all events before the verdict.
 fn events(a: &str, b: &str, settings: &ComparisonSettings) -> (Value, Vec<Value>) {
     let mut lines = Vec::new();
     run(a, b, settings, &mut Json::new(&mut lines, JsonConfig::default()));
@@ -89,8 +105,8 @@ fn cause<'a>(verdict: &'a Value, name: &str) -> &'a Value {
 #[test]
 fn slower_server_is_detected() {
     let slow = udp_server(Duration::from_millis(2), never);
+    // With 300 pairs, the comparison has a verdict even if other processes disturb the host for a while.
     let (verdict, events) = events(&udp_server(Duration::ZERO, never), &slow, &settings(300));
-    // With 300 pairs, a disturbance of the host that lasts for a while still leaves a verdict.
     let protocols: Vec<_> =
         verdict["sides"].as_array().unwrap().iter().map(|side| &side["protocol"]).collect();
     assert_eq!(protocols, ["udp", "udp"]);
@@ -131,9 +147,9 @@ fn same_seed_gives_the_same_order() {
 }
 
 #[test]
-fn udp_and_tcp_have_causes_and_claims() {
+fn comparison_of_udp_and_tcp_has_causes_and_claims() {
     let (verdict, _) =
-        events(&udp_server(Duration::ZERO, never), &tcp_server(false), &settings(100));
+        events(&udp_server(Duration::ZERO, never), &tcp_server(AfterReply::Keep), &settings(100));
     assert!(
         cause(&verdict, "handshake")["share_ns"]["estimate"].as_i64().unwrap() > 0,
         "{verdict}"
@@ -141,7 +157,7 @@ fn udp_and_tcp_have_causes_and_claims() {
     assert_eq!(verdict["with_connection"]["pairs"], 100);
     assert_eq!(verdict["claims"].as_array().unwrap().len(), 4);
     let two_writes = &cause(&verdict, "nagle-and-delayed-acknowledgement")["evidence"];
-    // The client splits a character only if the server supports our timing header: another server could fail.
+    // The client splits a character only if the server supports our timing header. Other servers can fail.
     assert!(!two_writes.as_str().unwrap().contains("inside a character"), "{two_writes}");
     #[cfg(all(target_os = "linux", not(portable)))]
     {
@@ -151,19 +167,30 @@ fn udp_and_tcp_have_causes_and_claims() {
             assert!(cause(&verdict, part)["share_ns"]["estimate"].is_i64(), "{verdict}");
         }
         let packets = cause(&verdict, "packets")["evidence"].as_str().unwrap();
-        assert!(packets.contains("UDP 1 sent and 1 received, 184 bytes"), "{packets}");
-        assert!(packets.contains("TCP 1 sent and 1 received, 232 bytes"), "{packets}");
+        assert!(
+            packets.contains("UDP sent 1 and received 1 packets for each exchange."),
+            "{packets}"
+        );
+        assert!(
+            packets.contains("TCP sent 1 and received 1 packets for each exchange."),
+            "{packets}"
+        );
+        for bytes in ["56 bytes of headers (IP and UDP)", "104 bytes of headers (IP and TCP)"] {
+            let expected = format!("128 bytes of payload and {bytes}");
+            assert!(packets.contains(&expected), "{packets}");
+        }
     }
     #[cfg(not(all(target_os = "linux", not(portable))))]
     for name in ["breakdown", "windows", "retransmission"] {
         let evidence = cause(&verdict, name)["evidence"].as_str().unwrap();
-        assert!(evidence.starts_with("not measured: "), "{evidence}");
+        assert!(evidence.starts_with("Not measured: "), "{evidence}");
     }
 }
 
 #[test]
-fn server_that_closes_after_each_reply_can_be_compared() {
-    let (verdict, _) = events(&udp_server(Duration::ZERO, never), &tcp_server(true), &settings(50));
+fn comparison_accepts_a_server_that_closes_after_each_reply() {
+    let (verdict, _) =
+        events(&udp_server(Duration::ZERO, never), &tcp_server(AfterReply::Close), &settings(50));
     assert_eq!(verdict["pairs"], 50, "{verdict}");
     assert_eq!(verdict["sides"][1]["received"], 50);
     let two_writes =
@@ -173,7 +200,7 @@ fn server_that_closes_after_each_reply_can_be_compared() {
 
 #[test]
 fn pairs_with_losses_are_ignored_and_noted() {
-    // The first requests are the warm-up; the server answers all of them.
+    // The server answers all requests of the warm-up.
     let lossy = udp_server(Duration::ZERO, |number| number > 25 && number % 10 == 0);
     let (verdict, _) = events(&lossy, &udp_server(Duration::ZERO, never), &settings(30));
     let lost = verdict["sides"][0]["lost"].as_u64().unwrap();
@@ -187,7 +214,7 @@ fn pairs_with_losses_are_ignored_and_noted() {
 }
 
 #[test]
-fn absent_server_is_reported_at_once() {
+fn absent_server_is_the_reason_for_no_verdict() {
     let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let absent = format!("tcp://127.0.0.1:{closed}");
     let (verdict, _) = events(&udp_server(Duration::ZERO, never), &absent, &settings(30));
@@ -201,8 +228,8 @@ fn absent_server_is_reported_at_once() {
 fn silent_server_ends_the_comparison_early() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let silent = format!("udp://{}", silent.local_addr().unwrap());
-    let mute = udp_server(Duration::ZERO, |_| true);
-    for server in [silent, mute] {
+    let dropping = udp_server(Duration::ZERO, |_| true);
+    for server in [silent, dropping] {
         let (verdict, _) = events(&udp_server(Duration::ZERO, never), &server, &settings(1000));
         assert_eq!(verdict["pairs"], 0, "{verdict}");
         assert!(verdict["duration_ns"].as_u64().unwrap() < 10_000_000_000, "{verdict}");
@@ -210,9 +237,10 @@ fn silent_server_ends_the_comparison_early() {
 }
 
 #[test]
-fn sweep_compares_all_sizes() {
+fn sweep_measures_all_sizes() {
     let settings = ComparisonSettings { sweep: true, ..settings(30) };
-    let (verdict, _) = events(&udp_server(Duration::ZERO, never), &tcp_server(false), &settings);
+    let (verdict, _) =
+        events(&udp_server(Duration::ZERO, never), &tcp_server(AfterReply::Keep), &settings);
     let sizes = verdict["sizes"].as_array().unwrap();
     let bytes: Vec<u64> = sizes.iter().map(|size| size["bytes"].as_u64().unwrap()).collect();
     assert_eq!(bytes.first(), Some(&16), "{verdict}");
@@ -235,7 +263,7 @@ fn csv_has_one_row_for_each_pair() {
 fn text_starts_with_the_verdict_and_fits_80_columns() {
     let (mut text, mut errors) = (Vec::new(), Vec::new());
     let config = TextConfig::default();
-    let (a, b) = (udp_server(Duration::ZERO, never), tcp_server(false));
+    let (a, b) = (udp_server(Duration::ZERO, never), tcp_server(AfterReply::Keep));
     run(&a, &b, &settings(100), &mut Text::new(&mut text, &mut errors, config));
     let text = String::from_utf8(text).unwrap();
     let first = text.lines().next().unwrap_or_default();

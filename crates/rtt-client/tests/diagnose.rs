@@ -114,8 +114,8 @@ fn a_target_and_a_local_address_can_have_a_zone() {
     let (status, found) = findings(&["[fe80::1%no-such-if]:9"]);
     assert_eq!(status, Some(1));
     assert_eq!(found[0]["condition"], "name-not-found");
-    let explanation = found[0]["explanation"].as_str().unwrap();
-    assert!(explanation.contains("this host has no interface `no-such-if`"), "{explanation}");
+    let detail = found[0]["detail"].as_str().unwrap();
+    assert!(detail.contains("this host has no interface `no-such-if`"), "{detail}");
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn parts_of_a_breakdown_add_up_to_the_rtt() {
             with_breakdown += 1;
         }
         assert!(with_breakdown >= 90, "{with_breakdown} of 100 exchanges: {summary}");
-        assert!(summary["instruments"]["cost_ns"].is_i64(), "{summary}");
+        assert!(summary["timestamp_cost"]["cost_ns"].is_i64(), "{summary}");
     } else {
         assert!(summary["notes"][0].as_str().unwrap().contains("not available"), "{summary}");
         assert!(summary.get("breakdown").is_none());

@@ -31,7 +31,7 @@
 
 use crate::analysis::request_tracker::{InFlight, ReplyClass, RequestTracker};
 use crate::analysis::statistics::Summary;
-use crate::model::breakdown::{self, Breakdown, BreakdownError, TimestampId};
+use crate::model::breakdown::{self, Breakdown, BreakdownError, ExchangeTimestamps, TimestampId};
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
 use crate::model::icmp::Origin;
@@ -140,9 +140,7 @@ impl Accounting {
 
     /// Counts a new connection.
     pub(crate) fn connection(&mut self, connection: &Connection) {
-        if let Some(handshake) = connection.handshake() {
-            self.summary.connect.add(handshake);
-        }
+        self.summary.add_connection(connection);
     }
 
     /// Adds the next request. It was due at `due`.
@@ -269,8 +267,13 @@ impl Accounting {
         if !self.breakdown {
             return Ok(None);
         }
-        let ReceivedReply { received, timestamp, timing, .. } = *reply;
-        match breakdown::split(request.sent, transmitted, timestamp, received, timing) {
+        let timestamps = ExchangeTimestamps {
+            sent: request.sent,
+            transmitted,
+            arrived: reply.timestamp,
+            received: reply.received,
+        };
+        match breakdown::split(timestamps, reply.timing) {
             Ok(breakdown) => Ok(Some(breakdown)),
             Err(BreakdownError::ImpossibleServerTime) => Err(Mismatch::ImpossibleServerTime),
             Err(BreakdownError::MissingTimestamp | BreakdownError::ClockWasSet) => {

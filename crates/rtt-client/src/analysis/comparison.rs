@@ -1,13 +1,13 @@
 //! The verdict of a comparison: which side has the higher RTT, by how much, with what confidence, and why.
-//! Pure: the verdict depends only on the [`Evidence`] and the confidence.
 //!
-//! The verdict rests on pairs of exchanges. Its estimate is the median of the paired differences; its confidence
+//! The verdict is based on pairs of exchanges. Its estimate is the median of the paired differences. Its confidence
 //! interval takes the autocorrelation of the pairs into account. The file `comparison/difference.rs` explains the
 //! method and names its sources.
 //!
 //! ```
 //! use rtt_client::analysis::comparison::{SideId, judge};
 //! use rtt_client::analysis::evidence::{Evidence, Pair, Side};
+//! use rtt_client::protocol_named;
 //! use std::time::Duration;
 //!
 //! // 100 pairs: A takes 100 to 109 µs, B takes 5 µs longer.
@@ -16,8 +16,9 @@
 //!     a: Some(Duration::from_micros(100 + number % 10)),
 //!     b: Some(Duration::from_micros(105 + number % 10)),
 //! });
-//! let mut evidence = Evidence { pairs: pairs.collect(), ..Evidence::default() };
-//! evidence.sides = [Side::new("UDP", "udp://192.0.2.1:7"), Side::new("TCP", "tcp://192.0.2.1:7")];
+//! let [udp, tcp] = ["udp", "tcp"].map(|name| protocol_named(name).unwrap());
+//! let sides = [Side::new(udp, "udp://192.0.2.1:7"), Side::new(tcp, "tcp://192.0.2.1:7")];
+//! let evidence = Evidence { pairs: pairs.collect(), ..Evidence::new(sides) };
 //!
 //! let verdict = judge(&evidence, 0.95);
 //! let difference = verdict.difference.unwrap();
@@ -32,43 +33,43 @@
 mod causes;
 mod claims;
 mod difference;
-mod notes;
-mod sentence;
+mod sentences;
 #[cfg(test)]
 mod tests;
 
 pub use causes::{Cause, CauseKind};
 pub use claims::Claim;
-pub use difference::{PairedDifference, SideId, min_pairs};
+pub use difference::{ConfidenceInterval, PairedDifference, SideId, min_pairs};
 
 use crate::analysis::evidence::{Evidence, differences};
-use sentence::sentence;
+use sentences::{notes, sentence};
 
 /// The conclusions from a comparison.
 #[derive(Debug)]
 pub struct Verdict {
-    /// The difference between the RTTs of the main measurement. Absent if no pair has both replies.
+    /// The difference between the RTTs. Absent if no pair has both replies.
     pub difference: Option<PairedDifference>,
-    /// The same with a new connection for each exchange, from the connection request to the reply. Absent if this
+    /// The difference with a new connection for each exchange, from the connection request to the reply. Absent if it
     /// was not measured.
     pub difference_with_connection: Option<PairedDifference>,
     /// The confidence of the intervals, between 0 and 1.
     pub confidence: f64,
     /// The verdict in one sentence.
     pub sentence: String,
-    /// One sentence about the difference with a new connection for each exchange, if it was measured.
+    /// One sentence about the difference with a new connection for each exchange. Absent if it was not measured.
     pub sentence_with_connection: Option<String>,
-    /// Possible causes of the difference, each with its share. Empty without a difference.
+    /// Possible causes of the difference, each with its share. Empty if `difference` is absent.
     pub causes: Vec<Cause>,
-    /// Popular claims about TCP and UDP, each confirmed or refuted by this comparison. Empty without a difference.
+    /// Popular claims about TCP and UDP, checked against this comparison. Empty if `difference` is absent.
     pub claims: Vec<Claim>,
-    /// Whether every exchange of the pairs had a correct reply, and there was at least one on each side.
+    /// Whether each side has at least one exchange, and each exchange of the pairs had a correct reply.
     pub all_answered: bool,
-    /// What biases the result, and what else a reader should know.
+    /// Facts that bias the result or that a reader should know, the most important one first.
     pub notes: Vec<String>,
 }
 
-/// Draws the conclusions from `evidence`. `confidence` is the confidence of the intervals, from 0.5 to 0.9999.
+/// Draws the conclusions from `evidence`. `confidence` is the confidence of the intervals, from 0.5 to 0.9999. Equal
+/// evidence gives an equal verdict.
 #[must_use]
 pub fn judge(evidence: &Evidence, confidence: f64) -> Verdict {
     let difference = PairedDifference::of(&differences(&evidence.pairs), confidence);
@@ -94,13 +95,13 @@ pub fn judge(evidence: &Evidence, confidence: f64) -> Verdict {
         causes,
         claims,
         all_answered: evidence.sides.iter().all(|side| side.summary.all_answered()),
-        notes: notes::list(evidence, names),
+        notes: notes(evidence, names),
     }
 }
 
-/// The names of the sides in sentences: their protocols if these differ, otherwise A and B.
+/// The names of the sides in sentences: their protocols if the sides have different protocols, otherwise A and B.
 pub(crate) fn side_names(evidence: &Evidence) -> [&'static str; 2] {
-    match evidence.sides.each_ref().map(|side| side.title) {
+    match evidence.sides.each_ref().map(|side| side.protocol.title) {
         [a, b] if a == b => ["A", "B"],
         titles => titles,
     }

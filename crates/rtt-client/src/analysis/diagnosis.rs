@@ -1,4 +1,4 @@
-//! The result of probing one address over one protocol, and its explanation. Pure: facts in, sentences out.
+//! The result of probing one address over one protocol, and its explanation.
 //!
 //! ```
 //! use rtt_client::analysis::diagnosis::{Finding, ProbeResult};
@@ -45,19 +45,19 @@ use std::time::Duration;
 pub struct Finding {
     /// The protocol.
     pub protocol: &'static Protocol,
-    /// The host and the port, as the user gave them.
+    /// The host and the port from the command line.
     pub target: String,
     /// The address. Absent if the name look-up failed.
     pub address: Option<SocketAddr>,
-    /// Whether the sender of the ICMP error, if there was one, is an address of this host.
+    /// Whether an ICMP error arrived whose sender is an address of this host.
     pub icmp_from_this_host: bool,
-    /// The duration of the handshake, if a connection was established.
+    /// The duration of the handshake. Absent if no connection was established.
     pub connect_duration: Option<Duration>,
     /// The number of requests that the client sent.
     pub sent: u32,
     /// The result of the probe.
     pub result: ProbeResult,
-    /// The result with a socket that is not connected, if the protocol has such sockets.
+    /// The result with an unconnected socket. Absent if the protocol has no such sockets.
     pub unconnected: Option<UnconnectedResult>,
 }
 
@@ -85,11 +85,11 @@ pub enum ProbeResult {
 /// The explanation of a finding for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// What the finding means.
+    /// The meaning of the finding.
     pub meaning: String,
-    /// What the finding does not prove.
+    /// A fact that the finding does not prove.
     pub not_certain: &'static str,
-    /// What the user can do next.
+    /// An action that gives the user more information.
     pub next_step: String,
 }
 
@@ -100,7 +100,7 @@ impl Finding {
         self.failure().map_or(Condition::Answering, |failure| failure.condition)
     }
 
-    /// The time from the request until the result was known.
+    /// The time from the request to the result.
     #[must_use]
     pub fn after(&self) -> Duration {
         match &self.result {
@@ -111,7 +111,7 @@ impl Finding {
         }
     }
 
-    /// The failure, if no echo server answers.
+    /// The failure. Absent if an echo server answers.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match &self.result {
@@ -128,14 +128,14 @@ impl Finding {
         match self.condition() {
             Condition::Answering => self.answering(),
             Condition::NameNotFound => explanation(
-                format!("the name look-up found no address: {}", self.detail()),
+                "the client found no address for the name, so it sent nothing",
                 "whether the name has an address in another network",
-                "check the spelling; try the address itself, or the other IP version",
+                "check the spelling; try an IP address, or the other IP version",
             ),
             Condition::NameLookupFailed => explanation(
                 "the name look-up failed, so the address is unknown",
                 "everything about the host: the client sent nothing to it",
-                "try the address itself; check whether the name server in /etc/resolv.conf answers",
+                "try an IP address; check whether the name server in /etc/resolv.conf answers",
             ),
             Condition::NoRoute => self.no_route(),
             Condition::HostUnreachable => self.host_unreachable(),
@@ -143,12 +143,12 @@ impl Finding {
             Condition::Prohibited => explanation(
                 self.reporter("does not permit this packet"),
                 "whether a server runs behind the firewall",
-                "check the firewall's rules for this port and protocol; the other protocol can have another result",
+                "check the firewall's rules for this port and protocol; try the other protocol",
             ),
             Condition::Silent => self.silent(),
             Condition::Closed => explanation(
                 "the peer accepts connections and closes them before the answer is complete",
-                "what kind of server it is; a proxy can accept connections for it",
+                "which server it is: a proxy can accept connections for another server",
                 "check whether the port is correct; read the server's log",
             ),
             Condition::Reset => explanation(
@@ -157,13 +157,13 @@ impl Finding {
                 "read the server's log; capture packets on both hosts",
             ),
             Condition::WrongAnswer => explanation(
-                "a server answers, but not with the text in upper case: it is another service",
+                "a server answers, but not with the text in upper case, so it is another service",
                 "whether an echo server runs on another port",
-                "check whether the port is correct; the answer is shown above",
+                "check whether the port is correct; read the received text",
             ),
             Condition::PermissionDenied => explanation(
-                "this host does not permit it: a firewall rule for outgoing packets, a route of type `prohibit`, or \
-                 a broadcast address",
+                "this host does not permit the packet, because of a firewall rule, a route of type `prohibit`, or a \
+                 broadcast address",
                 "everything about the target: the client sent nothing to it",
                 "check this host's firewall rules and routes (`nft list ruleset`, `ip route get`)",
             ),
@@ -173,13 +173,13 @@ impl Finding {
     fn answering(&self) -> Explanation {
         let meaning = match self.result {
             ProbeResult::Echo { is_ours: true, .. } => {
-                "an echo server of this project answers: it reports how long it has each request"
+                "an echo server of this project answers; it reports its processing time for each request"
             }
-            _ => "a plain echo server answers",
+            _ => "an echo server answers; it does not report its processing time",
         };
         explanation(
             meaning,
-            "the typical RTT: one exchange is not a measurement",
+            "the typical RTT: one exchange is not enough to know it",
             format!("measure it: `rtt-client {} {} -c 100 -i 0`", self.protocol.name, self.target),
         )
     }
@@ -199,13 +199,13 @@ impl Finding {
         }
     }
 
-    /// Whether an ICMP error came from this address.
+    /// Whether an ICMP error arrived from the target's address.
     fn icmp_is_from_target(&self) -> bool {
         let from = self.icmp().and_then(|icmp| icmp.from);
         from.is_some() && from == self.address.map(|address| address.ip())
     }
 
-    /// A sentence whose subject is the reporter of the failure.
+    /// Builds a sentence about the reporter of the failure.
     fn reporter(&self, predicate: &str) -> String {
         match (self.origin(), self.icmp().and_then(|icmp| icmp.from)) {
             (Some(Origin::ThisHost), _) => format!("this host {predicate}"),
@@ -218,11 +218,6 @@ impl Finding {
         }
     }
 
-    fn detail(&self) -> &str {
-        let detail = self.failure().and_then(|failure| failure.detail.as_deref());
-        detail.unwrap_or("the system gives no reason")
-    }
-
     fn no_route(&self) -> Explanation {
         let is_group = self.address.is_some_and(|address| match address.ip() {
             IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
@@ -230,7 +225,7 @@ impl Finding {
         });
         if is_group && self.is_stream() {
             return explanation(
-                "the address belongs to a group of hosts, and a connection needs exactly one peer",
+                "the address belongs to a group of hosts, but a connection needs exactly one peer",
                 "which hosts are members of the group",
                 "use UDP, or the address of one host",
             );
@@ -239,7 +234,7 @@ impl Finding {
             if address.ip().is_unicast_link_local() && address.scope_id() == 0);
         if has_no_zone {
             return explanation(
-                "the address is link-local: it exists on every link, and the target does not name the link",
+                "the address is link-local, so it can exist on every link; the target does not name the link",
                 "whether the host exists",
                 "add the zone to the address: fe80::1%eth0",
             );
@@ -258,25 +253,25 @@ impl Finding {
         let time_exceeded = |icmp: IcmpError| icmp.kind == if icmp.is_v6 { 3 } else { 11 };
         if self.icmp().is_some_and(time_exceeded) {
             return explanation(
-                self.reporter("discarded the packet because its hop limit reached zero: a routing loop, or a path \
-                               that is too long"),
+                self.reporter("discarded the packet because its hop limit reached zero: the path has a loop or is \
+                               too long"),
                 "whether the host exists: the packet did not reach its network",
-                "run `traceroute`, which shows a loop",
+                "run `traceroute`; it shows a loop",
             );
         }
         let by_this_host =
             self.icmp_from_this_host || matches!(self.origin(), Some(Origin::ThisHost));
         if by_this_host {
             return explanation(
-                "on this host's own link, no host answers for the target's address or for its router's address",
+                "on this host's own link, no host answers ARP or neighbour discovery for the target or its router",
                 "whether the host is off, asleep, or on another network",
                 "check whether the host is on and connected; run `ip neigh` on this host",
             );
         }
         explanation(
             self.reporter("could not reach the target's host"),
-            "whether the host is down, or only its last link",
-            "check whether the host is on; list the neighbours of the router that reported the error",
+            "whether the host is down, or only the link to it",
+            "check whether the host is on; run `ip neigh` on the router that reported the error",
         )
     }
 
@@ -293,19 +288,19 @@ impl Finding {
                 "check this host's firewall rules (`nft list ruleset`)",
             ),
             Some(from) if self.icmp_is_from_target() => explanation(
-                format!("the host ({from}) is up, and reports that no process listens on the port"),
+                format!("the host ({from}) is up; it reports that no process listens on the port"),
                 not_certain,
                 start_server,
             ),
             Some(from) => explanation(
                 format!(
-                    "{from}, which is not the target's host, reports that the port is unreachable"
+                    "{from} reports that the port is unreachable, but it is not the target's host"
                 ),
-                "whether a server runs on the host: the packet did not reach it",
+                "whether a server runs on the target's host: the packet did not reach it",
                 format!("check the firewall rules on {from}"),
             ),
             None if self.is_stream() => explanation(
-                "the host is up, and its TCP reset reports that no process listens on the port",
+                "the host is up; its TCP reset reports that no process listens on the port",
                 not_certain,
                 start_server,
             ),
@@ -321,26 +316,25 @@ impl Finding {
         match (self.is_stream(), self.connect_duration) {
             (true, Some(connect_duration)) => explanation(
                 format!(
-                    "the peer accepted the connection in {} and then sent nothing",
+                    "the peer accepted the connection in {}, but did not send a reply",
                     duration(connect_duration)
                 ),
-                "whether the server hangs, or is no echo server: its kernel accepts connections for it",
+                "whether the server hangs or is another service: its kernel accepts connections for it",
                 "read the server's log; check whether the port is correct",
             ),
             (true, None) => explanation(
-                "the client sent connection requests (SYN), and received no answer, not even a refusal",
-                "the reason: a missing host, a firewall that drops packets (possibly on this host) and a broken path \
-                 back look the same from here",
+                "the client sent connection requests (SYN), but received no answer, not even a refusal",
+                "the reason: a missing host, a firewall that drops packets (possibly on this host) and a broken \
+                 return path look the same from here",
                 "try another port of the host; capture packets there",
             ),
             (false, _) => explanation(
                 format!(
-                    "the client sent {}, and received no answer",
+                    "the client sent {}, but received no answer",
                     counted(self.sent.into(), "datagram", "datagrams")
                 ),
                 "the reason: an absent server, a firewall that drops packets and a lost reply look the same from here",
-                "try TCP to the same host, because a host answers a connection request even if it refuses it; \
-                 capture packets there",
+                "try TCP: a host that is up answers a connection request, even with a refusal; capture packets there",
             ),
         }
     }

@@ -1,10 +1,11 @@
-//! The measurements of a comparison. The verdict depends on this data and on nothing else. Data only. Pure.
+//! The measurements of a comparison. The verdict depends only on this data and on the confidence.
 //!
-//! A program can also build [`Evidence`] from measurements of its own and pass it to
+//! A program can also fill [`Evidence`] with its own measurements and pass it to
 //! [`judge`](crate::analysis::comparison::judge):
 //!
 //! ```
 //! use rtt_client::analysis::evidence::{Evidence, Pair, Side};
+//! use rtt_client::protocol_named;
 //! use std::time::Duration;
 //!
 //! let pair = Pair {
@@ -14,29 +15,32 @@
 //! };
 //! assert_eq!(pair.difference(), Some(3000));
 //!
-//! // A pair without a reply has no difference. The verdict ignores it, and a note reports the loss.
+//! // A pair without both replies has no difference. The verdict ignores it.
 //! let lost = Pair { b: None, ..pair };
 //! assert_eq!(lost.difference(), None);
 //!
-//! let mut evidence = Evidence { pairs: vec![pair, lost], ..Evidence::default() };
-//! evidence.sides = [Side::new("UDP", "udp://192.0.2.1:7"), Side::new("TCP", "tcp://192.0.2.1:7")];
+//! let [udp, tcp] = ["udp", "tcp"].map(|name| protocol_named(name).unwrap());
+//! let sides = [Side::new(udp, "udp://192.0.2.1:7"), Side::new(tcp, "tcp://192.0.2.1:7")];
+//! let evidence = Evidence { pairs: vec![pair, lost], ..Evidence::new(sides) };
 //! ```
 
 use crate::analysis::comparison::SideId;
 use crate::analysis::statistics::{Distribution, Summary};
 use crate::model::condition::Failure;
+use crate::model::format::signed_nanoseconds;
+use crate::model::protocol::{Framing, Protocol};
 use crate::model::traffic::Traffic;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// One exchange with each side, one directly after the other.
+/// Two consecutive exchanges, one with each side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair {
     /// Whether the exchange with B was first. The order is random.
     pub b_first: bool,
-    /// The RTT of A, if the exchange had a correct reply.
+    /// The RTT of A. Absent without a correct reply.
     pub a: Option<Duration>,
-    /// The RTT of B, if the exchange had a correct reply.
+    /// The RTT of B. Absent without a correct reply.
     pub b: Option<Duration>,
 }
 
@@ -47,23 +51,22 @@ impl Pair {
         if self.b_first { SideId::B } else { SideId::A }
     }
 
-    /// B − A in nanoseconds, if both exchanges had a correct reply.
+    /// B − A in nanoseconds. Absent without both replies.
     #[must_use]
     pub fn difference(&self) -> Option<i64> {
-        let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).ok();
-        Some(nanoseconds(self.b?)? - nanoseconds(self.a?)?)
+        Some(signed_nanoseconds(self.b?) - signed_nanoseconds(self.a?))
     }
 }
 
-/// The differences of the pairs that have one, in the order of the pairs.
+/// The differences of the pairs with both replies, in the order of the pairs.
 pub(crate) fn differences(pairs: &[Pair]) -> Vec<i64> {
     pairs.iter().filter_map(Pair::difference).collect()
 }
 
 /// All measurements of a comparison.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Evidence {
-    /// A and B.
+    /// Side A and side B.
     pub sides: [Side; 2],
     /// The number of warm-up pairs. They are not part of `pairs`.
     pub warm_up: u64,
@@ -73,25 +76,45 @@ pub struct Evidence {
     pub interrupted: bool,
     /// Experiments in which some pairs have no reply.
     pub incomplete: Vec<IncompleteExperiment>,
-    /// Why the RTTs have no breakdown, if they have none.
+    /// The reason why the RTTs have no breakdown. Absent if they have one.
     pub no_breakdown_reason: Option<String>,
-    /// Pairs with a new connection for each exchange: from the connection request to the reply. Empty if
-    /// neither side has connections.
+    /// Pairs with a new connection for each exchange. Their times start at the connection request and end at the
+    /// reply. Empty if neither side has connections.
     pub pairs_with_connection: Vec<Pair>,
-    /// Pairs with other request sizes, if the user requested them (`--sweep`).
+    /// Pairs with other request sizes. Empty without `--sweep`.
     pub sweep: Vec<SweepPoint>,
-    /// The result of sending a datagram to a closed port of this host.
+    /// The result of sending datagrams to a closed port of this host. Absent if it was not measured.
     pub closed_port: Option<ClosedPort>,
     /// From the start of the comparison to its end.
     pub duration: Duration,
-    /// Facts that a reader of the figures should know.
+    /// Facts that a reader of the result should know, for example why the comparison ended early.
     pub notes: Vec<String>,
+}
+
+impl Evidence {
+    /// Creates evidence that contains no pairs.
+    #[must_use]
+    pub fn new(sides: [Side; 2]) -> Self {
+        Self {
+            sides,
+            warm_up: 0,
+            pairs: Vec::new(),
+            interrupted: false,
+            incomplete: Vec::new(),
+            no_breakdown_reason: None,
+            pairs_with_connection: Vec::new(),
+            sweep: Vec::new(),
+            closed_port: None,
+            duration: Duration::ZERO,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// An experiment in which some pairs have no reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncompleteExperiment {
-    /// The name of the experiment: `new connections`.
+    /// The name of the experiment, for example `new connections`.
     pub name: String,
     /// The number of pairs without both replies.
     pub pairs_without_reply: u64,
@@ -100,43 +123,58 @@ pub struct IncompleteExperiment {
 }
 
 /// The measurements of one side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Side {
-    /// The protocol's name in JSON: `udp`.
-    pub protocol: &'static str,
-    /// The protocol's name in text: `UDP`.
-    pub title: &'static str,
+    /// The protocol.
+    pub protocol: &'static Protocol,
     /// The target as a URL.
     pub target: String,
     /// The measured address. Absent if the name look-up failed.
     pub address: Option<SocketAddr>,
-    /// Whether the protocol is a byte stream over connections, with acknowledgements and windows.
-    pub is_stream: bool,
     /// The size of a request, in bytes.
     pub request_bytes: usize,
     /// The exchanges of the main measurement.
     pub summary: Summary,
-    /// Exchanges with kernel timestamps, if there were any.
-    pub instrumented: Option<Summary>,
-    /// Exchanges with a new connection each, if there were any.
+    /// The exchanges with kernel timestamps. Absent without such exchanges.
+    pub with_timestamps: Option<Summary>,
+    /// The exchanges with a new connection each. Absent without such exchanges.
     pub with_connection: Option<Summary>,
-    /// The packets of the main measurement, if the system counts them.
+    /// The packets of the main measurement. Absent if the system does not count them.
     pub(crate) traffic: Option<Traffic>,
-    /// The number of exchanges to which `traffic` belongs.
+    /// The number of exchanges that `traffic` contains.
     pub(crate) traffic_exchanges: u64,
-    /// The windows of the connection, if the system reports them.
+    /// The windows of the connection. Absent if the system does not report them.
     pub windows: Option<Windows>,
-    /// The results of requests in two writes, if the protocol is a stream.
+    /// The results of requests in two writes. Empty if the protocol is not a stream.
     pub two_writes: Vec<TwoWrites>,
-    /// Why the side has no reply at all, if it has none.
+    /// The reason why the side has no reply. Absent if it has at least one.
     pub failure: Option<Failure>,
 }
 
 impl Side {
-    /// A side without measurements. `title` is the protocol's name in text.
+    /// Creates a side without measurements. `target` is a URL.
     #[must_use]
-    pub fn new(title: &'static str, target: impl Into<String>) -> Self {
-        Self { title, target: target.into(), ..Self::default() }
+    pub fn new(protocol: &'static Protocol, target: impl Into<String>) -> Self {
+        Self {
+            protocol,
+            target: target.into(),
+            address: None,
+            request_bytes: 0,
+            summary: Summary::default(),
+            with_timestamps: None,
+            with_connection: None,
+            traffic: None,
+            traffic_exchanges: 0,
+            windows: None,
+            two_writes: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// Whether the protocol is a byte stream over connections, with acknowledgements and windows.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.protocol.framing == Framing::Stream
     }
 }
 
@@ -147,27 +185,27 @@ pub struct Windows {
     pub min_congestion_window: u32,
     /// The largest possible segment, in bytes.
     pub segment_bytes: u32,
-    /// How long the peer's receive window delayed data.
+    /// The time for which the peer's receive window delayed data.
     pub limited_by_peer: Duration,
-    /// How long this host's send buffer delayed data.
+    /// The time for which this host's send buffer delayed data.
     pub limited_by_buffer: Duration,
     /// The smallest round-trip time that the kernel measured.
     pub min_rtt: Option<Duration>,
 }
 
-/// The result of requests in two writes. The client sends each part of a request with a write of its own and
-/// waits for the complete reply.
+/// The result of requests in two writes. The client sends the two parts of a request with separate writes and waits
+/// for the complete reply.
 #[derive(Debug, Default)]
 pub struct TwoWrites {
-    /// Whether the first write ends inside a multi-byte character. Our server then waits for the second write
-    /// before it answers.
+    /// Whether the first write ends inside a multi-byte character. Then our server does not answer before the second
+    /// write arrives.
     pub splits_character: bool,
-    /// RTTs with `TCP_NODELAY`: the kernel sends small writes at once.
+    /// RTTs with `TCP_NODELAY`: the kernel sends small writes immediately.
     pub without_nagle: Distribution,
-    /// RTTs with Nagle's algorithm (RFC 896): the kernel delays a small write while an earlier one has no
-    /// acknowledgement.
+    /// RTTs with Nagle's algorithm (RFC 896): the kernel delays a small write until the peer has acknowledged the
+    /// earlier data.
     pub with_nagle: Distribution,
-    /// Why there are no results, or fewer than planned.
+    /// The reason why there are no results, or fewer than planned.
     pub failure: Option<String>,
 }
 
@@ -183,10 +221,10 @@ pub struct SweepPoint {
 /// The result of sending a datagram to a port of this host on which no process listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosedPort {
-    /// The time until a connected socket received an error, if it did.
+    /// The time until a connected socket received an error. Absent if it received none.
     pub connected: Option<Duration>,
-    /// The time until an unconnected socket received an error, if it did.
+    /// The time until an unconnected socket received an error. Absent if it received none.
     pub unconnected: Option<Duration>,
-    /// How long each socket waited.
+    /// The time for which each socket waited.
     pub timeout: Duration,
 }

@@ -1,29 +1,33 @@
-//! The counts and distributions of a run, built from its exchanges one by one. Pure.
+//! The counts and distributions of a run. A [`Summary`] is built from the exchanges one by one.
 
 mod distribution;
 
 pub use distribution::{Distribution, Quantile};
 
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
-use crate::model::exchange::{ConnectionPosition, Exchange, Outcome};
-use crate::model::format::nanoseconds;
+use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
+use crate::model::format::{nanoseconds, signed_nanoseconds};
 use crate::model::tcp_info::TcpInfo;
 use std::time::Duration;
 
-/// The counts and distributions of a run. A request counts once: `sent = received + lost + corrupt`.
+/// The first exchange on a connection is a cold start if it takes at least this many times as long as a later
+/// exchange.
+const COLD_START_RATIO: f64 = 1.5;
+
+/// The counts and distributions of a run. Each request has exactly one outcome: `sent = received + lost + corrupt`.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Requests, including those that the system did not send because of an error.
+    /// Requests, including those that the client could not send because of an error.
     pub sent: u64,
-    /// Requests whose correct reply arrived in time.
+    /// Requests with a correct reply before the timeout.
     pub received: u64,
-    /// Requests without a reply in time, for any reason.
+    /// Requests without a reply before the timeout, for any reason.
     pub lost: u64,
-    /// Requests whose reply was not correct.
+    /// Requests with a wrong reply.
     pub corrupt: u64,
-    /// Additional replies to a request that already has one.
+    /// Additional replies to a request that already has a reply.
     pub duplicates: u64,
-    /// Replies that arrived after the reply to a later request (reordering as in RFC 4737, by number).
+    /// Replies that arrived after the reply to a later request. RFC 4737 defines this as reordering.
     pub out_of_order: u64,
     /// Replies that arrived after the timeout. Their requests count as lost.
     pub late: u64,
@@ -34,9 +38,9 @@ pub struct Summary {
     pub resent: u64,
     /// Round-trip times.
     pub rtt: Distribution,
-    /// With a fixed request rate: from the intended send to the reply.
+    /// With a fixed request rate: from the scheduled send time to the reply.
     pub rtt_from_schedule: Distribution,
-    /// With a fixed request rate: from the intended to the actual send.
+    /// With a fixed request rate: how long after their scheduled time the requests were sent.
     pub lateness: Distribution,
     /// Durations of the handshakes.
     pub connect: Distribution,
@@ -44,25 +48,65 @@ pub struct Summary {
     pub first_exchange: Distribution,
     /// RTTs of all other exchanges on connections.
     pub later_exchanges: Distribution,
-    /// From this side's end of a connection to the peer's end.
+    /// From the FIN of this host to the FIN of the peer.
     pub close: Distribution,
     /// The variation of consecutive RTTs.
     pub jitter: Jitter,
     /// The parts of the RTTs.
     pub breakdown: BreakdownFigures,
-    /// RTTs of control exchanges: the same exchanges, but without the instruments of the breakdown. The client
-    /// makes them between the others.
-    pub uninstrumented: Distribution,
+    /// RTTs of control exchanges without kernel timestamps and timing header. In a run with a breakdown, the
+    /// client alternates between the two kinds of exchange.
+    pub rtt_without_timestamps: Distribution,
     /// The kernel's data about the last connection, and counts over all connections of the run.
     pub tcp: Option<TcpInfo>,
-    /// Exchanges for which a breakdown was requested, but the timestamps did not allow one.
+    /// Exchanges without a breakdown although the user requested one: a timestamp was missing, or a clock was set.
     pub without_breakdown: u64,
-    /// Facts that a reader of the figures should know.
+    /// Facts that a reader of the result should know, for example why the run ended early.
     pub notes: Vec<String>,
     /// From the start of a series to its last request.
     pub send_duration: Duration,
     /// From the start of the run to its end.
     pub duration: Duration,
+}
+
+/// The measurements of a series that do not belong to a single exchange. See the fields of [`Summary`] with the
+/// same names.
+#[derive(Debug, Default)]
+pub(crate) struct SeriesMeasurements {
+    pub(crate) close: Distribution,
+    pub(crate) rtt_without_timestamps: Distribution,
+    pub(crate) tcp: Option<TcpInfo>,
+    pub(crate) send_duration: Duration,
+    pub(crate) notes: Vec<String>,
+}
+
+/// The effect of the kernel timestamps and the timing header on the RTT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimestampCost {
+    /// The median RTT of the exchanges with timestamps.
+    pub rtt_with: Duration,
+    /// The median RTT of the control exchanges.
+    pub rtt_without: Duration,
+    /// The number of control exchanges.
+    pub exchanges_without: u64,
+}
+
+impl TimestampCost {
+    /// The cost in nanoseconds: the difference between the medians. It is negative if the cost is smaller than the
+    /// random variation of the RTTs.
+    #[must_use]
+    pub fn cost(&self) -> i64 {
+        signed_nanoseconds(self.rtt_with) - signed_nanoseconds(self.rtt_without)
+    }
+}
+
+/// A first exchange on a connection that takes much longer than later exchanges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColdStart {
+    /// The median RTT of the first exchanges.
+    pub first: Duration,
+    /// The median RTT of the later exchanges.
+    pub later: Duration,
 }
 
 impl Summary {
@@ -94,14 +138,63 @@ impl Summary {
         }
     }
 
-    /// Whether there was a request, and every request had a correct reply.
+    /// Adds the handshake of a connection.
+    pub(crate) fn add_connection(&mut self, connection: &Connection) {
+        if let Some(handshake) = connection.handshake() {
+            self.connect.add(handshake);
+        }
+    }
+
+    /// Adds the counts of a finished series that single exchanges do not contain. The caller adds the exchanges and
+    /// connections itself, without those of the warm-up.
+    pub(crate) fn add_round(&mut self, round: &Self) {
+        self.duplicates += round.duplicates;
+        self.out_of_order += round.out_of_order;
+        self.late += round.late;
+        self.unmatched += round.unmatched;
+        self.resent += round.resent;
+        self.without_breakdown += round.without_breakdown;
+        self.tcp = round.tcp.map(|info| info.with_earlier_connections(self.tcp)).or(self.tcp);
+    }
+
+    /// Adds the measurements that are complete at the end of a series.
+    pub(crate) fn finish_series(self, measurements: SeriesMeasurements) -> Self {
+        let SeriesMeasurements { close, rtt_without_timestamps, tcp, send_duration, notes } =
+            measurements;
+        Self { close, rtt_without_timestamps, tcp, send_duration, notes, ..self }
+    }
+
+    /// Adds the duration of the run at its end.
+    pub(crate) fn finish_run(self, duration: Duration) -> Self {
+        Self { duration, ..self }
+    }
+
+    /// Whether the run has at least one request, and each request has a correct reply.
     #[must_use]
     pub fn all_answered(&self) -> bool {
         self.sent > 0 && self.received == self.sent
     }
+
+    /// The effect of the timestamps on the RTT. Absent without control exchanges.
+    #[must_use]
+    pub fn timestamp_cost(&self) -> Option<TimestampCost> {
+        Some(TimestampCost {
+            rtt_with: self.rtt.median()?,
+            rtt_without: self.rtt_without_timestamps.median()?,
+            exchanges_without: self.rtt_without_timestamps.count(),
+        })
+    }
+
+    /// The cold start of the connections. Absent if the first exchange takes about as long as later ones.
+    #[must_use]
+    pub fn cold_start(&self) -> Option<ColdStart> {
+        let (first, later) = (self.first_exchange.median()?, self.later_exchanges.median()?);
+        (first.as_secs_f64() >= COLD_START_RATIO * later.as_secs_f64())
+            .then_some(ColdStart { first, later })
+    }
 }
 
-/// The interarrival jitter of RFC 3550, section 6.4.1, applied to round-trip times: each difference between
+/// The interarrival jitter of RFC 3550, section 6.4.1, applied to round-trip times. Each difference between
 /// consecutive RTTs moves the estimate by one sixteenth of its distance from the estimate.
 #[derive(Debug, Default)]
 pub struct Jitter {
@@ -130,18 +223,18 @@ impl Jitter {
 
 /// The parts of many RTTs.
 ///
-/// An exchange adds to `network` and `server` if these parts are separate, and otherwise to
-/// `network_and_server`. In a run with our own server, a few exchanges are combined: usually the first one on
-/// each connection.
+/// If network and server are separate, an exchange adds to `network` and `server`. Otherwise it adds to
+/// `network_and_server`. With our own server, a few exchanges are combined: usually the first one on each
+/// connection.
 #[derive(Debug, Default)]
 pub struct BreakdownFigures {
     /// From the program to the network interface.
     pub send: Distribution,
-    /// Network and server together, of exchanges for which they are not separate.
+    /// Network and server together, if they are not separate.
     pub network_and_server: Distribution,
-    /// The number of these exchanges with [`CombinedReason::NoTimingHeader`].
+    /// The number of combined exchanges with [`CombinedReason::NoTimingHeader`].
     pub without_timing_header: u64,
-    /// The number of these exchanges with [`CombinedReason::NoServerTimestamp`].
+    /// The number of combined exchanges with [`CombinedReason::NoServerTimestamp`].
     pub without_server_timestamp: u64,
     /// The network alone.
     pub network: Distribution,
@@ -153,10 +246,23 @@ pub struct BreakdownFigures {
 
 impl BreakdownFigures {
     /// Whether network and server are separate for at least half of the exchanges. Reports show only the larger
-    /// group: a mixture would count the time between the packets twice.
+    /// group, because a mixture would count the time between the packets twice.
     #[must_use]
     pub fn server_is_separate(&self) -> bool {
         self.server.count() >= self.network_and_server.count()
+    }
+
+    /// The more frequent reason why network and server are combined. Absent if they are separate for at least half
+    /// of the exchanges.
+    #[must_use]
+    pub fn combined_reason(&self) -> Option<CombinedReason> {
+        if self.server_is_separate() {
+            None
+        } else if self.without_server_timestamp > self.without_timing_header {
+            Some(CombinedReason::NoServerTimestamp)
+        } else {
+            Some(CombinedReason::NoTimingHeader)
+        }
     }
 
     pub(crate) fn add(&mut self, breakdown: &Breakdown) {
@@ -183,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jitter_follows_the_formula_of_the_rfc() {
+    fn jitter_follows_rfc_3550() {
         let mut jitter = Jitter::default();
         jitter.add(Duration::from_micros(100));
         assert_eq!(jitter.estimate(), None);
@@ -209,5 +315,47 @@ mod tests {
         assert_eq!((figures.without_timing_header, figures.without_server_timestamp), (1, 2));
         assert_eq!(figures.network_and_server.count(), 3);
         assert!(!figures.server_is_separate());
+        assert_eq!(figures.combined_reason(), Some(CombinedReason::NoServerTimestamp));
+    }
+
+    #[test]
+    fn cost_of_timestamps_can_be_negative() {
+        let mut summary = Summary::default();
+        assert_eq!(summary.timestamp_cost(), None);
+        let (rtt_with, rtt_without) = (Duration::from_nanos(900), Duration::from_nanos(1000));
+        summary.rtt.add(rtt_with);
+        summary.rtt_without_timestamps.add(rtt_without);
+        let cost = summary.timestamp_cost().unwrap();
+        assert_eq!(cost, TimestampCost { rtt_with, rtt_without, exchanges_without: 1 });
+        assert_eq!(cost.cost(), -100);
+    }
+
+    #[test]
+    fn cold_start_needs_a_clearly_slower_first_exchange() {
+        let cold_start = |first, later| {
+            let mut summary = Summary::default();
+            summary.first_exchange.add(Duration::from_micros(first));
+            summary.later_exchanges.add(Duration::from_micros(later));
+            summary.cold_start()
+        };
+        assert_eq!(cold_start(59, 40), None);
+        assert!(cold_start(61, 40).is_some());
+        assert_eq!(Summary::default().cold_start(), None);
+    }
+
+    #[test]
+    fn round_adds_its_counts_but_not_its_exchanges() {
+        let retransmissions =
+            |number| Some(TcpInfo { retransmissions: Some(number), ..TcpInfo::default() });
+        let mut all = Summary { sent: 1, late: 2, tcp: retransmissions(3), ..Summary::default() };
+        all.add_round(&Summary {
+            sent: 10,
+            late: 4,
+            tcp: retransmissions(5),
+            ..Summary::default()
+        });
+        all.add_round(&Summary::default());
+        assert_eq!((all.sent, all.late), (1, 6));
+        assert_eq!(all.tcp.unwrap().retransmissions, Some(8));
     }
 }

@@ -305,8 +305,10 @@ impl ExchangeTiming {
     /// clocks disagree.
     #[must_use]
     pub fn host_time_ns(&self) -> Option<i64> {
-        let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).ok();
-        Some(nanoseconds(self.program_rtt?)? - nanoseconds(self.wire_rtt?)?)
+        Some(
+            format::signed_nanoseconds(self.program_rtt?)
+                - format::signed_nanoseconds(self.wire_rtt?),
+        )
     }
 }
 

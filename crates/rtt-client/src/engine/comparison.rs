@@ -22,7 +22,6 @@ use crate::analysis::comparison::{Verdict, judge};
 use crate::analysis::evidence::{Evidence, IncompleteExperiment, Pair, Side, SweepPoint};
 use crate::analysis::statistics::Summary;
 use crate::event::{ComparisonStage, ComparisonStart, Event, Report};
-use crate::model::protocol::Framing;
 use crate::net::system::KERNEL_TIMESTAMPS;
 use crate::plan::{ComparisonPlan, Lifetime, Plan, PlanError, Settings, SizePlan};
 use interleaver::{ExperimentLimits, ExperimentResult, Interleaver, SHORT_WARM_UP};
@@ -67,8 +66,7 @@ pub fn compare(
 ) -> Result<Verdict, RunError> {
     let start = Instant::now();
     prepare_thread(&comparison.sides[0].settings)?;
-    let mut evidence =
-        Evidence { sides: comparison.sides.each_ref().map(new_side), ..Evidence::default() };
+    let mut evidence = Evidence::new(comparison.sides.each_ref().map(new_side));
     let mut failed_attempts = Vec::new();
     for (plan, side) in comparison.sides.iter().zip(&mut evidence.sides) {
         match resolve_target(plan) {
@@ -98,14 +96,7 @@ pub fn compare(
 }
 
 fn new_side(plan: &Plan) -> Side {
-    Side {
-        protocol: plan.protocol.name,
-        title: plan.protocol.title,
-        target: plan.url(),
-        is_stream: plan.protocol.framing == Framing::Stream,
-        request_bytes: plan.payload.request_len(),
-        ..Side::default()
-    }
+    Side { request_bytes: plan.payload.request_len(), ..Side::new(plan.protocol, plan.url()) }
 }
 
 /// Measures the pairs for the verdict, then runs the experiments. Without a complete pair, the experiments are skipped.
@@ -177,7 +168,7 @@ impl Experiments<'_> {
         evidence.incomplete.extend(incomplete("kernel timestamps", &result.pairs));
         let servers = result.sides.each_ref().map(|side| server_kind(&side.summary));
         for (side, SideResult { summary, .. }) in evidence.sides.iter_mut().zip(result.sides) {
-            side.instrumented = (summary.breakdown.send.count() > 0).then_some(summary);
+            side.with_timestamps = (summary.breakdown.send.count() > 0).then_some(summary);
         }
         Ok(servers)
     }
@@ -188,7 +179,7 @@ impl Experiments<'_> {
         interleaver: &mut Interleaver<'_>,
         evidence: &mut Evidence,
     ) -> Result<(), RunError> {
-        if !evidence.sides.iter().any(|side| side.is_stream) {
+        if !evidence.sides.iter().any(Side::is_stream) {
             return Ok(());
         }
         let plans = self.comparison.sides.each_ref().map(|plan| {
@@ -202,7 +193,7 @@ impl Experiments<'_> {
         evidence.incomplete.extend(incomplete("new connections", &result.pairs));
         evidence.pairs_with_connection = result.pairs;
         for (side, SideResult { summary, .. }) in evidence.sides.iter_mut().zip(result.sides) {
-            side.with_connection = side.is_stream.then_some(summary);
+            side.with_connection = side.is_stream().then_some(summary);
         }
         Ok(())
     }
@@ -215,7 +206,7 @@ impl Experiments<'_> {
         servers: [Server; 2],
     ) -> Result<(), RunError> {
         for (index, side) in evidence.sides.iter_mut().enumerate() {
-            if let (true, Some(address)) = (side.is_stream, side.address) {
+            if let (true, Some(address)) = (side.is_stream(), side.address) {
                 interleaver.report_progress(ComparisonStage::TwoWrites, index as u64, 2)?;
                 let server = servers[index];
                 let plan = &self.comparison.sides[index];

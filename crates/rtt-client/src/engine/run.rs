@@ -52,7 +52,7 @@ pub enum RunError {
 pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Summary, RunError> {
     prepare_thread(&plan.settings)?;
     let start = Instant::now();
-    let mut summary = match resolve_target(plan) {
+    let summary = match resolve_target(plan) {
         Ok(addresses) => measure(plan, &addresses, report, stop)?,
         Err(failure) => {
             report.event(&Event::Start(&new_start(plan, None)))?;
@@ -63,7 +63,7 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
             summary
         }
     };
-    summary.duration = start.elapsed();
+    let summary = summary.finish_run(start.elapsed());
     report.event(&Event::Summary { plan, summary: &summary })?;
     Ok(summary)
 }

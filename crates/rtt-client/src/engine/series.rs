@@ -17,7 +17,7 @@ mod notes;
 
 use super::run::RunError;
 use crate::analysis::accounting::Accounting;
-use crate::analysis::statistics::Summary;
+use crate::analysis::statistics::{SeriesMeasurements, Summary};
 use crate::model::exchange::{Connection, Exchange};
 use crate::model::protocol::{Framing, Protocol};
 use crate::model::tcp_info::TcpInfo;
@@ -169,14 +169,18 @@ impl Series {
             reply_limit: connections.reply_limit,
             breakdown_unavailable: self.settings.breakdown && !KERNEL_TIMESTAMPS,
         };
-        let mut summary = self.accounting.finish();
-        summary.notes = notes(end, &summary);
-        summary.send_duration = self.pacer.send_duration();
-        summary.tcp = connections.tcp_info;
-        summary.close = connections.close_durations;
-        summary.uninstrumented =
-            self.control.map(UninstrumentedControl::finish).unwrap_or_default();
-        Ok(summary)
+        let summary = self.accounting.finish();
+        let measurements = SeriesMeasurements {
+            close: connections.close_durations,
+            rtt_without_timestamps: self
+                .control
+                .map(UninstrumentedControl::finish)
+                .unwrap_or_default(),
+            tcp: connections.tcp_info,
+            send_duration: self.pacer.send_duration(),
+            notes: notes(end, &summary),
+        };
+        Ok(summary.finish_series(measurements))
     }
 
     /// See [`Accounting::is_unreachable`].
@@ -267,8 +271,7 @@ impl Series {
         if is_single_exchange || is_stream || self.accounting.is_unreachable() {
             return Ok(());
         }
-        let rtts = self.accounting.summary().rtt.min_max();
-        let longest = rtts.map_or(Duration::ZERO, |(_, longest)| longest);
+        let longest = self.accounting.summary().rtt.max().unwrap_or_default();
         let max_listen = self.settings.timeout.max(MIN_LISTEN);
         let end = Instant::now() + (LISTEN_RTTS * longest).clamp(MIN_LISTEN, max_listen);
         while Instant::now() < end && !stop.load(Ordering::Relaxed) {

@@ -1,72 +1,72 @@
-//! The parts of a round-trip time, computed from the timestamps of the program and of the kernel. Pure.
+//! The parts of a round-trip time, computed from the timestamps of the program and of the kernel.
 //!
-//! For one exchange there are four timestamps on this host. The program reads the clock before it sends the
-//! request and after it has received the reply. The kernel timestamps the request when it hands the packet
-//! to the network interface, and the reply when its packet arrives. They divide the RTT into three parts:
+//! An exchange has four timestamps on this host ([`ExchangeTimestamps`]). They divide the RTT into three parts:
 //!
 //! ```text
-//! program sends    kernel transmits            kernel receives    program has the reply
+//! program sends    kernel transmits            kernel receives    program receives
 //!       |---- send ----|---- network and server ----|---- receive ----|
 //! ```
 //!
-//! The server's timing header (docs/protocol.md) states how long the server had the request. With it, the
-//! part in the middle is divided into network and server.
+//! The timing header of the reply (docs/protocol.md) contains the processing time of the server. This time
+//! divides the middle part into network and server.
 
 use echo_core::Stamp;
 use echo_core::header::{ArrivalClock, Timing};
 use std::time::{Duration, SystemTime};
 
-/// The largest accepted change of the wall clock against the monotonic clock during an exchange. The kernel
-/// uses the wall clock for its timestamps. Slewing changes it by at most 500 ppm (adjtimex(2)), which stays
-/// below this limit for 2 ms. A step of the clock does not.
+/// The wall clock and the monotonic clock may differ by this time, plus a thousandth of the RTT, over an
+/// exchange. The kernel's timestamps use the wall clock. Slewing changes the wall clock by at most 500 ppm
+/// (adjtimex(2)), so it stays within this limit. A step of the clock usually exceeds it.
 const MAX_CLOCK_DRIFT: Duration = Duration::from_micros(1);
 
-/// Identifies a request among the kernel's transmit timestamps.
+/// Identifies the kernel's transmit timestamp of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TimestampId {
-    /// The counter that the kernel attaches to each timestamp (`SOF_TIMESTAMPING_OPT_ID`), if the socket
-    /// takes timestamps.
+    /// The counter that the kernel adds to each timestamp (`SOF_TIMESTAMPING_OPT_ID`). Absent if the socket
+    /// takes no timestamps.
     pub(crate) id: Option<u32>,
 }
 
 /// The parts of one round-trip time. Their sum is the RTT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Breakdown {
-    /// From the program's send call until the kernel hands the packet to the network interface.
+    /// From the program's send call until the kernel passes the packet to the network interface.
     pub send: Duration,
-    /// From there until the packet of the reply arrives in this host's kernel.
+    /// From the end of `send` until the packet of the reply arrives in this host's kernel.
     pub network_and_server: NetworkAndServer,
-    /// From there until the program has the reply. This includes the time to wake the program.
+    /// From the arrival of the reply in the kernel until the program receives it. This includes the time to
+    /// wake the program.
     pub receive: Duration,
 }
 
 /// The time between the request's departure from this host's kernel and the reply's arrival there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkAndServer {
-    /// The server reported how long it had the request.
+    /// The server reported its processing time.
     Separate {
         /// The time on the network, both directions together.
         network: Duration,
-        /// From the request's arrival in the server's kernel until the server hands its reply to the kernel.
+        /// From the arrival of the request in the server's kernel until the server passes its reply to the
+        /// kernel.
         server: Duration,
     },
     /// Only the sum is known.
     Combined {
-        /// The sum of both.
+        /// The sum of network and server.
         duration: Duration,
-        /// Why they are not separate.
+        /// The reason why they are not separate.
         reason: CombinedReason,
     },
 }
 
-/// Why the time of the network and the time of the server are not separate.
+/// The reason why the time of the network and the time of the server are not separate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CombinedReason {
-    /// The reply has no timing header: the server does not support it, or the request was too long for it.
+    /// The reply has no timing header. The server does not support it, or the request was too long for it.
     NoTimingHeader,
-    /// The reply has a timing header, but the server's kernel has no timestamp for the request. This is
-    /// usual for the first request on a connection or socket: the server enables timestamps only when it
-    /// reads the first timing header there (docs/protocol.md).
+    /// The reply has a timing header, but the server's kernel did not timestamp the request. This is usual for
+    /// the first request on a connection or socket, because the server enables timestamps when it reads this
+    /// request (docs/protocol.md).
     NoServerTimestamp,
 }
 
@@ -81,26 +81,36 @@ impl CombinedReason {
     }
 }
 
-/// Why an exchange has no breakdown.
+/// The reason why an exchange has no breakdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BreakdownError {
     /// The kernel did not timestamp one of the packets.
     MissingTimestamp,
-    /// A clock changed during the exchange. The timestamps of kernel and program cannot be compared.
+    /// A clock was set during the exchange, so the timestamps of kernel and program cannot be compared.
     ClockWasSet,
-    /// According to its header, the server had the request for longer than the packets were away.
+    /// The processing time in the header is longer than the time between the packets.
     ImpossibleServerTime,
 }
 
-/// Divides an RTT into its parts. `sent` and `received` are the program's timestamps; `transmitted` and
-/// `arrived` are the kernel's. `timing` is the content of the reply's timing header.
+/// The timestamps of an exchange on this host, in the order of the events.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExchangeTimestamps {
+    /// The program's reading of the clock, before it sends the request.
+    pub(crate) sent: Stamp,
+    /// The kernel's timestamp of the request, when it passes the packet to the network interface.
+    pub(crate) transmitted: Option<SystemTime>,
+    /// The kernel's timestamp of the reply, when the packet arrives.
+    pub(crate) arrived: Option<SystemTime>,
+    /// The program's reading of the clock, after it has received the reply.
+    pub(crate) received: Stamp,
+}
+
+/// Divides an RTT into its parts. `timing` is the content of the reply's timing header.
 pub(crate) fn split(
-    sent: Stamp,
-    transmitted: Option<SystemTime>,
-    arrived: Option<SystemTime>,
-    received: Stamp,
+    timestamps: ExchangeTimestamps,
     timing: Option<Timing>,
 ) -> Result<Breakdown, BreakdownError> {
+    let ExchangeTimestamps { sent, transmitted, arrived, received } = timestamps;
     let rtt = received.since(&sent);
     if timing.is_some_and(|timing| timing.server > rtt) {
         return Err(BreakdownError::ImpossibleServerTime);
@@ -113,9 +123,9 @@ pub(crate) fn split(
     if wall_rtt.abs_diff(rtt) > MAX_CLOCK_DRIFT + rtt / 1000 {
         return Err(BreakdownError::ClockWasSet);
     }
-    // All durations start at the program's timestamps on the wall clock. In a `Stamp` of `sent` the wall
-    // clock is read first, in one of `received` it is read last. Thus the cost of the readings is in the
-    // first and the last part. The subtraction below takes it from the last part, usually the larger one.
+    // `sent` is read from the wall clock before the monotonic clock. `sending` starts at the wall clock, so it
+    // includes the cost of one clock reading. The RTT does not include this cost, and `receive` is the rest of the
+    // RTT. So the cost reduces `receive`, which is usually larger.
     let sending =
         transmitted.duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
     let between = arrived.duration_since(transmitted).map_err(|_| BreakdownError::ClockWasSet)?;
@@ -166,13 +176,18 @@ mod tests {
         Timing { arrival, server: MICROSECOND * microseconds }
     }
 
-    /// An exchange that the program starts at 0 and ends at 73 µs. The kernel transmits the request at 1 µs
-    /// and receives the reply at 38 µs.
+    /// Splits an exchange that starts at 0 and ends after 73 µs. The kernel transmits the request after 1 µs
+    /// and receives the reply after 38 µs.
     fn exchange(timing: Option<Timing>) -> Result<Breakdown, BreakdownError> {
         let sent = Stamp::just_before();
-        let received = sent.later(MICROSECOND * 73);
         let wall = |microseconds| Some(sent.wall() + MICROSECOND * microseconds);
-        split(sent, wall(1), wall(38), received, timing)
+        let timestamps = ExchangeTimestamps {
+            sent,
+            transmitted: wall(1),
+            arrived: wall(38),
+            received: sent.later(MICROSECOND * 73),
+        };
+        split(timestamps, timing)
     }
 
     #[test]
@@ -190,14 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn network_and_server_are_combined_without_a_kernel_timestamp_of_the_server() {
+    fn server_without_kernel_timestamp_is_combined_with_the_network() {
         let parts = exchange(Some(timing(ArrivalClock::Program, 2))).unwrap();
         let (duration, reason) = (MICROSECOND * 37, CombinedReason::NoServerTimestamp);
         assert_eq!(parts.network_and_server, NetworkAndServer::Combined { duration, reason });
     }
 
     #[test]
-    fn impossible_times_have_no_breakdown() {
+    fn impossible_server_time_is_an_error() {
         assert_eq!(
             exchange(Some(timing(ArrivalClock::Kernel, 38))),
             Err(BreakdownError::ImpossibleServerTime)
@@ -206,13 +221,20 @@ mod tests {
             exchange(Some(timing(ArrivalClock::Kernel, 74))),
             Err(BreakdownError::ImpossibleServerTime)
         );
+    }
+
+    #[test]
+    fn missing_timestamps_and_clock_steps_are_errors() {
         let sent = Stamp::just_before();
-        let received = sent.later(MICROSECOND);
-        assert_eq!(split(sent, None, None, received, None), Err(BreakdownError::MissingTimestamp));
-        let long = sent.later(Duration::from_secs(1));
-        let (early, late) = (sent.wall() - MICROSECOND, sent.wall() + MICROSECOND);
+        let received = sent.later(Duration::from_secs(1));
+        let split = |transmitted, arrived| {
+            split(ExchangeTimestamps { sent, transmitted, arrived, received }, None)
+        };
+        assert_eq!(split(None, None), Err(BreakdownError::MissingTimestamp));
+        let before_sent = Some(sent.wall() - MICROSECOND);
+        let after_sent = Some(sent.wall() + MICROSECOND);
         let clock_was_set = Err(BreakdownError::ClockWasSet);
-        assert_eq!(split(sent, Some(early), Some(late), long, None), clock_was_set);
-        assert_eq!(split(sent, Some(late), Some(early), long, None), clock_was_set);
+        assert_eq!(split(before_sent, after_sent), clock_was_set);
+        assert_eq!(split(after_sent, before_sent), clock_was_set);
     }
 }

@@ -1,9 +1,9 @@
-//! [`Condition`]: the state of a target, as a client sees it, and [`Failure`]: why an exchange failed. Pure.
+//! [`Condition`]: the state of a target, and [`Failure`]: the reason why an exchange failed.
 
 use crate::model::icmp::Origin;
 use std::{fmt, io, time::Duration};
 
-/// The state of a target, as a client sees it. The names are part of the JSON interface.
+/// The state of a target, as far as a client can observe it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     /// An echo server answers.
@@ -14,9 +14,9 @@ pub enum Condition {
     NameLookupFailed,
     /// This host or a router has no route to the address.
     NoRoute,
-    /// A route exists, but its last hop cannot reach the host.
+    /// A route exists, but the last router cannot reach the host.
     HostUnreachable,
-    /// No process listens on the port: a TCP reset or an ICMP error reported it.
+    /// A TCP reset or an ICMP error reported that no process listens on the port.
     Refused,
     /// A firewall reported that it does not forward the packet.
     Prohibited,
@@ -24,7 +24,7 @@ pub enum Condition {
     Silent,
     /// The peer closed the connection before its reply was complete.
     Closed,
-    /// The peer reset an established connection.
+    /// A TCP reset from the peer's address ended an established connection.
     Reset,
     /// The reply is not the request in upper case.
     WrongAnswer,
@@ -33,7 +33,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The name in JSON and in text.
+    /// The name in JSON and in text. It is part of the JSON interface, so it does not change.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl Condition {
         }
     }
 
-    /// One sentence for the user: what the condition means and what it does not prove.
+    /// The meaning of the condition, in one sentence for the user.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
@@ -64,15 +64,15 @@ impl Condition {
             Self::Refused => "no process listens on this port; is the server running?",
             Self::Prohibited => "a firewall does not forward the packet",
             Self::Silent => {
-                "no reply: an absent server, a firewall and a lost packet look the same from here"
+                "no reply; an absent server, a firewall that drops packets and a lost packet look the same from here"
             }
             Self::Closed => {
                 "the peer accepts connections, but closes them before the reply is complete"
             }
-            Self::Reset => "the peer accepted the connection and then reset it",
-            Self::WrongAnswer => "the peer answers, but it is not an upper-case echo server",
+            Self::Reset => "the connection was established, and then a reset ended it",
+            Self::WrongAnswer => "the peer answers, but not with the request in upper case",
             Self::PermissionDenied => {
-                "this host does not permit it: a firewall rule, or a broadcast address"
+                "this host does not permit it, because of a firewall rule or a broadcast address"
             }
         }
     }
@@ -85,7 +85,7 @@ impl Condition {
             Kind::ConnectionRefused => Some(Self::Refused),
             Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Some(Self::Reset),
             Kind::HostUnreachable => Some(Self::HostUnreachable),
-            // `AddrNotAvailable`: this host has no address of the family, so it has no route either.
+            // `AddrNotAvailable`: this host has no address of this IP version, so it has no route either.
             Kind::NetworkUnreachable | Kind::NetworkDown | Kind::AddrNotAvailable => {
                 Some(Self::NoRoute)
             }
@@ -96,19 +96,19 @@ impl Condition {
     }
 }
 
-/// Errors without an [`io::ErrorKind`]: the errors into which Linux converts ICMP messages
-/// (net/ipv4/icmp.c, the table `icmp_err_convert`), and the errors for addresses that this host cannot use.
+/// Errors without an [`io::ErrorKind`]. Linux converts ICMP messages into some of them (net/ipv4/icmp.c, the
+/// table `icmp_err_convert`). The others are errors for addresses that this host cannot use.
 #[cfg(target_os = "linux")]
 impl Condition {
     fn from_errno(errno: i32) -> Option<Self> {
         use nix::errno::Errno;
         match Errno::from_raw(errno) {
-            // "Protocol unreachable": the host answered, but it does not support the protocol.
+            // From the ICMP error "protocol unreachable": the host answers, but does not support the protocol.
             Errno::ENOPROTOOPT => Some(Self::Refused),
             Errno::EHOSTDOWN | Errno::ENONET | Errno::EPROTO | Errno::EOPNOTSUPP => {
                 Some(Self::HostUnreachable)
             }
-            // EINVAL: a link-local address without a zone.
+            // EINVAL: the address is link-local and has no zone.
             Errno::EAFNOSUPPORT | Errno::EINVAL => Some(Self::NoRoute),
             _ => None,
         }
@@ -128,29 +128,29 @@ impl fmt::Display for Condition {
     }
 }
 
-/// Why an exchange has no correct reply.
+/// The reason why an exchange has no correct reply.
 #[derive(Debug)]
 pub struct Failure {
     /// The state of the target.
     pub condition: Condition,
     /// The error of the operating system, if it reported one.
     pub error: Option<io::Error>,
-    /// The time from the request (or from the start of the look-up) until the failure was known.
+    /// The time from the request, or from the start of the name look-up, until the client detected the failure.
     pub after: Duration,
-    /// Who reported the failure. Absent if it was not reported, but observed by this program.
+    /// The source of the report. Absent if this program observed the failure itself, for example a timeout.
     pub origin: Option<Origin>,
-    /// Observations that the condition does not contain.
+    /// Further observations, for example how much of the reply arrived.
     pub detail: Option<String>,
 }
 
 impl Failure {
-    /// A failure that this program observed. It has no error, origin or detail.
+    /// A failure that this program observed itself.
     pub(crate) fn new(condition: Condition, after: Duration) -> Self {
         Self { condition, error: None, after, origin: None, detail: None }
     }
 }
 
-/// One line for the user: `refused, reported by this host: no process listens on …`.
+/// One line for the user: `refused, reported by ICMP type 3 code 3 … : no process listens on this port`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.condition)?;

@@ -1,4 +1,4 @@
-//! The records of a run: connections, exchanges and their outcomes. Data only. Pure.
+//! The records of a run: connections, exchanges and their outcomes.
 
 use crate::model::breakdown::Breakdown;
 use crate::model::condition::Failure;
@@ -6,12 +6,12 @@ use bytes::Bytes;
 use echo_core::Stamp;
 use std::time::Duration;
 
-/// A connection, or the attempt to establish one.
+/// A connection, or an attempt to establish one.
 #[derive(Debug, Clone, Copy)]
 pub struct Connection {
     /// The time before the program called `connect`.
     pub requested: Stamp,
-    /// The time when the system reported the connection as established, if it did.
+    /// The time when the system reported that the connection is established. Absent if the attempt failed.
     pub established: Option<Stamp>,
 }
 
@@ -28,15 +28,15 @@ impl Connection {
 pub struct Exchange {
     /// The number of the request in the run. The first request has number 1.
     pub seq: u64,
-    /// The time before the program handed the request to the system, if it did.
+    /// The time before the program passed the request to the system. Absent if the program could not send it.
     pub sent: Option<Stamp>,
-    /// With a fixed request rate: the delay of the actual send after the intended send.
+    /// With a fixed request rate: how long after its scheduled time the request was sent.
     pub lateness: Option<Duration>,
     /// The position of the exchange on its connection. Absent if the protocol has no connections.
     pub connection_position: Option<ConnectionPosition>,
     /// The outcome.
     pub outcome: Outcome,
-    /// The parts of the RTT, if they were requested and could be computed.
+    /// The parts of the RTT. Absent if they were not requested, or if a timestamp was missing.
     pub breakdown: Option<Breakdown>,
 }
 
@@ -54,16 +54,16 @@ pub enum ConnectionPosition {
 pub enum Outcome {
     /// The correct reply arrived in time.
     Reply {
-        /// The time after the system delivered the last byte of the reply.
+        /// The time after the program received the last byte of the reply.
         received: Stamp,
-        /// The text of the reply, if the user gave the message.
+        /// The text of the reply. Absent if the user gave no message.
         text: Option<Bytes>,
     },
     /// No complete reply arrived before the timeout.
     Lost(Failure),
     /// The reply is not the request in upper case.
     Corrupt {
-        /// The time after the system delivered the bytes that show the error.
+        /// The time after the program received the first wrong bytes.
         received: Stamp,
         /// The beginning of the received bytes.
         text: Bytes,
@@ -86,7 +86,7 @@ impl Outcome {
         }
     }
 
-    /// The reason why there is no correct reply, if there is none.
+    /// The reason why there is no correct reply. Absent for a correct reply.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {
@@ -99,8 +99,8 @@ impl Outcome {
 }
 
 impl Exchange {
-    /// The round-trip time: from handing the request to the system until the program has the reply, by the
-    /// monotonic clock. Only an exchange with a correct reply has one.
+    /// The round-trip time: from `sent` to `received`, measured with the monotonic clock. Absent without a
+    /// correct reply.
     #[must_use]
     pub fn rtt(&self) -> Option<Duration> {
         match (&self.outcome, self.sent) {
@@ -110,7 +110,7 @@ impl Exchange {
     }
 }
 
-/// What the textbook's UDP client receives. Its socket is not connected.
+/// The result of a UDP client as in textbooks. It does not connect its socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnconnectedResult {
     /// A reply, after this time.

@@ -1,7 +1,7 @@
-//! ICMP errors: their names and the condition that each of them means. Pure.
+//! ICMP errors: their names, and the condition that each error indicates.
 //!
-//! A router or a host sends an ICMP error to the sender of a packet that it cannot deliver. The types and
-//! codes are those of RFC 792, RFC 1122 (section 3.2.2.1), RFC 1812 (section 5.2.7.1) and RFC 4443.
+//! If a router or a host cannot deliver a packet, it sends an ICMP error to the sender of the packet. The types
+//! and codes are from RFC 792, RFC 1122 (section 3.2.2.1), RFC 1812 (section 5.2.7.1) and RFC 4443.
 
 use crate::model::condition::Condition;
 use std::fmt;
@@ -10,9 +10,9 @@ use std::net::IpAddr;
 /// An ICMP error about a packet that this program sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IcmpError {
-    /// Whether it is an `ICMPv6` error. The types of the two versions differ.
+    /// Whether this is an `ICMPv6` error. The two versions use different types.
     pub is_v6: bool,
-    /// The type (`type` is a keyword in Rust).
+    /// The type. Its field is not named `type`, because `type` is a keyword in Rust.
     pub kind: u8,
     /// The code.
     pub code: u8,
@@ -21,12 +21,12 @@ pub struct IcmpError {
 }
 
 impl IcmpError {
-    /// The condition that the error means, if it means one.
+    /// The condition that the error indicates, if it indicates one.
     #[must_use]
     pub fn condition(&self) -> Option<Condition> {
         match (self.is_v6, self.kind, self.code) {
             (false, 3, 0 | 6 | 8 | 11) | (true, 1, 0 | 2) => Some(Condition::NoRoute),
-            // Types 11 and 3 (IPv6): the hop limit reached zero, for example in a routing loop.
+            // Type 11 (IPv4) and type 3 (IPv6): the hop limit reached zero, for example in a routing loop.
             (false, 3, 1 | 5 | 7 | 12) | (true, 1, 3) | (false, 11, 0) | (true, 3, 0) => {
                 Some(Condition::HostUnreachable)
             }
@@ -37,7 +37,7 @@ impl IcmpError {
         }
     }
 
-    /// The name of the type and code, if they have one.
+    /// The name of this type and code, if the RFCs define one.
     #[must_use]
     pub fn name(&self) -> Option<&'static str> {
         Some(match (self.is_v6, self.kind, self.code) {
@@ -86,17 +86,17 @@ impl fmt::Display for IcmpError {
     }
 }
 
-/// The reporter of a failure.
+/// The source from which the client learned of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The operating system of this host. It sent no packet.
+    /// The operating system of this host. It did not send the packet.
     ThisHost,
     /// A TCP reset, or the end of the connection, from the peer's address. A firewall can send a reset with
-    /// the peer's address.
+    /// this address, too.
     Peer,
     /// An ICMP error from a router, a firewall or the peer.
     Icmp(IcmpError),
-    /// The system reported an error without its origin.
+    /// The system reported an error, but not its origin.
     Unknown,
 }
 
@@ -118,13 +118,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_that_mean_a_condition_have_a_name() {
+    fn every_icmp_code_with_a_condition_has_a_name() {
         for is_v6 in [false, true] {
             for (kind, code) in
                 (0..=u8::MAX).flat_map(|kind| (0..=20).map(move |code| (kind, code)))
             {
                 let icmp = IcmpError { is_v6, kind, code, from: None };
-                if icmp.condition().is_some() && code < 2 {
+                if icmp.condition().is_some() {
                     assert!(icmp.name().is_some(), "{icmp}");
                 }
             }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn display_includes_the_sender() {
+    fn displayed_error_includes_its_sender() {
         let from = Some("192.0.2.1".parse().unwrap());
         let icmp = IcmpError { is_v6: false, kind: 3, code: 13, from };
         let text = "ICMP type 3 code 13 (communication prohibited) from 192.0.2.1";

@@ -1,6 +1,6 @@
-//! Comma-separated values (RFC 4180): a header, then one row for each exchange or each pair. Pure.
+//! Comma-separated values (RFC 4180): a header, then one row for each exchange or each pair.
 //!
-//! A field without a measured value is empty.
+//! If a value was not measured, its field is empty.
 
 use crate::analysis::evidence::Pair;
 use crate::event::{Event, Report};
@@ -12,21 +12,21 @@ use echo_core::Stamp;
 use std::fmt::Display;
 use std::io::{self, Write};
 
-/// The columns of a series. No field can contain a comma or a quotation mark, so no field is quoted.
+/// The columns of a series. The fields need no quotes, because they never contain commas or quotation marks.
 const EXCHANGE_HEADER: &str = "seq,outcome,sent,received,rtt_ns,lateness_ns,send_ns,network_ns,server_ns,\
                                network_and_server_ns,receive_ns,condition";
 
 /// The columns of a comparison.
 const PAIR_HEADER: &str = "pair,first,a_rtt_ns,b_rtt_ns,difference_ns";
 
-/// Writes a run as comma-separated values.
+/// Writes the events of a run as comma-separated values.
 #[derive(Debug)]
 pub struct Csv<Out> {
     out: Out,
 }
 
 impl<Out: Write> Csv<Out> {
-    /// A report that writes to `out`.
+    /// Creates a report that writes to `out`.
     pub fn new(out: Out) -> Self {
         Self { out }
     }
@@ -96,12 +96,13 @@ impl<Out: Write> Report for Csv<Out> {
     }
 }
 
-/// An absent value is an empty field.
+/// Formats a value. An absent value becomes an empty field.
 fn field(value: Option<impl Display>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// RFC 3339 with nanoseconds, in UTC: all values have the same length, and sorting them as text sorts them by time.
+/// Formats a time as in RFC 3339 with nanoseconds, in UTC. All times have the same length, so that sorting them as
+/// text sorts them by time.
 fn time(stamp: Stamp) -> String {
     DateTime::<Utc>::from(stamp.wall()).to_rfc3339_opts(SecondsFormat::Nanos, true)
 }

@@ -1,37 +1,54 @@
-//! JSON Lines for programs: one event on each line. docs/output.md describes the fields. Pure.
+//! JSON Lines for programs: one event on each line. docs/output.md describes the fields.
 //!
-//! A field without a measured value is absent.
+//! If a value was not measured, its field is absent.
 
 mod exchange;
 mod finding;
 mod packets;
-mod start;
 mod summary;
 mod verdict;
 
-pub use start::{Host, Invocation};
-
 use crate::analysis::comparison::SideId;
 use crate::capture::trace::Trace;
-use crate::event::{ComparisonStart, Event, Report};
+use crate::event::{ComparisonStart, Event, Report, Start};
+use crate::model::format::nanoseconds;
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, is_terminal_control};
 use exchange::{AttemptLine, ConnectionLine, ExchangeLine};
 use finding::FindingLine;
 use serde::Serialize;
-use start::StartLine;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use summary::SummaryLine;
 use verdict::{PairLine, VerdictLine};
 
-/// What a JSON report contains.
+/// The options of a JSON report.
 #[derive(Debug, Clone, Default)]
 pub struct JsonConfig {
     /// Omit the lines of the individual exchanges and pairs.
     pub quiet: bool,
-    /// How the program was started, for the `start` event. A library user can omit it.
+    /// The arguments and the host of the program, for the `start` event. A library user can omit them.
     pub invocation: Option<Invocation>,
+}
+
+/// The arguments and the host of the program.
+#[derive(Debug, Clone, Serialize)]
+pub struct Invocation {
+    /// The arguments of the command line, without the program's name.
+    pub arguments: Vec<String>,
+    /// The host that runs the program.
+    pub host: Host,
+}
+
+/// The host that runs the program.
+#[derive(Debug, Clone, Serialize)]
+pub struct Host {
+    /// The operating system, its release and the architecture: `linux 6.12.1 x86_64`.
+    pub system: String,
+    /// The number of CPUs that the program can use. Absent if the system does not report it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<usize>,
 }
 
 /// Writes the events of a run as JSON Lines.
@@ -42,7 +59,7 @@ pub struct Json<Out> {
 }
 
 impl<Out: Write> Json<Out> {
-    /// A report that writes to `out`.
+    /// Creates a report that writes to `out`.
     pub fn new(out: Out, config: JsonConfig) -> Self {
         Self { out, config }
     }
@@ -53,7 +70,7 @@ impl<Out: Write> Json<Out> {
         self.out.write_all(b"\n")
     }
 
-    /// A trace has one line for each packet, one for each exchange, and one with the totals.
+    /// Writes a line for each packet, a line for each exchange, and a line with the totals.
     fn trace(&mut self, trace: &Trace) -> io::Result<()> {
         for line in packets::packet_lines(trace) {
             self.line(&Line::Packet(Box::new(line)))?;
@@ -64,7 +81,7 @@ impl<Out: Write> Json<Out> {
         self.line(&Line::Trace(packets::TraceSummary::of(trace)))
     }
 
-    /// A comparison has two `start` lines, one for each side.
+    /// Writes a `start` line for each side.
     fn comparison_start(&mut self, start: &ComparisonStart<'_>) -> io::Result<()> {
         for (start, side) in start.sides.iter().zip([SideId::A, SideId::B]) {
             let line = StartLine::new(start, Some(side), self.config.invocation.as_ref());
@@ -110,8 +127,8 @@ impl<Out: Write> Report for Json<Out> {
     }
 }
 
-/// Escapes the control characters that a terminal would execute and that JSON does not escape itself. They can
-/// occur only inside strings, where `\uXXXX` has the same meaning.
+/// Escapes the control characters that JSON allows, but that a terminal executes. They occur only inside strings,
+/// and `\uXXXX` has the same meaning there.
 fn escape_terminal_control(json: String) -> String {
     if !json.contains(is_terminal_control) {
         return json;
@@ -119,7 +136,7 @@ fn escape_terminal_control(json: String) -> String {
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
         if is_terminal_control(character) {
-            // All of them are in the basic multilingual plane, so four digits suffice.
+            // All these characters are below U+10000, so four digits are enough.
             let _ = write!(escaped, "\\u{:04x}", u32::from(character));
         } else {
             escaped.push(character);
@@ -145,7 +162,38 @@ enum Line {
     Verdict(Box<VerdictLine>),
 }
 
-/// RFC 3339 with nanoseconds, in local time with its offset.
+#[derive(Serialize)]
+struct StartLine {
+    version: &'static str,
+    #[serde(flatten)]
+    invocation: Option<Invocation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    side: Option<&'static str>,
+    protocol: &'static str,
+    target: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local: Option<SocketAddr>,
+    clock_cost_ns: u64,
+}
+
+impl StartLine {
+    fn new(start: &Start<'_>, side: Option<SideId>, invocation: Option<&Invocation>) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            invocation: invocation.cloned(),
+            side: side.map(SideId::name),
+            protocol: start.plan.protocol.name,
+            target: start.plan.target.to_string(),
+            address: start.address,
+            local: start.local,
+            clock_cost_ns: nanoseconds(start.clock_cost),
+        }
+    }
+}
+
+/// Formats a time as in RFC 3339 with nanoseconds, in local time with its offset.
 fn time(stamp: Stamp) -> String {
     DateTime::<Local>::from(stamp.wall()).to_rfc3339_opts(SecondsFormat::Nanos, false)
 }

@@ -1,4 +1,4 @@
-//! Possible causes of a difference between two RTTs, each with its share and its evidence. Pure.
+//! Possible causes of a difference between two RTTs, each with its share and its evidence.
 
 mod stream;
 
@@ -7,17 +7,17 @@ pub(super) use stream::{exceeded_congestion_window, waited_for_acknowledgement};
 use super::PairedDifference;
 use crate::analysis::evidence::{Evidence, Side, differences};
 use crate::analysis::statistics::{Distribution, Summary};
-use crate::model::format::{count, decimal, duration, percent, signed};
+use crate::model::format::{count, decimal, duration, percent, signed, signed_nanoseconds};
 use std::time::Duration;
 
-/// Something that can make the RTT of one side longer than the RTT of the other side.
+/// A possible cause of the difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
-    /// Which cause it is.
+    /// The kind of the cause.
     pub kind: CauseKind,
-    /// The part of B − A that it causes, in nanoseconds, if this could be measured.
+    /// The part of the difference B − A that it causes, in nanoseconds. Absent if this was not measured.
     pub share: Option<i64>,
-    /// The measurements behind the share, or why there are none.
+    /// The measurements that support the share, or the reason why there are none.
     pub evidence: String,
 }
 
@@ -76,7 +76,7 @@ impl CauseKind {
         }
     }
 
-    /// Whether the cause is one of the parts whose sum is the RTT.
+    /// Whether the cause is a part of the RTT. These parts add up to the RTT.
     #[must_use]
     pub fn is_part_of_rtt(self) -> bool {
         matches!(
@@ -86,7 +86,7 @@ impl CauseKind {
     }
 }
 
-/// All causes, in the order of the report.
+/// Lists all causes, in the order of the report.
 pub(super) fn list(
     evidence: &Evidence,
     difference: PairedDifference,
@@ -97,16 +97,16 @@ pub(super) fn list(
     let mut causes = parts(evidence, names);
     causes.extend(new_connection(evidence, difference, with_connection, names));
     causes.push(packets(evidence, names));
-    for (side, name) in evidence.sides.iter().zip(names).filter(|(side, _)| side.is_stream) {
+    for (side, name) in evidence.sides.iter().zip(names).filter(|(side, _)| side.is_stream()) {
         causes.extend(stream::list(evidence, side, name));
     }
     causes.push(payload_size(evidence, names, confidence));
     causes
 }
 
-/// The parts of the RTT. The share of a part is the difference between its medians.
+/// Lists the parts of the RTT. The share of a part is the difference between its medians.
 fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
-    let [of_a, of_b] = evidence.sides.each_ref().map(|side| side.instrumented.as_ref());
+    let [of_a, of_b] = evidence.sides.each_ref().map(|side| side.with_timestamps.as_ref());
     let (Some(of_a), Some(of_b)) = (of_a, of_b) else {
         let reason =
             evidence.no_breakdown_reason.as_deref().unwrap_or("the kernel took no timestamps");
@@ -127,7 +127,7 @@ fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
         .map(|(kind, medians)| match medians {
             [Some(of_a), Some(of_b)] => Cause {
                 kind,
-                share: Some(nanoseconds(of_b) - nanoseconds(of_a)),
+                share: Some(signed_nanoseconds(of_b) - signed_nanoseconds(of_a)),
                 evidence: format!(
                     "{a} {}, {b} {} (medians of {} exchanges)",
                     duration(of_a),
@@ -135,12 +135,12 @@ fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
                     count(exchanges)
                 ),
             },
-            _ => not_measured(kind, "the kernel's timestamps are missing"),
+            _ => not_measured(kind, "the kernel took no timestamps"),
         })
         .collect()
 }
 
-/// The median of network and server together, from the larger group of exchanges.
+/// The median of network and server together. If most exchanges have separate parts, it is the sum of the medians.
 fn network_and_server(summary: &Summary) -> Option<Duration> {
     let parts = &summary.breakdown;
     if parts.server_is_separate() {
@@ -150,18 +150,14 @@ fn network_and_server(summary: &Summary) -> Option<Duration> {
     }
 }
 
-fn nanoseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// The cost of a new connection for each exchange: the handshake, and the extra time of the first exchange.
+/// Lists the costs of a new connection for each exchange: the handshake, and the extra time of the first exchange.
 fn new_connection(
     evidence: &Evidence,
     difference: PairedDifference,
     with_connection: Option<PairedDifference>,
     names: [&str; 2],
 ) -> Vec<Cause> {
-    if !evidence.sides.iter().any(|side| side.is_stream) {
+    if !evidence.sides.iter().any(Side::is_stream) {
         return Vec::new();
     }
     let handshakes =
@@ -171,7 +167,7 @@ fn new_connection(
         return vec![not_reached(CauseKind::Handshake, evidence, reason)];
     };
     let [of_a, of_b] = handshakes.map(Option::unwrap_or_default);
-    let share = nanoseconds(of_b) - nanoseconds(of_a);
+    let share = signed_nanoseconds(of_b) - signed_nanoseconds(of_a);
     let first = [
         first_exchange(
             &evidence.sides[0],
@@ -188,8 +184,8 @@ fn new_connection(
             kind: CauseKind::Handshake,
             share: Some(share),
             evidence: format!(
-                "{} (median of {} connections), once for each connection; the RTT on an established connection does \
-                 not include it",
+                "{} (median of {} connections), once for each connection. The RTT on an established connection does \
+                 not include it.",
                 list_durations(names, handshakes),
                 count(evidence.pairs_with_connection.len() as u64)
             ),
@@ -198,8 +194,9 @@ fn new_connection(
             kind: CauseKind::FirstExchange,
             share: Some(with_connection.estimate - difference.estimate - share),
             evidence: format!(
-                "first exchange: {}; later exchanges: {} (medians). Before the first reply, the \
-                 server must accept the connection, and the congestion window is small",
+                "This is the rest of the additional difference with a new connection, after the handshake. First \
+                 exchange: {}; later exchanges: {} (medians). Before the first reply, the server must accept the \
+                 connection, and the congestion window is small.",
                 list_durations(names, first),
                 list_durations(names, later)
             ),
@@ -207,10 +204,10 @@ fn new_connection(
     ]
 }
 
-/// The median RTT of the first exchange on a connection. Without connections, it is the median of the exchanges
-/// in the same pairs.
+/// The median RTT of the first exchange on a connection. For a protocol without connections, it is the median RTT in
+/// the same pairs.
 fn first_exchange(side: &Side, times: impl Iterator<Item = Option<Duration>>) -> Option<Duration> {
-    if side.is_stream {
+    if side.is_stream() {
         return side.with_connection.as_ref()?.rtt.median();
     }
     let mut distribution = Distribution::default();
@@ -218,7 +215,7 @@ fn first_exchange(side: &Side, times: impl Iterator<Item = Option<Duration>>) ->
     distribution.median()
 }
 
-/// `UDP 98.0 µs, TCP 110.0 µs`.
+/// Formats a list without the absent durations: `UDP 98.0 µs, TCP 110.0 µs`.
 fn list_durations(names: [&str; 2], durations: [Option<Duration>; 2]) -> String {
     let known = names.into_iter().zip(durations);
     let known: Vec<String> =
@@ -226,40 +223,43 @@ fn list_durations(names: [&str; 2], durations: [Option<Duration>; 2]) -> String 
     known.join(", ")
 }
 
-/// The packets of one exchange. The effect of their number and size on the RTT is part of the breakdown.
+/// Describes the packets of one exchange. Their effect on the RTT is contained in the parts of the RTT.
 fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
     let sides = evidence.sides.iter().zip(names).map(|(side, name)| {
         match side.traffic.filter(|_| side.traffic_exchanges > 0) {
-            None if side.is_stream => format!("{name}: this system does not count packets"),
+            None if side.is_stream() => {
+                format!("{name}: not counted, because this system does not count the packets of a connection.")
+            }
             None => format!(
-                "{name}: not counted, because a request exceeds one packet and the system does not count fragments"
+                "{name}: not counted, because a request is longer than a packet, and this system does not count \
+                 fragments."
             ),
             Some(traffic) => {
                 let average = |total: u64| per_exchange(total, side.traffic_exchanges);
+                let payload = 2 * side.request_bytes as u64;
+                let bytes = traffic.ip_bytes_out + traffic.ip_bytes_in;
+                let headers = bytes.saturating_sub(payload * side.traffic_exchanges);
                 format!(
-                    "{name} {} sent and {} received, {} bytes with IP and transport headers, for {} bytes of payload \
-                     in each direction",
+                    "{name} sent {} and received {} packets for each exchange. Both directions together: {} bytes of \
+                     payload and {} bytes of headers (IP and {}).",
                     average(traffic.packets_out),
                     average(traffic.packets_in),
-                    average(traffic.ip_bytes_out + traffic.ip_bytes_in),
-                    count(side.request_bytes as u64)
+                    count(payload),
+                    average(headers),
+                    side.protocol.title
                 )
             }
         }
     });
     let sides: Vec<String> = sides.collect();
-    Cause {
-        kind: CauseKind::Packets,
-        share: None,
-        evidence: format!("for each exchange: {}", sides.join("; ")),
-    }
+    Cause { kind: CauseKind::Packets, share: None, evidence: sides.join(" ") }
 }
 
-/// The influence of the request size, if the comparison included a sweep.
+/// Describes the influence of the request size, if the user requested a sweep.
 fn payload_size(evidence: &Evidence, [a, b]: [&str; 2], confidence: f64) -> Cause {
     const KIND: CauseKind = CauseKind::PayloadSize;
     if evidence.sweep.is_empty() {
-        return not_measured(KIND, "the option --sweep measures it");
+        return not_measured(KIND, "this needs the option --sweep");
     }
     let differences: Vec<(usize, PairedDifference)> = evidence
         .sweep
@@ -277,7 +277,7 @@ fn payload_size(evidence: &Evidence, [a, b]: [&str; 2], confidence: f64) -> Caus
         kind: KIND,
         share: Some(last.estimate - first.estimate),
         evidence: format!(
-            "{b} - {a} is {} at {} bytes and {} at {} bytes; {}",
+            "{b} - {a} is {} at {} bytes and {} at {} bytes. {}",
             signed(first.estimate),
             count(*smallest as u64),
             signed(last.estimate),
@@ -287,42 +287,40 @@ fn payload_size(evidence: &Evidence, [a, b]: [&str; 2], confidence: f64) -> Caus
     }
 }
 
-/// The size from which the difference is another than at the smallest size.
+/// Describes how the difference depends on the size.
 fn change_with_size(differences: &[(usize, PairedDifference)], confidence: f64) -> String {
-    let Some((low, high)) = differences.first().and_then(|(_, first)| first.interval) else {
-        return "there are too few pairs of each size for a conclusion".to_owned();
+    let Some(first) = differences.first().and_then(|(_, first)| first.interval) else {
+        return "There are too few pairs of each size for a conclusion.".to_owned();
     };
-    // If two confidence intervals do not overlap, the differences are different. The converse does not hold: the
-    // criterion is conservative.
+    // Disjoint confidence intervals prove that two differences are not equal. The criterion is conservative: two
+    // differences can be unequal although their intervals overlap.
     let is_apart = |difference: &PairedDifference| {
-        difference
-            .interval
-            .is_some_and(|(other_low, other_high)| other_low > high || other_high < low)
+        difference.interval.is_some_and(|interval| interval.is_disjoint(first))
     };
     let last_similar =
         differences.iter().rposition(|(_, difference)| !is_apart(difference)).unwrap_or(0);
     match differences.get(last_similar + 1) {
         Some((bytes, _)) => format!(
-            "the difference changes at {} bytes ({} confidence)",
+            "The difference changes at {} bytes ({} confidence).",
             count(*bytes as u64),
             percent(confidence)
         ),
         None => {
-            "within the confidence intervals, the difference is the same at every size".to_owned()
+            "Within the confidence intervals, the difference is the same at every size.".to_owned()
         }
     }
 }
 
-/// A cause without a measurement. The reason is `reason`, unless the user ended the comparison early.
+/// A cause that was not measured because of `reason`, or because the user ended the comparison early.
 fn not_reached(kind: CauseKind, evidence: &Evidence, reason: &str) -> Cause {
-    not_measured(kind, if evidence.interrupted { "the run was interrupted" } else { reason })
+    not_measured(kind, if evidence.interrupted { "the comparison was interrupted" } else { reason })
 }
 
 fn not_measured(kind: CauseKind, reason: &str) -> Cause {
-    Cause { kind, share: None, evidence: format!("not measured: {reason}") }
+    Cause { kind, share: None, evidence: format!("Not measured: {reason}.") }
 }
 
-/// An average with at most two decimals.
+/// Formats an average with at most two decimals.
 fn per_exchange(total: u64, exchanges: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
     let average = total as f64 / exchanges as f64;

@@ -1,4 +1,4 @@
-//! Popular claims about TCP and UDP, checked against the measurements. Pure.
+//! Popular claims about TCP and UDP, checked against the measurements.
 
 use super::causes::{exceeded_congestion_window, waited_for_acknowledgement};
 use super::{PairedDifference, SideId};
@@ -11,13 +11,14 @@ use std::time::Duration;
 pub struct Claim {
     /// The claim.
     pub claim: &'static str,
-    /// Whether it holds. Absent if this comparison cannot decide it, or if the answer depends on the conditions.
+    /// Whether the claim is true. Absent if this comparison cannot decide it, or if the answer depends on the
+    /// conditions.
     pub holds: Option<bool>,
-    /// The measurements behind `holds`, or why there are none.
+    /// The measurements that support `holds`, or the reason why there are none.
     pub evidence: String,
 }
 
-/// All claims.
+/// Checks all claims.
 pub(super) fn list(
     evidence: &Evidence,
     difference: PairedDifference,
@@ -32,20 +33,18 @@ pub(super) fn list(
     ]
 }
 
-const NEEDS_BOTH_KINDS: &str =
-    "not measured: the comparison needs one side over UDP and one over TCP";
+const NEEDS_BOTH_PROTOCOLS: &str = "Not measured: this needs a comparison of UDP with TCP.";
 
-/// A comparison of a stream protocol with a datagram protocol, from the view of the stream.
+/// A comparison of a stream protocol with a datagram protocol.
 struct StreamAgainstDatagrams<'a> {
     stream: &'a Side,
     datagrams: &'a Side,
-    /// The relation of the RTTs on an established connection.
+    /// The RTT of the stream on an established connection, in relation to the RTT of the datagrams.
     rtt: Relation,
-    /// The relation with a new connection for each exchange, and the absolute difference in nanoseconds.
+    /// The same with a new connection for each exchange, and the absolute difference in nanoseconds.
     with_connection: Option<(Relation, i64)>,
 }
 
-/// Whether the RTT of the stream is higher or lower than the RTT of the datagrams.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Relation {
     StreamIsHigher,
@@ -60,7 +59,7 @@ impl<'a> StreamAgainstDatagrams<'a> {
         with_connection: Option<PairedDifference>,
     ) -> Option<Self> {
         let [a, b] = &evidence.sides;
-        let (stream, datagrams, stream_id) = match (a.is_stream, b.is_stream) {
+        let (stream, datagrams, stream_id) = match (a.is_stream(), b.is_stream()) {
             (true, false) => (a, b, SideId::A),
             (false, true) => (b, a, SideId::B),
             _ => return None,
@@ -75,8 +74,8 @@ impl<'a> StreamAgainstDatagrams<'a> {
         Some(Self { stream, datagrams, rtt: relation(difference), with_connection })
     }
 
-    /// Whether the claimed cause makes the RTT higher, given that it acts: only if the RTT is higher at all.
-    fn cause_acts(&self) -> Option<bool> {
+    /// The result for a claim with an observed cause. The claim is true if the RTT of the stream is higher.
+    fn holds_if_stream_is_higher(&self) -> Option<bool> {
         match self.rtt {
             Relation::StreamIsHigher => Some(true),
             Relation::StreamIsLower => Some(false),
@@ -85,41 +84,41 @@ impl<'a> StreamAgainstDatagrams<'a> {
     }
 
     /// The beginning of the evidence if there is no measurable difference. It also states the difference with a
-    /// new connection for each exchange, because that is the difference that a user sees.
-    fn without_difference(&self) -> String {
+    /// new connection for each exchange, because users often mean this difference.
+    fn no_difference(&self) -> String {
         if self.rtt != Relation::NoMeasurableDifference {
             return String::new();
         }
-        let stream = self.stream.title;
+        let stream = self.stream.protocol.title;
         let with_connection = match self.with_connection {
             Some((Relation::StreamIsHigher, difference)) => format!(
-                " (with a new connection for each exchange, {stream} takes {} longer, including the handshake)",
+                "With a new connection for each exchange, {stream} takes {} longer, including the handshake. ",
                 durations(&[difference])
             ),
             Some((Relation::StreamIsLower, difference)) => format!(
-                " (with a new connection for each exchange, {stream} takes {} less)",
+                "With a new connection for each exchange, {stream} takes {} less. ",
                 durations(&[difference])
             ),
             Some((Relation::NoMeasurableDifference, _)) | None => String::new(),
         };
         format!(
-            "on an established connection, {stream} and {} have no measurable difference{with_connection}, and ",
-            self.datagrams.title
+            "On an established connection, {stream} and {} have no measurable difference. {with_connection}",
+            self.datagrams.protocol.title
         )
     }
 }
 
 fn congestion_control(sides: Option<&StreamAgainstDatagrams<'_>>) -> Claim {
     let claim = "TCP's RTT is higher because of congestion control";
-    let Some(sides) = sides else { return undecided(claim, NEEDS_BOTH_KINDS) };
+    let Some(sides) = sides else { return undecided(claim, NEEDS_BOTH_PROTOCOLS) };
     let stream = sides.stream;
     if sides.rtt == Relation::StreamIsLower {
-        let evidence = format!("{}'s RTT is not higher here", stream.title);
+        let evidence = format!("{}'s RTT is not higher here.", stream.protocol.title);
         return Claim { claim, holds: Some(false), evidence };
     }
     let (Some(windows), Some(exceeded)) = (stream.windows, exceeded_congestion_window(stream))
     else {
-        return undecided(claim, "not measured: this system does not report congestion windows");
+        return undecided(claim, "Not measured: this system does not report congestion windows.");
     };
     let window = format!(
         "{} segments of {} bytes",
@@ -129,46 +128,48 @@ fn congestion_control(sides: Option<&StreamAgainstDatagrams<'_>>) -> Claim {
     let size = count(stream.request_bytes as u64);
     if exceeded {
         let evidence = format!(
-            "requests of {size} bytes did not fit into the smallest observed congestion window: {window}"
+            "Requests of {size} bytes do not always fit into the congestion window. The smallest observed window \
+             was {window}."
         );
-        return Claim { claim, holds: sides.cause_acts(), evidence };
+        return Claim { claim, holds: sides.holds_if_stream_is_higher(), evidence };
     }
     let evidence = format!(
-        "{}requests of {size} bytes always fitted into the congestion window: the smallest one observed on the \
-         established connection was {window}",
-        sides.without_difference()
+        "{}Requests of {size} bytes always fit into the congestion window. The smallest observed window was \
+         {window}.",
+        sides.no_difference()
     );
     Claim { claim, holds: Some(false), evidence }
 }
 
 fn acknowledgements(sides: Option<&StreamAgainstDatagrams<'_>>) -> Claim {
     let claim = "UDP is faster because it does not wait for acknowledgements";
-    let Some(sides) = sides else { return undecided(claim, NEEDS_BOTH_KINDS) };
+    let Some(sides) = sides else { return undecided(claim, NEEDS_BOTH_PROTOCOLS) };
     let stream = sides.stream;
     if sides.rtt == Relation::StreamIsLower {
-        let evidence = format!("{} is not faster here", sides.datagrams.title);
+        let evidence = format!("{} is not faster here.", sides.datagrams.protocol.title);
         return Claim { claim, holds: Some(false), evidence };
     }
     match waited_for_acknowledgement(stream) {
         None => undecided(
             claim,
-            "not measured: this needs kernel timestamps (Linux) and a request that fits into one segment",
+            "Not measured: this needs kernel timestamps (Linux) and a request that fits into one segment.",
         ),
         Some(true) => Claim {
             claim,
-            holds: sides.cause_acts(),
+            holds: sides.holds_if_stream_is_higher(),
             evidence: format!(
-                "{}'s requests left this host late, as if they waited for acknowledgements",
-                stream.title
+                "{}'s requests left this host late, as if they waited for acknowledgements.",
+                stream.protocol.title
             ),
         },
         Some(false) => {
-            let send = stream.instrumented.as_ref().and_then(|with| with.breakdown.send.median());
+            let send = stream.with_timestamps.as_ref();
+            let send = send.and_then(|summary| summary.breakdown.send.median());
             let evidence = format!(
-                "{}{}'s request left this host {} after the program sent it, before an acknowledgement could \
-                 arrive",
-                sides.without_difference(),
-                stream.title,
+                "{}{}'s requests left this host {} after the program sent them (median). In this time, no \
+                 acknowledgement could arrive.",
+                sides.no_difference(),
+                stream.protocol.title,
                 send.map_or_else(String::new, duration)
             );
             Claim { claim, holds: Some(false), evidence }
@@ -179,11 +180,11 @@ fn acknowledgements(sides: Option<&StreamAgainstDatagrams<'_>>) -> Claim {
 fn closed_port(closed_port: Option<ClosedPort>) -> Claim {
     let claim = "a UDP client receives an error if no server listens on the port";
     let Some(ClosedPort { connected, unconnected, timeout }) = closed_port else {
-        return undecided(claim, "not measured: no closed port was available on this host");
+        return undecided(claim, "Not measured: no closed port was available on this host.");
     };
     let result = |error: Option<Duration>| match error {
-        Some(after) => format!("an error after {}", duration(after)),
-        None => format!("no error within {} ms", decimal(timeout.as_secs_f64() * 1e3)),
+        Some(after) => format!("received an error after {}", duration(after)),
+        None => format!("received no error within {} ms", decimal(timeout.as_secs_f64() * 1e3)),
     };
     let same = connected.is_some() == unconnected.is_some();
     Claim {
@@ -191,9 +192,9 @@ fn closed_port(closed_port: Option<ClosedPort>) -> Claim {
         // If only one kind of socket receives an error, the answer depends on the client.
         holds: same.then_some(connected.is_some()),
         evidence: format!(
-            "{}from a closed port of this host, a connected socket receives {}, an unconnected socket {}; behind a \
-             firewall that drops packets, neither receives an error",
-            if same { "" } else { "it depends on the socket: " },
+            "{}After a datagram to a closed port of this host, a connected socket {}, and an unconnected socket {}. \
+             If a firewall drops the packets, neither socket receives an error.",
+            if same { "" } else { "It depends on the socket. " },
             result(connected),
             result(unconnected)
         ),
@@ -208,14 +209,14 @@ fn handshake(evidence: &Evidence, with_connection: Option<PairedDifference>) -> 
         Some((handshake, first, side.summary.rtt.median()?))
     });
     let (Some((handshake, first, later)), Some(_)) = (measured, with_connection) else {
-        return undecided(claim, "not measured: no exchange used a new connection");
+        return undecided(claim, "Not measured: no exchange used a new connection.");
     };
     Claim {
         claim,
         holds: Some(false),
         evidence: format!(
-            "the handshake takes {}, once for each connection, before the client sends the request; the first \
-             exchange after it takes {}, an exchange on an established connection {}",
+            "The handshake takes {}, once for each connection, before the client sends the request. The first \
+             exchange after it takes {}. A later exchange takes {}.",
             duration(handshake),
             duration(first),
             duration(later)

@@ -1,40 +1,41 @@
-//! The difference between two paired series, with its confidence interval. Pure.
+//! The difference between two paired series, with its confidence interval.
 //!
 //! # The statistics of the verdict
 //!
-//! **The estimate is the median of the paired differences.** Each pair has one exchange with A and one with B,
-//! directly after each other. Both see nearly the same state of the host and the network, so most disturbances
-//! cancel in the difference B − A. The median ignores rare stalls of several milliseconds, which would dominate
-//! a mean.
+//! **The estimate is the median of the paired differences.** Each pair has one exchange with A and one exchange with
+//! B, directly after each other. During a pair, the state of the host and of the network hardly changes. Therefore
+//! most disturbances cancel in the difference B − A. Rare stalls of several milliseconds hardly change the median,
+//! but they would dominate a mean.
 //!
-//! **The confidence interval inverts a sign test.** Sort the differences. If half of the differences is expected
-//! below the true median, the number that really is below it varies by chance around half. The interval reaches
-//! from the order statistic that is r ranks below the middle to the one that is r ranks above it, where r is the
-//! largest deviation that chance explains at the requested confidence. This assumes nothing about the shape of
-//! the distribution.
+//! **The confidence interval inverts a sign test.** By definition, half of the differences are expected below the
+//! true median. The number that really is below varies by chance around half. Let r be the largest deviation that
+//! chance explains at the requested confidence. Then the interval starts r ranks below the middle of the sorted
+//! differences and ends r ranks above it. This assumes nothing about the shape of the distribution.
 //!
-//! **The variance takes autocorrelation into account.** For independent differences, the variance of that number
-//! is 1/4 for each difference. Measurements that are close in time are not independent: a busy period of the host
-//! affects many consecutive pairs. An interval that ignores this is too narrow. The code therefore estimates the
-//! *long-run variance*, which includes the covariance between different pairs. It projects the signs on the first
-//! few cosines (slow oscillations over the whole series) and averages the squared projections with equal weights.
-//! A slow disturbance makes these projections large, and thus the interval wide. The critical value is that of
-//! Student's t-distribution with as many degrees of freedom as there are cosines. Source: Lazarus, Lewis, Stock
-//! and Watson, "HAR Inference: Recommendations for Practice", Journal of Business & Economic Statistics 36, 2018.
+//! **The variance takes autocorrelation into account.** For independent differences, each difference contributes 1/4
+//! to the variance of that number. But measurements that are close in time are not independent: a busy period of the
+//! host affects many consecutive pairs. An interval that ignores this is too narrow. The code therefore estimates
+//! the *long-run variance*, which includes the covariance between different pairs. It projects the signs on the
+//! first few cosines, which are slow oscillations over the whole series. Then it averages the squared projections
+//! with equal weights. A slow disturbance makes these projections large, and so the interval becomes wide. The
+//! critical value is that of Student's t-distribution. Its degrees of freedom are the number of cosines. Source:
+//! Lazarus, Lewis, Stock and Watson, "HAR Inference: Recommendations for Practice", Journal of Business & Economic
+//! Statistics 36, 2018.
 //!
-//! The computation uses no random numbers: the same differences give the same interval.
+//! The computation uses no random numbers. The same differences always give the same interval.
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
-/// The number of cosines, as a share of n^(2/3). The paper's 0.4 suits an autocorrelation of up to 0.7. Half of
-/// it still has the requested coverage at 0.9; without autocorrelation, its intervals are 7 % wider.
+/// The number of cosines, as a share of n^(2/3). The value 0.4 of the paper is for an autocorrelation of up to 0.7.
+/// Half of this value still reaches the requested coverage at 0.9. Without autocorrelation, it makes the intervals
+/// 7 % wider.
 const COSINES: f64 = 0.2;
 
-/// With fewer cosines, the critical value is too large to be useful.
+/// With fewer cosines, the critical value is so large that the interval is useless.
 const MIN_COSINES: usize = 4;
 
-/// If there are more differences, the code sums groups of consecutive signs first. Only slow changes matter for
-/// the long-run variance, and the work has a limit.
+/// With more differences, the code first adds up groups of consecutive signs. This limits the work. Groups are
+/// sufficient, because the long-run variance depends only on slow changes.
 const MAX_GROUPS: usize = 4096;
 
 /// One of the two sides of a comparison.
@@ -62,18 +63,33 @@ impl SideId {
 pub struct PairedDifference {
     /// The median of the differences, in nanoseconds.
     pub estimate: i64,
-    /// The confidence interval, in nanoseconds. Absent if there are too few pairs, or if their autocorrelation is
-    /// too strong.
-    pub interval: Option<(i64, i64)>,
-    /// The share of the pairs in which B took longer. A tie counts as one half.
+    /// The confidence interval. Absent if there are too few pairs, or if their autocorrelation is too strong.
+    pub interval: Option<ConfidenceInterval>,
+    /// The share of the pairs in which B took longer. Each tie counts as one half.
     pub probability_b_higher: f64,
     /// The number of pairs.
     pub pairs: usize,
 }
 
+/// The bounds of a confidence interval, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfidenceInterval {
+    /// The lower bound.
+    pub low: i64,
+    /// The upper bound.
+    pub high: i64,
+}
+
+impl ConfidenceInterval {
+    /// Whether the intervals have no value in common.
+    pub(super) fn is_disjoint(self, other: Self) -> bool {
+        self.high < other.low || other.high < self.low
+    }
+}
+
 impl PairedDifference {
     /// Computes the difference from `differences` (B − A, in nanoseconds), in the order of their measurement.
-    /// The result is absent without any difference.
+    /// Returns `None` if `differences` is empty.
     #[must_use]
     pub fn of(differences: &[i64], confidence: f64) -> Option<Self> {
         let mut sorted = differences.to_vec();
@@ -88,24 +104,24 @@ impl PairedDifference {
         let ties = differences.iter().filter(|difference| **difference == 0).count();
         let signs: Vec<i8> =
             differences.iter().map(|difference| sign(difference - estimate)).collect();
-        let interval =
-            lower_rank(&signs, confidence).map(|rank| (sorted[rank - 1], sorted[pairs - rank]));
+        let interval = lower_rank(&signs, confidence)
+            .map(|rank| ConfidenceInterval { low: sorted[rank - 1], high: sorted[pairs - rank] });
         let probability_b_higher = (float(longer) + float(ties) / 2.0) / float(pairs);
         Some(Self { estimate, interval, probability_b_higher, pairs })
     }
 
-    /// The side with the higher RTT, if the interval excludes zero.
+    /// The side with the higher RTT. Absent if the interval contains zero.
     #[must_use]
     pub fn higher(&self) -> Option<SideId> {
         match self.interval? {
-            (low, _) if low > 0 => Some(SideId::B),
-            (_, high) if high < 0 => Some(SideId::A),
+            ConfidenceInterval { low, .. } if low > 0 => Some(SideId::B),
+            ConfidenceInterval { high, .. } if high < 0 => Some(SideId::A),
             _ => None,
         }
     }
 }
 
-/// The smallest number of pairs for which an interval is possible.
+/// Returns the smallest number of pairs for which an interval is possible.
 #[must_use]
 pub fn min_pairs(confidence: f64) -> usize {
     // The highest confidence that a plan accepts needs about two hundred pairs.
@@ -114,8 +130,8 @@ pub fn min_pairs(confidence: f64) -> usize {
     (1..SEARCH_LIMIT).find(allows).unwrap_or(SEARCH_LIMIT)
 }
 
-/// The rank (from 1) of the lower end of the interval. The upper end has the same rank, counted from the largest
-/// difference. `signs` contains the sign of each difference minus the median.
+/// Computes the rank of the lower bound in the sorted differences, from 1. The upper bound has the same rank, counted
+/// from the largest difference. `signs` contains the sign of each difference minus the median.
 fn lower_rank(signs: &[i8], confidence: f64) -> Option<usize> {
     let count = signs.len();
     let (variance, cosines) = long_run_variance(signs);
@@ -130,8 +146,8 @@ fn lower_rank(signs: &[i8], confidence: f64) -> Option<usize> {
     (rank >= 1.0).then_some(rank as usize)
 }
 
-/// The long-run variance of half a sign, and the number of cosines. The result is never below 1/4, the variance of
-/// independent signs: alternating differences must not give a narrower interval than independent ones.
+/// Computes the long-run variance of half a sign, and the number of cosines. The variance is at least 1/4, the value
+/// for independent signs. Otherwise alternating differences would give a narrower interval than independent ones.
 fn long_run_variance(signs: &[i8]) -> (f64, usize) {
     let group = signs.len().div_ceil(MAX_GROUPS).max(1);
     let sums: Vec<f64> = signs
@@ -153,7 +169,7 @@ fn long_run_variance(signs: &[i8]) -> (f64, usize) {
         power += 2.0 / groups * weighted.sum::<f64>().powi(2);
     }
     let variance = power / float(cosines) / float(group);
-    // Without any group, `variance` is not a number. `max` then returns 1/4.
+    // Without any group, `variance` is NaN, and `max` returns 1/4.
     (variance.max(0.25), cosines)
 }
 
@@ -174,7 +190,7 @@ fn float(count: usize) -> f64 {
 mod tests {
     use super::*;
 
-    /// An AR(1) process: each value is `correlation` times the previous value plus noise. The noise is
+    /// Generates an AR(1) process: each value is `correlation` times the previous value plus noise. The noise is
     /// approximately Gaussian, with a standard deviation of 1000.
     fn noise(random: &mut fastrand::Rng, correlation: f64, count: usize) -> Vec<f64> {
         let mut state = 0.0;
@@ -190,15 +206,15 @@ mod tests {
         (0..count).map(|_| next()).collect()
     }
 
-    /// The number of `runs` whose interval contains the true median.
+    /// Counts the runs in which the interval contains the true median.
     fn covered(correlation: f64, count: usize, truth: i64, runs: usize) -> usize {
         let mut random = fastrand::Rng::with_seed(42);
         let mut run = || {
             let series = noise(&mut random, correlation, count);
             #[expect(clippy::cast_possible_truncation, reason = "some thousands")]
             let series: Vec<i64> = series.iter().map(|value| *value as i64 + truth).collect();
-            let (low, high) = PairedDifference::of(&series, 0.95).unwrap().interval.unwrap();
-            (low..=high).contains(&truth)
+            let interval = PairedDifference::of(&series, 0.95).unwrap().interval.unwrap();
+            (interval.low..=interval.high).contains(&truth)
         };
         (0..runs).filter(|_| run()).count()
     }
@@ -225,13 +241,13 @@ mod tests {
         let differences: Vec<i64> =
             noise(&mut random, 0.3, 2000).iter().map(|value| *value as i64 + 1000).collect();
         let difference = PairedDifference::of(&differences, 0.95).unwrap();
-        let (low, high) = difference.interval.unwrap();
+        let ConfidenceInterval { low, high } = difference.interval.unwrap();
         assert_eq!(difference.higher(), Some(SideId::B));
         assert!(low < 1000 && 1000 < high && high - low < 200, "{difference:?}");
         let opposite: Vec<i64> = differences.iter().map(|difference| -difference).collect();
         let mirrored = PairedDifference::of(&opposite, 0.95).unwrap();
         assert_eq!(mirrored.higher(), Some(SideId::A));
-        assert_eq!(mirrored.interval, Some((-high, -low)));
+        assert_eq!(mirrored.interval, Some(ConfidenceInterval { low: -high, high: -low }));
         assert!(
             (mirrored.probability_b_higher + difference.probability_b_higher - 1.0).abs() < 1e-9
         );
@@ -244,7 +260,8 @@ mod tests {
             *stalled = 20_000_000;
         }
         let difference = PairedDifference::of(&differences, 0.95).unwrap();
-        assert_eq!((difference.estimate, difference.interval), (10, Some((10, 10))));
+        let interval = ConfidenceInterval { low: 10, high: 10 };
+        assert_eq!((difference.estimate, difference.interval), (10, Some(interval)));
     }
 
     #[test]
@@ -255,21 +272,23 @@ mod tests {
         let minimum = min_pairs(0.95);
         assert!((6..20).contains(&minimum), "{minimum}");
         assert!(PairedDifference::of(&vec![5; minimum - 1], 0.95).unwrap().interval.is_none());
-        assert_eq!(PairedDifference::of(&vec![5; minimum], 0.95).unwrap().interval, Some((5, 5)));
+        let interval = ConfidenceInterval { low: 5, high: 5 };
+        assert_eq!(PairedDifference::of(&vec![5; minimum], 0.95).unwrap().interval, Some(interval));
         assert!(min_pairs(0.999) > minimum);
     }
 
     #[test]
-    fn ties_count_half_and_decide_nothing() {
+    fn ties_count_half_for_each_side() {
         let difference = PairedDifference::of(&[0; 100], 0.95).unwrap();
-        assert_eq!((difference.interval, difference.higher()), (Some((0, 0)), None));
+        let interval = ConfidenceInterval { low: 0, high: 0 };
+        assert_eq!((difference.interval, difference.higher()), (Some(interval), None));
         assert!((difference.probability_b_higher - 0.5).abs() < 1e-9);
     }
 
     #[test]
-    fn a_million_pairs_need_bounded_work() {
+    fn one_million_pairs_have_an_interval() {
         let differences: Vec<i64> = (0..1_000_000).map(|number| number % 1000 - 400).collect();
         let difference = PairedDifference::of(&differences, 0.95).unwrap();
-        assert!(difference.interval.unwrap().0 > 90, "{difference:?}");
+        assert!(difference.interval.unwrap().low > 90, "{difference:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Verdicts from constructed evidence.
+//! Tests of verdicts from constructed evidence.
 
 use super::*;
 use crate::analysis::evidence::{
@@ -9,13 +9,14 @@ use crate::model::breakdown::{Breakdown, NetworkAndServer};
 use crate::model::condition::{Condition, Failure};
 use crate::model::tcp_info::TcpInfo;
 use crate::model::traffic::Traffic;
+use crate::protocol::registry::protocol_named;
 use std::time::Duration;
 
 const fn microseconds(number: u64) -> Duration {
     Duration::from_micros(number)
 }
 
-/// 500 pairs: A takes about 100 µs, B `longer` µs more. About one exchange in ten has a stall of 5 ms.
+/// 500 pairs: A takes about 100 µs, and B takes `longer` µs more. About one exchange in ten has a stall of 5 ms.
 fn pairs(longer: u64) -> Vec<Pair> {
     let mut random = fastrand::Rng::with_seed(1);
     let mut time = |more: u64| {
@@ -25,13 +26,15 @@ fn pairs(longer: u64) -> Vec<Pair> {
     (0..500).map(|_| Pair { b_first: false, a: time(0), b: time(longer) }).collect()
 }
 
-fn side(title: &'static str, is_stream: bool, send: u64, receive: u64) -> Side {
-    let mut instrumented = Summary::default();
+fn side(protocol: &str, send: u64, receive: u64) -> Side {
+    let side = Side::new(protocol_named(protocol).unwrap(), format!("{protocol}://h:1"));
+    let is_stream = side.is_stream();
+    let mut with_timestamps = Summary::default();
     for _ in 0..10 {
         let (network, server) = (microseconds(50), microseconds(9));
         let network_and_server = NetworkAndServer::Separate { network, server };
         let (send, receive) = (microseconds(send), microseconds(receive));
-        instrumented.breakdown.add(&Breakdown { send, network_and_server, receive });
+        with_timestamps.breakdown.add(&Breakdown { send, network_and_server, receive });
     }
     let mut with_connection = Summary::default();
     with_connection.connect.add(microseconds(60));
@@ -40,12 +43,9 @@ fn side(title: &'static str, is_stream: bool, send: u64, receive: u64) -> Side {
     summary.tcp = is_stream.then(|| TcpInfo { retransmissions: Some(0), ..TcpInfo::default() });
     summary.rtt.add(microseconds(100));
     Side {
-        title,
-        target: format!("{}://h:1", title.to_lowercase()),
-        is_stream,
         request_bytes: 64,
         summary,
-        instrumented: Some(instrumented),
+        with_timestamps: Some(with_timestamps),
         with_connection: is_stream.then_some(with_connection),
         traffic: Some(Traffic { packets_out: 500, packets_in: 500, ..Traffic::default() }),
         traffic_exchanges: 500,
@@ -56,13 +56,12 @@ fn side(title: &'static str, is_stream: bool, send: u64, receive: u64) -> Side {
             limited_by_buffer: Duration::ZERO,
             min_rtt: Some(microseconds(55)),
         }),
-        ..Side::default()
+        ..side
     }
 }
 
 fn evidence(longer: u64) -> Evidence {
     Evidence {
-        sides: [side("UDP", false, 2, 30), side("TCP", true, 3, 35)],
         pairs: pairs(longer),
         pairs_with_connection: pairs(longer + 60),
         closed_port: Some(ClosedPort {
@@ -70,7 +69,7 @@ fn evidence(longer: u64) -> Evidence {
             unconnected: None,
             timeout: Duration::from_millis(200),
         }),
-        ..Evidence::default()
+        ..Evidence::new([side("udp", 2, 30), side("tcp", 3, 35)])
     }
 }
 
@@ -84,10 +83,10 @@ fn holds(verdict: &Verdict) -> Vec<Option<bool>> {
 }
 
 #[test]
-fn difference_has_a_size_and_causes() {
+fn difference_has_an_interval_and_causes() {
     let verdict = judge(&evidence(10), 0.95);
     let difference = verdict.difference.unwrap();
-    let (low, high) = difference.interval.unwrap();
+    let ConfidenceInterval { low, high } = difference.interval.unwrap();
     assert!(low <= 10_000 && 10_000 <= high && high - low < 2000, "{difference:?}");
     assert!(verdict.sentence.starts_with("TCP takes "), "{}", verdict.sentence);
     assert!(
@@ -104,7 +103,7 @@ fn difference_has_a_size_and_causes() {
     assert_eq!(cause(&verdict, "windows").share, Some(0));
     assert_eq!(cause(&verdict, "acknowledgements").share, Some(0));
     assert!(cause(&verdict, "payload-size").evidence.contains("--sweep"));
-    // Congestion control, acknowledgements, the closed port, the handshake.
+    // The claims are about congestion control, acknowledgements, a closed port and the handshake.
     assert_eq!(holds(&verdict), [Some(false), Some(false), None, Some(false)]);
 }
 
@@ -123,7 +122,7 @@ fn verdict_without_difference_states_a_bound() {
 }
 
 #[test]
-fn sides_can_be_swapped() {
+fn swapped_sides_give_the_mirrored_verdict() {
     let mut mirrored = evidence(10);
     mirrored.sides.reverse();
     for pair in mirrored.pairs.iter_mut().chain(&mut mirrored.pairs_with_connection) {
@@ -136,32 +135,32 @@ fn sides_can_be_swapped() {
 }
 
 #[test]
-fn missing_measurements_have_no_share_and_decide_no_claim() {
+fn causes_without_measurements_have_no_share() {
     let mut portable = evidence(10);
     portable.no_breakdown_reason = Some("this needs kernel timestamps (Linux)".into());
     portable.closed_port = None;
     portable.pairs_with_connection.clear();
     for side in &mut portable.sides {
-        side.instrumented = None;
+        side.with_timestamps = None;
         side.windows = None;
         side.traffic = None;
         side.summary.tcp = None;
         side.with_connection = None;
     }
     let verdict = judge(&portable, 0.95);
-    assert!(verdict.difference.unwrap().higher() == Some(SideId::B));
+    assert_eq!(verdict.difference.unwrap().higher(), Some(SideId::B));
     for name in ["breakdown", "handshake", "acknowledgements", "windows", "retransmission"] {
         let cause = cause(&verdict, name);
         assert_eq!(cause.share, None, "{cause:?}");
-        assert!(cause.evidence.starts_with("not measured: "), "{cause:?}");
+        assert!(cause.evidence.starts_with("Not measured: "), "{cause:?}");
     }
     assert_eq!(holds(&verdict), [None; 4]);
 }
 
 #[test]
-fn sides_of_one_protocol_decide_no_claim() {
+fn sides_of_the_same_protocol_decide_no_claim() {
     let mut same = evidence(10);
-    same.sides[1] = side("UDP", false, 3, 35);
+    same.sides[1] = side("udp", 3, 35);
     same.pairs_with_connection.clear();
     let verdict = judge(&same, 0.95);
     assert!(verdict.sentence.starts_with("B takes "), "{}", verdict.sentence);
@@ -169,11 +168,11 @@ fn sides_of_one_protocol_decide_no_claim() {
 }
 
 #[test]
-fn small_window_and_waiting_request_are_detected() {
+fn small_window_and_waiting_requests_are_detected() {
     let mut long = evidence(10);
     long.sides[1].request_bytes = 64_000;
     let verdict = judge(&long, 0.95);
-    assert!(cause(&verdict, "windows").evidence.contains("the requests did not fit"));
+    assert!(cause(&verdict, "windows").evidence.contains("The requests did not fit"));
     assert_eq!(verdict.claims[0].holds, Some(true));
     let mut waiting = evidence(100);
     let windows = waiting.sides[1].windows.as_mut().unwrap();
@@ -185,21 +184,21 @@ fn small_window_and_waiting_request_are_detected() {
 }
 
 #[test]
-fn stall_differs_from_an_additional_round_trip() {
+fn stall_is_distinguished_from_an_additional_round_trip() {
     let mut evidence = evidence(10);
-    let mut cut = |splits_character, held| {
-        let mut two = TwoWrites { splits_character, ..TwoWrites::default() };
-        two.without_nagle.add(microseconds(100));
-        two.with_nagle.add(held);
-        evidence.sides[1].two_writes.push(two);
+    let mut add_two_writes = |splits_character, with_nagle| {
+        let mut two_writes = TwoWrites { splits_character, ..TwoWrites::default() };
+        two_writes.without_nagle.add(microseconds(100));
+        two_writes.with_nagle.add(with_nagle);
+        evidence.sides[1].two_writes.push(two_writes);
     };
-    cut(false, microseconds(200));
-    cut(true, Duration::from_millis(44));
+    add_two_writes(false, microseconds(200));
+    add_two_writes(true, Duration::from_millis(44));
     let cause = cause(&judge(&evidence, 0.95), "nagle-and-delayed-acknowledgement");
-    assert_eq!(cause.evidence.matches("; stall: ").count(), 1, "{cause:?}");
+    assert_eq!(cause.evidence.matches(" Stall: ").count(), 1, "{cause:?}");
     for part in [
-        "200.0 µs with Nagle's algorithm; no stall: the second write waits one round trip",
-        "44.000 ms with Nagle's algorithm; stall: the second write waits for a delayed acknowledgement",
+        "200.0 µs with Nagle's algorithm. No stall: the second write waits one round trip",
+        "44.000 ms with Nagle's algorithm. Stall: the second write waits for a delayed acknowledgement.",
     ] {
         assert!(cause.evidence.contains(part), "{part} in {cause:?}");
     }
@@ -209,20 +208,25 @@ fn stall_differs_from_an_additional_round_trip() {
 #[test]
 fn additional_round_trip_on_a_long_path_is_no_stall() {
     let mut evidence = evidence(10);
-    let mut two = TwoWrites::default();
-    two.without_nagle.add(Duration::from_millis(20));
-    two.with_nagle.add(Duration::from_millis(41));
-    evidence.sides[1].two_writes.push(two);
+    let mut two_writes = TwoWrites::default();
+    two_writes.without_nagle.add(Duration::from_millis(20));
+    two_writes.with_nagle.add(Duration::from_millis(41));
+    evidence.sides[1].two_writes.push(two_writes);
     let measured = cause(&judge(&evidence, 0.95), "nagle-and-delayed-acknowledgement");
-    assert!(measured.evidence.contains("no stall: the second write waits one"), "{measured:?}");
-    evidence.sides[1].two_writes[0] =
-        TwoWrites { failure: Some("the server closes".into()), ..TwoWrites::default() };
+    assert!(measured.evidence.contains("No stall: the second write waits one"), "{measured:?}");
+}
+
+#[test]
+fn failed_experiment_with_two_writes_has_no_share() {
+    let mut evidence = evidence(10);
+    evidence.sides[1].two_writes =
+        vec![TwoWrites { failure: Some("the server closes".into()), ..TwoWrites::default() }];
     let failed = cause(&judge(&evidence, 0.95), "nagle-and-delayed-acknowledgement");
     assert_eq!(failed.share, None, "{failed:?}");
 }
 
 #[test]
-fn request_in_many_segments_decides_nothing_about_waiting() {
+fn request_in_several_segments_does_not_decide_the_claim_about_acknowledgements() {
     let mut long = evidence(10);
     long.sides[1].request_bytes = 10_000;
     long.sides[1].windows.as_mut().unwrap().min_rtt = Some(microseconds(1));
@@ -232,28 +236,31 @@ fn request_in_many_segments_decides_nothing_about_waiting() {
 }
 
 #[test]
-fn interrupted_run_is_the_reason_for_missing_measurements() {
+fn interruption_is_the_reason_for_missing_measurements() {
     let mut interrupted = Evidence { interrupted: true, ..evidence(10) };
     interrupted.pairs_with_connection.clear();
     for side in &mut interrupted.sides {
-        (side.instrumented, side.with_connection) = (None, None);
+        (side.with_timestamps, side.with_connection) = (None, None);
     }
     let verdict = judge(&interrupted, 0.95);
     for name in ["breakdown", "handshake", "nagle-and-delayed-acknowledgement"] {
-        assert_eq!(cause(&verdict, name).evidence, "not measured: the run was interrupted");
+        assert_eq!(cause(&verdict, name).evidence, "Not measured: the comparison was interrupted.");
     }
-    assert!(verdict.notes.iter().any(|note| note.starts_with("Interrupted")), "{verdict:?}");
+    assert!(verdict.notes.iter().any(|note| note.contains("interrupted")), "{verdict:?}");
 }
 
 #[test]
-fn change_with_size_needs_enough_pairs() {
+fn change_with_the_size_needs_enough_pairs() {
     let size = |bytes, longer, count| SweepPoint { bytes, pairs: pairs(longer)[..count].to_vec() };
     let evidence_of = |sweep| {
         let evidence = Evidence { sweep, ..evidence(10) };
         cause(&judge(&evidence, 0.95), "payload-size").evidence
     };
     let change = evidence_of(vec![size(16, 10, 200), size(64, 10, 200), size(1024, 90, 200)]);
-    assert!(change.contains("the difference changes at 1,024 bytes (95 % confidence)"), "{change}");
+    assert!(
+        change.contains("The difference changes at 1,024 bytes (95 % confidence)."),
+        "{change}"
+    );
     let back = evidence_of(vec![size(16, 10, 200), size(64, 90, 200), size(1024, 10, 200)]);
     assert!(back.contains("the same at every size"), "{back}");
     let few = evidence_of(vec![size(16, 10, 3), size(64, 90, 3)]);
@@ -280,9 +287,9 @@ fn losses_and_retransmissions_are_noted() {
 
 #[test]
 fn verdict_needs_replies_and_enough_pairs() {
-    let mut nothing = Evidence { sides: evidence(0).sides, ..Evidence::default() };
-    nothing.sides[1].failure = Some(Failure::new(Condition::Refused, Duration::ZERO));
-    let verdict = judge(&nothing, 0.95);
+    let mut without_pairs = Evidence::new(evidence(0).sides);
+    without_pairs.sides[1].failure = Some(Failure::new(Condition::Refused, Duration::ZERO));
+    let verdict = judge(&without_pairs, 0.95);
     assert_eq!(verdict.sentence, "No verdict: TCP tcp://h:1: refused.");
     assert_eq!((verdict.difference, verdict.difference_with_connection), (None, None));
     assert!(verdict.causes.is_empty() && verdict.claims.is_empty(), "{verdict:?}");
@@ -303,7 +310,7 @@ fn verdict_needs_replies_and_enough_pairs() {
 }
 
 #[test]
-fn slower_tail_of_the_faster_side_is_noted_first() {
+fn first_note_reports_a_slower_tail_of_the_faster_side() {
     let mut tail = evidence(10);
     for (side, (usual, slow)) in tail.sides.iter_mut().zip([(100, 203), (110, 150)]) {
         for number in 0..600 {
@@ -312,22 +319,22 @@ fn slower_tail_of_the_faster_side_is_noted_first() {
         side.summary.lost = 1;
     }
     let note = &judge(&tail, 0.95).notes[0];
-    let expected = "But the slowest 1 % of UDP exchanges are slower: p99 is 203.0 µs for UDP, 150.0 µs for TCP.";
+    let expected = "But the slowest 1 % of UDP exchanges are slower: p99 is 203.0 µs for UDP and 150.0 µs for TCP.";
     assert_eq!(note, expected);
     tail.sides.reverse();
     assert_eq!(&judge(&tail, 0.95).notes[0], expected);
 }
 
 #[test]
-fn claim_without_difference_mentions_the_difference_with_a_new_connection() {
-    let mut kept = evidence(0);
-    kept.pairs_with_connection = pairs(2200);
-    let verdict = judge(&kept, 0.95);
+fn claims_also_state_the_difference_with_a_new_connection() {
+    let mut evidence = evidence(0);
+    evidence.pairs_with_connection = pairs(2200);
+    let verdict = judge(&evidence, 0.95);
     for claim in &verdict.claims[..2] {
         assert_eq!(claim.holds, Some(false));
         for part in [
-            "on an established connection, TCP and UDP have no measurable difference",
-            "(with a new connection for each exchange, TCP takes 2.200 ms longer, including the handshake)",
+            "On an established connection, TCP and UDP have no measurable difference",
+            "With a new connection for each exchange, TCP takes 2.200 ms longer, including the handshake.",
         ] {
             assert!(claim.evidence.contains(part), "{part} in {claim:?}");
         }

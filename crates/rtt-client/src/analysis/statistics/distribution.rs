@@ -1,4 +1,4 @@
-//! [`Distribution`]: many durations in bounded memory, and the quantiles that reports show. Pure.
+//! [`Distribution`]: many durations in bounded memory, and their quantiles.
 
 use crate::model::format::nanoseconds;
 use hdrhistogram::Histogram;
@@ -7,12 +7,12 @@ use std::time::Duration;
 /// The resolution of the quantiles, in significant decimal digits.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// Longer durations are counted as this one: twice the longest timeout. The limit bounds the memory of a
-/// distribution to about 270 KiB.
+/// The histogram counts a longer duration as this one. It is twice the longest timeout. The limit bounds the memory
+/// of a distribution to about 270 KiB.
 const MAX_DURATION: Duration = Duration::from_hours(2);
 
-/// The distribution of many durations. Minimum, maximum, mean and standard deviation are exact; quantiles
-/// have a resolution of three significant digits.
+/// The distribution of many durations. Minimum, maximum, mean and standard deviation are exact. Quantiles have a
+/// resolution of three significant digits.
 #[derive(Debug)]
 pub struct Distribution {
     /// Absent until the first value, because a histogram needs much memory.
@@ -21,8 +21,8 @@ pub struct Distribution {
     max: Duration,
     /// The mean, in nanoseconds.
     mean: f64,
-    /// The sum of the squared differences from the mean. Welford's method (Technometrics 4, 1962) updates
-    /// both with each value, without the rounding errors of a sum of squares.
+    /// The sum of the squared differences from the mean. Each new value updates the mean and this sum with
+    /// Welford's method (Technometrics 4, 1962). It avoids the rounding errors of a sum of squares.
     squares: f64,
 }
 
@@ -52,13 +52,19 @@ impl Distribution {
         self.histogram.as_ref().map_or(0, Histogram::len)
     }
 
-    /// The smallest and the largest duration. Absent without any duration.
+    /// The smallest duration. Absent if the distribution is empty.
     #[must_use]
-    pub fn min_max(&self) -> Option<(Duration, Duration)> {
-        (self.count() > 0).then_some((self.min, self.max))
+    pub fn min(&self) -> Option<Duration> {
+        (self.count() > 0).then_some(self.min)
     }
 
-    /// The mean. Absent without any duration.
+    /// The largest duration. Absent if the distribution is empty.
+    #[must_use]
+    pub fn max(&self) -> Option<Duration> {
+        (self.count() > 0).then_some(self.max)
+    }
+
+    /// The mean. Absent if the distribution is empty.
     #[must_use]
     pub fn mean(&self) -> Option<Duration> {
         (self.count() > 0).then(|| Duration::from_secs_f64(self.mean / 1e9))
@@ -71,8 +77,9 @@ impl Distribution {
         (count > 1).then(|| Duration::from_secs_f64((self.squares / float(count - 1)).sqrt() / 1e9))
     }
 
-    /// The smallest duration that this share of the durations does not exceed, even if there are too few
-    /// durations for a meaningful result. Reports use [`supported_quantile`](Self::supported_quantile).
+    /// The quantile for `share`, from 0 to 1: this share of the durations is not longer than the result. The function
+    /// does not check whether there are enough durations. Reports use
+    /// [`supported_quantile`](Self::supported_quantile).
     #[must_use]
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         let histogram = self.histogram.as_ref().filter(|histogram| !histogram.is_empty())?;
@@ -80,13 +87,13 @@ impl Distribution {
         Some(coarse.clamp(self.min, self.max))
     }
 
-    /// The quantile, if there are enough durations for it: see [`Quantile::min_count`].
+    /// The quantile. Absent if there are fewer durations than [`Quantile::min_count`].
     #[must_use]
     pub fn supported_quantile(&self, quantile: Quantile) -> Option<Duration> {
         (self.count() >= quantile.min_count()).then(|| self.quantile(quantile.share())).flatten()
     }
 
-    /// The median. Absent without any duration.
+    /// The median. Absent if the distribution is empty.
     #[must_use]
     pub fn median(&self) -> Option<Duration> {
         self.supported_quantile(Quantile::P50)
@@ -132,8 +139,8 @@ impl Quantile {
         }
     }
 
-    /// The smallest number of values that supports the quantile. Fewer values have on average less than one
-    /// value above the quantile. The quantile would then only repeat the maximum.
+    /// The smallest number of values that supports the quantile. With fewer values, on average less than one value
+    /// is above the quantile, so the quantile only repeats the maximum.
     #[must_use]
     pub fn min_count(self) -> u64 {
         match self {
@@ -161,12 +168,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn all_figures_of_one_duration_are_that_duration() {
+    fn statistics_of_one_duration_are_this_duration() {
         let mut one = Distribution::default();
-        assert_eq!((one.quantile(0.5), one.min_max(), one.mean()), (None, None, None));
+        assert_eq!((one.quantile(0.5), one.mean()), (None, None));
+        assert_eq!((one.min(), one.max()), (None, None));
         let duration = Duration::from_nanos(73_456_789);
         one.add(duration);
-        assert_eq!(one.min_max(), Some((duration, duration)));
+        assert_eq!((one.min(), one.max()), (Some(duration), Some(duration)));
         assert_eq!((one.mean(), one.stddev()), (Some(duration), None));
         for share in [0.0, 0.5, 0.999, 1.0] {
             assert_eq!(one.quantile(share), Some(duration));
@@ -201,7 +209,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn figures_agree_with_a_direct_computation(
+        fn statistics_agree_with_a_direct_computation(
             mut values in proptest::collection::vec(1_u64..10_000_000_000, 1..300),
         ) {
             let mut distribution = Distribution::default();

@@ -115,8 +115,8 @@ impl SideRunner {
 
     fn count(&mut self, exchange: &Exchange, connection: Option<&Connection>) {
         self.counted.add(exchange);
-        if let Some(handshake) = connection.and_then(Connection::handshake) {
-            self.counted.connect.add(handshake);
+        if let Some(connection) = connection {
+            self.counted.add_connection(connection);
         }
     }
 
@@ -151,15 +151,7 @@ impl SideRunner {
             _ => None,
         };
         let round = series.end(&mut self.recorded, stop)?;
-        let counted = &mut self.counted;
-        counted.duplicates += round.duplicates;
-        counted.out_of_order += round.out_of_order;
-        counted.late += round.late;
-        counted.unmatched += round.unmatched;
-        counted.resent += round.resent;
-        counted.without_breakdown += round.without_breakdown;
-        counted.tcp =
-            round.tcp.map(|info| info.with_earlier_connections(counted.tcp)).or(counted.tcp);
+        self.counted.add_round(&round);
         Ok(())
     }
 

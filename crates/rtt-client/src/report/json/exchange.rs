@@ -1,4 +1,4 @@
-//! The lines of failed attempts, connections and exchanges. Pure.
+//! The lines of failed attempts, connections and exchanges.
 
 use super::finding::FailureFields;
 use super::time;
@@ -10,7 +10,7 @@ use crate::model::format::nanoseconds;
 use serde::Serialize;
 use std::net::SocketAddr;
 
-/// An address that did not answer before the client tried another one.
+/// An address that did not answer. The client then tried another address.
 #[derive(Serialize)]
 pub(super) struct AttemptLine {
     protocol: &'static str,
@@ -29,7 +29,7 @@ impl From<&FailedAttempt> for AttemptLine {
     }
 }
 
-/// A connection, or the attempt to establish one.
+/// A connection, or an attempt to establish one.
 #[derive(Serialize)]
 pub(super) struct ConnectionLine {
     requested: String,
@@ -66,8 +66,8 @@ pub(super) struct ExchangeLine {
     lateness_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     breakdown: Option<BreakdownFields>,
-    /// Why `breakdown` has no separate network and server. It is not part of `breakdown`, because the sum of
-    /// those fields is the RTT. See [`CombinedReason::name`].
+    /// The reason why `breakdown` has no separate network and server: [`CombinedReason::name`]. The field is outside
+    /// `breakdown`, so that `breakdown` contains only durations.
     #[serde(skip_serializing_if = "Option::is_none")]
     combined_reason: Option<&'static str>,
     #[serde(flatten)]
@@ -103,7 +103,7 @@ fn combined_reason(breakdown: Breakdown) -> Option<&'static str> {
     }
 }
 
-/// A failure, with one sentence about its meaning.
+/// A failure, with its meaning in one sentence.
 #[derive(Serialize)]
 struct ExplainedFailure {
     condition: &'static str,
@@ -124,7 +124,7 @@ impl From<&Failure> for ExplainedFailure {
     }
 }
 
-/// The parts of one RTT. Their sum is the RTT.
+/// The parts of one RTT. They add up to the RTT.
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names of the JSON interface")]
 pub(super) struct BreakdownFields {

@@ -1,4 +1,4 @@
-//! The line of a finding, and the fields of a failure. Pure.
+//! The line of a finding, and the fields of a failure.
 
 use crate::analysis::diagnosis::{Finding, ProbeResult};
 use crate::model::condition::Failure;
@@ -25,7 +25,7 @@ pub(super) struct FindingLine {
     sent: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
-    /// `echo-rtt` (the server supports the timing header) or `plain`.
+    /// `echo-rtt` if the server supports the timing header, otherwise `plain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub(super) struct FindingLine {
     explanation: String,
 }
 
-/// The result with a socket that is not connected.
+/// The result with an unconnected socket.
 #[derive(Serialize)]
 struct UnconnectedFields {
     /// `reply`, `error` or `timeout`.
@@ -77,7 +77,7 @@ impl From<&Finding> for FindingLine {
     }
 }
 
-/// The facts about a failure, beside its condition.
+/// The facts about a failure, in addition to its condition.
 #[derive(Serialize)]
 pub(super) struct FailureFields {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,7 +123,7 @@ pub(super) struct IcmpFields {
 }
 
 impl IcmpFields {
-    /// The fields of an ICMP error, if the origin is one.
+    /// The fields of the ICMP error. Absent if the origin is another one.
     pub(super) fn of(origin: Origin) -> Option<Self> {
         match origin {
             Origin::Icmp(IcmpError { kind, code, from, .. }) => {

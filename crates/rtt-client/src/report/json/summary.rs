@@ -1,6 +1,8 @@
-//! The line of a summary: every measured figure of a run. Pure.
+//! The line of a summary: all measured values of a run.
 
-use crate::analysis::statistics::{BreakdownFigures, Distribution, Quantile, Summary};
+use crate::analysis::statistics::{
+    BreakdownFigures, Distribution, Quantile, Summary, TimestampCost,
+};
 use crate::model::format::nanoseconds;
 use crate::model::tcp_info::TcpInfo;
 use crate::plan::Plan;
@@ -42,13 +44,13 @@ pub(super) struct SummaryLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     breakdown: Option<BreakdownMedians>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    instruments: Option<InstrumentCost>,
+    timestamp_cost: Option<TimestampCostFields>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
 
-/// A distribution of durations, in nanoseconds. A quantile is absent if there are too few values for it
-/// ([`Quantile::min_count`]).
+/// A distribution of durations, in nanoseconds. A quantile is absent if there are fewer values than
+/// [`Quantile::min_count`].
 #[derive(Serialize)]
 pub(super) struct DistributionFields {
     min: u64,
@@ -89,7 +91,7 @@ struct TcpInfoFields {
     limited_by_buffer_ns: Option<u64>,
 }
 
-/// The medians of the parts. The sum of medians is in general not the median of the sums.
+/// The medians of the parts. They usually do not add up to the median of the RTT.
 #[derive(Serialize)]
 pub(super) struct BreakdownMedians {
     send_ns: u64,
@@ -97,22 +99,22 @@ pub(super) struct BreakdownMedians {
     network_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_ns: Option<u64>,
-    /// Network and server together, if most exchanges do not have them separate.
+    /// Network and server together, if they are not separate in most exchanges.
     #[serde(skip_serializing_if = "Option::is_none")]
     network_and_server_ns: Option<u64>,
     receive_ns: u64,
     exchanges: u64,
-    /// Exchanges without separate parts, because the reply had no timing header.
+    /// Exchanges in which network and server are not separate, because the reply had no timing header.
     without_timing_header: u64,
-    /// Exchanges without separate parts, because the server's kernel did not timestamp the request.
+    /// Exchanges in which they are not separate, because the server's kernel did not timestamp the request.
     without_server_timestamp: u64,
     /// Exchanges without any breakdown.
     without_breakdown: u64,
 }
 
-/// The cost of the breakdown's instruments, from control exchanges without them.
+/// The effect of the timestamps on the RTT, from control exchanges without timestamps.
 #[derive(Serialize)]
-struct InstrumentCost {
+struct TimestampCostFields {
     exchanges: u64,
     rtt_without_ns: u64,
     cost_ns: i64,
@@ -143,27 +145,26 @@ impl SummaryLine {
             close_ns: DistributionFields::of(&summary.close),
             tcp_info: summary.tcp.as_ref().map(TcpInfoFields::from),
             breakdown: BreakdownMedians::of(&summary.breakdown, summary.without_breakdown),
-            instruments: InstrumentCost::of(summary),
+            timestamp_cost: summary.timestamp_cost().map(TimestampCostFields::from),
             notes: summary.notes.clone(),
         }
     }
 }
 
 impl DistributionFields {
-    /// The fields, if the distribution has a value.
+    /// The fields. Absent if the distribution is empty.
     pub(super) fn of(distribution: &Distribution) -> Option<Self> {
-        let (min, max) = distribution.min_max()?;
         let quantile =
             |quantile: Quantile| distribution.supported_quantile(quantile).map(nanoseconds);
         Some(Self {
-            min: nanoseconds(min),
+            min: distribution.min().map(nanoseconds)?,
             mean: distribution.mean().map(nanoseconds)?,
             stddev: distribution.stddev().map(nanoseconds),
             p50: quantile(Quantile::P50),
             p90: quantile(Quantile::P90),
             p99: quantile(Quantile::P99),
             p999: quantile(Quantile::P999),
-            max: nanoseconds(max),
+            max: distribution.max().map(nanoseconds)?,
         })
     }
 }
@@ -186,7 +187,7 @@ impl From<&TcpInfo> for TcpInfoFields {
 }
 
 impl BreakdownMedians {
-    /// The medians, if an exchange has a breakdown.
+    /// The medians. Absent if no exchange has a breakdown.
     pub(super) fn of(figures: &BreakdownFigures, without_breakdown: u64) -> Option<Self> {
         let median = |distribution: &Distribution| distribution.median().map(nanoseconds);
         let separate = figures.server_is_separate();
@@ -204,11 +205,12 @@ impl BreakdownMedians {
     }
 }
 
-impl InstrumentCost {
-    fn of(summary: &Summary) -> Option<Self> {
-        let without = nanoseconds(summary.uninstrumented.median()?);
-        let with = nanoseconds(summary.rtt.median()?);
-        let cost_ns = i64::try_from(with).ok()? - i64::try_from(without).ok()?;
-        Some(Self { exchanges: summary.uninstrumented.count(), rtt_without_ns: without, cost_ns })
+impl From<TimestampCost> for TimestampCostFields {
+    fn from(cost: TimestampCost) -> Self {
+        Self {
+            exchanges: cost.exchanges_without,
+            rtt_without_ns: nanoseconds(cost.rtt_without),
+            cost_ns: cost.cost(),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The lines of a comparison: its pairs, and the verdict. Pure.
+//! The lines of a comparison: its pairs, and the verdict.
 
 use super::summary::{BreakdownMedians, DistributionFields};
 use crate::analysis::comparison::{self, PairedDifference, SideId, Verdict};
@@ -32,7 +32,7 @@ impl PairLine {
     }
 }
 
-/// The verdict, with the measurements behind it.
+/// The verdict, with its measurements.
 #[derive(Serialize)]
 pub(super) struct VerdictLine {
     a: String,
@@ -59,7 +59,7 @@ pub(super) struct VerdictLine {
     notes: Vec<String>,
 }
 
-/// A figure with its confidence interval. The bounds are absent if there is no interval.
+/// An estimate with the bounds of its confidence interval. The bounds are absent if there is no interval.
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names of the JSON interface")]
 struct Estimate {
@@ -164,8 +164,12 @@ fn higher(difference: PairedDifference) -> Option<&'static str> {
 
 impl From<PairedDifference> for Estimate {
     fn from(difference: PairedDifference) -> Self {
-        let (low, high) = difference.interval.unzip();
-        Self { estimate: difference.estimate, low, high }
+        let interval = difference.interval;
+        Self {
+            estimate: difference.estimate,
+            low: interval.map(|interval| interval.low),
+            high: interval.map(|interval| interval.high),
+        }
     }
 }
 
@@ -173,7 +177,7 @@ impl From<&Side> for SideFields {
     fn from(side: &Side) -> Self {
         let summary = &side.summary;
         Self {
-            protocol: side.protocol,
+            protocol: side.protocol.name,
             sent: summary.sent,
             received: summary.received,
             lost: summary.lost,
@@ -183,7 +187,7 @@ impl From<&Side> for SideFields {
                 .with_connection
                 .as_ref()
                 .and_then(|summary| DistributionFields::of(&summary.connect)),
-            breakdown: side.instrumented.as_ref().and_then(|summary| {
+            breakdown: side.with_timestamps.as_ref().and_then(|summary| {
                 BreakdownMedians::of(&summary.breakdown, summary.without_breakdown)
             }),
             condition: side.failure.as_ref().map(|failure| failure.condition.name()),

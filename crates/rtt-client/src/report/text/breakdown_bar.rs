@@ -73,20 +73,14 @@ pub(super) fn write(
         let clause = part.clause();
         printer.paragraph(&format!("The largest part: {time} of {whole} passed {clause}."))?;
     }
-    if !figures.server_is_separate() {
-        printer.paragraph(&reason(figures))?;
+    if let Some(reason) = figures.combined_reason() {
+        printer.paragraph(&explain(reason))?;
     }
     Ok(())
 }
 
 /// Why the network and the server have one figure together.
-fn reason(figures: &BreakdownFigures) -> String {
-    let without_timestamp = figures.without_server_timestamp;
-    let reason = if without_timestamp > figures.without_timing_header {
-        CombinedReason::NoServerTimestamp
-    } else {
-        CombinedReason::NoTimingHeader
-    };
+fn explain(reason: CombinedReason) -> String {
     let reason = match reason {
         CombinedReason::NoTimingHeader => {
             "the replies carry no timing header, so the server's part is not known"

@@ -31,7 +31,7 @@ impl<'a> Columns<'a> {
     pub(super) fn cells(&self, distribution: &Distribution, unit: Unit) -> Vec<String> {
         let cell =
             |value: Option<_>| value.map_or_else(|| UNSUPPORTED.to_owned(), |it| unit.number(it));
-        let (min, max) = distribution.min_max().unzip();
+        let (min, max) = (distribution.min(), distribution.max());
         let mut cells = vec![cell(min), cell(distribution.mean())];
         let quantiles = self.quantiles();
         cells.extend(quantiles.map(|quantile| cell(distribution.supported_quantile(quantile))));

@@ -5,16 +5,12 @@ use super::printer::Printer;
 use super::quantiles::Columns;
 use super::table::Table;
 use super::unit::MILLISECONDS;
-use crate::analysis::statistics::{Distribution, Summary};
+use crate::analysis::statistics::{ColdStart, Distribution, Summary};
 use crate::model::format::{CommonUnit, count, in_common_unit, signed_nanoseconds};
 use crate::model::tcp_info::TcpInfo;
 use crate::plan::Plan;
 use std::io::{self, Write};
 use std::time::Duration;
-
-/// If the first exchange on a connection takes at least this many times as long as a later one, the
-/// summary explains why.
-const COLD_START_RATIO: f64 = 1.5;
 
 /// Writes the summary of a series.
 pub(super) fn write(
@@ -82,7 +78,7 @@ fn times(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()>
         columns.write_missing(printer)?;
     }
     for (label, distribution) in single {
-        if let Some((value, _)) = distribution.min_max() {
+        if let Some(value) = distribution.min() {
             line(printer, label, value, "measured once")?;
         }
     }
@@ -124,14 +120,7 @@ fn rows(summary: &Summary) -> Vec<(&'static str, &Distribution)> {
 }
 
 fn cold_start(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
-    let (Some(first), Some(later)) =
-        (summary.first_exchange.median(), summary.later_exchanges.median())
-    else {
-        return Ok(());
-    };
-    if first.as_secs_f64() < COLD_START_RATIO * later.as_secs_f64() {
-        return Ok(());
-    }
+    let Some(ColdStart { first, later }) = summary.cold_start() else { return Ok(()) };
     let (first, later) = (MILLISECONDS.quantity(first), MILLISECONDS.quantity(later));
     printer.paragraph(&format!(
         "The first exchange on a connection takes {first}, a later one {later} (medians). This is a cold \
@@ -177,11 +166,10 @@ fn kernel(info: &TcpInfo) -> String {
 
 fn breakdown(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
     breakdown_bar::write(printer, &summary.breakdown)?;
-    if let (Some(without), Some(with)) = (summary.uninstrumented.median(), summary.rtt.median()) {
-        let cost = with.saturating_sub(without);
-        let CommonUnit { numbers, unit } =
-            in_common_unit(&[with, without, cost].map(signed_nanoseconds));
-        let cost = if cost.is_zero() {
+    if let Some(cost) = summary.timestamp_cost() {
+        let [with, without] = [cost.rtt_with, cost.rtt_without].map(signed_nanoseconds);
+        let CommonUnit { numbers, unit } = in_common_unit(&[with, without, cost.cost()]);
+        let cost = if cost.cost() <= 0 {
             "not measurable here".to_owned()
         } else {
             format!("{} {unit}", numbers[2])

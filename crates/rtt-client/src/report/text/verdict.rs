@@ -86,8 +86,8 @@ fn write_quantiles(
     names: [&str; 2],
 ) -> io::Result<()> {
     let columns = Columns::new(evidence.sides.iter().map(|side| &side.summary.rtt));
-    let longest = evidence.sides.iter().filter_map(|side| side.summary.rtt.min_max());
-    let longest = longest.map(|(_, max)| max).max().unwrap_or_default();
+    let longest = evidence.sides.iter().filter_map(|side| side.summary.rtt.max());
+    let longest = longest.max().unwrap_or_default();
     let unit = if longest < MAX_MICROSECONDS { TENTHS_OF_A_MICROSECOND } else { MILLISECONDS };
     let headings = columns.headings().into_iter().chain(["lost"]);
     let mut table = Table::new(2, format!("RTT in {}", unit.name), headings);
@@ -119,6 +119,7 @@ mod tests {
     use crate::analysis::comparison::judge;
     use crate::analysis::evidence::Pair;
     use crate::plan::{ComparisonSettings, Settings};
+    use crate::protocol::registry::protocol_named;
 
     fn comparison() -> ComparisonPlan {
         let settings = ComparisonSettings {
@@ -132,13 +133,10 @@ mod tests {
         ComparisonPlan::new(&"192.0.2.7".parse().unwrap(), None, &settings).unwrap()
     }
 
-    fn side(title: &'static str, count: u64, start: u64) -> Side {
-        let mut side = Side {
-            title,
-            target: format!("{title}-server.example"),
-            request_bytes: 64,
-            ..Side::default()
-        };
+    fn side(protocol: &str, count: u64, start: u64) -> Side {
+        let protocol = protocol_named(protocol).unwrap();
+        let target = format!("{}-server.example", protocol.title);
+        let mut side = Side { request_bytes: 64, ..Side::new(protocol, target) };
         (0..count).for_each(|number| side.summary.rtt.add(microseconds(start + number % 9)));
         side
     }
@@ -151,9 +149,8 @@ mod tests {
             b: Some(microseconds(120 + number % 7)),
         };
         Evidence {
-            sides: [side("UDP", count, 100), side("TCP", count, 120)],
             pairs: (0..count).map(pair).collect(),
-            ..Evidence::default()
+            ..Evidence::new([side("udp", count, 100), side("tcp", count, 120)])
         }
     }
 

@@ -1,16 +1,17 @@
-//! The causes that only a stream protocol has: acknowledgements, Nagle's algorithm, windows and
-//! retransmissions. Pure.
+//! The causes that only a stream protocol has: acknowledgements, Nagle's algorithm, windows and retransmissions.
 
 use super::{Cause, CauseKind, not_measured, not_reached, per_exchange};
 use crate::analysis::evidence::{Evidence, Side, TwoWrites};
-use crate::model::format::{count, counted, duration};
+use crate::model::format::{
+    CommonUnit, count, counted, duration, in_common_unit, signed_nanoseconds,
+};
 use std::time::Duration;
 
-/// A write that waits longer than this beyond its round trips waits for a delayed acknowledgement. Linux delays
+/// If a write takes two round trips and more than this time, it waits for a delayed acknowledgement. Linux delays
 /// acknowledgements by at least 40 ms (`TCP_DELACK_MIN`, include/net/tcp.h).
 const MIN_ACK_DELAY: Duration = Duration::from_millis(30);
 
-/// The causes for one side.
+/// Lists the causes for one side.
 pub(super) fn list(evidence: &Evidence, side: &Side, name: &str) -> [Cause; 4] {
     [
         acknowledgements(side, name),
@@ -23,29 +24,29 @@ pub(super) fn list(evidence: &Evidence, side: &Side, name: &str) -> [Cause; 4] {
 fn acknowledgements(side: &Side, name: &str) -> Cause {
     const KIND: CauseKind = CauseKind::Acknowledgements;
     let Some(traffic) = side.traffic.filter(|_| side.traffic_exchanges > 0) else {
-        return not_measured(KIND, "this system does not count packets for a program");
+        return not_measured(KIND, "this system does not count the packets of a connection");
     };
     let average = |total: u64| per_exchange(total, side.traffic_exchanges);
     let received = traffic.without_data_in;
     let mut evidence = format!(
-        "without data, for each exchange: {name} received {} and sent {}",
-        average(received),
-        average(traffic.without_data_out)
+        "{name} sent {} and received {} pure acknowledgements for each exchange.",
+        average(traffic.without_data_out),
+        average(received)
     );
     let share = match waited_for_acknowledgement(side) {
         Some(false) => {
             if received * 10 < side.traffic_exchanges {
-                evidence.push_str("; the reply itself acknowledges the request");
+                evidence.push_str(" The reply itself acknowledges the request.");
             }
-            evidence.push_str("; no request waited for an acknowledgement");
+            evidence.push_str(" No request waited for an acknowledgement.");
             Some(0)
         }
         Some(true) => {
-            evidence.push_str("; requests left this host late, as if they waited for one");
+            evidence.push_str(" Requests left this host late, as if they waited for one.");
             None
         }
         None => {
-            evidence.push_str("; it is not known whether requests waited for one");
+            evidence.push_str(" It was not measured whether requests waited for one.");
             None
         }
     };
@@ -55,9 +56,9 @@ fn acknowledgements(side: &Side, name: &str) -> Cause {
 /// Whether requests waited for an acknowledgement before they left this host. Such a wait takes at least one round
 /// trip. Absent if it was not measured.
 pub(in super::super) fn waited_for_acknowledgement(side: &Side) -> Option<bool> {
-    let (send, windows) = (side.instrumented.as_ref()?.breakdown.send.median()?, side.windows?);
-    // The last segment of a longer request leaves only after the kernel has copied the others. Its delay says
-    // nothing about acknowledgements.
+    let (send, windows) = (side.with_timestamps.as_ref()?.breakdown.send.median()?, side.windows?);
+    // `send` ends when the last segment leaves. With several segments, this is late even without a wait, because the
+    // kernel first copies the other segments. So only a request in one segment shows whether it waited.
     let is_one_segment = side.request_bytes <= usize::try_from(windows.segment_bytes).ok()?;
     is_one_segment.then_some(send >= windows.min_rtt?)
 }
@@ -69,11 +70,11 @@ fn two_writes(evidence: &Evidence, side: &Side, name: &str) -> Cause {
     }
     let results: Vec<String> = side.two_writes.iter().map(describe_two_writes).collect();
     let measured = side.two_writes.iter().any(|result| result.with_nagle.median().is_some());
-    // The exchanges of a comparison use one write each, with TCP_NODELAY. Nothing delays them.
+    // The exchanges of a comparison use one write each, with TCP_NODELAY, so Nagle's algorithm does not delay them.
     Cause {
         kind: KIND,
         share: measured.then_some(0),
-        evidence: format!("{name}, a request in two writes. {}", results.join(". ")),
+        evidence: format!("Experiment with {name} and two writes: {}", results.join(" ")),
     }
 }
 
@@ -81,14 +82,15 @@ fn two_writes(evidence: &Evidence, side: &Side, name: &str) -> Cause {
 enum NagleEffect {
     /// The second write waits for an acknowledgement that the peer delays.
     Stall,
-    /// The second write waits for the answer to the first, which contains the acknowledgement.
+    /// The second write waits for the reply to the first write. This reply contains the acknowledgement.
     OneRoundTrip,
     NoEffect,
 }
 
 impl NagleEffect {
     fn of(without_nagle: Duration, with_nagle: Duration) -> Self {
-        // Two round trips are normal if the second write waits for the answer to the first.
+        // Without a delayed acknowledgement, the second write waits at most one round trip. So two round trips are
+        // normal.
         if with_nagle >= 2 * without_nagle + MIN_ACK_DELAY {
             Self::Stall
         } else if with_nagle.as_secs_f64() > 1.5 * without_nagle.as_secs_f64() {
@@ -100,11 +102,12 @@ impl NagleEffect {
 
     fn describe(&self) -> &'static str {
         match self {
-            Self::Stall => "stall: the second write waits for a delayed acknowledgement",
+            Self::Stall => "Stall: the second write waits for a delayed acknowledgement.",
             Self::OneRoundTrip => {
-                "no stall: the second write waits one round trip for the answer to the first, which acknowledges it"
+                "No stall: the second write waits one round trip for the reply to the first write, which \
+                 acknowledges it."
             }
-            Self::NoEffect => "no stall",
+            Self::NoEffect => "No stall.",
         }
     }
 }
@@ -119,14 +122,16 @@ fn describe_two_writes(result: &TwoWrites) -> String {
         (result.without_nagle.median(), result.with_nagle.median())
     else {
         return match &result.failure {
-            Some(reason) => format!("{split}: not measured: {reason}"),
-            None => format!("{split}: not measured"),
+            Some(reason) => format!("{split}: not measured: {reason}."),
+            None => format!("{split}: not measured."),
         };
     };
+    let CommonUnit { numbers, unit } =
+        in_common_unit(&[without_nagle, with_nagle].map(signed_nanoseconds));
     format!(
-        "{split}: {} with TCP_NODELAY, {} with Nagle's algorithm; {}",
-        duration(without_nagle),
-        duration(with_nagle),
+        "{split}: {} {unit} with TCP_NODELAY, {} {unit} with Nagle's algorithm. {}",
+        numbers[0],
+        numbers[1],
         NagleEffect::of(without_nagle, with_nagle).describe()
     )
 }
@@ -137,31 +142,33 @@ fn windows(side: &Side, name: &str) -> Cause {
         return not_measured(KIND, "this system does not report the windows of a connection");
     };
     let mut evidence = format!(
-        "{name} requests of {} bytes; smallest observed congestion window: {} segments of {} bytes",
+        "{name} requests have {} bytes. The smallest observed congestion window was {} segments of {} bytes.",
         count(side.request_bytes as u64),
         count(windows.min_congestion_window.into()),
         count(windows.segment_bytes.into()),
     );
     let too_long = exceeded_congestion_window(side) == Some(true);
     if too_long {
-        evidence.push_str("; the requests did not fit into it");
+        evidence.push_str(" The requests did not fit into it.");
     }
     let delayed = windows.limited_by_peer + windows.limited_by_buffer;
     if delayed.is_zero() {
-        evidence.push_str("; neither the peer's receive window nor the send buffer delayed data");
+        evidence
+            .push_str(" Neither the peer's receive window nor the send buffer delayed any data.");
     } else {
         evidence.extend([
-            "; the peer's receive window delayed data for ".to_owned(),
+            " The peer's receive window delayed data for ".to_owned(),
             duration(windows.limited_by_peer),
-            " in total, the send buffer for ".to_owned(),
+            " in total, and the send buffer for ".to_owned(),
             duration(windows.limited_by_buffer),
+            ".".to_owned(),
         ]);
     }
     let share = (!too_long && delayed.is_zero()).then_some(0);
     Cause { kind: KIND, share, evidence }
 }
 
-/// Whether a request is longer than the smallest observed congestion window. Absent if the window is not known.
+/// Whether a request is longer than the smallest observed congestion window. Absent if the window was not measured.
 pub(in super::super) fn exceeded_congestion_window(side: &Side) -> Option<bool> {
     let windows = side.windows?;
     let window = u64::from(windows.min_congestion_window) * u64::from(windows.segment_bytes);
@@ -171,23 +178,21 @@ pub(in super::super) fn exceeded_congestion_window(side: &Side) -> Option<bool> 
 fn retransmissions(side: &Side, name: &str) -> Cause {
     const KIND: CauseKind = CauseKind::Retransmission;
     match side.summary.tcp.and_then(|info| info.retransmissions) {
-        None => not_measured(KIND, "this system does not report retransmissions to a program"),
+        None => {
+            not_measured(KIND, "this system does not report the retransmissions of a connection")
+        }
         Some(0) => Cause {
             kind: KIND,
             share: Some(0),
-            evidence: format!("{name} retransmitted no segment"),
+            evidence: format!("{name} retransmitted no segment."),
         },
         Some(segments) => {
-            let longest = side
-                .summary
-                .rtt
-                .min_max()
-                .map_or_else(String::new, |(_, longest)| duration(longest));
+            let longest = side.summary.rtt.max().map_or_else(String::new, duration);
             let segments = counted(segments, "segment", "segments");
             Cause {
                 kind: KIND,
                 share: None,
-                evidence: format!("{name} retransmitted {segments}; its longest RTT is {longest}"),
+                evidence: format!("{name} retransmitted {segments}. Its longest RTT is {longest}."),
             }
         }
     }
