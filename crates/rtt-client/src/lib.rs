@@ -27,7 +27,7 @@ pub use model::exchange::{Connection, Exchange, Outcome, UnconnectedResult};
 pub use model::icmp::{IcmpError, Origin};
 pub use model::protocol::Protocol;
 pub use model::target::{Target, TargetError};
-pub use model::tcp_info::TcpInfo;
+pub use model::traffic::TcpInfo;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{

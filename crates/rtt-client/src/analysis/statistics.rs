@@ -7,7 +7,7 @@ pub use distribution::{Distribution, Quantile};
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::exchange::{Exchange, Outcome};
 use crate::model::format::nanoseconds;
-use crate::model::tcp_info::TcpInfo;
+use crate::model::traffic::TcpInfo;
 use std::time::Duration;
 
 /// The counts and distributions of a run. A request counts once: `sent = received + lost + corrupt`.

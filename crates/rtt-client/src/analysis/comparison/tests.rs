@@ -7,8 +7,7 @@ use crate::analysis::evidence::{
 use crate::analysis::statistics::Summary;
 use crate::model::breakdown::{Breakdown, NetworkAndServer};
 use crate::model::condition::{Condition, Failure};
-use crate::model::tcp_info::TcpInfo;
-use crate::model::traffic::Traffic;
+use crate::model::traffic::{TcpInfo, Traffic};
 use std::time::Duration;
 
 const fn microseconds(number: u64) -> Duration {

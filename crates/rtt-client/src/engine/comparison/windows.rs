@@ -1,7 +1,7 @@
 //! Observes the TCP windows of one side, over all rounds of an experiment.
 
 use crate::analysis::evidence::Windows;
-use crate::model::tcp_info::TcpInfo;
+use crate::model::traffic::TcpInfo;
 use std::time::Duration;
 
 /// The windows of one side. The kernel's durations count from the start of a connection, so the state at the

@@ -5,7 +5,7 @@ use super::{
     CaptureConfig, CapturedFrame, ConnectResult, Interface, MAX_SPIN, NetworkError, ReceiveConfig,
     ReceiveMeta, WaitUntil,
 };
-use crate::model::tcp_info::TcpInfo;
+use crate::model::traffic::TcpInfo;
 use crate::net::socket::{OperationError, set_option};
 use dns_lookup::getaddrinfo;
 use socket2::{SockAddr, Socket};

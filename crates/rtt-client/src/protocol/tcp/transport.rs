@@ -4,8 +4,7 @@ use super::facts::FACTS;
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Failure;
 use crate::model::exchange::Connection;
-use crate::model::tcp_info::TcpInfo;
-use crate::model::traffic::{Traffic, ip_header_len};
+use crate::model::traffic::{TcpInfo, Traffic, ip_header_len};
 use crate::net::socket::{BufferedSocket, OperationError, set_option};
 use crate::net::system::{ConnectResult, NetworkError, WaitUntil, connect, tcp_info};
 use crate::net::transport::{

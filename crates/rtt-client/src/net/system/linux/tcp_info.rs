@@ -5,7 +5,7 @@
 //! returned.
 #![expect(unsafe_code, reason = "the system call writes to a buffer of this function")]
 
-use crate::model::tcp_info::{Segments, TcpInfo};
+use crate::model::traffic::{Segments, TcpInfo};
 use libc::tcp_info as Raw;
 use socket2::Socket;
 use std::mem::offset_of;
