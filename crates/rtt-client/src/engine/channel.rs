@@ -147,7 +147,7 @@ impl Channel {
     }
 
     /// The local address.
-    pub(in crate::engine) fn local(&self) -> SocketAddr {
+    pub(in crate::engine) fn local(&self) -> Option<SocketAddr> {
         self.transport.local()
     }
 

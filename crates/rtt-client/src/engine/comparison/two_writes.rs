@@ -99,7 +99,7 @@ impl Setting<'_> {
         let receiver =
             ReceiveConfig { timeout: settings.timeout, spin: settings.spin, timestamps: false };
         let config = OpenConfig { bind: settings.bind, nagle: self.nagle, receiver };
-        let opened = (driver(self.plan.protocol).open)(self.address, config)?;
+        let opened = (driver(self.plan.protocol).open)(self.address, config.with_any_local_port())?;
         let mut transport = match opened.transport {
             Ok(transport) => transport,
             Err(failure) => return Ok(Ended::Early { reason: failure.condition.to_string() }),

@@ -33,7 +33,9 @@ pub(super) struct UninstrumentedControl {
 }
 
 impl UninstrumentedControl {
-    pub(super) fn new(plan: &Plan, address: SocketAddr, mut config: OpenConfig) -> Self {
+    pub(super) fn new(plan: &Plan, address: SocketAddr, config: OpenConfig) -> Self {
+        // The socket of the series uses the local port of --bind.
+        let mut config = config.with_any_local_port();
         config.receiver.timestamps = false;
         Self {
             protocol: plan.protocol,

@@ -22,6 +22,7 @@ use super::super::NetworkError;
 use super::timestamps::wall_clock;
 use crate::model::icmp::IcmpError;
 use crate::net::socket::{OperationError, set_option};
+use crate::net::transport::SocketOperation;
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
@@ -57,7 +58,8 @@ pub(super) enum IcmpErrors {
 pub(super) fn set_icmp_errors(socket: &Socket, mode: IcmpErrors) -> Result<(), OperationError> {
     let report = mode == IcmpErrors::Report;
     let set_v4 = || Ok(setsockopt(socket, sockopt::Ipv4RecvErr, &report)?);
-    let domain = socket.domain().map_err(OperationError::option("SO_DOMAIN"))?;
+    let operation = SocketOperation::ReadOption("SO_DOMAIN");
+    let domain = socket.domain().map_err(|error| OperationError { operation, error })?;
     if domain != socket2::Domain::IPV6 {
         return set_option("IP_RECVERR", report, set_v4);
     }
