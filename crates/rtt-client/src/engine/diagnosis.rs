@@ -53,8 +53,8 @@ pub fn diagnose(diagnosis: &DiagnosisPlan, report: &mut dyn Report) -> Result<bo
     Ok(is_answering)
 }
 
-/// Runs each probe in a separate thread. Reports the findings in the order of the probes. Returns whether an echo server
-/// answers.
+/// Runs each probe in a separate thread. Reports the findings in the order of the probes. Returns whether an echo
+/// server answers.
 fn run_probes(probes: Vec<Probe<'_>>, report: &mut dyn Report) -> Result<bool, RunError> {
     let mut is_answering = false;
     let mut first_error = None;

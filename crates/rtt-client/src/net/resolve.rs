@@ -128,7 +128,8 @@ fn find_addresses(
     Ok(addresses)
 }
 
-/// Builds the socket address. Its scope id is the zone: the name or the index of an interface (RFC 4007, section 11.2).
+/// Builds the socket address. Its scope id is the zone: the name or the index of an interface (RFC 4007, section
+/// 11.2).
 fn socket_address(address: IpAndZone<'_>, port: u16) -> Result<SocketAddr, ZoneError> {
     let (IpAddr::V6(ip), Some(zone)) = (address.ip, address.zone) else {
         return Ok(SocketAddr::new(address.ip, port));

@@ -2,8 +2,8 @@
 //! packet capture, CPU affinity.
 //!
 //! Two modules contain the same functions, and one of them is compiled as `imp`. `linux` implements all functions.
-//! `portable` is for every other system, and for Linux with `--cfg portable`. Its functions return an error or `None` if
-//! they need a feature of Linux. No other module of the library contains code for one operating system.
+//! `portable` is for every other system, and for Linux with `--cfg portable`. Its functions return an error or
+//! `None` if they need a feature of Linux. No other module of the library contains code for one operating system.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "system/linux/mod.rs"]
@@ -36,8 +36,8 @@ pub(crate) struct ReceiveConfig {
 }
 
 impl ReceiveConfig {
-    /// The socket's receive timeout (`SO_RCVTIMEO`). It limits a [`WaitUntil::Coarse`] wait. It is never 0, because 0
-    /// means "no timeout".
+    /// The socket's receive timeout (`SO_RCVTIMEO`). It limits a [`WaitUntil::Coarse`] wait. It is never 0, because
+    /// 0 means "no timeout".
     fn coarse_timeout(self) -> Duration {
         self.timeout.clamp(Duration::from_millis(1), MAX_PAUSE)
     }
@@ -55,13 +55,13 @@ const MAX_SPIN: Duration = Duration::from_millis(10);
 /// [`ReceiveConfig::spin`], all three variants busy-poll until the deadline, but at most for [`MAX_SPIN`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum WaitUntil {
-    /// For a reply that is expected soon. This is the cheapest wait: one blocking receive call, without a clock reading.
-    /// It ends after the socket's receive timeout. Only a busy-poll uses the deadline.
+    /// For a reply that is expected soon. This is the cheapest wait: one blocking receive call, without a clock
+    /// reading. It ends after the socket's receive timeout. Only a busy-poll uses the deadline.
     Coarse(Instant),
     /// The caller has work to do at the deadline. On Linux, this wait uses `ppoll` with a high-resolution timer.
     Exact(Instant),
-    /// Like `Exact`, but the thread does not sleep during the last part of the wait, which has this duration. A CPU needs
-    /// tens of microseconds to wake up from sleep, so a sleeping thread would be late.
+    /// Like `Exact`, but the thread does not sleep during the last part of the wait, which has this duration. A CPU
+    /// needs tens of microseconds to wake up from sleep, so a sleeping thread would be late.
     ExactAwake(Instant, Duration),
 }
 

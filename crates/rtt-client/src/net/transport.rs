@@ -21,8 +21,8 @@ use std::{fmt, io};
 pub(crate) struct OpenConfig {
     /// The local address. With port 0, the system chooses a port.
     pub(crate) bind: Option<SocketAddr>,
-    /// Do not set `TCP_NODELAY`. Nagle's algorithm (RFC 896) then delays a small write until the peer acknowledges the
-    /// earlier data. Only for TCP.
+    /// Do not set `TCP_NODELAY`. Nagle's algorithm (RFC 896) then delays a small write until the peer acknowledges
+    /// the earlier data. Only for TCP.
     pub(crate) nagle: bool,
     pub(crate) receiver: ReceiveConfig,
 }
@@ -61,8 +61,8 @@ pub(crate) trait Transport {
     /// Waits for data.
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>>;
 
-    /// Returns the ICMP errors about this transport's packets that arrived since the last call. Empty if the system does
-    /// not report them.
+    /// Returns the ICMP errors about this transport's packets that arrived since the last call. Empty if the system
+    /// does not report them.
     fn network_errors(&mut self) -> Vec<NetworkError>;
 
     /// The time at which the kernel passed a request to the network driver, if the kernel has recorded it.
@@ -78,8 +78,8 @@ pub(crate) trait Transport {
         None
     }
 
-    /// Closes the connection and waits until the peer closes its side. Returns the duration of this wait. Returns `None`
-    /// if there is no connection, or if the peer does not close its side within `timeout`.
+    /// Closes the connection and waits until the peer closes its side. Returns the duration of this wait. Returns
+    /// `None` if there is no connection, or if the peer does not close its side within `timeout`.
     fn close(&mut self, _timeout: Duration) -> Option<Duration> {
         None
     }
@@ -178,8 +178,8 @@ pub(crate) fn failure_from_error(error: io::Error, after: Duration) -> io::Resul
     Ok(Failure { error: Some(error), origin, ..Failure::new(condition, after) })
 }
 
-/// Converts the error of an attempt to open a transport to a failure. If there are ICMP errors, the latest one is its
-/// cause.
+/// Converts the error of an attempt to open a transport to a failure. If there are ICMP errors, the latest one is
+/// its cause.
 ///
 /// # Errors
 ///

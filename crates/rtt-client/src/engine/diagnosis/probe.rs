@@ -24,8 +24,8 @@ use tracing::{debug, trace};
 /// The text of a request. It has only lower-case letters, so a server that returns the text unchanged is detected.
 const TEXT: &[u8] = b"server available?";
 
-/// The times at which datagrams are sent, as fractions of the available time. There are several, because a datagram can
-/// be lost.
+/// The times at which datagrams are sent, as fractions of the available time. There are several, because a datagram
+/// can be lost.
 const DATAGRAM_TIMES: [f64; 3] = [0.0, 0.3, 0.6];
 
 /// TCP retransmits lost bytes, so one request is enough.
@@ -256,8 +256,8 @@ impl Requests {
             (Condition::Reset | Condition::Refused, _) => {}
             // The request has not left this host, so this host caused the error.
             (_, Call::Send) => failure.origin = Some(Origin::ThisHost),
-            // If this host does not permit the request, the send call fails. An error of the receive call came from the
-            // network.
+            // If this host does not permit the request, the send call fails. An error of the receive call came from
+            // the network.
             (Condition::PermissionDenied, Call::Receive) => {
                 failure.condition = Condition::Prohibited;
             }

@@ -1,5 +1,5 @@
-//! Platform code for systems other than Linux. Sockets and timeouts work. Other functions return `None`, or the error
-//! "not available on this system".
+//! Platform code for systems other than Linux. Sockets and timeouts work. Other functions return `None`, or the
+//! error "not available on this system".
 
 use super::{
     CaptureConfig, CapturedFrame, ConnectResult, Interface, MAX_SPIN, NetworkError, ReceiveConfig,
@@ -88,8 +88,8 @@ impl Receiver {
         Vec::new()
     }
 
-    /// Sleeps in the receive call for the first part of the wait. Then busy-polls for at least `awake`, because a receive
-    /// timeout is only precise to about [`MIN_TIMEOUT`].
+    /// Sleeps in the receive call for the first part of the wait. Then busy-polls for at least `awake`, because a
+    /// receive timeout is only precise to about [`MIN_TIMEOUT`].
     fn wait_until(
         &mut self,
         socket: &Socket,

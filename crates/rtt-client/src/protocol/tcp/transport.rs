@@ -19,20 +19,20 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 use tracing::debug;
 
-/// The maximum length of a request that is written without reading in between, in bytes. A longer request could fill the
-/// buffers of both directions. The client and the server would then wait for each other to read. The default send buffer
-/// of every system holds 16 KiB.
+/// The maximum length of a request that is written without reading in between, in bytes. A longer request could fill
+/// the buffers of both directions. The client and the server would then wait for each other to read. The default
+/// send buffer of every system holds 16 KiB.
 const MAX_SINGLE_WRITE: usize = 16 * 1024;
 
 /// The minimum timeout that every system supports.
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// The pause if the client can neither write the rest of a long request nor read. A long request takes milliseconds, so
-/// this pause is short.
+/// The pause if the client can neither write the rest of a long request nor read. A long request takes milliseconds,
+/// so this pause is short.
 const WRITE_PAUSE: Duration = Duration::from_micros(20);
 
-/// The maximum number of bytes that are read while one request is written. They are its own reply, and replies to earlier
-/// requests from the buffers of both directions. More bytes than this cannot be replies.
+/// The maximum number of bytes that are read while one request is written. They are its own reply, and replies to
+/// earlier requests from the buffers of both directions. More bytes than this cannot be replies.
 const MAX_EARLY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The length of a TCP header without options, in bytes (RFC 9293).
@@ -56,7 +56,8 @@ struct Tcp {
 pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
     let with_peer = |error: OperationError| error.with_peer(&FACTS, peer);
     let timeout = config.receiver.timeout;
-    // All options are set before the connection request. So the first request can follow immediately after the handshake.
+    // All options are set before the connection request. So the first request can follow immediately after the
+    // handshake.
     let mut socket = match BufferedSocket::new(peer, Type::STREAM, config.bind, config.receiver) {
         Ok(socket) => socket,
         Err(OperationError { operation: operation @ SocketOperation::Create, error }) => {

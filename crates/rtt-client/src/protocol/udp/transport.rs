@@ -21,8 +21,8 @@ use tracing::debug;
 /// The length of a UDP header, in bytes (RFC 768).
 const HEADER_LEN: u64 = 8;
 
-/// The maximum size of a packet that is never fragmented, in bytes, including headers. Every host accepts packets of this
-/// size (RFC 791). This value is used if the system does not report the MTU of the path.
+/// The maximum size of a packet that is never fragmented, in bytes, including headers. Every host accepts packets of
+/// this size (RFC 791). This value is used if the system does not report the MTU of the path.
 const DEFAULT_MTU: u64 = 576;
 
 struct Udp {

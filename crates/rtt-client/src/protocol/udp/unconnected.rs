@@ -42,8 +42,8 @@ pub(super) fn send_and_wait(
         }
         socket.set_read_timeout(Some(left))?;
         match socket.recv_from(&mut buffer) {
-            // A socket that is not connected receives datagrams from every host. The textbook client would mistake such a
-            // datagram for the reply.
+            // A socket that is not connected receives datagrams from every host. The textbook client would mistake
+            // such a datagram for the reply.
             Ok((_, from)) if from.ip() != peer.ip() => {}
             Ok(_) => return Ok(UnconnectedResult::Reply(start.elapsed())),
             Err(error) => match error.kind() {

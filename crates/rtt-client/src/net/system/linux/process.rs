@@ -34,7 +34,8 @@ pub(crate) fn use_precise_timers() {
 
 /// Creates the private network of `trace --lab`. The function moves this process into a new user namespace and a new
 /// network namespace, and activates the loopback interface there. In these namespaces, an ordinary user has the
-/// network privileges of root (user_namespaces(7), network_namespaces(7)). The process must have only one thread.
+/// network privileges of root (manual pages `user_namespaces`(7) and `network_namespaces`(7)). The process must have
+/// only one thread.
 ///
 /// # Errors
 ///
