@@ -63,7 +63,7 @@ CASES = {
     "a server that resets the connection": ("server", 7042),
     "a server that does not reply": ("server", 7043),
     "a server that sends a wrong reply": ("server", 7044),
-    "a server that does not reply, while another flow gets ICMP errors": ("server", 7043),
+    "a server that does not reply, while another flow receives ICMP errors": ("server", 7043),
 }
 
 

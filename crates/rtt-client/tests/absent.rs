@@ -62,7 +62,7 @@ const CASES: [(&str, Expected, Expected); 21] = [
     ("a server that does not reply", no_icmp("silent"), no_icmp("silent")),
     ("a server that sends a wrong reply", no_icmp("wrong-answer"), no_icmp("wrong-answer")),
     (
-        "a server that does not reply, while another flow gets ICMP errors",
+        "a server that does not reply, while another flow receives ICMP errors",
         no_icmp("silent"),
         no_icmp("silent"),
     ),

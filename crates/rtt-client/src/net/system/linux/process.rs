@@ -43,8 +43,8 @@ pub(crate) fn use_precise_timers() {
 pub(crate) fn enter_lab() -> io::Result<()> {
     let (user, group) = (getuid(), getgid());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
-    // A process without privileges must deny `setgroups` before it maps its group. Otherwise, it could leave a group
-    // whose members have no access to a file (user_namespaces(7)).
+    // A process without privileges must deny `setgroups` before it maps its group. Otherwise, it could leave a
+    // group to gain access to a file that this group must not read (user_namespaces(7)).
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
     fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
