@@ -5,6 +5,8 @@
 //! `portable` is for every other system, and for Linux with `--cfg portable`. Its functions return an error or
 //! `None` if they need a feature of Linux. No other module of the library contains code for one operating system.
 
+pub(crate) mod operation;
+
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "system/linux/mod.rs"]
 mod imp;

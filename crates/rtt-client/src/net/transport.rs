@@ -9,8 +9,10 @@ use crate::model::exchange::Connection;
 use crate::model::icmp::Origin;
 use crate::model::traffic::{TcpInfo, Traffic};
 use crate::net::system::{
-    NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil, condition_from_errno,
+    KERNEL_TIMESTAMPS, NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil,
+    condition_from_errno,
 };
+use crate::plan::Settings;
 use echo_core::Stamp;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -28,6 +30,25 @@ pub(crate) struct OpenConfig {
 }
 
 impl OpenConfig {
+    /// The configuration for `settings`, without Nagle's algorithm. It has kernel timestamps if the settings request
+    /// a breakdown and this system supports them.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            bind: settings.bind,
+            nagle: false,
+            receiver: ReceiveConfig {
+                timeout: settings.timeout,
+                spin: settings.spin,
+                timestamps: settings.breakdown && KERNEL_TIMESTAMPS,
+            },
+        }
+    }
+
+    /// The same configuration without kernel timestamps.
+    pub(crate) fn without_timestamps(self) -> Self {
+        Self { receiver: ReceiveConfig { timestamps: false, ..self.receiver }, ..self }
+    }
+
     /// The same configuration without the user's local port, for a second socket next to the measured one.
     pub(crate) fn with_any_local_port(mut self) -> Self {
         if let Some(address) = &mut self.bind {
@@ -50,13 +71,12 @@ pub(crate) trait Transport {
     /// The local address, if the system reports it.
     fn local(&self) -> Option<SocketAddr>;
 
-    /// Passes `request` to the system. Returns the time immediately before this call, and the number that the kernel
-    /// stores with the request's timestamp.
+    /// Passes `request` to the system.
     ///
     /// # Errors
     ///
     /// The system's error. The cause can be an earlier request.
-    fn send(&mut self, request: &[u8]) -> io::Result<(Stamp, TimestampId)>;
+    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest>;
 
     /// Waits for data.
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>>;
@@ -83,6 +103,15 @@ pub(crate) trait Transport {
     fn close(&mut self, _timeout: Duration) -> Option<Duration> {
         None
     }
+}
+
+/// A request that the system has accepted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SentRequest {
+    /// The time immediately before the program passed the request to the system.
+    pub(crate) stamp: Stamp,
+    /// Identifies the kernel's timestamp of the request.
+    pub(crate) timestamp_id: TimestampId,
 }
 
 /// The result of a wait for data.

@@ -12,5 +12,5 @@ pub(crate) const FACTS: Protocol = Protocol {
     max_message_len: 65_507,
     carries_empty: true,
     framing: Framing::Datagrams,
-    ip_number: 17,
+    ip_number: crate::model::headers::UDP,
 };

@@ -10,6 +10,7 @@
 use super::super::{CaptureConfig, CapturedFrame};
 use super::capture_filter::{self, Instruction};
 use super::timestamps;
+use crate::net::system::operation::{CaptureOperation, FailedOperation, failed};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -44,25 +45,29 @@ impl Capture {
     ///
     /// # Errors
     ///
-    /// `PermissionDenied` without the capability `CAP_NET_RAW`, or an error of the socket.
-    pub(crate) fn start(config: &CaptureConfig) -> io::Result<Self> {
+    /// The operation that failed. Without the capability `CAP_NET_RAW`, the error is `PermissionDenied`.
+    pub(crate) fn start(config: &CaptureConfig) -> Result<Self, FailedOperation<CaptureOperation>> {
         // A packet socket with protocol 0 receives no packets. So none arrives before the filter is attached.
-        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
+        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))
+            .map_err(failed(CaptureOperation::CreateSocket))?;
         let filter: Vec<SockFilter> = capture_filter::program(config)
             .into_iter()
             .map(|Instruction { code, skip_if_true, skip_if_false, operand }| {
                 SockFilter::new(code, skip_if_true, skip_if_false, operand)
             })
             .collect();
-        socket.attach_filter(&filter)?;
+        socket.attach_filter(&filter).map_err(failed(CaptureOperation::AttachFilter))?;
         // With a smaller buffer, the kernel can drop packets. The capture reports their number.
         let granted = socket
             .set_recv_buffer_size(RECEIVE_BUFFER)
             .and_then(|()| socket.recv_buffer_size())
             .unwrap_or(0);
         timestamps::keep_enabled();
-        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-        socket.bind(&address(config.interface)?)?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)
+            .map_err(|errno| failed(CaptureOperation::SetOption("SO_TIMESTAMPNS"))(errno.into()))?;
+        address(config.interface)
+            .and_then(|address| socket.bind(&address))
+            .map_err(failed(CaptureOperation::BindSocket))?;
         debug!(
             interface = config.interface,
             peer = %config.peer,

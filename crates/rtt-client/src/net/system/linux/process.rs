@@ -1,6 +1,7 @@
 //! Settings of the measuring thread and of the process: CPU, timer precision, private network.
 
 use super::netlink;
+use crate::net::system::operation::{FailedOperation, LabOperation, failed};
 use netlink_packet_core::NLM_F_ACK;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkFlags, LinkMessage};
@@ -39,16 +40,21 @@ pub(crate) fn use_precise_timers() {
 ///
 /// # Errors
 ///
-/// The system does not allow user namespaces.
-pub(crate) fn enter_lab() -> io::Result<()> {
+/// The operation that failed. Creating the namespaces fails if the system does not allow user namespaces.
+pub(crate) fn enter_lab() -> Result<(), FailedOperation<LabOperation>> {
     let (user, group) = (getuid(), getgid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
+        .map_err(|errno| failed(LabOperation::CreateNamespaces)(errno.into()))?;
     // A process without privileges must deny `setgroups` before it maps its group. Otherwise, it could leave a
     // group to gain access to a file that this group must not read (user_namespaces(7)).
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
-    fs::write("/proc/self/gid_map", format!("0 {group} 1"))?;
-    activate_loopback()
+    for (path, content) in [
+        ("/proc/self/setgroups", "deny".to_owned()),
+        ("/proc/self/uid_map", format!("0 {user} 1")),
+        ("/proc/self/gid_map", format!("0 {group} 1")),
+    ] {
+        fs::write(path, content).map_err(failed(LabOperation::WriteFile(path)))?;
+    }
+    activate_loopback().map_err(failed(LabOperation::ActivateLoopback))
 }
 
 fn activate_loopback() -> io::Result<()> {
