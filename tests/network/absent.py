@@ -1,14 +1,14 @@
-"""A network in which servers are absent in many ways, and what `rtt-client diagnose` reports there.
+"""Runs `rtt-client diagnose` in a network with servers that do not answer, for many different reasons.
 
     client (10.78.0.1, fd78::1) -- router (.254, ::fe) -- server (10.78.1.2, fd78:1::2)
 
 Each host is a network namespace. The router has firewall rules. Run the script in a new user, network and mount
-namespace, which needs no privileges where the system allows it:
+namespace. Most systems allow this without privileges:
 
     unshare -Urnm python3 absent.py UDP-SERVER TCP-SERVER CLIENT [CASE...]
 
-The output is one line of JSON: the findings for each case and each version of IP. With cases as arguments, the script
-runs only these, one after the other over IPv4, and shows the client's output.
+The output is one line of JSON: the findings for each case and each version of IP. If the arguments contain cases, the
+script runs only these cases, one after another over IPv4, and shows the client's output.
 """
 import json
 import os
@@ -31,7 +31,7 @@ ADDRESSES = {
         "prohibited": "fd90::1", "blackhole": "fd91::1", "loop": "fd80::1"},
 }
 
-# Firewall rules that reject with an ICMP error. The key is the port, the value is nft's name of the error.
+# Firewall rules that reject requests to a port with an ICMP error. The value is nft's name of the error.
 REJECTS = {
     4: {7100: "net-unreachable", 7101: "host-unreachable", 7102: "prot-unreachable", 7103: "port-unreachable",
         7109: "net-prohibited", 7110: "host-prohibited", 7113: "admin-prohibited"},
@@ -41,8 +41,8 @@ REJECTS = {
 
 # The name of a case, with the name of the target's address, the port, and the timeout if it is not 5 s.
 CASES = {
-    # This case is the first one, because a router without a route limits the rate of its errors for each client
-    # (`ip_error`, net/ipv4/route.c).
+    # A router without a route limits the rate of its errors to each client (`ip_error`, net/ipv4/route.c). This case is
+    # first, so that the limit does not suppress its errors.
     "no route from the router": ("no route on router", 7777),
     "an echo server of this project": ("server", 7777),
     "a plain echo server": ("server", 7001),
@@ -63,7 +63,7 @@ CASES = {
     "a server that resets the connection": ("server", 7042),
     "a server that does not reply": ("server", 7043),
     "a server that sends a wrong reply": ("server", 7044),
-    "a server that does not reply, while another flow gets ICMP errors": ("server", 7043),
+    "a server that does not reply, while another flow receives ICMP errors": ("server", 7043),
 }
 
 
@@ -86,20 +86,20 @@ def build_network():
     for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
         for host in ("r", "s"):
             sh(f"ip netns exec {host} sysctl -q {name}=1")
-    # The kernel sends three requests for a neighbour, with this time between them. The times are chosen so that the
-    # last one does not end when the client's next datagram arrives: the kernel can then discard the waiting datagrams
-    # (`neigh_invalidate`, net/core/neighbour.c).
+    # The kernel sends three requests for a neighbour, with this time between them. Then it discards the waiting
+    # datagrams (`neigh_invalidate`, net/core/neighbour.c). With these times, this does not happen at the moment at
+    # which the client's next datagram arrives.
     for host, device, milliseconds in (("c", "cr", 800), ("r", "rs", 400)):
         for version in (4, 6):
             sh(f"ip netns exec {host} sysctl -q net.ipv{version}.neigh.{device}.retrans_time_ms={milliseconds}")
-    # A host sends only a few ICMP errors per second. All cases run at the same time, so the limit is removed.
+    # By default, a host sends only a few ICMP errors per second. All cases run at the same time, so the limit is removed.
     for host in ("r", "s", "c"):
         for name in ("net.ipv4.icmp_ratelimit", "net.ipv6.icmp.ratelimit"):
             sh(f"ip netns exec {host} sysctl -q {name}=0")
     for v4, v6 in (("10.78.1.0/24", "fd78:1::/64"), ("10.79.0.0/16", "fd79::/16"), ("10.80.0.0/16", "fd80::/16")):
         sh(f"ip -n c route add {v4} via 10.78.0.254")
         sh(f"ip -n c route add {v6} via fd78::fe")
-    # The routing loop: the router sends these packets to the server, and the server's default route leads back.
+    # The routing loop: the router sends these packets to the server. The server's default route is the router.
     sh("ip -n r route add 10.80.0.0/16 via 10.78.1.2 && ip -n r route add fd80::/16 via fd78:1::2")
     sh("ip -n c route add prohibit 10.90.0.0/16 && ip -n c route add prohibit fd90::/16")
     sh("ip -n c route add blackhole 10.91.0.0/16 && ip -n c route add blackhole fd91::/16")
@@ -128,7 +128,7 @@ def bind(kind, family, port):
 
 
 def serve_udp(port, reply_to):
-    """Sends `reply_to(request)` for each datagram, if it is not None."""
+    """Starts a UDP server. It answers each datagram with `reply_to(request)`. If this is None, it does not answer."""
     for family in (socket.AF_INET, socket.AF_INET6):
         listener = bind(socket.SOCK_DGRAM, family, port)
 
@@ -143,7 +143,8 @@ def serve_udp(port, reply_to):
 
 
 def serve_tcp(port, handle):
-    """Calls `handle(connection, request)` for the first bytes of each connection, and keeps the connection."""
+    """Starts a TCP server that calls `handle(connection, request)` with the first bytes of each connection. The server
+    does not close the connections."""
     for family in (socket.AF_INET, socket.AF_INET6):
         listener = bind(socket.SOCK_STREAM, family, port)
         listener.listen(16)
@@ -170,7 +171,7 @@ def send_half(connection, request):
 
 
 def run_other_servers(ready):
-    """Runs the servers that are not programs of this project, in a process of its own."""
+    """Runs the servers that are not programs of this project, in a separate process."""
     enter("s")
     wrong_reply = b"220 mail.example \x1b[2J ESMTP\r\n"
     for port in (7001, 7010, 7011, 7020, 7030, *REJECTS[4], *REJECTS[6]):
@@ -200,8 +201,8 @@ def run_other_flow():
 
 
 def contact_server():
-    """Exchanges packets with the server, so that every host has the link addresses of its neighbours. Without them, the
-    first packet of a case can be lost or late."""
+    """Exchanges packets with the server. Then every host has the link addresses of its neighbours. Without these
+    addresses, the first packet of a case can be lost or late."""
     enter("c")
     for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
         server = (ADDRESSES[version]["server"], 7001)
@@ -223,7 +224,7 @@ def fork(run, *arguments):
 
 
 def command(client, version, case, output):
-    """The arguments of the client for a case, and the whole command line."""
+    """Returns the arguments of the client for a case, and the whole command line."""
     host, port, *timeout = case
     address = ADDRESSES[version][host]
     target = f"[{address}]:{port}" if version == 6 else f"{address}:{port}"
@@ -247,7 +248,7 @@ def run_all(client):
     for name, version, case in cases:
         _, line = command(client, version, case, ["--format", "json"])
         running.append((name, version, subprocess.Popen(line, stdout=subprocess.PIPE, text=True)))
-        # The cases do not start at the same moment, because the machine may have only two processors.
+        # The cases start one after another, because the machine can have few processors.
         time.sleep(0.05)
     results = []
     for name, version, process in running:

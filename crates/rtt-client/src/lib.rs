@@ -35,7 +35,7 @@ pub use model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, Unc
 pub use model::icmp::{IcmpError, Origin};
 pub use model::protocol::Protocol;
 pub use model::target::{Target, TargetError};
-pub use model::tcp_info::TcpInfo;
+pub use model::traffic::TcpInfo;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};
 pub use net::system::operation::{CaptureOperation, LabOperation};
 pub use net::transport::{SocketError, SocketOperation};

@@ -1,4 +1,4 @@
-//! The vocabulary that all other modules share: protocols, targets, exchanges, failures. Pure.
+//! The types that all other modules share: protocols, targets, exchanges, failures (pure: no I/O, no clock).
 
 pub(crate) mod breakdown;
 pub(crate) mod condition;
@@ -8,5 +8,4 @@ pub(crate) mod headers;
 pub(crate) mod icmp;
 pub(crate) mod protocol;
 pub(crate) mod target;
-pub(crate) mod tcp_info;
 pub(crate) mod traffic;

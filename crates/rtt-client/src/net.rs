@@ -1,5 +1,4 @@
-//! Access to the network: name resolution, the interface between the engine and the protocols, and platform
-//! code.
+//! Access to the network: name resolution, sockets, the trait that every protocol implements, and platform code.
 
 pub(crate) mod resolve;
 pub(crate) mod socket;

@@ -1,6 +1,7 @@
-//! The protocols. Everything that is specific to one protocol is in its folder.
+//! The protocols. All code for one protocol is in its folder.
 //!
-//! [`registry`] lists the facts about each protocol (pure); [`driver`] gives access to its sockets.
+//! [`registry`] lists the facts about each protocol. It does no I/O. [`driver`] returns the functions that use
+//! sockets.
 
 pub(crate) mod registry;
 mod tcp;
@@ -18,7 +19,7 @@ use std::time::Duration;
 pub(crate) struct Driver {
     /// Opens a transport to a peer.
     pub(crate) open: fn(SocketAddr, OpenConfig) -> Result<OpenAttempt, SocketError>,
-    /// Sends one request from a socket that is not connected, if the protocol has such sockets.
+    /// Only for protocols with sockets that are not connected.
     pub(crate) unconnected: Option<UnconnectedProbe>,
 }
 
@@ -27,7 +28,6 @@ pub(crate) struct Driver {
 pub(crate) type UnconnectedProbe =
     fn(SocketAddr, Option<SocketAddr>, &[u8], Duration) -> io::Result<UnconnectedResult>;
 
-/// The driver of a registered protocol.
 pub(crate) fn driver(protocol: &Protocol) -> &'static Driver {
     DRIVERS
         .iter()

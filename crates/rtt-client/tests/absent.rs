@@ -1,8 +1,8 @@
-//! `diagnose` in a network of three namespaces, with servers that are absent in many ways: the condition, the
-//! reporter and the explanation of each, over IPv4 and IPv6. The test also compares the results with the table in
-//! docs/absent-servers.md.
+//! `diagnose` in a network of three namespaces. Each case is a server that does not answer, or a server that answers in
+//! an unusual way. The test checks the condition, the reporter and the explanation over IPv4 and IPv6.
 //!
-//! With the environment variable `UPDATE_DOCS`, the test writes the table instead.
+//! The test also compares the results with the table in docs/absent-servers.md. If the environment variable
+//! `UPDATE_DOCS` is set, it writes the table instead.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/lab.rs"]
@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A case, and what the client has to observe over UDP and over TCP.
+/// The name of a case, and the expected results over UDP and over TCP.
 const CASES: [(&str, Expected, Expected); 21] = [
     ("an echo server of this project", ANSWERING, ANSWERING),
     ("a plain echo server", ANSWERING, ANSWERING),
@@ -62,14 +62,14 @@ const CASES: [(&str, Expected, Expected); 21] = [
     ("a server that does not reply", no_icmp("silent"), no_icmp("silent")),
     ("a server that sends a wrong reply", no_icmp("wrong-answer"), no_icmp("wrong-answer")),
     (
-        "a server that does not reply, while another flow gets ICMP errors",
+        "a server that does not reply, while another flow receives ICMP errors",
         no_icmp("silent"),
         no_icmp("silent"),
     ),
 ];
 
-/// Cases with a firewall that rejects requests: nft's name of the ICMP error, the version of IP, the condition, and the
-/// type and code.
+/// Cases with a firewall that rejects requests: nft's name of the ICMP error, the version of IP, the expected
+/// condition, and the expected type and code.
 const REJECTS: [(&str, u64, &str, IcmpCode); 13] = [
     ("net-unreachable", 4, "no-route", (3, 0)),
     ("host-unreachable", 4, "host-unreachable", (3, 1)),
@@ -96,15 +96,15 @@ const CLIENT: Host = ["10.78.0.1", "fd78::1"];
 const ROUTER: Host = ["10.78.0.254", "fd78::fe"];
 const SERVER: Host = ["10.78.1.2", "fd78:1::2"];
 
-/// The host at which the hop limit reaches zero in the routing loop. The client's limit is 64 and the router is the
-/// first hop, so hop 64 is the server.
+/// The host at which the hop limit reaches zero in the routing loop. The client's hop limit is 64. The router is hop
+/// 1 and the server is hop 2, so every even hop is the server. Hop 64 is even.
 const LOOP_END: Host = SERVER;
 
-/// What the client has to observe.
+/// The expected result of a case.
 #[derive(Clone, Copy)]
 struct Expected {
     condition: &'static str,
-    /// The ICMP error over IPv4 and over IPv6, and its sender.
+    /// The types and codes of the ICMP error over IPv4 and over IPv6, and its sender.
     icmp: Option<([IcmpCode; 2], Host)>,
 }
 
@@ -119,7 +119,7 @@ const fn icmp(condition: &'static str, v4: IcmpCode, v6: IcmpCode, from: Host) -
 }
 
 #[test]
-fn each_kind_of_absent_server_has_its_condition_and_reporter() {
+fn every_case_has_the_expected_condition_reporter_and_explanation() {
     let Some(results) = run_lab() else { return };
     let mut table = String::new();
     let mut rows = 0;
@@ -203,7 +203,7 @@ fn check(
         }
         None => assert_eq!(finding["icmp"], Value::Null, "{context}"),
     }
-    // The timeout is 5 s or 1 s. A busy machine can check it late.
+    // The timeout is 5 s or 1 s. On a busy machine, the client can detect the timeout late.
     assert!(finding["after_ns"].as_u64().unwrap() < 5_500_000_000, "{context}");
     assert!(finding["explanation"].as_str().unwrap().len() > 40, "{context}");
     // A socket that is not connected never receives an ICMP error.
@@ -226,7 +226,7 @@ fn check_details(results: &[Value], version: u64) {
         assert_eq!(of(name, "udp")["unconnected"]["result"], "reply");
     }
     assert_eq!(result(results, "a closed port", version)["status"], 1);
-    // The kernel repeats a SYN after 1 s, and after 2 or 3 s at least (exponential back-off).
+    // The kernel repeats a SYN after 1 s, and again after 2 or 3 s (exponential back-off).
     let requests = detail("a firewall that drops requests", "tcp");
     let count: u32 = requests.split(' ').next().unwrap().parse().unwrap();
     assert!(count >= 3, "{requests}");
@@ -278,7 +278,7 @@ fn check_explanations(results: &[Value], version: u64) {
 const TABLE_HEADER: &str = "| case | protocol | condition | reported by | error | textbook client receives |\n\
                             |---|---|---|---|---|---|";
 
-/// The documentation's row for a finding: the fields that are equal in every run.
+/// The row of the documentation for a finding. It contains only fields that are equal in every run.
 fn table_row(name: &str, finding: &Value) -> String {
     let protocol = finding["protocol"].as_str().unwrap().to_uppercase();
     let condition = finding["condition"].as_str().unwrap();
@@ -312,7 +312,7 @@ fn host_name(address: &str) -> &'static str {
     found.unwrap_or_else(|| panic!("no host has the address {address}")).0
 }
 
-/// The table in the documentation. With `UPDATE_DOCS`, the function first replaces it with `table`.
+/// Returns the table in the documentation. If `UPDATE_DOCS` is set, the function first replaces it with `table`.
 fn documented_table(table: &str) -> String {
     const BEGIN: &str = "<!-- table: begin -->\n\n";
     const END: &str = "<!-- table: end -->";

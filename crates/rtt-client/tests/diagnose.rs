@@ -1,4 +1,4 @@
-//! `rtt-client diagnose` on this host: everything that works on every system without privileges.
+//! `rtt-client diagnose` with servers on this host. The tests run on every system, without privileges.
 
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -23,8 +23,8 @@ fn findings(arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
     (status, out.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
-/// Starts a TCP server on `listener` that calls `handle` with the first bytes of each connection. It keeps the
-/// connections open.
+/// Starts a TCP server that calls `handle` with the first bytes of each connection. The server does not close the
+/// connections.
 fn serve(listener: TcpListener, handle: fn(&mut TcpStream, &[u8])) -> String {
     let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {
@@ -47,14 +47,14 @@ fn send_upper_case(stream: &mut TcpStream, request: &[u8]) {
     stream.write_all(&request.to_ascii_uppercase()).unwrap();
 }
 
-/// A port of this host on which no server listens, over UDP and over TCP.
+/// An address of this host with a port that is closed for UDP and for TCP.
 fn closed_port() -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.local_addr().unwrap().to_string()
 }
 
 #[test]
-fn a_closed_port_refuses_over_both_protocols() {
+fn closed_port_is_refused_over_both_protocols() {
     let target = closed_port();
     let (status, findings) = findings(&[&target]);
     assert_eq!((status, findings.len()), (Some(1), 2));
@@ -72,7 +72,7 @@ fn a_closed_port_refuses_over_both_protocols() {
         assert_eq!(findings[0]["icmp"]["from"], "127.0.0.1");
         assert_eq!(findings[1]["origin"], "peer");
     }
-    // Without the error queue, the condition is the same, and the explanation states that the sender is not known.
+    // Other systems do not report the sender of the ICMP error. The condition is the same.
     #[cfg(not(all(target_os = "linux", not(portable))))]
     {
         assert_eq!(findings[0]["icmp"], Value::Null);
@@ -85,7 +85,7 @@ fn a_closed_port_refuses_over_both_protocols() {
 }
 
 #[test]
-fn a_url_selects_one_protocol() {
+fn url_selects_one_protocol() {
     let server = tcp_server(send_upper_case);
     let (status, findings) = findings(&[&format!("tcp://{server}")]);
     assert_eq!((status, findings.len()), (Some(0), 1));
@@ -97,7 +97,7 @@ fn a_url_selects_one_protocol() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_target_and_a_local_address_can_have_a_zone() {
+fn target_and_local_address_can_have_a_zone() {
     let Ok(listener) = TcpListener::bind("[::1]:0") else {
         println!("SKIPPED: this host has no IPv6");
         return;
@@ -136,7 +136,7 @@ fn servers_that_are_not_echo_servers_have_different_conditions() {
 }
 
 #[test]
-fn the_timeout_limits_the_whole_diagnosis() {
+fn timeout_limits_the_whole_diagnosis() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let target = silent.local_addr().unwrap().to_string();
     let start = Instant::now();
@@ -148,7 +148,7 @@ fn the_timeout_limits_the_whole_diagnosis() {
 }
 
 #[test]
-fn a_name_that_does_not_exist_has_no_address() {
+fn unknown_name_has_no_address() {
     let (status, findings) = findings(&["no-such-host.invalid", "-W", "5"]);
     assert_eq!((status, findings.len()), (Some(1), 2));
     for finding in &findings {
@@ -183,13 +183,13 @@ fn text_output_fits_80_columns_and_escapes_control_characters() {
 
 #[test]
 #[cfg(all(target_os = "linux", not(portable)))]
-fn an_exchange_and_a_series_name_the_sender_of_an_icmp_error() {
+fn udp_command_prints_the_sender_of_an_icmp_error() {
     for arguments in [&["hello"][..], &["-c", "3", "-i", "0"]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rtt-client"));
         let output = command.args(["udp", &closed_port()]).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        // The client wraps long lines.
+        // The client wraps long lines, so the text is joined again.
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains("ICMP type 3 code 3 (port unreachable) from 127.0.0.1"), "{text}");
     }
@@ -197,29 +197,43 @@ fn an_exchange_and_a_series_name_the_sender_of_an_icmp_error() {
 
 #[test]
 #[cfg(all(target_os = "linux", not(portable)))]
-fn verbose_output_logs_the_look_up_the_socket_and_its_options() {
+fn verbose_output_contains_the_look_up_the_socket_and_the_connection() {
     let (status, _, err) = diagnose(&[&format!("tcp://{}", closed_port()), "-v"]);
     assert_eq!(status, Some(1));
     for part in ["name look-up", "socket created", "TCP_NODELAY", "connecting", "refused"] {
         assert!(err.contains(part), "no `{part}` in:\n{err}");
     }
+    assert_eq!(err.matches("connection not opened").count(), 1, "{err}");
+    assert!(!err.contains("finding"), "{err}");
 }
 
 #[test]
-fn a_request_that_cannot_run_exits_with_status_2_and_one_line() {
+fn very_verbose_output_contains_each_request_and_finding() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = format!("udp://{}", silent.local_addr().unwrap());
+    let (status, _, err) = diagnose(&[&target, "-W", "300ms", "-vv"]);
+    assert_eq!(status, Some(1));
+    let count = |text: &str| err.lines().filter(|line| line.contains(text)).count();
+    assert_eq!((count("request sent"), count("finding")), (3, 1), "{err}");
+    let finding = err.lines().find(|line| line.contains("finding")).unwrap();
+    assert!(finding.contains("silent"), "{finding}");
+}
+
+#[test]
+fn diagnosis_that_cannot_start_exits_with_status_2_and_one_line() {
     for (arguments, expected) in [
         (&["127.0.0.1:9", "-6"][..], "127.0.0.1 is not an address of the IP version"),
         (&["127.0.0.1:9", "-B", "::1"], "127.0.0.1 is not an address of the IP version"),
         (
             &["127.0.0.1:9", "-B", "192.0.2.55"],
-            "binding to 192.0.2.55 for UDP 127.0.0.1:9: Cannot assign requested address",
+            "cannot bind to 192.0.2.55 for UDP 127.0.0.1:9: Cannot assign requested address",
         ),
         (&["127.0.0.1:9", "-W", "0"], "timeout"),
     ] {
         let (status, out, err) = diagnose(arguments);
         assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
         assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
-        // Other systems have other words for the same error.
+        // Other systems have a different text for the same error.
         let expected = if cfg!(target_os = "linux") {
             expected
         } else {
@@ -230,7 +244,7 @@ fn a_request_that_cannot_run_exits_with_status_2_and_one_line() {
 }
 
 #[test]
-fn an_invalid_argument_exits_with_status_2_and_names_the_valid_values() {
+fn invalid_argument_exits_with_status_2_and_shows_valid_values() {
     for (arguments, expected) in [
         (&["127.0.0.1:9", "--format", "csv"][..], "[possible values: text, json]"),
         (&["127.0.0.1:9", "-B", "localhost"], "`localhost` is not an IP address; examples:"),

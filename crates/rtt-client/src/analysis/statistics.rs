@@ -7,7 +7,7 @@ pub use distribution::{Distribution, Quantile};
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
 use crate::model::format::{nanoseconds, signed_nanoseconds};
-use crate::model::tcp_info::TcpInfo;
+use crate::model::traffic::TcpInfo;
 use std::time::Duration;
 
 /// The first exchange on a connection is a cold start if it takes at least this many times as long as a later

@@ -8,8 +8,7 @@ use crate::model::breakdown::TimestampId;
 use crate::model::condition::Failure;
 use crate::model::exchange::Connection;
 use crate::model::protocol::Framing;
-use crate::model::tcp_info::TcpInfo;
-use crate::model::traffic::Traffic;
+use crate::model::traffic::{TcpInfo, Traffic};
 use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{OpenAttempt, Received, SentRequest, Transport};
 use crate::plan::payload::{Mismatch, Payload, ReplyCheck};
@@ -144,7 +143,7 @@ impl Channel {
     }
 
     /// The local address.
-    pub(in crate::engine) fn local(&self) -> SocketAddr {
+    pub(in crate::engine) fn local(&self) -> Option<SocketAddr> {
         self.transport.local()
     }
 

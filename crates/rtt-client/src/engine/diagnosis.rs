@@ -1,4 +1,5 @@
-//! Carries out a diagnosis: probes every protocol at every address of a name, at the same time, within one timeout.
+//! Runs a diagnosis: one probe for each protocol and each address of the target. All probes run at the same time and
+//! share one timeout.
 
 mod probe;
 
@@ -12,17 +13,16 @@ use std::panic::resume_unwind;
 use std::thread;
 use std::time::Instant;
 
-/// The largest number of addresses of a name that are probed. A longer list of findings is not readable.
+/// The maximum number of addresses that are probed. A longer list of findings is not readable.
 const MAX_ADDRESSES: usize = 64;
 
-/// Carries out `diagnosis` and reports one finding for each protocol and address. Returns whether an echo server
-/// answers.
+/// Runs `diagnosis` and reports one finding for each protocol and address. Returns whether an echo server answers.
 ///
-/// The name look-up and all probes together take no longer than the timeout.
+/// The timeout limits the name look-up and all probes together.
 ///
 /// # Errors
 ///
-/// [`RunError`]. A server that does not answer is a finding, and not an error.
+/// [`RunError`]. If the server does not answer, this is a finding and not an error.
 pub fn diagnose(diagnosis: &DiagnosisPlan, report: &mut dyn Report) -> Result<bool, RunError> {
     let start = Instant::now();
     let Some(first) = diagnosis.plans.first() else { return Ok(false) };
@@ -53,8 +53,8 @@ pub fn diagnose(diagnosis: &DiagnosisPlan, report: &mut dyn Report) -> Result<bo
     Ok(is_answering)
 }
 
-/// Runs the probes at the same time, each on a thread of its own. Reports their findings in the order of the
-/// probes. Returns whether an echo server answers.
+/// Runs each probe in a separate thread. Reports the findings in the order of the probes. Returns whether an echo
+/// server answers.
 fn run_probes(probes: Vec<Probe<'_>>, report: &mut dyn Report) -> Result<bool, RunError> {
     let mut is_answering = false;
     let mut first_error = None;
@@ -79,7 +79,7 @@ fn run_probes(probes: Vec<Probe<'_>>, report: &mut dyn Report) -> Result<bool, R
     }
 }
 
-/// The finding for a name without an address.
+/// The finding if the name look-up returned no address.
 fn without_address(plan: &Plan, failure: Failure) -> Finding {
     Finding {
         protocol: plan.protocol,

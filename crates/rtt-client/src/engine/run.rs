@@ -83,7 +83,7 @@ pub(in crate::engine) fn resolve_target(plan: &Plan) -> Result<Vec<SocketAddr>, 
     let settings = &plan.settings;
     let result = resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout);
     result.map_err(|error| Failure {
-        detail: Some(error.reason()),
+        detail: Some(error.to_string()),
         ..Failure::new(error.condition(), start.elapsed())
     })
 }

@@ -56,8 +56,8 @@ struct TestTransport {
 }
 
 impl Transport for TestTransport {
-    fn local(&self) -> SocketAddr {
-        ADDRESS
+    fn local(&self) -> Option<SocketAddr> {
+        Some(ADDRESS)
     }
 
     fn send(&mut self, request: &[u8]) -> io::Result<SentRequest> {

@@ -77,7 +77,8 @@ impl Condition {
         }
     }
 
-    /// The condition that an error of the operating system indicates, if it indicates one.
+    /// The condition that an error of the operating system indicates, if it indicates one. The platform code in
+    /// `net/system` has a table of further error numbers.
     #[must_use]
     pub fn from_error(error: &io::Error) -> Option<Self> {
         use io::ErrorKind as Kind;
@@ -91,34 +92,8 @@ impl Condition {
             }
             Kind::PermissionDenied => Some(Self::PermissionDenied),
             Kind::TimedOut | Kind::WouldBlock => Some(Self::Silent),
-            _ => error.raw_os_error().and_then(Self::from_errno),
-        }
-    }
-}
-
-/// Errors without an [`io::ErrorKind`]. Linux converts ICMP messages into some of them (net/ipv4/icmp.c, the
-/// table `icmp_err_convert`). The others are errors for addresses that this host cannot use.
-#[cfg(target_os = "linux")]
-impl Condition {
-    fn from_errno(errno: i32) -> Option<Self> {
-        use nix::errno::Errno;
-        match Errno::from_raw(errno) {
-            // From the ICMP error "protocol unreachable": the host answers, but does not support the protocol.
-            Errno::ENOPROTOOPT => Some(Self::Refused),
-            Errno::EHOSTDOWN | Errno::ENONET | Errno::EPROTO | Errno::EOPNOTSUPP => {
-                Some(Self::HostUnreachable)
-            }
-            // EINVAL: the address is link-local and has no zone.
-            Errno::EAFNOSUPPORT | Errno::EINVAL => Some(Self::NoRoute),
             _ => None,
         }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Condition {
-    fn from_errno(_: i32) -> Option<Self> {
-        None
     }
 }
 
@@ -188,15 +163,6 @@ mod tests {
             (ErrorKind::AddrInUse, None),
         ] {
             assert_eq!(Condition::from_error(&kind.into()), condition, "{kind}");
-        }
-        #[cfg(target_os = "linux")]
-        for (errno, condition) in [
-            (nix::errno::Errno::ENOPROTOOPT, Some(Condition::Refused)),
-            (nix::errno::Errno::EHOSTDOWN, Some(Condition::HostUnreachable)),
-            (nix::errno::Errno::EAFNOSUPPORT, Some(Condition::NoRoute)),
-            (nix::errno::Errno::EMFILE, None),
-        ] {
-            assert_eq!(Condition::from_error(&errno.into()), condition, "{errno}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! [`Protocol`]: the facts about a protocol that generic code uses. Pure.
+//! [`Protocol`]: the facts about a protocol that generic code uses.
 
-/// The facts about a protocol. Generic code depends on these facts, and never on the identity of a protocol.
+/// The facts about a protocol. Generic code uses these facts. It never checks which protocol it is.
 #[derive(Debug)]
 pub struct Protocol {
     /// The name in URLs, on the command line and in JSON: `udp`.
@@ -11,9 +11,9 @@ pub struct Protocol {
     pub about: &'static str,
     /// The server's port, if the target has none.
     pub default_port: u16,
-    /// The longest request or reply of one exchange, in bytes.
+    /// The maximum length of a request or a reply, in bytes.
     pub max_message_len: usize,
-    /// Whether a request can be empty. An empty datagram is a packet; an empty write to a stream sends nothing.
+    /// Whether a request can be empty. UDP sends an empty datagram. TCP sends nothing for an empty write.
     pub carries_empty: bool,
     pub(crate) framing: Framing,
     /// The protocol number in the IP header (IANA "Protocol Numbers").
@@ -31,8 +31,8 @@ impl Eq for Protocol {}
 /// How replies arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// Each reply arrives as a whole. Replies can arrive in any order.
+    /// Each reply is one datagram. Replies can arrive in any order.
     Datagrams,
-    /// Replies arrive in order. The stream can be cut at any byte.
+    /// Replies arrive in order, as a stream of bytes. One read can return a part of a reply or several replies.
     Stream,
 }

@@ -1,4 +1,4 @@
-//! [`Target`]: the address that the user gives: `host`, `host:port`, `[v6]:port`, or a URL with a protocol. Pure.
+//! [`Target`]: the server that the user names: `host`, `host:port`, `[v6]:port`, or a URL with a protocol.
 
 use crate::model::protocol::Protocol;
 use crate::protocol::registry::{PROTOCOLS, protocol_named};
@@ -24,7 +24,7 @@ pub enum TargetError {
     /// The URL's scheme is not a registered protocol.
     #[error("`{0}://` is not a protocol that this client supports; use one of {list}", list = schemes())]
     UnknownProtocol(String),
-    /// The text after the colon is not a port.
+    /// The text after the host's colon is not a port number.
     #[error("`{0}` is not a port: use a number from 1 to 65535")]
     BadPort(String),
     /// The host is missing or not valid.
@@ -33,13 +33,13 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// The host as an IP address, without its zone, if it is not a name.
+    /// The IP address without its zone. `None` if the host is a name.
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         ip_and_zone(&self.host).map(|address| address.ip)
     }
 }
 
-/// An IP address, and the zone of an IPv6 address.
+/// An IP address. An IPv6 address can have a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IpAndZone<'a> {
     pub(crate) ip: IpAddr,
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_not_part_of_the_ip_address() {
+    fn ip_address_does_not_contain_the_zone() {
         let ip = |text: &str| text.parse::<Target>().unwrap().ip();
         assert_eq!(ip("fe80::1%eth0"), Some("fe80::1".parse().unwrap()));
         assert_eq!(ip("192.0.2.1"), Some("192.0.2.1".parse().unwrap()));

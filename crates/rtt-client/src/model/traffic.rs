@@ -1,7 +1,8 @@
-//! [`Traffic`]: counts of the IP packets of a flow. Pure.
+//! [`Traffic`] and [`TcpInfo`]: the packets of a flow, and the kernel's information about a TCP connection.
 
 use std::net::SocketAddr;
 use std::ops::{Add, Sub};
+use std::time::Duration;
 
 /// The IP packets that this host sent (`out`) and received (`in`) for a flow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub(crate) struct Traffic {
     /// Packets without application data: acknowledgements, and the packets that open or close a connection.
     pub(crate) without_data_out: u64,
     pub(crate) without_data_in: u64,
-    /// Bytes from the IP header on.
+    /// The lengths of all packets, including the IP headers.
     pub(crate) ip_bytes_out: u64,
     pub(crate) ip_bytes_in: u64,
 }
@@ -49,4 +50,54 @@ impl Traffic {
             ip_bytes_in: operation(self.ip_bytes_in, other.ip_bytes_in),
         }
     }
+}
+
+/// The kernel's information about a TCP connection (`struct tcp_info`, include/uapi/linux/tcp.h). An older kernel
+/// does not report all fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// The smoothed round-trip time (RFC 6298).
+    pub rtt: Option<Duration>,
+    /// The variation of the round-trip time (RFC 6298).
+    pub rtt_variation: Option<Duration>,
+    /// The shortest round-trip time that the kernel has measured on the connection.
+    pub min_rtt: Option<Duration>,
+    /// The number of retransmitted segments, on all connections of the run.
+    pub retransmissions: Option<u64>,
+    /// The congestion window, in segments.
+    pub congestion_window: Option<u32>,
+    /// The maximum size of a segment that the kernel sends, in bytes.
+    pub segment_size: Option<u32>,
+    /// The time during which the connection had data to send, or sent data without an acknowledgement.
+    pub busy: Option<Duration>,
+    /// The time during which the peer's receive window stopped the sender.
+    pub limited_by_peer: Option<Duration>,
+    /// The time during which the size of this host's send buffer stopped the sender.
+    pub limited_by_buffer: Option<Duration>,
+    /// Counters of segments and bytes.
+    pub(crate) segments: Option<Segments>,
+}
+
+impl TcpInfo {
+    /// Adds the retransmissions of `earlier` connections.
+    pub(crate) fn with_earlier_connections(self, earlier: Option<Self>) -> Self {
+        let before = earlier.and_then(|info| info.retransmissions).unwrap_or(0);
+        Self { retransmissions: self.retransmissions.map(|now| now + before), ..self }
+    }
+}
+
+/// The kernel's counters of segments and bytes of a TCP connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Segments {
+    /// All segments.
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    /// Segments with data.
+    pub(crate) data_sent: u64,
+    pub(crate) data_received: u64,
+    /// Payload bytes, including retransmitted ones.
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+    /// Whether every segment has the timestamps option (RFC 7323).
+    pub(crate) has_timestamps: bool,
 }

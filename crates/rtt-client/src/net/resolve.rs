@@ -1,10 +1,10 @@
-//! Name resolution: from a target's host to its socket addresses, within a timeout.
+//! Name resolution: finds the socket addresses of a target's host, within a timeout.
 //!
 //! A host is an IP address, an IPv6 address with a zone (`fe80::1%eth0`), or a name. Only a name needs the
 //! system's resolver.
 
 use crate::model::condition::Condition;
-use crate::model::target::{IpAndZone, ip_and_zone};
+use crate::model::target::{IpAndZone, Target, ip_and_zone};
 use crate::net::system::interface_index;
 use crate::plan::Family;
 use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType, getaddrinfo};
@@ -14,48 +14,34 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 use tracing::debug;
 
-/// Why a host has no usable address.
+/// Why a host has no usable address. The texts are for sentences that already contain the host.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResolveError {
     /// The resolver reports that the name does not exist or has no address.
-    #[error("looking up {host}")]
-    NotFound { host: String, source: io::Error },
+    #[error("{}", resolver_message(.0))]
+    NotFound(io::Error),
     /// The resolver could not find out whether the name has an address.
-    #[error("looking up {host}")]
-    LookupFailed { host: String, source: io::Error },
-    /// The resolver did not finish within the timeout.
-    #[error("looking up {host}: no answer within {} s", timeout.as_secs_f64())]
-    Timeout { host: String, timeout: Duration },
-    /// All addresses are of the other version of IP.
-    #[error("{host} has no {} address", family_name(*family))]
-    NoAddress { host: String, family: Option<Family> },
+    #[error("{}", resolver_message(.0))]
+    LookupFailed(io::Error),
+    /// The resolver did not finish within this time.
+    #[error("the resolver did not answer within {} s", .0.as_secs_f64())]
+    Timeout(Duration),
+    /// The host has no address of this version of IP.
+    #[error("the host has no {} address", family_name(*.0))]
+    NoAddress(Option<Family>),
     /// The zone of the address is not an interface of this host.
-    #[error("{host} has an unknown zone")]
-    UnknownZone { host: String, source: ZoneError },
+    #[error(transparent)]
+    UnknownZone(#[from] ZoneError),
 }
 
 impl ResolveError {
     /// [`Condition::NameNotFound`] or [`Condition::NameLookupFailed`].
     pub(crate) fn condition(&self) -> Condition {
         match self {
-            Self::NotFound { .. } | Self::NoAddress { .. } | Self::UnknownZone { .. } => {
+            Self::NotFound(_) | Self::NoAddress(_) | Self::UnknownZone(_) => {
                 Condition::NameNotFound
             }
-            Self::LookupFailed { .. } | Self::Timeout { .. } => Condition::NameLookupFailed,
-        }
-    }
-
-    /// The reason, for a text that already names the host.
-    pub(crate) fn reason(&self) -> String {
-        match self {
-            Self::NotFound { source, .. } | Self::LookupFailed { source, .. } => {
-                resolver_message(source)
-            }
-            Self::Timeout { timeout, .. } => {
-                format!("no answer from the resolver within {} s", timeout.as_secs_f64())
-            }
-            Self::NoAddress { family, .. } => format!("it has no {} address", family_name(*family)),
-            Self::UnknownZone { source, .. } => source.to_string(),
+            Self::LookupFailed(_) | Self::Timeout(_) => Condition::NameLookupFailed,
         }
     }
 }
@@ -72,36 +58,38 @@ pub struct ZoneError {
 /// Why a text is not a local address.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalAddressError {
-    /// The text is not an IP address.
-    #[error("`{0}` is not an IP address; examples: 192.0.2.1, 2001:db8::1, fe80::1%eth0")]
+    /// The text is not an IP address with an optional port.
+    #[error(
+        "`{0}` is not an IP address; examples: 192.0.2.1, 192.0.2.1:5000, [2001:db8::1]:5000, fe80::1%eth0"
+    )]
     NotAnAddress(String),
     /// The address has an unknown zone.
     #[error(transparent)]
     Zone(#[from] ZoneError),
 }
 
-/// Parses a local address for [`Settings::bind`](crate::Settings::bind). Its port is 0, so the system chooses
-/// a port.
+/// Parses a local address for [`Settings::bind`](crate::Settings::bind): `ADDR`, `ADDR:PORT` or `[IPV6]:PORT`.
+/// Without a port, the result has port 0, and the system chooses a port.
 ///
 /// # Errors
 ///
-/// [`LocalAddressError`].
+/// The text is not an IP address, or its zone is not an interface of this host.
 ///
 /// # Examples
 ///
 /// ```
-/// let address = rtt_client::local_address("192.0.2.1")?;
-/// assert_eq!(address, "192.0.2.1:0".parse().unwrap());
+/// assert_eq!(rtt_client::local_address("192.0.2.1")?, "192.0.2.1:0".parse().unwrap());
+/// assert_eq!(rtt_client::local_address("[2001:db8::1]:5000")?, "[2001:db8::1]:5000".parse().unwrap());
 /// # Ok::<(), rtt_client::LocalAddressError>(())
 /// ```
 pub fn local_address(text: &str) -> Result<SocketAddr, LocalAddressError> {
-    match ip_and_zone(text) {
-        Some(address) => Ok(socket_address(address, 0)?),
-        None => Err(LocalAddressError::NotAnAddress(text.to_owned())),
-    }
+    let not_an_address = || LocalAddressError::NotAnAddress(text.to_owned());
+    let target: Target = text.parse().map_err(|_| not_an_address())?;
+    let address = ip_and_zone(&target.host).filter(|_| target.protocol.is_none());
+    Ok(socket_address(address.ok_or_else(not_an_address)?, target.port.unwrap_or(0))?)
 }
 
-/// The addresses of `host`, in the order in which the client should try them. The system's resolver sorts them
+/// The addresses of `host`, in the order in which the client tries them. The system's resolver sorts them
 /// (RFC 6724).
 pub(crate) fn resolve(
     host: &str,
@@ -114,7 +102,7 @@ pub(crate) fn resolve(
     let elapsed = start.elapsed();
     match &result {
         Ok(addresses) => debug!(host, ?addresses, ?elapsed, "name look-up"),
-        Err(error) => debug!(host, reason = error.reason(), ?elapsed, "name look-up failed"),
+        Err(error) => debug!(host, %error, ?elapsed, "name look-up failed"),
     }
     result
 }
@@ -126,11 +114,7 @@ fn find_addresses(
     timeout: Duration,
 ) -> Result<Vec<SocketAddr>, ResolveError> {
     let mut addresses = match ip_and_zone(host) {
-        Some(address) => {
-            let address = socket_address(address, port);
-            let unknown_zone = |source| ResolveError::UnknownZone { host: host.to_owned(), source };
-            vec![address.map_err(unknown_zone)?]
-        }
+        Some(address) => vec![socket_address(address, port)?],
         None => look_up(host, port, timeout)?,
     };
     addresses.retain(|address| match family {
@@ -139,13 +123,13 @@ fn find_addresses(
         Some(Family::V6) => address.is_ipv6(),
     });
     if addresses.is_empty() {
-        return Err(ResolveError::NoAddress { host: host.to_owned(), family });
+        return Err(ResolveError::NoAddress(family));
     }
     Ok(addresses)
 }
 
-/// The socket address with the zone as its scope id. A zone is the name or the index of an interface (RFC 4007,
-/// section 11.2).
+/// Builds the socket address. Its scope id is the zone: the name or the index of an interface (RFC 4007, section
+/// 11.2).
 fn socket_address(address: IpAndZone<'_>, port: u16) -> Result<SocketAddr, ZoneError> {
     let (IpAddr::V6(ip), Some(zone)) = (address.ip, address.zone) else {
         return Ok(SocketAddr::new(address.ip, port));
@@ -159,31 +143,24 @@ fn socket_address(address: IpAndZone<'_>, port: u16) -> Result<SocketAddr, ZoneE
     Ok(SocketAddrV6::new(ip, port, 0, scope_id).into())
 }
 
-/// Calls the system's resolver in a thread. The resolver can take longer than the timeout, and it cannot be
-/// interrupted. The thread then continues without a receiver for its result.
+/// Calls the system's resolver in a separate thread, because the call cannot be interrupted. After the timeout, this
+/// function returns, and the thread continues until the resolver returns.
 fn look_up(host: &str, port: u16, timeout: Duration) -> Result<Vec<SocketAddr>, ResolveError> {
     let (sender, receiver) = mpsc::channel();
     let name = host.to_owned();
     thread::spawn(move || {
-        // Sending fails after the timeout, because the receiver no longer exists.
+        // After the timeout, sending fails because the receiver no longer exists.
         let _ = sender.send(system_resolver(&name, port));
     });
-    let timed_out = |_| Err(ResolveError::Timeout { host: host.to_owned(), timeout });
-    receiver.recv_timeout(timeout).unwrap_or_else(timed_out)
+    receiver.recv_timeout(timeout).unwrap_or(Err(ResolveError::Timeout(timeout)))
 }
 
 fn system_resolver(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
-    // Without a socket type, the resolver returns every address once for each type.
+    // Without this socket type, the resolver returns each address several times: once for each type of socket.
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-    let found = getaddrinfo(Some(host), None, Some(hints)).map_err(|error| {
-        let (host, kind) = (host.to_owned(), error.kind());
-        let source = io::Error::from(error);
-        match kind {
-            LookupErrorKind::NoName | LookupErrorKind::NoData => {
-                ResolveError::NotFound { host, source }
-            }
-            _ => ResolveError::LookupFailed { host, source },
-        }
+    let found = getaddrinfo(Some(host), None, Some(hints)).map_err(|error| match error.kind() {
+        LookupErrorKind::NoName | LookupErrorKind::NoData => ResolveError::NotFound(error.into()),
+        _ => ResolveError::LookupFailed(error.into()),
     })?;
     let mut addresses = Vec::new();
     for entry in found.flatten() {
@@ -196,7 +173,7 @@ fn system_resolver(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveErro
     Ok(addresses)
 }
 
-/// The resolver's message without the prefix of the library and in lower case, so that it fits into a sentence.
+/// The resolver's message as part of a sentence: without the library's prefix, and in lower case.
 fn resolver_message(error: &io::Error) -> String {
     let message = error.to_string();
     let prefix = "failed to lookup address information:";
@@ -218,7 +195,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(5);
 
     #[test]
-    fn an_ip_address_resolves_to_itself() {
+    fn ip_address_resolves_to_itself() {
         let found = resolve("192.0.2.7", 9, None, TIMEOUT).unwrap();
         assert_eq!(found, ["192.0.2.7:9".parse().unwrap()]);
         let found = resolve("2001:db8::7", 9, Some(Family::V6), TIMEOUT).unwrap();
@@ -226,11 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_the_other_family_is_an_error() {
+    fn address_of_the_other_ip_version_is_an_error() {
         let error = resolve("192.0.2.7", 9, Some(Family::V6), TIMEOUT).unwrap_err();
         assert_eq!(error.condition(), Condition::NameNotFound);
-        assert_eq!(error.reason(), "it has no IPv6 address");
-        assert_eq!(error.to_string(), "192.0.2.7 has no IPv6 address");
+        assert_eq!(error.to_string(), "the host has no IPv6 address");
     }
 
     #[test]
@@ -241,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_numeric_zone_becomes_the_scope_id() {
+    fn numeric_zone_becomes_the_scope_id() {
         for (text, ip) in [("fe80::1%7", "fe80::1"), ("::1%7", "::1")] {
             let expected = SocketAddrV6::new(ip.parse().unwrap(), 9, 0, 7).into();
             assert_eq!(resolve(text, 9, None, TIMEOUT).unwrap(), [expected]);
@@ -251,7 +227,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_zone_name_becomes_the_index_of_the_interface() {
+    fn interface_name_in_a_zone_becomes_the_scope_id() {
         for text in ["fe80::1%lo", "::1%lo"] {
             let SocketAddr::V6(found) = resolve(text, 9, None, TIMEOUT).unwrap()[0] else {
                 panic!("{text} is an IPv6 address");
@@ -265,13 +241,37 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_zone_is_an_error() {
+    fn unknown_zone_is_an_error() {
         let error = resolve("fe80::1%no-such-if", 9, None, TIMEOUT).unwrap_err();
         assert_eq!(error.condition(), Condition::NameNotFound);
-        assert_eq!(error.reason(), "this host has no interface `no-such-if`");
+        assert_eq!(error.to_string(), "this host has no interface `no-such-if`");
         let error = local_address("fe80::1%no-such-if").unwrap_err();
         assert_eq!(error.to_string(), "this host has no interface `no-such-if`");
-        let error = local_address("localhost").unwrap_err();
-        assert!(error.to_string().contains("`localhost` is not an IP address"), "{error}");
+    }
+
+    #[test]
+    fn local_address_can_have_a_port() {
+        for (text, expected) in [
+            ("192.0.2.1", "192.0.2.1:0"),
+            ("192.0.2.1:5000", "192.0.2.1:5000"),
+            ("2001:db8::1", "[2001:db8::1]:0"),
+            ("[2001:db8::1]", "[2001:db8::1]:0"),
+            ("[2001:db8::1]:5000", "[2001:db8::1]:5000"),
+            ("[fe80::1%7]:5000", "[fe80::1%7]:5000"),
+        ] {
+            assert_eq!(local_address(text).unwrap(), expected.parse().unwrap(), "{text}");
+        }
+    }
+
+    #[test]
+    fn local_address_is_not_a_name_or_a_url() {
+        for text in ["localhost", "localhost:5000", "udp://192.0.2.1", "192.0.2.1:0", "192.0.2.1:x"]
+        {
+            let error = local_address(text).unwrap_err();
+            assert!(
+                error.to_string().contains(&format!("`{text}` is not an IP address")),
+                "{error}"
+            );
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! [`BufferedSocket`]: a socket with its receiving side and its buffer, the common part of all protocols that
-//! use sockets. Also: errors of single operations, and logging of socket options.
+//! [`BufferedSocket`]: a socket with its receive buffer, used by every protocol. Also: [`OperationError`], and
+//! [`set_option`], which logs each socket option.
 
 use crate::model::protocol::Protocol;
 use crate::net::system::{NetworkError, ReceiveConfig, Receiver, WaitUntil};
@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::{fmt, io};
 use tracing::debug;
 
-/// The size of the receive buffer of the program, in bytes: the longest datagram and one more byte, so that a
-/// datagram is never cut off unnoticed. A stream is read in pieces of this size.
+/// The size of the program's receive buffer, in bytes. It is larger than the longest datagram (65,507 bytes), so no
+/// datagram is cut off.
 const BUFFER_LEN: usize = 65_536;
 
 pub(crate) struct BufferedSocket {
@@ -21,11 +21,11 @@ pub(crate) struct BufferedSocket {
 }
 
 impl BufferedSocket {
-    /// Creates a socket for `peer`, binds it and sets its options. It is not connected yet.
+    /// Creates a socket for `peer`, binds it and sets its options. Does not connect it.
     ///
     /// # Errors
     ///
-    /// The operation that failed. [`SocketOperation::Create`] can mean that this host has no addresses of the
+    /// The operation that failed. [`SocketOperation::Create`] fails, for example, if this host does not support the
     /// peer's version of IP.
     pub(crate) fn new(
         peer: SocketAddr,
@@ -47,19 +47,17 @@ impl BufferedSocket {
         Ok(Self { inner, receiver, buffer: vec![0; BUFFER_LEN].into_boxed_slice() })
     }
 
-    /// The local address, or the unspecified address if the system does not return it.
-    pub(crate) fn local(&self) -> SocketAddr {
-        let address = self.inner.local_addr().ok().and_then(|address| address.as_socket());
-        address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+    /// The local address, if the system reports it.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        self.inner.local_addr().ok()?.as_socket()
     }
 
-    /// The ICMP errors that arrived since the last call.
+    /// Returns the ICMP errors that arrived since the last call.
     pub(crate) fn network_errors(&mut self) -> Vec<NetworkError> {
         self.receiver.network_errors(&self.inner)
     }
 
-    /// Waits for data. The result can be [`Received::Bytes`] without any bytes: an empty datagram, or the end of
-    /// a stream.
+    /// Waits for data. [`Received::Bytes`] with 0 bytes is an empty datagram or the end of a stream.
     pub(crate) fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {
         let Some(meta) = self.receiver.receive(&self.inner, &mut self.buffer, until)? else {
             return Ok(Received::Nothing);
@@ -70,9 +68,9 @@ impl BufferedSocket {
     }
 }
 
-/// An operation on a socket that failed. [`OperationError::with_peer`] turns it into a [`SocketError`].
+/// A failed operation on a socket. [`OperationError::with_peer`] converts it to a [`SocketError`].
 #[derive(Debug, thiserror::Error)]
-#[error("{operation}")]
+#[error("cannot {operation}")]
 pub(crate) struct OperationError {
     pub(crate) operation: SocketOperation,
     #[source]
@@ -80,11 +78,6 @@ pub(crate) struct OperationError {
 }
 
 impl OperationError {
-    /// For `map_err`: the error of setting or reading this option.
-    pub(crate) fn option(name: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self { operation: SocketOperation::SetOption(name), error }
-    }
-
     /// The error of an exchange on an open socket.
     pub(crate) fn exchange(error: io::Error) -> Self {
         Self { operation: SocketOperation::Exchange, error }
@@ -96,7 +89,7 @@ impl OperationError {
     }
 }
 
-/// Sets a socket option with `set`, and logs the option, its value and whether the system refused it.
+/// Calls `set` to set a socket option, and logs the option, its value and the result.
 pub(crate) fn set_option(
     option: &'static str,
     value: impl fmt::Debug,
@@ -107,5 +100,5 @@ pub(crate) fn set_option(
         Ok(()) => debug!(option, ?value, "socket option set"),
         Err(error) => debug!(option, ?value, %error, "socket option refused"),
     }
-    result.map_err(OperationError::option(option))
+    result.map_err(|error| OperationError { operation: SocketOperation::SetOption(option), error })
 }

@@ -1,10 +1,9 @@
 //! Platform code: waiting with microsecond precision, kernel timestamps, ICMP errors, `TCP_INFO`, routes,
 //! packet capture, CPU affinity.
 //!
-//! Two modules implement the same functions, and one of them is compiled as `imp`. `linux` implements all of
-//! them. `portable` is for every other system, and for Linux with `--cfg portable`: a function that needs a
-//! feature of Linux reports there that it is not available. No other module of the client depends on the
-//! operating system.
+//! Two modules contain the same functions, and one of them is compiled as `imp`. `linux` implements all functions.
+//! `portable` is for every other system, and for Linux with `--cfg portable`. Its functions return an error or
+//! `None` if they need a feature of Linux. No other module of the library contains code for one operating system.
 
 pub(crate) mod operation;
 
@@ -17,8 +16,9 @@ mod imp;
 mod imp;
 
 pub(crate) use imp::{
-    Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, connect, enter_lab, interface_index,
-    interface_to, path_mtu, pin, tcp_info, unresolved_next_hop, use_precise_timers,
+    Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, condition_from_errno, connect,
+    enter_lab, interface_index, interface_to, path_mtu, pin, tcp_info, unresolved_next_hop,
+    use_precise_timers,
 };
 
 use crate::model::icmp::IcmpError;
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// How a socket waits and which timestamps it requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReceiveConfig {
-    /// The timeout of a reply. A [`WaitUntil::Coarse`] wait lasts at most about this long.
+    /// The timeout of a reply. It also limits a [`WaitUntil::Coarse`] wait.
     pub(crate) timeout: Duration,
     /// Busy-poll instead of sleeping. This uses one full CPU.
     pub(crate) spin: bool,
@@ -38,33 +38,32 @@ pub(crate) struct ReceiveConfig {
 }
 
 impl ReceiveConfig {
-    /// The socket's receive timeout (`SO_RCVTIMEO`), which limits a [`WaitUntil::Coarse`] wait. The lower
-    /// limit is necessary because 0 means "no timeout".
+    /// The socket's receive timeout (`SO_RCVTIMEO`). It limits a [`WaitUntil::Coarse`] wait. It is never 0, because
+    /// 0 means "no timeout".
     fn coarse_timeout(self) -> Duration {
         self.timeout.clamp(Duration::from_millis(1), MAX_PAUSE)
     }
 }
 
-/// The longest wait without a check of the stop flag. A user does not notice this delay after Ctrl-C.
+/// The maximum duration of a wait without a check of the stop flag. After Ctrl-C, a user does not notice this delay.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_millis(100);
 
-/// The longest busy-poll without a check of the stop flag.
+/// The maximum duration of a busy-poll without a check of the stop flag.
 const MAX_SPIN: Duration = Duration::from_millis(10);
 
-/// How long to wait for data, and how precise the end of the wait is.
+/// The deadline of a wait for data, and the required precision.
 ///
 /// Every wait ends when data arrives. It can also end early without data, for example after a signal. With
-/// [`ReceiveConfig::spin`], all three variants busy-poll until the deadline, for at most [`MAX_SPIN`].
+/// [`ReceiveConfig::spin`], all three variants busy-poll until the deadline, but at most for [`MAX_SPIN`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum WaitUntil {
-    /// For a reply that is expected soon. One blocking receive call with the socket's receive timeout: this is
-    /// the cheapest wait, with no clock reading. It ends after about the reply timeout or [`MAX_PAUSE`],
-    /// whichever is shorter; the deadline only limits a busy-poll.
+    /// For a reply that is expected soon. This is the cheapest wait: one blocking receive call, without a clock
+    /// reading. It ends after the socket's receive timeout. Only a busy-poll uses the deadline.
     Coarse(Instant),
-    /// Until a deadline at which the caller has work to do. On Linux, `ppoll` with a high-resolution timer.
+    /// The caller has work to do at the deadline. On Linux, this wait uses `ppoll` with a high-resolution timer.
     Exact(Instant),
-    /// Like `Exact`, but without sleeping during the last part, which has this duration. A CPU takes tens of
-    /// microseconds to wake up from sleep, so the caller is on time only if it stays awake.
+    /// Like `Exact`, but the thread does not sleep during the last part of the wait, which has this duration. A CPU
+    /// needs tens of microseconds to wake up from sleep, so a sleeping thread would be late.
     ExactAwake(Instant, Duration),
 }
 
@@ -78,7 +77,7 @@ impl WaitUntil {
 /// The result of one receive call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReceiveMeta {
-    /// The number of bytes in the buffer. On a connection, 0 means that the peer has closed its side.
+    /// The number of received bytes. On a connection, 0 means that the peer has closed its side.
     pub(crate) len: usize,
     /// The time at which the packet arrived in the kernel (wall clock), if the kernel recorded it.
     pub(crate) timestamp: Option<SystemTime>,
@@ -90,11 +89,11 @@ pub(crate) struct Interface {
     pub(crate) index: u32,
     pub(crate) name: String,
     pub(crate) is_loopback: bool,
-    /// A captured packet begins with an Ethernet header if this is true, and with an IP header otherwise.
+    /// Whether a captured packet begins with an Ethernet header. Otherwise it begins with an IP header.
     pub(crate) is_ethernet: bool,
 }
 
-/// Which packets to capture, and where.
+/// Selects the packets to capture.
 #[derive(Debug, Clone)]
 #[cfg_attr(
     not(all(target_os = "linux", not(portable))),
@@ -103,9 +102,9 @@ pub(crate) struct Interface {
 pub(crate) struct CaptureConfig {
     /// The index of the interface.
     pub(crate) interface: u32,
-    /// On loopback, the kernel shows every packet twice: when it is sent and when it is received.
+    /// On loopback, the kernel passes each packet to a capture twice: when it is sent and when it is received.
     pub(crate) is_loopback: bool,
-    /// The length of the link header before the IP header, in bytes: Ethernet's, or 0.
+    /// The length of the Ethernet header, in bytes. 0 if the interface has no such header.
     pub(crate) link_header: u8,
     /// The protocol number in the IP header.
     pub(crate) protocol: u8,
@@ -117,7 +116,7 @@ pub(crate) struct CaptureConfig {
 pub(crate) struct CapturedFrame {
     /// The time since 1970-01-01 UTC.
     pub(crate) time: Duration,
-    /// The length of the packet on the interface, in bytes. The capture can be shorter.
+    /// The length of the packet on the interface, in bytes. `bytes` can be shorter.
     pub(crate) original_len: usize,
     pub(crate) bytes: Vec<u8>,
 }
@@ -128,7 +127,7 @@ pub(crate) struct NetworkError {
     pub(crate) icmp: IcmpError,
     /// The error number that the kernel derives from the ICMP type and code.
     pub(crate) errno: i32,
-    /// The beginning of the payload of the packet that caused the error. The ICMP message quotes it.
+    /// The beginning of the payload of the packet that caused the error. The ICMP error contains a copy of it.
     pub(crate) quoted_payload: Vec<u8>,
 }
 
@@ -136,6 +135,6 @@ pub(crate) struct NetworkError {
 #[derive(Debug)]
 pub(crate) struct ConnectResult {
     pub(crate) result: io::Result<()>,
-    /// When the kernel sent a connection request (SYN), counted from the first, as far as this is known.
+    /// The times at which the kernel sent connection requests (SYN), counted from the first. Empty if not known.
     pub(crate) requests: Vec<Duration>,
 }

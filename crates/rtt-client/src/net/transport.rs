@@ -1,16 +1,16 @@
-//! The interface between the engine and the protocols: [`Transport`], and how errors of the system become a
-//! [`Failure`] of an exchange or a [`SocketError`] that ends the run.
+//! [`Transport`]: the trait that each protocol implements in its folder of `protocol/`.
 //!
-//! Each protocol implements [`Transport`] in its folder below `protocol/`.
+//! This file also converts errors of the system. An error about the peer or the route becomes a [`Failure`] of an
+//! exchange. Any other error becomes a [`SocketError`], which ends the run.
 
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::Connection;
 use crate::model::icmp::Origin;
-use crate::model::tcp_info::TcpInfo;
-use crate::model::traffic::Traffic;
+use crate::model::traffic::{TcpInfo, Traffic};
 use crate::net::system::{
     KERNEL_TIMESTAMPS, NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil,
+    condition_from_errno,
 };
 use crate::plan::Settings;
 use echo_core::Stamp;
@@ -23,15 +23,15 @@ use std::{fmt, io};
 pub(crate) struct OpenConfig {
     /// The local address. With port 0, the system chooses a port.
     pub(crate) bind: Option<SocketAddr>,
-    /// Keep Nagle's algorithm (RFC 896), which delays small writes until earlier data is acknowledged, if the
-    /// protocol has it.
+    /// Do not set `TCP_NODELAY`. Nagle's algorithm (RFC 896) then delays a small write until the peer acknowledges
+    /// the earlier data. Only for TCP.
     pub(crate) nagle: bool,
     pub(crate) receiver: ReceiveConfig,
 }
 
 impl OpenConfig {
-    /// The configuration that `settings` select, without Nagle's algorithm. It has kernel timestamps if the settings
-    /// request a breakdown and this system supports them.
+    /// The configuration for `settings`, without Nagle's algorithm. It has kernel timestamps if the settings request
+    /// a breakdown and this system supports them.
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             bind: settings.bind,
@@ -48,50 +48,58 @@ impl OpenConfig {
     pub(crate) fn without_timestamps(self) -> Self {
         Self { receiver: ReceiveConfig { timestamps: false, ..self.receiver }, ..self }
     }
+
+    /// The same configuration without the user's local port, for a second socket next to the measured one.
+    pub(crate) fn with_any_local_port(mut self) -> Self {
+        if let Some(address) = &mut self.bind {
+            address.set_port(0);
+        }
+        self
+    }
 }
 
 /// The result of an attempt to open a transport.
 pub(crate) struct OpenAttempt {
-    /// The attempt to connect, if the protocol has connections and the client has sent a connection request.
+    /// The attempt to connect. `None` if the protocol has no connections, or if no connection request was sent.
     pub(crate) connection: Option<Connection>,
-    /// The open transport, or what the attempt shows about the peer or the route to it.
+    /// The open transport, or the failure of the attempt.
     pub(crate) transport: Result<Box<dyn Transport>, Failure>,
 }
 
 /// An open transport to one peer.
 pub(crate) trait Transport {
-    /// The local address.
-    fn local(&self) -> SocketAddr;
+    /// The local address, if the system reports it.
+    fn local(&self) -> Option<SocketAddr>;
 
     /// Passes `request` to the system.
     ///
     /// # Errors
     ///
-    /// The system's error. It can belong to an earlier request.
+    /// The system's error. The cause can be an earlier request.
     fn send(&mut self, request: &[u8]) -> io::Result<SentRequest>;
 
     /// Waits for data.
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>>;
 
-    /// The ICMP errors about packets of this transport that arrived since the last call, if the system
-    /// reports them.
+    /// Returns the ICMP errors about this transport's packets that arrived since the last call. Empty if the system
+    /// does not report them.
     fn network_errors(&mut self) -> Vec<NetworkError>;
 
-    /// When the kernel handed a request to the network driver, if it has recorded this.
+    /// The time at which the kernel passed a request to the network driver, if the kernel has recorded it.
     fn transmitted(&mut self, timestamp_id: TimestampId) -> Option<SystemTime>;
 
-    /// What the kernel reports about the connection, if the protocol is TCP.
+    /// The kernel's information about the connection. Only for TCP.
     fn tcp_info(&self) -> Option<TcpInfo> {
         None
     }
 
-    /// The packets that were sent and received so far, if they are known.
+    /// The number of packets sent and received so far, if it is known.
     fn traffic(&self) -> Option<Traffic> {
         None
     }
 
-    /// Closes the connection and waits for the peer to close its side. Returns the time that the peer needed,
-    /// or `None` if there is no connection or the peer did not close it within `timeout`.
+    /// Closes the connection and waits until the peer closes its side. Returns the duration of this wait. Returns
+    /// `None` if there is no connection, or if the peer does not close its side within `timeout`.
     fn close(&mut self, _timeout: Duration) -> Option<Duration> {
         None
     }
@@ -100,7 +108,7 @@ pub(crate) trait Transport {
 /// A request that the system has accepted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SentRequest {
-    /// The time just before the program passed the request to the system.
+    /// The time immediately before the program passed the request to the system.
     pub(crate) stamp: Stamp,
     /// Identifies the kernel's timestamp of the request.
     pub(crate) timestamp_id: TimestampId,
@@ -108,7 +116,7 @@ pub(crate) struct SentRequest {
 
 /// The result of a wait for data.
 pub(crate) enum Received<'a> {
-    /// No data has arrived.
+    /// The wait ended without data.
     Nothing,
     /// The peer has closed its side of the connection.
     End,
@@ -122,9 +130,9 @@ pub(crate) enum Received<'a> {
     },
 }
 
-/// An operation on a socket failed for a reason that is not the peer or the network.
+/// An operation on a socket failed. The peer and the network are not the reason.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} for {protocol} {address}")]
+#[error("cannot {operation} for {protocol} {address}")]
 pub struct SocketError {
     /// The operation that failed.
     pub operation: SocketOperation,
@@ -137,7 +145,7 @@ pub struct SocketError {
     pub error: io::Error,
 }
 
-/// The operation that a [`SocketError`] names.
+/// An operation on a socket. Its text follows the word "cannot" in error messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketOperation {
     /// Creating the socket.
@@ -146,6 +154,8 @@ pub enum SocketOperation {
     Bind(SocketAddr),
     /// Setting the socket option with this name.
     SetOption(&'static str),
+    /// Reading the socket option with this name.
+    ReadOption(&'static str),
     /// Connecting to the peer.
     Connect,
     /// Sending requests and receiving replies.
@@ -155,21 +165,22 @@ pub enum SocketOperation {
 impl fmt::Display for SocketOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Create => f.write_str("creating a socket"),
-            Self::Bind(address) if address.port() > 0 => write!(f, "binding to {address}"),
+            Self::Create => f.write_str("create a socket"),
+            Self::Bind(address) if address.port() > 0 => write!(f, "bind to {address}"),
             Self::Bind(SocketAddr::V6(address)) if address.scope_id() > 0 => {
-                write!(f, "binding to {}%{}", address.ip(), address.scope_id())
+                write!(f, "bind to {}%{}", address.ip(), address.scope_id())
             }
-            Self::Bind(address) => write!(f, "binding to {}", address.ip()),
-            Self::SetOption(option) => write!(f, "setting the socket option {option}"),
-            Self::Connect => f.write_str("connecting"),
-            Self::Exchange => f.write_str("exchanging data"),
+            Self::Bind(address) => write!(f, "bind to {}", address.ip()),
+            Self::SetOption(option) => write!(f, "set the socket option {option}"),
+            Self::ReadOption(option) => write!(f, "read the socket option {option}"),
+            Self::Connect => f.write_str("connect"),
+            Self::Exchange => f.write_str("exchange data"),
         }
     }
 }
 
-/// The failure that an ICMP error causes. `None` if the error does not mean that the packet is lost for good:
-/// the system handles "packet too big", for example, itself.
+/// The failure that an ICMP error causes. `None` if the packet is not lost: for example, the system itself handles
+/// "packet too big".
 pub(crate) fn failure_from_icmp(error: &NetworkError, after: Duration) -> Option<Failure> {
     let condition = error.icmp.condition()?;
     let origin = Some(Origin::Icmp(error.icmp));
@@ -177,27 +188,31 @@ pub(crate) fn failure_from_icmp(error: &NetworkError, after: Duration) -> Option
     Some(Failure { error, origin, ..Failure::new(condition, after) })
 }
 
-/// The failure that a failed system call shows, if the error describes the peer or the route to it.
+/// Converts the error of a system call to a failure, if the error is about the peer or the route to it.
 ///
 /// # Errors
 ///
-/// The error itself, if it does not.
+/// Returns any other error unchanged.
 pub(crate) fn failure_from_error(error: io::Error, after: Duration) -> io::Result<Failure> {
-    let Some(condition) = Condition::from_error(&error) else { return Err(error) };
+    let from_errno = || error.raw_os_error().and_then(condition_from_errno);
+    let Some(condition) = Condition::from_error(&error).or_else(from_errno) else {
+        return Err(error);
+    };
     if condition == Condition::Silent {
         return Ok(Failure::new(condition, after));
     }
-    // Only the peer can reset an established connection.
+    // A reset has the peer's address, so this error is attributed to the peer. A firewall can use the same address.
     let origin = if condition == Condition::Reset { Origin::Peer } else { Origin::Unknown };
     let origin = Some(origin);
     Ok(Failure { error: Some(error), origin, ..Failure::new(condition, after) })
 }
 
-/// The failure of an attempt to open a transport. The latest ICMP error is its cause, if there is one.
+/// Converts the error of an attempt to open a transport to a failure. If there are ICMP errors, the latest one is
+/// its cause.
 ///
 /// # Errors
 ///
-/// The error itself, if it does not describe the peer or the route to it.
+/// Returns an error that is not about the peer or the route to it unchanged.
 pub(crate) fn failure_with_cause(
     error: io::Error,
     network_errors: &[NetworkError],
@@ -208,7 +223,7 @@ pub(crate) fn failure_with_cause(
         return Ok(failure);
     }
     let mut failure = failure_from_error(error, after)?;
-    // If this system reports ICMP errors and there is none, the error is from the peer's TCP or from this host.
+    // This system reports ICMP errors, and there is none. So the error comes from the peer's TCP or from this host.
     if REPORTS_ICMP_ORIGIN && failure.origin.is_some() {
         failure.origin = Some(match failure.condition {
             Condition::Refused | Condition::Reset => Origin::Peer,

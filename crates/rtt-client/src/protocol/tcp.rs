@@ -1,4 +1,4 @@
-//! TCP: requests and replies on a connection. No framing separates them.
+//! TCP: requests and replies are bytes of a stream. TCP does not mark the boundaries of messages.
 
 pub(super) mod facts;
 mod transport;

@@ -1,4 +1,4 @@
-//! UDP: one datagram for the request, one datagram for the reply.
+//! UDP: a request is one datagram, and its reply is one datagram.
 
 pub(super) mod facts;
 mod transport;

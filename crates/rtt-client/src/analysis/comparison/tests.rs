@@ -7,8 +7,7 @@ use crate::analysis::evidence::{
 use crate::analysis::statistics::Summary;
 use crate::model::breakdown::{Breakdown, NetworkAndServer};
 use crate::model::condition::{Condition, Failure};
-use crate::model::tcp_info::TcpInfo;
-use crate::model::traffic::Traffic;
+use crate::model::traffic::{TcpInfo, Traffic};
 use crate::protocol::registry::protocol_named;
 use std::time::Duration;
 

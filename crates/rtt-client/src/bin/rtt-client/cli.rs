@@ -149,7 +149,7 @@ struct AddressArgs {
     #[arg(short = '6')]
     ipv6: bool,
 
-    /// Local address to send from
+    /// Local address to send from, optionally with a port
     #[arg(short = 'B', long, value_name = "ADDR", value_parser = local_address)]
     bind: Option<SocketAddr>,
 }

@@ -97,8 +97,8 @@ impl Setting<'_> {
     /// Measures requests in two writes on a new connection, and adds their durations to `times`.
     fn measure(&self, times: &mut Distribution, stop: &AtomicBool) -> Result<Ended, RunError> {
         let settings = &self.plan.settings;
-        let config =
-            OpenConfig { nagle: self.nagle, ..OpenConfig::new(settings).without_timestamps() };
+        let config = OpenConfig { nagle: self.nagle, ..OpenConfig::new(settings) };
+        let config = config.without_timestamps().with_any_local_port();
         let opened = (driver(self.plan.protocol).open)(self.address, config)?;
         let mut transport = match opened.transport {
             Ok(transport) => transport,

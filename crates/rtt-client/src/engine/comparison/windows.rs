@@ -1,7 +1,7 @@
 //! [`WindowObserver`]: observes the TCP windows of one side during all rounds of an experiment.
 
 use crate::analysis::evidence::Windows;
-use crate::model::tcp_info::TcpInfo;
+use crate::model::traffic::TcpInfo;
 use std::time::Duration;
 
 /// The windows of one side. The kernel's durations count from the start of a connection. Each round therefore subtracts

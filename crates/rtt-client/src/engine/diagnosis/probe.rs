@@ -8,29 +8,34 @@ use crate::model::icmp::{IcmpError, Origin};
 use crate::model::protocol::Framing;
 use crate::net::socket::OperationError;
 use crate::net::system::{self, WaitUntil};
-use crate::net::transport::{OpenConfig, SocketError, failure_from_error, failure_from_icmp};
+use crate::net::transport::{
+    OpenAttempt, OpenConfig, SocketError, failure_from_error, failure_from_icmp,
+};
 use crate::plan::payload::{Numbering, Payload, TimingHeader};
 use crate::plan::{Plan, Settings};
 use crate::protocol::driver;
 use echo_core::Stamp;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::panic::resume_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
+use tracing::{debug, trace};
 
-/// The text of a request. Upper-casing changes all of it, except the spaces and the question mark.
+/// The text of a request. It has only lower-case letters, so a server that returns the text unchanged is detected.
 const TEXT: &[u8] = b"server available?";
 
-/// When datagrams are sent, as fractions of the available time. The path can lose one of them.
+/// The times at which datagrams are sent, as fractions of the available time. There are several, because a datagram
+/// can be lost.
 const DATAGRAM_TIMES: [f64; 3] = [0.0, 0.3, 0.6];
 
-/// A stream repeats lost bytes itself, so one request is enough.
+/// TCP retransmits lost bytes, so one request is enough.
 const STREAM_TIMES: [f64; 1] = [0.0];
 
-/// The shortest time for a probe, even if the name look-up has used up the timeout.
+/// The minimum time for a probe. It applies if the name look-up has used the whole timeout.
 const MIN_TIME: Duration = Duration::from_millis(1);
 
-/// One protocol at one address.
+/// A probe of one protocol at one address.
 pub(super) struct Probe<'a> {
     pub(super) plan: &'a Plan,
     pub(super) address: SocketAddr,
@@ -39,13 +44,12 @@ pub(super) struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// Runs the probe.
     pub(super) fn run(&self) -> Result<Finding, SocketError> {
-        let bind = self.plan.settings.bind;
         let address = self.address;
         thread::scope(|scope| {
-            // The unconnected socket waits at the same time, because both share the timeout.
+            // Both sockets wait at the same time, because they share the timeout.
             let unconnected = driver(self.plan.protocol).unconnected.map(|send_and_wait| {
+                let bind = self.config().with_any_local_port().bind;
                 let timeout = self.remaining();
                 scope.spawn(move || send_and_wait(address, bind, TEXT, timeout))
             });
@@ -54,26 +58,43 @@ impl Probe<'_> {
                 finding.result = with_neighbour_state(finding.result, address);
             }
             finding.icmp_from_this_host = is_icmp_from_this_host(&finding);
-            finding.unconnected =
-                unconnected.and_then(|thread| thread.join().ok()).and_then(Result::ok);
+            finding.unconnected = unconnected.and_then(|thread| {
+                let result = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+                result
+                    .inspect_err(|error| debug!(%address, %error, "unconnected socket failed"))
+                    .ok()
+            });
+            trace!(
+                protocol = self.plan.protocol.name,
+                %address,
+                condition = %finding.condition(),
+                sent = finding.sent,
+                unconnected = finding.unconnected.as_ref().map(tracing::field::debug),
+                "finding"
+            );
             Ok(finding)
         })
     }
 
-    fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now()).max(MIN_TIME)
-    }
-
-    /// Sends requests from a connected socket, as the other commands do.
-    fn run_connected(&self) -> Result<Finding, SocketError> {
-        let start = Instant::now();
+    fn config(&self) -> OpenConfig {
         let settings = Settings {
             timeout: self.remaining(),
             spin: false,
             breakdown: false,
             ..self.plan.settings.clone()
         };
-        let opened = (driver(self.plan.protocol).open)(self.address, OpenConfig::new(&settings))?;
+        OpenConfig::new(&settings)
+    }
+
+    fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now()).max(MIN_TIME)
+    }
+
+    /// Sends requests from a connected socket, in the same way as the other commands.
+    fn run_connected(&self) -> Result<Finding, SocketError> {
+        let start = Instant::now();
+        let opened = (driver(self.plan.protocol).open)(self.address, self.config())?;
+        log_connection(&opened, self.address);
         let mut finding = Finding {
             connect_duration: opened.connection.and_then(|connection| connection.handshake()),
             address: Some(self.address),
@@ -93,6 +114,11 @@ impl Probe<'_> {
                     sent: Vec::new(),
                 };
                 let result = requests.run();
+                // The requests are logged after the exchange, because logging would make its RTT longer.
+                for (seq, stamp) in (1_u64..).zip(&requests.sent) {
+                    let at = stamp.monotonic().saturating_duration_since(start);
+                    trace!(protocol = self.plan.protocol.name, address = %self.address, seq, ?at, "request sent");
+                }
                 finding.sent = u32::try_from(requests.sent.len()).unwrap_or(u32::MAX);
                 finding.result = result.map_err(|error| {
                     OperationError::exchange(error).with_peer(self.plan.protocol, self.address)
@@ -103,20 +129,38 @@ impl Probe<'_> {
     }
 }
 
+/// Logs the result of an attempt to connect. Other commands log it with the series of a connection.
+fn log_connection(opened: &OpenAttempt, address: SocketAddr) {
+    let Some(connection) = opened.connection else { return };
+    match &opened.transport {
+        Ok(transport) => {
+            let local = transport.local().map(tracing::field::display);
+            let handshake = connection.handshake().map(tracing::field::debug);
+            debug!(%address, local, handshake, "connection opened");
+        }
+        Err(failure) => {
+            debug!(%address, condition = %failure.condition, "connection not opened");
+        }
+    }
+}
+
 /// The requests of a probe on an open channel.
 struct Requests {
     channel: Channel,
-    /// When to send, as fractions of the time from `start` to `deadline`.
+    /// The times at which requests are sent, as fractions of the time from `start` to `deadline`.
     times: &'static [f64],
     start: Instant,
     deadline: Instant,
-    /// When each request was sent.
+    /// The times at which the requests were sent.
     sent: Vec<Stamp>,
 }
 
 impl Requests {
-    /// Sends the requests at their times until there is a result. An error that means nothing for the peer or the
-    /// path is returned as it is.
+    /// Sends the requests at their times until there is a result.
+    ///
+    /// # Errors
+    ///
+    /// An error that is not about the peer or the path.
     fn run(&mut self) -> io::Result<ProbeResult> {
         let mut payload = Payload::of_text(TEXT, Numbering::Numbered, TimingHeader::Requested);
         loop {
@@ -149,13 +193,13 @@ impl Requests {
         }
     }
 
-    /// When the next request is due, if one is left.
+    /// The time of the next request, if one is left.
     fn next_send(&self) -> Option<Instant> {
         let available = self.deadline.saturating_duration_since(self.start);
         self.times.get(self.sent.len()).map(|time| self.start + available.mul_f64(*time))
     }
 
-    /// The result that a received reply, a wrong answer or the end of the connection decides.
+    /// The result of the probe, if this event determines it.
     fn result_of_event(&self, event: ChannelEvent, reply_len: usize) -> Option<ProbeResult> {
         match event {
             ChannelEvent::Nothing => None,
@@ -183,7 +227,7 @@ impl Requests {
         }
     }
 
-    /// The result at the end of the time.
+    /// The result if the time ends without a reply and without an error.
     fn silent(&self, reply_len: usize) -> ProbeResult {
         let received = self.channel.partial_reply_len();
         let detail =
@@ -192,8 +236,11 @@ impl Requests {
         ProbeResult::NoAnswer(Failure { detail, ..failure })
     }
 
-    /// The result that an error decides; `None` if the network reported something that decides nothing; the error
-    /// itself if it means nothing for the peer or the path.
+    /// The result of the probe, if this error determines it. `None` if the network reported only temporary errors.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that is not about the peer or the path unchanged.
     fn result_of_error(&mut self, error: io::Error, call: Call) -> io::Result<Option<ProbeResult>> {
         let after = self.start.elapsed();
         let network_errors = self.channel.network_errors();
@@ -207,12 +254,13 @@ impl Requests {
         }
         let mut failure = failure_from_error(error, after)?;
         match (failure.condition, call) {
-            // A reset comes from the peer. A refusal is about an earlier datagram, and the system reports it at
-            // the next call.
+            // These errors come from the network, and any call can return them. For example, a refusal of an earlier
+            // datagram is the error of the next call.
             (Condition::Reset | Condition::Refused, _) => {}
-            // The request has not left this host, so no other host can have caused the error.
+            // The request has not left this host, so this host caused the error.
             (_, Call::Send) => failure.origin = Some(Origin::ThisHost),
-            // This host reports its own prohibition when it sends. A later one came from the network.
+            // If this host does not permit the request, the send call fails. An error of the receive call came from
+            // the network.
             (Condition::PermissionDenied, Call::Receive) => {
                 failure.condition = Condition::Prohibited;
             }
@@ -229,7 +277,8 @@ enum Call {
     Receive,
 }
 
-/// Whether the ICMP error came from this host. A socket can only be bound to an address of this host.
+/// Whether the sender of the ICMP error is this host. A socket can be bound to the sender's address only if it is an
+/// address of this host.
 fn is_icmp_from_this_host(finding: &Finding) -> bool {
     match finding.failure().and_then(|failure| failure.origin) {
         Some(Origin::Icmp(IcmpError { from: Some(from), .. })) => {
@@ -239,8 +288,8 @@ fn is_icmp_from_this_host(finding: &Finding) -> bool {
     }
 }
 
-/// Replaces "silent" by "host unreachable" if the next hop has not answered the address resolution (ARP or ND).
-/// Linux itself reports this only after three seconds.
+/// Replaces "silent" by "host unreachable" if the next hop has not answered the address resolution (ARP or neighbour
+/// discovery). Linux itself reports this error only after three seconds.
 fn with_neighbour_state(result: ProbeResult, address: SocketAddr) -> ProbeResult {
     match result {
         ProbeResult::NoAnswer(failure) if failure.condition == Condition::Silent => {
@@ -250,7 +299,7 @@ fn with_neighbour_state(result: ProbeResult, address: SocketAddr) -> ProbeResult
                     condition: Condition::HostUnreachable,
                     origin: Some(Origin::ThisHost),
                     detail: Some(format!(
-                        "{next_hop} has not answered the address resolution (ARP or ND)"
+                        "{next_hop} has not answered the address resolution (ARP or neighbour discovery)"
                     )),
                     ..failure
                 }),

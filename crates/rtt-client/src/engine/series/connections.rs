@@ -7,8 +7,7 @@ use crate::engine::channel::Channel;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition};
 use crate::model::protocol::Protocol;
-use crate::model::tcp_info::TcpInfo;
-use crate::model::traffic::Traffic;
+use crate::model::traffic::{TcpInfo, Traffic};
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::{Lifetime, Plan};
 use crate::protocol::driver;
@@ -228,7 +227,7 @@ impl Connections {
     /// The local address of the first channel. `None` after its first use.
     pub(super) fn first_local_address(&self) -> Option<SocketAddr> {
         let transport = self.first_attempt.as_ref()?.transport.as_ref().ok()?;
-        Some(transport.local())
+        transport.local()
     }
 
     /// The packets of all channels, if they are known.
@@ -286,7 +285,7 @@ impl Connections {
         if self.local_addresses.len() == MAX_LOCAL_ADDRESSES {
             self.local_addresses.pop_front();
         }
-        self.local_addresses.push_back(channel.local());
+        self.local_addresses.extend(channel.local());
         Ok(channel)
     }
 
@@ -324,7 +323,7 @@ impl ReplyLimit {
 /// An event in the lifetime of a connection.
 #[derive(Debug)]
 enum ConnectionEvent {
-    Opened { connection: Connection, local: SocketAddr },
+    Opened { connection: Connection, local: Option<SocketAddr> },
     Failed { connection: Connection, condition: Condition },
     Ended { reason: CloseReason, replies: u64 },
 }
@@ -341,7 +340,8 @@ impl ConnectionEvent {
         match self {
             Self::Opened { connection, local } => {
                 let handshake = connection.handshake().map(tracing::field::debug);
-                debug!(protocol, %address, %local, handshake, "connection opened");
+                let local = local.map(tracing::field::display);
+                debug!(protocol, %address, local, handshake, "connection opened");
             }
             Self::Failed { condition, .. } => {
                 debug!(protocol, %address, %condition, "connection not opened");

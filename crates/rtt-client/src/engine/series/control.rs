@@ -34,6 +34,8 @@ pub(super) struct UninstrumentedControl {
 
 impl UninstrumentedControl {
     pub(super) fn new(plan: &Plan, address: SocketAddr, config: OpenConfig) -> Self {
+        // The socket of the series uses the local port of --bind.
+        let config = config.with_any_local_port();
         Self {
             protocol: plan.protocol,
             address,

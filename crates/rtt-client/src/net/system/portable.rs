@@ -1,11 +1,12 @@
-//! The platform code for systems other than Linux: sockets with timeouts. Every function that needs more
-//! reports that the feature is not available on this system.
+//! Platform code for systems other than Linux. Sockets and timeouts work. Other functions return `None`, or the
+//! error "not available on this system".
 
 use super::{
     CaptureConfig, CapturedFrame, ConnectResult, Interface, MAX_SPIN, NetworkError, ReceiveConfig,
     ReceiveMeta, WaitUntil,
 };
-use crate::model::tcp_info::TcpInfo;
+use crate::model::condition::Condition;
+use crate::model::traffic::TcpInfo;
 use crate::net::socket::{OperationError, set_option};
 use crate::net::system::operation::{CaptureOperation, FailedOperation, LabOperation, failed};
 use dns_lookup::getaddrinfo;
@@ -20,10 +21,15 @@ pub(crate) const REPORTS_ICMP_ORIGIN: bool = false;
 /// This system does not record when packets are sent and received.
 pub(crate) const KERNEL_TIMESTAMPS: bool = false;
 
-/// The shortest receive timeout that every system supports.
+/// Error numbers differ between systems, so only errors with an [`ErrorKind`] have a condition.
+pub(crate) fn condition_from_errno(_: i32) -> Option<Condition> {
+    None
+}
+
+/// The minimum receive timeout that every system supports.
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// The receiving side of a socket.
+/// Receives data from a socket.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     coarse_timeout: Duration,
@@ -83,8 +89,8 @@ impl Receiver {
         Vec::new()
     }
 
-    /// Sleeps in the receive call for whole milliseconds, and busy-polls for the rest, which is at least
-    /// `awake`.
+    /// Sleeps in the receive call for the first part of the wait. Then busy-polls for at least `awake`, because a
+    /// receive timeout is only precise to about [`MIN_TIMEOUT`].
     fn wait_until(
         &mut self,
         socket: &Socket,
@@ -129,7 +135,7 @@ pub(crate) fn tcp_info(_: &Socket) -> Option<TcpInfo> {
     None
 }
 
-/// Connects `socket` to `peer` within `timeout`. The times of the connection requests are not known.
+/// Connects `socket` to `peer` within `timeout`.
 pub(crate) fn connect(socket: &Socket, peer: &SockAddr, timeout: Duration) -> ConnectResult {
     ConnectResult { result: socket.connect_timeout(peer, timeout), requests: Vec::new() }
 }
@@ -148,7 +154,7 @@ pub(crate) fn pin(_: usize) -> io::Result<()> {
 
 pub(crate) fn use_precise_timers() {}
 
-/// A running capture. It is never created on this system.
+/// A running capture. This system has none, so [`Capture::start`] always fails.
 #[derive(Debug)]
 pub(crate) struct Capture {}
 
@@ -172,8 +178,8 @@ pub(crate) fn interface_to(_: SocketAddr) -> io::Result<Interface> {
     Err(not_available())
 }
 
-/// The index of the interface with this name. The system's resolver finds it as the zone of a link-local
-/// address.
+/// The index of the interface with this name. The system's resolver converts the name if it is the zone of a
+/// link-local address.
 pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
     let found = getaddrinfo(Some(&format!("fe80::1%{name}")), None, None);
     let addresses = found.map_err(io::Error::from)?.flatten();

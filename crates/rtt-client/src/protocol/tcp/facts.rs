@@ -1,14 +1,14 @@
-//! Facts about TCP. Pure.
+//! Facts about TCP.
 
 use crate::model::protocol::{Framing, Protocol};
 
-/// TCP, as the registry lists it.
+/// The registry's entry for TCP.
 pub(crate) const FACTS: Protocol = Protocol {
     name: "tcp",
     title: "TCP",
     about: "Measure the RTT over TCP: handshake, request and total, or a series",
     default_port: 12000,
-    // TCP has no limit. This one is ours, because the client holds a message in memory several times.
+    // TCP has no limit. The client has one because it keeps several copies of a message in memory.
     max_message_len: 16 * 1024 * 1024,
     carries_empty: false,
     framing: Framing::Stream,

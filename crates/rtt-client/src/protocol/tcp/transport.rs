@@ -1,11 +1,10 @@
-//! The TCP transport: one connection. Requests and replies are bytes of a stream without framing.
+//! The TCP transport: one connection.
 
 use super::facts::FACTS;
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Failure;
 use crate::model::exchange::Connection;
-use crate::model::tcp_info::TcpInfo;
-use crate::model::traffic::{Traffic, ip_header_len};
+use crate::model::traffic::{TcpInfo, Traffic, ip_header_len};
 use crate::net::socket::{BufferedSocket, OperationError, set_option};
 use crate::net::system::{ConnectResult, NetworkError, WaitUntil, connect, tcp_info};
 use crate::net::transport::{
@@ -21,20 +20,20 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 use tracing::debug;
 
-/// The longest request that is written before anything is read, in bytes. A longer one could fill the buffers
-/// of both directions; then both sides would wait for the other one to read. 16 KiB fit into the send buffer of
-/// every system with its default size.
+/// The maximum length of a request that is written without reading in between, in bytes. A longer request could fill
+/// the buffers of both directions. The client and the server would then wait for each other to read. The default
+/// send buffer of every system holds 16 KiB.
 const MAX_SINGLE_WRITE: usize = 16 * 1024;
 
-/// The shortest timeout that every system supports.
+/// The minimum timeout that every system supports.
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// The pause when a long request can be neither continued nor its reply read. It is short compared with the
-/// milliseconds that a long request takes.
+/// The pause if the client can neither write the rest of a long request nor read. A long request takes milliseconds,
+/// so this pause is short.
 const WRITE_PAUSE: Duration = Duration::from_micros(20);
 
-/// The number of bytes that may arrive while one request is written: replies to the requests before it that fit
-/// into the buffers of both directions, and its own reply. More bytes cannot be replies.
+/// The maximum number of bytes that are read while one request is written. They are its own reply, and replies to
+/// earlier requests from the buffers of both directions. More bytes than this cannot be replies.
 const MAX_EARLY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The length of a TCP header without options, in bytes (RFC 9293).
@@ -46,11 +45,11 @@ const TIMESTAMPS_LEN: u64 = 12;
 struct Tcp {
     socket: BufferedSocket,
     timeout: Duration,
-    /// The number of bytes sent. The kernel numbers its timestamps with it.
+    /// The number of bytes sent. The kernel uses this number to identify timestamps.
     sent: u32,
-    /// Bytes that arrived while a long request was written.
+    /// Bytes that were read while a long request was written.
     early: BytesMut,
-    /// When the last of the early bytes arrived. `None` after `receive` has returned them.
+    /// The time at which the last early bytes were read. `None` after `receive` has returned them.
     early_received: Option<Stamp>,
 }
 
@@ -58,8 +57,8 @@ struct Tcp {
 pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
     let with_peer = |error: OperationError| error.with_peer(&FACTS, peer);
     let timeout = config.receiver.timeout;
-    // All options are set before the connection request, so that the first request can follow the handshake
-    // without delay.
+    // All options are set before the connection request. So the first request can follow immediately after the
+    // handshake.
     let mut socket = match BufferedSocket::new(peer, Type::STREAM, config.bind, config.receiver) {
         Ok(socket) => socket,
         Err(OperationError { operation: operation @ SocketOperation::Create, error }) => {
@@ -89,15 +88,11 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, 
     let connection = Connection { requested, established: result.is_ok().then_some(now) };
     let transport = match result {
         Ok(()) => {
-            // With -v, the log lines lengthen the time between the handshake and the first request. They are outside
-            // of both.
             socket.receiver.disable_icmp_errors(&socket.inner).map_err(with_peer)?;
             socket.receiver.enable_timestamps(&socket.inner).map_err(with_peer)?;
-            debug!(%peer, local = %socket.local(), ?handshake, "connected");
             Ok(Box::new(Tcp::new(socket, timeout)) as Box<dyn Transport>)
         }
         Err(error) => {
-            debug!(%peer, %error, after = ?handshake, "not connected");
             let failure = failure_with_cause(error, &socket.network_errors(), handshake);
             let operation = SocketOperation::Connect;
             let failure =
@@ -109,7 +104,7 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, 
     Ok(OpenAttempt { connection: Some(connection), transport })
 }
 
-/// The times of the connection requests, as text, if there was more than one.
+/// Lists the times of the connection requests, if there was more than one.
 fn describe_requests(requests: &[Duration]) -> Option<String> {
     let (last, others) = requests.split_last().filter(|(_, others)| !others.is_empty())?;
     let times: Vec<String> = others.iter().map(|at| format!("{:.1}", at.as_secs_f64())).collect();
@@ -118,7 +113,7 @@ fn describe_requests(requests: &[Duration]) -> Option<String> {
 }
 
 impl Transport for Tcp {
-    fn local(&self) -> SocketAddr {
+    fn local(&self) -> Option<SocketAddr> {
         self.socket.local()
     }
 
@@ -132,7 +127,7 @@ impl Transport for Tcp {
             self.socket.inner.set_nonblocking(false)?;
             result?;
         }
-        // The kernel identifies a write by the number of its last byte. The number wraps as the kernel's does.
+        // The kernel identifies a write by the number of its last byte, which has 32 bits and wraps.
         #[expect(clippy::cast_possible_truncation, reason = "a request has at most 16 MiB")]
         let length = request.len() as u32;
         self.sent = self.sent.wrapping_add(length);
@@ -165,7 +160,7 @@ impl Transport for Tcp {
     fn traffic(&self) -> Option<Traffic> {
         let segments = tcp_info(&self.socket.inner)?.segments?;
         let options = if segments.has_timestamps { TIMESTAMPS_LEN } else { 0 };
-        let header = ip_header_len(self.local()) + HEADER_LEN + options;
+        let header = ip_header_len(self.local()?) + HEADER_LEN + options;
         Some(Traffic {
             packets_out: segments.sent,
             packets_in: segments.received,
@@ -183,7 +178,7 @@ impl Transport for Tcp {
         while Instant::now() < deadline {
             match self.receive(WaitUntil::Exact(deadline)) {
                 Ok(Received::End) => return Some(start.elapsed()),
-                // Bytes that arrive after the last exchange belong to no request.
+                // After the last exchange, no request waits for these bytes.
                 Ok(Received::Bytes { .. } | Received::Nothing) => {}
                 Err(_) => return None,
             }
@@ -197,8 +192,7 @@ impl Tcp {
         Self { socket, timeout, sent: 0, early: BytesMut::new(), early_received: None }
     }
 
-    /// Writes a long `request`, and reads what arrives before it is completely written. The socket is
-    /// non-blocking.
+    /// Writes a long `request`, and reads the bytes that arrive during this time. The socket must be non-blocking.
     fn write_and_read(&mut self, mut request: &[u8], deadline: Instant) -> io::Result<()> {
         if self.early_received.is_none() {
             self.early.clear();
@@ -242,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_repeated_connection_requests_are_described() {
+    fn connection_requests_are_described_if_they_were_repeated() {
         let times = [0, 1040, 3100].map(Duration::from_millis);
         assert_eq!(describe_requests(&times[..1]), None);
         let described = describe_requests(&times).unwrap();

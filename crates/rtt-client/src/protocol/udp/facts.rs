@@ -1,8 +1,8 @@
-//! Facts about UDP. Pure.
+//! Facts about UDP.
 
 use crate::model::protocol::{Framing, Protocol};
 
-/// UDP, as the registry lists it.
+/// The registry's entry for UDP.
 pub(crate) const FACTS: Protocol = Protocol {
     name: "udp",
     title: "UDP",

@@ -1,8 +1,7 @@
-//! The UDP transport: one datagram for a request, one datagram for its reply.
+//! The UDP transport: a connected UDP socket.
 //!
-//! The socket is connected. Connecting a UDP socket sends nothing, but it changes what the socket receives: the
-//! kernel drops datagrams from other addresses, and it reports ICMP errors that the datagrams of this socket
-//! cause, if it regards them as permanent.
+//! Connecting a UDP socket sends no packet, but it changes what the socket receives. The kernel drops datagrams from
+//! other addresses. It reports ICMP errors about the socket's datagrams if it classifies these errors as permanent.
 
 use super::facts::FACTS;
 use crate::model::breakdown::TimestampId;
@@ -23,16 +22,17 @@ use tracing::debug;
 /// The length of a UDP header, in bytes (RFC 768).
 const HEADER_LEN: u64 = 8;
 
-/// The size of a packet that every path carries, in bytes, including headers (RFC 791: every host accepts it).
-const MTU_OF_EVERY_PATH: u64 = 576;
+/// The maximum size of a packet that is never fragmented, in bytes, including headers. Every host accepts packets of
+/// this size (RFC 791). This value is used if the system does not report the MTU of the path.
+const DEFAULT_MTU: u64 = 576;
 
 struct Udp {
     socket: BufferedSocket,
-    /// The number of datagrams sent. The kernel numbers its timestamps with it.
+    /// The number of datagrams sent. The kernel uses this number to identify timestamps.
     sent: u32,
-    /// Counts of datagrams and payload bytes, without the headers.
+    /// The numbers of datagrams and payload bytes. [`Transport::traffic`] adds the headers.
     traffic: Traffic,
-    /// The length of the longest datagram so far, in bytes.
+    /// The length of the longest datagram, in bytes.
     longest: usize,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, 
     let start = Instant::now();
     let transport = match open_socket(peer, config) {
         Ok(socket) => {
-            debug!(%peer, local = %socket.local(), "connected");
+            debug!(%peer, local = socket.local().map(tracing::field::display), "connected");
             let traffic = Traffic::default();
             Ok(Box::new(Udp { socket, sent: 0, traffic, longest: 0 }) as Box<dyn Transport>)
         }
@@ -61,7 +61,7 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, 
 
 fn open_socket(peer: SocketAddr, config: OpenConfig) -> Result<BufferedSocket, OperationError> {
     let socket = BufferedSocket::new(peer, Type::DGRAM, config.bind, config.receiver)?;
-    // Connecting includes a look-up of the route, so the kernel reports here that there is none.
+    // The kernel looks up the route when the socket is connected. So this call fails if there is no route.
     socket
         .inner
         .connect(&peer.into())
@@ -71,7 +71,7 @@ fn open_socket(peer: SocketAddr, config: OpenConfig) -> Result<BufferedSocket, O
 }
 
 impl Transport for Udp {
-    fn local(&self) -> SocketAddr {
+    fn local(&self) -> Option<SocketAddr> {
         self.socket.local()
     }
 
@@ -88,7 +88,7 @@ impl Transport for Udp {
 
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {
         let received = self.socket.receive(until).map_err(|error| match error.kind() {
-            // Windows reports an ICMP "port unreachable" with this error.
+            // Windows reports an ICMP "port unreachable" as this error.
             io::ErrorKind::ConnectionReset => io::ErrorKind::ConnectionRefused.into(),
             _ => error,
         })?;
@@ -109,9 +109,9 @@ impl Transport for Udp {
     }
 
     fn traffic(&self) -> Option<Traffic> {
-        let header = HEADER_LEN + ip_header_len(self.local());
-        let mtu = path_mtu(&self.socket.inner).map_or(MTU_OF_EVERY_PATH, u64::from);
-        // A longer datagram is sent in fragments, and their number is not known here.
+        let header = HEADER_LEN + ip_header_len(self.local()?);
+        let mtu = path_mtu(&self.socket.inner).map_or(DEFAULT_MTU, u64::from);
+        // A longer datagram is sent in fragments. Their number is not known here.
         if self.longest as u64 + header > mtu {
             return None;
         }

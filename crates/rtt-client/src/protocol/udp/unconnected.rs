@@ -1,4 +1,4 @@
-//! The textbook client: it sends one datagram from a socket that is not connected, and waits for a reply.
+//! The UDP client of the textbook: its socket is not connected. It sends one datagram and waits for a reply.
 
 use crate::model::exchange::UnconnectedResult;
 use std::io::{self, ErrorKind};
@@ -6,17 +6,17 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
-/// The longest wait. An error or a reply that does not arrive within this time is not expected later.
+/// The maximum duration of the wait. After this time, neither a reply nor an error is expected.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// The size of the receive buffer, in bytes. It is enough to see that a reply arrived.
+/// The size of the receive buffer, in bytes. The content of the reply is not used.
 const BUFFER_LEN: usize = 2048;
 
 /// Sends `request` to `peer` and waits for a reply or an error.
 ///
 /// # Errors
 ///
-/// The socket cannot be created, bound or configured.
+/// The system cannot create, bind or configure the socket.
 pub(super) fn send_and_wait(
     peer: SocketAddr,
     bind: Option<SocketAddr>,
@@ -42,8 +42,8 @@ pub(super) fn send_and_wait(
         }
         socket.set_read_timeout(Some(left))?;
         match socket.recv_from(&mut buffer) {
-            // Every host can send to a socket that is not connected. The textbook client would take such a
-            // datagram for the reply.
+            // A socket that is not connected receives datagrams from every host. The textbook client would mistake
+            // such a datagram for the reply.
             Ok((_, from)) if from.ip() != peer.ip() => {}
             Ok(_) => return Ok(UnconnectedResult::Reply(start.elapsed())),
             Err(error) => match error.kind() {

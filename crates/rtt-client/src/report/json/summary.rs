@@ -4,7 +4,7 @@ use crate::analysis::statistics::{
     BreakdownFigures, Distribution, Quantile, Summary, TimestampCost,
 };
 use crate::model::format::nanoseconds;
-use crate::model::tcp_info::TcpInfo;
+use crate::model::traffic::TcpInfo;
 use crate::plan::Plan;
 use serde::Serialize;
 use std::time::Duration;

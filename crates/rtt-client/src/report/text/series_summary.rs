@@ -7,7 +7,7 @@ use super::table::Table;
 use super::unit::MILLISECONDS;
 use crate::analysis::statistics::{ColdStart, Distribution, Summary};
 use crate::model::format::{CommonUnit, count, in_common_unit, signed_nanoseconds};
-use crate::model::tcp_info::TcpInfo;
+use crate::model::traffic::TcpInfo;
 use crate::plan::Plan;
 use std::io::{self, Write};
 use std::time::Duration;

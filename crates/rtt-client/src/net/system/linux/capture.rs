@@ -1,14 +1,15 @@
 //! Packet capture: a packet socket on one interface, with a filter in the kernel for one peer (packet(7)).
 //!
-//! An alternative that was tried is the crate pcap. It needs the C library libpcap where the client is built and
-//! where it runs, and an installed `rtt-client` has to work alone.
+//! The crate pcap is an alternative that was tried. It needs the C library libpcap to build the client and to run
+//! it. An installed `rtt-client` must not need other packages.
 #![expect(
     unsafe_code,
-    reason = "no safe call creates the address of a packet socket or reads its statistics"
+    reason = "no safe function creates the address of a packet socket or reads its statistics"
 )]
 
 use super::super::{CaptureConfig, CapturedFrame};
-use super::{capture_filter, timestamps};
+use super::capture_filter::{self, Instruction};
+use super::timestamps;
 use crate::net::system::operation::{CaptureOperation, FailedOperation, failed};
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -21,14 +22,14 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::{Duration, SystemTime};
 use tracing::debug;
 
-/// The number of bytes that are kept of a packet: the longest IP packet and its link header.
+/// The maximum number of bytes that are captured of a packet: the longest IP packet and its link header.
 const MAX_PACKET_LEN: usize = 65_536 + 64;
 
 /// `ETH_P_ALL`: packets of every protocol (`include/uapi/linux/if_ether.h`).
 const ALL_PROTOCOLS: u16 = 3;
 
-/// The size of the socket's receive buffer, in bytes, for packets that arrive before the program reads them.
-/// The system may grant less (`net.core.rmem_max`).
+/// The size of the socket's receive buffer, in bytes. It stores packets until the program reads them. The system can
+/// grant less (`net.core.rmem_max`).
 const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 
 /// A running capture on one interface.
@@ -40,21 +41,23 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// Starts to capture packets to the peer and from it, and ICMP errors.
+    /// Starts to capture the packets to and from the peer, and all ICMP errors.
     ///
     /// # Errors
     ///
     /// The operation that failed. Without the capability `CAP_NET_RAW`, the error is `PermissionDenied`.
     pub(crate) fn start(config: &CaptureConfig) -> Result<Self, FailedOperation<CaptureOperation>> {
-        // Protocol 0 receives nothing. So no packet arrives before the filter is attached.
+        // A packet socket with protocol 0 receives no packets. So none arrives before the filter is attached.
         let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))
             .map_err(failed(CaptureOperation::CreateSocket))?;
         let filter: Vec<SockFilter> = capture_filter::program(config)
             .into_iter()
-            .map(|(code, yes, no, operand)| SockFilter::new(code, yes, no, operand))
+            .map(|Instruction { code, skip_if_true, skip_if_false, operand }| {
+                SockFilter::new(code, skip_if_true, skip_if_false, operand)
+            })
             .collect();
         socket.attach_filter(&filter).map_err(failed(CaptureOperation::AttachFilter))?;
-        // If the system grants less, the capture still works, and reports dropped packets.
+        // With a smaller buffer, the kernel can drop packets. The capture reports their number.
         let granted = socket
             .set_recv_buffer_size(RECEIVE_BUFFER)
             .and_then(|()| socket.recv_buffer_size())
@@ -76,7 +79,7 @@ impl Capture {
         Ok(Self { socket, buffer: vec![0; MAX_PACKET_LEN], control })
     }
 
-    /// The next packet, if one arrives within `timeout`.
+    /// Waits for the next packet. Returns `None` after `timeout`.
     pub(crate) fn next(&mut self, timeout: Duration) -> io::Result<Option<CapturedFrame>> {
         let mut poll = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         match ppoll(&mut poll, Some(TimeSpec::from_duration(timeout)), None) {
@@ -86,7 +89,7 @@ impl Capture {
         }
         let mut data = [IoSliceMut::new(&mut self.buffer)];
         let control = Some(&mut self.control[..]);
-        // With MSG_TRUNC, the result is the length of the whole packet.
+        // With MSG_TRUNC, `recvmsg` returns the length of the whole packet, even if the buffer is shorter.
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
         let message = match recvmsg::<()>(self.socket.as_raw_fd(), &mut data, control, flags) {
             Ok(message) => message,
@@ -106,7 +109,7 @@ impl Capture {
         Ok(Some(CapturedFrame { time, original_len, bytes }))
     }
 
-    /// The number of packets that the kernel dropped because the receive buffer was full, since the last call.
+    /// The number of packets that the kernel dropped since the last call, because the receive buffer was full.
     pub(crate) fn dropped(&self) -> Option<u64> {
         let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
         let mut length = libc::socklen_t::try_from(size_of_val(&statistics)).ok()?;

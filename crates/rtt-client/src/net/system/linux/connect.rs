@@ -1,7 +1,7 @@
 //! Connecting, with the times of the connection requests (SYN) that the kernel sends.
 //!
-//! The kernel repeats a SYN that has no answer, and does not report this. While the client waits, it reads the
-//! number of retransmissions from `TCP_INFO` (tcp(7)), so that a silent server can be explained with "4
+//! If a SYN gets no answer, the kernel repeats it, and does not report this. So the client reads the number of
+//! retransmissions from `TCP_INFO` (tcp(7)) during the wait. If the server is silent, the client can then report "4
 //! connection requests (SYN), at 0.0, 1.0, 3.1 and 7.3 s".
 
 use super::super::ConnectResult;
@@ -14,11 +14,11 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-/// The time of the first look at the number of retransmissions. The kernel's first retransmission timeout is
-/// one second (RFC 6298), so there is nothing to see earlier.
+/// The time of the first check for retransmissions. The kernel's first retransmission timeout is one second (RFC
+/// 6298), so an earlier check would find none.
 const FIRST_CHECK: Duration = Duration::from_millis(950);
 
-/// The time between two looks from then on. It limits the error of a reported time.
+/// The time between later checks. A reported time can be late by this duration.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Connects `socket` to `peer` within `timeout`.
@@ -37,7 +37,7 @@ pub(crate) fn connect(socket: &Socket, peer: &SockAddr, timeout: Duration) -> Co
     ConnectResult { result, requests }
 }
 
-/// Waits for the end of the handshake and appends the times of retransmitted requests to `requests`.
+/// Waits for the end of the handshake, and adds the times of retransmitted requests to `requests`.
 fn wait(
     socket: &Socket,
     start: Instant,

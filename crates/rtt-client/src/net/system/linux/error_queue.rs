@@ -1,27 +1,27 @@
-//! The error queue of a socket: ICMP errors about packets that were sent, and timestamps of their departure.
+//! The error queue of a socket: ICMP errors about sent packets, and timestamps of sent packets.
 //!
 //! # How an ICMP error reaches the client
 //!
-//! By default, a UDP socket that is not connected never sees an ICMP error, and a connected one sees only an
-//! error number. With `IP_RECVERR` or `IPV6_RECVERR` (ip(7)), the kernel puts every ICMP error about a packet
-//! of the socket into its error queue. The program reads the queue with `recvmsg` and `MSG_ERRQUEUE`. An entry
+//! By default, a UDP socket that is not connected receives no ICMP errors. A connected UDP socket receives only an
+//! error number. With `IP_RECVERR` or `IPV6_RECVERR` (ip(7)), the kernel adds every ICMP error about a packet of the
+//! socket to the socket's error queue. The program reads the queue with `recvmsg` and `MSG_ERRQUEUE`. An entry
 //! consists of:
 //!
-//! - a control message with `struct sock_extended_err`: the ICMP type and code, the error number that the
-//!   kernel derives from them, and the address of the host that sent the ICMP error;
-//! - as data, the beginning of the payload of the packet that caused the error. The number of the request is in
-//!   it.
+//! - A control message with `struct sock_extended_err`. It contains the ICMP type and code, the error number that
+//!   the kernel derives from them, and the address of the host that sent the ICMP error.
+//! - Data: the beginning of the payload of the packet that caused the error. It contains the number of the request.
 //!
-//! The queue also contains the timestamps of sent packets (see [`super::timestamps`]). `ee_origin`
+//! The queue also contains the timestamps of sent packets (see [`super::timestamps`]). The field `ee_origin`
 //! distinguishes the two kinds of entries.
 //!
-//! While the queue is not empty, `ppoll` reports `POLLERR` and returns at once. A wait therefore has to empty
-//! the queue first.
+//! While the queue is not empty, `ppoll` reports `POLLERR` and returns immediately. So the program must empty the
+//! queue before it waits.
 
 use super::super::NetworkError;
 use super::timestamps::wall_clock;
 use crate::model::icmp::IcmpError;
 use crate::net::socket::{OperationError, set_option};
+use crate::net::transport::SocketOperation;
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
@@ -32,24 +32,22 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd as _;
 use std::time::SystemTime;
 
-/// The number of departure timestamps that are kept, the latest ones. It is larger than the number of entries
-/// that fit into the error queue of a socket.
+/// The maximum number of stored timestamps of sent packets. The oldest are removed. The error queue of a socket
+/// holds fewer entries than this.
 const MAX_TIMESTAMPS: usize = 4096;
 
-/// The number of ICMP errors that are kept until the caller takes them, the latest ones. More errors contain
-/// no new information.
+/// The maximum number of stored ICMP errors. The oldest are removed. More errors contain no new information.
 const MAX_NETWORK_ERRORS: usize = 1024;
 
-/// The number of payload bytes that are kept of a packet that caused an error. They include the request's
-/// number.
+/// The maximum number of stored payload bytes of a packet that caused an error. They include the request's number.
 const QUOTED_LEN: usize = 64;
 
-/// What to do with ICMP errors about the packets of a socket.
+/// How the kernel handles ICMP errors about the packets of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IcmpErrors {
-    /// The kernel puts them into the error queue, and the next call on the socket fails.
+    /// The kernel adds them to the error queue. The next call on the socket fails.
     Report,
-    /// The protocol in the kernel handles them.
+    /// The kernel's implementation of the protocol handles them.
     HandleInKernel,
 }
 
@@ -57,18 +55,19 @@ pub(super) enum IcmpErrors {
 pub(super) fn set_icmp_errors(socket: &Socket, mode: IcmpErrors) -> Result<(), OperationError> {
     let report = mode == IcmpErrors::Report;
     let set_v4 = || Ok(setsockopt(socket, sockopt::Ipv4RecvErr, &report)?);
-    let domain = socket.domain().map_err(OperationError::option("SO_DOMAIN"))?;
+    let operation = SocketOperation::ReadOption("SO_DOMAIN");
+    let domain = socket.domain().map_err(|error| OperationError { operation, error })?;
     if domain != socket2::Domain::IPV6 {
         return set_option("IP_RECVERR", report, set_v4);
     }
     set_option("IPV6_RECVERR", report, || Ok(setsockopt(socket, sockopt::Ipv6RecvErr, &report)?))?;
-    // An IPv6 socket sends to an IPv4-mapped address (::ffff:192.0.2.1) over IPv4, and then gets IPv4 errors.
-    // A socket that refuses the option cannot do this and does not need it.
+    // An IPv6 socket can send to an IPv4-mapped address (::ffff:192.0.2.1) over IPv4. It then receives ICMP errors
+    // of IPv4. If the socket refuses this option, it cannot send over IPv4, so the error is ignored.
     let _ = set_option("IP_RECVERR", report, set_v4);
     Ok(())
 }
 
-/// The entries that were read from a socket's error queue.
+/// Stores the entries that were read from a socket's error queue.
 #[derive(Debug, Default)]
 pub(super) struct ErrorQueue {
     control: Vec<u8>,
@@ -104,13 +103,13 @@ impl ErrorQueue {
         }
     }
 
-    /// When the packet with this number left, if its timestamp has been fetched.
+    /// The time at which the packet with this number was sent, if its timestamp has been fetched.
     pub(super) fn transmitted(&self, id: u32) -> Option<SystemTime> {
         let entry = self.transmitted.iter().rev().find(|(number, _)| *number == id);
         entry.map(|(_, timestamp)| *timestamp)
     }
 
-    /// Takes the ICMP errors that have been fetched, in the order of their arrival.
+    /// Removes and returns the fetched ICMP errors, in the order of their arrival.
     pub(super) fn take_network_errors(&mut self) -> Vec<NetworkError> {
         self.network_errors.drain(..).collect()
     }
@@ -159,7 +158,7 @@ impl Entry {
     }
 }
 
-/// Appends `item`. If the queue is full, the oldest item is removed.
+/// Adds `item`. If the queue is full, its oldest item is removed.
 fn push_bounded<T>(queue: &mut VecDeque<T>, limit: usize, item: T) {
     if queue.len() == limit {
         queue.pop_front();

@@ -1,8 +1,7 @@
 //! Requests to the kernel's routing subsystem over a netlink socket (netlink(7), rtnetlink(7)).
 //!
-//! The crates netlink-packet-core and netlink-packet-route encode and decode the messages. The socket is a
-//! plain one from nix: the client sends one request at a time, so it needs neither the asynchronous crate
-//! rtnetlink nor netlink-sys.
+//! The crates netlink-packet-core and netlink-packet-route encode and decode the messages. nix creates the socket.
+//! The client sends one request at a time, so it does not need the crates rtnetlink (asynchronous) and netlink-sys.
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -14,18 +13,18 @@ use nix::sys::time::TimeVal;
 use std::io;
 use std::os::fd::AsRawFd as _;
 
-/// The receive timeout, in seconds. The kernel answers at once, so this only limits the effect of an error.
+/// The receive timeout, in seconds. The kernel answers immediately, so the timeout ends only a wait after an error.
 const TIMEOUT_S: i64 = 1;
 
-/// The number of datagrams that are read of one answer. A datagram contains about a hundred neighbours.
+/// The maximum number of datagrams that are read for one answer. A datagram contains about a hundred neighbours.
 const MAX_DATAGRAMS: usize = 256;
 
-/// The size of the receive buffer, in bytes. The kernel would cut off a longer datagram.
+/// The size of the receive buffer, in bytes. The kernel cuts off a longer datagram.
 const BUFFER_LEN: usize = 65_536;
 
 /// Sends one request to the kernel and passes each message of the answer to `handle`.
 ///
-/// The flags are those of netlink(7). With `NLM_F_DUMP`, the answer has several messages. With `NLM_F_ACK`, the
+/// `flags` are the flags of netlink(7). With `NLM_F_DUMP`, the answer can have several messages. With `NLM_F_ACK`, the
 /// kernel confirms the request.
 ///
 /// # Errors

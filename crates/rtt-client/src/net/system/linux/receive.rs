@@ -1,12 +1,12 @@
-//! The receiving side of a socket: the three kinds of waits, kernel timestamps and ICMP errors.
+//! [`Receiver`]: waits for data on a socket, and reads kernel timestamps and ICMP errors.
 //!
-//! How the waits of [`WaitUntil`] are implemented:
+//! The waits of [`WaitUntil`] use these system calls:
 //!
-//! | wait | system calls | ends |
+//! | wait | system calls | end of the wait |
 //! |---|---|---|
-//! | `Coarse` | one blocking `recv` with `SO_RCVTIMEO` | after the socket's timeout, which the kernel rounds up to its timer tick |
+//! | `Coarse` | one blocking `recv` with `SO_RCVTIMEO` | after the socket's timeout, rounded up to the next timer interrupt (1 to 10 ms) |
 //! | `Exact` | non-blocking `recv`, then `ppoll`, repeatedly | at the deadline (`ppoll` uses a high-resolution timer) |
-//! | `ExactAwake` | the same; for the last part `sched_yield` instead of `ppoll` | at the deadline, with no delay for waking up |
+//! | `ExactAwake` | the same, but `sched_yield` instead of `ppoll` for the last part | at the deadline, without a delay to wake up |
 //! | any, with `spin` | non-blocking `recv`, repeatedly | at the deadline or after [`MAX_SPIN`] |
 
 use super::super::{MAX_SPIN, NetworkError, ReceiveConfig, ReceiveMeta, WaitUntil};
@@ -22,23 +22,23 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::{Duration, Instant, SystemTime};
 
-/// The receiving side of a socket.
+/// Receives data, timestamps and ICMP errors from a socket.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     spin: bool,
-    /// The buffer for control messages, if the kernel records timestamps for this socket.
+    /// The buffer for control messages. `None` if the configuration does not request timestamps.
     control: Option<Vec<u8>>,
     errors: ErrorQueue,
 }
 
 impl Receiver {
-    /// Sets the options of `socket`, before it is connected.
+    /// Sets the options of `socket`. The socket must not be connected yet.
     pub(crate) fn new(socket: &Socket, config: ReceiveConfig) -> Result<Self, OperationError> {
         let timeout = config.coarse_timeout();
         set_option("SO_RCVTIMEO", timeout, || socket.set_read_timeout(Some(timeout)))?;
         if config.timestamps {
-            // This can take a few milliseconds. If it happened after the connection request, the connection
-            // would be measured as slower than it is.
+            // This call can take some milliseconds. It runs before the connection request, so that it does not make
+            // the measured handshake longer.
             timestamps::keep_enabled();
         }
         set_icmp_errors(socket, IcmpErrors::Report)?;
@@ -46,8 +46,8 @@ impl Receiver {
         Ok(Self { spin: config.spin, control, errors: ErrorQueue::default() })
     }
 
-    /// Enables kernel timestamps for this socket, if the configuration requests them. Packets that are sent
-    /// from now on are numbered from 0: datagrams for UDP, bytes for TCP.
+    /// Enables kernel timestamps for this socket, if the configuration requests them. After this call, the kernel
+    /// numbers datagrams (UDP) or bytes (TCP) from 0.
     pub(crate) fn enable_timestamps(&self, socket: &Socket) -> Result<(), OperationError> {
         if self.control.is_none() {
             return Ok(());
@@ -57,15 +57,15 @@ impl Receiver {
         })
     }
 
-    /// Leaves ICMP errors to the protocol in the kernel, from now on. An established TCP connection has to
-    /// survive an ICMP error that can be temporary (RFC 1122, section 4.2.3.9). With `IP_RECVERR`, the kernel
-    /// reports such an error at once and ends the connection (tcp(7)).
+    /// Passes later ICMP errors to the kernel's TCP. An established connection must survive an ICMP error that can
+    /// be temporary (RFC 1122, section 4.2.3.9). With `IP_RECVERR`, the kernel would report such an error
+    /// immediately and end the connection (tcp(7)).
     #[expect(clippy::unused_self, reason = "it reverses a setting of `new`")]
     pub(crate) fn disable_icmp_errors(&self, socket: &Socket) -> Result<(), OperationError> {
         set_icmp_errors(socket, IcmpErrors::HandleInKernel)
     }
 
-    /// Waits for data. Returns `None` if the wait ended without data, also because of a signal.
+    /// Waits for data. Returns `None` if the wait ended without data, for example because of a signal.
     pub(crate) fn receive(
         &mut self,
         socket: &Socket,
@@ -87,14 +87,14 @@ impl Receiver {
         }
     }
 
-    /// When the kernel handed the packet with this number to the network driver, if it has reported this.
+    /// The time at which the kernel passed the packet with this number to the network driver, if it has reported it.
     pub(crate) fn transmitted(&mut self, socket: &Socket, id: u32) -> Option<SystemTime> {
         self.control.as_ref()?;
         self.errors.fetch(socket);
         self.errors.transmitted(id)
     }
 
-    /// The ICMP errors that arrived since the last call, in their order.
+    /// Returns the ICMP errors that arrived since the last call, in the order of their arrival.
     pub(crate) fn network_errors(&mut self, socket: &Socket) -> Vec<NetworkError> {
         self.errors.fetch(socket);
         self.errors.take_network_errors()
@@ -119,7 +119,7 @@ impl Receiver {
         }
     }
 
-    /// Waits until `deadline`, without sleeping for the last part, which has the duration `awake`.
+    /// Waits until `deadline`. The thread does not sleep during the last part, which has the duration `awake`.
     fn wait_until(
         &mut self,
         socket: &Socket,
@@ -127,7 +127,7 @@ impl Receiver {
         deadline: Instant,
         awake: Duration,
     ) -> nix::Result<ReceiveMeta> {
-        // An entry in the error queue would end every `ppoll` at once.
+        // While the error queue has an entry, `ppoll` returns immediately.
         let mut error_queue_may_have_entries = self.control.is_some();
         loop {
             match self.receive_once(socket, buffer, MsgFlags::MSG_DONTWAIT) {
@@ -143,7 +143,7 @@ impl Receiver {
             }
             let asleep = left.saturating_sub(awake);
             if asleep.is_zero() {
-                // A server on the same CPU can then run.
+                // This lets a server on the same CPU run.
                 std::thread::yield_now();
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The way to an address: interface, next hop, state of the next hop, path MTU. No function here needs
+//! The route to an address: interface, next hop, state of the next hop, path MTU. These functions do not need
 //! privileges.
 
 use super::super::Interface;
@@ -16,8 +16,7 @@ use socket2::Socket;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-/// The next hop to `address`, if it has not answered the kernel's requests for its link address (ARP or neighbour
-/// discovery).
+/// The next hop to `address`, if it has not answered the kernel's address resolution (ARP or neighbour discovery).
 pub(crate) fn unresolved_next_hop(address: IpAddr) -> Option<IpAddr> {
     let route = route(address)?;
     let mut request = NeighbourMessage::default();
@@ -36,11 +35,11 @@ pub(crate) fn unresolved_next_hop(address: IpAddr) -> Option<IpAddr> {
     is_unresolved.then_some(route.next_hop)
 }
 
-/// The interface through which packets to `peer` leave.
+/// The interface that sends the packets to `peer`.
 ///
 /// # Errors
 ///
-/// There is no route, or the interface list cannot be read.
+/// There is no route, or the system does not return the list of interfaces.
 pub(crate) fn interface_to(peer: SocketAddr) -> io::Result<Interface> {
     let scope_id = match peer {
         SocketAddr::V6(peer) if peer.scope_id() > 0 => Some(peer.scope_id()),
@@ -76,15 +75,15 @@ pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
     Ok(if_nametoindex(name)?)
 }
 
-/// The size of the largest packet that the path of a connected socket carries, in bytes. The kernel corrects this
-/// value when a router reports a smaller one.
+/// The maximum size of a packet on the path of a connected socket, in bytes. The kernel reduces this value when a
+/// router reports a smaller one.
 pub(crate) fn path_mtu(socket: &Socket) -> Option<u32> {
     u32::try_from(getsockopt(socket, sockopt::IpMtu).ok()?).ok()
 }
 
 /// A route to an address.
 struct Route {
-    /// The address of the router, or the address itself if it is on the link.
+    /// The address of the first router. If no router is necessary, the destination itself.
     next_hop: IpAddr,
     interface: Option<u32>,
 }
@@ -131,7 +130,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     #[test]
-    fn the_route_to_loopback_has_no_router() {
+    fn route_to_loopback_has_no_router() {
         let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
         assert_eq!(route(loopback).map(|route| route.next_hop), Some(loopback));
         assert_eq!(unresolved_next_hop(loopback), None);
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_error_is_returned() {
+    fn request_returns_the_error_of_the_kernel() {
         let mut message = netlink_packet_route::link::LinkMessage::default();
         message.header.index = u32::MAX >> 1;
         let request = RouteNetlinkMessage::GetLink(message);

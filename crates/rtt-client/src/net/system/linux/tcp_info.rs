@@ -1,22 +1,21 @@
-//! `getsockopt(TCP_INFO)`: what the kernel reports about a TCP connection.
+//! `getsockopt(TCP_INFO)`: the kernel's information about a TCP connection.
 //!
-//! The structure grows with the kernel: an older kernel returns a shorter one. `libc::tcp_info` cannot express
-//! absent fields, so this file only uses the offsets of its fields, and decodes the bytes that the kernel has
-//! returned.
-#![expect(unsafe_code, reason = "the system call writes to a buffer of this function")]
+//! An older kernel returns a shorter structure. `libc::tcp_info` has no way to mark fields as absent. So this file
+//! uses only the offsets of its fields, and decodes the bytes that the kernel returned.
+#![expect(unsafe_code, reason = "no safe function returns the length that the kernel has written")]
 
-use crate::model::tcp_info::{Segments, TcpInfo};
+use crate::model::traffic::{Segments, TcpInfo};
 use libc::tcp_info as Raw;
 use socket2::Socket;
 use std::mem::offset_of;
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
-/// The size of the buffer, in bytes. The structure is smaller in every kernel so far. The kernel cuts off what
-/// does not fit.
+/// The size of the buffer, in bytes. The structure of every kernel so far is smaller. The kernel does not write more
+/// bytes than this.
 const BUFFER_LEN: usize = 512;
 
-/// What the kernel reports about the connection of `socket`.
+/// Reads the kernel's information about the connection of `socket`.
 pub(crate) fn tcp_info(socket: &Socket) -> Option<TcpInfo> {
     let mut buffer = [0_u8; BUFFER_LEN];
     let mut length = libc::socklen_t::try_from(BUFFER_LEN).ok()?;
@@ -35,8 +34,7 @@ pub(crate) fn tcp_info(socket: &Socket) -> Option<TcpInfo> {
     Some(decode(&buffer[..written.min(BUFFER_LEN)]))
 }
 
-/// Decodes `struct tcp_info`. The kernel documents the fields in include/uapi/linux/tcp.h. A
-/// field after the end of `info` is absent.
+/// Decodes `struct tcp_info` (include/uapi/linux/tcp.h). A field after the end of `info` is absent.
 fn decode(info: &[u8]) -> TcpInfo {
     let word = |at: usize| Some(u32::from_ne_bytes(*info.get(at..)?.first_chunk()?));
     let long = |at: usize| Some(u64::from_ne_bytes(*info.get(at..)?.first_chunk()?));
@@ -48,7 +46,7 @@ fn decode(info: &[u8]) -> TcpInfo {
         rtt_variation: microseconds(offset_of!(Raw, tcpi_rttvar)),
         congestion_window: word(offset_of!(Raw, tcpi_snd_cwnd)),
         retransmissions: word(offset_of!(Raw, tcpi_total_retrans)).map(u64::from),
-        // The value has all bits set until the kernel has measured a round trip.
+        // Until the kernel has measured a round trip, all bits of this value are set.
         min_rtt: word(offset_of!(Raw, tcpi_min_rtt))
             .filter(|value| *value != u32::MAX)
             .and(microseconds(offset_of!(Raw, tcpi_min_rtt))),
@@ -82,7 +80,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     #[test]
-    fn fields_that_an_older_kernel_does_not_return_are_absent() {
+    fn fields_after_the_end_of_a_shorter_structure_are_absent() {
         let complete = [1; 232];
         assert!(decode(&complete).limited_by_buffer.is_some());
         let older = decode(&complete[..104]);
@@ -92,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_connection_has_the_expected_values() {
+    fn new_connection_has_the_initial_values_of_linux() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = Socket::from(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
         let info = tcp_info(&socket).unwrap();

@@ -1,0 +1,153 @@
+//! Tests of the packet filter, with an interpreter for its BPF program.
+
+use super::*;
+use std::net::SocketAddr;
+
+/// Runs the program in the same way as the kernel. Returns whether it accepts the packet.
+fn accepts(program: &[Instruction], packet: &[u8]) -> bool {
+    let (mut a, mut x, mut at) = (0_u32, 0_u32, 0_usize);
+    loop {
+        let Instruction { code, skip_if_true, skip_if_false, operand: k } = program[at];
+        let load = |from: u32, length: usize| -> Option<u32> {
+            let bytes = packet.get(from as usize..)?.get(..length)?;
+            Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
+        };
+        let loaded = match code {
+            LOAD_WORD => load(k, 4),
+            LOAD_HALF => load(k, 2),
+            LOAD_BYTE => load(k, 1),
+            LOAD_HALF_AFTER_HEADER => load(k + x, 2),
+            LOAD_BYTE_AFTER_HEADER => load(k + x, 1),
+            _ => Some(a),
+        };
+        // The kernel drops a packet that is too short for a load.
+        let Some(loaded) = loaded else { return false };
+        a = loaded;
+        let is_true = match code {
+            LOAD_HEADER_LENGTH => {
+                let Some(byte) = load(k, 1) else { return false };
+                x = (byte & 15) * 4;
+                true
+            }
+            EQUALS => a == k,
+            GREATER => a > k,
+            HAS_ANY_BIT => a & k != 0,
+            RETURN => return k > 0,
+            _ => true,
+        };
+        let is_jump = code & 7 == 5;
+        at += 1 + usize::from(match (is_jump, is_true) {
+            (true, true) => skip_if_true,
+            (true, false) => skip_if_false,
+            (false, _) => 0,
+        });
+    }
+}
+
+fn config(peer: &str, protocol: u8, link_header: u8) -> CaptureConfig {
+    CaptureConfig {
+        interface: 1,
+        is_loopback: false,
+        link_header,
+        protocol,
+        peer: peer.parse().unwrap(),
+    }
+}
+
+fn packet(from: &str, to: &str, protocol: u8, link_header: u8) -> Vec<u8> {
+    let (from, to): (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
+    let mut packet = vec![0; usize::from(link_header)];
+    match (from.ip(), to.ip()) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            if link_header > 0 {
+                packet[12..14].copy_from_slice(&[8, 0]);
+            }
+            let mut header = [0; 20];
+            (header[0], header[9]) = (0x45, protocol);
+            header[12..16].copy_from_slice(&source.octets());
+            header[16..20].copy_from_slice(&destination.octets());
+            packet.extend(header);
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            if link_header > 0 {
+                packet[12..14].copy_from_slice(&[0x86, 0xdd]);
+            }
+            let mut header = [0; 40];
+            (header[0], header[6]) = (0x60, protocol);
+            header[8..24].copy_from_slice(&source.octets());
+            header[24..40].copy_from_slice(&destination.octets());
+            packet.extend(header);
+        }
+        _ => panic!("addresses of two versions of IP"),
+    }
+    packet.extend(from.port().to_be_bytes());
+    packet.extend(to.port().to_be_bytes());
+    packet.extend([0; 8]);
+    packet
+}
+
+#[test]
+fn filter_accepts_only_packets_of_the_peer() {
+    for (client, peer, other) in [
+        ("10.0.0.1:5555", "10.0.0.2:7777", "10.0.0.3:7777"),
+        ("[fd00::1]:5555", "[fd00::2]:7777", "[fd00::3]:7777"),
+    ] {
+        for link_header in [0, 14] {
+            let program = program(&config(peer, 17, link_header));
+            let accepts =
+                |from, to, protocol| accepts(&program, &packet(from, to, protocol, link_header));
+            assert!(accepts(client, peer, 17) && accepts(peer, client, 17), "{peer}");
+            assert!(!accepts(client, other, 17) && !accepts(other, client, 17), "{peer}");
+            assert!(!accepts(client, peer, 6) && !accepts(peer, client, 6), "{peer}");
+            let other_port = &peer.replace("7777", "7778");
+            assert!(!accepts(client, other_port, 17), "{peer}");
+            assert!(!accepts(other_port, client, 17), "{peer}");
+        }
+    }
+}
+
+#[test]
+fn filter_accepts_later_fragments_of_the_peer() {
+    let program = program(&config("10.0.0.2:7777", 17, 14));
+    for (from, to, is_accepted) in [
+        ("10.0.0.1:1", "10.0.0.2:1", true),
+        ("10.0.0.2:1", "10.0.0.1:1", true),
+        ("10.0.0.1:1", "10.0.0.3:1", false),
+    ] {
+        let mut packet = packet(from, to, 17, 14);
+        packet[14 + 7] = 185;
+        assert_eq!(accepts(&program, &packet), is_accepted, "{from} {to}");
+    }
+}
+
+#[test]
+fn filter_accepts_icmp_errors_and_drops_pings() {
+    for (protocol, kinds) in
+        [(1, [(3, true), (11, true), (8, false)]), (58, [(1, true), (4, true), (128, false)])]
+    {
+        let (router, client, peer) = match protocol {
+            1 => ("10.0.0.9:0", "10.0.0.1:0", "10.0.0.2:7777"),
+            _ => ("[fd00::9]:0", "[fd00::1]:0", "[fd00::2]:7777"),
+        };
+        let program = program(&config(peer, 6, 14));
+        for (kind, is_error) in kinds {
+            let mut packet = packet(router, client, protocol, 14);
+            let header = if protocol == 1 { 20 } else { 40 };
+            packet[14 + header] = kind;
+            assert_eq!(accepts(&program, &packet), is_error, "{protocol} {kind}");
+        }
+    }
+}
+
+#[test]
+fn filter_drops_packets_that_end_before_the_port() {
+    let program = program(&config("10.0.0.2:7777", 17, 14));
+    let whole = packet("10.0.0.1:5555", "10.0.0.2:7777", 17, 14);
+    // The destination port has the bytes 36 and 37: after the headers of Ethernet (14) and IPv4 (20) and the source
+    // port (2).
+    let complete = 38;
+    assert!(accepts(&program, &whole[..complete]));
+    for length in 0..complete {
+        assert!(!accepts(&program, &whole[..length]), "{length}");
+    }
+}
