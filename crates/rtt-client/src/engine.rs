@@ -15,7 +15,7 @@ mod trace;
 pub use comparison::compare;
 pub use diagnosis::diagnose;
 pub use run::{RunError, run};
-pub use trace::{TraceError, enter_lab, read_trace, trace};
+pub use trace::{FileOperation, TraceError, enter_lab, read_trace, trace};
 
 use std::time::Duration;
 

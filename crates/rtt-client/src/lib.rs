@@ -18,7 +18,13 @@ pub mod report;
 pub use analysis::statistics::{
     BreakdownFigures, ColdStart, Distribution, Jitter, Quantile, Summary, TimestampCost,
 };
-pub use engine::{RunError, TraceError, compare, diagnose, enter_lab, read_trace, run, trace};
+pub use capture::dissect::LayerSizes;
+pub use capture::flow::{Flow, FlowSide, PacketRecord};
+pub use capture::role::PacketRole;
+pub use capture::trace::{Disagreement, ExchangeTiming, Trace, TracedTarget};
+pub use engine::{
+    FileOperation, RunError, TraceError, compare, diagnose, enter_lab, read_trace, run, trace,
+};
 pub use event::{
     ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt, Progress, Report,
     Start,
@@ -31,6 +37,7 @@ pub use model::protocol::Protocol;
 pub use model::target::{Target, TargetError};
 pub use model::tcp_info::TcpInfo;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};
+pub use net::system::operation::{CaptureOperation, LabOperation};
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{
     ComparisonPlan, ComparisonSettings, Content, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION,

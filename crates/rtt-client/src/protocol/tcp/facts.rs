@@ -12,5 +12,5 @@ pub(crate) const FACTS: Protocol = Protocol {
     max_message_len: 16 * 1024 * 1024,
     carries_empty: false,
     framing: Framing::Stream,
-    ip_number: 6,
+    ip_number: crate::model::headers::TCP,
 };
