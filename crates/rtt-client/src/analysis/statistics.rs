@@ -161,7 +161,7 @@ impl Summary {
     pub(crate) fn finish_series(self, measurements: SeriesMeasurements) -> Self {
         let SeriesMeasurements { close, rtt_without_timestamps, tcp, send_duration, notes } =
             measurements;
-        Self { close, rtt_without_timestamps, tcp, send_duration, notes, ..self }
+        Self { close, rtt_without_timestamps, tcp, notes, send_duration, ..self }
     }
 
     /// Adds the duration of the run at its end.
@@ -322,7 +322,7 @@ mod tests {
     fn cost_of_timestamps_can_be_negative() {
         let mut summary = Summary::default();
         assert_eq!(summary.timestamp_cost(), None);
-        let (rtt_with, rtt_without) = (Duration::from_nanos(900), Duration::from_nanos(1000));
+        let (rtt_with, rtt_without) = (Duration::from_nanos(900), Duration::from_micros(1));
         summary.rtt.add(rtt_with);
         summary.rtt_without_timestamps.add(rtt_without);
         let cost = summary.timestamp_cost().unwrap();

@@ -74,7 +74,7 @@ fn two_writes(evidence: &Evidence, side: &Side, name: &str) -> Cause {
     Cause {
         kind: KIND,
         share: measured.then_some(0),
-        evidence: format!("Experiment with {name} and two writes: {}", results.join(" ")),
+        evidence: format!("Experiment with two writes ({name}). {}", results.join(" ")),
     }
 }
 
