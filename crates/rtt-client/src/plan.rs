@@ -11,10 +11,14 @@ mod tests;
 mod trace;
 
 pub(crate) use comparison::MAX_PAIRS;
-pub use comparison::{ComparisonPlan, ComparisonSettings, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION};
+pub use comparison::{
+    ComparisonPlan, ComparisonSettings, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION, SWEEP_SIZES,
+};
 pub use diagnosis::DiagnosisPlan;
 pub use error::{MessagePart, PlanError};
-pub use settings::{Content, DEFAULT_REQUEST_LEN, Family, Lifetime, Settings};
+pub use settings::{
+    Content, DEFAULT_HOST, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, Family, Lifetime, Settings,
+};
 pub use trace::{TracePlan, TraceSettings};
 
 use crate::model::protocol::Protocol;
@@ -72,6 +76,12 @@ impl Plan {
         };
         let payload = payload(protocol, &settings)?;
         Ok(Self { protocol, target, settings, payload, pacing })
+    }
+
+    /// The settings of the plan.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The port of the server.

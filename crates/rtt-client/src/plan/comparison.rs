@@ -21,7 +21,7 @@ const MAX_CONFIDENCE: f64 = 0.9999;
 
 /// The request sizes of a sweep, in bytes. They grow by a factor of four, from the smallest size with room for
 /// the request's number to the largest size that a UDP datagram over IPv4 carries.
-const SWEEP_SIZES: [usize; 8] = [16, 64, 256, 1024, 4096, 16_384, 32_768, 65_507];
+pub const SWEEP_SIZES: [usize; 8] = [16, 64, 256, 1024, 4096, 16_384, 32_768, 65_507];
 
 /// Everything that a caller can choose for a comparison, except the two targets.
 #[derive(Debug, Clone)]
