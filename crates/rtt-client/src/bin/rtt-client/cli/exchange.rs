@@ -13,12 +13,13 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 /// Arguments of the command of a protocol.
 #[derive(Debug, Args)]
 pub(crate) struct ExchangeArgs {
-    /// Server to measure
-    #[arg(default_value = DEFAULT_HOST)]
+    /// Server to measure. [`command`] replaces this help text
+    #[arg(index = 1, default_value = DEFAULT_HOST)]
     pub(crate) target: Target,
 
     /// Message to send. Without a message and without series options, the client reads one line of standard
     /// input. On a terminal, it prompts for the line
+    #[arg(index = 2)]
     message: Option<String>,
 
     /// Number of exchanges
@@ -27,7 +28,8 @@ pub(crate) struct ExchangeArgs {
 
     #[arg(short, long, value_name = "DUR", value_parser = duration, help_heading = "Series",
         help = format!(
-            "Time from one request to the next; 0: send as soon as the reply arrives [default: {}]",
+            "Time from one request to the next. With 0, each request is sent immediately after the reply to the \
+             previous one [default: {}]",
             humantime::format_duration(DEFAULT_INTERVAL)
         ))]
     interval: Option<Duration>,
