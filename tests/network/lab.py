@@ -1,16 +1,20 @@
-"""A network of three hosts on one machine, for tests that need a path with delay and loss.
+"""Creates a network of three hosts on one machine, for tests that need a path with delay and loss.
 
     client (10.77.0.1, fd77::1) -- forwarder -- server (10.77.0.2, fd77::2)
 
-Each host is a network namespace. The forwarder connects two veth pairs and applies the rules of the scenario to each
-packet. Run this script in new user, network and mount namespaces, which needs no privileges if the system permits it:
+Each host is a network namespace. The forwarder connects two veth pairs, and applies the rules of the scenario to each
+packet. Run this script in new user, network and mount namespaces. Many systems allow this without privileges:
 
     unshare -Urnm python3 lab.py SCENARIO CLIENT-COMMAND...
 
-SCENARIO is a JSON object. Its key "server" contains the command of the server; class `Rules` explains the other keys.
-The script prints one line of JSON: the status and the output of the client ("status", "out", "err"), the number of
-packets that each rule changed ("injected"), and the RTTs that a capture on the client's interface shows
-("captured_rtts_ns").
+SCENARIO is a JSON object. Its key "server" contains the command of the server. Its key "timeout_s" contains the timeout
+for the client. The class `Rules` explains the other keys.
+
+The script prints one line of JSON with these keys:
+
+- "status", "out", "err": the exit status and the output of the client.
+- "injected": the number of packets that each rule changed.
+- "captured_rtts_ns": the RTTs in a capture on the client's interface.
 """
 import ctypes
 import fcntl
@@ -30,7 +34,7 @@ from namespaces import enter, sh
 CLIENT, SERVER = "10.77.0.1", "10.77.0.2"
 CLIENT6, SERVER6 = "fd77::1", "fd77::2"
 
-# Constants of <linux/if_ether.h>, <asm/socket.h>, <linux/sockios.h> and <linux/ethtool.h> that Python does not define.
+# Python does not define these constants of <linux/if_ether.h>, <asm/socket.h>, <linux/sockios.h> and <linux/ethtool.h>.
 ETH_P_ALL = 3
 SO_TIMESTAMPNS = 35
 SIOCETHTOOL = 0x8946
@@ -38,8 +42,8 @@ ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO = 0x17, 0x19, 0x1F, 0x2
 
 
 def disable_offload(interface):
-    """Makes the kernel complete the checksum of each packet and respect the MTU before the packet leaves the interface.
-    With offload, hardware would do this, and the forwarder has no such hardware."""
+    """Makes the kernel compute the checksum of each packet and respect the MTU before the packet leaves the interface.
+    With offload, the hardware would do this, but a veth interface has no hardware."""
     control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for command in (ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO):
         value = ctypes.create_string_buffer(struct.pack("II", command, 0))
@@ -59,7 +63,7 @@ def build():
     sh("ip link add s0 netns s type veth peer name m1 netns m")
     for namespace, interface, ipv4, ipv6 in (("c", "c0", CLIENT, CLIENT6), ("s", "s0", SERVER, SERVER6)):
         sh(f"ip -n {namespace} address add {ipv4}/24 dev {interface}")
-        # "nodad": the network has no other host, so the check for duplicate addresses would only take time.
+        # "nodad" skips the check for duplicate addresses. It takes time, and this network has no duplicates.
         sh(f"ip -n {namespace} address add {ipv6}/64 dev {interface} nodad")
         sh(f"ip -n {namespace} link set lo up")
     for namespace, interface in (("c", "c0"), ("m", "m0"), ("m", "m1"), ("s", "s0")):
@@ -79,8 +83,8 @@ def packet_socket(interface):
 
 
 def parse(frame):
-    """Returns the protocol number, whether the client sent the packet, the TCP sequence number, and the payload; or None
-    for a packet that is neither UDP nor TCP."""
+    """Returns the protocol number, whether the client sent the packet, the TCP sequence number, and the payload.
+    Returns None for a packet that is neither UDP nor TCP."""
     if frame[12:14] == b"\x08\x00":
         header = (frame[14] & 15) * 4
         length = struct.unpack(">H", frame[16:18])[0]
@@ -102,13 +106,14 @@ def parse(frame):
 
 
 def source_port(frame):
-    """The source port of a UDP or TCP packet."""
+    """Returns the source port of a UDP or TCP packet."""
     transport = 14 + ((frame[14] & 15) * 4 if frame[12] == 8 else 40)
     return struct.unpack(">H", frame[transport : transport + 2])[0]
 
 
 def request_number(payload):
-    """The number of a request: its first ten bytes, or the ten bytes after a timing header (docs/protocol.md)."""
+    """Returns the number of a request. It is in the first ten bytes, or in the ten bytes after a timing header
+    (docs/protocol.md)."""
     start = 40 if payload[:10].upper() == b"ECHO-RTT/1" else 0
     digits = payload[start : start + 10]
     return int(digits) if len(digits) == 10 and digits.isdigit() else None
@@ -120,12 +125,12 @@ class Rules:
     - "delay_ms": delays each packet in each direction.
     - "drop": [n, r]: drops each UDP request with number % n == r.
     - "double": [n, r]: sends such a UDP reply twice.
-    - "hold", "overtake": [n, r, ms]: delays such a UDP reply by ms.
-    - "slower": [port, us]: delays UDP replies from this port of the server by us. The delay is on the way back, because
-      a delay on the way there would let the server's CPU sleep longer, and the server would then need more time.
+    - "hold", "overtake": [n, r, ms]: delays such a UDP reply by ms milliseconds.
+    - "slower": [port, us]: delays UDP replies from this port of the server by us microseconds. It does not delay the
+      requests, because the server's CPU would then sleep longer, and the server would need more time.
     - "drop_segments": drops the client's TCP data segments with these numbers, but not their retransmissions.
-    - "late_segment": [n, ms]: delays the server's TCP data segment with the number n by ms.
-    - "punctual": the forwarder never sleeps.
+    - "late_segment": [n, ms]: delays the server's TCP data segment with the number n by ms milliseconds.
+    - "punctual": the forwarder polls for packets and never sleeps, so its delays are more exact.
     """
 
     def __init__(self, scenario):
@@ -139,7 +144,7 @@ class Rules:
         return n and number is not None and number % n == r
 
     def delays(self, frame):
-        """The delay of each copy of the packet to be sent, in seconds. An empty list drops the packet."""
+        """Returns one delay in seconds for each copy of the packet to send. An empty list drops the packet."""
         delay = self.scenario.get("delay_ms", 0) / 1000
         parsed = parse(frame)
         if parsed is None:
@@ -179,16 +184,16 @@ class Rules:
 
 
 def forward(results, scenario):
-    """The process of the forwarder. It ends on SIGTERM and writes its counts to `results`."""
+    """Runs the forwarder until SIGTERM, and writes its counts to `results`."""
     enter("m")
     rules = Rules(scenario)
     left, right = packet_socket("m0"), packet_socket("m1")
     other = {left: right, right: left}
-    # The sequence number keeps the order of packets with equal times.
+    # Packets with equal times leave in the order of their sequence numbers.
     queue, sequence = [], 0
-    ended = []
-    signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
-    while not ended:
+    stop_signals = []
+    signal.signal(signal.SIGTERM, lambda *_: stop_signals.append(True))
+    while not stop_signals:
         now = time.monotonic()
         while queue and queue[0][0] <= now:
             _, _, output, frame = heapq.heappop(queue)
@@ -212,17 +217,16 @@ def forward(results, scenario):
 
 
 def capture(results, ready):
-    """The process of the capture. It measures the RTTs of UDP exchanges in nanoseconds, from kernel timestamps on the
-    client's interface. It writes one byte to `ready` when it starts, ends on SIGTERM, and writes the RTTs to
-    `results`."""
+    """Runs the capture until SIGTERM. It measures the RTTs of UDP exchanges in nanoseconds, from kernel timestamps on
+    the client's interface. When it is ready, it writes one byte to `ready`. At the end, it writes the RTTs to `results`."""
     enter("c")
     packets = packet_socket("c0")
     packets.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    ended = []
-    signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
+    stop_signals = []
+    signal.signal(signal.SIGTERM, lambda *_: stop_signals.append(True))
     send_times, rtts = {}, []
     os.write(ready, b"x")
-    while not ended:
+    while not stop_signals:
         if not select.select([packets], [], [], 0.1)[0]:
             continue
         frame, control, _, _ = packets.recvmsg(65536, 256)
@@ -256,7 +260,7 @@ def fork(function, argument):
 
 
 def stop(child, pipe):
-    """Ends a process of `fork` and returns its results."""
+    """Stops a process that `fork` started, and returns its results."""
     os.kill(child, signal.SIGTERM)
     with os.fdopen(pipe) as text:
         value = json.load(text)

@@ -1,4 +1,4 @@
-//! Runs commands in the network that `lab.py` creates.
+//! Runs commands in the test network of `lab.py`.
 //!
 //! The network needs `unshare` (with user namespaces, or as root), `ip` and Python 3. Without them, a test prints
 //! SKIPPED and passes. If `REQUIRE_NETNS` is set, as in CI, it fails instead.
@@ -14,10 +14,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
-/// Allows only one lab at a time: each lab has five processes, and the tests measure times.
+/// Only one lab runs at a time, because the tests measure times and each lab has five processes.
 static LAB: Mutex<()> = Mutex::new(());
 
-/// Runs `command` on the client's host under `scenario`, and returns the output of `lab.py`. `None` if network
+/// Runs `command` on the client's host with the rules of `scenario`. Returns the output of `lab.py`. `None` if network
 /// namespaces are not available.
 pub fn run(scenario: &Value, command: &[&str]) -> Option<Value> {
     if !is_possible("true") {
@@ -36,7 +36,7 @@ pub fn run(scenario: &Value, command: &[&str]) -> Option<Value> {
     Some(serde_json::from_slice(&stdout).unwrap())
 }
 
-/// The path of a server's binary. `cargo test --workspace` builds it into the directory of the client's binary.
+/// Returns the path of a server's binary. `cargo test --workspace` builds it into the directory of the client's binary.
 pub fn server(protocol: &str) -> PathBuf {
     let client = PathBuf::from(env!("CARGO_BIN_EXE_rtt-client"));
     let server = client.with_file_name(format!("{protocol}-echo"));

@@ -1,8 +1,8 @@
-//! Checks whether a test can create network namespaces on this machine.
+//! Checks whether network namespaces are available on this machine.
 
 use std::process::Command;
 
-/// Whether a test can create network namespaces in which the shell command `required` succeeds.
+/// Whether a test can create a network namespace, and the shell command `required` succeeds in this namespace.
 ///
 /// If not, prints SKIPPED; if `REQUIRE_NETNS` is set, as in CI, the test fails instead.
 pub fn is_possible(required: &str) -> bool {

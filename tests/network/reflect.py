@@ -1,13 +1,14 @@
-"""Two hosts with one UDP server each. Forged datagrams try to make the servers answer each other forever.
+"""Creates two hosts with one UDP server each, and sends forged datagrams that could make the servers answer each other
+forever.
 
     a (10.80.0.1, .11, fd80::1, ::11) -- b (10.80.0.2, fd80::2)
 
-Both hosts are network namespaces. Run this script in new user, network and mount namespaces, which needs no privileges
-if the system permits it:
+Both hosts are network namespaces. Run this script in new user, network and mount namespaces. Many systems allow this
+without privileges:
 
     unshare -Urnm python3 reflect.py UDP-SERVER
 
-UDP-SERVER is the path of our server. The script prints one line of JSON with the result of each case (see `main`).
+UDP-SERVER is the path of `udp-echo`. The script prints one line of JSON with the result of each case (see `main`).
 """
 import json
 import os
@@ -22,7 +23,7 @@ from namespaces import enter, sh
 
 A, A_SECOND, B = "10.80.0.1", "10.80.0.11", "10.80.0.2"
 A6, A6_SECOND, B6 = "fd80::1", "fd80::11", "fd80::2"
-# A constant of <linux/udp.h> that Python does not define.
+# Python does not define this constant of <linux/udp.h>.
 UDP_SEGMENT = 103
 
 
@@ -39,7 +40,7 @@ def build():
 
 
 class Server:
-    """A server on a host."""
+    """A running server on a host."""
 
     def __init__(self, program, host, *listen):
         self.process = subprocess.Popen(
@@ -49,14 +50,14 @@ class Server:
             self.process.stdout.readline()
 
     def shut_down(self):
-        """Ends the server. Returns its totals as a dictionary."""
+        """Stops the server. Returns its totals as a dictionary."""
         self.process.send_signal(signal.SIGTERM)
         log = self.process.communicate(timeout=20)[1]
         return json.loads(log.splitlines()[-1])["fields"]
 
 
 def run_on(host, function, *arguments):
-    """Runs a function on a host. Returns its result."""
+    """Runs a function in a new process on a host. Returns the result of the function."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -79,7 +80,7 @@ def forge(source, source_port, target, port, text=b"ECHO", hops=64):
 
 
 def wait_for_silence(host):
-    """Waits until a host receives and sends no datagram for half a second. Returns False after 20 attempts."""
+    """Waits until a host has not received or sent a datagram for half a second. Returns False after 20 attempts."""
     for _ in range(20):
         before = datagram_counters(host)
         time.sleep(0.5)
@@ -89,7 +90,7 @@ def wait_for_silence(host):
 
 
 def datagram_counters(host):
-    """The number of datagrams that a host has received and sent."""
+    """Returns the number of datagrams that a host has received and sent."""
     def read():
         with open("/proc/net/snmp") as file:
             rows = [line.split() for line in file if line.startswith("Udp:")]
@@ -99,8 +100,8 @@ def datagram_counters(host):
 
 
 def run_loop(program, port_a, port_b, **forged):
-    """Starts two servers and sends one forged datagram from one to the other. Returns whether the loop ended, and the
-    totals of both servers."""
+    """Starts two servers, and sends one forged datagram from host b to the server on host a. Returns whether the loop
+    ended, and the totals of both servers."""
     server_a, server_b = Server(program, "a", f"{A}:{port_a}"), Server(program, "b", f"{B}:{port_b}")
     run_on("b", lambda: forge(B, port_b, A, port_a, **forged))
     ended = wait_for_silence("a")
@@ -150,8 +151,8 @@ def main(program):
         run_on("b", lambda: request(("255.255.255.255", 4001), "hello", broadcast=True)),
         run_on("b", lambda: request(("ff02::1", 4001), "hello", interface="b0")),
     ]
-    # The client sends 20 datagrams with one system call (UDP_SEGMENT). In the second case, the MTU of the way back is
-    # smaller than the datagrams.
+    # The client sends 20 datagrams with one system call (UDP_SEGMENT). In the second case, the MTU of the return path
+    # is smaller than the datagrams.
     segments = "".join(f"{number:03}" + "x" * 1397 for number in range(20))
     expected = [[part.upper(), A] for part in map("".join, zip(*[iter(segments)] * 1400))]
     results["segmented"] = run_on("b", lambda: request((A, 4001), segments, segment=1400)) == expected

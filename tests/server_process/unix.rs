@@ -1,4 +1,4 @@
-//! Tests of features that need Unix: SIGUSR1, SIGHUP, and a supervisor such as systemd.
+//! Tests of Unix features: SIGUSR1, SIGHUP, and a supervisor such as systemd.
 
 use super::super::SERVER;
 use super::process::{RunningServer, command, send_signal};
@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 
 #[test]
-fn sigusr1_logs_the_totals_and_sighup_does_not_end_the_server() {
+fn sigusr1_logs_the_totals_and_sighup_does_not_stop_the_server() {
     let mut server = RunningServer::start(&["--listen", "127.0.0.1:0"]);
     (SERVER.exchange)(&server.address, "hello");
     let mut next_line = server.log_lines();
@@ -20,12 +20,12 @@ fn sigusr1_logs_the_totals_and_sighup_does_not_end_the_server() {
 }
 
 #[test]
-fn a_passed_socket_is_served_and_stays_usable_for_the_next_process() {
+fn passed_socket_is_served_and_stays_usable_for_the_next_process() {
     let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let is_udp = SERVER.name.starts_with("udp");
     let address = if is_udp { udp.local_addr() } else { tcp.local_addr() }.unwrap().to_string();
-    // Two processes, one after the other: the end of the first one must not shut down the supervisor's socket.
+    // Two processes serve the socket one after the other. The end of the first process must not shut the socket down.
     for _ in 0..2 {
         let (mut server, line) = if is_udp {
             start_with_passed_socket(udp.try_clone().unwrap(), "1")
@@ -49,7 +49,7 @@ fn a_passed_socket_is_served_and_stays_usable_for_the_next_process() {
 }
 
 #[test]
-fn the_supervisor_is_notified_of_start_and_shutdown() {
+fn supervisor_is_notified_of_start_and_shutdown() {
     let directory = std::env::temp_dir().join(format!("{}-{}", SERVER.name, std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let path = directory.join("notify");
@@ -74,7 +74,8 @@ fn the_supervisor_is_notified_of_start_and_shutdown() {
     assert_eq!((ready.trim(), stopping.trim(), status.code()), ("READY=1", "STOPPING=1", Some(0)));
 }
 
-/// Starts the server with a socket passed in the way of systemd. Returns it with its first line on stdout.
+/// Starts the server, and passes a socket to it as systemd does (`sd_listen_fds(3)`). Returns the process and its first
+/// line on stdout.
 pub fn start_with_passed_socket(
     socket: impl Into<std::os::fd::OwnedFd>,
     listen_fds: &str,

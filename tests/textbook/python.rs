@@ -1,4 +1,4 @@
-//! Runs the textbook's Python programs, for the tests of all crates.
+//! Runs the Python programs of the textbook. The tests of several crates use this file.
 //!
 //! Without Python 3, a test prints SKIPPED and passes. If `REQUIRE_PYTHON` is set, as in CI, it fails instead.
 
@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-/// The command that runs a program of `tests/textbook`, or `None` without Python 3.
+/// Returns the command that runs a program of `tests/textbook`. `None` without Python 3.
 pub fn program(name: &str) -> Option<Command> {
     let python = ["python3", "python"].into_iter().find(|python| {
         let version = Command::new(python).arg("--version").output();
@@ -25,7 +25,7 @@ pub fn program(name: &str) -> Option<Command> {
     Some(command)
 }
 
-/// Runs a client of the textbook. Returns its output: the reply of the server.
+/// Runs a client of the textbook. Returns its output, which is the reply of the server.
 #[allow(dead_code, reason = "the client's tests use only servers")]
 pub fn client(name: &str, host: &str, port: u16, sentence: &str) -> Option<Vec<u8>> {
     let Output { status, stdout, stderr } =
@@ -34,11 +34,11 @@ pub fn client(name: &str, host: &str, port: u16, sentence: &str) -> Option<Vec<u
     Some(stdout)
 }
 
-/// A running server of the textbook. Dropping it ends the process.
+/// A running server of the textbook. A drop kills the process.
 #[allow(dead_code, reason = "the servers' tests use only clients")]
 pub struct Server {
     process: Child,
-    /// The port of the server, on 127.0.0.1.
+    /// The server listens on this port of 127.0.0.1.
     pub port: u16,
 }
 

@@ -1,4 +1,4 @@
-"""The TCP client of the textbook: it connects, sends once, reads once (up to 1,024 bytes), and closes."""
+"""The TCP client of the textbook: connects, sends once, reads once (up to 1,024 bytes), and closes the connection."""
 import socket
 import sys
 

@@ -1,4 +1,7 @@
-"""The TCP server of the textbook: it reads once (up to 1,024 bytes), answers, and closes. It prints its port."""
+"""The TCP server of the textbook: reads once (up to 1,024 bytes), answers, and closes the connection.
+
+It listens on a free port, and prints the port.
+"""
 import socket
 
 server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

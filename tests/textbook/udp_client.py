@@ -1,4 +1,7 @@
-"""The UDP client of the textbook: an unconnected socket sends one datagram and receives one of up to 2,048 bytes."""
+"""The UDP client of the textbook: sends one datagram and receives one datagram (up to 2,048 bytes).
+
+Its socket is not connected.
+"""
 import socket
 import sys
 

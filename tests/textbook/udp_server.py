@@ -1,4 +1,7 @@
-"""The UDP server of the textbook: it answers every datagram. It prints its port, because the system selects it."""
+"""The UDP server of the textbook: answers every datagram (up to 2,048 bytes).
+
+It listens on a free port, and prints the port.
+"""
 import socket
 
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,16 +1,16 @@
-//! The command line of xtask. It is parsed by hand, because an argument parser would take longer to build than
-//! all of xtask.
+//! The command line of xtask. This code parses it without clap, because clap takes longer to build than xtask.
 
-/// The text for `--help` and for wrong arguments.
+/// The text that `--help` and wrong arguments print.
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask TASK
 
 tasks:
-  demo     run the six tasks of the lab on this machine, one after the other
-  bench    compare RTT, throughput and memory with a floor measured in the same run
+  demo     run the six tasks of the lab assignment on this machine
+  bench    measure RTT, throughput and memory, and compare them with minimal echo
+           programs (the floor) in the same run
   soak [--duration DURATION]
            run honest and hostile clients against both servers
-           (default duration: 60s)
+           (examples of DURATION: 10s, 5m, 1h)
   ci       run all checks that CI runs";
 
 /// The selected task.
@@ -19,7 +19,7 @@ pub(crate) enum Task {
     Demo,
     Bench,
     Soak {
-        /// As the user typed it; `echo-bench` parses it.
+        /// The text that the user typed. `echo-bench` parses it and has the default.
         duration: Option<String>,
     },
     Ci,
@@ -27,8 +27,8 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    /// Parses the command line without the program's name. `None` if there is no such task, or if it does not
-    /// take these arguments.
+    /// Parses the command line without the program's name. Returns `None` if the task does not exist or does not
+    /// accept these arguments.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Option<Self> {
         let arguments: Vec<String> = arguments.into_iter().collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

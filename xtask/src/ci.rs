@@ -1,12 +1,12 @@
-//! `cargo xtask ci`: all checks that CI runs. The cheapest checks run first.
+//! `cargo xtask ci`: all checks that CI runs. The fast checks run first.
 
-use crate::{code_rules, demo, measure};
+use crate::{code_rules, demo};
 use anyhow::{Context as _, Result};
 use child_process::{run as run_command, workspace};
 use std::process::Command;
 use std::time::Instant;
 
-/// Runs the checks one after the other and stops at the first that fails.
+/// Runs the checks one after another. The first failure ends the run.
 pub(crate) fn run() -> Result<()> {
     check("code rules", code_rules::check)?;
     check_command("format", workspace::cargo().args(["fmt", "--all", "--check"]))?;
@@ -15,8 +15,8 @@ pub(crate) fn run() -> Result<()> {
     doc.args(["doc", "--quiet", "--workspace", "--no-deps", "--locked"]);
     check_command("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
     for package in code_rules::packages() {
-        // In a build of the whole workspace, a package also gets the features that other packages enable in its
-        // dependencies. This build shows that the package enables all features that it needs.
+        // In a build of the whole workspace, a dependency has the features that any package enables. This build
+        // shows that the package itself enables all features that it needs.
         let mut build = workspace::cargo();
         build.args(["check", "--quiet", "--locked", "--package", package]);
         check_command(&format!("{package} by itself"), &mut build)?;
@@ -26,7 +26,7 @@ pub(crate) fn run() -> Result<()> {
     check_command("portable: tests", &mut tests(portable_cargo()))?;
     check("demo", demo::run)?;
     if cfg!(target_os = "linux") {
-        check_command("soak", &mut measure::command(&["soak", "--duration", "10s"]))?;
+        check_command("soak", &mut workspace::echo_bench(&["soak", "--duration", "10s"]))?;
     }
     println!("\nci: all checks passed");
     Ok(())
@@ -55,11 +55,11 @@ fn tests(mut cargo: Command) -> Command {
     cargo
 }
 
-/// Cargo that builds the fallback code for systems other than Linux. It has its own target directory, because
-/// other compiler flags in the same directory would force a new build of everything, each time.
+/// Cargo with the flag that selects the fallback code for systems other than Linux.
 fn portable_cargo() -> Command {
     let mut cargo = workspace::cargo();
     cargo.env("RUSTFLAGS", "--cfg portable");
+    // In a shared target directory, each change of RUSTFLAGS would rebuild all packages.
     cargo.env("CARGO_TARGET_DIR", workspace::target_directory().join("portable"));
     cargo
 }

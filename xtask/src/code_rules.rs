@@ -1,8 +1,8 @@
 //! The code rules that a program can check. CONTRIBUTING.md explains them.
 //!
-//! - [`mod@packages`]: which package of the workspace may depend on which;
-//! - [`layers`]: which module of the client may import which, and which modules are pure;
-//! - [`files`]: the comment at the head of a file, and the length of a file;
+//! - [`mod@packages`]: the allowed dependencies between packages;
+//! - [`layers`]: the allowed imports between modules of the client, and the modules that are pure;
+//! - [`files`]: the first comment and the length of a file, and unfilled placeholders;
 //! - [`language`]: words and patterns that the project does not use.
 
 mod files;
@@ -21,16 +21,16 @@ use child_process::workspace;
 use source::SourceFile;
 use std::fmt;
 
-/// A place in the code that breaks a rule.
+/// A violation of a rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Violation {
     /// The path of the file, relative to the root of the workspace.
     file: String,
-    /// The line, if the violation is in one line. The first line is 1.
+    /// The line number, from 1. `None` if the violation concerns the whole file.
     line: Option<usize>,
-    /// What is there: `imports crate::net::resolve`.
+    /// The description of the violation: `imports crate::net::resolve`.
     found: String,
-    /// The rule that this breaks.
+    /// The text of the rule.
     rule: String,
 }
 
@@ -44,11 +44,14 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Checks all rules. The error lists all violations, one in each line.
+/// Checks all rules. The error contains one line for each violation.
 pub(crate) fn check() -> Result<()> {
-    let sources = source::read_all(&workspace::root())?;
+    let root = workspace::root();
     let mut violations = packages::check()?;
-    violations.extend(check_sources(&sources));
+    violations.extend(check_sources(&source::read_rust(&root)?));
+    for (path, text) in source::read(&root, "md")? {
+        violations.extend(files::check_placeholders(&path, &text));
+    }
     if violations.is_empty() {
         return Ok(());
     }
@@ -61,6 +64,7 @@ fn check_sources(sources: &[SourceFile]) -> Vec<Violation> {
     let mut violations = layers::check(sources);
     for source in sources {
         violations.extend(files::check(source));
+        violations.extend(files::check_placeholders(&source.path, &source.text));
         violations.extend(language::check(source));
         violations.extend(purity::check_echo_core(source));
     }

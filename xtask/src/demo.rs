@@ -1,7 +1,7 @@
-//! `cargo xtask demo`: the six tasks of the lab on this machine, one after the other.
+//! `cargo xtask demo`: the six tasks of the lab assignment on this machine.
 //!
-//! All results come from programs that this run starts. The demo also writes the output of each task, the
-//! captured packets and the logs of the servers to files under `target/demo/`.
+//! Each result comes from a program that the demo starts. The demo also writes files to `target/demo/`: the output
+//! of each task, the captured packets, and the logs of the servers.
 
 use anyhow::{Context as _, Result};
 use child_process::workspace::{self, program};
@@ -11,17 +11,17 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The client's exit status when every exchange had a correct reply.
+/// The client's exit status if every exchange had a correct reply.
 const ALL_ANSWERED: i32 = 0;
-/// The client's exit status when an exchange had no correct reply.
+/// The client's exit status if an exchange had no correct reply.
 const NOT_ALL_ANSWERED: i32 = 1;
-/// The client's exit status when it could not run as requested.
+/// The client's exit status if the run could not start.
 const COULD_NOT_RUN: i32 = 2;
 
-/// Builds the programs, starts the servers, runs the tasks and ends the servers.
+/// Builds the programs, starts the servers, runs the tasks, and stops the servers.
 pub(crate) fn run() -> Result<()> {
-    println!("The demo runs the six tasks of the lab with two servers on this machine.");
-    println!("It builds the programs first; on a fresh clone this takes one to two minutes.\n");
+    println!("The demo runs the six tasks of the lab assignment on this machine.");
+    println!("It first builds the programs. On a fresh clone, this takes one to three minutes.\n");
     workspace::build_programs()?;
     let files = Files::create()?;
     let (udp, udp_log) = files.start_server("udp-echo")?;
@@ -47,8 +47,9 @@ pub(crate) fn run() -> Result<()> {
     let mut task = files.task(
         2,
         "TCP client and server",
-        "The same exchange over a TCP connection. The server converts the letters of\n\
-         every alphabet to upper case; some replies are longer than the request.",
+        "The client opens a TCP connection and then exchanges a request and a reply. The\n\
+         server converts the letters of every alphabet to upper case. The reply can be\n\
+         longer than the request.",
     );
     task.client(&["tcp", &tcp.address, "straße, καφές, кофе, ŉ"], &[ALL_ANSWERED])?;
     task.write()?;
@@ -57,10 +58,12 @@ pub(crate) fn run() -> Result<()> {
         3,
         "TCP round trip",
         "TCP opens a connection before the client can send the request. The client shows\n\
-         the time for the handshake, for the request, and for both together.\n\
+         four times: the handshake, the time in the client, the RTT of the request, and\n\
+         the total.\n\
          \n\
-         Tasks 1 to 3 each show one exchange of a program that has just started (a cold\n\
-         start), which can be much slower than later exchanges. Task 4 measures series.",
+         In tasks 1 to 3, each exchange is the first one of a new process (a cold start).\n\
+         Such an exchange can be much slower than later ones. Task 4 measures many\n\
+         exchanges.",
     );
     task.client(&["tcp", &tcp.address, "hello, world"], &[ALL_ANSWERED])?;
     task.write()?;
@@ -68,8 +71,8 @@ pub(crate) fn run() -> Result<()> {
     let mut task = files.task(
         4,
         "Comparison of UDP and TCP",
-        "The client measures UDP and TCP in turn and shows which RTT is higher, by how\n\
-         much, how certain the result is, and what causes the difference.",
+        "The client alternates between UDP and TCP in random order. It shows which RTT is\n\
+         higher, by how much, how certain the result is, and what causes the difference.",
     );
     task.client(&["compare", &udp_url, &tcp_url], &[ALL_ANSWERED])?;
     task.write()?;
@@ -77,26 +80,22 @@ pub(crate) fn run() -> Result<()> {
     absent_servers(&files, &udp_url)?;
     packets(&files, &udp_url, &tcp_url)?;
 
-    heading(
-        "Totals of the servers",
-        "What the servers counted in this demo; counts of 0 are left out.",
-    );
+    heading("Counters of the servers", "Counters with the value 0 are not shown.");
     for (name, server, log) in [("udp-echo", udp, udp_log), ("tcp-echo", tcp, tcp_log)] {
         server.terminate()?;
-        print_totals(name, &log)?;
+        print_counters(name, &log)?;
     }
     println!("\nThe demo is complete. Its files are in {}.", shown(&files.directory));
     Ok(())
 }
 
-/// Task 5: cases that one host can show, and more cases in a virtual network if this system allows one.
+/// Task 5: the cases that need only one host. Other cases need a virtual network; they run if this system allows it.
 fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
     let mut task = files.task(
         5,
         "A server that does not exist",
-        "The client shows what it sees when no server answers, which host reported the\n\
-         error, and what the error means. For comparison, it first checks a server that\n\
-         answers.",
+        "The client shows what it observes if no server answers, which host reported the\n\
+         error, and what the error means. For comparison, the first server answers.",
     );
     let closed_port = closed_port()?;
     task.print("A server that answers:\n\n");
@@ -107,13 +106,13 @@ fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
     task.client(&["diagnose", "no-such-host.invalid"], &[NOT_ALL_ANSWERED])?;
     if let Err(reason) = can_create_network() {
         task.print(&format!(
-            "\nLeft out: hosts that are down, routers and firewalls. These cases need a\n\
-             virtual network: Linux, the permission to create network namespaces, and the\n\
-             programs unshare, ip, nft and python3. On this system:\n{reason}\n"
+            "\nSkipped: hosts that are down, routers and firewalls. These cases need a virtual\n\
+             network: Linux, the permission to create network namespaces, and the programs\n\
+             unshare, ip, nft and python3. This system reports:\n{reason}\n"
         ));
     } else {
         task.print(
-            "\nMore cases, in a virtual network of three hosts: client (10.78.0.1),\n\
+            "\nThe next cases run in a virtual network of three hosts: client (10.78.0.1),\n\
              router (10.78.0.254) and server (10.78.1.2).\n\n",
         );
         let script = workspace::root().join("tests").join("network").join("absent.py");
@@ -128,7 +127,7 @@ fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
     task.write()
 }
 
-/// The cases of `tests/network/absent.py` that a single host cannot show.
+/// The cases of `tests/network/absent.py` that need more than one host.
 const LAB_CASES: [&str; 4] = [
     "a host that is down, behind a router",
     "no route from the router",
@@ -136,8 +135,8 @@ const LAB_CASES: [&str; 4] = [
     "a server that resets the connection",
 ];
 
-/// Checks that this system allows the virtual network of task 5 and has the programs for it. The error is the
-/// reason why not, in the words of the program that failed.
+/// Checks whether this system allows the virtual network of task 5 and has the programs for it. The error is the
+/// message of the program that failed.
 fn can_create_network() -> Result<(), String> {
     let needs = "mount -t tmpfs tmpfs /run && ip link && nft --version && python3 --version";
     let mut probe = Command::new("unshare");
@@ -148,26 +147,29 @@ fn can_create_network() -> Result<(), String> {
     }
 }
 
-/// Task 6: on the loopback interface, or in a network namespace if this user may not capture there.
+/// Task 6: captures on the loopback interface. If this user may not capture there, it uses a network namespace.
 fn packets(files: &Files, udp_url: &str, tcp_url: &str) -> Result<()> {
     let mut task = files.task(
         6,
         "Packet trace",
         "The client captures the packets of one UDP exchange and of one TCP exchange,\n\
-         explains each packet, and compares the two protocols.",
+         explains each packet, and compares the two protocols.\n\
+         \n\
+         The times are usually higher than in task 4: the process is new (a cold start),\n\
+         and the capture of the packets takes time, too.",
     );
     let capture = files.capture();
     let written = shown(&capture);
     let expected = [ALL_ANSWERED, COULD_NOT_RUN];
     task.client(&["trace", udp_url, tcp_url, "-w", &written], &expected)?;
     if !capture.exists() {
-        task.print("\nA second attempt, in a network namespace with its own servers:\n\n");
+        task.print("\nThe second attempt uses a network namespace with its own servers:\n\n");
         task.client(&["trace", "--lab", "-w", &written], &expected)?;
     }
     if !capture.exists() {
         task.print(
-            "\nLeft out: this user may neither capture packets nor create a network\n\
-             namespace on this system.\n",
+            "\nSkipped: on this system, this user may not capture packets and may not create a\n\
+             network namespace.\n",
         );
     }
     task.write()
@@ -178,8 +180,8 @@ fn closed_port() -> Result<String> {
     Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-/// Prints the counts in a server's log that are not 0.
-fn print_totals(name: &str, log: &Path) -> Result<()> {
+/// Prints the counters in a server's log that are not 0.
+fn print_counters(name: &str, log: &Path) -> Result<()> {
     let text = fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
     let counts: Vec<String> = logged_totals(&text)
         .into_iter()
@@ -202,7 +204,7 @@ impl Files {
         let directory = &files.directory;
         fs::create_dir_all(directory)
             .with_context(|| format!("creating {}", directory.display()))?;
-        // The existence of this file shows later whether this run has captured packets.
+        // After task 6, the existence of this file shows whether the capture succeeded.
         let _ = fs::remove_file(files.capture());
         Ok(files)
     }
@@ -215,7 +217,7 @@ impl Files {
         self.path("task-6.pcapng")
     }
 
-    /// Starts a server whose log goes to a file. Returns the server and the path of the log.
+    /// Starts a server that writes its log to a file. Returns the server and the path of the log.
     fn start_server(&self, name: &str) -> Result<(Server, PathBuf)> {
         let path = self.path(&format!("{name}.log"));
         let log = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
@@ -224,14 +226,14 @@ impl Files {
         Ok((server, path))
     }
 
-    /// Prints the heading of a task and what the task shows.
-    fn task(&self, number: u32, title: &str, shows: &str) -> Task {
-        let text = heading(&format!("Task {number}: {title}"), shows);
+    /// Prints the heading and the introduction of a task.
+    fn task(&self, number: u32, title: &str, introduction: &str) -> Task {
+        let text = heading(&format!("Task {number}: {title}"), introduction);
         Task { file: self.path(&format!("task-{number}.txt")), text }
     }
 }
 
-/// A task: it prints its output, and keeps a copy of it for a file.
+/// A task. It prints its output and collects a copy for a file.
 struct Task {
     file: PathBuf,
     text: String,
@@ -243,8 +245,8 @@ impl Task {
         self.text += text;
     }
 
-    /// Runs the client, and prints its command line and its output. Another exit status than one of `expected`
-    /// is an error.
+    /// Runs the client and prints its command line and its output. An exit status that is not in `expected` is an
+    /// error.
     fn client(&mut self, arguments: &[&str], expected: &[i32]) -> Result<()> {
         let mut client = program("rtt-client");
         client.args(arguments);
@@ -260,14 +262,14 @@ impl Task {
     }
 }
 
-/// Prints a heading and the text below it, and returns both.
+/// Prints a heading and a text, and returns both.
 fn heading(title: &str, text: &str) -> String {
     let heading = format!("{title}\n{}\n\n{text}\n\n", "=".repeat(title.chars().count()));
     print!("\n{heading}");
     heading
 }
 
-/// A path as the user can type it: relative to the current directory if it is below it.
+/// The path as text. It is relative if the file is below the current directory.
 fn shown(path: &Path) -> String {
     let current = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(current).unwrap_or(path).display().to_string()

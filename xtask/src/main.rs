@@ -1,20 +1,21 @@
-//! The tasks of this workspace: `cargo xtask demo | bench | soak | ci`. Each task has a file.
+//! The tasks of this workspace: `cargo xtask demo | bench | soak | ci`.
 //!
-//! xtask starts other programs and reads their output. It links neither the servers nor the client, because
-//! cargo builds it before every task.
+//! Cargo builds xtask before every task, so it must be small. It does not link the servers or the client: it
+//! starts them as processes and reads their output. The package `echo-bench` runs `bench` and `soak`.
 
 mod arguments;
 mod ci;
 mod code_rules;
 mod demo;
-mod measure;
 
 use anyhow::Result;
 use arguments::{Task, USAGE};
+use child_process::{status, workspace};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// After Ctrl-C, the programs of a task have this much time to end. `echo-bench` gives its own children 2 seconds.
+/// After Ctrl-C, the child processes have this much time to exit. `echo-bench` gives its own child processes
+/// 2 seconds.
 const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
@@ -33,12 +34,19 @@ fn run(task: &Task) -> Result<ExitCode> {
     match task {
         Task::Demo => demo::run()?,
         Task::Ci => ci::run()?,
-        Task::Bench => return measure::run(&["bench"]),
-        Task::Soak { duration: None } => return measure::run(&["soak"]),
+        Task::Bench => return echo_bench(&["bench"]),
+        Task::Soak { duration: None } => return echo_bench(&["soak"]),
         Task::Soak { duration: Some(duration) } => {
-            return measure::run(&["soak", "--duration", duration]);
+            return echo_bench(&["soak", "--duration", duration]);
         }
         Task::Help => println!("{USAGE}"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `echo-bench` and returns its exit status.
+fn echo_bench(arguments: &[&str]) -> Result<ExitCode> {
+    let code = status(&mut workspace::echo_bench(arguments))?.code();
+    // There is no code if a signal killed the process.
+    Ok(code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }

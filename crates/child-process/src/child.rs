@@ -1,4 +1,4 @@
-//! A child process that ends when its owner drops it, and functions that run a command to its end.
+//! A child process, and functions that run a command and wait for its end.
 //!
 //! ```
 //! # fn main() -> child_process::Result<()> {
@@ -10,7 +10,7 @@
 //! # }
 //! ```
 
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 use shared_child::SharedChild;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -19,43 +19,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// All children that run now. The signal handler ends them.
+/// All child processes that run now. The signal handler stops them.
 static RUNNING: Mutex<Vec<Arc<SharedChild>>> = Mutex::new(Vec::new());
 
-/// How often the signal handler checks whether a child has ended.
+/// The pause between two checks of the signal handler for the end of a child.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The exit status of a program that Ctrl-C has ended: 128 plus the number of SIGINT, as shells report it.
+/// The exit status of a program after Ctrl-C, as shells report it: 128 + 2, the number of SIGINT.
 const INTERRUPTED: i32 = 130;
 
 /// The number of SIGTERM in POSIX.
 #[cfg(unix)]
 const SIGTERM: i32 = 15;
 
-/// Installs a handler for Ctrl-C and SIGTERM. The handler sends SIGTERM to all children and kills those that still
-/// run after `grace_period`. Then it prints a line that begins with `program`, and exits with status 130.
+/// Installs a handler for Ctrl-C and SIGTERM. It sends SIGTERM to all children and kills those that still run after
+/// `grace_period`. Then it prints a line that begins with `program`, and exits with status 130.
 ///
-/// A server needs the grace period to answer the requests that it has received. A child that ends its own children
-/// in this way needs a longer one than they do.
+/// In the grace period, a server answers the requests that it has received. If a child has children, it needs
+/// a longer grace period than they do.
 ///
 /// # Errors
 ///
-/// [`Error::SignalHandler`] if the operating system refuses the handler, or if this function is called twice.
+/// [`Error::SignalHandler`] if the operating system refuses the handler, or if the program has installed one before.
 pub fn end_children_on_signal(program: &'static str, grace_period: Duration) -> Result<()> {
     ctrlc::set_handler(move || {
-        // This lock is held until the exit, so that no other thread can start another child.
+        // The lock is never released, so no other thread can start a child before the exit.
         let running = running();
-        end_all(&running, grace_period);
+        stop_all(&running, grace_period);
         eprintln!("{program}: interrupted; all programs that it started have ended");
         std::process::exit(INTERRUPTED);
     })
     .map_err(Error::SignalHandler)
 }
 
-/// Ends all `children`. It ignores errors: they mean that the child has already ended.
-fn end_all(children: &[Arc<SharedChild>], grace_period: Duration) {
+/// Stops all `children`. An error means that the child has already ended, so errors are ignored.
+fn stop_all(children: &[Arc<SharedChild>], grace_period: Duration) {
     for child in children {
-        let _ = request_end(child);
+        let _ = send_sigterm(child);
     }
     let deadline = Instant::now() + grace_period;
     for child in children {
@@ -68,14 +68,14 @@ fn end_all(children: &[Arc<SharedChild>], grace_period: Duration) {
 }
 
 #[cfg(unix)]
-fn request_end(child: &SharedChild) -> io::Result<()> {
+fn send_sigterm(child: &SharedChild) -> io::Result<()> {
     use shared_child::unix::SharedChildExt as _;
     child.send_signal(SIGTERM)
 }
 
-/// Without SIGTERM, the only way to end another process is to kill it.
+/// Kills the process, because the system has no SIGTERM.
 #[cfg(not(unix))]
-fn request_end(child: &SharedChild) -> io::Result<()> {
+fn send_sigterm(child: &SharedChild) -> io::Result<()> {
     child.kill()
 }
 
@@ -83,7 +83,7 @@ fn running() -> MutexGuard<'static, Vec<Arc<SharedChild>>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A child process. Dropping it kills the process and waits for its end.
+/// A child process. Dropping this value kills the process and waits for its end.
 pub struct Child {
     process: Arc<SharedChild>,
     command: String,
@@ -94,7 +94,7 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// [`Error::Start`].
+    /// [`Error::Start`] if the program does not exist or cannot be executed.
     pub fn start(command: &mut Command) -> Result<Self> {
         let mut running = running();
         let started = SharedChild::spawn(command);
@@ -115,13 +115,13 @@ impl Child {
         self.process.id()
     }
 
-    /// The standard output, if it is a pipe and has not been taken before.
+    /// The standard output, if it is a pipe. Only the first call returns it.
     #[must_use]
     pub fn take_stdout(&self) -> Option<ChildStdout> {
         self.process.take_stdout()
     }
 
-    /// The standard error output, if it is a pipe and has not been taken before.
+    /// The standard error output, if it is a pipe. Only the first call returns it.
     #[must_use]
     pub fn take_stderr(&self) -> Option<ChildStderr> {
         self.process.take_stderr()
@@ -131,19 +131,19 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// [`Error::Communicate`].
+    /// [`Error::Communicate`] if the operating system cannot report the exit status.
     pub fn wait(&self) -> Result<ExitStatus> {
         self.process.wait().map_err(|error| self.error(error))
     }
 
-    /// Sends SIGTERM, waits until the process has ended, and checks that its exit status is 0. On systems
-    /// without SIGTERM it kills the process and checks nothing.
+    /// Sends SIGTERM, waits for the end of the process, and checks that its exit status is 0. On systems without
+    /// SIGTERM, this kills the process and checks no status.
     ///
     /// # Errors
     ///
-    /// [`Error::Communicate`], and [`Error::Status`] for another exit status than 0.
+    /// [`Error::Communicate`], and [`Error::Status`] if the exit status is not 0.
     pub fn terminate(self) -> Result<()> {
-        request_end(&self.process).map_err(|error| self.error(error))?;
+        send_sigterm(&self.process).map_err(|error| self.error(error))?;
         let status = self.wait()?;
         if cfg!(unix) { self.check(status, &[0]) } else { Ok(()) }
     }
@@ -173,17 +173,17 @@ impl Drop for Child {
     }
 }
 
-/// Runs `command` to its end. The command uses this terminal.
+/// Runs `command` and waits for its end. The command uses this terminal.
 ///
 /// # Errors
 ///
-/// [`Error::Start`], [`Error::Communicate`], and [`Error::Status`] for another exit status than 0.
+/// [`Error::Start`], [`Error::Communicate`], and [`Error::Status`] if the exit status is not 0.
 pub fn run(command: &mut Command) -> Result<()> {
     let child = Child::start(command)?;
     child.check(child.wait()?, &[0])
 }
 
-/// Runs `command` to its end and returns its exit status. The command uses this terminal.
+/// Runs `command` and returns its exit status. The command uses this terminal.
 ///
 /// # Errors
 ///
@@ -192,20 +192,20 @@ pub fn status(command: &mut Command) -> Result<ExitStatus> {
     Child::start(command)?.wait()
 }
 
-/// Runs `command` to its end and returns its standard output.
+/// Runs `command` and returns its standard output.
 ///
 /// # Errors
 ///
-/// [`Error::Start`], [`Error::Communicate`], and [`Error::Status`] for another exit status than 0.
+/// [`Error::Start`], [`Error::Communicate`], and [`Error::Status`] if the exit status is not 0.
 pub fn output(command: &mut Command) -> Result<String> {
     output_with_status(command, &[0])
 }
 
-/// Runs `command` to its end and returns its standard output.
+/// Runs `command` and returns its standard output. `expected` lists the exit statuses that are not errors.
 ///
 /// # Errors
 ///
-/// [`Error::Start`], [`Error::Communicate`], and [`Error::Status`] for an exit status that is not in `expected`.
+/// [`Error::Start`], [`Error::Communicate`], and [`Error::Status`] for any other exit status.
 pub fn output_with_status(command: &mut Command, expected: &[i32]) -> Result<String> {
     let child = Child::start(command.stdout(Stdio::piped()))?;
     let mut text = String::new();
@@ -216,8 +216,8 @@ pub fn output_with_status(command: &mut Command, expected: &[i32]) -> Result<Str
     Ok(text)
 }
 
-/// The command as a user would type it: the name of the program without its directory, then the arguments.
-/// Arguments with special characters are quoted.
+/// The command line as a user types it, without the directory of the program. Arguments with special characters
+/// have quotes.
 ///
 /// ```
 /// use std::process::Command;

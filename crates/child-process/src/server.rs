@@ -1,20 +1,20 @@
-//! An echo server as a child process, and the totals that it writes to its log.
+//! An echo server as a child process, and the totals in its log.
 
 use crate::child::Child;
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-/// The text between the name of a server and its address, in the line that the server prints at start.
+/// The text between the server's name and its address in the first line that the server prints.
 const LISTENING_ON: &str = " listening on ";
 
-/// A log line with at least this many numeric fields is taken for the line with the totals.
+/// The totals are in the last log line with at least this many numeric fields.
 const MIN_TOTALS: usize = 2;
 
-/// A server that is ready for requests. Dropping it kills the process.
+/// A server that is ready for requests. Dropping this value kills the process.
 pub struct Server {
     child: Child,
-    /// The address and the port of its socket.
+    /// The address and the port on which the server listens.
     pub address: String,
 }
 
@@ -23,7 +23,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::Start`], [`Error::Communicate`], and [`Error::NoAddress`] if the first line is another one.
+    /// [`Error::Start`], [`Error::Communicate`], and [`Error::NoAddress`] if the first line contains no address.
     pub fn start(command: &mut Command) -> Result<Self> {
         let child = Child::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
         let mut line = String::new();
@@ -42,19 +42,19 @@ impl Server {
         self.child.id()
     }
 
-    /// Ends the server with SIGTERM, as an operator does; the server then logs its totals. On systems without
-    /// SIGTERM it kills the server, and there are no totals.
+    /// Stops the server with SIGTERM. The server then logs its totals. On systems without SIGTERM, this kills the
+    /// server, and the log contains no totals.
     ///
     /// # Errors
     ///
-    /// [`Error::Communicate`], and [`Error::Status`] for another exit status than 0.
+    /// [`Error::Communicate`], and [`Error::Status`] if the exit status is not 0.
     pub fn terminate(self) -> Result<()> {
         self.child.terminate()
     }
 }
 
-/// The totals in the log of a server that has ended: the fields `name=number` of the last line that has several
-/// of them. Empty if there is no such line.
+/// The totals in the log of a server that has ended. They are the fields `name=number` of the last line with
+/// several such fields. The result is empty if there is no such line.
 ///
 /// ```
 /// let log = "00:00:30Z  INFO ending signal=\"SIGTERM\"\n00:00:31Z  INFO totals received=7 answered=6\n";

@@ -6,7 +6,7 @@
 //! assert!(workspace::root().join("Cargo.lock").exists());
 //! ```
 
-use crate::{child, error::Result};
+use crate::{Result, child};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,7 +24,8 @@ pub fn root() -> PathBuf {
 /// The directory in which cargo builds.
 #[must_use]
 pub fn target_directory() -> PathBuf {
-    // `join` keeps an absolute path. A relative path starts at the root, where `cargo` (below) runs.
+    // A relative path is relative to the root, because `cargo` below runs there. `join` does not change an absolute
+    // path.
     root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
@@ -34,17 +35,17 @@ pub fn program_directory() -> PathBuf {
     target_directory().join("release")
 }
 
-/// One of [`PROGRAMS`], as [`build_programs`] has built it.
+/// The command that runs one of [`PROGRAMS`]. Call [`build_programs`] first.
 #[must_use]
 pub fn program(name: &str) -> Command {
     Command::new(program_directory().join(name).with_extension(env::consts::EXE_EXTENSION))
 }
 
-/// Builds [`PROGRAMS`], optimized, and nothing else. Cargo shows its progress on stderr.
+/// Builds only [`PROGRAMS`], with optimization. Cargo shows its progress on stderr.
 ///
 /// # Errors
 ///
-/// See [`child::run`].
+/// The errors of [`child::run`].
 pub fn build_programs() -> Result<()> {
     let mut build = cargo();
     build.args(["build", "--release"]);
@@ -54,7 +55,15 @@ pub fn build_programs() -> Result<()> {
     child::run(&mut build)
 }
 
-/// The same `cargo` that runs this program, in the root directory.
+/// The command that builds `echo-bench` with optimization and runs it.
+#[must_use]
+pub fn echo_bench(arguments: &[&str]) -> Command {
+    let mut run = cargo();
+    run.args(["run", "--release", "--package", "echo-bench", "--"]).args(arguments);
+    run
+}
+
+/// Cargo in the root directory. If cargo started this program, it is the same cargo.
 #[must_use]
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -1,4 +1,4 @@
-//! Child processes: their output, their exit status and their end.
+//! Child processes: output, exit status and end.
 #![cfg(unix)]
 
 use child_process::{Child, Error, Server, output, output_with_status, run, status};
@@ -11,7 +11,7 @@ fn shell(script: &str) -> Command {
 }
 
 #[test]
-fn output_returns_what_the_command_prints() {
+fn output_returns_the_standard_output_of_the_command() {
     assert_eq!(output(&mut shell("echo hello")).unwrap(), "hello\n");
 }
 
@@ -25,14 +25,14 @@ fn unexpected_exit_status_is_an_error_with_the_command() {
 }
 
 #[test]
-fn program_that_does_not_exist_is_an_error_with_its_source() {
+fn missing_program_is_an_error_with_its_source() {
     let error = run(&mut Command::new("no-such-program")).unwrap_err();
     assert_eq!(error.to_string(), "cannot start `no-such-program`");
     assert!(std::error::Error::source(&error).is_some());
 }
 
 #[test]
-fn dropped_child_has_ended() {
+fn dropping_a_child_ends_its_process() {
     let child = Child::start(&mut shell("exec sleep 60")).unwrap();
     let id = child.id().to_string();
     let is_running = || run(&mut shell(&format!("kill -0 {id} 2>/dev/null"))).is_ok();
@@ -42,7 +42,7 @@ fn dropped_child_has_ended() {
 }
 
 #[test]
-fn server_is_ready_when_it_has_printed_its_address() {
+fn server_is_ready_after_it_has_printed_its_address() {
     let script = "echo some-echo listening on 127.0.0.1:7; while :; do sleep 0.05; done";
     let server = Server::start(&mut shell(script)).unwrap();
     assert_eq!(server.address, "127.0.0.1:7");
@@ -55,7 +55,7 @@ fn server_without_an_address_is_an_error_with_its_first_line() {
 }
 
 #[test]
-fn terminated_server_can_end_itself() {
+fn terminate_waits_for_the_server_and_checks_its_exit_status() {
     let script = "trap 'exit 0' TERM; echo x listening on y; while :; do sleep 0.05; done";
     Server::start(&mut shell(script)).unwrap().terminate().unwrap();
     let script = "trap 'exit 4' TERM; echo x listening on y; while :; do sleep 0.05; done";

@@ -1,17 +1,18 @@
-//! `cargo xtask bench`: compares our programs with the floor and, where they are installed, with other programs.
+//! `cargo xtask bench`: compares our programs with minimal echo programs (the floor). It also compares them with
+//! sockperf and irtt if they are installed.
 //!
-//! Every figure is a ratio of two measurements that take turns in the same run, so that a change of the machine's
-//! speed affects both. A ratio beyond its limit is marked in the output. It is not a failure, because a busy
-//! machine has the same effect as slow code.
+//! Each result is a ratio of two values. The benchmark measures them alternately in the same run, so a change of the
+//! machine's speed affects both. A ratio beyond its limit has a mark in the output. It is not a failure, because
+//! a busy machine has the same effect as slow code.
 
 mod memory;
 mod other_programs;
 mod round_trips;
 mod throughput;
 
-use crate::cpu;
 use crate::floor::Side;
 use crate::load::Run;
+use crate::process;
 use crate::protocol::Protocol;
 use anyhow::{Context as _, Result};
 use child_process::workspace::{self, cargo, program};
@@ -19,13 +20,13 @@ use child_process::{Server, run as run_command};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// The number of rounds. A figure is the median of its rounds; the sides of a ratio take turns in each round.
+/// The number of rounds. Each round measures both values of a ratio once. A result is the median of all rounds.
 const ROUNDS: usize = 7;
 
-/// The CPU for everything that shares a CPU.
+/// The CPU for the programs that share a CPU.
 const CPU: usize = 0;
 
-/// The CPU for the other side, where the two sides do not share one.
+/// The CPU for the other side, if the two sides have separate CPUs.
 const OTHER_CPU: usize = 1;
 
 /// The mark of a ratio beyond its limit.
@@ -40,8 +41,8 @@ pub(crate) fn run() -> Result<()> {
 
     println!("\nBuilding the servers and the client\n");
     workspace::build_programs()?;
-    // The processes that this one starts from now on stay on this CPU, unless they choose another one.
-    cpu::pin(CPU)?;
+    // Child processes inherit this CPU. Some of them choose another one.
+    process::pin(CPU)?;
     round_trips::run()?;
     other_programs::sockperf();
     other_programs::irtt();
@@ -57,7 +58,7 @@ enum Limit {
 }
 
 impl Limit {
-    /// The columns of a table for the limit and for the mark, if `ratio` is beyond the limit.
+    /// The table columns for the limit and for the mark of a ratio beyond it.
     fn columns(self, ratio: f64) -> String {
         let (limit, is_met) = match self {
             Self::AtMost(limit) => (limit, ratio <= limit),
@@ -67,13 +68,13 @@ impl Limit {
     }
 }
 
-/// One of our servers, on the CPU of this process. Its log is discarded.
+/// Starts one of our servers on the CPU of this process and discards its log.
 fn our_server(protocol: Protocol) -> Result<Server> {
     let mut server = program(protocol.server());
     Ok(Server::start(server.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::null()))?)
 }
 
-/// One of our servers with more `options`, on these CPUs. Its log is discarded.
+/// Starts one of our servers on these CPUs with additional options. Discards its log.
 fn our_server_on(cpus: &str, protocol: Protocol, options: &[&str]) -> Result<Server> {
     let mut server = Command::new("taskset");
     server.args(["-c", cpus]).arg(program(protocol.server()).get_program());
@@ -81,12 +82,12 @@ fn our_server_on(cpus: &str, protocol: Protocol, options: &[&str]) -> Result<Ser
     Ok(Server::start(&mut server)?)
 }
 
-/// This program, as one side of the floor.
+/// The command that runs one side of the floor.
 fn floor(side: Side) -> Result<Command> {
     own_program(side.arguments())
 }
 
-/// This program, as a load generator.
+/// The command that runs a load generator.
 fn load(run: &Run) -> Result<Command> {
     own_program(run.arguments())
 }
@@ -97,20 +98,20 @@ fn own_program(arguments: Vec<String>) -> Result<Command> {
     Ok(command)
 }
 
-/// The median. `figures` must not be empty.
-fn median<T: PartialOrd + Copy>(figures: &mut [T]) -> T {
-    figures.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    figures[figures.len() / 2]
+/// The median. `values` must not be empty.
+fn median<T: PartialOrd + Copy>(values: &mut [T]) -> T {
+    values.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    values[values.len() / 2]
 }
 
-/// Prints a row of the table of round trips without a ratio. Returns the median of `rtts`.
+/// Prints a row of the RTT table without a ratio. Returns the median of `rtts`.
 fn print_rtt(name: &str, rtts: &mut [Duration]) -> Duration {
     let median = median(rtts);
     println!("{}", rtt_columns(name, median));
     median
 }
 
-/// Prints a row of the table of round trips with the ratio of the median to `base`.
+/// Prints a row of the RTT table with the ratio of the median to `base`.
 fn print_rtt_ratio(name: &str, rtts: &mut [Duration], base: Duration, limit: Option<Limit>) {
     let median = median(rtts);
     let ratio = median.as_secs_f64() / base.as_secs_f64();

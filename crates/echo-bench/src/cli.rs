@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The limits of the duration of a soak test, in seconds.
+/// The minimum and maximum duration of a soak test, in seconds.
 const SOAK_SECONDS: std::ops::RangeInclusive<u64> = 1..=86_400;
 
 /// Measure the servers and the client of this workspace
@@ -20,43 +20,43 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Compare RTT, throughput and memory with a floor measured in the same run
+    /// Measure RTT, throughput and memory, and compare them with minimal echo programs (the floor) in the same run
     Bench,
     /// Run honest and hostile clients against both servers
     Soak {
-        /// How long the clients run: 10s, 5m, 1h
+        /// Stop the clients after this time (10s, 5m, 1h)
         #[arg(long, default_value = "60s", value_parser = soak_duration)]
         duration: Duration,
     },
-    /// Run one side of the floor (`bench` starts it as a process)
+    /// Run a minimal echo server or its client, one side of the floor (`bench` starts both)
     #[command(subcommand)]
     Floor(FloorSide),
-    /// Load a server and print the number of replies (`bench` starts it as a process)
+    /// Send requests to a server as fast as possible and print the number of replies (`bench` starts this)
     Load(LoadOptions),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FloorSide {
-    /// Answer in upper case; print the address first
+    /// Print the address, then answer each request in upper case
     Server {
         /// udp or tcp
         protocol: Protocol,
-        /// How to wait for requests: block, spin, or epoll (TCP)
+        /// How to wait for requests: block (sleep), spin (use one full CPU), or epoll (TCP)
         waiting: Waiting,
-        /// The CPU to run on
+        /// Number of the CPU to run on (the first is 0)
         cpu: usize,
     },
-    /// Measure a server and print the median RTT in nanoseconds
+    /// Measure the RTT to a server and print the median in nanoseconds
     Client {
         /// udp or tcp
         protocol: Protocol,
-        /// How to wait for replies: block or spin
+        /// How to wait for replies: block (sleep) or spin (use one full CPU)
         waiting: Waiting,
-        /// The CPU to run on
+        /// Number of the CPU to run on (the first is 0)
         cpu: usize,
-        /// The server's address and port
+        /// Address and port of the server
         address: SocketAddr,
-        /// The number of exchanges
+        /// Number of exchanges
         count: usize,
     },
 }
@@ -74,12 +74,12 @@ impl From<FloorSide> for Side {
 
 #[derive(Debug, Args)]
 pub(crate) struct LoadOptions {
-    /// The server's address and port
+    /// Address and port of the server
     address: SocketAddr,
-    /// The CPU to run on [default: the system chooses]
+    /// Number of the CPU to run on (the first is 0) [default: the system chooses]
     #[arg(long)]
     cpu: Option<usize>,
-    /// How long the counting lasts
+    /// Count replies for this time (250ms, 1s)
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     duration: Duration,
     #[command(subcommand)]
@@ -90,24 +90,24 @@ pub(crate) struct LoadOptions {
 enum LoadKind {
     /// Many UDP peers with a few requests in flight each
     Udp {
-        /// The size of a request in bytes
+        /// Size of a request in bytes
         size: usize,
     },
     /// One UDP peer that sends and receives many datagrams with each system call (Linux)
     Bursts {
-        /// The size of a request in bytes
+        /// Size of a request in bytes
         size: usize,
     },
-    /// Many TCP connections (Linux)
+    /// Many TCP connections with requests in flight (Linux)
     Tcp {
-        /// The number of connections
+        /// Number of connections
         connections: usize,
-        /// The number of requests in flight on each connection
+        /// Number of requests in flight on each connection
         depth: usize,
     },
-    /// TCP connections that stay idle after one request, until stdin ends
+    /// TCP connections that stay idle after one request; they close when stdin ends
     Idle {
-        /// The number of connections
+        /// Number of connections
         connections: usize,
     },
 }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn definition_is_consistent() {
+    fn clap_accepts_the_definition_of_the_command_line() {
         Cli::command().debug_assert();
     }
 
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_for_a_process_of_its_own_are_parsed_back() {
+    fn arguments_of_child_processes_can_be_parsed() {
         let address = "127.0.0.1:25000".parse().unwrap();
         let loads = [
             Load::Udp { size: 32 },

@@ -1,14 +1,15 @@
-//! The floor: the RTT and the throughput of the plainest programs that do the same work. They use blocking sockets
-//! of the standard library and no more code than they need. The rest of their time is the operating system's, and
-//! no program can avoid that. `bench` measures the floor in the same run as our programs, and compares.
+//! The floor: minimal echo programs that exchange the same bytes as our servers and our client. `bench` compares our
+//! programs with them in the same run.
+//!
+//! The programs use the sockets of the standard library and no extra code. Most of their time is in the operating
+//! system, and no program can avoid this time.
 //!
 //! Each side runs as a process: `echo-bench floor server udp block 0`.
 
 mod client;
-mod epoll;
 mod server;
 
-use crate::cpu;
+use crate::process;
 use crate::protocol::Protocol;
 use anyhow::Result;
 use std::fmt;
@@ -29,11 +30,11 @@ pub(crate) enum Side {
 /// How a side waits for data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
-    /// In a blocking system call.
+    /// With a blocking system call.
     Block,
-    /// It repeats a non-blocking system call until there is data.
+    /// With a non-blocking system call that it repeats until data arrives.
     Spin,
-    /// With epoll, for many TCP connections (server, Linux).
+    /// With epoll, for many TCP connections (only the server, only Linux).
     Epoll,
 }
 
@@ -76,22 +77,22 @@ impl Side {
     }
 }
 
-/// Runs one side. A server runs until its process is ended.
+/// Runs one side. A server runs until a signal kills its process.
 pub(crate) fn run(side: Side) -> Result<()> {
     match side {
         Side::Server { protocol, waiting, cpu } => {
-            cpu::pin(cpu)?;
+            process::pin(cpu)?;
             server::run(protocol, waiting)
         }
         Side::Client { protocol, waiting, cpu, address, count } => {
-            cpu::pin(cpu)?;
+            process::pin(cpu)?;
             client::run(protocol, waiting, address, count)
         }
     }
 }
 
-/// Repeats a non-blocking `call` until there is data. A blocking call never returns [`ErrorKind::WouldBlock`], so
-/// it runs once.
+/// Repeats a non-blocking `call` until data arrives. A blocking call never returns [`ErrorKind::WouldBlock`], so it
+/// runs once.
 fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

@@ -1,20 +1,19 @@
-//! Load generators: one thread makes as many exchanges with a server as possible for some time, and checks each
+//! Load generators. One thread exchanges as many requests and replies with a server as possible, and checks each
 //! reply.
 //!
-//! Each runs as a process: `echo-bench load 127.0.0.1:25000 --cpu 1 --duration 250ms udp 32`.
+//! Each load generator runs as a process: `echo-bench load 127.0.0.1:25000 --cpu 1 --duration 250ms udp 32`.
 
-mod bursts;
 mod tcp;
 mod udp;
 
-use crate::cpu;
+use crate::process;
 use anyhow::{Context as _, Result, ensure};
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-/// What a load generator sends.
+/// The kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Load {
     /// Many UDP peers with a few requests of `size` bytes in flight each.
@@ -32,13 +31,13 @@ pub(crate) enum Load {
 pub(crate) struct Run {
     pub(crate) address: SocketAddr,
     pub(crate) cpu: Option<usize>,
-    /// How long replies are counted; before that, a tenth of this time is a warm-up. `Idle` ignores it.
+    /// The time in which replies are counted. A warm-up of a tenth of this time comes first. `Idle` ignores it.
     pub(crate) duration: Duration,
     pub(crate) load: Load,
 }
 
 impl Run {
-    /// The arguments with which `echo-bench` makes this run.
+    /// The command-line arguments of `echo-bench` for this run.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["load".to_owned(), self.address.to_string()];
         if let Some(cpu) = self.cpu {
@@ -62,22 +61,21 @@ impl Run {
 pub(crate) struct LoadResult {
     /// The number of replies, correct or not.
     pub(crate) replies: u64,
-    /// The number of replies that were not the request in upper case.
+    /// The number of replies that differ from the request in upper case.
     pub(crate) wrong: u64,
-    /// The time in which the replies were counted.
+    /// The time from the end of the warm-up to the last reply.
     pub(crate) elapsed: Duration,
 }
 
 impl LoadResult {
     /// Replies per second.
-    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    #[expect(clippy::cast_precision_loss, reason = "the number is far below 2^52")]
     pub(crate) fn rate(&self) -> f64 {
         self.replies as f64 / self.elapsed.as_secs_f64()
     }
 }
 
-/// The form in which a load generator prints its result for the process that started it: three numbers, the last
-/// in nanoseconds.
+/// The format for the parent process: replies, wrong replies, and nanoseconds.
 impl fmt::Display for LoadResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.replies, self.wrong, self.elapsed.as_nanos())
@@ -101,13 +99,13 @@ impl FromStr for LoadResult {
 /// Runs a load generator and prints its result.
 pub(crate) fn run(run: &Run) -> Result<()> {
     if let Some(cpu) = run.cpu {
-        cpu::pin(cpu)?;
+        process::pin(cpu)?;
     }
     let result = match run.load {
         Load::Udp { size } => udp::run(run.address, size, run.duration)?,
         Load::Bursts { size } => {
             ensure!(size > 0, "a burst needs datagrams of at least one byte");
-            bursts::run(run.address, size, run.duration)?
+            udp::run_bursts(run.address, size, run.duration)?
         }
         Load::Tcp { connections, depth } => {
             ensure!(depth > 0, "each connection needs at least one request in flight");
@@ -119,14 +117,14 @@ pub(crate) fn run(run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// Whether a load generator goes on.
+/// The state of a load generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Running,
     Finished,
 }
 
-/// Counts replies after the warm-up.
+/// Counts the replies after the warm-up.
 struct Counter {
     start: Instant,
     end: Instant,
@@ -134,13 +132,13 @@ struct Counter {
 }
 
 impl Counter {
-    /// The warm-up of a tenth of `duration` starts now.
+    /// Starts the warm-up, which takes a tenth of `duration`.
     fn new(duration: Duration) -> Self {
         let start = Instant::now() + duration / 10;
         Self { start, end: start + duration, result: LoadResult::default() }
     }
 
-    /// Counts replies that have just arrived.
+    /// Counts replies that have just arrived. Wrong replies count during the warm-up, too.
     fn add(&mut self, replies: u64, wrong: u64) -> Progress {
         let now = Instant::now();
         if now >= self.start {
@@ -157,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn printed_result_is_parsed_back() {
+    fn printed_result_can_be_parsed() {
         let result = LoadResult { replies: 3, wrong: 1, elapsed: Duration::from_millis(2) };
         assert_eq!(result.to_string().parse::<LoadResult>().unwrap(), result);
         assert!("3 1".parse::<LoadResult>().is_err());
@@ -165,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_in_the_warm_up_are_checked_but_not_counted() {
+    fn only_wrong_replies_are_counted_in_the_warm_up() {
         let mut counter = Counter::new(Duration::from_hours(1));
         assert_eq!(counter.add(5, 2), Progress::Running);
         assert_eq!((counter.result.replies, counter.result.wrong), (0, 2));

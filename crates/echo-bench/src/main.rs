@@ -1,19 +1,18 @@
 //! `echo-bench`: measures the servers and the client of this workspace. `cargo xtask bench` and
 //! `cargo xtask soak` start it.
 //!
-//! It runs the programs that users install as processes and links none of them, so it measures what a user gets.
+//! It starts the programs as processes and does not link them, so it measures the programs that users install.
 //!
-//! - [`mod@bench`]: ratios of RTT, throughput and memory, against a floor measured in the same run;
-//! - [`soak`]: honest and hostile clients at both servers together;
-//! - [`floor`]: the plainest servers and clients, which `bench` compares with;
+//! - [`mod@bench`]: measures RTT, throughput and memory, and compares them with the floor;
+//! - [`soak`]: runs honest and hostile clients at both servers;
+//! - [`floor`]: minimal servers and clients;
 //! - [`load`]: load generators for servers.
 
 mod bench;
 mod cli;
-mod cpu;
 mod floor;
 mod load;
-mod proc_files;
+mod process;
 mod protocol;
 mod soak;
 
@@ -24,7 +23,7 @@ use cli::{Cli, Command};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// After Ctrl-C, the servers have this much time to end. xtask gives this program 5 seconds.
+/// After Ctrl-C, the servers have this much time to exit. xtask gives `echo-bench` 5 seconds.
 const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {

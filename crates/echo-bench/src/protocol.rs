@@ -1,4 +1,4 @@
-//! The transport protocols that the programs for measuring use.
+//! The transport protocols of the benchmarks and the soak test.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ impl Protocol {
         }
     }
 
-    /// The name of our server for it.
+    /// The name of our server for this protocol.
     pub(crate) fn server(self) -> &'static str {
         match self {
             Self::Udp => "udp-echo",

@@ -1,19 +1,23 @@
-//! `cargo xtask soak --duration 60s`: honest and hostile clients at both servers at the same time. An honest client
-//! follows the rules of the protocol and stays within the limits of the servers; a hostile client does not.
+//! `cargo xtask soak`: runs honest and hostile clients at both servers at the same time. An honest client follows the
+//! rules of the protocol and stays within the limits of the servers. A hostile client does not.
 //!
-//! The soak test fails if an honest client gets a wrong reply or no reply, if the memory of a server grows, or
-//! if a server keeps descriptors open. All traffic is on loopback; the addresses of 127.0.0.0/8 serve as different
-//! sources. The rate of every hostile client is limited, because server and clients share the machine's CPUs.
+//! The soak test fails in these cases:
+//! - an honest client receives a wrong reply or no reply;
+//! - the memory of a server grows;
+//! - a server does not close its descriptors.
 //!
-//! An honest UDP client repeats a request that gets no reply. Every UDP client must do this: during a flood, the
-//! kernel drops datagrams from the full receive queue before the server can see them.
+//! All traffic is on loopback. The clients use different addresses of 127.0.0.0/8, so each server receives requests from
+//! several sources. Pauses limit the rate of the hostile clients, because servers and clients share the CPUs.
+//!
+//! An honest UDP client repeats a request that receives no reply. This is necessary: during a flood, the kernel drops
+//! datagrams if the receive queue of the server is full.
 
 mod clients;
 mod honest;
 mod hostile;
 mod state;
 
-use crate::proc_files::dropped_datagrams;
+use crate::process::dropped_datagrams;
 use crate::protocol::Protocol;
 use anyhow::{Context as _, Result, bail, ensure};
 use child_process::workspace::{self, program};
@@ -27,7 +31,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The options of the servers: limits so low that hostile clients reach them and honest ones do not.
+/// The options of the servers. Hostile clients reach these limits, and honest clients do not.
 const UDP_OPTIONS: &[&str] = &["--rate", "5000"];
 const TCP_OPTIONS: &[&str] = &[
     "--rate",
@@ -42,15 +46,18 @@ const TCP_OPTIONS: &[&str] = &[
     "1s",
 ];
 
-/// How long the servers have to close all connections after the end of the clients: four times the limits for idle
-/// and stalled connections.
+/// The time in which the servers must close all connections after the clients have ended. It is four times the limits
+/// for idle and stalled connections.
 const SETTLE_TIME: Duration = Duration::from_secs(4);
 
-/// How often the servers are checked in this time.
+/// The pause between two checks of the servers in this time.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The width of the totals in columns.
-const WIDTH: usize = 76;
+/// The maximum width of the output in columns.
+const WIDTH: usize = 80;
+
+/// The indentation of the counters.
+const INDENT: &str = "    ";
 
 /// Runs all clients for `duration`.
 pub(crate) fn run(duration: Duration) -> Result<()> {
@@ -93,19 +100,19 @@ pub(crate) fn run(duration: Duration) -> Result<()> {
     }
     let dropped = dropped_datagrams(servers[0].address.port())?;
     println!("\nDatagrams dropped from the receive queue of udp-echo: {dropped}");
-    println!("\nTotals of the servers");
+    println!("\nCounters of the servers");
     for server in servers {
-        server.end()?;
+        server.stop()?;
     }
     ensure!(failures.is_empty(), "{}", failures.join("; "));
     println!(
-        "\nsoak: every request of an honest client got a correct reply; no server's memory grew;"
+        "\nsoak: passed. Each request of an honest client received a correct reply. The memory of"
     );
-    println!("no server kept descriptors open");
+    println!("the servers did not grow, and they closed all descriptors.");
     Ok(())
 }
 
-/// A server of the soak test, and the file with its log.
+/// A running server and the file with its log.
 struct SoakedServer {
     protocol: Protocol,
     process: Server,
@@ -128,25 +135,21 @@ impl SoakedServer {
         Ok(Self { protocol, process, address, log })
     }
 
-    /// Ends the server and prints the totals in its log.
-    fn end(self) -> Result<()> {
+    /// Stops the server and prints the counters in its log.
+    fn stop(self) -> Result<()> {
         self.process.terminate()?;
         let log = fs::read_to_string(&self.log)
             .with_context(|| format!("reading {}", self.log.display()))?;
         let totals = logged_totals(&log);
         ensure!(!totals.is_empty(), "{} contains no totals", self.log.display());
-        let totals: Vec<String> =
-            totals.iter().map(|(name, count)| format!("{name}={count}")).collect();
         println!("  {} ({})", self.protocol.server(), self.log.display());
-        for line in wrap(&totals, WIDTH) {
-            println!("    {line}");
-        }
+        println!("{}", counter_lines(&totals));
         Ok(())
     }
 }
 
-/// Runs all clients for `duration`. Returns the states of the servers after a quarter of it, when every buffer that a
-/// server needs has been used.
+/// Runs all clients for `duration`. Returns the states of the servers after a quarter of this time. At this moment, the
+/// servers have used all their buffers.
 fn run_clients(
     servers: &[SoakedServer; 2],
     counts: &[Counts],
@@ -185,19 +188,11 @@ fn has_more_descriptors(now: &[ServerState], before: &[ServerState]) -> bool {
     now.iter().zip(before).any(|(now, before)| now.descriptors > before.descriptors)
 }
 
-/// Joins `words` to lines of at most `width` columns. A longer word has its own line.
-fn wrap(words: &[String], width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words {
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.clone()),
-        }
-    }
-    lines
+fn counter_lines(totals: &[(&str, u64)]) -> String {
+    let fields: Vec<String> =
+        totals.iter().map(|(name, count)| format!("{name}={count}")).collect();
+    let layout = textwrap::Options::new(WIDTH).initial_indent(INDENT).subsequent_indent(INDENT);
+    textwrap::fill(&fields.join(" "), layout)
 }
 
 #[cfg(test)]
@@ -205,8 +200,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_not_wider_than_requested() {
-        let words = ["aa", "bb", "cccccc", "d"].map(str::to_owned);
-        assert_eq!(wrap(&words, 5), ["aa bb", "cccccc", "d"]);
+    fn counter_lines_break_between_counters() {
+        let totals = [("a_long_counter_name", 123_456); 5];
+        let lines = counter_lines(&totals);
+        let field = "a_long_counter_name=123456";
+        assert_eq!(
+            lines.lines().collect::<Vec<_>>(),
+            [
+                format!("{INDENT}{field} {field}"),
+                format!("{INDENT}{field} {field}"),
+                format!("{INDENT}{field}")
+            ]
+        );
     }
 }

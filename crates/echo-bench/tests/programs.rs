@@ -1,4 +1,4 @@
-//! `echo-bench` as a process: its exit status, the floor and the load generators.
+//! `echo-bench` as a process: exit status, the minimal echo programs (the floor), and load generators.
 
 use child_process::{Server, output, output_with_status};
 use std::process::{Command, Stdio};
@@ -23,7 +23,7 @@ fn unknown_arguments_end_with_status_2() {
 }
 
 #[test]
-fn client_of_the_floor_prints_the_median_in_nanoseconds() {
+fn floor_client_prints_the_median_rtt_in_nanoseconds() {
     for protocol in ["udp", "tcp"] {
         let server = floor(protocol, "block");
         let client = ["floor", "client", protocol, "block", "0", &server.address, "100"];
@@ -33,7 +33,7 @@ fn client_of_the_floor_prints_the_median_in_nanoseconds() {
 }
 
 #[test]
-fn load_counts_correct_replies() {
+fn load_generators_count_correct_replies() {
     let mut loads = vec![("udp", "block", "udp 32")];
     if cfg!(target_os = "linux") {
         loads.push(("udp", "block", "bursts 32"));

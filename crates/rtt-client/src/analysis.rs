@@ -1,5 +1,5 @@
-//! Conclusions from measurements: the figures of a run, the verdict of a comparison, the explanation of a
-//! diagnosis. Pure: this module reads no clock and uses no socket.
+//! Conclusions from measurements (pure: no I/O, no clock): the statistics of a run, the verdict of a comparison and
+//! the explanation of a diagnosis.
 //!
 //! | module | question |
 //! |---|---|

@@ -1,19 +1,19 @@
-//! Captured packets: file formats, dissection, flows and exchanges. Pure: bytes in, data out.
+//! Captured packets: file formats, dissection, flows and exchanges (pure: no I/O, no clock).
 //!
 //! A packet passes through these modules in this order:
 //!
-//! | question | module |
+//! | task | module |
 //! |---|---|
-//! | How is a capture file read and written? | [`mod@file`]: pcap, and pcapng with its reader and writer |
-//! | Which headers, addresses and payload does a packet have? | [`dissect`] |
-//! | Which two ports does it connect? | [`flows`], the table of flows, and [`flow`], one flow |
-//! | Which role does it have (SYN, request, retransmission, …)? | [`role`]; for TCP, `flow::connection` |
-//! | Was this part of a TCP stream seen before? | [`reassembly`] |
-//! | To which exchange does it belong? | [`exchanges`] |
-//! | How many packets and bytes does a protocol need? | [`totals`] |
-//! | What is the result of a trace? | [`trace`] |
+//! | Read and write capture files | [`mod@file`]: pcap, and pcapng with its reader and writer |
+//! | Find the headers, the addresses and the payload of a packet | [`dissect`] |
+//! | Assign the packet to a flow, the packets between two ports | [`flows`], the table of flows, and [`flow`] |
+//! | Determine its role (SYN, request, retransmission, …) | [`role`]; for TCP, `flow::connection` |
+//! | Find out whether these bytes of a TCP stream are new | [`reassembly`] |
+//! | Assign the packet to an exchange | [`exchanges`] |
+//! | Count the packets and bytes of each protocol | [`totals`] |
+//! | Collect the result of the trace | [`trace`] |
 //!
-//! The capture itself is in `net::system`, and `engine::trace` runs it.
+//! `net::system` captures the packets, and `engine::trace` runs the capture.
 
 pub(crate) mod dissect;
 pub(crate) mod exchanges;

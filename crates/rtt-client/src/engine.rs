@@ -1,10 +1,9 @@
-//! Executes a plan: opens sockets, decides when to send, and processes what arrives.
+//! Runs a plan: opens sockets, determines when to send, and processes what arrives.
 //!
 //! [`run`] measures one target, [`compare`] compares two, [`diagnose`] examines an absent server, and
-//! [`trace`] captures packets. [`series`] is the common part: the exchanges with one address.
+//! [`trace`] captures packets. All of them except [`diagnose`] use a [`series`], the exchanges with one address.
 
 mod channel;
-mod clock_cost;
 mod comparison;
 mod diagnosis;
 mod run;
@@ -16,4 +15,9 @@ mod trace;
 pub use comparison::compare;
 pub use diagnosis::diagnose;
 pub use run::{RunError, run};
-pub use trace::{TraceError, enter_lab, read_trace, trace};
+pub use trace::{FileOperation, TraceError, enter_lab, read_trace, trace};
+
+use std::time::Duration;
+
+/// The time between two progress events.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! The events of a run, and [`Report`], the trait that every consumer of events implements. Pure.
+//! The events of a run (pure: no I/O, no clock), and [`Report`], the trait that every consumer of events implements.
 
 use crate::analysis::comparison::Verdict;
 use crate::analysis::diagnosis::Finding;
@@ -19,7 +19,7 @@ use std::time::Duration;
 pub enum Event<'a> {
     /// A run starts.
     Start(&'a Start<'a>),
-    /// An address of the target's name did not answer, and the client tries the next address.
+    /// An address of the target's name did not answer. The client tries the next address.
     FailedAttempt(&'a FailedAttempt),
     /// The client requested a connection.
     Connection(&'a Connection),
@@ -62,9 +62,8 @@ pub enum Event<'a> {
 
 /// Receives the events of a run, for example to write them to a file.
 ///
-/// The client never calls a report between the two timestamps of an exchange that it measures one at a time.
-/// With a fixed request rate, other requests can be in flight during a call; a report should therefore be
-/// quick.
+/// Without a fixed request rate, the client never calls a report between the two timestamps of an exchange. With a
+/// fixed rate, requests can be in flight during a call, so a report should return quickly.
 ///
 /// # Examples
 ///
@@ -122,8 +121,8 @@ pub trait Report {
     /// An error ends the run with [`RunError::Report`](crate::RunError::Report).
     fn event(&mut self, event: &Event<'_>) -> io::Result<()>;
 
-    /// Writes buffered output. The client calls this function before a pause between two requests. By
-    /// default, it does nothing.
+    /// Writes buffered output. The client calls this function before a pause between two requests. The default
+    /// implementation does nothing.
     ///
     /// # Errors
     ///
@@ -140,8 +139,8 @@ pub struct Start<'a> {
     pub plan: &'a Plan,
     /// The address that the client measures. Absent if the name look-up failed.
     pub address: Option<SocketAddr>,
-    /// The local address of the socket. Absent if the client could not open it, and in a comparison, which
-    /// opens its sockets later.
+    /// The local address of the socket. Absent if the client could not open the socket. Also absent in a comparison,
+    /// because a comparison opens its sockets later.
     pub local: Option<SocketAddr>,
     /// The cost of one reading of the monotonic clock on this host. Each RTT contains this cost about once.
     pub clock_cost: Duration,
@@ -154,7 +153,7 @@ pub struct FailedAttempt {
     pub protocol: &'static Protocol,
     /// The address.
     pub address: SocketAddr,
-    /// The reason why the client tries another address.
+    /// The failure of the exchange with this address.
     pub failure: Failure,
 }
 
@@ -191,9 +190,9 @@ pub struct ComparisonProgress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ComparisonStage {
-    /// The pairs of exchanges that decide the verdict.
+    /// The pairs of exchanges for the verdict.
     Pairs,
-    /// Pairs with kernel timestamps, which split the RTT into its parts.
+    /// Pairs with kernel timestamps. The timestamps split the RTT into its parts.
     KernelTimestamps,
     /// Pairs with a new connection for each exchange.
     NewConnections,

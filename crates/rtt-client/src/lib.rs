@@ -66,19 +66,26 @@ mod protocol;
 pub mod report;
 
 pub use analysis::statistics::{BreakdownFigures, Distribution, Jitter, Quantile, Summary};
-pub use engine::{RunError, TraceError, compare, diagnose, enter_lab, read_trace, run, trace};
+pub use capture::dissect::LayerSizes;
+pub use capture::flow::{Flow, FlowSide, PacketRecord};
+pub use capture::role::PacketRole;
+pub use capture::trace::{Disagreement, ExchangeTiming, Trace, TracedTarget};
+pub use engine::{
+    FileOperation, RunError, TraceError, compare, diagnose, enter_lab, read_trace, run, trace,
+};
 pub use event::{
     ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt, Progress, Report,
     Start,
 };
 pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 pub use model::condition::{Condition, Failure};
-pub use model::exchange::{Connection, Exchange, Outcome, UnconnectedResult};
+pub use model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, UnconnectedResult};
 pub use model::icmp::{IcmpError, Origin};
 pub use model::protocol::Protocol;
 pub use model::target::{Target, TargetError};
 pub use model::tcp_info::TcpInfo;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};
+pub use net::system::operation::{CaptureOperation, LabOperation};
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{
     ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,

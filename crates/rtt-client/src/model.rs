@@ -4,6 +4,7 @@ pub(crate) mod breakdown;
 pub(crate) mod condition;
 pub(crate) mod exchange;
 pub(crate) mod format;
+pub(crate) mod headers;
 pub(crate) mod icmp;
 pub(crate) mod protocol;
 pub(crate) mod target;

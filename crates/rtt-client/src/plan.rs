@@ -1,7 +1,7 @@
-//! [`Plan`]: what to measure. A plan is validated when it is created, and never changes afterwards.
+//! [`Plan`]: what to measure (pure: no I/O, no clock). A plan is validated when it is created, and never changes
+//! afterwards.
 
 mod comparison;
-mod diagnosis;
 mod error;
 pub(crate) mod pacing;
 pub(crate) mod payload;
@@ -10,11 +10,10 @@ mod settings;
 mod tests;
 mod trace;
 
-pub(crate) use comparison::MAX_PAIRS;
 pub use comparison::{
     ComparisonPlan, ComparisonSettings, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION, SWEEP_SIZES,
 };
-pub use diagnosis::DiagnosisPlan;
+pub(crate) use comparison::{MAX_PAIRS, SizePlan};
 pub use error::{MessagePart, PlanError};
 pub use settings::{
     Content, DEFAULT_HOST, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, Family, Lifetime, Settings,
@@ -25,26 +24,37 @@ use crate::model::protocol::Protocol;
 use crate::model::target::Target;
 use crate::plan::pacing::Pacing;
 use crate::plan::payload::{MAX_REQUESTS, Numbering, Payload, TimingHeader};
+use crate::protocol::registry::protocols_of;
 use std::time::Duration;
 
-/// The longest timeout and the longest interval. It is longer than the round trip of any path, and small enough
-/// that a clock reading plus this duration does not overflow.
+/// The longest timeout and the longest interval. It is longer than the round trip of any path. A clock reading
+/// plus this duration does not overflow.
 const MAX_WAIT: Duration = Duration::from_hours(1);
 
 /// The shortest timeout. The system calls cannot distinguish a shorter one from zero.
 const MIN_TIMEOUT: Duration = Duration::from_micros(1);
 
-/// The longest duration of a run: a year.
-const MAX_RUN: Duration = Duration::from_hours(24 * 366);
+/// The longest duration of a run: one year of 365.25 days.
+const MAX_RUN: Duration = Duration::from_hours(24 * 365 + 6);
 
-/// The highest rate of a schedule, in requests per second. At a higher rate, the cost of a clock reading is not
-/// small against the time between requests.
+/// The highest fixed rate, in requests per second. At a higher rate, a clock reading takes a large part of the
+/// time between two requests.
 const MAX_RATE: f64 = 1e6;
 
-/// The largest number of requests in flight. The request tracker remembers a few more than this number.
-pub(crate) const MAX_IN_FLIGHT: f64 = 1_000_000.0;
+/// The largest number of requests in flight. It limits the memory of the request tracker and of a connection.
+pub(crate) const MAX_IN_FLIGHT: u32 = 1_000_000;
 
 /// What to measure.
+///
+/// ```
+/// use rtt_client::{Plan, Settings, protocol_named};
+///
+/// let tcp = protocol_named("tcp").expect("TCP is a registered protocol");
+/// let plan = Plan::new(tcp, "localhost:7".parse()?, Settings::series(100))?;
+/// assert_eq!(plan.url(), "tcp://localhost:7");
+/// assert_eq!(plan.settings().count, Some(100));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(crate) protocol: &'static Protocol,
@@ -78,10 +88,35 @@ impl Plan {
         Ok(Self { protocol, target, settings, payload, pacing })
     }
 
-    /// The settings of the plan.
+    /// The protocol that the client measures.
+    #[must_use]
+    pub fn protocol(&self) -> &'static Protocol {
+        self.protocol
+    }
+
+    /// The target as the user gave it. Its protocol and its port can be absent.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The settings of the run.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The target as a URL, with its protocol and its port.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let port = Some(self.port());
+        Target { protocol: Some(self.protocol), port, ..self.target.clone() }.to_string()
+    }
+
+    /// The target's host and port.
+    pub(crate) fn host_and_port(&self) -> String {
+        let port = Some(self.port());
+        Target { protocol: None, port, ..self.target.clone() }.to_string()
     }
 
     /// The port of the server.
@@ -94,21 +129,9 @@ impl Plan {
         matches!(self.settings.content, Content::Message(_))
     }
 
-    /// Whether the requests carry a message of the user.
+    /// Whether the requests contain a message of the user.
     pub(crate) fn has_a_message(&self) -> bool {
         matches!(self.settings.content, Content::Message(_) | Content::Numbered(_))
-    }
-
-    /// The target's host and port.
-    pub(crate) fn host_and_port(&self) -> String {
-        let port = Some(self.port());
-        Target { protocol: None, port, ..self.target.clone() }.to_string()
-    }
-
-    /// The target as a URL.
-    pub(crate) fn url(&self) -> String {
-        let port = Some(self.port());
-        Target { protocol: Some(self.protocol), port, ..self.target.clone() }.to_string()
     }
 
     /// The same plan with kernel timestamps.
@@ -125,6 +148,27 @@ impl Plan {
     pub(crate) fn one_exchange(&self) -> Self {
         let settings = Settings { count: Some(1), rate: None, ..self.settings.clone() };
         Self { settings, pacing: Pacing::AfterReply(Duration::ZERO), ..self.clone() }
+    }
+}
+
+/// A target to diagnose.
+#[derive(Debug, Clone)]
+pub struct DiagnosisPlan {
+    /// One plan for each protocol.
+    pub(crate) plans: Vec<Plan>,
+}
+
+impl DiagnosisPlan {
+    /// Creates a plan for the diagnosis of `target`. Without a protocol in the target, the plan contains every
+    /// protocol.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of range.
+    pub fn new(target: &Target, settings: &Settings) -> Result<Self, PlanError> {
+        let plans = protocols_of(target)
+            .map(|protocol| Plan::new(protocol, target.clone(), settings.clone()));
+        Ok(Self { plans: plans.collect::<Result<_, _>>()? })
     }
 }
 
@@ -148,18 +192,25 @@ fn check_target(
 }
 
 fn check_durations(settings: &Settings) -> Result<(), PlanError> {
-    let out_of_range = |quantity, max| PlanError::DurationOutOfRange { quantity, max };
     if settings.timeout < MIN_TIMEOUT {
         return Err(PlanError::TimeoutTooShort { min: MIN_TIMEOUT });
     }
-    if settings.timeout > MAX_WAIT {
-        return Err(out_of_range("--timeout", MAX_WAIT));
+    check_max_duration("--timeout", settings.timeout, MAX_WAIT)?;
+    check_max_duration("--interval", settings.interval, MAX_WAIT)?;
+    let Some(duration) = settings.duration else { return Ok(()) };
+    if duration.is_zero() {
+        return Err(PlanError::ZeroDuration { quantity: "--duration" });
     }
-    if settings.duration.is_some_and(|duration| duration.is_zero() || duration > MAX_RUN) {
-        return Err(out_of_range("--duration", MAX_RUN));
-    }
-    if settings.interval > MAX_WAIT {
-        return Err(out_of_range("--interval", MAX_WAIT));
+    check_max_duration("--duration", duration, MAX_RUN)
+}
+
+fn check_max_duration(
+    quantity: &'static str,
+    duration: Duration,
+    max: Duration,
+) -> Result<(), PlanError> {
+    if duration > max {
+        return Err(PlanError::DurationTooLong { quantity, max });
     }
     Ok(())
 }
@@ -171,14 +222,14 @@ fn check_rate(rate: f64, settings: &Settings) -> Result<f64, PlanError> {
     }
     if rate * MAX_WAIT.as_secs_f64() < 1.0 {
         let quantity = "the time between requests (1 / --rate)";
-        return Err(PlanError::DurationOutOfRange { quantity, max: MAX_WAIT });
+        return Err(PlanError::DurationTooLong { quantity, max: MAX_WAIT });
     }
     let timeout = settings.timeout.as_secs_f64();
-    if rate * timeout > MAX_IN_FLIGHT {
+    if rate * timeout > f64::from(MAX_IN_FLIGHT) {
         return Err(PlanError::TooManyInFlight { rate, timeout, max: MAX_IN_FLIGHT });
     }
     if settings.lifetime == Lifetime::Each {
-        return Err(PlanError::ConnectionEachOnSchedule);
+        return Err(PlanError::ConnectionEachAtFixedRate);
     }
     Ok(rate)
 }

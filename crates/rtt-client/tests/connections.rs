@@ -1,4 +1,4 @@
-//! Series over TCP with scripted servers that keep, close and misuse their connections.
+//! Tests of series over TCP. Scripted servers keep their connections, close them early, or send wrong replies.
 
 mod scripted;
 
@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-/// A TCP server that calls `serve` for one connection after another. Returns its address.
+/// Starts a TCP server that calls `serve` for one connection after another. Returns its address.
 fn tcp_server(mut serve: impl FnMut(TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -22,7 +22,7 @@ fn tcp_server(mut serve: impl FnMut(TcpStream) + Send + 'static) -> String {
     address
 }
 
-/// Replies until the client closes the connection, but not more than `max_replies` times.
+/// Sends at most `max_replies` replies. Ends earlier if the client closes the connection.
 fn echo(mut stream: TcpStream, max_replies: usize) {
     let mut buffer = vec![0; 65_536];
     for _ in 0..max_replies {
@@ -39,7 +39,7 @@ fn count_connections(events: &[Value]) -> usize {
 }
 
 #[test]
-fn summary_of_a_kept_connection_has_all_phases() {
+fn summary_of_one_connection_has_all_phases() {
     let server = tcp_server(|stream| echo(stream, usize::MAX));
     let (summary, events) = series("tcp", &server, back_to_back(50));
     assert_eq!(counts(&summary, ["sent", "received"]), [50, 50]);
@@ -56,7 +56,7 @@ fn summary_of_a_kept_connection_has_all_phases() {
 }
 
 #[test]
-fn connection_for_each_exchange_makes_every_exchange_a_first_one() {
+fn every_exchange_is_the_first_one_with_a_connection_for_each_exchange() {
     let server = tcp_server(|stream| echo(stream, usize::MAX));
     let settings = Settings { lifetime: Lifetime::Each, ..back_to_back(20) };
     let (summary, events) = series("tcp", &server, settings);
@@ -66,10 +66,11 @@ fn connection_for_each_exchange_makes_every_exchange_a_first_one() {
 }
 
 #[test]
-fn server_that_closes_after_some_replies_loses_no_exchange() {
-    for (replies, note) in
-        [(1, "closes connections after 1 reply"), (3, "closes connections after 3 replies")]
-    {
+fn no_exchange_is_lost_if_the_server_closes_after_some_replies() {
+    for (replies, note) in [
+        (1, "closes each connection after 1 reply."),
+        (3, "closes each connection after 3 replies."),
+    ] {
         let server = tcp_server(move |stream| echo(stream, replies));
         let (summary, events) = series("tcp", &server, back_to_back(30));
         assert_eq!(counts(&summary, ["sent", "received", "lost"]), [30, 30, 0], "{summary}");
@@ -120,7 +121,7 @@ fn long_requests_at_a_fixed_rate_are_all_answered() {
 }
 
 #[test]
-fn rtt_of_a_request_that_was_sent_again_contains_the_stall_of_the_first_connection() {
+fn rtt_of_a_resent_request_contains_the_wait_on_the_first_connection() {
     const STALL: Duration = Duration::from_millis(150);
     let mut connections = 0;
     let server = tcp_server(move |mut stream| {
@@ -138,5 +139,5 @@ fn rtt_of_a_request_that_was_sent_again_contains_the_stall_of_the_first_connecti
     assert_eq!(counts(&summary, ["sent", "received"]), [5, 5], "{summary}");
     let longest = Duration::from_nanos(summary["rtt_ns"]["max"].as_u64().unwrap());
     assert!(longest >= STALL, "{longest:?}");
-    assert!(summary["notes"][0].as_str().unwrap().contains("1 request sent again"), "{summary}");
+    assert!(summary["notes"][0].as_str().unwrap().contains("sent 1 request again"), "{summary}");
 }

@@ -1,5 +1,5 @@
-//! The client across a path with known delay, loss, duplication and reordering. Three network namespaces and
-//! a forwarder form this path, and a packet capture provides the reference values.
+//! Tests of the client on a path with known delay, loss, duplication and reordering. The path consists of three network
+//! namespaces and a forwarder. A packet capture provides the reference values.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/lab.rs"]
@@ -20,7 +20,7 @@ struct LabResult {
     captured_rtts: Vec<u64>,
 }
 
-/// Runs a series with one of our servers at the other end of the path. `None` if the lab is not available.
+/// Runs a series with a server of this project at the other end of the path. Returns `None` without the lab.
 fn run_series(protocol: &str, mut scenario: Value, arguments: &[&str]) -> Option<LabResult> {
     scenario["server"] = json!([server(protocol), "--listen", "10.77.0.2:7777"]);
     let command = [CLIENT, protocol, "10.77.0.2:7777", "-q", "--format", "json"];
@@ -36,7 +36,7 @@ fn run_series(protocol: &str, mut scenario: Value, arguments: &[&str]) -> Option
 }
 
 #[test]
-fn median_rtt_is_the_median_of_a_capture_plus_the_time_in_this_host() {
+fn median_rtt_is_the_captured_median_plus_the_time_in_this_host() {
     let arguments = ["-c", "300", "-i", "0", "--spin", "--breakdown"];
     let Some(lab) = run_series("udp", json!({"delay_ms": 5}), &arguments) else { return };
     let mut captured = lab.captured_rtts;
@@ -49,21 +49,21 @@ fn median_rtt_is_the_median_of_a_capture_plus_the_time_in_this_host() {
     let outside = part("network_ns") + part("server_ns") + part("network_and_server_ns");
     let inside = part("send_ns") + part("receive_ns");
     eprintln!(
-        "p50 of {} exchanges: capture {capture_p50} ns, client {client_p50} ns, of which {inside} ns \
-         for sending and receiving in this host",
+        "p50 of {} exchanges: capture {capture_p50} ns, client {client_p50} ns. The client's value contains \
+         {inside} ns for sending and receiving in this host.",
         captured.len()
     );
-    // The time between the two kernel timestamps is the time that a capture on this host shows.
+    // A capture on this host measures the time between the two kernel timestamps.
     assert!(outside.abs_diff(capture_p50) <= capture_p50 / 100, "{outside} against {capture_p50}");
-    // The rest of the RTT is spent inside this host, and the breakdown contains it: less than 1 % on an idle
-    // machine, more on a busy one.
+    // The rest of the RTT is the time inside this host. On an idle machine, it is less than 1 %. The breakdown contains
+    // it.
     assert!(client_p50 >= capture_p50, "{client_p50} < {capture_p50}");
     let difference = client_p50 - capture_p50;
     assert!(difference <= inside + capture_p50 / 100, "{client_p50} against {capture_p50}");
 }
 
 #[test]
-fn counts_of_the_client_are_those_of_the_forwarder() {
+fn client_and_forwarder_have_the_same_counts() {
     const COUNT: u64 = 200;
     let is_dropped = |number| number % 10 == 0;
     let is_duplicated = |number| number % 7 == 0;
@@ -73,10 +73,10 @@ fn counts_of_the_client_are_those_of_the_forwarder() {
         "delay_ms": 5,
         "drop": [10, 0],
         "double": [7, 0],
-        // The next four requests, which follow every 20 ms, overtake this one. The order therefore stays the
-        // same even if the machine pauses for a short time.
+        // The next four requests follow every 20 ms and overtake this one. A short pause of the machine does not change
+        // this order.
         "overtake": [11, 0, 90],
-        // Longer than the timeout.
+        // The forwarder delays these requests for longer than the timeout.
         "hold": [50, 25, 600],
     });
     let arguments = ["-c", "200", "--rate", "50", "-W", "400ms"];
@@ -108,7 +108,7 @@ fn dropped_segments_are_counted_as_retransmissions() {
     let retransmitted = &lab.summary["tcp_info"]["retransmissions"];
     assert_eq!(retransmitted, &lab.injected["retransmitted"], "{}", lab.summary);
     assert!(retransmitted.as_u64().unwrap() >= 3);
-    // Each dropped segment costs a retransmission timeout or a tail loss probe. The other exchanges are not
+    // After each dropped segment, TCP waits for a retransmission timeout or a tail loss probe. Other exchanges are not
     // slower.
     assert!(lab.summary["rtt_ns"]["max"].as_u64().unwrap() > 15_000_000);
     assert!(lab.summary["rtt_ns"]["p50"].as_u64().unwrap() < 15_000_000);
@@ -121,13 +121,13 @@ fn breakdown_separates_the_network_from_the_server() {
         let Some(lab) = run_series(protocol, json!({"delay_ms": 5}), &arguments) else { return };
         let part = |name: &str| lab.summary["breakdown"][name].as_u64().unwrap_or(0);
         assert!(part("network_ns") >= 10_000_000, "{}", lab.summary);
-        // The server has no injected delay. An idle server replies within microseconds, a busy one later.
+        // The server has no injected delay. An idle server replies within microseconds, a busy server later.
         assert!((1..5_000_000).contains(&part("server_ns")), "{}", lab.summary);
     }
 }
 
 #[test]
-fn comparison_detects_100_microseconds_more_on_one_path() {
+fn comparison_detects_a_difference_of_100_microseconds() {
     const RUNS: usize = 10;
     let both = ["--listen", "10.77.0.2:7777", "--listen", "10.77.0.2:7778"];
     let server = [server("udp").to_str().unwrap(), &both.join(" ")].join(" ");
@@ -158,7 +158,7 @@ fn comparison_detects_100_microseconds_more_on_one_path() {
     };
     let covering = verdicts.iter().filter(contains_100_us).count();
     eprintln!("{covering} of {RUNS} confidence intervals contain the 100 µs");
-    // In the long run, 95 of 100 intervals contain the real difference. The probability that fewer than seven
-    // of ten do is 0.1 % (binomial distribution).
+    // On average, 95 % of the intervals contain the real difference. The probability of fewer than seven of ten is 0.1 %
+    // (binomial distribution).
     assert!(covering >= 7, "{differences:?}");
 }

@@ -1,4 +1,4 @@
-//! Single exchanges with scripted servers: the outcome must be exactly the one that the script causes.
+//! Tests of single exchanges with scripted servers. The outcome must be exactly the one that the script causes.
 
 mod scripted;
 
@@ -9,10 +9,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A timeout that only a missing reply can reach.
+/// A timeout that expires only if no reply arrives.
 const LONG_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A timeout for tests that wait for it.
+/// A timeout for tests in which it expires.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(150);
 
 /// The events of one exchange of `message`.
@@ -32,12 +32,12 @@ fn outcome(events: &[Value]) -> (&str, Option<&str>) {
     (exchange["outcome"].as_str().unwrap(), exchange["condition"].as_str())
 }
 
-/// `sent`, `received`, `lost` and `corrupt` of the summary.
+/// The counts `sent`, `received`, `lost` and `corrupt` in the summary.
 fn counts(events: &[Value]) -> [u64; 4] {
     scripted::counts(event(events, "summary"), ["sent", "received", "lost", "corrupt"])
 }
 
-/// A UDP server that calls `answer` for one datagram. Returns its address.
+/// Starts a UDP server that calls `answer` for one datagram. Returns its address.
 fn udp_server(answer: impl FnOnce(&UdpSocket, SocketAddr, &[u8]) + Send + 'static) -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
@@ -49,7 +49,7 @@ fn udp_server(answer: impl FnOnce(&UdpSocket, SocketAddr, &[u8]) + Send + 'stati
     address
 }
 
-/// A TCP server that calls `serve` for one connection. Returns its address.
+/// Starts a TCP server that calls `serve` for one connection. Returns its address.
 fn tcp_server(serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -57,7 +57,7 @@ fn tcp_server(serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
     address
 }
 
-/// Reads from the stream once.
+/// Calls `read` once and returns the received bytes.
 fn read_once(stream: &mut TcpStream) -> Vec<u8> {
     let mut request = vec![0; 65_536];
     let length = stream.read(&mut request).unwrap();
@@ -66,7 +66,7 @@ fn read_once(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 #[test]
-fn reply_in_upper_case_is_a_reply() {
+fn request_in_upper_case_is_the_correct_reply() {
     let server = udp_server(|socket, client, request| {
         socket.send_to(&request.to_ascii_uppercase(), client).unwrap();
     });
@@ -117,12 +117,12 @@ fn datagram_from_another_address_is_ignored() {
 }
 
 #[test]
-fn silent_server_is_lost_after_the_timeout() {
+fn request_to_a_silent_server_is_lost_after_the_timeout() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     for (protocol, address) in [
         ("udp", socket.local_addr().unwrap()),
-        // The kernel completes the handshake, but no program reads from the connection.
+        // The kernel completes the handshake, but no process reads from the connection.
         ("tcp", listener.local_addr().unwrap()),
     ] {
         let start = Instant::now();
@@ -230,7 +230,7 @@ fn endless_reply_is_corrupt_and_its_output_is_limited() {
 #[test]
 fn message_longer_than_all_socket_buffers_is_answered() {
     let server = tcp_server(|mut stream| {
-        // The server buffers little: it reads a piece, replies to it, and reads the next piece.
+        // The server stores only one piece at a time.
         let mut piece = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = stream.read(&mut piece) {
             if stream.write_all(&piece[..length].to_ascii_uppercase()).is_err() {

@@ -1,5 +1,5 @@
-//! Series over UDP with scripted servers that lose, duplicate, delay and reorder replies. The counts of the
-//! client must be exactly those of the script.
+//! Tests of series over UDP. Scripted servers lose, duplicate, delay and reorder replies. The counts of the client must
+//! be exactly those of the script.
 
 mod scripted;
 
@@ -14,8 +14,8 @@ fn number(message: &[u8]) -> u64 {
     std::str::from_utf8(&message[..10]).unwrap().parse().unwrap()
 }
 
-/// A UDP server that calls `handle` for each datagram, with its bytes in upper case and a function that sends
-/// a reply. Returns its address.
+/// Starts a UDP server and returns its address. The server calls `handle` for each datagram. The arguments are the
+/// datagram in upper case and a function that sends a reply.
 fn raw_udp_server(mut handle: impl FnMut(Vec<u8>, &dyn Fn(&[u8])) + Send + 'static) -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
@@ -32,7 +32,7 @@ fn raw_udp_server(mut handle: impl FnMut(Vec<u8>, &dyn Fn(&[u8])) + Send + 'stat
     address
 }
 
-/// The same, for requests that start with their number.
+/// Like [`raw_udp_server`], for requests that start with their number. The first argument is this number.
 fn udp_server(mut handle: impl FnMut(u64, Vec<u8>, &dyn Fn(&[u8])) + Send + 'static) -> String {
     raw_udp_server(move |reply, send| handle(number(&reply), reply, send))
 }
@@ -44,15 +44,15 @@ fn lost_and_duplicated_replies_are_counted_exactly() {
             if number % 10 != 0 {
                 send(&reply);
             }
-            // Number 210, the last request, is one of these.
+            // The last request, number 210, has duplicates too.
             if number % 7 == 0 {
                 send(&reply);
                 send(&reply);
             }
         });
         let (summary, _) = series("udp", &server, settings);
-        // Of 21 multiples of ten, 70, 140 and 210 are also multiples of seven: they get two replies, one of
-        // them a duplicate.
+        // The 21 multiples of ten have no first reply. Three of them (70, 140 and 210) are also multiples of seven. They
+        // have two replies, and the second one is a duplicate.
         let lost = 21 - 3;
         let duplicates = 2 * 30 - 3;
         let names = ["sent", "received", "lost", "corrupt", "duplicates", "late", "unmatched"];
@@ -61,10 +61,10 @@ fn lost_and_duplicated_replies_are_counted_exactly() {
 }
 
 #[test]
-fn request_with_a_late_reply_is_lost_and_the_reply_is_counted_separately() {
+fn request_is_lost_if_its_reply_is_late() {
     let mut delayed = None;
     let server = udp_server(move |number, reply, send| {
-        // Each fifth reply is delayed until the next request, which the client sends after the timeout.
+        // The server delays each fifth reply until the next request. The client sends it after the timeout.
         if let Some(delayed) = delayed.take() {
             send(delayed);
         }
@@ -119,7 +119,7 @@ fn wrong_replies_are_corrupt_if_one_request_is_in_flight() {
 }
 
 #[test]
-fn wrong_replies_without_a_number_are_unmatched_if_several_requests_are_in_flight() {
+fn wrong_replies_are_unmatched_if_several_requests_are_in_flight() {
     let server = udp_server(|_, reply, send| {
         send(b"GARBAGE");
         send(&reply);
@@ -130,7 +130,7 @@ fn wrong_replies_without_a_number_are_unmatched_if_several_requests_are_in_fligh
 }
 
 #[test]
-fn fixed_rate_shows_all_requests_that_a_stalled_server_delays() {
+fn fixed_rate_measures_every_request_during_a_stall_of_the_server() {
     const STALL: Duration = Duration::from_millis(150);
     let server = udp_server(|number, reply, send| {
         if number == 100 {
@@ -141,8 +141,8 @@ fn fixed_rate_shows_all_requests_that_a_stalled_server_delays() {
     let settings = Settings { timeout: Duration::from_secs(5), ..at_rate(600, 1000.0) };
     let (summary, events) = series("udp", &server, settings);
     assert_eq!(counts(&summary, ["sent", "received", "lost"]), [600, 600, 0]);
-    // The stall delays about 150 requests, half of them by more than half of its duration. The p90 of 600
-    // RTTs is one of these. A client that waits for each reply would have only one long RTT.
+    // The stall delays about 150 requests. Half of them are delayed by more than half of its duration, so the p90 of 600
+    // RTTs is longer than that. A client that waits for each reply would measure only one long RTT.
     let p90 = |name: &str| Duration::from_nanos(summary[name]["p90"].as_u64().unwrap());
     assert!(p90("rtt_ns") > STALL / 2, "{summary}");
     assert!(p90("rtt_from_schedule_ns") >= p90("rtt_ns"), "{summary}");
@@ -165,6 +165,19 @@ fn refused_port_ends_the_series_after_one_request() {
 }
 
 #[test]
+fn series_to_a_refused_port_does_not_wait_for_the_next_request() {
+    let closed_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let minute = Duration::from_mins(1);
+    let start = Instant::now();
+    for settings in [Settings { interval: minute, ..back_to_back(1000) }, at_rate(1000, 1.0 / 60.0)]
+    {
+        let (summary, _) = series("udp", &closed_port, settings);
+        assert_eq!(counts(&summary, ["sent", "lost"]), [1, 1]);
+    }
+    assert!(start.elapsed() < minute);
+}
+
+#[test]
 fn unmatched_replies_do_not_extend_the_timeout() {
     let server = udp_server(|number, _, send| {
         for _ in 0..6 {
@@ -182,7 +195,7 @@ fn unmatched_replies_do_not_extend_the_timeout() {
 }
 
 #[test]
-fn reply_after_the_timeout_is_not_accepted_if_an_unmatched_reply_came_first() {
+fn unmatched_reply_does_not_make_a_late_reply_valid() {
     let server = udp_server(|number, reply, send| {
         thread::sleep(Duration::from_millis(150));
         send(format!("{:010}", number + 1000).as_bytes());
@@ -218,7 +231,7 @@ fn series_keeps_its_interval_and_ends_after_its_duration() {
         ..back_to_back(1)
     };
     let (summary, _) = series("udp", &server, settings);
-    // The requests are due after 0, 20, ... 180 ms. A busy machine sends fewer.
+    // The requests are due after 0, 20, …, 180 ms. A busy machine sends fewer of them.
     let [sent] = counts(&summary, ["sent"]);
     assert!((1..=10).contains(&sent), "{sent}");
 }
@@ -262,7 +275,7 @@ fn replies_with_an_impossible_timing_header_are_corrupt() {
             1 => header(length + 1, ArrivalClock::Kernel, Duration::ZERO).to_vec(),
             // A letter among the digits.
             2 => [&kernel[..30], b"X", &kernel[31..]].concat(),
-            // The first half of a header.
+            // Only the first half of a header.
             3 => kernel[..20].to_vec(),
             _ => header(length, ArrivalClock::Program, Duration::from_nanos(1)).to_vec(),
         };

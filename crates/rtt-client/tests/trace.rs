@@ -22,11 +22,11 @@ const SERVERS: [&str; 2] = ["10.77.0.2:7777", "[fd77::2]:7777"];
 
 const HANDSHAKE: [&str; 3] = ["syn", "syn-ack", "ack"];
 
-/// The minimum of the time inside this host, in nanoseconds. It is negative because the program and the
-/// capture use different clocks.
+/// The minimum time inside this host, in nanoseconds. It can be negative, because the program and the capture
+/// use different clocks.
 const MIN_HOST_NS: i64 = -2000;
 
-/// A trace: its JSON events, and the file that it wrote.
+/// The JSON events of a trace, and the capture file that it wrote.
 struct TraceRun {
     events: Vec<Value>,
     file: PathBuf,
@@ -37,7 +37,7 @@ impl TraceRun {
         self.events.iter().filter(|event| event["type"] == event_type).collect()
     }
 
-    /// The roles of a protocol's packets, in the order of the capture.
+    /// The roles of all packets of one protocol, in the order of the capture.
     fn roles(&self, protocol: &str) -> Vec<&str> {
         let packets = self.events_of_type("packet").into_iter();
         let packets = packets.filter(|packet| packet["protocol"] == protocol);
@@ -76,7 +76,7 @@ fn trace_in_namespace(name: &str, script: &str) -> TraceRun {
     TraceRun { events: parse_events(&stdout), file }
 }
 
-/// Traces TCP exchanges over the path of the lab, with the impairments of `scenario`.
+/// Traces TCP exchanges with a server in another namespace. `scenario` selects delays and losses on the path.
 fn trace_over_path(
     server: &str,
     name: &str,
@@ -162,7 +162,7 @@ fn closed_port_gives_an_icmp_error_over_udp_and_a_reset_over_tcp() {
 }
 
 #[test]
-fn every_failed_connection_is_shown() {
+fn packets_of_every_failed_connection_are_shown() {
     if !is_possible() {
         return;
     }
@@ -201,7 +201,7 @@ fn delayed_segment_is_shown_as_out_of_order() {
 }
 
 #[test]
-fn exchange_of_many_segments_counts_as_one() {
+fn exchange_can_have_many_segments() {
     if !is_possible() {
         return;
     }
@@ -231,7 +231,7 @@ fn exchange_of_many_segments_counts_as_one() {
             assert_eq!(bytes.sum::<u64>(), 300_000, "{packets:?}");
             assert!(packets.len() > 1, "{packets:?}");
         }
-        // From the first segment of the request to the last segment of the reply.
+        // The RTT starts with the first segment of the request and ends with the last segment of the reply.
         let wire_rtt = time_ns(replies.last().unwrap()) - time_ns(requests[0]);
         assert_eq!(timing["wire_rtt_ns"].as_i64(), Some(wire_rtt), "{timing}");
         assert!(timing["host_ns"].as_i64().unwrap() > MIN_HOST_NS, "{timing}");
@@ -240,7 +240,7 @@ fn exchange_of_many_segments_counts_as_one() {
 }
 
 #[test]
-fn file_with_a_time_beyond_all_dates_is_explained() {
+fn packet_time_outside_the_calendar_is_accepted() {
     // A packet with the largest possible time: 2^64 - 1 microseconds after 1970.
     let mut file = Vec::new();
     for number in [0x0a0d_0d0a_u32, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28, 1, 20, 101, 0, 20] {
@@ -266,7 +266,7 @@ fn file_with_a_time_beyond_all_dates_is_explained() {
 }
 
 #[test]
-fn full_disk_is_one_line_that_states_the_reason_once() {
+fn full_disk_error_is_one_line_with_one_reason() {
     if !is_possible() || !Path::new("/dev/full").exists() {
         return;
     }
@@ -280,9 +280,9 @@ fn full_disk_is_one_line_that_states_the_reason_once() {
 }
 
 #[test]
-fn missing_capability_is_one_line_that_states_the_solution() {
-    // `unshare -Ur` gives all capabilities in a new user namespace, but none in the network namespace,
-    // which stays the old one.
+fn missing_capability_error_is_one_line_with_the_solution() {
+    // `unshare -Ur` gives all capabilities in a new user namespace. The network namespace does not change, so
+    // the program has no capabilities there.
     let mut command = Command::new("unshare");
     let Ok(output) = command.args(["-Ur", CLIENT, "trace", "127.0.0.1:9"]).output() else { return };
     let stderr = String::from_utf8(output.stderr).unwrap();

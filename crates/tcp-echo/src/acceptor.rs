@@ -1,4 +1,4 @@
-//! Accepts connections, refuses those that exceed a limit, and pauses after errors.
+//! Accepts connections, refuses connections that exceed a limit, and pauses after errors.
 
 use crate::Config;
 use crate::connection_limit::{ConnectionLimit, ExceededLimit};
@@ -12,17 +12,16 @@ use std::io;
 use std::net::{self, IpAddr};
 use std::time::{Duration, Instant};
 
-/// First pause of a listener after an error that concerns more than one connection, such as a lack of descriptors.
-/// The pause doubles with each further error, up to [`MAX_ERROR_PAUSE`].
+/// First pause of a listener after an error that affects all connections, for example if no descriptor is free.
+/// Each further error doubles the pause, up to [`MAX_ERROR_PAUSE`].
 const MIN_ERROR_PAUSE: Duration = Duration::from_millis(5);
 
-/// Longest pause of a listener after an error.
 const MAX_ERROR_PAUSE: Duration = Duration::from_secs(1);
 
-/// Maximum number of connections that a listener accepts before the open connections are served again.
+/// Maximum number of connections that a listener accepts before the worker serves the open connections again.
 const MAX_BATCH: usize = 64;
 
-/// The token of the first listener. Tokens below it belong to connections.
+/// The token of the first listener. The tokens of connections are smaller.
 pub(crate) const FIRST_LISTENER: usize = usize::MAX / 2;
 
 /// The listeners of one worker.
@@ -30,7 +29,7 @@ pub(crate) struct Acceptor(Vec<Listener>);
 
 struct Listener {
     socket: TcpListener,
-    /// Whether the queue of the listener can contain a connection.
+    /// Whether the listener's queue may contain a connection.
     is_ready: bool,
     next_pause: Duration,
     paused_until: Option<Instant>,
@@ -64,15 +63,15 @@ impl Acceptor {
         }
     }
 
-    /// Maximum time that the worker can wait for events; `None` if only an event causes work.
+    /// Maximum time that the worker may wait for events. `None`: until the next event.
     pub(crate) fn wait_timeout(&self, now: Instant) -> Option<Duration> {
         let ready = self.0.iter().filter(|listener| listener.is_ready);
         let pause = |until: Instant| until.saturating_duration_since(now);
         ready.map(|listener| listener.paused_until.map_or(Duration::ZERO, pause)).min()
     }
 
-    /// Accepts up to [`MAX_BATCH`] connections of each ready listener. Adds them to `table`, or closes them if they
-    /// exceed a limit.
+    /// Accepts up to [`MAX_BATCH`] connections from each ready listener. Adds each connection to `table`, or closes it
+    /// if it exceeds a limit.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
@@ -98,8 +97,8 @@ impl Acceptor {
                     }
                     Err(error) => {
                         count_error(&error, table.totals());
-                        if !concerns_one_connection(&error) {
-                            // The connection stays in the queue, so an immediate retry would fail in the same way.
+                        if !affects_only_one_connection(&error) {
+                            // The connection stays in the queue, so an immediate retry would return the same error.
                             listener.paused_until = Some(now + listener.next_pause);
                             listener.next_pause = (listener.next_pause * 2).min(MAX_ERROR_PAUSE);
                             break;
@@ -110,7 +109,7 @@ impl Acceptor {
         }
     }
 
-    /// Whether a listener that is not paused can have further connections.
+    /// Whether a listener without a pause may have more connections in its queue.
     pub(crate) fn can_accept_more(&self) -> bool {
         self.0.iter().any(|listener| listener.is_ready && listener.paused_until.is_none())
     }
@@ -133,8 +132,8 @@ impl Listener {
     }
 }
 
-/// Adds a connection to `table`. If it exceeds a limit, closes it at once, so that the peer need not wait for a
-/// timeout.
+/// Adds a connection to `table`, or closes it immediately if it exceeds a limit. Without the immediate close, the peer
+/// would wait for a timeout.
 fn admit(
     stream: TcpStream,
     peer: IpAddr,
@@ -145,7 +144,7 @@ fn admit(
 ) {
     let totals = table.totals();
     if !config.allowed.allows(peer) {
-        refuse(&mut totals.refused_network, peer, "--allow does not contain its address");
+        refuse(&mut totals.refused_network, peer, "--allow does not contain the address");
         return;
     }
     match connection_limit.acquire(peer) {
@@ -166,7 +165,7 @@ fn admit(
             refuse(
                 &mut totals.refused_source_limit,
                 peer,
-                "its source has reached --connections-per-source",
+                "the source has reached --connections-per-source",
             );
         }
     }
@@ -175,7 +174,7 @@ fn admit(
 fn refuse(count: &mut u64, peer: IpAddr, reason: &'static str) {
     *count += 1;
     if should_log(*count) {
-        tracing::warn!(%peer, count, reason, "connection not served");
+        tracing::warn!(%peer, count, reason, "refused a connection");
     }
 }
 
@@ -183,13 +182,14 @@ fn count_error(error: &io::Error, totals: &mut Totals) {
     totals.accept_errors += 1;
     let count = totals.accept_errors;
     if should_log(count) {
-        tracing::warn!(%error, count, "accepting a connection failed");
+        tracing::warn!(%error, count, "cannot accept a connection");
     }
 }
 
-/// Whether an error of accept(2) concerns only the connection to be accepted: accept(2) also returns errors that the
-/// connection has had since its handshake, errors of the network, and a refusal by a firewall.
-fn concerns_one_connection(error: &io::Error) -> bool {
+/// Whether an error of accept(2) affects only one connection. After such an error, accept(2) can succeed for the next
+/// connection. Examples: the connection ended after its handshake, the network reports an error, or a firewall refuses
+/// the connection.
+fn affects_only_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
         error.kind(),

@@ -4,16 +4,18 @@ use clap::Parser;
 use echo_service::{
     ServiceArgs, counters_help, parse_duration, parse_number, raise_descriptor_limit,
 };
+use humantime::Duration;
 use std::num::NonZero;
-use std::time::Duration;
 use tcp_echo::{
-    Config, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_SOURCE, DEFAULT_PORT, Totals,
+    Config, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_SOURCE,
+    DEFAULT_PORT, DEFAULT_STALL_TIMEOUT, READ_SIZE, Totals,
 };
 
-/// Descriptors for everything except connections: listeners, pollers, signals, the log. A worker needs three.
+/// Descriptors that are not available for connections. Listeners, pollers, signals and the log need them. A worker
+/// needs three.
 const RESERVED_DESCRIPTORS: usize = 1024;
 
-/// Answers each text on a TCP connection with the same text in upper case, as it arrives.
+/// Sends each received text back in upper case, piece by piece.
 #[derive(Debug, Parser)]
 #[command(
     name = "tcp-echo",
@@ -26,7 +28,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
 
-    /// Maximum number of open connections. The server closes further connections at once
+    /// Maximum number of open connections. The server closes further connections immediately
     #[arg(
         long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS, value_parser = parse_connections,
         help_heading = "Limits"
@@ -42,18 +44,24 @@ pub(crate) struct Cli {
     )]
     connections_per_source: Option<u64>,
 
-    /// Close a connection if the peer sends nothing for this time. 0: never
-    #[arg(long, value_name = "DUR", default_value = "5m", value_parser = parse_duration, help_heading = "Limits")]
+    /// Close a connection if the peer does not send anything for this time (for example 30s or 5m). 0: never
+    #[arg(
+        long, value_name = "DUR", default_value_t = DEFAULT_IDLE_TIMEOUT.into(), value_parser = parse_timeout,
+        help_heading = "Limits"
+    )]
     idle: Duration,
 
-    /// Reset a connection if the peer does not read its replies, or does not complete a timed request, for this
-    /// time. 0: never
-    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = parse_duration, help_heading = "Limits")]
+    /// Reset a connection if the peer does not read its replies within this time (for example 500ms or 30s). The same
+    /// time applies to an incomplete request with a timing header. 0: never
+    #[arg(
+        long, value_name = "DUR", default_value_t = DEFAULT_STALL_TIMEOUT.into(), value_parser = parse_timeout,
+        help_heading = "Limits"
+    )]
     stall: Duration,
 }
 
 impl Cli {
-    /// The configuration of the server. Raises the limit on open descriptors of the process.
+    /// Returns the configuration of the server. Also raises the process's limit on open descriptors.
     pub(crate) fn config(&self) -> Config {
         let service = &self.service;
         Config {
@@ -63,13 +71,13 @@ impl Cli {
             rate: service.rate,
             max_connections: self.possible_connections(),
             max_connections_per_source: self.connections_per_source,
-            idle_timeout: self.idle,
-            stall_timeout: self.stall,
+            idle_timeout: self.idle.into(),
+            stall_timeout: self.stall.into(),
         }
     }
 
-    /// The requested number of connections, limited by the number of descriptors: without a descriptor, the server
-    /// could neither serve a connection nor refuse it.
+    /// The requested number of connections, limited by the number of descriptors. Without a free descriptor, the server
+    /// can neither serve a connection nor refuse it.
     fn possible_connections(&self) -> usize {
         let Some(descriptors) = raise_descriptor_limit() else { return self.connections };
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
@@ -85,6 +93,10 @@ impl Cli {
     }
 }
 
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map(Duration::from)
+}
+
 fn parse_connections(text: &str) -> Result<usize, String> {
     let connections: NonZero<usize> =
         text.parse().map_err(|_| "expected a whole number of at least 1")?;
@@ -94,8 +106,11 @@ fn parse_connections(text: &str) -> Result<usize, String> {
 fn after_help() -> String {
     format!(
         "Default addresses: 127.0.0.1:{DEFAULT_PORT} and [::1]:{DEFAULT_PORT}.\n\n\
-         Signals: SIGINT (Ctrl-C) or SIGTERM ends the server after it has answered the requests already received, and \
-         prints the totals. A second signal ends it at once. SIGUSR1 prints the totals, and the server continues.\n\n\
+         Requests for --rate: One read of text counts as one request. A read returns at most {READ_SIZE} bytes. A \
+         request with a timing header counts as one request.\n\n\
+         Signals: After SIGINT (Ctrl-C) or SIGTERM, the server answers the requests that it has received, prints the \
+         totals, and stops. A second signal stops the server immediately. SIGUSR1 prints the totals, and the server \
+         continues.\n\n\
          Before other hosts can reach the server, restrict it with --allow and --rate.\n\n\
          Exit status: 0 after a signal, 2 if the server cannot start."
     )
@@ -110,16 +125,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_of_the_options_are_the_defaults_of_the_library() {
+    fn default_options_are_the_default_configuration() {
         let cli = Cli::parse_from(["tcp-echo"]);
         let config = Config::default();
         assert_eq!(cli.connections, config.max_connections);
         assert_eq!(cli.connections_per_source, config.max_connections_per_source);
-        assert_eq!((cli.idle, cli.stall), (config.idle_timeout, config.stall_timeout));
+        assert_eq!((*cli.idle, *cli.stall), (config.idle_timeout, config.stall_timeout));
     }
 
     #[test]
-    fn at_least_one_connection_must_be_permitted() {
+    fn connection_limit_is_at_least_one() {
         assert_eq!(parse_connections("1"), Ok(1));
         for invalid in ["0", "-1", "many"] {
             assert!(parse_connections(invalid).is_err(), "{invalid}");

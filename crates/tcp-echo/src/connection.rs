@@ -1,10 +1,10 @@
 //! One connection: reads requests, converts them to upper case, and sends the replies.
 //!
-//! No function here blocks. [`Connection::step`] does the work that is possible now, and returns what the connection
-//! needs next. The module [`crate::worker`] explains the loop around it.
+//! No function here blocks. [`Connection::step`] does the work that is possible now, and returns the [`NextAction`] of
+//! the connection. The module [`crate::worker`] explains the loop that calls it.
 
+use crate::Config;
 use crate::reply_output::ReplyOutput;
-use crate::step::{NextAction, StepContext};
 use crate::timed_request::TimedRequests;
 use crate::timeouts::{Tick, Timeout, Timeouts};
 use crate::totals::Totals;
@@ -15,40 +15,80 @@ use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, Shutdown};
 use std::time::Instant;
 
-/// A connection. A server can have thousands of idle connections, so a test limits the size of this type; rarely used
-/// parts are boxed.
+/// Whether a read that returns fewer bytes than requested has emptied the receive buffer. This is true for epoll
+/// (epoll(7)). Other systems report new data only after a read has failed with `WouldBlock`.
+const SHORT_READ_EMPTIES_BUFFER: bool = cfg!(all(target_os = "linux", not(portable)));
+
+/// A connection. A server can have thousands of idle connections, so a test limits the size of this type. Boxes contain
+/// the parts that idle connections do not need.
 pub(crate) struct Connection {
     stream: TcpStream,
     peer: IpAddr,
     format: RequestFormat,
     output: ReplyOutput,
-    /// The tick of the last transfer in either direction.
+    /// The tick in which the last data was received or sent.
     last_transfer: Tick,
     phase: Phase,
-    /// The connection is in the table's list of connections that wait for the rate limit of their source.
+    /// Whether the connection is in the table's list of rate-limited connections.
     is_rate_limited: bool,
-    /// The connection is in the table's list of connections that need another step without an event.
+    /// Whether the connection is in the table's list of runnable connections.
     is_runnable: bool,
+}
+
+/// The worker's state that a step uses and changes.
+pub(crate) struct StepContext<'a> {
+    pub(crate) tick: Tick,
+    /// The worker's read buffer: [`crate::limits::READ_SIZE`] bytes. All connections of the worker use it.
+    pub(crate) read_buffer: &'a mut [u8],
+    pub(crate) config: &'a Config,
+    pub(crate) totals: &'a mut Totals,
+    /// During the shutdown, the server answers only the data that has arrived. An empty receive buffer ends the input.
+    pub(crate) is_shutting_down: bool,
+    pub(crate) read_mode: ReadMode,
+    /// Output: the step adds the number of requests that it has answered. One read of text counts as one request, and
+    /// one timed request counts as one request.
+    pub(crate) answered_requests: u64,
+}
+
+/// When a step considers the receive buffer empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadMode {
+    /// After a short read, if this is correct on the system. This saves one system call for each request.
+    UntilShortRead,
+    /// Only after `WouldBlock` or the end of the input. This mode is necessary after a FIN. epoll reports the FIN only
+    /// once, possibly together with data, and a short read does not show the FIN.
+    UntilEmpty,
+}
+
+/// The action that a connection needs after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NextAction {
+    /// Wait until an event reports more input, or space in the send buffer.
+    WaitForEvent,
+    /// Run another step without an event: the receive buffer may contain more data.
+    StepAgain,
+    /// Close the connection: the kernel has accepted the complete reply and the FIN.
+    Close,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The server has read nothing yet. The first read selects the [`RequestFormat`].
+    /// The server has not read any data. The first read selects the [`RequestFormat`].
     Start,
     /// The server reads requests and answers them.
     Open,
-    /// The server reads no more requests. It still sends the pending reply.
+    /// The server does not read any more requests. It still sends the pending reply.
     InputEnded,
-    /// The server has sent its complete reply and the FIN. It reads and discards input until the peer closes:
-    /// closing a socket with unread input makes the kernel send a reset, and a reset can delete the reply from the
+    /// The server has sent its complete reply and the FIN. It reads and discards input until the peer closes. If the
+    /// server closed a socket with unread input, the kernel would send a reset. A reset can delete the reply from the
     /// peer's receive buffer.
     AwaitingPeerClose,
 }
 
 enum RequestFormat {
-    /// Text. The server answers each part as it arrives.
+    /// Text. The server answers each piece when it arrives.
     Text(UppercaseStream),
-    /// Requests with a timing header. The server answers each request when it is complete.
+    /// Timed requests. The server answers each request when it is complete.
     Timed(Box<TimedRequests>),
 }
 
@@ -74,13 +114,13 @@ impl Connection {
         &mut self.stream
     }
 
-    /// Whether the kernel has not accepted the whole reply yet. The server reads nothing from the connection until
-    /// then.
+    /// Whether the kernel has accepted only a part of the reply. The server does not read from the connection until
+    /// the kernel has accepted the rest.
     pub(crate) fn has_pending_reply(&self) -> bool {
         self.output.is_pending()
     }
 
-    /// Whether the reply is complete and only the close by the peer is missing.
+    /// Whether the reply is complete, and the connection only waits for the peer's close.
     pub(crate) fn is_awaiting_peer_close(&self) -> bool {
         self.phase == Phase::AwaitingPeerClose
     }
@@ -97,12 +137,12 @@ impl Connection {
         self.is_runnable = is_runnable;
     }
 
-    /// Stops reading because the rate limit of the source is exhausted.
+    /// Pauses reading because the rate limit of the source is exhausted.
     pub(crate) fn pause_for_rate_limit(&mut self) {
         self.is_rate_limited = true;
     }
 
-    /// Continues after a pause, and restarts the timeouts: the peer has not caused the wait.
+    /// Continues after a pause. Restarts the timeouts, because the server caused the pause, not the peer.
     pub(crate) fn resume(&mut self, tick: Tick) {
         self.is_rate_limited = false;
         self.last_transfer = tick;
@@ -111,14 +151,14 @@ impl Connection {
         }
     }
 
-    /// Prepares the connection for the shutdown of the server: the rate limit no longer applies, and the connection
-    /// is in the list of runnable connections.
+    /// Prepares the connection for the shutdown of the server. The rate limit no longer applies. The caller has added
+    /// the connection to the list of runnable connections.
     pub(crate) fn begin_shutdown(&mut self) {
         self.is_rate_limited = false;
         self.is_runnable = true;
     }
 
-    /// Whether a request waits for its reply.
+    /// Whether a request is not answered yet.
     pub(crate) fn has_request(&self) -> bool {
         let has_complete_request = match &self.format {
             RequestFormat::Timed(timed) => timed.has_request(),
@@ -127,7 +167,7 @@ impl Connection {
         has_complete_request || self.stream.peek(&mut [0]).is_ok_and(|length| length > 0)
     }
 
-    /// The timeout of this connection that has expired in the tick `now`, if any.
+    /// Returns the timeout of this connection that has expired in the tick `now`.
     pub(crate) fn expired_timeout(&self, now: Tick, timeouts: Timeouts) -> Option<Timeout> {
         if self.is_rate_limited || self.is_awaiting_peer_close() {
             return None;
@@ -145,11 +185,11 @@ impl Connection {
         timeouts.is_expired(timeout, since, now).then_some(timeout)
     }
 
-    /// Takes one step: sends the pending reply, or reads once and answers what it has read.
+    /// Runs one step: sends the pending reply, or reads once and answers the received data.
     ///
     /// # Errors
     ///
-    /// The error of a socket function, or `InvalidData` after a malformed timing header. The caller closes the
+    /// The error of a socket function, or `InvalidData` after a malformed timing header. The caller must close the
     /// connection.
     pub(crate) fn step(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
         if self.is_awaiting_peer_close() {
@@ -172,7 +212,8 @@ impl Connection {
             return Ok(next);
         }
         self.stream.shutdown(Shutdown::Write)?;
-        // Without a transfer for some ticks, the peer has no unread reply, so a reset does no harm.
+        // A reset after the close could delete an unread reply. After some ticks without a transfer, the peer has read
+        // its reply. Then the connection does not need to wait for the peer's close.
         if context.is_shutting_down && context.tick - self.last_transfer <= 1 {
             self.phase = Phase::AwaitingPeerClose;
             return Ok(NextAction::StepAgain);
@@ -265,7 +306,7 @@ impl Connection {
         }
     }
 
-    /// Ends the input. If the text ends within a character, the reply contains its bytes unchanged.
+    /// Ends the input. If the text ends inside a character, the reply contains the bytes of this character unchanged.
     fn end_input(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
         self.phase = Phase::InputEnded;
         if let RequestFormat::Text(uppercase) = &mut self.format {
@@ -280,9 +321,18 @@ impl Connection {
             Ok(1..) => NextAction::StepAgain,
             Err(error) if error.kind() == ErrorKind::WouldBlock => NextAction::WaitForEvent,
             Err(error) if error.kind() == ErrorKind::Interrupted => NextAction::StepAgain,
-            // After the complete reply, an error has the same meaning as a close.
+            // The reply is complete, so an error has the same effect as a close.
             Ok(0) | Err(_) => NextAction::Close,
         }
+    }
+}
+
+impl StepContext<'_> {
+    /// Whether a read of `length` bytes has emptied the receive buffer.
+    fn read_emptied_buffer(&self, length: usize) -> bool {
+        SHORT_READ_EMPTIES_BUFFER
+            && length < self.read_buffer.len()
+            && self.read_mode == ReadMode::UntilShortRead
     }
 }
 
@@ -291,7 +341,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_connection_fits_in_one_cache_line() {
+    fn idle_connection_fits_in_one_cache_line() {
         assert!(size_of::<Connection>() <= 64, "{}", size_of::<Connection>());
     }
 }

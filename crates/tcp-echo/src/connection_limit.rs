@@ -1,4 +1,4 @@
-//! Limits the number of open connections: of the whole server, and of each source.
+//! Limits the number of open connections of the whole server and of each source.
 
 use echo_service::{Source, SourceLimit};
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ pub(crate) struct ConnectionLimit {
     max: usize,
     max_per_source: SourceLimit,
     open: AtomicUsize,
-    /// The number of open connections of each source. It has no more entries than there are open connections.
+    /// The number of open connections of each source. A source without open connections has no entry.
     sources: Mutex<HashMap<Source, u64>>,
 }
 
@@ -24,17 +24,17 @@ pub(crate) enum ExceededLimit {
 }
 
 impl ConnectionLimit {
-    /// Permits `max` open connections, of which each source can have `max_per_source`.
+    /// Allows `max` open connections in total, and `max_per_source` from each source.
     pub(crate) fn new(max: usize, max_per_source: SourceLimit) -> Self {
         Self { max, max_per_source, open: AtomicUsize::new(0), sources: Mutex::default() }
     }
 
-    /// Counts a new connection from `address`. After success, the caller must call [`ConnectionLimit::release`] when
-    /// the connection ends.
+    /// Counts a new connection from `address`. The caller must call [`ConnectionLimit::release`] when the connection
+    /// ends.
     ///
     /// # Errors
     ///
-    /// The limit that the connection exceeds. The connection is not counted then.
+    /// The limit that the connection exceeds. Then the connection is not counted, and needs no release.
     pub(crate) fn acquire(&self, address: IpAddr) -> Result<(), ExceededLimit> {
         if self.open.fetch_add(1, Relaxed) >= self.max {
             self.open.fetch_sub(1, Relaxed);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_network_is_one_source_and_loopback_is_unlimited_by_default() {
+    fn ipv6_network_is_one_source_and_loopback_is_unlimited_by_default() {
         let limit = connection_limit(1000, None);
         for number in 0..DEFAULT_MAX_CONNECTIONS_PER_SOURCE.get() {
             assert_eq!(limit.acquire(address(&format!("2001:db8::{number:x}"))), Ok(()));

@@ -1,11 +1,10 @@
-//! The open connections of one worker, and the lists of those that need work without an event.
+//! The open connections of one worker. Two lists contain the connections that need a step without an event.
 
 use crate::Config;
-use crate::connection::Connection;
+use crate::connection::{Connection, NextAction, ReadMode, StepContext};
 use crate::connection_limit::ConnectionLimit;
 use crate::limits::READ_SIZE;
 use crate::poller::{Poller, Readiness};
-use crate::step::{NextAction, ReadMode, StepContext};
 use crate::timeouts::{Tick, Timeout, Timeouts};
 use crate::totals::Totals;
 use echo_service::{RateLimit, should_log};
@@ -24,7 +23,7 @@ pub(crate) struct ConnectionTable<'a> {
     connection_limit: &'a ConnectionLimit,
     rate_limit: &'a RateLimit,
     config: &'a Config,
-    /// All connections read into this buffer, so that an idle connection needs no buffer.
+    /// The buffer for the reads of all connections. An idle connection needs no buffer.
     read_buffer: Vec<u8>,
     /// The tokens of connections that need another step without an event.
     runnable: Vec<usize>,
@@ -69,11 +68,12 @@ impl<'a> ConnectionTable<'a> {
         &mut self.totals
     }
 
-    /// Adds a connection and registers it with `poller`. The caller has counted it in the [`ConnectionLimit`].
+    /// Adds a connection and registers it with `poller`. The caller has already counted the connection in the
+    /// [`ConnectionLimit`].
     ///
     /// # Errors
     ///
-    /// The error of setting a socket option or of the registration. The connection is closed then.
+    /// The system's error if it refuses a socket option or the registration. The connection is closed then.
     pub(crate) fn insert(
         &mut self,
         stream: TcpStream,
@@ -82,7 +82,7 @@ impl<'a> ConnectionTable<'a> {
     ) -> io::Result<()> {
         // Disables Nagle's algorithm (RFC 896): a reply must not wait for the acknowledgement of the previous one.
         stream.set_nodelay(true)?;
-        // Limits how long the kernel sends the rest of a reply after the server has closed the connection.
+        // After the server has closed the connection, the kernel sends the rest of the reply for at most this time.
         #[cfg(target_os = "linux")]
         if !self.config.stall_timeout.is_zero() {
             let timeout = Some(self.config.stall_timeout * 2);
@@ -96,7 +96,7 @@ impl<'a> ConnectionTable<'a> {
         Ok(())
     }
 
-    /// Maximum time that the worker can wait for events; `None` if only an event causes work.
+    /// Maximum time that the worker may wait for events. `None`: until the next event.
     pub(crate) fn wait_timeout(&self, now: Instant) -> Option<Duration> {
         if !self.runnable.is_empty() {
             return Some(Duration::ZERO);
@@ -104,10 +104,11 @@ impl<'a> ConnectionTable<'a> {
         self.rate_check_at.map(|at| at.saturating_duration_since(now))
     }
 
-    /// Takes a step of the connection that an event belongs to.
+    /// Runs one step of the connection for which the event arrived.
     pub(crate) fn handle_event(&mut self, readiness: Readiness, now: Instant) {
         let Some(connection) = self.connections.get(readiness.token) else { return };
-        // A connection without a pending reply needs no space in the send buffer.
+        // The event may report only free space in the send buffer. A connection without a pending reply does not need
+        // this event.
         if readiness.is_readable || connection.has_pending_reply() {
             let read_mode = if readiness.is_read_closed {
                 ReadMode::UntilEmpty
@@ -118,8 +119,8 @@ impl<'a> ConnectionTable<'a> {
         }
     }
 
-    /// Takes one step of each connection that needs it without an event: runnable connections, and rate-limited
-    /// connections if their next check is due.
+    /// Runs one step of each runnable connection. If the next check of the rate-limited connections is due, also runs
+    /// one step of each of them.
     pub(crate) fn step_without_events(&mut self, now: Instant) {
         let runnable = std::mem::take(&mut self.runnable);
         for token in &runnable {
@@ -140,7 +141,7 @@ impl<'a> ConnectionTable<'a> {
         self.timeouts.tick_length()
     }
 
-    /// Starts a tick, and closes the connections whose timeout has expired.
+    /// Starts the next tick, and closes the connections with an expired timeout.
     pub(crate) fn close_timed_out(&mut self) {
         self.tick = self.tick.saturating_add(1);
         let expired = self.connections.iter().filter_map(|(token, connection)| {
@@ -155,8 +156,8 @@ impl<'a> ConnectionTable<'a> {
         }
     }
 
-    /// Starts the shutdown: from now on, each connection is closed after the data that has arrived is answered. Rate
-    /// limits no longer apply.
+    /// Starts the shutdown. Each connection answers the data that has arrived, and then closes. Rate limits no longer
+    /// apply.
     pub(crate) fn begin_shutdown(&mut self) {
         self.is_shutting_down = true;
         self.rate_limited.clear();
@@ -167,7 +168,7 @@ impl<'a> ConnectionTable<'a> {
         }
     }
 
-    /// Whether all replies are complete and only the closes by the peers are missing.
+    /// Whether all replies are complete, and all connections wait for the peer's close.
     pub(crate) fn is_awaiting_peers_only(&self) -> bool {
         self.connections.iter().all(|(_, connection)| connection.is_awaiting_peer_close())
     }
@@ -192,20 +193,21 @@ impl<'a> ConnectionTable<'a> {
         for token in rate_limited {
             self.step(token, ReadMode::UntilEmpty, now);
         }
-        // A connection that continues to wait is counted only once.
+        // If a connection must wait again, it is not counted again.
         self.totals.rate_limited_reads = counted;
     }
 
-    /// Takes a step of a connection, unless the rate limit of its source is exhausted.
+    /// Runs one step of a connection, unless the rate limit of its source is exhausted.
     ///
-    /// The token can be out of date: an earlier step of the same iteration has closed the connection, and a new one
-    /// can have the same token. A superfluous step of the new connection has no effect.
+    /// The token can be out of date if an earlier step in the same iteration closed the connection. Then the token
+    /// belongs to no connection, or to a new one. An unnecessary step has no effect on a new
+    /// connection.
     fn step(&mut self, token: usize, read_mode: ReadMode, now: Instant) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if connection.is_rate_limited() {
             return;
         }
-        // A pending reply belongs to a request that has been counted before.
+        // A pending reply answers a request that is already counted.
         let is_counted = !self.is_shutting_down && !connection.has_pending_reply();
         let peer = connection.peer();
         if is_counted && self.rate_limit.is_exhausted(peer, now) && connection.has_request() {
@@ -226,7 +228,8 @@ impl<'a> ConnectionTable<'a> {
         };
         let next = connection.step(&mut context);
         if context.answered_requests > 0 {
-            // The check above has found at least one token, and a step answers at most one request.
+            // The result is always success. The check above found that the limit permits a request, and a step answers
+            // at most one request.
             let _ = self.rate_limit.take(peer, context.answered_requests, now);
         }
         match next {
@@ -259,14 +262,14 @@ impl<'a> ConnectionTable<'a> {
         if should_log(count) {
             tracing::info!(peer = %connection.peer(), count, "closed an idle connection");
         }
-        // The shutdown fails if the peer no longer exists. The connection is closed in either case.
+        // The shutdown fails if the connection has already ended. The connection is closed in both cases.
         let _ = connection.stream().shutdown(Shutdown::Write);
     }
 
     fn reset_stalled(&mut self, token: usize) {
-        // The kernel reports a writable socket only when much of its send buffer is free. A peer that reads slowly
-        // frees some space long before, and is not stalled.
-        if self.sends_pending_reply(token) {
+        // The kernel reports a socket as writable only when much of the send buffer is free. A peer that reads slowly
+        // frees some space earlier, so the connection has not stalled.
+        if self.send_part_of_pending_reply(token) {
             return;
         }
         let mut connection = self.remove(token);
@@ -275,17 +278,17 @@ impl<'a> ConnectionTable<'a> {
         if should_log(count) {
             tracing::warn!(peer = %connection.peer(), count, "reset a stalled connection");
         }
-        // A linger time of zero makes the close a reset, which discards the data in the kernel's send buffer. Without
-        // it, the kernel would keep that data for a peer that does not read.
+        // With a linger time of zero, the close sends a reset and discards the data in the kernel's send buffer.
+        // Otherwise the kernel would keep this data for a peer that does not read.
         let socket = socket2::SockRef::from(&*connection.stream());
         let _ = socket.set_linger(Some(Duration::ZERO));
     }
 
-    /// Sends what the kernel accepts of a pending reply. Returns whether it accepted any bytes.
-    fn sends_pending_reply(&mut self, token: usize) -> bool {
+    /// Sends as much of the pending reply as the kernel accepts. Returns whether the kernel accepted any bytes.
+    fn send_part_of_pending_reply(&mut self, token: usize) -> bool {
         let before = self.totals.bytes_answered;
         self.make_runnable(token);
-        // The next step of the connection meets the same error again and handles it.
+        // An error occurs again in the next step of the connection, which handles it.
         let _ = self.connections[token].send_pending_reply(self.tick, &mut self.totals);
         self.totals.bytes_answered > before
     }

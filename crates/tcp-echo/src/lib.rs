@@ -1,4 +1,4 @@
-//! A TCP server that answers each text with the same text in upper case, as it arrives.
+//! A TCP server that sends each received text back in upper case, piece by piece.
 //!
 //! [`serve`] runs the server on listeners that are already bound. It returns the [`Totals`] after a shutdown. The crate
 //! `echo-core` converts the text to upper case. The crate `echo-service` opens the sockets, writes the log, and handles
@@ -45,7 +45,6 @@ mod limits;
 mod poller;
 mod reply_output;
 mod serve;
-mod step;
 mod timed_request;
 mod timeouts;
 mod totals;

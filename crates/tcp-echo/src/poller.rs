@@ -1,5 +1,5 @@
-//! Waits for the sockets of one worker, with epoll on Linux and its equivalents elsewhere, through `mio`. tokio's
-//! reactor is built on the same crate.
+//! Waits until sockets of one worker are ready. The crate `mio` calls epoll on Linux, and equivalent functions on other
+//! systems. tokio's reactor uses the same crate.
 
 use mio::{Events, Interest, Poll, Token, Waker, event};
 use std::io;
@@ -12,10 +12,10 @@ const WAKER: Token = Token(usize::MAX);
 /// Maximum number of events that one wait returns. Further events stay in the kernel until the next wait.
 const MAX_EVENTS: usize = 1024;
 
-/// Pause after a failed wait.
+/// Pause after an error of the wait. It prevents a loop that uses a full CPU.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
-/// Waits until sockets are ready.
+/// The sockets of one worker, and the events of the last wait.
 pub(crate) struct Poller {
     poll: Poll,
     events: Events,
@@ -28,20 +28,20 @@ pub(crate) struct Poller {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Readiness {
     pub(crate) token: usize,
-    /// The socket has data, a connection to accept, the end of the input, or an error. If false, the socket is only
+    /// The socket has data, a connection in its queue, the end of the input, or an error. If false, the socket is only
     /// writable.
     pub(crate) is_readable: bool,
-    /// The peer has closed its sending direction. No further event follows.
+    /// The peer has closed its sending direction. No other event reports this close.
     pub(crate) is_read_closed: bool,
 }
 
 impl Poller {
-    /// A poller that checks for events without sleeping until `busy_poll` has passed since the last event. Zero
-    /// disables this.
+    /// Creates a poller without sockets. After each event, the poller checks for further events without sleeping during
+    /// the time `busy_poll`. Zero disables this.
     ///
     /// # Errors
     ///
-    /// The system's error if it has no descriptor left.
+    /// The system's error, for example if no descriptor is free.
     pub(crate) fn new(busy_poll: Duration) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
@@ -49,23 +49,23 @@ impl Poller {
         Ok(Self { poll, events, waker, busy_poll, last_event: Instant::now() })
     }
 
-    /// Ends a wait from another thread.
+    /// Returns a waker. Another thread uses it to end a wait.
     pub(crate) fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
     }
 
-    /// Reports `socket` under `token` from now on, edge-triggered: once for each arrival of data or of a
-    /// connection, and once when the socket becomes writable again.
+    /// Registers `socket` under `token` for edge-triggered events. An event occurs once when data or a connection
+    /// arrives, and once when the socket becomes writable again.
     ///
     /// # Errors
     ///
-    /// The error of the system call (on Linux, `epoll_ctl(2)`).
+    /// The system's error (on Linux, from `epoll_ctl(2)`).
     pub(crate) fn register(&self, socket: &mut impl event::Source, token: usize) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(socket, Token(token), both)
     }
 
-    /// Waits for events, at most for `timeout`. [`Poller::events`] returns them.
+    /// Waits for events, at most for `timeout`. [`Poller::events`] returns the events.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) {
         let start = Instant::now();
         loop {
@@ -76,8 +76,7 @@ impl Poller {
             if let Err(error) = self.poll.poll(&mut self.events, poll_timeout) {
                 self.events.clear();
                 if error.kind() != io::ErrorKind::Interrupted {
-                    // No cause of this error is known. The pause prevents a loop that uses a full CPU.
-                    tracing::error!(%error, "waiting for sockets failed");
+                    tracing::error!(%error, "cannot wait for events of the sockets");
                     std::thread::sleep(ERROR_PAUSE);
                 }
                 return;
@@ -94,7 +93,7 @@ impl Poller {
         }
     }
 
-    /// The events of the last wait, except wake-ups by the waker.
+    /// The events of the last wait, except the wake-ups.
     pub(crate) fn events(&self) -> impl Iterator<Item = Readiness> {
         let sockets = self.events.iter().filter(|event| event.token() != WAKER);
         sockets.map(|event| Readiness {

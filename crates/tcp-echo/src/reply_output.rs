@@ -1,17 +1,18 @@
-//! Sends the replies of one connection, and keeps the part that the kernel has not accepted yet.
+//! Sends the replies of one connection, and stores the part that the kernel has not accepted yet.
 
 use crate::totals::Totals;
 use mio::net::TcpStream;
 use std::io::{self, ErrorKind, Write as _};
 
-/// The output of one connection. It is one pointer in size, because most connections have no pending reply.
+/// The output of one connection. The box keeps this type as small as a pointer, because most connections have no
+/// pending reply.
 #[derive(Default)]
 pub(crate) struct ReplyOutput(Option<Box<PendingReply>>);
 
 /// The part of a reply that did not fit into the kernel's send buffer.
 struct PendingReply {
     text: Vec<u8>,
-    /// Number of bytes of `text` that the kernel has accepted since.
+    /// Number of bytes of `text` that the kernel has accepted.
     sent: usize,
 }
 
@@ -21,8 +22,8 @@ impl ReplyOutput {
         self.0.is_some()
     }
 
-    /// Sends `reply`. The part that the kernel does not accept at once becomes the pending reply. The caller sends the
-    /// next reply only after this one is complete.
+    /// Sends `reply`. The part that the kernel does not accept becomes the pending reply. The caller must complete the
+    /// pending reply before it sends the next one.
     ///
     /// # Errors
     ///

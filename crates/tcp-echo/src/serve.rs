@@ -23,22 +23,22 @@ use std::time::Duration;
 pub struct Config {
     /// Log each request when the server answers it.
     pub show_messages: bool,
-    /// Time after the last event in which a worker polls its sockets instead of sleeping. Zero disables this.
+    /// After an event, a worker polls its sockets for this time before it sleeps. Zero disables this.
     pub busy_poll: Duration,
-    /// The networks that can connect.
+    /// The networks whose peers may connect.
     pub allowed: AllowedNetworks,
-    /// Maximum number of requests per second from one source, where one read of a text counts as one request. `Some(0)`
-    /// means no limit. `None` means the default of [`RateLimit::resolve`].
+    /// Maximum number of requests per second from one source. One read of text counts as one request. `Some(0)` means
+    /// no limit. `None` means the default of [`RateLimit::resolve`].
     pub rate: Option<u32>,
     /// Maximum number of open connections.
     pub max_connections: usize,
     /// Maximum number of open connections from one source. `Some(0)` means no limit. `None` means
     /// [`crate::DEFAULT_MAX_CONNECTIONS_PER_SOURCE`] for other hosts and no limit for loopback addresses.
     pub max_connections_per_source: Option<u64>,
-    /// The server closes a connection without a request for this time. Zero disables the timeout.
+    /// The server closes a connection if the peer does not send anything for this time. Zero disables the timeout.
     pub idle_timeout: Duration,
-    /// The server resets a connection whose peer does not read a reply, or does not complete a timed request, for this
-    /// time. Zero disables the timeout.
+    /// The server resets a connection if the peer does not read a reply, or does not complete a timed request, within
+    /// this time. Zero disables the timeout.
     pub stall_timeout: Duration,
 }
 
@@ -58,7 +58,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The limits of connections per source in force, with the default applied.
+    /// The maximum number of connections per source, with the default applied.
     #[must_use]
     pub fn connections_per_source(&self) -> SourceLimit {
         SourceLimit::resolve(self.max_connections_per_source, DEFAULT_MAX_CONNECTIONS_PER_SOURCE)
@@ -68,10 +68,10 @@ impl Config {
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The system did not create an event queue (on Linux, an epoll instance).
-    #[error("cannot create an event queue for a worker")]
+    /// The system did not create the object that reports socket events (on Linux, an epoll instance).
+    #[error("cannot create the event queue of a worker")]
     CreatePoller(#[source] io::Error),
-    /// The system did not report the address of a listener.
+    /// The system did not return the address of a listener.
     #[error("cannot read the local address of a TCP listener")]
     LocalAddress(#[source] io::Error),
     /// The system refused an operation on a listener.
@@ -87,10 +87,10 @@ pub enum ServeError {
     StartWorker(#[from] StartWorkerError),
 }
 
-/// Serves the connections of `listeners` until `signals` request the shutdown. Then it answers the data that has
-/// arrived, and returns the totals.
+/// Serves the connections of `listeners` until `signals` request the shutdown. Then answers the data that has arrived,
+/// and returns the totals.
 ///
-/// `listeners` contains one set for each worker thread. Neither a peer nor an error of a connection ends the server.
+/// `listeners` contains one vector for each worker thread. Peers and errors of connections do not stop the server.
 ///
 /// # Errors
 ///
@@ -120,7 +120,7 @@ pub async fn serve(
         };
         let wake = move || {
             if let Err(error) = waker.wake() {
-                tracing::error!(%error, "waking a worker for the shutdown failed");
+                tracing::error!(%error, "cannot wake a worker for the shutdown");
             }
         };
         workers.push(Worker { run: Box::new(run), wake: Box::new(wake) });

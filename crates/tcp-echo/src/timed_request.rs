@@ -1,5 +1,5 @@
-//! Requests with a timing header. The server answers each request when it is complete, and the reply states how long
-//! the server had the request. `docs/protocol.md` specifies the header.
+//! Timed requests: requests with a timing header. The server answers each request when it is complete. The reply
+//! contains the time that the server needed. `docs/protocol.md` specifies the header.
 
 use crate::Config;
 use crate::limits::READ_SIZE;
@@ -11,20 +11,21 @@ use mio::net::TcpStream;
 use std::io::{self, Read as _};
 use std::time::Instant;
 
-/// The timed requests of one connection: received bytes without a reply. They are fewer than one request of
-/// [`header::MAX_TIMED_LEN`] bytes plus one read.
+/// The timed requests of one connection.
 pub(crate) struct TimedRequests {
+    /// Received bytes that are not answered yet: less than one request of [`header::MAX_TIMED_LEN`] bytes plus one
+    /// read.
     received: BytesMut,
-    /// Arrival of the last bytes. It is the arrival of each request that these bytes complete.
+    /// Arrival time of the last bytes. A request has the arrival time of its last byte.
     arrival: ArrivalTime,
-    /// Receives with kernel timestamps, where the system provides them.
+    /// Reads with kernel timestamps. `None` if the system does not provide them.
     receiver: Option<TimestampedReceiver>,
     /// The tick in which the incomplete request started.
     incomplete_since: Option<Tick>,
 }
 
 impl TimedRequests {
-    /// Starts with `received`, the first bytes of the connection, which the server has read at `arrival`.
+    /// `received` contains the first bytes of the connection, and `arrival` is the time of their read.
     pub(crate) fn new(stream: &TcpStream, received: &[u8], arrival: Instant, tick: Tick) -> Self {
         Self {
             received: BytesMut::from(received),
@@ -34,13 +35,13 @@ impl TimedRequests {
         }
     }
 
-    /// Whether a complete request waits for its reply.
+    /// Whether a complete request is not answered yet.
     pub(crate) fn has_request(&self) -> bool {
         header::timed_request_length(&self.received)
             .is_some_and(|length| self.received.len() >= length)
     }
 
-    /// The tick in which the incomplete request started, if there is one.
+    /// The tick in which the incomplete request started. `None` if there is no incomplete request.
     pub(crate) fn incomplete_since(&self) -> Option<Tick> {
         self.incomplete_since
     }
@@ -50,7 +51,7 @@ impl TimedRequests {
         self.incomplete_since = self.incomplete_since.map(|_| tick);
     }
 
-    /// Reads once. Returns the number of bytes, 0 at the end of the input. `buffer` is the worker's read buffer.
+    /// Reads once. Returns the number of bytes; 0 means the end of the input. `buffer` is the worker's read buffer.
     ///
     /// # Errors
     ///
@@ -77,12 +78,12 @@ impl TimedRequests {
         Ok(length)
     }
 
-    /// Removes the next complete request and returns its reply; `None` if no request is complete.
+    /// Removes the next complete request, and returns its reply. `None` if no request is complete.
     ///
     /// # Errors
     ///
-    /// `InvalidData` if the received bytes do not start with a valid header; the error of the system if the address
-    /// of the peer is needed for the log and not available.
+    /// `InvalidData` if the received bytes do not start with a valid header. The system's error if the log needs the
+    /// peer's address and the system does not return it.
     pub(crate) fn next_reply(
         &mut self,
         stream: &TcpStream,
@@ -92,11 +93,12 @@ impl TimedRequests {
         if self.received.len() < HEADER_LEN {
             return Ok(None);
         }
-        let length = header::timed_request_length(&self.received)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "malformed timing header"))?;
+        let length = header::timed_request_length(&self.received).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, "the timing header is malformed")
+        })?;
         if self.received.len() < length {
-            // One allocation for the rest of the request avoids repeated copies. It happens only after the peer has
-            // sent READ_SIZE bytes: a header alone must not make the server allocate memory.
+            // One allocation for the rest of the request avoids repeated copies. The server allocates it only after the
+            // peer has sent READ_SIZE bytes. A header alone must not cause a large allocation.
             if self.received.len() >= READ_SIZE {
                 self.received.reserve(length - self.received.len() + READ_SIZE);
             }
@@ -105,7 +107,7 @@ impl TimedRequests {
         let mut text = self.received.split_to(length);
         self.incomplete_since = Some(tick);
         if self.received.is_empty() {
-            // The reply takes over the memory, so that an idle connection has no buffer.
+            // The reply now owns the buffer, so an idle connection has no buffer.
             self.received = BytesMut::new();
             self.incomplete_since = None;
         }
@@ -114,7 +116,7 @@ impl TimedRequests {
             tracing::info!(%peer, "{}", escaped_excerpt(&text));
         }
         echo_core::uppercase(&mut text);
-        // The clock is read immediately before the write: the client counts all later time as network time.
+        // Reads the clock as late as possible. The client counts the time after this reading as network time.
         let header = header::reply_header(text.len(), self.arrival.timing());
         text[..HEADER_LEN].copy_from_slice(&header);
         Ok(Some(text))

@@ -1,28 +1,28 @@
 //! The idle and stall timeouts of connections, counted in ticks.
 //!
-//! A worker checks its connections for expired timeouts at a fixed interval, and counts these checks as ticks. A
-//! connection stores the number of a tick instead of an `Instant`: a step then reads no clock, and the number takes
-//! four bytes.
+//! A worker checks its connections for expired timeouts at a fixed interval, the tick. It numbers the ticks. A
+//! connection stores the number of a tick instead of an `Instant`. The number takes only four bytes, and a step does
+//! not need to read the clock.
 
 use crate::Config;
 use std::time::Duration;
 
-/// The number of a tick. A worker starts at 0.
+/// The number of a tick. The first tick of a worker has the number 0.
 pub(crate) type Tick = u32;
 
-/// Longest tick.
 const MAX_TICK_LENGTH: Duration = Duration::from_secs(1);
 
-/// Shortest tick: each tick looks at every connection of the worker.
+/// The lower bound limits the CPU time, because the worker checks every connection in each tick.
 const MIN_TICK_LENGTH: Duration = Duration::from_millis(1);
 
-/// Number of ticks in the shorter timeout, as far as the bounds above permit. More ticks make the timeouts more exact.
+/// Number of ticks in the shorter timeout, within the bounds above. With more ticks, a timeout expires closer to its
+/// exact time.
 const TICKS_PER_TIMEOUT: u32 = 8;
 
 /// A timeout of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timeout {
-    /// The peer has sent no request.
+    /// The peer has not sent a request.
     Idle,
     /// The peer has not read its reply, or has not completed a timed request.
     Stall,
@@ -52,7 +52,7 @@ impl Timeouts {
         Self { tick_length, idle: ticks(config.idle_timeout), stall: ticks(config.stall_timeout) }
     }
 
-    /// Time between two checks for expired timeouts.
+    /// The time between two checks for expired timeouts.
     pub(crate) fn tick_length(self) -> Duration {
         self.tick_length
     }
@@ -63,7 +63,7 @@ impl Timeouts {
             Timeout::Idle => self.idle,
             Timeout::Stall => self.stall,
         };
-        // Greater, not equal: the timeout started somewhere within the tick `since`.
+        // Not `>=`: the timeout can have started at the end of the tick `since`.
         limit.is_some_and(|limit| now - since > limit)
     }
 }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shorter_timeout_sets_the_tick_length_within_its_bounds() {
+    fn shorter_timeout_sets_the_tick_length_within_its_bounds() {
         let ms = Duration::from_millis;
         for (idle, stall, expected) in [
             (ms(300_000), ms(30_000), ms(1000)),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_expires_after_its_last_complete_tick_and_never_if_it_is_zero() {
+    fn timeout_expires_after_its_last_tick_and_never_if_zero() {
         let timeouts = timeouts(Duration::ZERO, Duration::from_millis(80));
         assert!(!timeouts.is_expired(Timeout::Stall, 5, 13));
         assert!(timeouts.is_expired(Timeout::Stall, 5, 14));

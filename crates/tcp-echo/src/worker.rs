@@ -5,31 +5,32 @@
 //! All sockets of a worker are non-blocking and registered with one [`Poller`] (on Linux, one epoll instance). The
 //! worker repeats these steps:
 //!
-//! 1. It waits in the kernel until a socket is ready, until a timer of its own expires (see 3, 4 and 5), or until
-//!    another thread wakes it to shut down.
-//! 2. For each event of a connection, the connection takes one *step*: it reads once, at most
-//!    [`crate::limits::READ_SIZE`] bytes, converts the text to upper case, and sends the reply. If the kernel does not
-//!    accept the whole reply, the connection keeps the rest, and reads nothing until the kernel has accepted it.
-//! 3. Connections that need more work without a new event take one step each. A step is short, and each connection
-//!    takes only a few steps before the worker returns to 1, so a peer that sends much data does not delay the others.
-//! 4. The worker accepts new connections. After an error, it pauses before it tries again.
-//! 5. Once in each tick, it closes the connections whose timeout has expired ([`crate::timeouts`]).
+//! 1. It waits in the kernel. The wait ends when a socket is ready, when the worker must do step 3, 4 or 5, or when
+//!    another thread requests the shutdown.
+//! 2. Each connection with an event runs one *step*. The step reads once (at most [`crate::limits::READ_SIZE`] bytes),
+//!    converts the text to upper case, and sends the reply. The kernel may accept only a part of the reply. Then the
+//!    connection stores the rest, and does not read again until the kernel has accepted the rest.
+//! 3. Connections that need more work without a new event run one step each. A step is short, and each connection
+//!    runs only a few steps before the worker returns to 1. So a peer that sends much data does not delay other peers.
+//! 4. The worker accepts new connections. After an error, it pauses before the next attempt.
+//! 5. Once in each tick, it closes the connections with an expired timeout ([`crate::timeouts`]).
 //!
 //! # Edge-triggered readiness
 //!
-//! epoll reports a socket once when data arrives or when space in the send buffer becomes free, not as long as there
-//! is data or space (epoll(7), "Edge-triggered"). Each socket is therefore registered once, for both directions, and a
-//! request needs no system call to change the registration. The price is an obligation: if a step leaves data in the
-//! receive buffer, epoll does not report this data again. Such a connection goes to the list of runnable connections
-//! ([`crate::step::NextAction::StepAgain`]), and the worker does not sleep while this list has entries.
+//! epoll reports each arrival of data once, and it reports once when space in the send buffer becomes free (epoll(7),
+//! "Edge-triggered"). It does not report the same data or the same space again. So the worker registers each socket
+//! only once, for both directions. A request needs no system call that changes the registration.
+//!
+//! If a step leaves data in the receive buffer, no event reports this data. The worker therefore adds the connection to
+//! the list of runnable connections ([`crate::connection::NextAction::StepAgain`]). It does not sleep while this list
+//! has entries.
 //!
 //! # Why the workers do not use tokio
 //!
-//! A worker waits in the kernel itself instead of running one tokio task for each connection. A task costs memory: 895
-//! bytes for an idle connection in the smallest possible task (measured with 15,000 connections), where a
-//! [`crate::connection::Connection`] takes at most 64 bytes. It also costs time: each request would pass through the reactor
-//! and the scheduler, and the client would measure that time. tokio runs on the main thread, where neither matters: it
-//! handles signals and deadlines and waits for the workers (`echo_service::run_workers`).
+//! A tokio task for each connection costs memory. The module `workers` of the crate `echo-service` contains the
+//! measurement. A [`crate::connection::Connection`] takes at most 64 bytes. A task also costs time: each request would
+//! pass through tokio's reactor and scheduler, and the client would measure this time. These costs do not matter on the
+//! main thread. There, tokio handles signals and waits for the workers (`echo_service::run_workers`).
 
 use crate::Config;
 use crate::acceptor::{Acceptor, FIRST_LISTENER};
@@ -41,14 +42,14 @@ use crate::totals::Totals;
 use echo_service::{RateLimit, WorkerState};
 use std::time::{Duration, Instant};
 
-/// The part of [`SHUTDOWN_TIMEOUT`] in which the worker accepts connections that wait in the queues of the listeners.
+/// At the start of the shutdown, the worker accepts the queued connections for at most this time.
 const SHUTDOWN_ACCEPT_TIMEOUT: Duration = SHUTDOWN_TIMEOUT.checked_div(4).unwrap();
 
-/// The part of [`SHUTDOWN_TIMEOUT`] in which connections with a complete reply stay open for the close by the peer:
-/// one or two round trips around the world.
+/// During the shutdown, connections with a complete reply wait for the peer's close for at most this time. This is
+/// enough for one or two round trips around the world.
 const PEER_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Accepts and serves connections until `state` requests the shutdown, then answers the data that has arrived.
+/// Accepts and serves connections until `state` requests the shutdown. Then answers the data that has arrived.
 pub(crate) fn run(
     mut acceptor: Acceptor,
     mut poller: Poller,
@@ -83,7 +84,7 @@ pub(crate) fn run(
     }
 
     let start = Instant::now();
-    // The kernel has completed the handshakes of queued connections, and their first request can already be here.
+    // The kernel has completed the handshakes of the queued connections. Their first requests may have arrived.
     acceptor.set_all_ready();
     while acceptor.can_accept_more() && start.elapsed() < SHUTDOWN_ACCEPT_TIMEOUT {
         acceptor.accept(Instant::now(), connection_limit, config, &mut table, &poller);

@@ -1,4 +1,4 @@
-//! The server without free file descriptors. This test is alone in its process, because it changes the limit of the
+//! The server without free file descriptors. This file contains only one test, because the test changes a limit of its
 //! process.
 #![cfg(unix)]
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 #[tokio::test]
-async fn a_lack_of_descriptors_pauses_accepting_and_the_server_recovers() {
+async fn server_without_free_descriptors_pauses_and_recovers() {
     let server = Server::start();
     let mut first = server.connect().await;
     exchange(&mut first, b"hello", b"HELLO").await;
@@ -19,12 +19,12 @@ async fn a_lack_of_descriptors_pauses_accepting_and_the_server_recovers() {
     let highest = std::fs::File::open("/dev/null").unwrap();
     let next = u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&highest)).unwrap();
     drop(highest);
-    // Nine more descriptors for clients and server together.
+    // The clients and the server share nine more descriptors.
     setrlimit(Resource::RLIMIT_NOFILE, next + 9, hard).unwrap();
     let mut waiting: Vec<TcpStream> = Vec::new();
     while let Ok(client) = TcpStream::connect(server.address) {
         waiting.push(client);
-        // Time for the server to accept the connection, which takes half of the descriptors.
+        // Gives the server time to accept the connection. The accepted connection needs a descriptor too.
         sleep(Duration::from_millis(20)).await;
     }
     assert!(!waiting.is_empty() && waiting.len() < 10, "{}", waiting.len());
@@ -38,7 +38,7 @@ async fn a_lack_of_descriptors_pauses_accepting_and_the_server_recovers() {
     exchange(&mut last, b"and me", b"AND ME").await;
     drop((first, last, waiting));
     let totals = server.shut_down().await;
-    // With pauses of 5 ms, 10 ms and so on up to 1 s, there are about twelve attempts. A loop without pauses would make
-    // a million.
+    // The pauses double from 5 ms to 1 s, so there are about twelve attempts. A loop without pauses would make a
+    // million attempts.
     assert!((1..30).contains(&totals.accept_errors), "{totals:?}");
 }

@@ -1,4 +1,4 @@
-//! Each limit of the TCP server. The tests also check that the limit does not affect honest clients.
+//! The limits of the TCP server. The tests also check that a limit does not affect honest clients.
 
 mod server;
 
@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
-/// Whether the server closes the connection without a reply.
+/// Waits until the server closes the connection or replies. Returns whether it closed the connection.
 async fn is_closed(client: &mut TcpStream) -> bool {
     match timeout(TIMEOUT, client.read(&mut [0; 10])).await.expect("the end") {
         Ok(length) => length == 0,
@@ -19,7 +19,8 @@ async fn is_closed(client: &mut TcpStream) -> bool {
     }
 }
 
-/// Connects until the server serves the connection: the server needs time to notice that another one has ended.
+/// Connects again and again until the server serves a connection. The server needs time to detect the end of an earlier
+/// connection.
 async fn connect_until_served(server: &Server) -> TcpStream {
     for _ in 0..1000 {
         let mut client = server.connect().await;
@@ -31,7 +32,7 @@ async fn connect_until_served(server: &Server) -> TcpStream {
     panic!("the server refuses all connections");
 }
 
-/// Connects from 127.0.0.2, which is a source of its own: all of 127.0.0.0/8 belongs to this host.
+/// Connects from 127.0.0.2, a separate source. All addresses of 127.0.0.0/8 belong to this host.
 #[cfg(target_os = "linux")]
 async fn connect_from_other_source(server: &Server) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
@@ -39,7 +40,7 @@ async fn connect_from_other_source(server: &Server) -> TcpStream {
     socket.connect(server.address).await.unwrap()
 }
 
-/// A timed request of 44 bytes.
+/// Builds a timed request of 44 bytes: the header and four bytes of text.
 fn timed_request() -> Vec<u8> {
     let mut request = header::request_header(44).to_vec();
     request.extend_from_slice(b"abcd");
@@ -47,7 +48,7 @@ fn timed_request() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_connection_beyond_the_limit_is_closed_at_once_until_another_one_ends() {
+async fn connection_above_the_limit_is_closed_until_another_one_ends() {
     let server = Server::start_with(Config { max_connections: 3, ..Config::default() });
     let mut clients = Vec::new();
     for _ in 0..3 {
@@ -67,7 +68,7 @@ async fn a_connection_beyond_the_limit_is_closed_at_once_until_another_one_ends(
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn one_source_cannot_use_the_connections_of_another() {
+async fn source_at_its_connection_limit_does_not_block_other_sources() {
     let config = Config { max_connections_per_source: Some(2), ..Config::default() };
     let server = Server::start_with(config);
     let (mut one, mut two) = (server.connect().await, server.connect().await);
@@ -81,7 +82,7 @@ async fn one_source_cannot_use_the_connections_of_another() {
 }
 
 #[tokio::test]
-async fn a_connection_from_a_network_that_is_not_allowed_is_closed_at_once() {
+async fn connection_from_a_network_that_is_not_allowed_is_closed() {
     let allowed = AllowedNetworks::new(vec!["192.0.2.0/24".parse().unwrap()]);
     let server = Server::start_with(Config { allowed, ..Config::default() });
     assert!(is_closed(&mut server.connect().await).await);
@@ -90,7 +91,7 @@ async fn a_connection_from_a_network_that_is_not_allowed_is_closed_at_once() {
 }
 
 #[tokio::test]
-async fn only_a_connection_without_requests_is_closed_as_idle() {
+async fn connection_without_requests_is_closed_and_an_active_one_stays_open() {
     let idle_timeout = Duration::from_millis(300);
     let server = Server::start_with(Config { idle_timeout, ..Config::default() });
     let mut idle = server.connect().await;
@@ -111,13 +112,13 @@ async fn only_a_connection_without_requests_is_closed_as_idle() {
 }
 
 #[tokio::test]
-async fn a_peer_that_never_reads_is_reset_and_does_not_delay_others() {
+async fn peer_that_never_reads_is_reset_and_does_not_delay_others() {
     let stall_timeout = Duration::from_millis(300);
     let server = Server::start_with(Config { stall_timeout, ..Config::default() });
     let mut not_reading = server.connect().await;
     let mut honest = server.connect().await;
     let not_reading = tokio::spawn(async move {
-        // Until the reset.
+        // Writes until the server resets the connection.
         let chunk = vec![b'x'; 256 * 1024];
         while timeout(TIMEOUT, not_reading.write_all(&chunk)).await.expect("the end").is_ok() {}
     });
@@ -132,11 +133,11 @@ async fn a_peer_that_never_reads_is_reset_and_does_not_delay_others() {
 }
 
 #[tokio::test]
-async fn an_incomplete_timed_request_is_reset_even_if_bytes_continue_to_arrive() {
+async fn incomplete_timed_request_is_reset_even_if_bytes_continue_to_arrive() {
     let stall_timeout = Duration::from_millis(300);
     let server = Server::start_with(Config { stall_timeout, ..Config::default() });
     let mut client = server.connect().await;
-    // The first request of a connection arrives in one segment. The second one arrives byte by byte.
+    // The first request arrives in one segment. The second request arrives byte by byte.
     client.write_all(&timed_request()).await.unwrap();
     let mut reply = [0; 44];
     client.read_exact(&mut reply).await.unwrap();
@@ -154,7 +155,7 @@ async fn an_incomplete_timed_request_is_reset_even_if_bytes_continue_to_arrive()
 }
 
 #[tokio::test]
-async fn a_source_beyond_its_rate_waits_and_receives_every_reply() {
+async fn source_above_its_rate_waits_and_receives_every_reply() {
     let server = Server::start_with(Config { rate: Some(50), ..Config::default() });
     let mut greedy = server.connect().await;
     let start = Instant::now();
@@ -172,27 +173,27 @@ async fn a_source_beyond_its_rate_waits_and_receives_every_reply() {
         }
         assert!(!greedy.is_finished(), "the other source had to wait");
     }
-    // 50 requests at once, and then 50 per second.
+    // The server answers 50 requests immediately, and then 50 per second.
     let elapsed = greedy.await.unwrap();
     assert!(elapsed >= Duration::from_millis(1900), "{elapsed:?}");
     assert!(server.shut_down().await.rate_limited_reads > 0);
 }
 
 #[tokio::test]
-async fn a_timed_request_counts_as_one_request() {
+async fn timed_request_counts_as_one_request() {
     let server = Server::start_with(Config { rate: Some(100), ..Config::default() });
     let mut client = server.connect().await;
     for _ in 0..100 {
         client.write_all(&timed_request()).await.unwrap();
         client.read_exact(&mut [0; 44]).await.unwrap();
     }
-    // The limit permits the requests of one second at once, so no read was delayed.
+    // The number of requests does not exceed the limit for one second, so the server delayed no read.
     drop(client);
     assert_eq!(server.shut_down().await.rate_limited_reads, 0);
 }
 
 #[tokio::test]
-async fn a_peer_that_reads_slowly_is_not_reset() {
+async fn peer_that_reads_slowly_is_not_reset() {
     let stall_timeout = Duration::from_millis(400);
     let server = Server::start_with(Config { stall_timeout, ..Config::default() });
     let client = server.connect().await;
@@ -202,7 +203,7 @@ async fn a_peer_that_reads_slowly_is_not_reset() {
         sending.write_all(&vec![b'x'; length]).await.unwrap();
         sending.shutdown().await.unwrap();
     });
-    // At this speed, the kernel reports space in the send buffer to the server less than once in each timeout.
+    // The client reads so slowly that the kernel reports space in the server's send buffer less than once per timeout.
     let mut received = 0;
     let mut buffer = vec![0; 128 * 1024];
     let start = Instant::now();
@@ -221,7 +222,7 @@ async fn a_peer_that_reads_slowly_is_not_reset() {
 }
 
 #[tokio::test]
-async fn a_connection_that_waits_for_its_rate_is_not_idle() {
+async fn rate_limited_connection_is_not_closed_as_idle() {
     let idle_timeout = Duration::from_millis(200);
     let server = Server::start_with(Config { rate: Some(2), idle_timeout, ..Config::default() });
     let mut clients = Vec::new();
@@ -244,13 +245,13 @@ async fn busy_polling_does_not_delay_connections_that_need_no_event() {
     let server = Server::start_with(Config { busy_poll, ..Config::default() });
     let mut client = server.connect().await;
     let start = Instant::now();
-    // More than one read: the kernel reports no event for the rest.
+    // The text needs more than one read. The kernel reports no event for the rest of the text.
     exchange(&mut client, &vec![b'x'; 40_000], &vec![b'X'; 40_000]).await;
     assert!(start.elapsed() < busy_poll / 2, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
-async fn a_busy_polling_server_answers_before_and_after_it_sleeps() {
+async fn busy_polling_server_answers_before_and_after_it_sleeps() {
     let config = Config { busy_poll: Duration::from_millis(20), ..Config::default() };
     let server = Server::start_with(config);
     let mut client = server.connect().await;
@@ -263,15 +264,15 @@ async fn a_busy_polling_server_answers_before_and_after_it_sleeps() {
 }
 
 #[tokio::test]
-async fn a_fin_that_arrives_with_the_request_is_noticed() {
+async fn fin_that_arrives_with_the_request_is_detected() {
     let server = Server::start();
     for _ in 0..200 {
         let mut client = std::net::TcpStream::connect(server.address).unwrap();
-        std::io::Write::write_all(&mut client, b"all at once").unwrap();
+        std::io::Write::write_all(&mut client, b"one segment").unwrap();
         client.shutdown(std::net::Shutdown::Write).unwrap();
         client.set_nonblocking(true).unwrap();
         let mut client = TcpStream::from_std(client).unwrap();
-        assert_eq!(read_to_end(&mut client).await, b"ALL AT ONCE");
+        assert_eq!(read_to_end(&mut client).await, b"ONE SEGMENT");
     }
     let totals = server.shut_down().await;
     assert_eq!((totals.connections, totals.closed_idle, totals.closed_at_shutdown), (200, 0, 0));

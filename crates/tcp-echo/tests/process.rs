@@ -1,4 +1,4 @@
-//! `tcp-echo` as a process: its output, signals, and exit status.
+//! Tests of the program `tcp-echo`: its output, its reaction to signals, and its exit status.
 
 #[path = "../../../tests/server_process.rs"]
 mod server_process;
@@ -43,7 +43,7 @@ const SERVER: ServerBinary = ServerBinary {
 };
 
 #[test]
-fn the_start_event_shows_the_limits_of_the_command_line() {
+fn start_event_contains_the_limits_of_the_command_line() {
     let mut server = server_process::RunningServer::start(&[
         "--listen=127.0.0.1:0",
         "--connections=7",
@@ -65,10 +65,10 @@ fn the_start_event_shows_the_limits_of_the_command_line() {
 
 #[cfg(all(unix, not(portable)))]
 #[test]
-fn a_second_signal_ends_the_server_at_once() {
+fn second_signal_stops_the_server_immediately() {
     use std::io::Write as _;
     let mut server = server_process::RunningServer::start(&["--listen", "127.0.0.1:0"]);
-    // A peer that does not read delays the shutdown by two seconds.
+    // This peer does not read, which delays the shutdown by two seconds.
     let mut not_reading = std::net::TcpStream::connect(&server.address).unwrap();
     not_reading.set_nonblocking(true).unwrap();
     let (chunk, mut failed_writes) = (vec![b'x'; 1 << 16], 0);
@@ -93,29 +93,18 @@ fn a_second_signal_ends_the_server_at_once() {
 
 #[cfg(all(unix, not(portable)))]
 #[test]
-fn the_descriptor_limit_reduces_the_number_of_connections() {
+fn descriptor_limit_reduces_the_number_of_connections() {
     use std::io::{Read as _, Write as _};
-    use std::process::{Command, Stdio};
-    let mut server = Command::new("sh")
-        .args(["-c", "ulimit -n 64; exec \"$0\" --listen 127.0.0.1:0", SERVER.path])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(server.stdout.take().unwrap()),
-        &mut line,
-    )
-    .unwrap();
-    let address = line.trim().rsplit(' ').next().unwrap();
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" --listen 127.0.0.1:0", SERVER.path]);
+    let server = server_process::RunningServer::spawn(command);
     let connect = || {
-        let mut client = std::net::TcpStream::connect(address).unwrap();
+        let mut client = std::net::TcpStream::connect(&server.address).unwrap();
         let is_sent = client.write_all(b"x").is_ok();
         let is_served = is_sent && client.read(&mut [0]).is_ok_and(|length| length == 1);
         is_served.then_some(client)
     };
-    // The server reserves a quarter of the 64 descriptors. It closes further connections at once.
+    // The server reserves a quarter of the 64 descriptors, and closes further connections immediately.
     let clients: Vec<_> = (0..100).map(|_| connect()).collect();
     assert_eq!(clients.iter().flatten().count(), 48);
     drop(clients);
@@ -123,10 +112,9 @@ fn the_descriptor_limit_reduces_the_number_of_connections() {
     while connect().is_none() {
         assert!(start.elapsed().as_secs() < 10, "the server refuses all connections");
     }
-    server_process::send_signal(&server, "TERM");
-    assert_eq!(server.wait().unwrap().code(), Some(0));
-    let mut log = String::new();
-    server.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    server.signal("TERM");
+    let (status, _, log) = server.wait_with_output();
+    assert_eq!(status, Some(0));
     assert!(log.contains("ulimit -n"), "{log}");
-    assert!(log.contains(" connections=48 "), "the limit in force: {log}");
+    assert!(log.contains(" connections=48 "), "{log}");
 }

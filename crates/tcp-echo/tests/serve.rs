@@ -1,4 +1,4 @@
-//! The TCP server with real sockets: its replies, its robustness, and its shutdown.
+//! Tests of the TCP server with real sockets: replies, hostile peers, and the shutdown.
 
 mod server;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn a_reply_starts_before_the_request_ends() {
+async fn reply_starts_before_the_request_ends() {
     let server = Server::start();
     let mut client = server.connect().await;
     exchange(&mut client, b"first, ", b"FIRST, ").await;
@@ -23,19 +23,19 @@ async fn a_reply_starts_before_the_request_ends() {
 }
 
 #[tokio::test]
-async fn a_character_split_over_two_segments_is_converted() {
+async fn character_split_over_two_segments_is_converted() {
     let server = Server::start();
     let mut client = server.connect().await;
     exchange(&mut client, b"caf\xc3", b"CAF").await;
     exchange(&mut client, b"\xa9 stra\xc3\x9f", "É STRASS".as_bytes()).await;
-    // At the end of the request, the bytes of an incomplete character come back unchanged.
+    // The request ends with an incomplete character. The reply contains its bytes unchanged.
     client.write_all(b"\xe2\x82").await.unwrap();
     client.shutdown().await.unwrap();
     assert_eq!(read_to_end(&mut client).await, b"\xe2\x82");
 }
 
 #[tokio::test]
-async fn the_whole_reply_arrives_after_a_half_close() {
+async fn whole_reply_arrives_after_a_half_close() {
     let server = Server::start();
     let mut client = server.connect().await;
     let request = "ein größerer Text, der wächst: ŉ ΐ. ".repeat(20_000);
@@ -51,22 +51,22 @@ async fn the_whole_reply_arrives_after_a_half_close() {
 }
 
 #[tokio::test]
-async fn the_server_stops_reading_from_a_peer_that_does_not_read_and_serves_others() {
+async fn server_stops_reading_from_a_peer_that_does_not_read() {
     let server = Server::start();
     let mut not_reading = server.connect().await;
-    // The client sends until the buffers of the kernel are full: the server keeps one read and its reply, and reads no
-    // more.
+    // The client sends until the buffers of the kernel are full. The server stores the reply to one read, and does not
+    // read again.
     let chunk = vec![b'x'; 256 * 1024];
     let mut sent = 0;
     while let Ok(written) = timeout(Duration::from_millis(300), not_reading.write(&chunk)).await {
         sent += written.unwrap();
-        // More than four socket buffers at the maximum that Linux selects automatically (tcp(7): 4 MiB and 6 MiB).
+        // This is more than four socket buffers of the maximum automatic size on Linux (tcp(7): 4 MiB and 6 MiB).
         assert!(sent < 32 << 20, "the server continues to read");
     }
     let mut other = server.connect().await;
     exchange(&mut other, b"me too", b"ME TOO").await;
     drop(other);
-    // The shutdown closes such a connection after a limited time.
+    // The shutdown closes the first connection after a limited time.
     let totals = server.shut_down().await;
     assert_eq!((totals.connections, totals.closed_at_shutdown), (2, 1));
 }
@@ -86,8 +86,8 @@ async fn connections_that_end_at_any_stage_do_not_stop_the_server() {
             }
         }
         if number % 2 == 0 {
-            // The connection ends with a reset instead of a FIN.
-            #[expect(deprecated, reason = "the call blocks only for a time other than zero")]
+            // A linger time of zero makes the close send a reset instead of a FIN.
+            #[expect(deprecated, reason = "a close with a linger time of zero does not block")]
             client.set_linger(Some(Duration::ZERO)).unwrap();
         }
     }
@@ -97,7 +97,7 @@ async fn connections_that_end_at_any_stage_do_not_stop_the_server() {
     assert_eq!(server.shut_down().await.connections, 61);
 }
 
-/// A request with a timing header, followed by `text`.
+/// Builds a request: a timing header and then `text`.
 fn timed_request(text: &str) -> Vec<u8> {
     let mut request = header::request_header(HEADER_LEN + text.len()).to_vec();
     request.extend_from_slice(text.as_bytes());
@@ -116,7 +116,7 @@ async fn read_timed_reply(client: &mut TcpStream, expected: &str) -> Timing {
 }
 
 #[tokio::test]
-async fn timed_requests_receive_the_servers_timing() {
+async fn timed_replies_contain_the_timing_of_the_server() {
     let server = Server::start();
     let mut client = server.connect().await;
     for number in 0..20 {
@@ -129,7 +129,8 @@ async fn timed_requests_receive_the_servers_timing() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // Two complete requests and the start of a third one in one segment; then the rest in two segments.
+    // The first segment contains two complete requests and the start of a third one. Two more segments contain the
+    // rest.
     let request = timed_request("abc");
     client.write_all(&[&request[..], &request, &request[..7]].concat()).await.unwrap();
     read_timed_reply(&mut client, "ABC").await;
@@ -143,11 +144,11 @@ async fn timed_requests_receive_the_servers_timing() {
 }
 
 #[tokio::test]
-async fn only_a_complete_header_at_the_start_of_a_connection_makes_it_timed() {
+async fn connection_is_timed_only_if_it_starts_with_a_complete_header() {
     let server = Server::start();
     let mut client = server.connect().await;
     let request = timed_request("abc");
-    // The server answers half a header at once, as text.
+    // The server treats half a header as text, and answers it immediately.
     exchange(&mut client, &request[..20], &request[..20].to_ascii_uppercase()).await;
     exchange(&mut client, &request[20..], &request[20..].to_ascii_uppercase()).await;
     // The connection remains a text connection.
@@ -158,7 +159,7 @@ async fn only_a_complete_header_at_the_start_of_a_connection_makes_it_timed() {
     read_timed_reply(&mut malformed, "ABC").await;
     malformed.write_all(&[b'x'; HEADER_LEN]).await.unwrap();
     let mut rest = Vec::new();
-    // The connection can end with a reset, because the server has not read all data.
+    // The connection may end with a reset, because the server has not read all data.
     let _ = timeout(TIMEOUT, malformed.read_to_end(&mut rest)).await.expect("the end");
     assert_eq!(rest, b"");
     drop((client, malformed));
@@ -183,7 +184,7 @@ async fn each_of_many_clients_receives_its_own_reply() {
 #[tokio::test]
 async fn shutdown_answers_connections_that_are_not_accepted_yet() {
     let server = Server::start();
-    // The test does not yield here, so the server task on this thread has not started when the shutdown is requested.
+    // The test does not yield to the server's task on this thread. So the server starts after the shutdown request.
     let clients: Vec<_> = (0..100)
         .map(|number| {
             let mut client = std::net::TcpStream::connect(server.address).unwrap();
@@ -222,7 +223,8 @@ async fn shutdown_delivers_all_replies_to_a_peer_that_continues_to_send() {
     let length = 300_000;
     client.write_all(&vec![b'x'; length]).await.unwrap();
     let shutdown = tokio::spawn(server.shut_down());
-    // The client sends more while replies are in flight. It must read all replies and then the FIN, not a reset.
+    // The client sends more data while replies are in flight. It must receive all replies and then the FIN, not a
+    // reset.
     let mut received = 0;
     let mut buffer = vec![0; 4096];
     loop {

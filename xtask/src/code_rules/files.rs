@@ -1,15 +1,18 @@
-//! Rules for a whole file: the comment at its head, and its length.
+//! Rules for whole files: the first comment, the length, and no unfilled placeholders.
 
 use super::Violation;
 use super::source::SourceFile;
 
-/// The limit for `main.rs` in lines. It parses, sets up logging, calls the library, and returns an exit status.
+/// The maximum number of lines of a `main.rs`.
 const MAX_MAIN_LINES: usize = 60;
 
-/// The limit for any other file in lines.
+/// The maximum number of lines of any other file.
 const MAX_LINES: usize = 400;
 
-/// Checks one file.
+/// The mark before and after the name of a placeholder: a text or a number that the author adds later.
+const PLACEHOLDER_MARK: &str = "@@";
+
+/// Checks the first comment and the length of a file.
 pub(super) fn check(source: &SourceFile) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut report = |found: String, rule: String| {
@@ -37,6 +40,36 @@ pub(super) fn check(source: &SourceFile) -> Vec<Violation> {
     violations
 }
 
+/// Reports the unfilled placeholders in a file.
+pub(super) fn check_placeholders(path: &str, text: &str) -> Vec<Violation> {
+    let lines = text.lines().enumerate();
+    let placeholders = lines.filter_map(|(index, line)| Some((index + 1, placeholder(line)?)));
+    placeholders
+        .map(|(number, name)| Violation {
+            file: path.to_owned(),
+            line: Some(number),
+            found: format!("contains the placeholder `{name}`"),
+            rule: "replace each placeholder with its text".to_owned(),
+        })
+        .collect()
+}
+
+/// The name of the first placeholder in a line. A name has capital letters, digits and `_`, so the header of a hunk
+/// in a diff is not a placeholder.
+fn placeholder(line: &str) -> Option<&str> {
+    let is_name = |text: &&str| {
+        !text.is_empty()
+            && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    };
+    let mut parts = line.split(PLACEHOLDER_MARK).skip(1).peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_some() && is_name(&part) {
+            return Some(part);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +87,24 @@ mod tests {
                 "a.rs: begins without `//!`; RULE: each file starts with a `//!` comment that states its responsibility"
             ]
         );
+    }
+
+    #[test]
+    fn placeholders_are_reported() {
+        let mark = PLACEHOLDER_MARK;
+        let violations = |text: &str| -> Vec<String> {
+            check_placeholders("a.md", text).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(
+            violations(&format!("# Title\nabout {mark}RTT_1{mark} µs\n")),
+            [
+                "a.md:2: contains the placeholder `RTT_1`; RULE: replace each placeholder with its text"
+            ]
+        );
+        for text in ["-1,3 +1,4 ", "", "a b"] {
+            assert_eq!(violations(&format!("{mark}{text}{mark}")), [""; 0]);
+        }
+        assert_eq!(violations(&format!("a{mark}NAME")), [""; 0]);
     }
 
     #[test]

@@ -3,11 +3,14 @@
 use super::Violation;
 use super::source::SourceFile;
 
-/// Words that personify programs, or that leave open which program is meant.
+/// Words that personify programs, or that do not name the program or the person.
 const FORBIDDEN_WORDS: [&str; 7] =
     ["told", "tell", "tells", "nobody", "somebody", "whoever", "untold"];
 
-/// Files that may contain these words, and in how many lines.
+/// Verbs that personify programs. They are allowed in messages for people, so this rule checks only comments.
+const FORBIDDEN_IN_COMMENTS: [&str; 4] = ["asks", "knows", "says", "wants"];
+
+/// Files that may contain [`FORBIDDEN_WORDS`], each with the number of lines that may contain them.
 const ALLOWANCES: [(&str, usize); 1] = [
     // The list above.
     ("xtask/src/code_rules/language.rs", 1),
@@ -41,10 +44,20 @@ fn check_words(source: &SourceFile) -> Vec<Violation> {
     violations.collect()
 }
 
-/// The first forbidden word in a line. A word ends at anything other than a letter, a digit or `_`.
 fn forbidden_word(line: &str) -> Option<&str> {
-    let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
-    words.find(|word| FORBIDDEN_WORDS.contains(word))
+    let comment = line.find("//").map_or("", |start| &line[start..]);
+    words(line)
+        .find(|word| FORBIDDEN_WORDS.contains(word))
+        .or_else(|| words(comment).find(|word| is_forbidden_in_comments(word)))
+}
+
+fn is_forbidden_in_comments(word: &str) -> bool {
+    FORBIDDEN_IN_COMMENTS.iter().any(|forbidden| word.eq_ignore_ascii_case(forbidden))
+}
+
+/// The words of a line. A word consists of letters, digits and `_`.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
 fn check_code(source: &SourceFile) -> Vec<Violation> {
@@ -77,7 +90,7 @@ fn check_code(source: &SourceFile) -> Vec<Violation> {
     violations
 }
 
-/// Whether a `Result` starts here whose first argument is a `Result` too: `Result<io::Result<…`.
+/// Whether the tokens start with a `Result` in a `Result`: `Result<io::Result<…`.
 fn is_nested_result(texts: &[&str]) -> bool {
     let ["Result", "<", rest @ ..] = texts else { return false };
     let mut rest = rest;
@@ -96,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn forbidden_words_are_reported_in_comments_and_names() {
+    fn forbidden_words_are_reported_everywhere_in_a_file() {
         for word in FORBIDDEN_WORDS {
             let text = format!("//! Header.\n// A socket is {word}.\n");
             let expected =
@@ -113,6 +126,20 @@ mod tests {
     }
 
     #[test]
+    fn personifying_verbs_are_reported_in_comments_only() {
+        for verb in FORBIDDEN_IN_COMMENTS {
+            for text in [format!("/// A server {verb} it."), format!("f(); // {verb}: {verb}")] {
+                let found = violations("crates/a.rs", &text);
+                assert_eq!(found.len(), 1, "{text}: {found:?}");
+            }
+            assert_eq!(violations("crates/a.rs", &format!("let text = \"{verb}\";")), [""; 0]);
+            assert_eq!(violations("crates/a.rs", &format!("// un{verb}, {verb}_x")), [""; 0]);
+        }
+        let capitalized = format!("/// {}", FORBIDDEN_IN_COMMENTS[0].replace('a', "A"));
+        assert_eq!(violations("crates/a.rs", &capitalized).len(), 1);
+    }
+
+    #[test]
     fn lines_beyond_the_allowance_of_a_file_are_reported() {
         let [(path, lines)] = ALLOWANCES;
         let line = format!("// {}\n", FORBIDDEN_WORDS[0]);
@@ -121,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn getters_with_a_prefix_are_reported() {
+    fn functions_with_the_prefix_get_are_reported() {
         assert_eq!(
             violations("a.rs", "\nfn get_size() {}"),
             [

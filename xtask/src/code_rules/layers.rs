@@ -1,5 +1,7 @@
-//! The layers of the client's library: each module belongs to a layer, and each layer may import only some others.
-//! A re-export counts as the module that defines the name.
+//! The layers of the client's library. Each module belongs to one layer. Each layer may import only certain layers,
+//! and some layers must be pure.
+//!
+//! An import through a re-export counts as an import of the module that defines the name.
 
 use super::modules::ModuleTree;
 use super::source::SourceFile;
@@ -9,14 +11,14 @@ use Layer::{Analysis, Capture, Engine, Event, Facts, Model, Net, Plan, Protocol,
 /// The source directory of the client.
 const SRC: &str = "crates/rtt-client/src/";
 
-/// The binary of the client. It is another crate, so the compiler allows it only the library's public names; the one
-/// way around this is `#[path]`.
+/// The source directory of the client's binary. The binary is a separate crate, so the compiler allows it only the
+/// library's public names. An attribute `#[path]` can circumvent this; the check reports it.
 const BINARY: &str = "crates/rtt-client/src/bin/";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layer {
     Model,
-    /// `protocol/registry.rs` and `protocol/*/facts.rs`.
+    /// The files `protocol/registry.rs` and `protocol/*/facts.rs`.
     Facts,
     Plan,
     Analysis,
@@ -24,7 +26,7 @@ enum Layer {
     Event,
     Report,
     Net,
-    /// The rest of `protocol/`.
+    /// All other files in `protocol/`.
     Protocol,
     Engine,
 }
@@ -33,7 +35,7 @@ impl Layer {
     const ALL: [Self; 10] =
         [Model, Facts, Plan, Analysis, Capture, Event, Report, Net, Protocol, Engine];
 
-    /// The layer of a module. `None` for the crate root and for modules outside the layers.
+    /// The layer of a module. The crate root and unknown modules have none.
     fn of_module(module: &[String]) -> Option<Self> {
         let names: Vec<&str> = module.iter().map(String::as_str).collect();
         match names[..] {
@@ -60,12 +62,12 @@ impl Layer {
         }
     }
 
-    /// Whether its modules may not do I/O.
+    /// Whether this layer must not do I/O or read a clock.
     fn is_pure(self) -> bool {
         !matches!(self, Net | Protocol | Engine)
     }
 
-    /// The other layers that it may import.
+    /// The other layers that this layer may import.
     fn may_import(self) -> &'static [Self] {
         match self {
             Model => &[Facts],
@@ -79,7 +81,7 @@ impl Layer {
         }
     }
 
-    /// The rule for its imports, in words.
+    /// The text of the rule for the imports of this layer.
     fn rule(self) -> String {
         let others: Vec<&str> = self.may_import().iter().map(|layer| layer.name()).collect();
         format!("{} may import only {}", self.name(), others.join(", "))
@@ -91,7 +93,7 @@ pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
     let tree = ModuleTree::new(sources, SRC);
     let mut violations = Vec::new();
     for (path, module) in &tree.modules {
-        // The crate root declares and re-exports modules of all layers.
+        // The crate root declares and re-exports modules of all layers, so it has no rule.
         if path.is_empty() {
             continue;
         }
@@ -112,8 +114,8 @@ pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
         for used in &module.paths {
             if let Some(target) = tree.defining_module(path, used) {
                 let other = Layer::of_module(&target);
-                // The folder of a protocol contains facts, so its module can be imported by itself. The paths that
-                // start with the imported name are checked.
+                // `use crate::protocol::udp;` alone is allowed, because the folder contains facts. The check reports
+                // paths that start with the imported name, such as `udp::open`.
                 let has_facts =
                     tree.modules.contains_key(&[&target[..], &["facts".to_owned()]].concat());
                 if has_facts && tree.imports_module(path, used) {
@@ -130,6 +132,12 @@ pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
                 let rule = format!("{} is pure: {}", layer.name(), purity::RULE);
                 let found = format!("uses {}", used.text());
                 violations.push(violation(Some(used.line), found, rule));
+            }
+        }
+        if layer.is_pure() {
+            for line in purity::elapsed_calls(&source.code.tokens) {
+                let rule = format!("{} is pure: {}", layer.name(), purity::RULE);
+                violations.push(violation(Some(line), "calls elapsed()".to_owned(), rule));
             }
         }
     }

@@ -1,35 +1,35 @@
-//! The module tree of a crate. It finds the module that defines an imported name, through re-exports.
+//! The module tree of a crate. It follows re-exports to the module that defines an imported name.
 
 use super::source::SourceFile;
 use super::syntax::{PathUse, Token, paths};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The limit for the length of a chain of re-exports. Code that compiles has no endless chains; an incomplete
-/// module tree can have them.
+/// The maximum number of re-exports between an import and the definition. An incomplete module tree can contain
+/// endless chains.
 const MAX_RE_EXPORTS: usize = 16;
 
-/// The words before the name of an item.
+/// The keywords before the name of an item.
 const DEFINITIONS: [&str; 10] =
     ["const", "enum", "fn", "macro_rules", "static", "struct", "trait", "type", "union", "mod"];
 
 /// The path of a module in its crate: `["analysis", "shift"]`. The root has an empty path.
 pub(super) type ModulePath = Vec<String>;
 
-/// A module that is a file.
+/// A module with its own file.
 pub(super) struct Module<'a> {
     pub(super) source: &'a SourceFile,
     pub(super) paths: Vec<PathUse>,
-    /// The names of the items that it defines.
+    /// The names of the items in this module.
     items: BTreeSet<&'a str>,
 }
 
-/// The modules of a crate, without those that only tests use.
+/// The modules of a crate, without test modules.
 pub(super) struct ModuleTree<'a> {
     pub(super) modules: BTreeMap<ModulePath, Module<'a>>,
 }
 
 impl<'a> ModuleTree<'a> {
-    /// The tree of the library in the directory `src` (`crates/rtt-client/src/`). Files of binaries are left out.
+    /// Builds the tree of the library in the directory `src` (`crates/rtt-client/src/`). It skips `src/bin`.
     pub(super) fn new(sources: &'a [SourceFile], src: &str) -> Self {
         let mut modules = BTreeMap::new();
         for source in sources {
@@ -59,7 +59,8 @@ impl<'a> ModuleTree<'a> {
         Self { modules }
     }
 
-    /// The module that defines what `path` names, if this crate defines it. `module` is the file with the path.
+    /// The module that defines the item with this `path`. `None` if another crate defines it. `module` contains the
+    /// path.
     pub(super) fn defining_module(
         &self,
         module: &ModulePath,
@@ -69,17 +70,17 @@ impl<'a> ModuleTree<'a> {
         Some(self.find(&start, &names, 0).unwrap_or(start))
     }
 
-    /// Whether an import names a module, not an item of a module. `module` is the file with the import.
+    /// Whether the import in `module` names a module, and not an item of a module.
     pub(super) fn imports_module(&self, module: &ModulePath, import: &PathUse) -> bool {
         import.imported_as.is_some()
             && self.absolute(module, import).is_some_and(|(_, names)| names.is_empty())
     }
 
-    /// The last module on the path, and the names below it. `None` if the path starts in another crate.
+    /// The last module on the path, and the names after this module. `None` if the path starts in another crate.
     fn absolute(&self, module: &ModulePath, path: &PathUse) -> Option<(ModulePath, Vec<String>)> {
         let first = path.names.first()?;
         self.absolute_without_imports(module, path).or_else(|| {
-            // The path can start with a module that the file imports: `use crate::net; … net::resolve()`.
+            // The path can start with an imported module: `use crate::net; … net::resolve()`.
             let mut imports = self.modules.get(module)?.paths.iter();
             let import = imports.find(|import| import.imported_as.as_ref() == Some(first))?;
             let (start, below) = self.absolute_without_imports(module, import)?;
@@ -115,8 +116,7 @@ impl<'a> ModuleTree<'a> {
         Some(self.descend(start, names))
     }
 
-    /// Goes from `start` down to the last of `names` that is a file, so that an unknown name belongs to the last
-    /// module of its path.
+    /// Follows `names` from `start` as long as they are modules. Returns the last module and the other names.
     fn descend(&self, mut start: ModulePath, mut names: &[String]) -> (ModulePath, Vec<String>) {
         while let Some(name) = names.first() {
             let child = [&start[..], std::slice::from_ref(name)].concat();
@@ -129,7 +129,7 @@ impl<'a> ModuleTree<'a> {
         (start, names.to_vec())
     }
 
-    /// The module that defines the first of `names`, seen from `module`.
+    /// The module that defines the first of `names`. The search starts in `module` and follows its imports.
     fn find(&self, module: &ModulePath, names: &[String], re_exports: usize) -> Option<ModulePath> {
         let Some(name) = names.first().filter(|name| *name != "*") else {
             return Some(module.clone());
@@ -159,7 +159,7 @@ impl<'a> ModuleTree<'a> {
     }
 }
 
-/// The module path of a file, relative to `src/`.
+/// The module path of a file. `relative` is the path of the file in `src/`.
 fn module_path(relative: &str) -> ModulePath {
     let path = relative.strip_suffix(".rs").unwrap_or(relative);
     let path = path.strip_suffix("/mod").unwrap_or(path);
@@ -203,7 +203,7 @@ mod tests {
     ];
 
     #[test]
-    fn names_are_followed_through_re_exports() {
+    fn re_exports_are_followed_to_the_definition() {
         let find = |path| defining_module(&FILES, "net/mod.rs", path).unwrap();
         assert_eq!(find("crate::plan::Plan"), "plan");
         assert_eq!(find("crate::plan::Pace"), "plan::pace");
@@ -222,12 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn other_crates_have_no_module() {
+    fn paths_into_other_crates_have_no_module() {
         assert_eq!(defining_module(&FILES, "plan.rs", "std::fs::File"), None);
     }
 
     #[test]
-    fn path_can_start_with_an_imported_module() {
+    fn paths_can_start_with_an_imported_module() {
         let files = [
             ("lib.rs", "mod plan; mod net;"),
             ("plan.rs", "use crate::net as n; use crate::net::Error; use std::net;"),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn super_is_relative_to_the_module() {
+    fn super_is_the_parent_of_the_module() {
         assert_eq!(defining_module(&FILES, "plan/pace.rs", "super::Plan").unwrap(), "plan");
         assert_eq!(defining_module(&FILES, "plan/pace.rs", "super::super::net").unwrap(), "net");
     }

@@ -5,11 +5,12 @@ use anyhow::Result;
 use child_process::{output, workspace};
 use std::collections::BTreeSet;
 
-/// A package and the packages of the workspace that it may depend on.
+/// A package and its allowed dependencies.
 struct Package {
     name: &'static str,
-    /// The directory, relative to the root.
+    /// The path relative to the root of the workspace.
     directory: &'static str,
+    /// Packages of the workspace.
     may_depend_on: &'static [&'static str],
 }
 
@@ -40,7 +41,7 @@ const PACKAGES: [Package; 8] = [
     Package { name: "xtask", directory: "xtask", may_depend_on: &["child-process"] },
 ];
 
-/// All external packages that `echo-core` may depend on.
+/// The external packages that `echo-core` may depend on.
 const ECHO_CORE_MAY_USE: [&str; 1] = ["bytes"];
 
 /// The names of all packages of the workspace.
@@ -87,7 +88,7 @@ fn check_dependencies(package: &Package, dependencies: &BTreeSet<String>) -> Vec
     violations
 }
 
-/// The direct dependencies of a package, without those that only its tests need.
+/// The direct dependencies of a package, without its dev-dependencies.
 fn dependencies(package: &str) -> Result<BTreeSet<String>> {
     let mut tree = workspace::cargo();
     tree.args(["tree", "--quiet", "--locked", "--edges", "normal", "--depth", "1"]);

@@ -1,4 +1,4 @@
-//! The Rust files of the workspace.
+//! Reads the files that the rules check.
 
 use super::syntax::{self, Code};
 use anyhow::{Context as _, Result};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// A Rust file.
 pub(super) struct SourceFile {
-    /// The path relative to the root of the workspace, with `/` as separator.
+    /// The path relative to the root of the workspace. The separator is `/`.
     pub(super) path: String,
     pub(super) text: String,
     /// The code without comments, string contents and tests.
@@ -19,20 +19,32 @@ impl SourceFile {
         Self { path: path.to_owned(), text: text.to_owned(), code: syntax::parse(text) }
     }
 
-    /// The numbers and the texts of all lines.
+    /// All lines with their numbers, from 1.
     pub(super) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 }
 
-/// Reads all Rust files below `root`, without hidden directories and `target`.
-pub(super) fn read_all(root: &Path) -> Result<Vec<SourceFile>> {
-    let mut sources = Vec::new();
-    read_directory(root, "", &mut sources)?;
-    Ok(sources)
+/// Reads all Rust files below `root`.
+pub(super) fn read_rust(root: &Path) -> Result<Vec<SourceFile>> {
+    let files = read(root, "rs")?;
+    Ok(files.iter().map(|(path, text)| SourceFile::new(path, text)).collect())
 }
 
-fn read_directory(root: &Path, relative: &str, sources: &mut Vec<SourceFile>) -> Result<()> {
+/// Reads all files below `root` whose names end in `.{extension}`. Returns their relative paths and texts. Skips
+/// hidden directories and `target`.
+pub(super) fn read(root: &Path, extension: &str) -> Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
+    read_directory(root, "", extension, &mut files)?;
+    Ok(files)
+}
+
+fn read_directory(
+    root: &Path,
+    relative: &str,
+    extension: &str,
+    files: &mut Vec<(String, String)>,
+) -> Result<()> {
     let directory = root.join(relative);
     let read = || format!("reading {}", directory.display());
     for entry in fs::read_dir(&directory).with_context(read)? {
@@ -43,11 +55,11 @@ fn read_directory(root: &Path, relative: &str, sources: &mut Vec<SourceFile>) ->
         }
         let path = if relative.is_empty() { name } else { format!("{relative}/{name}") };
         if entry.file_type()?.is_dir() {
-            read_directory(root, &path, sources)?;
-        } else if Path::new(&path).extension().is_some_and(|extension| extension == "rs") {
+            read_directory(root, &path, extension, files)?;
+        } else if Path::new(&path).extension().is_some_and(|other| other == extension) {
             let text =
                 fs::read_to_string(entry.path()).with_context(|| format!("reading {path}"))?;
-            sources.push(SourceFile::new(&path, &text));
+            files.push((path, text));
         }
     }
     Ok(())

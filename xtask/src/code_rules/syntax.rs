@@ -1,7 +1,7 @@
 //! Splits Rust code into tokens, removes test code, and finds imports and paths.
 //!
-//! A real parser (`syn`) would take longer to build than all of xtask. The rules need only names and their lines, so
-//! tokens are enough. Macros are not expanded.
+//! A complete parser (`syn`) takes longer to build than xtask. The rules need only names and their lines, so tokens
+//! are enough. Macros are not expanded.
 
 mod tokens;
 
@@ -12,7 +12,7 @@ use tokens::tokenize;
 /// The code of a file without comments, string contents and tests.
 pub(super) struct Code {
     pub(super) tokens: Vec<Token>,
-    /// The names of the modules that the file declares for tests only: `#[cfg(test)] mod name;`.
+    /// The modules that the file declares only for tests: `#[cfg(test)] mod name;`.
     pub(super) test_modules: Vec<String>,
 }
 
@@ -22,14 +22,14 @@ pub(super) struct PathUse {
     /// The names: `["crate", "net", "resolve"]`. The last name of a glob import is `*`.
     pub(super) names: Vec<String>,
     pub(super) line: usize,
-    /// The inline modules (`mod name { … }`) around it, outermost first.
+    /// The inline modules (`mod name { … }`) that contain the path, outermost first.
     pub(super) inside: Vec<String>,
-    /// For an import: the name that it defines in its module.
+    /// The name that an import defines in its module. `None` for other paths.
     pub(super) imported_as: Option<String>,
 }
 
 impl PathUse {
-    /// The path as it is written in code.
+    /// The path as Rust code: `crate::net::resolve`.
     pub(super) fn text(&self) -> String {
         self.names.join("::")
     }
@@ -64,7 +64,7 @@ pub(super) fn parse(text: &str) -> Code {
     code
 }
 
-/// The index after an outer attribute `#[…]` that starts at `start`, if there is one.
+/// The index after the attribute `#[…]` that starts at `start`. `None` if no attribute starts there.
 fn attribute_end(tokens: &[Token], start: usize) -> Option<usize> {
     if tokens[start].text != "#" || tokens.get(start + 1)?.text != "[" {
         return None;
@@ -81,7 +81,7 @@ fn attribute_end(tokens: &[Token], start: usize) -> Option<usize> {
     None
 }
 
-/// Whether it is `#[cfg(test)]`, `#[cfg(all(test, …))]` or `#[test]`.
+/// Whether the attribute is `#[cfg(test)]`, `#[cfg(all(test, …))]` or `#[test]`.
 fn is_test_attribute(attribute: &[Token]) -> bool {
     let names: Vec<&str> = attribute.iter().map(|token| token.text.as_str()).collect();
     match names[..] {
@@ -102,7 +102,7 @@ fn skip_attributes(tokens: &[Token], mut index: usize) -> usize {
     index
 }
 
-/// The first words of an item. Anything else after an attribute is a field, a variant or a statement.
+/// The words with which an item can start. After an attribute, other words start a field, a variant or a statement.
 const ITEM_WORDS: [&str; 14] = [
     "async",
     "const",
@@ -129,7 +129,7 @@ fn item_end(tokens: &[Token], start: usize) -> usize {
     for (index, token) in tokens.iter().enumerate().skip(start) {
         match token.text.as_str() {
             "(" | "[" | "{" => depth += 1,
-            // The end of the block that contains a last field or statement.
+            // The last field or statement of a block can have no `,` or `;`. It ends with the block.
             ")" | "]" | "}" if depth == 0 => return index,
             "}" if depth == 1 && !is_import => return index + 1,
             ")" | "]" | "}" => depth -= 1,
@@ -144,7 +144,7 @@ fn item_end(tokens: &[Token], start: usize) -> usize {
 /// All imports and all paths of at least two names.
 pub(super) fn paths(tokens: &[Token]) -> Vec<PathUse> {
     let mut found = Vec::new();
-    // The inline modules around the current token, each with the brace depth inside it.
+    // The inline modules that contain the current token, each with its brace depth.
     let mut modules: Vec<(String, usize)> = Vec::new();
     let mut depth = 0;
     let mut index = 0;
@@ -164,7 +164,7 @@ pub(super) fn paths(tokens: &[Token]) -> Vec<PathUse> {
                 }
                 depth = depth.saturating_sub(1);
             }
-            // Not the `use<…>` of precise capturing.
+            // `use<…>` in a type (precise capturing) is not an import.
             "use" if text(index + 1) != "<" => {
                 let start = if text(index + 1) == "::" { index + 2 } else { index + 1 };
                 index = import_tree(tokens, start, &[], &inside(), &mut found);
@@ -186,7 +186,8 @@ pub(super) fn paths(tokens: &[Token]) -> Vec<PathUse> {
     found
 }
 
-/// Reads the import tree that starts at `index`; `prefix` are the names before it. Returns the index after it.
+/// Reads the import tree that starts at `index` and returns the index after it. `prefix` contains the names before
+/// the tree.
 fn import_tree(
     tokens: &[Token],
     mut index: usize,
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_in_inline_modules_name_the_modules() {
+    fn paths_include_the_inline_modules_that_contain_them() {
         let code = parse("mod outer { mod inner { use super::a; } use b::c; } use d::e;");
         let inside: Vec<_> = paths(&code.tokens).into_iter().map(|path| path.inside).collect();
         assert_eq!(inside, [vec!["outer", "inner"], vec!["outer"], vec![]]);

@@ -1,9 +1,9 @@
-//! The memory that an idle TCP connection needs in our server. The memory for its socket in the kernel is not
-//! included; it is the same for every server.
+//! Measures the memory that an idle TCP connection needs in our server. The kernel's memory for the socket is not
+//! included, because it is the same for every server.
 
 use super::{LIMIT_MISSED, load, our_server};
 use crate::load::{Load, Run};
-use crate::proc_files::own_memory;
+use crate::process::own_memory;
 use crate::protocol::Protocol;
 use anyhow::{Context as _, Result};
 use child_process::Child;
@@ -11,16 +11,16 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-/// The number of connections, if the limit on open files allows that many.
+/// The number of connections. A low limit on open files reduces it.
 const CONNECTIONS: usize = 15_000;
 
-/// The limit for one connection in bytes.
+/// The maximum for one connection in bytes.
 const MAX_BYTES: u64 = 1024;
 
-/// Measures and prints.
+/// Measures the memory and prints the result.
 pub(super) fn run() -> Result<()> {
     if cfg!(not(target_os = "linux")) {
-        println!("\nMemory of idle connections: left out, because it needs Linux");
+        println!("\nMemory of idle connections: skipped, because this needs Linux");
         return Ok(());
     }
     let server = our_server(Protocol::Tcp)?;
@@ -31,14 +31,14 @@ pub(super) fn run() -> Result<()> {
         duration: Duration::ZERO,
         load: Load::Idle { connections: CONNECTIONS },
     })?;
-    // The load generator holds its connections until its stdin, this pipe, is closed.
+    // The load generator keeps its connections open until this pipe to its stdin closes.
     let idle = Child::start(idle.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
     let mut line = String::new();
     BufReader::new(idle.take_stdout().context("stdout is not a pipe")?).read_line(&mut line)?;
     let connections: u64 = line.trim().parse().context("the number of idle connections")?;
     let after = own_memory(server.id())?;
     let each = after.saturating_sub(before) / connections.max(1);
-    println!("\nTCP: own memory of the server with {connections} idle connections");
+    println!("\nTCP: memory of the server with {connections} idle connections");
     println!("{:<47}{before:>8} B", "     before");
     println!("{:<47}{after:>8} B", "     after");
     let mark = if each <= MAX_BYTES { "" } else { LIMIT_MISSED };

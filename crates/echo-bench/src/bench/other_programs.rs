@@ -1,5 +1,5 @@
-//! Other programs that measure round trips, if they are installed: sockperf and irtt. Both sides run on one CPU.
-//! Their rows have no limit; they show the scale.
+//! Measures round trips with sockperf and irtt if they are installed. Client and server run on one CPU. These rows have
+//! no limit; they are for comparison.
 
 use super::{ROUNDS, print_rtt};
 use crate::floor::SIZE;
@@ -9,14 +9,16 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// The addresses of their servers; these programs cannot choose a free port and print it.
+/// The port of sockperf's server. sockperf cannot select a free port and print it.
 const SOCKPERF_PORT: &str = "25801";
+
+/// The address of irtt's server. irtt cannot select a free port and print it.
 const IRTT_ADDRESS: &str = "127.0.0.1:25802";
 
-/// The time that their servers need to start. They print nothing that shows that they are ready.
+/// The time that the servers need to start. They do not print a line when they are ready.
 const START_TIME: Duration = Duration::from_millis(300);
 
-/// Measures with sockperf and prints.
+/// Measures with sockperf and prints the results.
 pub(super) fn sockperf() {
     let host_and_port = ["-i", "127.0.0.1", "-p", SOCKPERF_PORT];
     for protocol in Protocol::ALL {
@@ -24,7 +26,7 @@ pub(super) fn sockperf() {
         let mut server = Command::new("sockperf");
         server.arg("server").args(host_and_port).args(tcp);
         let Ok(_server) = start(&mut server) else {
-            println!("sockperf is not installed: left out");
+            println!("sockperf: skipped, because it is not installed");
             return;
         };
         sleep(START_TIME);
@@ -41,11 +43,11 @@ pub(super) fn sockperf() {
     }
 }
 
-/// Measures with irtt and prints.
+/// Measures with irtt and prints the result.
 pub(super) fn irtt() {
     let mut server = Command::new("irtt");
     let Ok(_server) = start(server.args(["server", "-b", IRTT_ADDRESS, "-i", "100us"])) else {
-        println!("irtt is not installed: left out");
+        println!("irtt: skipped, because it is not installed");
         return;
     };
     sleep(START_TIME);
@@ -60,7 +62,7 @@ pub(super) fn irtt() {
     }
 }
 
-/// Starts a server that prints nothing.
+/// Starts a server and discards its output.
 fn start(server: &mut Command) -> child_process::Result<Child> {
     Child::start(server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))
 }
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_are_parsed() {
+    fn medians_of_both_programs_are_parsed() {
         let text = "sockperf: ---> percentile 90.000 =    9.1\nsockperf: ---> percentile 50.000 =    7.123\n";
         assert_eq!(sockperf_median(text), Some(Duration::from_nanos(7_123)));
         let text =

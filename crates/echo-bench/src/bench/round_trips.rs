@@ -1,32 +1,34 @@
-//! RTTs: one client with one request at a time. The median (p50) of each round.
+//! Measures RTTs with one client that has one request in flight. Each round has its median (p50).
 
 use super::{
     CPU, Limit, OTHER_CPU, ROUNDS, floor, our_server, our_server_on, print_rtt, print_rtt_ratio,
 };
-use crate::cpu::has_two_cpus;
 use crate::floor::{SIZE, Side, Waiting};
+use crate::process::has_two_cpus;
 use crate::protocol::Protocol;
 use anyhow::{Context as _, Result};
 use child_process::workspace::program;
 use child_process::{Server, output};
 use std::time::Duration;
 
-/// The number of exchanges in a round. They take a quarter of a second or less.
+/// The number of exchanges in a round. They take at most a quarter of a second.
 const COUNT: usize = 20_000;
 
-/// How long a worker polls before it sleeps. This is longer than the pauses between two requests here, so the
+/// The time for which a worker of the server polls before it sleeps. The pauses between the requests are shorter, so the
 /// worker never sleeps.
 const BUSY_POLL: &str = "1ms";
 
-/// Measures and prints.
+/// Measures the RTTs and prints the results.
 pub(super) fn run() -> Result<()> {
-    println!("\nRTTs of {SIZE} bytes over loopback: p50, medians of {ROUNDS} interleaved rounds");
+    println!(
+        "\nRTTs of requests with {SIZE} bytes over loopback (p50, median of {ROUNDS} rounds). Each\nround measures all programs of a comparison once. The floor is a minimal program."
+    );
     println!("\n{:<47}{:>10}{:>8}{:>10}", "", "p50", "ratio", "at most");
     for protocol in Protocol::ALL {
         one_cpu(protocol)?;
     }
     if !has_two_cpus() {
-        println!("--spin and --busy-poll: left out, because they need two CPUs");
+        println!("--spin and --busy-poll: skipped, because they need two CPUs");
         return Ok(());
     }
     for protocol in Protocol::ALL {
@@ -38,7 +40,7 @@ pub(super) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Client and server on one CPU: our programs and the floor in each combination.
+/// Measures the four combinations of our programs and the floor. Client and server run on one CPU.
 fn one_cpu(protocol: Protocol) -> Result<()> {
     let floor = floor_server(protocol, Waiting::Block, CPU)?;
     let ours = our_server(protocol)?;
@@ -64,7 +66,8 @@ fn one_cpu(protocol: Protocol) -> Result<()> {
     Ok(())
 }
 
-/// Both sides spin, each on its own CPU.
+/// Compares clients that spin: they repeat a non-blocking system call instead of sleeping. The server spins, too. Each
+/// side has its own CPU.
 fn spinning(protocol: Protocol) -> Result<()> {
     let server = floor_server(protocol, Waiting::Spin, OTHER_CPU)?;
     let (mut floor_rtts, mut our_rtts) = (Vec::new(), Vec::new());
@@ -79,7 +82,8 @@ fn spinning(protocol: Protocol) -> Result<()> {
     Ok(())
 }
 
-/// Each side on its own CPU. The client sleeps while it waits; the server sleeps, or polls before it sleeps.
+/// Compares a server that sleeps while it waits with a server that polls first. Each side has its own CPU. The client
+/// sleeps.
 fn busy_polling(protocol: Protocol) -> Result<()> {
     let cpu = OTHER_CPU.to_string();
     let sleeping = our_server_on(&cpu, protocol, &[])?;
@@ -100,14 +104,14 @@ fn floor_server(protocol: Protocol, waiting: Waiting, cpu: usize) -> Result<Serv
     Ok(Server::start(&mut floor(Side::Server { protocol, waiting, cpu })?)?)
 }
 
-/// The median RTT that the floor's client measures.
+/// Measures the median RTT with the floor's client.
 fn floor_rtt(protocol: Protocol, waiting: Waiting, server: &Server) -> Result<Duration> {
     let address = server.address.parse()?;
     let side = Side::Client { protocol, waiting, cpu: CPU, address, count: COUNT };
     Ok(Duration::from_nanos(output(&mut floor(side)?)?.trim().parse()?))
 }
 
-/// The median RTT that our client measures.
+/// Measures the median RTT with our client.
 fn our_rtt(protocol: Protocol, server: &Server, options: &[&str]) -> Result<Duration> {
     let (count, size) = (COUNT.to_string(), SIZE.to_string());
     let mut client = program("rtt-client");
@@ -116,7 +120,7 @@ fn our_rtt(protocol: Protocol, server: &Server, options: &[&str]) -> Result<Dura
     summary_median(&text).context("the client printed no summary with a median RTT")
 }
 
-/// The median in the summary's JSON. One number does not need a JSON parser.
+/// The median RTT in the JSON of the summary. A search for one number needs no JSON parser.
 fn summary_median(json: &str) -> Option<Duration> {
     let rtts = json.split("\"rtt_ns\":{").nth(1)?;
     let median = rtts.split("\"p50\":").nth(1)?;
@@ -129,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn median_of_the_summary_is_found() {
+    fn median_in_the_summary_is_parsed() {
         let json =
             "{\"type\":\"start\"}\n{\"sent\":3,\"rtt_ns\":{\"min\":5,\"p50\":7123,\"max\":9}}\n";
         assert_eq!(summary_median(json), Some(Duration::from_nanos(7_123)));

@@ -1,32 +1,31 @@
-//! Throughput: how many replies per second our servers send under load, and for UDP also how much CPU time one reply
-//! takes. Each server is compared with the floor's server. The load generator has its own CPU.
+//! Measures the replies per second of our servers under load, and compares them with the floor's servers. For UDP, it
+//! also measures the CPU time for one reply. The load generator has its own CPU.
 
 use super::{CPU, Limit, OTHER_CPU, floor, load, median, our_server, our_server_on};
-use crate::cpu::has_two_cpus;
 use crate::floor::{Side, Waiting};
 use crate::load::{Load, LoadResult, Run};
-use crate::proc_files::cpu_time;
+use crate::process::{cpu_time, has_two_cpus};
 use crate::protocol::Protocol;
 use anyhow::{Result, bail, ensure};
 use child_process::{Server, output};
 use std::thread;
 use std::time::Duration;
 
-/// The number of rounds. It is larger than for RTTs, because other work on the machine disturbs these more.
+/// The number of rounds. There are more rounds than for RTTs, because other programs disturb these results more.
 const ROUNDS: usize = 15;
 
-/// How long replies are counted in each round.
+/// The time in which replies are counted in each round.
 const DURATION: Duration = Duration::from_millis(250);
 
-/// The time under load relative to [`DURATION`]: a load generator has a warm-up of a tenth.
+/// The ratio of the time under load to [`DURATION`]. A load generator has a warm-up of a tenth.
 const LOADED_TIME: f64 = 1.1;
 
-/// A load, its name in the table, and the smallest ratio to the floor.
+/// A load, its name in the table, and the limits of its ratios to the floor.
 struct Case {
     name: &'static str,
     load: Load,
     min_ratio: f64,
-    /// The largest ratio of CPU time per reply, if this is measured.
+    /// The maximum ratio of the CPU times for one reply. `None`: no measurement.
     max_cpu_ratio: Option<f64>,
 }
 
@@ -62,28 +61,28 @@ const fn tcp(name: &'static str, connections: usize, depth: usize) -> Case {
     Case { name, load: Load::Tcp { connections, depth }, min_ratio: 1.0, max_cpu_ratio: None }
 }
 
-/// Measures and prints.
+/// Measures the throughput and prints the results.
 pub(super) fn run() -> Result<()> {
     if cfg!(not(target_os = "linux")) || !has_two_cpus() {
-        println!("\nThroughput: left out, because it needs Linux and two CPUs");
+        println!("\nThroughput: skipped, because this needs Linux and two CPUs");
         return Ok(());
     }
-    println!("\nReplies per second. Server and load generator have one CPU each. A ratio is the");
-    println!("median of {ROUNDS} rounds; each round measures our server and the floor's server (a");
-    println!("blocking loop, epoll for TCP).");
+    println!("\nReplies per second. The server and the load generator have one CPU each. A ratio");
+    println!("is the median of {ROUNDS} rounds. Each round measures our server and the floor: a");
+    println!("minimal server with a blocking loop (UDP) or epoll (TCP).");
     println!("\n{:<39}{:>10}{:>8}{:>8}{:>10}", "", "floor", "ours", "ratio", "at least");
-    against_floor(Protocol::Udp, Waiting::Block, &UDP)?;
-    against_floor(Protocol::Tcp, Waiting::Epoll, &TCP)?;
+    compare_with_floor(Protocol::Udp, Waiting::Block, &UDP)?;
+    compare_with_floor(Protocol::Tcp, Waiting::Epoll, &TCP)?;
     println!(
-        "\nReplies per second with one worker and with two workers. Two CPUs; each also has a"
+        "\nReplies per second with one worker and with two workers. A load generator runs on each"
     );
-    println!("load generator.");
+    println!("of the two CPUs, together with the server.");
     println!("\n{:<39}{:>10}{:>8}{:>8}", "", "one", "two", "ratio");
-    two_workers(Protocol::Udp, UDP[0].load)?;
-    two_workers(Protocol::Tcp, TCP[0].load)
+    compare_workers(Protocol::Udp, UDP[0].load)?;
+    compare_workers(Protocol::Tcp, TCP[0].load)
 }
 
-fn against_floor(protocol: Protocol, waiting: Waiting, cases: &[Case]) -> Result<()> {
+fn compare_with_floor(protocol: Protocol, waiting: Waiting, cases: &[Case]) -> Result<()> {
     let floor = Server::start(&mut floor(Side::Server { protocol, waiting, cpu: CPU })?)?;
     let ours = our_server(protocol)?;
     for case in cases {
@@ -113,7 +112,7 @@ fn against_floor(protocol: Protocol, waiting: Waiting, cases: &[Case]) -> Result
 struct Measurement {
     /// Replies per second.
     rate: f64,
-    /// The server's CPU time for one reply.
+    /// The CPU time of the server for one reply.
     cpu_seconds_per_reply: f64,
 }
 
@@ -122,7 +121,7 @@ fn measure(server: &Server, load: Load) -> Result<Measurement> {
     let result = run_load(server, load, OTHER_CPU)?;
     let cpu_time = cpu_time(server.id())?.saturating_sub(before);
     let rate = result.rate();
-    // The CPU time includes the warm-up, in which replies are not counted.
+    // The CPU time includes the warm-up, but the counted replies do not.
     let replies = LOADED_TIME * rate * result.elapsed.as_secs_f64();
     Ok(Measurement { rate, cpu_seconds_per_reply: cpu_time.as_secs_f64() / replies })
 }
@@ -135,8 +134,8 @@ fn run_load(server: &Server, kind: Load, cpu: usize) -> Result<LoadResult> {
     Ok(result)
 }
 
-/// The gain from a second worker.
-fn two_workers(protocol: Protocol, load: Load) -> Result<()> {
+/// Compares one worker with two workers.
+fn compare_workers(protocol: Protocol, load: Load) -> Result<()> {
     let both_cpus = format!("{CPU},{OTHER_CPU}");
     let one = our_server_on(&both_cpus, protocol, &[])?;
     let two = our_server_on(&both_cpus, protocol, &["--workers", "2"])?;
@@ -153,7 +152,7 @@ fn two_workers(protocol: Protocol, load: Load) -> Result<()> {
     Ok(())
 }
 
-/// The replies per second to two load generators, one on each CPU.
+/// The sum of the replies per second to two load generators, one on each CPU.
 fn rate_of_two_loads(server: &Server, load: Load) -> Result<f64> {
     thread::scope(|scope| {
         let loads = [CPU, OTHER_CPU].map(|cpu| scope.spawn(move || run_load(server, load, cpu)));
@@ -166,7 +165,7 @@ fn rate_of_two_loads(server: &Server, load: Load) -> Result<f64> {
     })
 }
 
-/// The median of some rates, in thousands per second.
+/// The median of the rates in thousands per second.
 fn thousands(rates: &mut [f64]) -> String {
     format!("{:.0} k", median(rates) / 1e3)
 }

@@ -1,4 +1,4 @@
-//! The client of the floor: one request at a time.
+//! The client of the floor. It has one request in flight at a time.
 
 use super::{SIZE, Waiting, retry};
 use crate::protocol::Protocol;
@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Instant;
 
-/// The number of exchanges at the beginning that are not counted, because caches are still cold.
+/// The number of exchanges before the measurement. They fill the caches of the CPU.
 const WARM_UP: usize = 1000;
 
 /// Measures `count` exchanges and prints the median RTT in nanoseconds.

@@ -1,4 +1,4 @@
-//! Many TCP connections: with requests in flight, or idle.
+//! The TCP loads: connections with requests in flight, and idle connections.
 
 use super::LoadResult;
 use anyhow::{Result, ensure};
@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Keeps `depth` requests in flight on each connection.
+/// Keeps `depth` requests in flight on each of `connections` connections.
 #[cfg(target_os = "linux")]
 pub(super) fn run(
     address: SocketAddr,
@@ -21,7 +21,7 @@ pub(super) fn run(
 
     struct Connection {
         stream: TcpStream,
-        /// The number of reply bytes since the last requests.
+        /// The number of bytes received since the last requests.
         received: usize,
     }
 
@@ -72,12 +72,12 @@ pub(super) fn run(_: SocketAddr, _: usize, _: usize, _: Duration) -> Result<Load
     anyhow::bail!("the TCP load needs Linux")
 }
 
-/// Descriptors that are left for the rest of the process.
+/// The number of descriptors that remain for other uses in this process.
 #[cfg(unix)]
 const RESERVED_DESCRIPTORS: usize = 100;
 
-/// Opens up to `connections` connections, or as many as the limit on open files allows, and makes one exchange on
-/// each. Prints their number and keeps them open until stdin ends.
+/// Opens idle connections and makes one exchange on each. Prints their number and keeps them open until stdin ends.
+/// It opens fewer than `connections` if the limit on open files is lower.
 #[cfg(unix)]
 pub(super) fn hold_idle(address: SocketAddr, connections: usize) -> Result<()> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};

@@ -1,17 +1,18 @@
-//! The kinds of clients in the soak test, and the counts of their requests and replies.
+//! The kinds of clients in the soak test, and the numbers of their requests and replies.
 
 use super::{honest, hostile};
-use crate::protocol::Protocol;
+use crate::protocol::Protocol::{self, Tcp, Udp};
+use Behaviour::{Honest, Hostile};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-/// How a client behaves.
+/// The behaviour of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Behaviour {
-    /// It follows the rules of the protocol. Each of its requests must get a correct reply.
+    /// The client follows the rules of the protocol. Each of its requests must receive a correct reply.
     Honest,
-    /// It breaks these rules or sends too much. It may get no replies.
+    /// The client breaks these rules or exceeds the limits of the server. It does not need to receive replies.
     Hostile,
 }
 
@@ -22,14 +23,16 @@ pub(super) struct ClientKind {
     pub(super) protocol: Protocol,
     /// The last byte of its address in 127.0.0.0/24.
     host: u8,
-    /// How many clients of this kind run at the same time.
+    /// The number of clients of this kind. They run at the same time.
     pub(super) instances: usize,
-    /// Runs one client: server, the client's own address, end of the test, counts.
-    pub(super) run: fn(SocketAddr, IpAddr, Instant, &Counts),
+    pub(super) run: RunClient,
 }
 
+/// Runs one client. The arguments are the server, the client's own address, the end of the test, and the counts.
+type RunClient = fn(SocketAddr, IpAddr, Instant, &Counts);
+
 impl ClientKind {
-    /// The address from which it sends.
+    /// The source address of these clients.
     pub(super) fn source(&self) -> IpAddr {
         IpAddr::from([127, 0, 0, self.host])
     }
@@ -37,43 +40,34 @@ impl ClientKind {
 
 /// All kinds of clients.
 pub(super) const CLIENTS: [ClientKind; 14] = [
-    honest("UDP: numbered requests", Protocol::Udp, 1, 2, honest::udp),
-    honest("UDP: the same capitals", Protocol::Udp, 2, 1, honest::udp_capitals),
-    honest("TCP: keeps its connection", Protocol::Tcp, 1, 4, honest::tcp_keep),
-    honest("TCP: a connection per request", Protocol::Tcp, 2, 2, honest::tcp_each),
-    honest("TCP: long text, growing letters", Protocol::Tcp, 3, 1, honest::tcp_long),
-    hostile("UDP: floods from one source", Protocol::Udp, 66, 1, hostile::udp_flood),
-    hostile("UDP: source ports of services", Protocol::Udp, 67, 1, hostile::udp_ports),
-    hostile("UDP: garbage, text too long", Protocol::Udp, 68, 1, hostile::udp_garbage),
-    hostile("UDP: closes before the reply", Protocol::Udp, 69, 1, hostile::udp_close),
-    hostile("TCP: connects, sends nothing", Protocol::Tcp, 70, 1, hostile::tcp_silent),
-    hostile("TCP: sends, never reads", Protocol::Tcp, 71, 2, hostile::tcp_never_reads),
-    hostile("TCP: resets the connection", Protocol::Tcp, 72, 1, hostile::tcp_reset),
-    hostile("TCP: sends byte by byte", Protocol::Tcp, 73, 2, hostile::tcp_byte_by_byte),
-    hostile("TCP: no pause between requests", Protocol::Tcp, 74, 1, hostile::tcp_flood),
+    client(Honest, Udp, "sends numbered requests", 1, 2, honest::udp),
+    client(Honest, Udp, "sends text in upper case", 2, 1, honest::udp_capitals),
+    client(Honest, Tcp, "keeps its connection", 1, 4, honest::tcp_keep),
+    client(Honest, Tcp, "one connection per request", 2, 2, honest::tcp_each),
+    client(Honest, Tcp, "long text, longer in upper case", 3, 1, honest::tcp_long),
+    client(Hostile, Udp, "floods from one source", 66, 1, hostile::udp_flood),
+    client(Hostile, Udp, "uses source ports of services", 67, 1, hostile::udp_ports),
+    client(Hostile, Udp, "sends garbage and long text", 68, 1, hostile::udp_garbage),
+    client(Hostile, Udp, "closes before the reply", 69, 1, hostile::udp_close),
+    client(Hostile, Tcp, "connects and sends nothing", 70, 1, hostile::tcp_silent),
+    client(Hostile, Tcp, "sends and never reads", 71, 2, hostile::tcp_never_reads),
+    client(Hostile, Tcp, "resets the connection", 72, 1, hostile::tcp_reset),
+    client(Hostile, Tcp, "sends byte by byte", 73, 2, hostile::tcp_byte_by_byte),
+    client(Hostile, Tcp, "no pause between requests", 74, 1, hostile::tcp_flood),
 ];
 
-const fn honest(
-    name: &'static str,
+const fn client(
+    behaviour: Behaviour,
     protocol: Protocol,
+    name: &'static str,
     host: u8,
     instances: usize,
-    run: fn(SocketAddr, IpAddr, Instant, &Counts),
+    run: RunClient,
 ) -> ClientKind {
-    ClientKind { name, behaviour: Behaviour::Honest, protocol, host, instances, run }
+    ClientKind { name, behaviour, protocol, host, instances, run }
 }
 
-const fn hostile(
-    name: &'static str,
-    protocol: Protocol,
-    host: u8,
-    instances: usize,
-    run: fn(SocketAddr, IpAddr, Instant, &Counts),
-) -> ClientKind {
-    ClientKind { name, behaviour: Behaviour::Hostile, protocol, host, instances, run }
-}
-
-/// The counts of all clients of a kind.
+/// The counts for all clients of one kind.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     requests: AtomicU64,
@@ -87,7 +81,7 @@ impl Counts {
         self.requests.fetch_add(1, Relaxed);
     }
 
-    /// A request got no reply in time and is sent again.
+    /// Counts a request that the client sends again, because no reply arrived in time.
     pub(super) fn repeat(&self) {
         self.repeated.fetch_add(1, Relaxed);
     }
@@ -101,34 +95,36 @@ impl Counts {
         self.wrong.fetch_add(1, Relaxed);
     }
 
-    /// Counts a reply, and compares it with the expected one.
+    /// Compares a reply with the expected reply and counts it.
     pub(super) fn reply(&self, reply: &[u8], expected: &[u8]) {
         if reply == expected { self.correct_reply() } else { self.wrong_reply() }
     }
 }
 
-/// Prints the counts of all clients. Returns what is wrong with them.
+/// Prints the counts of all clients and returns the failures.
 pub(super) fn print(counts: &[Counts]) -> Vec<String> {
-    println!("\n{:<43}{:>10}{:>10}{:>6}{:>9}", "", "requests", "replies", "wrong", "repeated");
+    println!("\n{:<44}{:>10}{:>10}{:>6}{:>9}", "", "requests", "replies", "wrong", "repeated");
     CLIENTS.iter().zip(counts).flat_map(|(kind, counts)| print_kind(kind, counts)).collect()
 }
 
 fn print_kind(kind: &ClientKind, counts: &Counts) -> Vec<String> {
     let counts = [&counts.requests, &counts.replies, &counts.wrong, &counts.repeated];
     let [requests, replies, wrong, repeated] = counts.map(|count| count.load(Relaxed));
-    let name = kind.name;
+    let name = format!("{}: {}", kind.protocol, kind.name);
     let behaviour = match kind.behaviour {
-        Behaviour::Honest => "honest ",
-        Behaviour::Hostile => "hostile",
+        Honest => "honest ",
+        Hostile => "hostile",
     };
-    println!("{behaviour} {name:<35}{requests:>10}{replies:>10}{wrong:>6}{repeated:>9}");
+    println!("{behaviour} {name:<36}{requests:>10}{replies:>10}{wrong:>6}{repeated:>9}");
     let mut failures = Vec::new();
     if wrong > 0 {
-        failures.push(format!("`{name}` got {wrong} wrong replies"));
+        failures.push(format!("the clients `{name}` received {wrong} wrong replies"));
     }
-    if kind.behaviour == Behaviour::Honest && (replies < requests || requests == 0) {
+    if kind.behaviour == Honest && (replies < requests || requests == 0) {
         let lost = requests.saturating_sub(replies);
-        failures.push(format!("`{name}` sent {requests} requests; {lost} got no reply"));
+        failures.push(format!(
+            "the clients `{name}` sent {requests} requests; {lost} received no reply"
+        ));
     }
     failures
 }
@@ -150,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn honest_client_that_never_ran_is_a_failure() {
+    fn honest_client_without_requests_is_a_failure() {
         assert_eq!(print_kind(&CLIENTS[0], &Counts::default()).len(), 1);
     }
 
     #[test]
-    fn hostile_client_may_get_no_reply() {
-        let hostile = CLIENTS.iter().find(|kind| kind.behaviour == Behaviour::Hostile).unwrap();
+    fn hostile_client_fails_only_after_a_wrong_reply() {
+        let hostile = CLIENTS.iter().find(|kind| kind.behaviour == Hostile).unwrap();
         let counts = Counts::default();
         counts.request();
         assert!(print_kind(hostile, &counts).is_empty());

@@ -1,20 +1,20 @@
-//! Honest clients. Each of their requests must get a correct reply.
+//! Honest clients. Each of their requests must receive a correct reply.
 
 use super::clients::Counts;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// The timeout for a reply. A server that hostile clients slow down exceeds it.
+/// The timeout for a reply. If hostile clients block a server, its replies exceed this time.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How often a UDP client sends a request before it counts as one without a reply.
+/// After this many attempts, a UDP client counts a request as one without a reply.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// The pause between two requests. It keeps a client within the rate limit of the server.
+/// The pause between two requests. With this pause, a client stays below the rate limit of the server.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The number of repetitions in a long text: about half a MiB.
+/// The number of repetitions in a long text. The result has about half a MiB.
 const LONG_TEXT_REPETITIONS: usize = 12_000;
 
 /// Opens a connection from the address `source` and a port that the system chooses.
@@ -45,26 +45,26 @@ fn exchange_udp(socket: &mut UdpSocket, request: &str, counts: &Counts) -> io::R
             break;
         }
         counts.repeat();
-        // On a new socket, a late reply cannot be mistaken for the reply to the next request.
+        // A late reply to the old socket cannot be confused with the reply to the next request.
         *socket = udp_socket(socket.peer_addr()?, socket.local_addr()?.ip())?;
     }
     std::thread::sleep(PAUSE);
     Ok(())
 }
 
-/// Numbered requests, with letters whose upper case has another length.
+/// Sends numbered requests. They contain characters that change their length in upper case.
 pub(super) fn udp(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
-    // A client without a socket counts as a request without a reply.
+    // The failure counts as a request without a reply. The test then fails.
     let Ok(mut socket) = udp_socket(server, source) else { return counts.request() };
     let mut number = 0_u64;
     while Instant::now() < end {
         number += 1;
-        // After an error, the counts show a request without a reply.
+        // After an error, the request counts as one without a reply.
         let _ = exchange_udp(&mut socket, &format!("request {number}, größer ŉ"), counts);
     }
 }
 
-/// Requests that look like the replies of another echo server. The server must answer them.
+/// Sends requests in upper case, like the replies of another echo server. The server must answer them.
 pub(super) fn udp_capitals(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let Ok(mut socket) = udp_socket(server, source) else { return counts.request() };
     while Instant::now() < end {
@@ -82,7 +82,7 @@ fn exchange_tcp(stream: &mut TcpStream, request: &str, counts: &Counts) -> io::R
     Ok(())
 }
 
-/// One connection for all requests.
+/// Uses one connection for all requests.
 pub(super) fn tcp_keep(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let Ok(mut stream) = connect(server, source) else { return counts.request() };
     let mut number = 0_u64;
@@ -95,7 +95,7 @@ pub(super) fn tcp_keep(server: SocketAddr, source: IpAddr, end: Instant, counts:
     }
 }
 
-/// A connection for each request. The client ends its direction first, then the server.
+/// Opens a connection for each request. The client closes its direction first, then the server does.
 pub(super) fn tcp_each(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     while Instant::now() < end {
         let exchange = connect(server, source).and_then(|mut stream| {
@@ -115,7 +115,7 @@ pub(super) fn tcp_each(server: SocketAddr, source: IpAddr, end: Instant, counts:
     }
 }
 
-/// A long text with letters whose upper case is longer. The client writes and reads at the same time.
+/// Sends a long text. Some of its characters are longer in upper case. The client writes and reads at the same time.
 pub(super) fn tcp_long(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let request = "ein größerer Text, der wächst: ŉ ΐ. ".repeat(LONG_TEXT_REPETITIONS);
     let expected = request.to_uppercase();
@@ -126,7 +126,7 @@ pub(super) fn tcp_long(server: SocketAddr, source: IpAddr, end: Instant, counts:
             let mut reply = Vec::new();
             std::thread::scope(|scope| {
                 scope.spawn(|| {
-                    // After an error, the reply is too short, and that is counted.
+                    // After an error, the reply is too short and counts as wrong.
                     let _ = writer.write_all(request.as_bytes());
                     let _ = writer.shutdown(Shutdown::Write);
                 });

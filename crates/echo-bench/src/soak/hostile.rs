@@ -1,5 +1,5 @@
-//! Hostile clients. Their own replies do not matter, as long as honest clients get theirs. Pauses limit their
-//! rate: they share the machine's CPUs with the servers and the honest clients.
+//! Hostile clients. The server does not have to answer them, but its replies must be correct. Pauses limit the rate of
+//! these clients, because they share the CPUs with the servers and the honest clients.
 
 use super::clients::Counts;
 use super::honest::connect;
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 /// The pause between two attacks.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The number of requests of a flood before each pause: four times the rate that the server allows a source.
+/// The number of requests in a flood before each pause. The rate is four times the server's limit for one source.
 const FLOOD_REQUESTS: usize = 40;
 
-/// The number of connections at which a silent client closes all of them and starts again.
+/// With more connections than this, a silent client closes all of them and starts again.
 const MAX_SILENT_CONNECTIONS: usize = 200;
 
-/// Sends more requests than the server allows one source.
+/// Sends more requests than the server allows from one source.
 pub(super) fn udp_flood(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let Ok(socket) = UdpSocket::bind((source, 0)) else { return };
     let _ = socket.set_nonblocking(true);
@@ -34,10 +34,10 @@ pub(super) fn udp_flood(server: SocketAddr, source: IpAddr, end: Instant, counts
     }
 }
 
-/// Sends from ports that the server must not answer, because a service there would answer the reply again.
+/// Sends from ports that the server must not answer. A service on such a port would answer the reply and create a loop.
 pub(super) fn udp_ports(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
-    // The server's own port is the port of the same server on another host. The other two are ports of services
-    // (memcached, udp-echo). If another program on this machine uses a port, the client leaves it out.
+    // The server's own port is the port of the same server on another host. The others are ports of services
+    // (memcached, udp-echo). The client skips a port that another program on this machine uses.
     let ports = [server.port(), 11_211, 25_000];
     let sockets: Vec<_> =
         ports.iter().filter_map(|port| UdpSocket::bind((source, *port)).ok()).collect();
@@ -54,7 +54,7 @@ pub(super) fn udp_ports(server: SocketAddr, source: IpAddr, end: Instant, counts
     }
 }
 
-/// Sends bytes that are not text, and text whose upper case does not fit into a datagram.
+/// Sends bytes that are not text, and text that does not fit into a datagram in upper case.
 pub(super) fn udp_garbage(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let Ok(socket) = UdpSocket::bind((source, 0)) else { return };
     let _ = socket.set_nonblocking(true);
@@ -92,7 +92,7 @@ pub(super) fn udp_close(server: SocketAddr, source: IpAddr, end: Instant, counts
     }
 }
 
-/// Opens more connections than the server allows one source, and sends nothing.
+/// Opens more connections than the server allows from one source, and sends nothing.
 pub(super) fn tcp_silent(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let mut connections = Vec::new();
     while Instant::now() < end {
@@ -108,7 +108,7 @@ pub(super) fn tcp_silent(server: SocketAddr, source: IpAddr, end: Instant, count
     }
 }
 
-/// Sends until the server reads no more, never reads a reply, and waits until the server closes the connection.
+/// Sends until the server stops reading, and never reads a reply. Then it waits until the server closes the connection.
 pub(super) fn tcp_never_reads(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let chunk = vec![b'x'; 64 * 1024];
     while Instant::now() < end {
@@ -128,7 +128,7 @@ pub(super) fn tcp_never_reads(server: SocketAddr, source: IpAddr, end: Instant, 
     }
 }
 
-/// Resets the connection: before its request, after it, and while the reply arrives, in turn.
+/// Resets its connections: one before the request, the next after it, and the next while the reply arrives.
 pub(super) fn tcp_reset(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let mut turn = 0;
     while Instant::now() < end {
@@ -148,7 +148,7 @@ pub(super) fn tcp_reset(server: SocketAddr, source: IpAddr, end: Instant, counts
     }
 }
 
-/// Announces a long message with a timing header and sends it one byte at a time.
+/// Sends a timing header that announces a long message. Then sends the message one byte at a time.
 pub(super) fn tcp_byte_by_byte(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     while Instant::now() < end {
         let Ok(mut stream) = connect(server, source) else { continue };
@@ -161,7 +161,7 @@ pub(super) fn tcp_byte_by_byte(server: SocketAddr, source: IpAddr, end: Instant,
     }
 }
 
-/// Sends the next request as soon as it has the reply. The rate limit of its source slows it down.
+/// Sends the next request immediately after each reply. The server's rate limit for one source slows this client down.
 pub(super) fn tcp_flood(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let Ok(mut stream) = connect(server, source) else { return };
     let mut reply = [0; 4];

@@ -1,16 +1,16 @@
-//! The memory and the descriptors of a server, over the course of a soak test.
+//! The memory and the descriptors of a server during a soak test.
 
-use crate::proc_files::{open_descriptors, own_memory};
+use crate::process::{open_descriptors, own_memory};
 use anyhow::Result;
 
-/// How much the memory of a server may grow between a quarter of the duration and its end, in bytes: 2 MiB for the
-/// buffers of a UDP socket, whose pages count when a datagram first fills them, and a reserve.
+/// The maximum growth of a server's memory after the first quarter of the test, in bytes. 2 MiB are for the buffers of a
+/// UDP socket. Their pages count as memory only after a datagram has filled them. 256 KiB are a reserve.
 const MAX_GROWTH: u64 = (2 << 20) + (256 << 10);
 
-/// What a server uses at one moment.
+/// The resources that a server uses at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ServerState {
-    /// Bytes of memory that belong to no file and to no other process.
+    /// The anonymous memory in bytes.
     memory: u64,
     pub(super) descriptors: usize,
 }
@@ -21,12 +21,12 @@ impl ServerState {
     }
 }
 
-/// What a server used at four moments of the test.
+/// The states of a server at four moments of the test.
 pub(super) struct Course {
     pub(super) before: ServerState,
     pub(super) after_quarter: ServerState,
     pub(super) at_end: ServerState,
-    /// After all clients have ended and the server has had time to close their connections.
+    /// The state after the server has had time to close the connections of all clients.
     pub(super) settled: ServerState,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn print_header() {
 }
 
 impl Course {
-    /// Prints the row of a server. Returns what is wrong with it.
+    /// Prints the row of a server and returns the failures.
     pub(super) fn print(&self, name: &str) -> Vec<String> {
         let kib = |state: ServerState| state.memory / 1024;
         println!(

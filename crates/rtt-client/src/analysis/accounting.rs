@@ -1,32 +1,31 @@
-//! [`Accounting`]: decides the outcome of each request and counts it. Pure: callers pass the time.
+//! [`Accounting`]: decides the outcome of each request and counts it. Callers pass the time.
 //!
 //! # From a request to its outcome
 //!
 //! **Matching.** Each request of a series contains its number (see
 //! [`Payload`](crate::plan::payload::Payload)), and the reply contains the same number. Replies can therefore
-//! arrive in any order. A reply without a number can only be matched if one request is in flight. On a
-//! stream, replies arrive in the order of the requests, so the next reply answers the oldest request of the
+//! arrive in any order. A reply without a number can only be matched if exactly one request is in flight. On a
+//! stream, replies arrive in the order of the requests. The next reply belongs to the oldest request of the
 //! connection.
 //!
 //! **Classification.** The [`RequestTracker`] determines the class of each reply ([`ReplyClass`]):
 //!
-//! - first: the first reply to a request in flight. The request has been answered, and the exchange has an
-//!   RTT.
+//! - first: the first reply to a request in flight. The request is answered, and the exchange has an RTT.
 //! - late: the first reply to a lost request. The request stays lost.
 //! - duplicate: a further reply to a request.
-//! - unmatched: a reply that answers no request of this run.
+//! - unmatched: a reply that belongs to no request of this run.
 //!
 //! If the first reply is not the expected one, its request is corrupt. A corrupt exchange has no RTT.
 //!
-//! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send, or if
-//! the system reports an error for it. An error without a request number belongs to the oldest request in
-//! flight. A request that the system refuses to send is lost, too.
+//! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send. It is also
+//! lost if the system reports an error for it, or refuses to send it. An error without a request number belongs
+//! to the oldest request in flight.
 //!
-//! **Second send.** A connection ends if the server closes it, or if a wrong reply makes the position of the
-//! next reply unknown. If the server has replied on this connection before, and no part of a further reply
-//! has arrived, the requests that wait for a reply there are sent again on a new connection
-//! ([`Accounting::request_resent`]). They keep their number and the time of their first send, so the RTT
-//! contains the lost time. Otherwise the requests are lost.
+//! **Second send.** A connection ends if the server closes it. It also ends after a wrong reply, because the
+//! position of the next reply is then unknown. Some requests can still wait for a reply on this connection. They
+//! are sent again on a new connection ([`Accounting::request_resent`]) under two conditions: the server has replied
+//! on the old connection, and no part of a further reply has arrived. Otherwise they are lost. A request that is
+//! sent again keeps its number and the time of its first send, so its RTT contains the lost time.
 //!
 //! Each request has exactly one outcome: `sent = received + lost + corrupt`.
 
@@ -34,7 +33,7 @@ use crate::analysis::request_tracker::{InFlight, ReplyClass, RequestTracker};
 use crate::analysis::statistics::Summary;
 use crate::model::breakdown::{self, Breakdown, BreakdownError, TimestampId};
 use crate::model::condition::{Condition, Failure};
-use crate::model::exchange::{Connection, Exchange, Outcome};
+use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
 use crate::model::icmp::Origin;
 use crate::plan::Plan;
 use crate::plan::payload::Mismatch;
@@ -43,13 +42,13 @@ use echo_core::Stamp;
 use echo_core::header::Timing;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The number of ICMP errors that can be transient, without any reply, after which a series ends.
+/// A series ends after this number of ICMP errors that can be transient, if no reply has arrived.
 const MAX_TRANSIENT_ERRORS: u32 = 3;
 
 /// A message that has arrived. It can be a reply.
 #[derive(Debug)]
 pub(crate) struct ReceivedReply {
-    /// The number of the request that the message answers, if it is known.
+    /// The number of the request to which the message belongs, if it is known.
     pub(crate) seq: Option<u64>,
     /// The time at which the program had the last byte.
     pub(crate) received: Stamp,
@@ -67,12 +66,18 @@ pub(crate) struct Accounting {
     summary: Summary,
     timeout: Duration,
     breakdown: bool,
-    /// Whether requests have a schedule, so that they can be late.
+    /// Whether the requests have a schedule. Only then can they be late.
     scheduled: bool,
     /// The position of the user's message in a reply, if requests contain one.
     text_offset: Option<usize>,
     transient_errors: u32,
     unreachable: bool,
+}
+
+/// A request that has just been decided.
+struct Decided {
+    request: InFlight,
+    position: Option<ConnectionPosition>,
 }
 
 impl Accounting {
@@ -89,18 +94,18 @@ impl Accounting {
         }
     }
 
-    /// The figures so far.
+    /// The counts and distributions so far.
     pub(crate) fn summary(&self) -> &Summary {
         &self.summary
     }
 
-    /// The figures at the end.
+    /// The counts and distributions at the end.
     pub(crate) fn finish(self) -> Summary {
         self.summary
     }
 
-    /// Whether no reply is expected for further requests: none has been answered, and the system has reported
-    /// an error that is not transient.
+    /// Whether further requests will probably have no reply. This is the case if no request has been answered, and the
+    /// system has reported an error that is not transient.
     pub(crate) fn is_unreachable(&self) -> bool {
         self.unreachable
     }
@@ -128,7 +133,7 @@ impl Accounting {
         self.tracker.find(seq).map(|request| request.sent)
     }
 
-    /// The time at which the next request is lost, if no reply arrives.
+    /// The time at which the timeout of the oldest request in flight expires.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.tracker.next_expiry()
     }
@@ -151,7 +156,7 @@ impl Accounting {
         self.tracker.resend(seq, timestamp_id);
     }
 
-    /// Adds the next request, which could not be sent. It has a number, and is lost.
+    /// Adds the next request, which could not be sent. It has a number, and it is lost.
     pub(crate) fn request_not_sent(&mut self, attempted: Stamp, failure: Failure) -> Exchange {
         let seq = self.tracker.next_seq();
         self.tracker.add(attempted, attempted.monotonic(), TimestampId::default());
@@ -160,39 +165,39 @@ impl Accounting {
         self.count(unsent_exchange(seq, failure))
     }
 
-    /// Decides that request `seq` failed. `None` if it is not in flight.
+    /// Decides that request `seq` failed. Returns `None` if it is not in flight.
     pub(crate) fn request_failed(
         &mut self,
         seq: u64,
         failure: Failure,
-        first_on_connection: Option<bool>,
+        position: Option<ConnectionPosition>,
     ) -> Option<Exchange> {
         let request = self.tracker.lose(seq)?;
         self.note_error(&failure);
-        Some(self.decide(&request, failure_outcome(failure), first_on_connection))
+        Some(self.decide(&Decided { request, position }, failure_outcome(failure)))
     }
 
-    /// Decides that the oldest request is lost, if its timeout has expired. Call this function until it
-    /// returns `None`. `detail` describes the part of the reply that has arrived.
+    /// Decides that the oldest request in flight is lost, if its timeout has expired. `detail` describes the part of
+    /// the reply that has arrived. Several timeouts can expire together, so call this function until it returns `None`.
     pub(crate) fn expire(
         &mut self,
         now: Instant,
-        first_on_connection: Option<bool>,
+        position: Option<ConnectionPosition>,
         detail: impl FnOnce() -> Option<String>,
     ) -> Option<Exchange> {
         let request = self.tracker.expire(now)?;
         let after = now.saturating_duration_since(request.sent.monotonic());
         let failure = Failure { detail: detail(), ..Failure::new(Condition::Silent, after) };
-        Some(self.decide(&request, Outcome::Lost(failure), first_on_connection))
+        Some(self.decide(&Decided { request, position }, Outcome::Lost(failure)))
     }
 
-    /// Counts a reply with the expected bytes. Returns an exchange if the reply decides one.
+    /// Counts a reply with the expected bytes. Returns the exchange if this reply determines its outcome.
     ///
-    /// `transmitted` returns the time at which the kernel transmitted a request, if it took a timestamp.
+    /// `transmitted` returns the kernel's timestamp of a request, if there is one.
     pub(crate) fn reply(
         &mut self,
         reply: ReceivedReply,
-        first_on_connection: Option<bool>,
+        position: Option<ConnectionPosition>,
         transmitted: impl FnOnce(TimestampId) -> Option<SystemTime>,
     ) -> Option<Exchange> {
         let Some(seq) = reply.seq else {
@@ -204,7 +209,7 @@ impl Accounting {
         let expired = elapsed.filter(|elapsed| *elapsed > self.timeout).and_then(|elapsed| {
             let request = self.tracker.lose(seq)?;
             let outcome = Outcome::Lost(Failure::new(Condition::Silent, elapsed));
-            Some(self.decide(&request, outcome, first_on_connection))
+            Some(self.decide(&Decided { request, position }, outcome))
         });
         match self.tracker.classify_reply(seq) {
             ReplyClass::First { request, out_of_order } => {
@@ -212,7 +217,7 @@ impl Accounting {
                 self.summary.out_of_order += u64::from(out_of_order);
                 let transmitted =
                     if self.breakdown { transmitted(request.timestamp_id) } else { None };
-                return Some(self.answered(&request, reply, first_on_connection, transmitted));
+                return Some(self.answered(&Decided { request, position }, reply, transmitted));
             }
             ReplyClass::Late => self.summary.late += 1,
             ReplyClass::Duplicate => self.summary.duplicates += 1,
@@ -221,12 +226,12 @@ impl Accounting {
         expired
     }
 
-    /// Counts a message that is not the expected reply. Returns an exchange if the message decides one.
+    /// Counts a message that is not the expected reply. Returns the exchange if this message determines its outcome.
     pub(crate) fn wrong_reply(
         &mut self,
         reply: ReceivedReply,
         mismatch: Mismatch,
-        first_on_connection: Option<bool>,
+        position: Option<ConnectionPosition>,
     ) -> Option<Exchange> {
         let seq = reply.seq.filter(|seq| self.tracker.find(*seq).is_some());
         let Some(ReplyClass::First { request, .. }) =
@@ -235,24 +240,22 @@ impl Accounting {
             self.summary.unmatched += 1;
             return None;
         };
-        Some(self.corrupt(&request, reply, mismatch, first_on_connection))
+        Some(self.corrupt(&Decided { request, position }, reply, mismatch))
     }
 
     fn answered(
         &mut self,
-        request: &InFlight,
+        decided: &Decided,
         reply: ReceivedReply,
-        first_on_connection: Option<bool>,
         transmitted: Option<SystemTime>,
     ) -> Exchange {
-        let breakdown = match self.split(request, &reply, transmitted) {
+        let breakdown = match self.split(&decided.request, &reply, transmitted) {
             Ok(breakdown) => breakdown,
-            Err(mismatch) => return self.corrupt(request, reply, mismatch, first_on_connection),
+            Err(mismatch) => return self.corrupt(decided, reply, mismatch),
         };
         let ReceivedReply { received, bytes, .. } = reply;
         let text = self.text_offset.map(|offset| bytes.slice(offset.min(bytes.len())..));
-        let outcome = Outcome::Reply { received, text };
-        let exchange = self.exchange(request, outcome, first_on_connection);
+        let exchange = self.exchange(decided, Outcome::Reply { received, text });
         self.count(Exchange { breakdown, ..exchange })
     }
 
@@ -277,31 +280,25 @@ impl Accounting {
         }
     }
 
-    fn corrupt(
-        &mut self,
-        request: &InFlight,
-        reply: ReceivedReply,
-        mismatch: Mismatch,
-        first_on_connection: Option<bool>,
-    ) -> Exchange {
+    fn corrupt(&mut self, decided: &Decided, reply: ReceivedReply, mismatch: Mismatch) -> Exchange {
         let ReceivedReply { received, bytes: text, .. } = reply;
         let failure = Failure {
             detail: Some(mismatch.to_string()),
-            ..Failure::new(Condition::WrongAnswer, received.since(&request.sent))
+            ..Failure::new(Condition::WrongAnswer, received.since(&decided.request.sent))
         };
         let outcome = Outcome::Corrupt { received, text, failure };
-        self.decide(request, outcome, first_on_connection)
+        self.decide(decided, outcome)
     }
 
-    /// Determines whether an error means that further requests will not be answered.
+    /// Determines whether an error means that further requests will have no reply.
     fn note_error(&mut self, failure: &Failure) {
         if failure.condition == Condition::Silent {
             return;
         }
         // A server that accepts a connection can answer on the next one.
         let accepts = matches!(failure.condition, Condition::Closed | Condition::Reset);
-        // An error that a router reports can be transient (RFC 1122, section 4.2.3.9), so a few of them are
-        // tolerated.
+        // An error that a router reports can be transient (RFC 1122, section 4.2.3.9). The series therefore continues
+        // after the first of them.
         let is_transient = matches!(failure.origin, Some(Origin::Icmp(_)))
             && failure.condition != Condition::Refused;
         self.transient_errors += u32::from(is_transient);
@@ -309,28 +306,19 @@ impl Accounting {
         self.unreachable |= self.summary.received == 0 && is_final;
     }
 
-    fn decide(
-        &mut self,
-        request: &InFlight,
-        outcome: Outcome,
-        first_on_connection: Option<bool>,
-    ) -> Exchange {
-        let exchange = self.exchange(request, outcome, first_on_connection);
+    fn decide(&mut self, decided: &Decided, outcome: Outcome) -> Exchange {
+        let exchange = self.exchange(decided, outcome);
         self.count(exchange)
     }
 
-    fn exchange(
-        &self,
-        request: &InFlight,
-        outcome: Outcome,
-        first_on_connection: Option<bool>,
-    ) -> Exchange {
+    fn exchange(&self, decided: &Decided, outcome: Outcome) -> Exchange {
+        let Decided { request, position } = decided;
         let lateness = request.sent.monotonic().saturating_duration_since(request.due);
         Exchange {
             seq: request.seq,
             sent: Some(request.sent),
             lateness: self.scheduled.then_some(lateness),
-            first_on_connection,
+            connection_position: *position,
             outcome,
             breakdown: None,
         }
@@ -348,7 +336,7 @@ pub(crate) fn unsent_exchange(seq: u64, failure: Failure) -> Exchange {
         seq,
         sent: None,
         lateness: None,
-        first_on_connection: None,
+        connection_position: None,
         outcome: failure_outcome(failure),
         breakdown: None,
     }

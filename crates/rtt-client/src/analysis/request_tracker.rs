@@ -1,14 +1,17 @@
-//! [`RequestTracker`]: tracks requests in flight by number, and classifies replies. Pure: callers pass the
-//! time.
+//! [`RequestTracker`]: tracks requests in flight by number, and classifies replies. Callers pass the time.
 
 use crate::model::breakdown::TimestampId;
+use crate::plan::MAX_IN_FLIGHT;
 use echo_core::Stamp;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The number of latest requests whose state is remembered, one byte for each. For an older request, a late
-/// reply cannot be distinguished from a duplicate, so its replies count as unmatched.
-const MAX_REMEMBERED: usize = 1 << 20;
+/// The number of latest requests whose state is stored, one byte for each. The state of an older request is unknown,
+/// so its replies count as unmatched.
+///
+/// This number is 5 % larger than the maximum in flight. A request stays in flight until the client checks its
+/// timeout, and other requests can be sent until then.
+pub(crate) const MAX_STORED_STATES: usize = MAX_IN_FLIGHT as usize / 20 * 21;
 
 /// The state of a request that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +23,13 @@ enum RequestState {
     Lost,
 }
 
-/// A request in flight: its outcome is not decided.
+/// A request in flight. Its outcome is not decided.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InFlight {
     pub(crate) seq: u64,
     /// The time of the first send. A second send on a new connection does not change it.
     pub(crate) sent: Stamp,
-    /// The intended time of the send.
+    /// The time at which the schedule required the send.
     pub(crate) due: Instant,
     pub(crate) timestamp_id: TimestampId,
     decided: bool,
@@ -45,7 +48,7 @@ pub(crate) enum ReplyClass {
     Late,
     /// Not the first reply to its request.
     Duplicate,
-    /// There is no such request, or it is too old to be remembered.
+    /// There is no such request, or its state is no longer stored.
     Unmatched,
 }
 
@@ -53,11 +56,10 @@ pub(crate) enum ReplyClass {
 #[derive(Debug)]
 pub(crate) struct RequestTracker {
     timeout: Duration,
-    /// The states of the latest requests, in the order of their numbers. The last element is the latest
-    /// request.
+    /// The states of the latest requests, in the order of their numbers.
     states: VecDeque<RequestState>,
-    /// The requests in flight, in the order of their numbers. Decided requests are removed from the front
-    /// only.
+    /// The requests in flight, in the order of their numbers. A decided request stays until all requests before it
+    /// are decided, too.
     requests: VecDeque<InFlight>,
     undecided: usize,
     next_seq: u64,
@@ -65,8 +67,8 @@ pub(crate) struct RequestTracker {
 }
 
 impl RequestTracker {
-    /// A tracker without requests. A request without a reply is lost after `timeout`. The first request has
-    /// number 1.
+    /// A tracker without requests. The first request will have number 1. A request without a reply is lost after
+    /// `timeout`.
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
@@ -89,14 +91,13 @@ impl RequestTracker {
         self.next_seq += 1;
         self.undecided += 1;
         self.requests.push_back(InFlight { seq, sent, due, timestamp_id, decided: false });
-        if self.states.len() == MAX_REMEMBERED {
+        if self.states.len() == MAX_STORED_STATES {
             self.states.pop_front();
         }
         self.states.push_back(RequestState::InFlight);
     }
 
-    /// Records that a request in flight was sent again. The time of its first send stays: the first attempt
-    /// is part of the exchange.
+    /// Records that a request in flight was sent again. Its timeout and its RTT still count from the first send.
     pub(crate) fn resend(&mut self, seq: u64, timestamp_id: TimestampId) {
         if let Some(request) = self.find(seq) {
             request.timestamp_id = timestamp_id;
@@ -126,7 +127,7 @@ impl RequestTracker {
         self.oldest().filter(|_| self.undecided == 1)
     }
 
-    /// Classifies a reply to request `seq`. If it is the first reply, the request is decided.
+    /// Classifies a reply to request `seq`. After the first reply, the request is decided.
     pub(crate) fn classify_reply(&mut self, seq: u64) -> ReplyClass {
         let Some(state) = self.state(seq) else { return ReplyClass::Unmatched };
         match std::mem::replace(state, RequestState::Answered) {
@@ -143,7 +144,7 @@ impl RequestTracker {
         }
     }
 
-    /// Decides that request `seq` is lost. `None` if it is not in flight. A reply that arrives later is late.
+    /// Decides that request `seq` is lost. Returns `None` if it is not in flight.
     pub(crate) fn lose(&mut self, seq: u64) -> Option<InFlight> {
         let request = self.take(seq)?;
         if let Some(state) = self.state(seq) {
@@ -164,7 +165,7 @@ impl RequestTracker {
         if is_expired { self.lose(seq) } else { None }
     }
 
-    /// Removes a request in flight.
+    /// Marks a request in flight as decided, and returns it.
     fn take(&mut self, seq: u64) -> Option<InFlight> {
         let request = self.find(seq)?;
         request.decided = true;
@@ -232,17 +233,17 @@ mod tests {
     }
 
     #[test]
-    fn reply_to_a_request_that_is_no_longer_remembered_is_unmatched() {
+    fn reply_to_a_request_without_a_stored_state_is_unmatched() {
         let (mut tracker, now) = tracker_with(1);
         tracker.expire(now + TIMEOUT).unwrap();
-        for _ in 0..MAX_REMEMBERED {
+        for _ in 0..MAX_STORED_STATES {
             let stamp = Stamp::just_before();
             tracker.add(stamp, stamp.monotonic(), TimestampId::default());
             tracker.classify_reply(tracker.next_seq() - 1);
         }
         assert!(matches!(tracker.classify_reply(1), ReplyClass::Unmatched));
         assert!(matches!(tracker.classify_reply(2), ReplyClass::Duplicate));
-        assert_eq!(tracker.states.len(), MAX_REMEMBERED);
+        assert_eq!(tracker.states.len(), MAX_STORED_STATES);
         assert!(tracker.requests.is_empty());
     }
 }

@@ -5,7 +5,7 @@ mod distribution;
 pub use distribution::{Distribution, Quantile};
 
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
-use crate::model::exchange::{Exchange, Outcome};
+use crate::model::exchange::{ConnectionPosition, Exchange, Outcome};
 use crate::model::format::nanoseconds;
 use crate::model::tcp_info::TcpInfo;
 use std::time::Duration;
@@ -83,9 +83,9 @@ impl Summary {
             if let Some(lateness) = exchange.lateness {
                 self.rtt_from_schedule.add(lateness + rtt);
             }
-            match exchange.first_on_connection {
-                Some(true) => self.first_exchange.add(rtt),
-                Some(false) => self.later_exchanges.add(rtt),
+            match exchange.connection_position {
+                Some(ConnectionPosition::First) => self.first_exchange.add(rtt),
+                Some(ConnectionPosition::Later) => self.later_exchanges.add(rtt),
                 None => {}
             }
         }

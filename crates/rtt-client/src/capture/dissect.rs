@@ -1,35 +1,46 @@
 //! Dissects a captured packet: its layers and their sizes, its addresses, and its payload.
 //!
-//! A packet can come from any host, so its content is treated as hostile. Every byte is read through a
-//! bounds check, and a packet that ends too early gives `None`. There is no `unsafe` code.
+//! A packet can come from any host, so its content is not trusted. Every read checks the bounds, and a packet
+//! that ends too early gives `None`. There is no `unsafe` code.
 //!
 //! # Why this is our own code
 //!
 //! An earlier version used `etherparse` 0.21. The fuzz target (`fuzz/fuzz_targets/capture.rs`) found
-//! undefined behaviour in it within seconds: an IPv6 extension header with a length beyond the packet
-//! made it read beyond the slice.
+//! undefined behaviour in it within seconds. The cause was an IPv6 extension header with a length beyond the
+//! end of the packet: `etherparse` read beyond the end of the slice.
 
 mod ip;
-mod link;
 #[cfg(test)]
 mod tests;
 
-use crate::capture::file::CapturedPacket;
+use crate::capture::file::{CapturedPacket, LinkType};
+use crate::model::headers::{
+    ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ICMP, ICMP_ERROR_TYPES, ICMPV6, TCP, UDP,
+};
 use crate::model::icmp::IcmpError;
 use ip::IpPacket;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Protocol numbers in the IP header (IANA "Protocol Numbers").
-pub(crate) const ICMP: u8 = 1;
-pub(crate) const TCP: u8 = 6;
-pub(crate) const UDP: u8 = 17;
-pub(crate) const ICMPV6: u8 = 58;
+/// Lengths of link headers, in bytes.
+const VLAN_TAG: usize = 4;
+const COOKED_HEADER: usize = 16;
+const COOKED2_HEADER: usize = 20;
+const NULL_HEADER: usize = 4;
 
-/// Header lengths, in bytes. The TCP header can be longer, because it has options.
+/// Lengths of headers after the IP header, in bytes. A TCP header with options is longer.
 const UDP_HEADER: usize = 8;
 const TCP_HEADER: usize = 20;
 const ICMP_HEADER: usize = 8;
+
+/// The maximum number of VLAN tags (IEEE 802.1Q) in a packet. More tags do not occur in practice.
+const MAX_VLAN_TAGS: usize = 4;
+
+/// Values of the `EtherType` field in front of a VLAN tag (IANA "IEEE 802 Numbers").
+const VLAN_TAG_TYPES: [u16; 3] = [0x8100, 0x88a8, 0x9100];
+
+/// The types of `ICMPv6` errors are below this number (RFC 4443, section 2.1).
+const ICMPV6_ERROR_TYPES_END: u8 = 128;
 
 /// A UDP datagram, a TCP segment, an ICMP error about one of these, or a later IP fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,17 +57,23 @@ pub(crate) struct Packet {
     pub(crate) is_truncated: bool,
 }
 
-/// The size of each layer on the wire, in bytes.
+/// The sizes of a packet's layers on the wire, in bytes. A capture can contain fewer bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct LayerSizes {
-    pub(crate) link: usize,
-    pub(crate) ip: usize,
-    pub(crate) transport: usize,
-    pub(crate) payload: usize,
+pub struct LayerSizes {
+    /// The link header, for example of Ethernet.
+    pub link: usize,
+    /// The IP header with its options or extension headers.
+    pub ip: usize,
+    /// The header of UDP, TCP or ICMP.
+    pub transport: usize,
+    /// The data after all headers.
+    pub payload: usize,
 }
 
 impl LayerSizes {
-    pub(crate) fn total(self) -> usize {
+    /// The size of the whole packet.
+    #[must_use]
+    pub fn total(self) -> usize {
         self.link + self.ip + self.transport + self.payload
     }
 }
@@ -66,20 +83,21 @@ impl LayerSizes {
 pub(crate) enum PacketKind {
     Udp,
     Tcp(TcpHeader),
-    /// An ICMP error. It quotes the packet that caused it.
+    /// An ICMP error. It contains the beginning of the packet that caused it.
     Icmp {
         error: IcmpError,
         quoted: Endpoints,
     },
-    /// A fragment of an IP packet other than the first one. It has no ports.
+    /// A fragment of an IP packet, but not the first one. It has no ports.
     Fragment {
         ip_protocol: u8,
     },
 }
 
-/// The IP protocol number, the source and the destination of a packet with ports.
+/// The protocol and the two ends of a packet with ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Endpoints {
+    /// The protocol number in the IP header.
     pub(crate) ip_protocol: u8,
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
@@ -103,17 +121,17 @@ pub(crate) struct TcpHeader {
     pub(crate) rst: bool,
 }
 
-/// Dissects a packet. The result is `None` for other protocols, for packets whose headers are not
-/// completely captured, and for the second copy of a loopback packet.
+/// Dissects a packet. Returns `None` for other protocols, for packets with incomplete headers, and for the
+/// second copy of a loopback packet.
 pub(crate) fn dissect(captured: &CapturedPacket) -> Option<Packet> {
     let bytes = &captured.bytes[..];
-    if link::is_second_copy(captured.link_type, bytes) {
+    if is_second_copy(captured.link_type, bytes) {
         return None;
     }
-    let link = link::header_length(captured.link_type, bytes)?;
+    let link = link_header_length(captured.link_type, bytes)?;
     let ip = IpPacket::parse(bytes.get(link..)?)?;
     let ip_payload_size = match ip.total_length {
-        // With segmentation offload, the network card fills in the length after the capture.
+        // With segmentation offload, the network card writes the length after the capture.
         0 => captured.original_length.checked_sub(link + ip.header_length)?,
         length => length.checked_sub(ip.header_length)?,
     };
@@ -128,99 +146,137 @@ pub(crate) fn dissect(captured: &CapturedPacket) -> Option<Packet> {
     Some(Packet {
         time: captured.time,
         sizes,
-        source: SocketAddr::new(ip.source, transport.source_port),
-        destination: SocketAddr::new(ip.destination, transport.destination_port),
+        source: SocketAddr::new(ip.source, transport.ports.source),
+        destination: SocketAddr::new(ip.destination, transport.ports.destination),
         kind: transport.kind,
         payload: payload.to_vec(),
         is_truncated: captured.bytes.len() < captured.original_length,
     })
 }
 
+/// The length of the link header with its VLAN tags. Returns `None` if no IP header follows.
+fn link_header_length(link_type: LinkType, bytes: &[u8]) -> Option<usize> {
+    let ethernet_header = usize::from(ETHERNET_HEADER);
+    let (mut ether_type, mut length) = match link_type {
+        LinkType::Raw => return Some(0),
+        LinkType::Null => return Some(NULL_HEADER),
+        LinkType::Ethernet => (u16_at(bytes, ethernet_header - 2)?, ethernet_header),
+        LinkType::Cooked => (u16_at(bytes, COOKED_HEADER - 2)?, COOKED_HEADER),
+        LinkType::Cooked2 => (u16_at(bytes, 0)?, COOKED2_HEADER),
+        LinkType::Other(_) => return None,
+    };
+    for _ in 0..MAX_VLAN_TAGS {
+        if !VLAN_TAG_TYPES.contains(&ether_type) {
+            break;
+        }
+        ether_type = u16_at(bytes, length + 2)?;
+        length += VLAN_TAG;
+    }
+    matches!(ether_type, ETHERTYPE_IPV4 | ETHERTYPE_IPV6).then_some(length)
+}
+
+/// Whether this is the outgoing copy of a packet on the loopback interface. A cooked capture contains each
+/// loopback packet twice: when the host sends it and when the host receives it.
+fn is_second_copy(link_type: LinkType, bytes: &[u8]) -> bool {
+    /// `PACKET_OUTGOING` (packet(7)).
+    const OUTGOING: u16 = 4;
+    /// `ARPHRD_LOOPBACK` (`include/uapi/linux/if_arp.h`).
+    const LOOPBACK: u16 = 772;
+    let (packet_type, interface_type) = match link_type {
+        LinkType::Cooked => (u16_at(bytes, 0), u16_at(bytes, 2)),
+        LinkType::Cooked2 => (bytes.get(10).copied().map(u16::from), u16_at(bytes, 8)),
+        _ => return false,
+    };
+    packet_type == Some(OUTGOING) && interface_type == Some(LOOPBACK)
+}
+
 /// The content of an IP packet.
 struct Transport<'a> {
     kind: PacketKind,
     header_length: usize,
-    /// 0 for ICMP and for later fragments.
-    source_port: u16,
-    destination_port: u16,
+    ports: Ports,
     payload: &'a [u8],
+}
+
+/// The ports of a packet. Both are 0 for ICMP and for later fragments.
+#[derive(Clone, Copy, Default)]
+struct Ports {
+    source: u16,
+    destination: u16,
 }
 
 impl<'a> Transport<'a> {
     fn parse(ip: &IpPacket<'a>) -> Option<Self> {
         let without_ports = |kind, header_length| {
             let payload = ip.payload.get(header_length..)?;
-            Some(Self { kind, header_length, source_port: 0, destination_port: 0, payload })
+            Some(Self { kind, header_length, ports: Ports::default(), payload })
         };
         if ip.is_later_fragment {
             return without_ports(PacketKind::Fragment { ip_protocol: ip.protocol }, 0);
         }
         match ip.protocol {
-            UDP => {
-                let payload = ip.payload.get(UDP_HEADER..)?;
-                Self::with_ports(ip, PacketKind::Udp, UDP_HEADER, payload)
-            }
-            TCP => {
-                let (header, header_length) = tcp_header(ip.payload)?;
+            UDP => Some(Self {
+                kind: PacketKind::Udp,
+                header_length: UDP_HEADER,
+                ports: Ports::parse(ip.payload)?,
+                payload: ip.payload.get(UDP_HEADER..)?,
+            }),
+            TCP => Some(Self {
+                kind: PacketKind::Tcp(tcp_header(ip.payload)?),
+                header_length: tcp_header_length(ip.payload)?,
+                ports: Ports::parse(ip.payload)?,
                 // The capture can end within the options. The fixed part of the header is sufficient.
-                let payload = ip.payload.get(header_length..).unwrap_or_default();
-                Self::with_ports(ip, PacketKind::Tcp(header), header_length, payload)
-            }
+                payload: ip.payload.get(tcp_header_length(ip.payload)?..).unwrap_or_default(),
+            }),
             ICMP | ICMPV6 => without_ports(icmp_error(ip)?, ICMP_HEADER),
             _ => None,
         }
     }
+}
 
-    fn with_ports(
-        ip: &IpPacket<'a>,
-        kind: PacketKind,
-        header_length: usize,
-        payload: &'a [u8],
-    ) -> Option<Self> {
-        let (source_port, destination_port) = ports(ip.payload)?;
-        Some(Self { kind, header_length, source_port, destination_port, payload })
+impl Ports {
+    /// The ports are the first fields of a UDP header and of a TCP header.
+    fn parse(transport: &[u8]) -> Option<Self> {
+        Some(Self { source: u16_at(transport, 0)?, destination: u16_at(transport, 2)? })
     }
 }
 
-/// Source and destination port: the first fields of UDP and of TCP.
-fn ports(transport: &[u8]) -> Option<(u16, u16)> {
-    Some((u16_at(transport, 0)?, u16_at(transport, 2)?))
+/// The length of a TCP header with its options, in bytes.
+fn tcp_header_length(bytes: &[u8]) -> Option<usize> {
+    let length = usize::from(*bytes.get(12)? >> 4) * 4;
+    (length >= TCP_HEADER).then_some(length)
 }
 
-/// The TCP header and its length in bytes.
-fn tcp_header(bytes: &[u8]) -> Option<(TcpHeader, usize)> {
+fn tcp_header(bytes: &[u8]) -> Option<TcpHeader> {
     let u32_at = |offset: usize| Some(u32::from_be_bytes(*bytes.get(offset..)?.first_chunk()?));
-    let length = usize::from(*bytes.get(12)? >> 4) * 4;
     let flags = *bytes.get(13)?;
     let has_flag = |bit: u8| flags & bit != 0;
-    let header = TcpHeader {
+    Some(TcpHeader {
         sequence: u32_at(4)?,
         acknowledgement: u32_at(8)?,
         fin: has_flag(0x01),
         syn: has_flag(0x02),
         rst: has_flag(0x04),
         ack: has_flag(0x10),
-    };
-    (length >= TCP_HEADER).then_some((header, length))
+    })
 }
 
-/// An ICMP message, if it is an error about a UDP or TCP packet. The quoted packet follows the ICMP
-/// header.
+/// Parses an ICMP error about a UDP or TCP packet. The beginning of that packet follows the ICMP header.
+/// Returns `None` for other ICMP messages.
 fn icmp_error(ip: &IpPacket<'_>) -> Option<PacketKind> {
     let (kind, code) = (*ip.payload.first()?, *ip.payload.get(1)?);
     let is_v6 = ip.protocol == ICMPV6;
-    // ICMPv6 reserves the types below 128 for errors (RFC 4443). For IPv4: destination unreachable, time
-    // exceeded, and parameter problem (RFC 792).
-    let is_error = if is_v6 { kind < 128 } else { matches!(kind, 3 | 11 | 12) };
+    let is_error =
+        if is_v6 { kind < ICMPV6_ERROR_TYPES_END } else { ICMP_ERROR_TYPES.contains(&kind) };
     let quoted = IpPacket::parse(ip.payload.get(ICMP_HEADER..)?)?;
     let has_ports = matches!(quoted.protocol, TCP | UDP) && !quoted.is_later_fragment;
-    let (source_port, destination_port) = ports(quoted.payload)?;
+    let ports = Ports::parse(quoted.payload)?;
     (is_error && has_ports).then_some(PacketKind::Icmp {
         error: IcmpError { is_v6, kind, code, from: Some(ip.source) },
         quoted: Endpoints {
             ip_protocol: quoted.protocol,
-            source: SocketAddr::new(quoted.source, source_port),
-            destination: SocketAddr::new(quoted.destination, destination_port),
+            source: SocketAddr::new(quoted.source, ports.source),
+            destination: SocketAddr::new(quoted.destination, ports.destination),
         },
     })
 }

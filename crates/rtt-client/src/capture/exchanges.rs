@@ -1,7 +1,6 @@
-//! The exchanges of a flow: which request and which reply belong together.
+//! Finds the exchanges of a flow: which request and which reply belong together.
 //!
-//! [`datagrams`] pairs datagrams by their content. [`stream`] divides the two byte streams of a
-//! connection.
+//! [`datagrams`] compares the contents of datagrams. [`stream`] divides the two byte streams of a connection.
 
 pub(crate) mod datagrams;
 pub(crate) mod stream;
@@ -24,7 +23,7 @@ impl WireExchange {
     }
 }
 
-/// The exchanges of one flow. Their numbers count from 1.
+/// The exchanges of one flow. Their numbers start at 1.
 #[derive(Debug, Default)]
 pub(crate) struct Exchanges {
     list: Vec<WireExchange>,
@@ -39,7 +38,7 @@ impl Exchanges {
         self.list.iter()
     }
 
-    /// The exchange at `index`, which counts from 0.
+    /// The exchange at `index`. The first exchange has index 0.
     pub(crate) fn get(&self, index: usize) -> Option<&WireExchange> {
         self.list.get(index)
     }
@@ -49,13 +48,13 @@ impl Exchanges {
         Some(self.list.len() as u64).filter(|number| *number > 0)
     }
 
-    /// Starts an exchange with a request, and returns its number.
+    /// Starts an exchange. `request` is the time of the request. Returns the number of the exchange.
     pub(super) fn start(&mut self, request: Duration) -> u64 {
         self.list.push(WireExchange { request, reply: None });
         self.list.len() as u64
     }
 
-    /// Records that a part of the reply arrived. A later part replaces the time.
+    /// Stores the time of a packet of the reply. It replaces the time of an earlier packet.
     pub(super) fn record_reply(&mut self, number: u64, time: Duration) {
         if let Some(exchange) = index_of(number).and_then(|index| self.list.get_mut(index)) {
             exchange.reply = Some(time);

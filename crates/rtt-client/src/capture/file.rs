@@ -1,8 +1,7 @@
-//! Capture files: pcapng is read and written, the older pcap is read.
+//! Capture files. The program reads and writes pcapng, and reads the older pcap.
 //!
-//! A file can come from any source, so its content is treated as hostile. Every length is checked before
-//! it is used, the limits below bound the memory, and an error in the file ends the reading but keeps the
-//! packets before it.
+//! A file can come from any source, so its content is not trusted. Every length is checked before its use,
+//! and the limits below bound the memory. After an error in the file, the reader keeps the earlier packets.
 //!
 //! # Why this is our own code
 //!
@@ -15,7 +14,6 @@
 //! - libpcap needs a system `-dev` package to build. Two commands would no longer be enough to start the
 //!   project.
 
-mod input;
 mod pcap;
 mod pcapng;
 #[cfg(test)]
@@ -32,7 +30,7 @@ pub(crate) const MAX_PACKET_BYTES: usize = 256 * 1024;
 /// The maximum number of packets that are read or captured.
 pub(crate) const MAX_PACKETS: usize = 100_000;
 
-/// The maximum number of packet bytes that are kept. Up to four copies exist at the same time: the
+/// The maximum number of bytes in all packets of a file or capture. The memory contains up to four copies: the
 /// captured bytes, the dissected payload, the payload in the flow, and the latest requests in upper case.
 pub(crate) const MAX_TOTAL_BYTES: usize = 64 * 1024 * 1024;
 
@@ -47,25 +45,24 @@ const MAX_INTERFACES: usize = 1024;
 pub(crate) struct CapturedPacket {
     /// The time since 1970-01-01 00:00 UTC.
     pub(crate) time: Duration,
-    /// The length on the wire, in bytes. The capture can be shorter.
+    /// The length on the wire, in bytes. It can be larger than the length of `bytes`.
     pub(crate) original_length: usize,
-    /// The captured bytes.
+    /// The captured bytes. They begin with the link header.
     pub(crate) bytes: Vec<u8>,
-    /// The header that `bytes` begins with.
     pub(crate) link_type: LinkType,
-    /// The index of the file's interface on which the packet was captured, from 0.
+    /// The index of the interface in the file. The first interface has index 0.
     pub(crate) interface: usize,
 }
 
-/// The kind of header that a captured packet begins with (<https://www.tcpdump.org/linktypes.html>).
+/// The kind of link header at the beginning of a packet (<https://www.tcpdump.org/linktypes.html>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkType {
     Ethernet,
-    /// BSD loopback: four bytes of address family, in the byte order of the host or of the network.
+    /// BSD loopback. The header is the address family (4 bytes), in the byte order of the host or network.
     Null,
-    /// No link header: the packet begins with the IP header.
+    /// The packet has no link header. It begins with the IP header.
     Raw,
-    /// Linux "cooked" capture: a header of 16 bytes that replaces the link header.
+    /// Linux "cooked" capture. A header of 16 bytes replaces the link header.
     Cooked,
     /// The second version of the cooked capture, with a header of 20 bytes.
     Cooked2,
@@ -102,7 +99,7 @@ impl LinkType {
 #[derive(Debug, Default)]
 pub(crate) struct FileContents {
     pub(crate) packets: Vec<CapturedPacket>,
-    /// The number of packets that the capturing program did not store, if the file contains this number.
+    /// The number of packets that the capture lost, if the file contains this number.
     pub(crate) dropped: Option<u64>,
     /// The number of packets without a time.
     pub(crate) without_time: u64,
@@ -123,23 +120,23 @@ impl FileContents {
     }
 }
 
-/// Why a file can't be read at all.
+/// The file was not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    #[error("the file can't be read")]
+    #[error("reading the file failed")]
     Read(#[source] io::Error),
     #[error("the file is neither pcapng nor pcap")]
     UnknownFormat,
 }
 
-/// Why only a part of a file was read. The packets before this point are kept.
+/// The reason why only a part of a file was read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Incomplete {
-    #[error("the file ends early: {received} of {expected} bytes are present")]
+    #[error("the file ends after {received} of {expected} bytes of a field or packet")]
     EndsEarly { expected: usize, received: usize },
     #[error("the file ends within {0}")]
     EndsWithin(&'static str),
-    #[error("a section header has no valid byte-order magic")]
+    #[error("a section header has no valid byte-order number")]
     ByteOrder,
     #[error("the length of a block is not valid: {0} bytes")]
     BlockLength(usize),
@@ -159,15 +156,15 @@ pub(crate) enum Incomplete {
         MAX_TOTAL_BYTES / (1024 * 1024)
     )]
     Limit { packets: usize },
-    #[error("the file can't be read further: {0}")]
-    Read(io::Error),
+    #[error("reading the file failed")]
+    Read(#[source] io::Error),
 }
 
 /// Reads a pcapng or pcap file.
 ///
 /// # Errors
 ///
-/// [`FileError`] if the beginning of the file can't be read or belongs to another format. A later error
+/// [`FileError`] if the beginning of the file cannot be read, or if the file has another format. A later error
 /// is in [`FileContents::incomplete`].
 pub(crate) fn read(mut file: impl Read) -> Result<FileContents, FileError> {
     let mut magic = [0; 4];
@@ -177,7 +174,7 @@ pub(crate) fn read(mut file: impl Read) -> Result<FileContents, FileError> {
     })?;
     let mut contents = FileContents::default();
     let end = match magic {
-        pcapng::SECTION_MAGIC => pcapng::reader::read(&mut file, &mut contents),
+        pcapng::SECTION_HEADER_BYTES => pcapng::reader::read(&mut file, &mut contents),
         magic => match pcap::Variant::from_magic(magic) {
             Some(variant) => pcap::read(&mut file, variant, &mut contents),
             None => return Err(FileError::UnknownFormat),
@@ -185,4 +182,74 @@ pub(crate) fn read(mut file: impl Read) -> Result<FileContents, FileError> {
     };
     contents.incomplete = end.err();
     Ok(contents)
+}
+
+/// The byte order of the integers in a file. It is the byte order of the host that wrote the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ByteOrder {
+    Little,
+    Big,
+}
+
+impl ByteOrder {
+    /// The 16-bit integer at `offset`. Returns `None` if `bytes` is too short.
+    fn u16(self, bytes: &[u8], offset: usize) -> Option<u16> {
+        let bytes = *bytes.get(offset..)?.first_chunk()?;
+        Some(match self {
+            Self::Little => u16::from_le_bytes(bytes),
+            Self::Big => u16::from_be_bytes(bytes),
+        })
+    }
+
+    /// The 32-bit integer at `offset`.
+    fn u32(self, bytes: &[u8], offset: usize) -> Option<u32> {
+        let bytes = *bytes.get(offset..)?.first_chunk()?;
+        Some(match self {
+            Self::Little => u32::from_le_bytes(bytes),
+            Self::Big => u32::from_be_bytes(bytes),
+        })
+    }
+
+    /// The 64-bit integer at `offset`.
+    fn u64(self, bytes: &[u8], offset: usize) -> Option<u64> {
+        let bytes = *bytes.get(offset..)?.first_chunk()?;
+        Some(match self {
+            Self::Little => u64::from_le_bytes(bytes),
+            Self::Big => u64::from_be_bytes(bytes),
+        })
+    }
+
+    /// The 32-bit length or index at `offset`.
+    fn length(self, bytes: &[u8], offset: usize) -> Option<usize> {
+        usize::try_from(self.u32(bytes, offset)?).ok()
+    }
+
+    fn u32_to_bytes(self, number: u32) -> [u8; 4] {
+        match self {
+            Self::Little => number.to_le_bytes(),
+            Self::Big => number.to_be_bytes(),
+        }
+    }
+}
+
+/// Reads exactly `length` bytes. Returns `None` at the end of the file.
+///
+/// The memory grows with the bytes that the file contains. A wrong `length` alone does not allocate memory.
+fn read_bytes(file: &mut dyn Read, length: usize) -> Result<Option<Vec<u8>>, Incomplete> {
+    let mut bytes = Vec::new();
+    let received = file.take(length as u64).read_to_end(&mut bytes).map_err(Incomplete::Read)?;
+    match received {
+        0 if length > 0 => Ok(None),
+        _ if received == length => Ok(Some(bytes)),
+        _ => Err(Incomplete::EndsEarly { expected: length, received }),
+    }
+}
+
+/// Reads exactly `length` bytes of `part`. The end of the file is an error.
+fn require_bytes(
+    file: &mut dyn Read,
+    length: usize,
+    part: &'static str,
+) -> Result<Vec<u8>, Incomplete> {
+    read_bytes(file, length)?.ok_or(Incomplete::EndsWithin(part))
 }

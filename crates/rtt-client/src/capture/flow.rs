@@ -1,4 +1,4 @@
-//! A flow: the packets between two ports, each with its role and its exchange.
+//! A flow: the packets between two ports. Each packet has a role, and most belong to an exchange.
 
 mod connection;
 
@@ -6,7 +6,7 @@ use crate::capture::dissect::{Endpoints, LayerSizes, Packet, PacketKind, TcpHead
 use crate::capture::exchanges::Exchanges;
 use crate::capture::exchanges::datagrams::DatagramPairing;
 use crate::capture::exchanges::stream::MessageLengths;
-use crate::capture::role::{Detail, Role};
+use crate::capture::role::{Detail, PacketRole};
 use crate::model::icmp::IcmpError;
 use crate::model::protocol::Protocol;
 use crate::protocol::registry::PROTOCOLS;
@@ -14,47 +14,53 @@ use connection::{Connection, ObservedSegment};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The number of payload bytes of each packet that are kept for the report.
+/// The maximum number of payload bytes of a packet in the report.
 const KEPT_PAYLOAD_BYTES: usize = 4096;
 
-/// One of the two ends of a flow.
+/// One of the two sides of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub enum FlowSide {
+    /// The side that started the flow.
     Client,
+    /// The other side.
     Server,
 }
 
 /// A packet of a flow, with its role.
 #[derive(Debug, Clone)]
-pub(crate) struct PacketRecord {
-    /// The number in the capture, from 1.
-    pub(crate) number: usize,
+pub struct PacketRecord {
+    /// The number of the packet. The first packet of the capture has number 1.
+    pub number: usize,
     /// The time since 1970-01-01 00:00 UTC.
-    pub(crate) time: Duration,
-    /// The side that the packet comes from. An ICMP error comes from the direction of this side.
-    pub(crate) sender: Side,
-    pub(crate) role: Role,
+    pub time: Duration,
+    /// The side that sent the packet. A router can also send an ICMP error. Then this is the side from which
+    /// the error arrives.
+    pub sender: FlowSide,
+    /// The role of the packet in its flow.
+    pub role: PacketRole,
     pub(crate) detail: Option<Detail>,
-    pub(crate) sizes: LayerSizes,
-    /// The beginning of the payload.
-    pub(crate) payload: Vec<u8>,
+    /// The sizes of the layers on the wire.
+    pub sizes: LayerSizes,
+    /// The beginning of the captured payload.
+    pub payload: Vec<u8>,
     /// Whether the capture contains only a part of the packet.
-    pub(crate) is_truncated: bool,
-    /// The number of the exchange in its flow, from 1. `None` if the packet belongs to no exchange.
-    pub(crate) exchange: Option<u64>,
-    pub(crate) icmp: Option<IcmpError>,
+    pub is_truncated: bool,
+    /// The number of the exchange to which the packet belongs. The first exchange of a target has number 1.
+    pub exchange: Option<u64>,
+    /// The ICMP error, if the role is [`PacketRole::IcmpError`].
+    pub icmp: Option<IcmpError>,
 }
 
-/// The role of a packet and the exchange that it belongs to.
+/// The role of a packet, and its exchange.
 #[derive(Debug, Clone, Copy)]
 struct Classification {
-    role: Role,
+    role: PacketRole,
     detail: Option<Detail>,
     exchange: Option<u64>,
 }
 
 impl Classification {
-    fn new(role: Role, exchange: Option<u64>) -> Self {
+    fn new(role: PacketRole, exchange: Option<u64>) -> Self {
         Self { role, detail: None, exchange }
     }
 
@@ -65,30 +71,33 @@ impl Classification {
 
 /// The packets between a port of a client and a port of a server.
 #[derive(Debug)]
-pub(crate) struct Flow {
+pub struct Flow {
     /// `None` if the registry does not contain the protocol.
     pub(crate) protocol: Option<&'static Protocol>,
     /// The protocol number in the IP header.
     pub(crate) ip_protocol: u8,
-    pub(crate) client: SocketAddr,
-    pub(crate) server: SocketAddr,
-    pub(crate) packets: Vec<PacketRecord>,
+    /// The address of the client.
+    pub client: SocketAddr,
+    /// The address of the server.
+    pub server: SocketAddr,
+    /// The packets in the order of the capture.
+    pub packets: Vec<PacketRecord>,
     pub(crate) exchanges: Exchanges,
     datagrams: DatagramPairing,
     connection: Connection,
-    /// The latest packet with a payload. Later fragments have no ports, so they follow this packet.
+    /// The latest packet with a payload. A later fragment has no ports, so it belongs to the same exchange.
     last_payload: LastPayload,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct LastPayload {
-    sender: Side,
+    sender: FlowSide,
     exchange: Option<u64>,
 }
 
 impl Flow {
-    /// A flow that starts with `packet`. The sender of a SYN, ACK is the server. Otherwise the sender of
-    /// the first packet is the client.
+    /// Creates the flow of `packet`, its first packet. The sender of a SYN, ACK is the server. The sender of
+    /// any other first packet is the client.
     pub(super) fn new(
         endpoints: Endpoints,
         packet: &Packet,
@@ -108,16 +117,17 @@ impl Flow {
             exchanges: Exchanges::default(),
             datagrams: DatagramPairing::default(),
             connection: Connection::new(lengths),
-            last_payload: LastPayload { sender: Side::Client, exchange: None },
+            last_payload: LastPayload { sender: FlowSide::Client, exchange: None },
         }
     }
 
-    /// The side that closed the connection: the one whose FIN or RST came first.
-    pub(crate) fn closed_by(&self) -> Option<Side> {
+    /// The side that closed the connection. It sent the first FIN or RST.
+    #[must_use]
+    pub fn closed_by(&self) -> Option<FlowSide> {
         self.connection.closed_by()
     }
 
-    /// Whether a packet with these endpoints belongs to the flow, in either direction.
+    /// Whether a packet with these endpoints belongs to the flow. The direction does not matter.
     pub(super) fn matches(&self, endpoints: &Endpoints) -> bool {
         let Endpoints { ip_protocol, source, destination } = *endpoints;
         self.ip_protocol == ip_protocol
@@ -125,7 +135,7 @@ impl Flow {
                 || [self.server, self.client] == [source, destination])
     }
 
-    /// Whether the flow connects the hosts of `packet`, in either direction.
+    /// Whether source and destination of `packet` are the hosts of the flow. The direction does not matter.
     pub(super) fn connects_hosts_of(&self, packet: &Packet) -> bool {
         let hosts = [packet.source.ip(), packet.destination.ip()];
         [self.client.ip(), self.server.ip()] == hosts
@@ -140,12 +150,12 @@ impl Flow {
         }
     }
 
-    /// Adds a packet of the flow. `number` is its number in the capture.
+    /// Adds a packet to the flow. `number` is its number in the capture.
     pub(super) fn add(&mut self, number: usize, packet: &Packet) {
         let sender = self.sender_of(packet);
         let classification = self.classify(packet, sender);
         let Classification { role, detail, exchange } = classification;
-        if packet.sizes.payload > 0 && role != Role::IcmpError {
+        if packet.sizes.payload > 0 && role != PacketRole::IcmpError {
             self.last_payload = LastPayload { sender, exchange };
         }
         let icmp = match packet.kind {
@@ -166,17 +176,17 @@ impl Flow {
         });
     }
 
-    fn sender_of(&self, packet: &Packet) -> Side {
+    fn sender_of(&self, packet: &Packet) -> FlowSide {
         let is_from_client = match packet.kind {
-            // An ICMP error goes back to the sender of the quoted packet.
+            // An ICMP error arrives at the sender of the quoted packet.
             PacketKind::Icmp { quoted, .. } => quoted.source == self.server,
             PacketKind::Fragment { .. } => return self.last_payload.sender,
             PacketKind::Udp | PacketKind::Tcp(_) => packet.source == self.client,
         };
-        if is_from_client { Side::Client } else { Side::Server }
+        if is_from_client { FlowSide::Client } else { FlowSide::Server }
     }
 
-    fn classify(&mut self, packet: &Packet, sender: Side) -> Classification {
+    fn classify(&mut self, packet: &Packet, sender: FlowSide) -> Classification {
         match packet.kind {
             PacketKind::Udp => self.classify_datagram(packet, sender),
             PacketKind::Tcp(header) => {
@@ -189,28 +199,28 @@ impl Flow {
                 self.connection.add(segment, &mut self.exchanges)
             }
             PacketKind::Icmp { .. } => {
-                Classification::new(Role::IcmpError, self.exchanges.latest())
+                Classification::new(PacketRole::IcmpError, self.exchanges.latest())
             }
             PacketKind::Fragment { .. } => {
                 let exchange = self.last_payload.exchange;
-                if let (Side::Server, Some(number)) = (sender, exchange) {
+                if let (FlowSide::Server, Some(number)) = (sender, exchange) {
                     self.exchanges.record_reply(number, packet.time);
                 }
-                Classification::new(Role::Fragment, exchange)
+                Classification::new(PacketRole::Fragment, exchange)
             }
         }
     }
 
-    fn classify_datagram(&mut self, packet: &Packet, sender: Side) -> Classification {
+    fn classify_datagram(&mut self, packet: &Packet, sender: FlowSide) -> Classification {
         let (payload, time) = (&packet.payload, packet.time);
         match sender {
-            Side::Client => {
+            FlowSide::Client => {
                 let number = self.datagrams.add_request(payload, time, &mut self.exchanges);
-                Classification::new(Role::Request, Some(number))
+                Classification::new(PacketRole::Request, Some(number))
             }
-            Side::Server => {
+            FlowSide::Server => {
                 let reply = self.datagrams.add_reply(payload, time, &mut self.exchanges);
-                let classification = Classification::new(Role::Reply, reply.exchange);
+                let classification = Classification::new(PacketRole::Reply, reply.exchange);
                 if reply.is_duplicate {
                     return classification.with_detail(Detail::DuplicateReply);
                 }

@@ -3,13 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use crate::capture::dissect::{Endpoints, Packet, PacketKind, TCP, UDP};
+use crate::capture::dissect::{Endpoints, Packet, PacketKind};
 use crate::capture::exchanges::stream::MessageLengths;
 use crate::capture::flow::Flow;
-use crate::capture::role::Role;
+use crate::capture::role::PacketRole;
+use crate::model::headers::{TCP, UDP};
 use std::net::SocketAddr;
 
-/// The maximum number of flows. Packets of further flows are counted as skipped.
+/// The maximum number of flows. Packets of further flows are skipped.
 const MAX_FLOWS: usize = 1000;
 
 /// The flows of a capture.
@@ -22,11 +23,10 @@ pub(crate) struct FlowTable {
 }
 
 impl FlowTable {
-    /// Assigns packets to flows, in the order of the capture. `None` stands for a packet that was not
-    /// dissected.
+    /// Assigns packets to flows, in the order of the capture. `None` is a packet that cannot be dissected.
     ///
-    /// The first packet gets the number `first_number`. If `lengths` is known, it divides the streams
-    /// into exchanges.
+    /// The number of the first packet is `first_number`. If `lengths` is given, it determines the
+    /// exchanges of TCP connections.
     pub(crate) fn from_packets(
         packets: &[Option<Packet>],
         first_number: usize,
@@ -43,20 +43,20 @@ impl FlowTable {
         table
     }
 
-    /// Removes the flows of other programs. It keeps the flows from the addresses `clients`, and the
-    /// connections that were never accepted, because the client's address of a failed connection is not
+    /// Removes the flows of other programs, and keeps the flows from the addresses `clients`. It also keeps
+    /// connections that the server did not accept, because the local address of a failed connection is not
     /// known.
     pub(crate) fn retain_clients(&mut self, clients: &[SocketAddr]) {
-        // Without the flow label and the scope of IPv6, which a captured packet does not have.
+        // A captured packet has no scope, so the comparison ignores the flow label and the scope of IPv6.
         let ip_and_port = |address: SocketAddr| (address.ip(), address.port());
         self.flows.retain(|flow| {
-            let was_accepted = flow.packets.iter().any(|packet| packet.role == Role::SynAck);
+            let was_accepted = flow.packets.iter().any(|packet| packet.role == PacketRole::SynAck);
             let is_own = clients.iter().any(|own| ip_and_port(*own) == ip_and_port(flow.client));
             is_own || (flow.ip_protocol == TCP && !was_accepted)
         });
     }
 
-    /// The flow of a packet. Adds a new flow if necessary and if the table is not full.
+    /// The flow of a packet. Adds a new flow if necessary. Returns `None` if the table is full.
     fn flow_of(&mut self, packet: &Packet) -> Option<&mut Flow> {
         let endpoints = match packet.kind {
             PacketKind::Udp => Endpoints::of(packet, UDP),
@@ -64,7 +64,7 @@ impl FlowTable {
             PacketKind::Icmp { quoted, .. } => quoted,
             PacketKind::Fragment { ip_protocol } => return self.fragment_flow(packet, ip_protocol),
         };
-        // Ports can be used again, so the newest flow comes first.
+        // A later connection can use the same ports, so the search starts at the newest flow.
         let known = self.flows.iter().rposition(|flow| flow.matches(&endpoints));
         match known {
             Some(index) if !self.flows[index].is_followed_by(packet) => self.flows.get_mut(index),
@@ -76,7 +76,7 @@ impl FlowTable {
         }
     }
 
-    /// A later fragment has no ports. It belongs to the newest flow between its hosts.
+    /// The flow of a later fragment. The fragment has no ports, so this is the newest flow between its hosts.
     fn fragment_flow(&mut self, packet: &Packet, ip_protocol: u8) -> Option<&mut Flow> {
         let mut newest_first = self.flows.iter_mut().rev();
         newest_first.find(|flow| flow.ip_protocol == ip_protocol && flow.connects_hosts_of(packet))

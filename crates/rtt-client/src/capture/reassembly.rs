@@ -1,28 +1,30 @@
-//! One direction of a TCP connection: which bytes were seen, and what a new segment therefore is.
+//! One direction of a TCP connection: which bytes the capture contains, and whether a segment repeats them.
 //!
 //! # From sequence numbers to offsets
 //!
 //! A sequence number has 32 bits and wraps around to 0 after 4 GiB. [`ByteStream`] converts it to an
-//! offset: a 64-bit position, counted from the first byte of the stream. The difference to the first
-//! sequence number gives the lower 32 bits of the offset. There are several offsets with these lower
-//! bits, 4 GiB apart. The one nearest to the last known position is correct, as long as a segment is less
-//! than 2 GiB away from it.
+//! offset, a 64-bit position. The first byte of the stream has offset 0. The difference between the sequence
+//! number and the first sequence number gives the lower 32 bits of the offset.
+//!
+//! Several offsets have the same lower 32 bits. Their distance is 4 GiB. The correct offset is the one that is
+//! nearest to the last known position. This holds as long as the segment is less than 2 GiB away from it.
 //!
 //! # Retransmission or reordering
 //!
-//! A capture does not mark retransmissions. They follow from the bytes that were seen before:
+//! The role of a segment depends on the bytes that were captured before:
 //!
-//! - If all bytes of a segment were seen before, it is a retransmission.
-//! - If the segment begins at or behind the furthest byte, it is new. It can leave a gap before it.
-//! - Otherwise it fills a gap. There are two possible reasons. Either the network changed the order of
-//!   the segments, or the original was lost before it reached the capture, and this is its
-//!   retransmission. The time since the furthest byte decides: a sender needs about one round trip to
-//!   detect a loss, and reordering is faster. This is the rule of Wireshark.
+//! - If all bytes of the segment were captured before, it is a retransmission.
+//! - If it begins at or after the highest captured offset, it is new. There can be a gap before it.
+//! - Otherwise it fills a gap. There are two possible causes. Either the network changed the order of the
+//!   segments, or this is the retransmission of a segment that the capture does not contain.
+//!
+//! The time since the segment with the highest offset separates the two causes. A sender needs about one round
+//! trip to detect a loss, and reordering takes less time. Wireshark uses the same rule.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The maximum number of byte ranges that are remembered behind a gap.
+/// The maximum number of byte ranges after a gap that are stored.
 const MAX_RANGES: usize = 10_000;
 
 /// The number of bytes after which sequence numbers repeat: 4 GiB.
@@ -33,12 +35,12 @@ const SEQUENCE_SPACE: u64 = 1 << 32;
 pub(super) struct ByteStream {
     /// The sequence number of the first byte.
     first_sequence: Option<u32>,
-    /// The offset up to which all bytes were seen.
+    /// The offset of the first gap. All bytes before it were captured.
     contiguous_end: u64,
-    /// Ranges of bytes that were seen behind a gap: start -> end.
-    ranges_behind_gap: BTreeMap<u64, u64>,
-    /// When the furthest byte was seen.
-    furthest_time: Duration,
+    /// The ranges of captured bytes after the first gap: start -> end.
+    ranges_after_gap: BTreeMap<u64, u64>,
+    /// The time of the segment with the highest offset.
+    highest_time: Duration,
 }
 
 /// A segment with data or with a FIN.
@@ -48,8 +50,8 @@ pub(super) struct Segment {
     /// The number of bytes. A FIN counts as one byte (RFC 9293, section 3.4).
     pub(super) length: u64,
     pub(super) time: Duration,
-    /// A segment that fills a gap within this time after the furthest byte is out of order. A later one
-    /// is a retransmission.
+    /// The maximum time between the segment with the highest offset and a segment that is out of order. If
+    /// this segment fills a gap later, it is a retransmission.
     pub(super) reordering_window: Duration,
 }
 
@@ -61,55 +63,57 @@ pub(super) struct Placement {
     pub(super) arrival: Arrival,
 }
 
-/// What a segment is, judged by the bytes that were seen before.
+/// The relation between a segment and the bytes that were captured before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
+    /// The segment begins at or after the highest captured offset.
     New,
-    /// All bytes were seen before: a retransmission.
-    SeenBefore,
-    /// Fills a gap within the reordering window.
+    /// All bytes were captured before: a retransmission.
+    Repeated,
+    /// The segment fills a gap within the reordering window.
     OutOfOrder,
-    /// Fills a gap after the reordering window: a retransmission of bytes that the capture never saw.
+    /// The segment fills a gap after the reordering window. It is a retransmission, and the capture does not
+    /// contain the original.
     FillsLoss,
 }
 
 impl ByteStream {
     /// Starts the stream with the sequence number of a SYN. The first byte has the next number. Returns
-    /// whether an earlier SYN had already started it.
+    /// whether an earlier SYN has already started the stream.
     pub(super) fn start(&mut self, syn_sequence: u32) -> bool {
         self.first_sequence.replace(syn_sequence.wrapping_add(1)).is_some()
     }
 
-    /// Whether the stream was started by a SYN with another sequence number.
-    pub(super) fn started_with_other(&self, syn_sequence: u32) -> bool {
+    /// Whether a SYN with another sequence number started the stream.
+    pub(super) fn has_other_start(&self, syn_sequence: u32) -> bool {
         self.first_sequence.is_some_and(|first| first != syn_sequence.wrapping_add(1))
     }
 
-    /// The offset up to which all bytes were seen.
+    /// The offset of the first gap. All bytes before it were captured.
     pub(super) fn contiguous_end(&self) -> u64 {
         self.contiguous_end
     }
 
-    /// Adds a segment to the bytes that were seen.
+    /// Adds the bytes of a segment.
     pub(super) fn add(&mut self, segment: Segment) -> Placement {
         let start = self.offset(segment.sequence);
         let end = start + segment.length;
-        if self.has_seen(start, end) {
-            return Placement { start, arrival: Arrival::SeenBefore };
+        if self.contains(start, end) {
+            return Placement { start, arrival: Arrival::Repeated };
         }
-        let arrival = if start >= self.furthest_end() {
-            self.furthest_time = segment.time;
+        let arrival = if start >= self.highest_end() {
+            self.highest_time = segment.time;
             Arrival::New
-        } else if segment.time.saturating_sub(self.furthest_time) <= segment.reordering_window {
+        } else if segment.time.saturating_sub(self.highest_time) <= segment.reordering_window {
             Arrival::OutOfOrder
         } else {
             Arrival::FillsLoss
         };
-        self.remember(start, end);
+        self.add_range(start, end);
         Placement { start, arrival }
     }
 
-    /// The offset of a sequence number: the candidate nearest to the contiguous end.
+    /// Converts a sequence number to an offset. The result is the candidate nearest to the first gap.
     fn offset(&mut self, sequence: u32) -> u64 {
         let first = *self.first_sequence.get_or_insert(sequence);
         let lower_bits = u64::from(sequence.wrapping_sub(first));
@@ -124,23 +128,24 @@ impl ByteStream {
             .unwrap_or(lower_bits)
     }
 
-    fn has_seen(&self, start: u64, end: u64) -> bool {
-        let range_before = self.ranges_behind_gap.range(..=start).next_back();
-        end <= self.contiguous_end || range_before.is_some_and(|(_, seen_end)| end <= *seen_end)
+    fn contains(&self, start: u64, end: u64) -> bool {
+        let range_before = self.ranges_after_gap.range(..=start).next_back();
+        end <= self.contiguous_end || range_before.is_some_and(|(_, range_end)| end <= *range_end)
     }
 
-    fn furthest_end(&self) -> u64 {
-        let last = self.ranges_behind_gap.last_key_value();
+    /// The highest captured offset, plus 1.
+    fn highest_end(&self) -> u64 {
+        let last = self.ranges_after_gap.last_key_value();
         last.map_or(self.contiguous_end, |(_, end)| self.contiguous_end.max(*end))
     }
 
-    /// Remembers a range, then moves the contiguous end over all ranges that it reaches.
-    fn remember(&mut self, start: u64, end: u64) {
-        if self.ranges_behind_gap.len() < MAX_RANGES {
-            let known_end = self.ranges_behind_gap.entry(start).or_insert(end);
+    /// Adds a range. If it fills the first gap, the contiguous part becomes longer.
+    fn add_range(&mut self, start: u64, end: u64) {
+        if self.ranges_after_gap.len() < MAX_RANGES {
+            let known_end = self.ranges_after_gap.entry(start).or_insert(end);
             *known_end = (*known_end).max(end);
         }
-        while let Some(range) = self.ranges_behind_gap.first_entry() {
+        while let Some(range) = self.ranges_after_gap.first_entry() {
             if *range.key() > self.contiguous_end {
                 break;
             }
@@ -161,18 +166,18 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_were_seen_before_are_a_retransmission() {
+    fn repeated_bytes_are_a_retransmission() {
         let mut stream = ByteStream::default();
         stream.start(100);
         assert_eq!(add(&mut stream, 101, 10, 0), Arrival::New);
         assert_eq!(add(&mut stream, 111, 10, 1), Arrival::New);
-        assert_eq!(add(&mut stream, 101, 10, 2), Arrival::SeenBefore);
-        assert_eq!(add(&mut stream, 105, 16, 2), Arrival::SeenBefore);
+        assert_eq!(add(&mut stream, 101, 10, 2), Arrival::Repeated);
+        assert_eq!(add(&mut stream, 105, 16, 2), Arrival::Repeated);
         assert_eq!(stream.contiguous_end(), 20);
     }
 
     #[test]
-    fn time_decides_between_reordering_and_retransmission_after_a_loss() {
+    fn segment_that_fills_a_gap_late_is_a_retransmission() {
         for (time_ms, expected) in [(13, Arrival::OutOfOrder), (14, Arrival::FillsLoss)] {
             let mut stream = ByteStream::default();
             stream.start(100);
@@ -184,12 +189,12 @@ mod tests {
     }
 
     #[test]
-    fn offsets_continue_after_the_sequence_number_wraps_around() {
+    fn offsets_continue_after_sequence_numbers_wrap_around() {
         let mut stream = ByteStream::default();
         stream.start(u32::MAX - 5);
         assert_eq!(add(&mut stream, u32::MAX - 4, 10, 0), Arrival::New);
         assert_eq!(add(&mut stream, 5, 10, 1), Arrival::New);
         assert_eq!(stream.contiguous_end(), 20);
-        assert_eq!(add(&mut stream, u32::MAX - 4, 10, 2), Arrival::SeenBefore);
+        assert_eq!(add(&mut stream, u32::MAX - 4, 10, 2), Arrival::Repeated);
     }
 }

@@ -1,10 +1,11 @@
-//! The role of a packet in its flow, and its explanation in words.
+//! The role of a packet in its flow, and its explanation.
 
-use crate::capture::flow::{PacketRecord, Side};
+use crate::capture::flow::{FlowSide, PacketRecord};
 
-/// The role of a packet. The TCP roles are named after the flags in RFC 9293.
+/// The role of a packet in its flow. The TCP roles have the names of the flags in RFC 9293.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+#[non_exhaustive]
+pub enum PacketRole {
     /// The client requests a connection.
     Syn,
     /// The server accepts the connection.
@@ -15,24 +16,24 @@ pub(crate) enum Role {
     Request,
     /// Data from the server.
     Reply,
-    /// The sender has no more data: it closes its direction of the connection.
+    /// The sender has no more data, and closes its direction of the connection.
     Fin,
-    /// The sender ends the connection at once, or refuses it.
+    /// The sender ends the connection immediately, or refuses it.
     Rst,
-    /// Bytes or a SYN that the sender sends again. `reassembly` has the rule.
+    /// The sender repeats bytes or a SYN.
     Retransmission,
-    /// Bytes that arrive after later bytes, because the network changed the order. `reassembly` has the
-    /// rule.
+    /// Bytes that arrive after later bytes, because the network changed the order.
     OutOfOrder,
     /// An ICMP error about a packet of the flow.
     IcmpError,
-    /// A fragment of an IP packet other than the first one.
+    /// A fragment of an IP packet, but not the first one.
     Fragment,
 }
 
-impl Role {
-    /// The name in JSON. It is part of the interface.
-    pub(crate) fn name(self) -> &'static str {
+impl PacketRole {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Syn => "syn",
             Self::SynAck => "syn-ack",
@@ -49,7 +50,8 @@ impl Role {
     }
 
     /// The name in text for people and in the comments of pcapng files.
-    pub(crate) fn label(self) -> &'static str {
+    #[must_use]
+    pub fn label(self) -> &'static str {
         match self {
             Self::Syn => "SYN",
             Self::SynAck => "SYN, ACK",
@@ -66,12 +68,12 @@ impl Role {
     }
 }
 
-/// What a packet does in addition to its role.
+/// A property of a packet that its role does not include.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
     /// A second reply to a request that already has one.
     DuplicateReply,
-    /// The data segment also carries the FIN flag.
+    /// The data segment also has the FIN flag.
     WithFin,
     /// The retransmitted segment is a SYN or a SYN, ACK.
     OfHandshake,
@@ -79,29 +81,34 @@ pub(crate) enum Detail {
 
 impl PacketRecord {
     /// The meaning of the packet, in words.
-    pub(crate) fn explanation(&self) -> String {
+    #[must_use]
+    pub fn explanation(&self) -> String {
         let (sender, receiver) = match self.sender {
-            Side::Client => ("the client", "the server"),
-            Side::Server => ("the server", "the client"),
+            FlowSide::Client => ("the client", "the server"),
+            FlowSide::Server => ("the server", "the client"),
         };
         let bytes = self.sizes.payload;
         let mut text = match self.role {
-            Role::Syn => "the client requests a connection".to_owned(),
-            Role::SynAck => "the server accepts the connection".to_owned(),
-            Role::Ack => format!("{sender} acknowledges what {receiver} sent"),
-            Role::Request | Role::Reply => format!("{bytes} bytes from {sender} to {receiver}"),
-            Role::Fin => format!("{sender} has no more data to send"),
-            Role::Rst => format!("{sender} resets the connection"),
-            Role::Retransmission if self.detail == Some(Detail::OfHandshake) => {
+            PacketRole::Syn => "the client requests a connection".to_owned(),
+            PacketRole::SynAck => "the server accepts the connection".to_owned(),
+            PacketRole::Ack => format!("{sender} acknowledges segments from {receiver}"),
+            PacketRole::Request | PacketRole::Reply => {
+                format!("{bytes} bytes from {sender} to {receiver}")
+            }
+            PacketRole::Fin => format!("{sender} has no more data to send"),
+            PacketRole::Rst => format!("{sender} resets the connection"),
+            PacketRole::Retransmission if self.detail == Some(Detail::OfHandshake) => {
                 format!("{sender} sends a segment of the handshake again")
             }
-            Role::Retransmission => format!("{sender} sends a segment again"),
-            Role::OutOfOrder => format!("bytes from {sender} arrive after later bytes"),
-            Role::IcmpError => self.icmp.map_or_else(String::new, |icmp| icmp.to_string()),
-            Role::Fragment => "a later fragment of an IP packet".to_owned(),
+            PacketRole::Retransmission => format!("{sender} sends a segment again"),
+            PacketRole::OutOfOrder => {
+                format!("later bytes from {sender} arrived before these bytes")
+            }
+            PacketRole::IcmpError => self.icmp.map_or_else(String::new, |icmp| icmp.to_string()),
+            PacketRole::Fragment => format!("{sender} sends another fragment of an IP packet"),
         };
         text.push_str(match self.detail {
-            Some(Detail::DuplicateReply) => ", a duplicate",
+            Some(Detail::DuplicateReply) => ", a duplicate reply",
             Some(Detail::WithFin) => ", with FIN: no more data follows",
             Some(Detail::OfHandshake) | None => "",
         });

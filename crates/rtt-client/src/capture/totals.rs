@@ -1,29 +1,29 @@
-//! The totals of a protocol's flows, for the comparison of protocols side by side.
+//! The totals of a protocol's flows, for the table that compares the protocols.
 
-use crate::capture::flow::{Flow, Side};
-use crate::capture::role::Role;
+use crate::capture::flow::{Flow, FlowSide};
+use crate::capture::role::PacketRole;
 use crate::model::protocol::Framing;
 
-/// The totals of one or more flows.
+/// The totals of the flows with one target.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Totals {
     pub(crate) packets: usize,
-    /// All bytes on the wire, from the link header to the payload.
+    /// All bytes on the wire, with all headers.
     pub(crate) wire_bytes: usize,
     pub(crate) payload_bytes: usize,
     pub(crate) exchanges: usize,
-    /// The number of round trips until the first reply, with a handshake if there is one. It is the value
-    /// of the first flow. `None` if the first flow has no reply.
+    /// The number of round trips in the first flow up to its first reply. A handshake counts as one round
+    /// trip. `None` if the first flow has no reply.
     pub(crate) round_trips: Option<usize>,
-    /// Which side closed the connections. `None` if the flows are not connections.
+    /// `None` if the flows are not connections.
     pub(crate) closed_by: Option<ClosedBy>,
 }
 
-/// The number of connections that each side closed. The side whose FIN or RST came first closed the
+/// The number of connections that each side closed. The side that sent the first FIN or RST closed the
 /// connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ClosedBy {
-    /// All connections. Connections that stayed open in the capture count here only.
+    /// All connections. This number also includes connections that no side closed during the capture.
     pub(crate) connections: usize,
     pub(crate) client: usize,
     pub(crate) server: usize,
@@ -32,8 +32,8 @@ pub(crate) struct ClosedBy {
 impl Totals {
     pub(crate) fn of(flows: &[Flow]) -> Self {
         let packets = || flows.iter().flat_map(|flow| &flow.packets);
-        // The payload of an ICMP error is a quotation.
-        let with_payload = packets().filter(|packet| packet.role != Role::IcmpError);
+        // The payload of an ICMP error is a part of another packet.
+        let with_payload = packets().filter(|packet| packet.role != PacketRole::IcmpError);
         Self {
             packets: packets().count(),
             wire_bytes: packets().map(|packet| packet.sizes.total()).sum(),
@@ -44,7 +44,7 @@ impl Totals {
         }
     }
 
-    /// The share of the wire's bytes that are not payload, from 0 to 1.
+    /// The share of the bytes on the wire that belongs to headers, from 0 to 1.
     pub(crate) fn overhead(&self) -> Option<f64> {
         let headers = self.wire_bytes.checked_sub(self.payload_bytes)?;
         #[expect(clippy::cast_precision_loss, reason = "the bytes of a capture are below 2^52")]
@@ -62,19 +62,20 @@ impl ClosedBy {
         let connections = flows.iter().filter(is_connection).count();
         (connections > 0).then(|| Self {
             connections,
-            client: closed_by(Side::Client),
-            server: closed_by(Side::Server),
+            client: closed_by(FlowSide::Client),
+            server: closed_by(FlowSide::Server),
         })
     }
 }
 
 /// Counts how often a packet from the server follows a packet from the client, up to the first reply.
 fn round_trips_until_reply(flow: &Flow) -> Option<usize> {
-    let reply = flow.packets.iter().position(|packet| packet.role == Role::Reply)?;
+    let reply = flow.packets.iter().position(|packet| packet.role == PacketRole::Reply)?;
     let mut round_trips = 0;
-    let mut previous = Side::Client;
+    let mut previous = FlowSide::Client;
     for packet in &flow.packets[..=reply] {
-        round_trips += usize::from(previous == Side::Client && packet.sender == Side::Server);
+        round_trips +=
+            usize::from(previous == FlowSide::Client && packet.sender == FlowSide::Server);
         previous = packet.sender;
     }
     Some(round_trips)

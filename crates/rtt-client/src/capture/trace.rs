@@ -1,8 +1,4 @@
-//! The result of a trace: the flows and exchanges of each protocol, and what is known about the capture.
-
-mod timing;
-
-pub(crate) use timing::ExchangeTiming;
+//! The result of a trace: the flows and exchanges of each target, and facts about the capture.
 
 use crate::capture::exchanges::WireExchange;
 use crate::capture::flow::{Flow, PacketRecord};
@@ -10,32 +6,82 @@ use crate::capture::totals::Totals;
 use crate::model::breakdown::Breakdown;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Exchange, Outcome};
+use crate::model::format;
 use crate::model::protocol::Protocol;
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// The tolerance between the time from the request packet to the reply packet (wall clock) and the RTT of the
+/// program (monotonic clock). It covers the cost of two clock readings and adjustments of the wall clock.
+const CLOCK_TOLERANCE: Duration = Duration::from_micros(2);
+
+/// The tolerance between two kernel timestamps of one packet. The kernel takes one timestamp when it passes the
+/// packet to the capture. It takes the other when the interface accepts the packet, or when the packet arrives.
+const KERNEL_TIMESTAMP_TOLERANCE: Duration = Duration::from_micros(20);
+
 /// The result of a trace, from a capture or from a file.
+///
+/// # Examples
+///
+/// A report that collects the roles of all packets:
+///
+/// ```
+/// use rtt_client::{Event, PacketRole, Report, read_trace};
+/// use std::io;
+/// use std::path::Path;
+///
+/// #[derive(Default)]
+/// struct Roles(Vec<PacketRole>);
+///
+/// impl Report for Roles {
+///     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+///         if let Event::Trace(trace) = event {
+///             let flows = trace.targets.iter().flat_map(|target| &target.flows);
+///             self.0.extend(flows.flat_map(|flow| &flow.packets).map(|packet| packet.role));
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // A pcap file with one UDP datagram. Link type 101: the packet begins with the IP header.
+/// let mut file = Vec::new();
+/// for number in [0xa1b2_c3d4_u32, 0x0002_0004, 0, 0, 65_535, 101, 0, 0, 33, 33] {
+///     file.extend(number.to_be_bytes());
+/// }
+/// file.extend([0x45, 0, 0, 33, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+/// file.extend([0x15, 0xb3, 0x61, 0xa8, 0, 13, 0, 0]);
+/// file.extend(b"hello");
+///
+/// let mut roles = Roles::default();
+/// read_trace(&file[..], Path::new("example.pcap"), &mut roles)?;
+/// assert_eq!(roles.0, [PacketRole::Request]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Trace {
     /// One entry for each traced target, or for each protocol in the file.
-    pub(crate) targets: Vec<TracedTarget>,
-    /// The number of packets that the capture did not store, because its buffer or a limit was exhausted.
-    /// `None` if the number is not known.
-    pub(crate) dropped: Option<u64>,
+    pub targets: Vec<TracedTarget>,
+    /// The number of packets that the capture lost, because its buffer was full or a limit was reached. `None`
+    /// if the number is not known.
+    pub dropped: Option<u64>,
     /// The number of packets in the file.
-    pub(crate) packets: usize,
-    /// The number of packets in the file that belong to no flow: other protocols, unreadable packets,
-    /// second copies on a loopback interface, and packets beyond the maximum number of flows.
-    pub(crate) skipped: usize,
+    pub packets: usize,
+    /// The number of packets in the file that belong to no flow. These are packets of other protocols,
+    /// unreadable packets, second copies on a loopback interface, and packets beyond the maximum number of
+    /// flows.
+    pub skipped: usize,
     /// The number of skipped packets that end within their headers or have an unknown link type.
-    pub(crate) unreadable: usize,
+    pub unreadable: usize,
     /// The number of packets in the file without a time.
-    pub(crate) without_time: u64,
+    pub without_time: u64,
     /// The reason why only a part of the file was read.
-    pub(crate) incomplete: Option<String>,
-    /// The name of the file that was written.
-    pub(crate) file: Option<String>,
+    pub incomplete: Option<String>,
+    /// The path of the file that the trace wrote.
+    pub file: Option<String>,
 }
 
 impl Default for Trace {
@@ -53,15 +99,17 @@ impl Default for Trace {
     }
 }
 
-/// The exchanges over one protocol: with one target, or all of a file.
+/// The exchanges over one protocol: those with one target, or all of a file.
 #[derive(Debug)]
-pub(crate) struct TracedTarget {
-    pub(crate) protocol: &'static Protocol,
+pub struct TracedTarget {
+    /// The protocol.
+    pub protocol: &'static Protocol,
     /// The URL of the target. Empty for a file.
-    pub(crate) target: String,
-    /// The name of the interface that was captured on.
-    pub(crate) interface: Option<String>,
-    pub(crate) flows: Vec<Flow>,
+    pub target: String,
+    /// The name of the interface on which the packets were captured. `None` for a file.
+    pub interface: Option<String>,
+    /// The flows, in the order of their first packets.
+    pub flows: Vec<Flow>,
     /// The measurement of each exchange. Empty for a file.
     pub(crate) samples: Vec<Sample>,
     pub(crate) totals: Totals,
@@ -73,37 +121,47 @@ pub(crate) struct Sample {
     pub(crate) rtt: Option<Duration>,
     pub(crate) breakdown: Option<Breakdown>,
     pub(crate) failure: Option<Failure>,
-    /// The local address of the exchange. `None` if nothing was sent.
+    /// The local address of the exchange. `None` if no request was sent.
     pub(crate) client: Option<SocketAddr>,
 }
 
-impl Sample {
-    pub(crate) fn of(exchange: Exchange, client: Option<SocketAddr>) -> Self {
-        let (rtt, breakdown) = (exchange.rtt(), exchange.breakdown);
-        let failure = match exchange.outcome {
-            Outcome::Reply { .. } => None,
-            Outcome::Lost(failure) | Outcome::Error(failure) | Outcome::Corrupt { failure, .. } => {
-                Some(failure)
-            }
-        };
-        Self { rtt, breakdown, failure, client }
-    }
+/// The times of an exchange.
+#[derive(Debug, Clone)]
+pub struct ExchangeTiming {
+    /// The number of the exchange. The first exchange has number 1.
+    pub exchange: u64,
+    /// The time from the request packet to the reply packet. `None` if one of them was not captured.
+    pub wire_rtt: Option<Duration>,
+    /// The RTT that the program measured. `None` for a file, and for an exchange without a reply.
+    pub program_rtt: Option<Duration>,
+    /// The parts of `program_rtt`, if they were measured.
+    pub breakdown: Option<Breakdown>,
+    /// A contradiction between the measurements.
+    pub disagreement: Option<Disagreement>,
+}
+
+/// Two measurements of an exchange that differ by more than their tolerance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Disagreement {
+    /// The RTT of the program is shorter than the time between the packets.
+    ClockWasSet,
+    /// The breakdown and the capture have different kernel timestamps.
+    KernelTimestamps {
+        /// The difference between the two times from request to reply.
+        difference: Duration,
+    },
 }
 
 impl Trace {
     /// The comment for each packet of a pcapng file, by the number of the packet.
     pub(crate) fn comments(&self) -> HashMap<usize, String> {
-        let mut comments = HashMap::new();
-        for target in &self.targets {
-            for (index, flow) in target.flows.iter().enumerate() {
-                let numbers = target.exchange_numbers(index);
-                comments.extend(flow.packets.iter().map(|packet| {
-                    let exchange = packet.exchange_in(&numbers);
-                    (packet.number, comment(target.protocol, packet, exchange))
-                }));
-            }
-        }
-        comments
+        let packets_of = |target: &'_ TracedTarget| {
+            let protocol = target.protocol;
+            let packets = target.flows.iter().flat_map(|flow| &flow.packets);
+            packets.map(|packet| (packet.number, comment(protocol, packet))).collect::<Vec<_>>()
+        };
+        self.targets.iter().flat_map(packets_of).collect()
     }
 }
 
@@ -120,52 +178,68 @@ impl TracedTarget {
         }
     }
 
-    /// Sets the flows, and computes the totals from them.
-    pub(crate) fn with_flows(self, flows: Vec<Flow>) -> Self {
-        let totals = Totals::of(&flows);
-        Self { flows, totals, ..self }
-    }
-
-    /// One entry for each protocol in `flows`, in the order of the first packets.
-    pub(crate) fn by_protocol(flows: Vec<Flow>) -> Vec<Self> {
-        let mut groups: Vec<(&'static Protocol, Vec<Flow>)> = Vec::new();
-        for flow in flows {
-            let Some(protocol) = flow.protocol else { continue };
-            match groups.iter_mut().find(|(known, _)| *known == protocol) {
-                Some((_, group)) => group.push(flow),
-                None => groups.push((protocol, vec![flow])),
+    /// Sets the flows and computes their totals. The samples must be set before, because they determine the
+    /// numbers of the exchanges.
+    pub(crate) fn with_flows(mut self, flows: Vec<Flow>) -> Self {
+        self.totals = Totals::of(&flows);
+        self.flows = flows;
+        let numbers = self.exchange_numbers();
+        for (flow, numbers) in self.flows.iter_mut().zip(numbers) {
+            for packet in &mut flow.packets {
+                let index = packet.exchange.and_then(|number| usize::try_from(number - 1).ok());
+                packet.exchange = index.and_then(|index| *numbers.get(index)?);
             }
         }
-        groups.into_iter().map(|(protocol, flows)| Self::new(protocol).with_flows(flows)).collect()
+        self
     }
 
-    /// The timing of each exchange, in the order of the exchanges of all flows.
-    pub(crate) fn exchange_timings(&self) -> Vec<ExchangeTiming> {
-        let wire_exchanges = self.wire_exchanges().into_iter();
-        wire_exchanges
-            .enumerate()
-            .map(|(index, exchange)| {
-                let wire_rtt = exchange.and_then(|exchange| exchange.rtt());
-                ExchangeTiming::new(index as u64 + 1, wire_rtt, self.samples.get(index))
-            })
-            .collect()
-    }
-
-    /// The numbers of a flow's exchanges within the target, in the order of the flow. `None` for an
-    /// exchange without a sample.
-    pub(crate) fn exchange_numbers(&self, flow: usize) -> Vec<Option<u64>> {
-        let count = self.flows[flow].exchanges.len();
-        if self.samples.is_empty() {
-            let before: usize = self.flows[..flow].iter().map(|flow| flow.exchanges.len()).sum();
-            return (before..before + count).map(|index| Some(index as u64 + 1)).collect();
+    /// One target for each protocol in `flows`, in the order of the first packets.
+    pub(crate) fn by_protocol(flows: Vec<Flow>) -> Vec<Self> {
+        let mut protocols: Vec<&'static Protocol> = Vec::new();
+        for protocol in flows.iter().filter_map(|flow| flow.protocol) {
+            if !protocols.contains(&protocol) {
+                protocols.push(protocol);
+            }
         }
-        let mut numbers = vec![None; count];
-        for sample in 0..self.samples.len() {
-            if let Some(position) = self.position_of(sample)
-                && position.flow == flow
-                && let Some(number) = numbers.get_mut(position.exchange)
+        let mut rest = flows;
+        let target = |protocol| {
+            let flows = rest.extract_if(.., |flow| flow.protocol == Some(protocol)).collect();
+            Self::new(protocol).with_flows(flows)
+        };
+        protocols.into_iter().map(target).collect()
+    }
+
+    /// The times of each exchange, in the order of their numbers.
+    #[must_use]
+    pub fn exchange_timings(&self) -> Vec<ExchangeTiming> {
+        let wire_exchanges = (1..).zip(self.wire_exchanges());
+        let timings = wire_exchanges.enumerate().map(|(index, (number, exchange))| {
+            let wire_rtt = exchange.and_then(|exchange| exchange.rtt());
+            ExchangeTiming::new(number, wire_rtt, self.samples.get(index))
+        });
+        timings.collect()
+    }
+
+    /// The reason why the exchange with this number has no correct reply. `None` for a file.
+    #[must_use]
+    pub fn failure(&self, exchange: u64) -> Option<&Failure> {
+        let index = usize::try_from(exchange.checked_sub(1)?).ok()?;
+        self.samples.get(index)?.failure.as_ref()
+    }
+
+    /// The numbers within the target of each flow's exchanges. `None` for an exchange without a sample.
+    fn exchange_numbers(&self) -> Vec<Vec<Option<u64>>> {
+        let counts = self.flows.iter().map(|flow| flow.exchanges.len());
+        if self.samples.is_empty() {
+            let mut numbers = 1..;
+            return counts.map(|count| numbers.by_ref().take(count).map(Some).collect()).collect();
+        }
+        let mut numbers: Vec<_> = counts.map(|count| vec![None; count]).collect();
+        for (number, position) in (1..).zip(self.sample_positions()) {
+            if let Some(Position { flow, exchange }) = position
+                && let Some(entry) = numbers[flow].get_mut(exchange)
             {
-                *number = Some(sample as u64 + 1);
+                *entry = Some(number);
             }
         }
         numbers
@@ -177,46 +251,98 @@ impl TracedTarget {
             let exchanges = self.flows.iter().flat_map(|flow| flow.exchanges.iter());
             return exchanges.copied().map(Some).collect();
         }
-        let find = |sample| {
-            let position = self.position_of(sample)?;
-            self.flows[position.flow].exchanges.get(position.exchange).copied()
+        let find = |position: Option<Position>| {
+            let Position { flow, exchange } = position?;
+            self.flows[flow].exchanges.get(exchange).copied()
         };
-        (0..self.samples.len()).map(find).collect()
+        self.sample_positions().map(find).collect()
     }
 
-    /// Finds the exchange of a sample by the client's address: the nth sample from an address is the nth
-    /// exchange of the flow from this address. The newest flow counts, because ports can be used again.
-    fn position_of(&self, sample: usize) -> Option<Position> {
-        let client = self.samples[sample].client?;
-        let is_same =
-            |other: SocketAddr| (other.ip(), other.port()) == (client.ip(), client.port());
-        let flow = self.flows.iter().rposition(|flow| is_same(flow.client))?;
-        let earlier = &self.samples[..sample];
-        let exchange = earlier.iter().filter(|earlier| earlier.client.is_some_and(is_same)).count();
-        Some(Position { flow, exchange })
+    /// The position of each sample's exchange. The client's address connects them: the nth sample with this
+    /// address is the nth exchange of the flow from this address. If several connections used the same port,
+    /// the newest flow is used.
+    fn sample_positions(&self) -> impl Iterator<Item = Option<Position>> + '_ {
+        self.samples.iter().enumerate().map(|(index, sample)| {
+            let client = sample.client?;
+            let is_same =
+                |other: SocketAddr| (other.ip(), other.port()) == (client.ip(), client.port());
+            let flow = self.flows.iter().rposition(|flow| is_same(flow.client))?;
+            let earlier = self.samples[..index].iter().filter_map(|earlier| earlier.client);
+            Some(Position { flow, exchange: earlier.filter(|client| is_same(*client)).count() })
+        })
     }
 }
 
-/// The position of an exchange in the flows of a target. Both indexes count from 0.
+/// The position of an exchange in the flows of a target. The first flow and the first exchange have index 0.
 struct Position {
     flow: usize,
     exchange: usize,
 }
 
-impl PacketRecord {
-    /// The number of the packet's exchange within the target. `numbers` belongs to the packet's flow
-    /// ([`TracedTarget::exchange_numbers`]).
-    pub(crate) fn exchange_in(&self, numbers: &[Option<u64>]) -> Option<u64> {
-        let index = usize::try_from(self.exchange?.checked_sub(1)?).ok()?;
-        *numbers.get(index)?
+impl Sample {
+    pub(crate) fn of(exchange: Exchange, client: Option<SocketAddr>) -> Self {
+        let (rtt, breakdown) = (exchange.rtt(), exchange.breakdown);
+        let failure = match exchange.outcome {
+            Outcome::Reply { .. } => None,
+            Outcome::Lost(failure) | Outcome::Error(failure) | Outcome::Corrupt { failure, .. } => {
+                Some(failure)
+            }
+        };
+        Self { rtt, breakdown, failure, client }
+    }
+}
+
+impl ExchangeTiming {
+    fn new(exchange: u64, wire_rtt: Option<Duration>, sample: Option<&Sample>) -> Self {
+        let program_rtt = sample.and_then(|sample| sample.rtt);
+        let breakdown = sample.and_then(|sample| sample.breakdown);
+        let disagreement =
+            wire_rtt.and_then(|wire_rtt| disagreement(wire_rtt, program_rtt, breakdown));
+        Self { exchange, wire_rtt, program_rtt, breakdown, disagreement }
+    }
+
+    /// The time inside this host, in nanoseconds: `program_rtt` minus `wire_rtt`. It is negative if the two
+    /// clocks disagree.
+    #[must_use]
+    pub fn host_time_ns(&self) -> Option<i64> {
+        let nanoseconds = |time: Duration| i64::try_from(time.as_nanos()).ok();
+        Some(nanoseconds(self.program_rtt?)? - nanoseconds(self.wire_rtt?)?)
+    }
+}
+
+fn disagreement(
+    wire_rtt: Duration,
+    program_rtt: Option<Duration>,
+    breakdown: Option<Breakdown>,
+) -> Option<Disagreement> {
+    if program_rtt.is_some_and(|program_rtt| program_rtt + CLOCK_TOLERANCE < wire_rtt) {
+        return Some(Disagreement::ClockWasSet);
+    }
+    let outside_host = breakdown?.network_and_server.total();
+    let difference = outside_host.abs_diff(wire_rtt);
+    (difference > KERNEL_TIMESTAMP_TOLERANCE)
+        .then_some(Disagreement::KernelTimestamps { difference })
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClockWasSet => f.write_str(
+                "the RTT of the program is shorter than the time between the packets, so a clock was set",
+            ),
+            Self::KernelTimestamps { difference } => {
+                let difference = format::duration(*difference);
+                write!(f, "the kernel timestamps of breakdown and capture differ by {difference}")
+            }
+        }
     }
 }
 
 /// For example `TCP SYN, ACK: the server accepts the connection`.
-fn comment(protocol: &Protocol, packet: &PacketRecord, exchange: Option<u64>) -> String {
+fn comment(protocol: &Protocol, packet: &PacketRecord) -> String {
     let (title, role) = (protocol.title, packet.role.label());
     let explanation = packet.explanation();
-    match exchange {
+    match packet.exchange {
         Some(number) => format!("{title} {role} of exchange {number}: {explanation}"),
         None => format!("{title} {role}: {explanation}"),
     }

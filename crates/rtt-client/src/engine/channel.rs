@@ -1,7 +1,7 @@
 //! [`Channel`]: an open transport to the server, and the division of received bytes into replies.
 //!
-//! A datagram is one message. A stream has no message boundaries: the channel collects bytes until they are
-//! the complete reply to the oldest request that waits for a reply on this channel.
+//! A datagram is one message. A stream has no message boundaries. The channel collects bytes until the reply to the
+//! oldest unanswered request is complete.
 
 use crate::analysis::accounting::ReceivedReply;
 use crate::model::breakdown::TimestampId;
@@ -11,7 +11,7 @@ use crate::model::protocol::Framing;
 use crate::model::tcp_info::TcpInfo;
 use crate::model::traffic::Traffic;
 use crate::net::system::{NetworkError, WaitUntil};
-use crate::net::transport::{OpenAttempt, Received, Transport};
+use crate::net::transport::{OpenAttempt, Received, SentRequest, Transport};
 use crate::plan::payload::{Mismatch, Payload, ReplyCheck};
 use bytes::{Bytes, BytesMut};
 use echo_core::Stamp;
@@ -20,7 +20,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-/// The number of bytes that are kept of a wrong reply. They are enough to recognise the service that sent it.
+/// The maximum number of bytes of a wrong reply that are stored. A reader can recognise the service from them.
 const MAX_WRONG_REPLY_LEN: usize = 1024;
 
 /// An open transport to the server.
@@ -30,7 +30,7 @@ pub(in crate::engine) struct Channel {
     framing: Framing,
     sent_requests: u64,
     replies: u64,
-    /// The requests that wait for a reply, in the order of the expected replies. Only for streams.
+    /// The requests without a reply, in the order of the expected replies. Only for streams.
     unanswered: VecDeque<u64>,
     /// The received bytes of a stream that are not part of a complete reply.
     partial: BytesMut,
@@ -55,13 +55,13 @@ pub(in crate::engine) enum ChannelEvent {
     End,
     /// A reply with the expected bytes.
     Reply(ReceivedReply),
-    /// A message that is not the expected reply. On a stream, the position of the next reply is then unknown,
-    /// so the channel cannot be used any more.
+    /// A message that is not the expected reply. On a stream, the position of the next reply is then unknown, and the
+    /// channel must not be used again.
     Wrong { reply: ReceivedReply, mismatch: Mismatch },
 }
 
 impl Channel {
-    /// The channel of a successful attempt to open a transport.
+    /// Creates a channel from an attempt to open a transport. Returns the failure of an unsuccessful attempt.
     pub(in crate::engine) fn new(attempt: OpenAttempt, framing: Framing) -> Result<Self, Failure> {
         Ok(Self {
             transport: attempt.transport?,
@@ -76,12 +76,8 @@ impl Channel {
         })
     }
 
-    /// Sends request `seq`. If the system reports an error, it can belong to an earlier request.
-    pub(in crate::engine) fn send(
-        &mut self,
-        seq: u64,
-        request: &[u8],
-    ) -> io::Result<(Stamp, TimestampId)> {
+    /// Sends request `seq`. An error from the system can belong to an earlier request.
+    pub(in crate::engine) fn send(&mut self, seq: u64, request: &[u8]) -> io::Result<SentRequest> {
         let sent = self.transport.send(request)?;
         self.sent_requests += 1;
         if self.framing == Framing::Stream {
@@ -90,8 +86,8 @@ impl Channel {
         Ok(sent)
     }
 
-    /// Waits for a message. If exactly one request is in flight, `only_in_flight` is its number: a datagram
-    /// without a number can only be the reply to this request.
+    /// Waits for a message. `only_in_flight` is the number of the request in flight, if there is exactly one. A datagram
+    /// without a number then counts as the reply to this request.
     pub(in crate::engine) fn receive(
         &mut self,
         until: WaitUntil,
@@ -137,7 +133,7 @@ impl Channel {
         self.replies
     }
 
-    /// The requests that wait for a reply on this channel. Only for streams.
+    /// The requests on this channel without a reply. Only for streams.
     pub(in crate::engine) fn unanswered(&self) -> &VecDeque<u64> {
         &self.unanswered
     }
@@ -157,7 +153,7 @@ impl Channel {
         self.transport.network_errors()
     }
 
-    /// The time at which the kernel transmitted a request.
+    /// The time at which the kernel transmitted a request, if there is a kernel timestamp.
     pub(in crate::engine) fn transmitted(&mut self, id: TimestampId) -> Option<SystemTime> {
         self.transport.transmitted(id)
     }
@@ -170,7 +166,7 @@ impl Channel {
         self.transport.traffic()
     }
 
-    /// Closes the connection and waits until the server has closed it, too. Returns the duration.
+    /// Closes the connection and waits until the server has closed it, too. Returns the duration of the wait.
     pub(in crate::engine) fn close(mut self, timeout: Duration) -> Option<Duration> {
         self.transport.close(timeout)
     }
@@ -199,13 +195,13 @@ impl Channel {
         ChannelEvent::Wrong { reply, mismatch }
     }
 
-    /// The next message of a stream, if enough bytes have arrived to check it.
+    /// The next message of a stream: a complete reply, or bytes that differ from the expected reply.
     fn next_in_stream(&mut self, payload: &mut Payload) -> Option<ChannelEvent> {
         let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
         let Arrival { received, timestamp } = arrival;
         let seq = self.unanswered.front().copied();
         let reply_len = payload.reply_len();
-        // Bytes after a reply belong to the next reply, if another request waits for one.
+        // If another request has no reply, bytes after this reply belong to the next one.
         let available = self.partial.len();
         let end = if self.unanswered.len() > 1 { reply_len.min(available) } else { available };
         let check = match seq {

@@ -1,9 +1,15 @@
-//! Carries out a comparison: pairs of exchanges with both sides, then small experiments that explain the
-//! difference.
+//! Runs a comparison: pairs of exchanges with both sides, then small experiments that explain the difference.
 //!
-//! The order is: the pairs that decide the verdict; pairs with kernel timestamps, which split the RTT; pairs with a
-//! new connection for each exchange; requests in two writes; pairs of other sizes; datagrams to a closed port.
-//! The measurements go into [`Evidence`], from which [`judge`] derives the verdict.
+//! The measurements run in this order:
+//!
+//! 1. the pairs for the verdict
+//! 2. pairs with kernel timestamps, which split the RTT into parts
+//! 3. pairs with a new connection for each exchange
+//! 4. requests in two writes
+//! 5. pairs with other request sizes
+//! 6. datagrams to a closed port
+//!
+//! All results are stored in [`Evidence`]. [`judge`] derives the verdict from it.
 
 mod closed_port;
 mod interleaver;
@@ -14,27 +20,29 @@ mod windows;
 use super::run::{RunError, new_start, prepare_thread, resolve_target, select_address};
 use crate::analysis::comparison::{Verdict, judge};
 use crate::analysis::evidence::{Evidence, IncompleteExperiment, Pair, Side, SweepPoint};
+use crate::analysis::statistics::Summary;
 use crate::event::{ComparisonStage, ComparisonStart, Event, Report};
 use crate::model::protocol::Framing;
 use crate::net::system::KERNEL_TIMESTAMPS;
-use crate::plan::{ComparisonPlan, Lifetime, Plan, PlanError, Settings};
+use crate::plan::{ComparisonPlan, Lifetime, Plan, PlanError, Settings, SizePlan};
 use interleaver::{ExperimentLimits, ExperimentResult, Interleaver, SHORT_WARM_UP};
-use side::ExchangeTimes;
+use side::{ExchangeTimes, SideResult};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use two_writes::Server;
 
-/// Pairs before the counted pairs, in the first round. During these pairs, connections reach their steady state,
-/// caches fill and routes are resolved. An experiment and a later round need fewer of them.
+/// The number of pairs before the counted pairs, in the first round. During these pairs, connections reach their steady
+/// state, caches fill and routes are resolved. Experiments and later rounds need fewer of them.
 const WARM_UP: u64 = 20;
 
-/// How often both sides are opened again. The side that was opened later can be faster by 1 % for as long as its
-/// connection lasts, so the sides take turns.
+/// The number of rounds. Each round opens new connections to both sides. The connection that is opened later can be
+/// faster by 1 % for its whole lifetime, so the rounds alternate the order.
 const ROUNDS: u32 = 8;
 
 /// The smallest number of pairs in a round.
 const MIN_PAIRS_PER_ROUND: u64 = 10;
 
-/// The rounds of an experiment.
+/// The number of rounds of an experiment.
 const EXPERIMENT_ROUNDS: u32 = 2;
 
 /// The largest number of pairs of each experiment.
@@ -42,15 +50,16 @@ const MAX_PAIRS_WITH_TIMESTAMPS: u64 = 300;
 const MAX_PAIRS_WITH_CONNECTIONS: u64 = 100;
 const MAX_PAIRS_PER_SIZE: u64 = 200;
 
-/// The shortest time limit of an experiment. The limit is a quarter of the time of the main measurement, if that
-/// is longer.
+/// The smallest time limit of an experiment. The limit is a quarter of the duration of the main measurement, if this is
+/// longer.
 const MIN_EXPERIMENT_TIME: Duration = Duration::from_secs(1);
 
-/// Carries out `comparison`, reports its events to `report` and returns the verdict. Ends early when `stop` is set.
+/// Runs `comparison`, passes events to `report` and returns the verdict. Ends early when `stop` is set.
 ///
 /// # Errors
 ///
-/// [`RunError`]. An absent server is not an error: the verdict then contains no difference.
+/// Returns [`RunError`] if the comparison could not run. An absent server is not an error: the verdict then contains no
+/// difference.
 pub fn compare(
     comparison: &ComparisonPlan,
     report: &mut dyn Report,
@@ -99,8 +108,7 @@ fn new_side(plan: &Plan) -> Side {
     }
 }
 
-/// Measures the counted pairs, then carries out the experiments. Without a complete pair there is nothing to
-/// explain, and the experiments are left out.
+/// Measures the pairs for the verdict, then runs the experiments. Without a complete pair, the experiments are skipped.
 fn measure(
     comparison: &ComparisonPlan,
     mut interleaver: Interleaver<'_>,
@@ -120,9 +128,9 @@ fn measure(
         return Ok(());
     }
     let experiments = Experiments { comparison, stop };
-    let is_own_server = experiments.kernel_timestamps(&mut interleaver, evidence)?;
+    let servers = experiments.kernel_timestamps(&mut interleaver, evidence)?;
     experiments.new_connections(&mut interleaver, evidence)?;
-    experiments.two_writes(&mut interleaver, evidence, is_own_server)?;
+    experiments.two_writes(&mut interleaver, evidence, servers)?;
     experiments.sweep(&mut interleaver, evidence)?;
     if !stop.load(Ordering::Relaxed) {
         evidence.closed_port = closed_port::experiment();
@@ -149,31 +157,29 @@ impl Experiments<'_> {
         }
     }
 
-    /// Splits the RTTs of both sides with kernel timestamps. Returns for each side whether its server is one of
-    /// ours, which reports its own share of the time.
+    /// Splits the RTTs of both sides with kernel timestamps. Returns the kind of each server: only a server of this
+    /// project reports its processing time.
     fn kernel_timestamps(
         &self,
         interleaver: &mut Interleaver<'_>,
         evidence: &mut Evidence,
-    ) -> Result<[bool; 2], RunError> {
+    ) -> Result<[Server; 2], RunError> {
         let plans = match plans_with_timestamps(self.comparison) {
             Ok(plans) => plans,
             Err(reason) => {
                 evidence.no_breakdown_reason = Some(reason);
-                return Ok([false; 2]);
+                return Ok([Server::ThirdParty; 2]);
             }
         };
         let stage = ComparisonStage::KernelTimestamps;
         let limits = self.limits(MAX_PAIRS_WITH_TIMESTAMPS);
         let result = interleaver.measure(stage, &plans, limits, ExchangeTimes::rtt)?;
         evidence.incomplete.extend(incomplete("kernel timestamps", &result.pairs));
-        let mut is_own_server = [false; 2];
-        for (index, (side, summary)) in evidence.sides.iter_mut().zip(result.summaries).enumerate()
-        {
-            is_own_server[index] = summary.breakdown.server.count() > 0;
+        let servers = result.sides.each_ref().map(|side| server_kind(&side.summary));
+        for (side, SideResult { summary, .. }) in evidence.sides.iter_mut().zip(result.sides) {
             side.instrumented = (summary.breakdown.send.count() > 0).then_some(summary);
         }
-        Ok(is_own_server)
+        Ok(servers)
     }
 
     /// Measures pairs with a new connection for each exchange, if a side has connections.
@@ -195,7 +201,7 @@ impl Experiments<'_> {
         let result = interleaver.measure(stage, &plans, limits, ExchangeTimes::with_connection)?;
         evidence.incomplete.extend(incomplete("new connections", &result.pairs));
         evidence.pairs_with_connection = result.pairs;
-        for (side, summary) in evidence.sides.iter_mut().zip(result.summaries) {
+        for (side, SideResult { summary, .. }) in evidence.sides.iter_mut().zip(result.sides) {
             side.with_connection = side.is_stream.then_some(summary);
         }
         Ok(())
@@ -206,16 +212,12 @@ impl Experiments<'_> {
         &self,
         interleaver: &mut Interleaver<'_>,
         evidence: &mut Evidence,
-        is_own_server: [bool; 2],
+        servers: [Server; 2],
     ) -> Result<(), RunError> {
         for (index, side) in evidence.sides.iter_mut().enumerate() {
             if let (true, Some(address)) = (side.is_stream, side.address) {
                 interleaver.report_progress(ComparisonStage::TwoWrites, index as u64, 2)?;
-                let server = if is_own_server[index] {
-                    two_writes::Server::Ours
-                } else {
-                    two_writes::Server::ThirdParty
-                };
+                let server = servers[index];
                 let plan = &self.comparison.sides[index];
                 side.two_writes = two_writes::experiment(plan, address, server, self.stop)?;
             }
@@ -229,10 +231,10 @@ impl Experiments<'_> {
         interleaver: &mut Interleaver<'_>,
         evidence: &mut Evidence,
     ) -> Result<(), RunError> {
-        for (bytes, plans) in &self.comparison.sizes {
+        for SizePlan { bytes, sides } in &self.comparison.sweep {
             let stage = ComparisonStage::RequestSize { bytes: *bytes };
             let limits = self.limits(MAX_PAIRS_PER_SIZE);
-            let result = interleaver.measure(stage, plans, limits, ExchangeTimes::rtt)?;
+            let result = interleaver.measure(stage, sides, limits, ExchangeTimes::rtt)?;
             evidence.incomplete.extend(incomplete(&format!("{bytes} bytes"), &result.pairs));
             evidence.sweep.push(SweepPoint { bytes: *bytes, pairs: result.pairs });
         }
@@ -240,7 +242,7 @@ impl Experiments<'_> {
     }
 }
 
-/// The number of pairs of an experiment without both replies, if there are any.
+/// Counts the pairs of an experiment in which a reply is missing. Returns `None` if there are none.
 fn incomplete(experiment: &str, pairs: &[Pair]) -> Option<IncompleteExperiment> {
     let missing = pairs.iter().filter(|pair| pair.difference().is_none()).count() as u64;
     (missing > 0).then(|| IncompleteExperiment {
@@ -260,8 +262,8 @@ fn plans_with_timestamps(comparison: &ComparisonPlan) -> Result<[Plan; 2], Strin
     Ok([a.map_err(reason)?, b.map_err(reason)?])
 }
 
-/// The number of rounds for `pairs` pairs: 1, or an even number up to `max`, so that each side is opened first
-/// equally often.
+/// The number of rounds for `pairs` pairs. It is 1 or an even number, at most `max`. With an even number, each side is
+/// opened first in half of the rounds.
 fn rounds(max: u32, pairs: u64) -> u32 {
     let rounds = u32::try_from(pairs / MIN_PAIRS_PER_ROUND).unwrap_or(max).min(max);
     (rounds & !1).max(1)
@@ -271,12 +273,15 @@ fn store_main_result(result: ExperimentResult, evidence: &mut Evidence) {
     evidence.warm_up = result.warm_up;
     evidence.pairs = result.pairs;
     evidence.notes = result.notes;
-    let results = result.summaries.into_iter().zip(result.sides);
-    for (side, (summary, observed)) in evidence.sides.iter_mut().zip(results) {
-        side.traffic_exchanges = summary.received;
-        side.summary = summary;
-        side.traffic = observed.traffic;
-        side.windows = observed.windows;
-        side.failure = observed.failure.filter(|_| side.summary.received == 0);
+    for (side, result) in evidence.sides.iter_mut().zip(result.sides) {
+        side.traffic_exchanges = result.summary.received;
+        side.summary = result.summary;
+        side.traffic = result.traffic;
+        side.windows = result.windows;
+        side.failure = result.failure.filter(|_| side.summary.received == 0);
     }
+}
+
+fn server_kind(summary: &Summary) -> Server {
+    if summary.breakdown.server.count() > 0 { Server::Ours } else { Server::ThirdParty }
 }

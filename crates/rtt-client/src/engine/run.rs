@@ -1,6 +1,5 @@
 //! [`run`]: resolves the target, selects an address that answers, and measures it.
 
-use super::clock_cost::clock_cost;
 use super::series::{Series, Sink};
 use crate::analysis::accounting::unsent_exchange;
 use crate::analysis::statistics::Summary;
@@ -17,8 +16,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tracing::debug;
 
-/// The reason why a run could not be completed. The behaviour of the server and of the network is never such a
-/// reason: it is an [`Outcome`].
+/// The number of clock readings that measure the cost of one reading. They take about ten microseconds.
+const CLOCK_READINGS: u32 = 500;
+
+/// The reason why a run could not be completed. The behaviour of the server and the network is not such a reason, but
+/// an [`Outcome`].
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The system refused a socket operation that the measurement needs.
@@ -32,16 +34,16 @@ pub enum RunError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The report returned an error. If a program that reads the output has ended, the source has the kind
-    /// [`io::ErrorKind::BrokenPipe`].
+    /// The report returned an error. The kind of the source is [`io::ErrorKind::BrokenPipe`] if the output is a pipe
+    /// and its reader has exited.
     #[error("cannot write the report")]
     Report(#[from] io::Error),
 }
 
-/// Executes `plan`, passes events to `report`, and returns the figures. A run ends when the plan is complete
-/// or when `stop` is set.
+/// Runs `plan`, passes events to `report`, and returns the summary. A run ends when the plan is complete or when
+/// `stop` is set.
 ///
-/// If the target is a name with several addresses, the client tries them in turn. It measures the first
+/// If the target is a name with several addresses, the client tries them one after another. It measures the first
 /// address that answers. If none answers, it measures the last one.
 ///
 /// # Errors
@@ -93,8 +95,8 @@ pub(in crate::engine) struct SelectedAddress {
     pub(in crate::engine) failed_attempts: Vec<FailedAttempt>,
 }
 
-/// Selects the first of the `addresses` that answers, or the last one. Each address except the last is tried
-/// with one exchange, which does not count.
+/// Selects the first of the `addresses` that answers, or the last one. One exchange tests each address except the
+/// last one. These exchanges do not count.
 pub(in crate::engine) fn select_address(
     plan: &Plan,
     addresses: &[SocketAddr],
@@ -120,7 +122,7 @@ pub(in crate::engine) fn new_start(plan: &Plan, address: Option<SocketAddr>) -> 
     Start { plan, address, local: None, clock_cost: clock_cost() }
 }
 
-/// The events of a series, kept until they are processed.
+/// The events of a series, stored until they are processed.
 #[derive(Default)]
 pub(in crate::engine) struct RecordedEvents {
     pub(in crate::engine) connections: Vec<Connection>,
@@ -147,7 +149,7 @@ impl Sink for RecordedEvents {
     }
 }
 
-/// Selects an address, and performs the exchanges with it.
+/// Selects an address and measures it.
 fn measure(
     plan: &Plan,
     addresses: &[SocketAddr],
@@ -203,6 +205,15 @@ fn measure_once(
     }
 }
 
+/// The mean cost of one reading of the monotonic clock on this host.
+fn clock_cost() -> Duration {
+    let start = Instant::now();
+    for _ in 0..CLOCK_READINGS {
+        std::hint::black_box(Instant::now());
+    }
+    start.elapsed() / CLOCK_READINGS
+}
+
 fn report_start(
     start: &Start<'_>,
     failed_attempts: &[FailedAttempt],
@@ -212,7 +223,7 @@ fn report_start(
     failed_attempts.iter().try_for_each(|attempt| report.event(&Event::FailedAttempt(attempt)))
 }
 
-/// One exchange with an address. Its events are reported later, when the result of the address is known.
+/// One exchange with an address. The events are reported later, when it is known whether the address answers.
 struct Trial {
     events: RecordedEvents,
     local: Option<SocketAddr>,

@@ -1,14 +1,14 @@
 //! [`Series`]: the exchanges of a run with one address.
 //!
-//! A series consists of parts, each with its own state:
+//! A series has four parts. Each part has its own state:
 //!
 //! - [`Pacer`]: when to send the next request, and when the series ends
 //! - [`Connections`]: the channel to the server
-//! - [`Accounting`]: the outcome of each request, and the figures
-//! - [`UninstrumentedControl`]: exchanges without the instruments of a breakdown
+//! - [`Accounting`]: the outcome of each request, and the counts
+//! - [`UninstrumentedControl`]: exchanges without kernel timestamps and timing headers
 //!
-//! `Series` calls these parts in the right order: this file contains the loop, and [`exchange`] contains what
-//! happens when a request is sent and when something arrives.
+//! `Series` calls these parts. This file contains the loop. [`exchange`] sends requests and processes received
+//! messages.
 
 mod connections;
 mod control;
@@ -19,11 +19,10 @@ use super::run::RunError;
 use crate::analysis::accounting::Accounting;
 use crate::analysis::statistics::Summary;
 use crate::model::exchange::{Connection, Exchange};
-use crate::model::protocol::Framing;
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Framing, Protocol};
 use crate::model::tcp_info::TcpInfo;
 use crate::model::traffic::Traffic;
-use crate::net::system::{KERNEL_TIMESTAMPS, ReceiveConfig, WaitUntil};
+use crate::net::system::{KERNEL_TIMESTAMPS, WaitUntil};
 use crate::net::transport::{OpenConfig, SocketError};
 use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
@@ -37,25 +36,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The shortest time for which a series receives late and duplicate replies after its last exchange. On a
-/// longer path, this time is [`LISTEN_RTTS`] times the longest RTT.
+/// After its last exchange, a series receives late and duplicate replies for [`LISTEN_RTTS`] times the longest RTT, but
+/// at least for this time.
 const MIN_LISTEN: Duration = Duration::from_millis(10);
 
 /// See [`MIN_LISTEN`].
 const LISTEN_RTTS: u32 = 3;
 
-/// The shortest pause in which the report writes its buffered output. It is long in comparison with a system
-/// call.
+/// The report writes its buffered output only in a longer pause than this. A system call takes much less time.
 const MIN_IDLE: Duration = Duration::from_millis(1);
 
-/// Receives what happens in a series. With one request at a time, a series never calls it between the two
-/// timestamps of an exchange.
+/// Receives the events of a series. With one request at a time, a series never calls it between the two timestamps of
+/// an exchange.
 pub(in crate::engine) trait Sink {
     /// A connection was requested.
     fn connection(&mut self, connection: Connection) -> io::Result<()>;
     /// The outcome of a request is decided.
     fn exchange(&mut self, exchange: Exchange) -> io::Result<()>;
-    /// The figures so far, and the time since the start of the series.
+    /// The summary so far, and the time since the start of the series.
     fn progress(&mut self, summary: &Summary, elapsed: Duration) -> io::Result<()>;
     /// A pause starts.
     fn idle(&mut self) -> io::Result<()>;
@@ -79,14 +77,12 @@ impl Series {
     /// Opens the first channel to `address`. If this fails, the first exchange has the corresponding outcome.
     pub(in crate::engine) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
         let settings = &plan.settings;
-        let timestamps = settings.breakdown && KERNEL_TIMESTAMPS;
-        let receiver = ReceiveConfig { timeout: settings.timeout, spin: settings.spin, timestamps };
-        let config = OpenConfig { bind: settings.bind, nagle: false, receiver };
+        let config = OpenConfig::new(settings);
         let connections = Connections::open(plan, address, config)?;
-        // A fixed schedule leaves no time for control exchanges, and a single exchange has no median to
-        // compare.
-        let has_control =
-            timestamps && plan.pacing.waits_for_replies() && settings.count != Some(1);
+        // A fixed rate leaves no time for control exchanges. A single exchange has no median to compare.
+        let has_control = config.receiver.timestamps
+            && plan.pacing.waits_for_replies()
+            && settings.count != Some(1);
         let now = Instant::now();
         Ok(Self {
             protocol: plan.protocol,
@@ -153,7 +149,7 @@ impl Series {
         self.wait_until(due, sink, stop)
     }
 
-    /// Receives late and duplicate replies, closes the channel, and returns the figures.
+    /// Receives late and duplicate replies, closes the channel, and returns the summary.
     pub(in crate::engine) fn end(
         mut self,
         sink: &mut dyn Sink,
@@ -183,7 +179,7 @@ impl Series {
         Ok(summary)
     }
 
-    /// Whether no reply is expected for further requests.
+    /// See [`Accounting::is_unreachable`].
     pub(in crate::engine) fn is_unreachable(&self) -> bool {
         self.accounting.is_unreachable()
     }
@@ -219,7 +215,8 @@ impl Series {
         control.run_exchange(stop)
     }
 
-    /// Receives until `due`. If the series waits for replies, also until each request in flight is decided.
+    /// Receives until `due`. If the series waits for replies, it first receives until each request in flight is decided.
+    /// Returns earlier if the server is unreachable and no request is in flight.
     fn wait_until(
         &mut self,
         due: Instant,
@@ -228,21 +225,20 @@ impl Series {
     ) -> Result<(), RunError> {
         let waits_for_replies = self.pacing.waits_for_replies();
         let due = self.pacer.end().map_or(due, |end| end.min(due));
-        // With a fixed rate, the client receives at least once before each request, even if the request is
-        // late.
+        // With a fixed rate, the client receives at least once before each request, even if the request is late.
         let mut has_received = waits_for_replies;
         let mut has_waited = false;
         while !stop.load(Ordering::Relaxed) {
             let expiry = self.accounting.next_expiry();
             if waits_for_replies && let Some(expiry) = expiry {
-                // A coarse wait lasts the whole timeout. It is too long when a part of the timeout has
-                // passed, because another message has arrived.
+                // A coarse wait lasts for the whole timeout. After another message, only a part of the timeout is left.
                 let until =
                     if has_waited { WaitUntil::Exact(expiry) } else { WaitUntil::Coarse(expiry) };
                 self.receive(until, sink)?;
                 has_waited = true;
             } else {
-                if has_received && Instant::now() >= due {
+                let is_aborted = self.is_unreachable() && self.accounting.in_flight() == 0;
+                if is_aborted || (has_received && Instant::now() >= due) {
                     return Ok(());
                 }
                 if due.saturating_duration_since(Instant::now()) > MIN_IDLE {
@@ -260,7 +256,7 @@ impl Series {
         Ok(())
     }
 
-    /// Receives late and duplicate replies. Only datagrams can be duplicated, or arrive after a later one.
+    /// Receives late and duplicate replies. On a stream, there are none.
     fn receive_late_replies(
         &mut self,
         sink: &mut dyn Sink,

@@ -1,9 +1,11 @@
-//! A transport for unit tests. It returns scripted messages, and uses no socket.
+//! A transport for unit tests. It returns scripted messages and does not use a socket.
 
 use crate::model::breakdown::TimestampId;
 use crate::model::exchange::Connection;
 use crate::net::system::{NetworkError, WaitUntil};
-use crate::net::transport::{OpenAttempt, OpenConfig, Received, SocketError, Transport};
+use crate::net::transport::{
+    OpenAttempt, OpenConfig, Received, SentRequest, SocketError, Transport,
+};
 use bytes::BytesMut;
 use echo_core::Stamp;
 use std::collections::VecDeque;
@@ -11,17 +13,17 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-/// A server for tests.
+/// The address of the simulated server.
 pub(in crate::engine) const ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7);
 
-/// What a transport returns from one call of `receive`.
+/// The result of one call of `receive`.
 pub(in crate::engine) enum Incoming {
     Bytes(&'static [u8]),
     End,
 }
 
-/// An attempt that opened a transport. It returns the `incoming` messages, and then nothing.
+/// A successful attempt to open a transport. The transport returns the `incoming` messages, and then nothing.
 pub(in crate::engine) fn scripted(incoming: impl IntoIterator<Item = Incoming>) -> OpenAttempt {
     let script = incoming.into_iter().map(|incoming| match incoming {
         Incoming::Bytes(bytes) => Some(bytes.to_vec()),
@@ -30,7 +32,8 @@ pub(in crate::engine) fn scripted(incoming: impl IntoIterator<Item = Incoming>) 
     attempt(TestTransport { incoming: script.collect(), echoes: false, current: Vec::new() })
 }
 
-/// Opens a transport to a server that replies to each request in upper case, and closes within a millisecond.
+/// Opens a transport to a simulated server. It replies to each request in upper case, and closes a connection within a
+/// millisecond.
 #[expect(clippy::unnecessary_wraps, reason = "the signature of a driver")]
 pub(in crate::engine) fn open_echo(
     _: SocketAddr,
@@ -57,13 +60,13 @@ impl Transport for TestTransport {
         ADDRESS
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<(Stamp, TimestampId)> {
+    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest> {
         if self.echoes {
             let mut reply = BytesMut::from(request);
             echo_core::uppercase(&mut reply);
             self.incoming.push_back(Some(reply.to_vec()));
         }
-        Ok((Stamp::just_before(), TimestampId::default()))
+        Ok(SentRequest { stamp: Stamp::just_before(), timestamp_id: TimestampId::default() })
     }
 
     fn receive(&mut self, _: WaitUntil) -> io::Result<Received<'_>> {

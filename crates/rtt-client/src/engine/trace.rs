@@ -1,86 +1,43 @@
-//! Traces exchanges: captures their packets, explains them, and compares them with the measurement. Also
-//! explains the packets of a capture file.
+//! Traces exchanges: captures their packets, explains them, and compares them with the measurement. It can
+//! also explain the packets of a capture file.
 
-mod output_file;
+mod error;
 mod recording;
 
-use super::run::{RunError, resolve_target, select_address};
+pub use error::{FileOperation, TraceError};
+
+use super::run::{resolve_target, select_address};
 use crate::capture::dissect::{Packet, dissect};
 use crate::capture::exchanges::stream::MessageLengths;
-use crate::capture::file::{self, CapturedPacket, FileError, LinkType};
+use crate::capture::file::{
+    self, CapturedPacket, FileError, Incomplete, InterfaceDescription, LinkType, Writer,
+};
 use crate::capture::flows::FlowTable;
 use crate::capture::trace::{Sample, Trace, TracedTarget};
 use crate::event::{Event, Report};
 use crate::model::condition::Failure;
 use crate::net::system::{self, Interface};
 use crate::plan::{Plan, TracePlan};
-use output_file::OutputFile;
 use recording::{RecordConfig, record};
-use std::io::{self, Read};
+use std::error::Error as _;
+use std::fs::File;
+use std::io::{self, BufWriter, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-/// Why a trace failed. A message contains no text of its source, so print the whole chain of sources.
-#[derive(Debug, thiserror::Error)]
-pub enum TraceError {
-    /// The exchanges could not run.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// The report could not be written.
-    #[error("writing the report failed")]
-    Report(#[source] io::Error),
-    /// The system does not permit the capture.
-    #[error(
-        "capturing the packets to {address} requires the capability CAP_NET_RAW (grant it with \
-         `sudo setcap cap_net_raw+ep PATH-OF-rtt-client`, or use --lab)"
-    )]
-    NotPermitted {
-        /// The address of the server.
-        address: SocketAddr,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// The system can't capture the packets.
-    #[error("{operation} {address} failed")]
-    Capture {
-        /// The operation that failed, in words that an address can follow.
-        operation: &'static str,
-        /// The address of the server.
-        address: SocketAddr,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// The namespaces of `--lab` can't be created.
-    #[error("creating a network namespace failed")]
-    Lab(#[source] io::Error),
-    /// A file can't be created, written or read.
-    #[error("{operation} {} failed", path.display())]
-    File {
-        /// `creating`, `writing` or `reading`.
-        operation: &'static str,
-        /// The path of the file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// A file has another format.
-    #[error("{} is neither a pcapng file nor a pcap file", path.display())]
-    UnknownFormat {
-        /// The path of the file.
-        path: PathBuf,
-    },
-}
+/// The comment of a packet that belongs to no exchange of the trace.
+const FOREIGN_PACKET: &str = "belongs to no exchange of this trace";
 
-/// Moves this process into a new user namespace and a new network namespace, in which an ordinary user
-/// may capture packets (Linux). The process must not have other threads yet (unshare(2),
-/// `CLONE_NEWUSER`).
+/// Moves this process into a new user namespace and a new network namespace (Linux). In these namespaces, an
+/// ordinary user may capture packets. The process must have only one thread (unshare(2), `CLONE_NEWUSER`).
 ///
 /// # Errors
 ///
-/// [`TraceError::Lab`] if the system does not permit it.
+/// [`TraceError::Lab`] if the system does not permit the namespaces.
 pub fn enter_lab() -> Result<(), TraceError> {
-    system::enter_lab().map_err(TraceError::Lab)
+    Ok(system::enter_lab()?)
 }
 
 /// Runs the exchanges of `plan`, captures their packets, and reports the result. If `file` is given,
@@ -88,14 +45,14 @@ pub fn enter_lab() -> Result<(), TraceError> {
 ///
 /// # Errors
 ///
-/// [`TraceError`]. A server that does not reply is not an error: the trace shows it.
+/// [`TraceError`]. A server that does not reply is not an error. The trace shows the missing reply.
 pub fn trace(
     plan: &TracePlan,
     file: Option<&Path>,
     report: &mut dyn Report,
     stop: &AtomicBool,
 ) -> Result<bool, TraceError> {
-    // A path that can't be written is an error before the first packet is sent.
+    // If the file cannot be created, no packet is sent.
     let output = file.map(OutputFile::create).transpose()?;
     let mut session = Session::default();
     for target in &plan.plans {
@@ -109,16 +66,16 @@ pub fn trace(
     Ok(!has_failures && !plan.plans.is_empty())
 }
 
-/// Explains the packets of a pcapng or pcap file. Errors contain the file's `path`.
+/// Explains the packets of a pcapng or pcap file. `path` is the path of the file, for error messages.
 ///
 /// # Errors
 ///
-/// [`TraceError::File`] or [`TraceError::UnknownFormat`] if no packet can be read, [`TraceError::Report`]
-/// if the report can't be written. A damaged file is read up to the damage.
+/// [`TraceError::File`] or [`TraceError::UnknownFormat`] if no packet can be read. [`TraceError::Report`]
+/// if the report cannot be written. In a damaged file, the packets before the damage are explained.
 pub fn read_trace(file: impl Read, path: &Path, report: &mut dyn Report) -> Result<(), TraceError> {
     let contents = file::read(file).map_err(|error| match error {
         FileError::Read(source) => {
-            TraceError::File { operation: "reading", path: path.to_owned(), source }
+            TraceError::File { operation: FileOperation::Read, path: path.to_owned(), source }
         }
         FileError::UnknownFormat => TraceError::UnknownFormat { path: path.to_owned() },
     })?;
@@ -131,7 +88,7 @@ pub fn read_trace(file: impl Read, path: &Path, report: &mut dyn Report) -> Resu
         skipped: table.skipped,
         unreadable: count_unreadable(&contents.packets, &packets),
         without_time: contents.without_time,
-        incomplete: contents.incomplete.map(|reason| reason.to_string()),
+        incomplete: contents.incomplete.as_ref().map(reason_with_source),
         file: None,
     };
     write_report(&trace, report)
@@ -142,6 +99,14 @@ fn write_report(trace: &Trace, report: &mut dyn Report) -> Result<(), TraceError
     report.flush().map_err(TraceError::Report)
 }
 
+/// The reason why only a part of a file was read, with the system's error.
+fn reason_with_source(incomplete: &Incomplete) -> String {
+    match incomplete.source() {
+        Some(source) => format!("{incomplete}: {source}"),
+        None => incomplete.to_string(),
+    }
+}
+
 /// The state of a trace over all targets.
 #[derive(Default)]
 struct Session {
@@ -149,12 +114,12 @@ struct Session {
     captured: Vec<CapturedPacket>,
     /// The interface of each target. The index is [`CapturedPacket::interface`].
     interfaces: Vec<Interface>,
-    /// Whether an exchange had no reply or was not made.
+    /// Whether an exchange had no reply or was skipped.
     has_failures: bool,
 }
 
 impl Session {
-    /// Runs the exchanges with one target, and explains their packets.
+    /// Runs the exchanges with one target, and adds their packets to the trace.
     fn trace_target(
         &mut self,
         plan: &Plan,
@@ -207,8 +172,7 @@ fn unresolved_target(plan: &Plan, failure: Failure) -> TracedTarget {
     }
 }
 
-/// The number of packets that were not dissected because they end within their headers or have an unknown
-/// link type.
+/// The number of packets that end within their headers or have an unknown link type.
 fn count_unreadable(captured: &[CapturedPacket], packets: &[Option<Packet>]) -> usize {
     let is_unreadable = |(captured, packet): &(&CapturedPacket, &Option<Packet>)| {
         let is_truncated = captured.bytes.len() < captured.original_length;
@@ -218,12 +182,66 @@ fn count_unreadable(captured: &[CapturedPacket], packets: &[Option<Packet>]) -> 
     captured.iter().zip(packets).filter(is_unreadable).count()
 }
 
+/// The pcapng file of a trace. It was created and is still empty.
+struct OutputFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl OutputFile {
+    fn create(path: &Path) -> Result<Self, TraceError> {
+        let path = path.to_owned();
+        match File::create(&path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(TraceError::File { operation: FileOperation::Create, path, source }),
+        }
+    }
+
+    /// Writes the packets, each with a comment. Returns the path of the file.
+    fn write(
+        self,
+        interfaces: &[Interface],
+        captured: &[CapturedPacket],
+        trace: &Trace,
+    ) -> Result<String, TraceError> {
+        let Self { path, file } = self;
+        match write_packets(file, interfaces, captured, trace) {
+            Ok(()) => Ok(path.display().to_string()),
+            Err(source) => Err(TraceError::File { operation: FileOperation::Write, path, source }),
+        }
+    }
+}
+
+fn write_packets(
+    file: File,
+    interfaces: &[Interface],
+    captured: &[CapturedPacket],
+    trace: &Trace,
+) -> io::Result<()> {
+    let application = concat!("rtt-client ", env!("CARGO_PKG_VERSION"));
+    let mut writer = Writer::new(BufWriter::new(file), application)?;
+    for interface in interfaces {
+        writer.write_interface(&InterfaceDescription {
+            link_type: link_type_of(interface),
+            name: &interface.name,
+            description: &format!("exchanges on {}", interface.name),
+        })?;
+    }
+    let comments = trace.comments();
+    for (number, packet) in (1..).zip(captured) {
+        let comment = comments.get(&number).map_or(FOREIGN_PACKET, |comment| comment);
+        writer.write_packet(packet, comment)?;
+    }
+    let last = captured.last().map_or(Duration::ZERO, |packet| packet.time);
+    writer.finish(trace.dropped, last)
+}
+
 fn link_type_of(interface: &Interface) -> LinkType {
     if interface.is_ethernet { LinkType::Ethernet } else { LinkType::Raw }
 }
 
-/// The address that packets to `address` really have: the unspecified address means this host, and an
-/// IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2) becomes an IPv4 address.
+/// The destination in the packets to `address`. For an unspecified address, this is the loopback address of this
+/// host. For an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2), it is the IPv4 address.
 fn address_on_the_wire(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
@@ -236,9 +254,8 @@ fn address_on_the_wire(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::error::Error as _;
 
-    /// A report whose reader has closed the pipe.
+    /// A report to a closed pipe.
     struct ClosedPipe;
 
     impl Report for ClosedPipe {
@@ -252,8 +269,8 @@ mod tests {
     }
 
     #[test]
-    fn closed_pipe_of_the_report_is_in_the_error_chain() {
-        // The file header of a pcap file without packets.
+    fn error_of_the_report_is_the_source_of_the_trace_error() {
+        // A pcap file without packets.
         let file = [&[0xd4, 0xc3, 0xb2, 0xa1][..], &[0; 20]].concat();
         let error = read_trace(&file[..], Path::new("x"), &mut ClosedPipe).unwrap_err();
         assert!(matches!(error, TraceError::Report(_)), "{error:?}");
@@ -262,13 +279,13 @@ mod tests {
     }
 
     #[test]
-    fn unknown_file_format_is_an_error_with_the_path() {
+    fn error_about_an_unknown_format_contains_the_path() {
         let error = read_trace(&b"GET /"[..], Path::new("x.pcap"), &mut ClosedPipe).unwrap_err();
         assert_eq!(error.to_string(), "x.pcap is neither a pcapng file nor a pcap file");
     }
 
     #[test]
-    fn address_on_the_wire_is_what_a_packet_contains() {
+    fn unspecified_and_mapped_addresses_become_those_in_the_packets() {
         for (address, expected) in [
             ("0.0.0.0:7", "127.0.0.1:7"),
             ("[::]:7", "[::1]:7"),

@@ -32,12 +32,21 @@ pub struct Exchange {
     pub sent: Option<Stamp>,
     /// With a fixed request rate: the delay of the actual send after the intended send.
     pub lateness: Option<Duration>,
-    /// On a connection: whether it was the first exchange there.
-    pub first_on_connection: Option<bool>,
+    /// The position of the exchange on its connection. Absent if the protocol has no connections.
+    pub connection_position: Option<ConnectionPosition>,
     /// The outcome.
     pub outcome: Outcome,
     /// The parts of the RTT, if they were requested and could be computed.
     pub breakdown: Option<Breakdown>,
+}
+
+/// The position of an exchange among the exchanges on one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionPosition {
+    /// The first exchange on the connection. It is often slower than the others.
+    First,
+    /// An exchange after the first one.
+    Later,
 }
 
 /// The outcome of a request.

@@ -85,6 +85,11 @@ impl OperationError {
         move |error| Self { operation: SocketOperation::SetOption(name), error }
     }
 
+    /// The error of an exchange on an open socket.
+    pub(crate) fn exchange(error: io::Error) -> Self {
+        Self { operation: SocketOperation::Exchange, error }
+    }
+
     pub(crate) fn with_peer(self, protocol: &Protocol, address: SocketAddr) -> SocketError {
         let Self { operation, error } = self;
         SocketError { operation, protocol: protocol.title, address, error }

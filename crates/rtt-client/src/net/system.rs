@@ -6,6 +6,8 @@
 //! feature of Linux reports there that it is not available. No other module of the client depends on the
 //! operating system.
 
+pub(crate) mod operation;
+
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "system/linux/mod.rs"]
 mod imp;

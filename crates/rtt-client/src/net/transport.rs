@@ -9,7 +9,10 @@ use crate::model::exchange::Connection;
 use crate::model::icmp::Origin;
 use crate::model::tcp_info::TcpInfo;
 use crate::model::traffic::Traffic;
-use crate::net::system::{NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil};
+use crate::net::system::{
+    KERNEL_TIMESTAMPS, NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil,
+};
+use crate::plan::Settings;
 use echo_core::Stamp;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -26,6 +29,27 @@ pub(crate) struct OpenConfig {
     pub(crate) receiver: ReceiveConfig,
 }
 
+impl OpenConfig {
+    /// The configuration that `settings` select, without Nagle's algorithm. It has kernel timestamps if the settings
+    /// request a breakdown and this system supports them.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            bind: settings.bind,
+            nagle: false,
+            receiver: ReceiveConfig {
+                timeout: settings.timeout,
+                spin: settings.spin,
+                timestamps: settings.breakdown && KERNEL_TIMESTAMPS,
+            },
+        }
+    }
+
+    /// The same configuration without kernel timestamps.
+    pub(crate) fn without_timestamps(self) -> Self {
+        Self { receiver: ReceiveConfig { timestamps: false, ..self.receiver }, ..self }
+    }
+}
+
 /// The result of an attempt to open a transport.
 pub(crate) struct OpenAttempt {
     /// The attempt to connect, if the protocol has connections and the client has sent a connection request.
@@ -39,13 +63,12 @@ pub(crate) trait Transport {
     /// The local address.
     fn local(&self) -> SocketAddr;
 
-    /// Hands `request` to the system. Returns the time just before, and the number by which the kernel
-    /// identifies the request's timestamp.
+    /// Passes `request` to the system.
     ///
     /// # Errors
     ///
     /// The system's error. It can belong to an earlier request.
-    fn send(&mut self, request: &[u8]) -> io::Result<(Stamp, TimestampId)>;
+    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest>;
 
     /// Waits for data.
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>>;
@@ -72,6 +95,15 @@ pub(crate) trait Transport {
     fn close(&mut self, _timeout: Duration) -> Option<Duration> {
         None
     }
+}
+
+/// A request that the system has accepted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SentRequest {
+    /// The time just before the program passed the request to the system.
+    pub(crate) stamp: Stamp,
+    /// Identifies the kernel's timestamp of the request.
+    pub(crate) timestamp_id: TimestampId,
 }
 
 /// The result of a wait for data.

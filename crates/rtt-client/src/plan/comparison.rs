@@ -6,31 +6,32 @@ use crate::model::target::Target;
 use crate::protocol::registry::PROTOCOLS;
 use std::time::Duration;
 
-/// The number of pairs if neither a number nor a duration is given.
+/// The number of pairs of a comparison without a number and a duration.
 pub const DEFAULT_PAIRS: u64 = 2000;
 
-/// The longest duration of the default number of pairs.
+/// A comparison without a number of pairs, a duration and an interval stops after this time.
 pub const DEFAULT_PAIRS_DURATION: Duration = Duration::from_secs(4);
 
 /// The largest number of pairs. They take 160 MiB of memory.
 pub(crate) const MAX_PAIRS: u64 = 1 << 22;
 
-/// The range of confidence levels, as fractions.
+/// The lowest and the highest confidence level, as fractions.
 const MIN_CONFIDENCE: f64 = 0.5;
 const MAX_CONFIDENCE: f64 = 0.9999;
 
-/// The request sizes of a sweep, in bytes. They grow by a factor of four, from the smallest size with room for
-/// the request's number to the largest size that a UDP datagram over IPv4 carries.
+/// The request sizes of a sweep, in bytes. They grow by a factor of four. The smallest size has enough bytes for
+/// the number of a request. The largest one is the maximum of a UDP datagram over IPv4.
 pub const SWEEP_SIZES: [usize; 8] = [16, 64, 256, 1024, 4096, 16_384, 32_768, 65_507];
 
 /// Everything that a caller can choose for a comparison, except the two targets.
 #[derive(Debug, Clone)]
 pub struct ComparisonSettings {
-    /// The settings of each side. The comparison replaces its count, duration, rate and lifetime.
+    /// The settings of each side. The comparison sets the count, duration, rate and lifetime itself; these values
+    /// are ignored.
     pub each: Settings,
-    /// The number of pairs. Without a number and without a duration: [`DEFAULT_PAIRS`].
+    /// The number of pairs. Without a number and a duration, it is [`DEFAULT_PAIRS`].
     pub pairs: Option<u64>,
-    /// The time during which pairs are measured.
+    /// The comparison stops measuring pairs after this time.
     pub duration: Option<Duration>,
     /// The seed of the random order within the pairs.
     pub seed: u64,
@@ -45,20 +46,29 @@ pub struct ComparisonSettings {
 pub struct ComparisonPlan {
     /// The plans of A and B.
     pub(crate) sides: [Plan; 2],
-    /// The plans of A and B for each size of a sweep.
-    pub(crate) sizes: Vec<(usize, [Plan; 2])>,
+    /// The request sizes of the sweep. Empty without a sweep.
+    pub(crate) sweep: Vec<SizePlan>,
     pub(crate) pairs: u64,
     pub(crate) duration: Option<Duration>,
     pub(crate) seed: u64,
     pub(crate) confidence: f64,
 }
 
+/// One request size of a sweep.
+#[derive(Debug, Clone)]
+pub(crate) struct SizePlan {
+    /// The size of a request, in bytes.
+    pub(crate) bytes: usize,
+    /// The plans of A and B.
+    pub(crate) sides: [Plan; 2],
+}
+
 impl ComparisonPlan {
     /// Creates a plan for the comparison of `a` and `b`.
     ///
-    /// A target without a protocol uses the protocol whose default port it names. If it names no port or another
-    /// port, A uses the first registered protocol and B the second one. Without `b`, B is the host of A over the
-    /// other protocol.
+    /// A default port selects its protocol, if the target contains no protocol. With any other port, or without
+    /// a port, A uses the first registered protocol and B the second one. Without `b`, B is the host of A with
+    /// the other protocol.
     ///
     /// # Errors
     ///
@@ -94,34 +104,64 @@ impl ComparisonPlan {
             ])
         };
         let max_len = protocol_a.max_message_len.min(protocol_b.max_message_len);
-        let sizes = SWEEP_SIZES
+        let sweep = SWEEP_SIZES
             .into_iter()
-            .filter(|size| sweep && *size <= max_len)
-            .map(|size| Ok((size, plans(&Content::Sized(Some(size)))?)))
+            .filter(|bytes| sweep && *bytes <= max_len)
+            .map(|bytes| Ok(SizePlan { bytes, sides: plans(&Content::Sized(Some(bytes)))? }))
             .collect::<Result<_, PlanError>>()?;
         let has_no_limit = pairs.is_none() && duration.is_none();
-        // A pause between the pairs makes a run long, so the default duration does not apply then.
+        // With a pause between the pairs, the default number of pairs takes longer than the default duration.
         let default_duration =
             (has_no_limit && each.interval.is_zero()).then_some(DEFAULT_PAIRS_DURATION);
         Ok(Self {
             sides: plans(&each.content)?,
-            sizes,
+            sweep,
             pairs: pairs.unwrap_or(if has_no_limit { DEFAULT_PAIRS } else { MAX_PAIRS }),
             duration: duration.or(default_duration),
             seed,
             confidence,
         })
     }
+
+    /// The plans of side A and side B.
+    #[must_use]
+    pub fn sides(&self) -> &[Plan; 2] {
+        &self.sides
+    }
+
+    /// The largest number of pairs that the comparison measures.
+    #[must_use]
+    pub fn pairs(&self) -> u64 {
+        self.pairs
+    }
+
+    /// The comparison stops measuring pairs after this time, if it has a value.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        self.duration
+    }
+
+    /// The seed of the random order within the pairs.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The confidence level of the intervals, as a fraction.
+    #[must_use]
+    pub fn confidence(&self) -> f64 {
+        self.confidence
+    }
 }
 
-/// The protocol that a target selects: by its URL, or by a port that is the default port of a protocol.
+/// The protocol in the target's URL. Without one, the protocol whose default port the target contains.
 fn protocol_of(target: &Target) -> Option<&'static Protocol> {
     let by_port = || PROTOCOLS.iter().find(|protocol| Some(protocol.default_port) == target.port);
     target.protocol.or_else(by_port)
 }
 
-/// The host of `target` over another protocol than `protocol`. The port stays only if it does not belong to
-/// `protocol`.
+/// The host of `target` with another protocol than `protocol`. It keeps the port of a target without a protocol,
+/// unless this is the default port of `protocol`.
 fn other_side(target: &Target, protocol: &Protocol) -> Target {
     let port_is_shared = target.protocol.is_none() && target.port != Some(protocol.default_port);
     Target {

@@ -1,11 +1,11 @@
-//! [`PlanError`]: the reasons why a plan cannot be carried out.
+//! [`PlanError`]: the reasons why a plan cannot run.
 
 use crate::model::target::Target;
 use humantime::format_duration;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a plan cannot be carried out. Each message is one line, and states every limit from its constant.
+/// Why a plan cannot run. Each message is one line. It formats each limit from its constant.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PlanError {
     /// The target is a URL of another protocol.
@@ -21,7 +21,7 @@ pub enum PlanError {
     /// A request, or its reply, is too long for one exchange.
     #[error("the {part} has {len} bytes; one exchange over {protocol} carries at most {max} bytes")]
     TooLong {
-        /// Which of the two messages.
+        /// The message that is too long.
         part: MessagePart,
         /// Its length in bytes.
         len: usize,
@@ -30,7 +30,7 @@ pub enum PlanError {
         /// The maximum in bytes.
         max: usize,
     },
-    /// A request has no room for its number.
+    /// A request is too short for its number.
     #[error("a size of {size} bytes is too small: a request of a series needs at least {min} bytes for its \
         number{}", if *.timed { " and the timing header" } else { "" })]
     TooShort {
@@ -50,9 +50,15 @@ pub enum PlanError {
         /// The protocol's title.
         protocol: &'static str,
     },
-    /// A duration is zero or too long.
-    #[error("{quantity} must be longer than 0 and at most {}", format_duration(*max))]
-    DurationOutOfRange {
+    /// A duration is zero.
+    #[error("{quantity} must be longer than 0")]
+    ZeroDuration {
+        /// The name of the duration.
+        quantity: &'static str,
+    },
+    /// A duration is too long.
+    #[error("{quantity} must be at most {}", format_duration(*max))]
+    DurationTooLong {
         /// The name of the duration.
         quantity: &'static str,
         /// The longest duration.
@@ -97,13 +103,14 @@ pub enum PlanError {
         /// The timeout in seconds.
         timeout: f64,
         /// The largest number of requests in flight.
-        max: f64,
+        max: u32,
     },
-    /// A schedule does not wait, but a new connection for each exchange requires a wait.
+    /// A fixed rate does not wait for replies. A connection for each exchange requires this wait.
     #[error(
-        "--rate does not wait, so it cannot open a connection for each exchange (--connection each)"
+        "--rate does not wait for replies, so it cannot open a connection for each exchange \
+         (--connection each)"
     )]
-    ConnectionEachOnSchedule,
+    ConnectionEachAtFixedRate,
 }
 
 /// One of the two messages of an exchange.

@@ -1,25 +1,24 @@
-//! Pacing: when a series sends its next request, and when it ends. Pure: callers pass the time.
+//! [`Pacer`]: when a series sends its next request, and when the series ends. Callers pass the time.
 
 use crate::plan::Settings;
 use std::time::{Duration, Instant};
 
-/// The longest busy wait before a request. It covers the time that a sleeping processor needs to wake up,
-/// which was measured as 35 to 70 µs.
+/// The longest busy wait before a request. A sleeping CPU needs 35 to 70 µs to wake up (measured).
 const MAX_BUSY_WAIT: Duration = Duration::from_micros(100);
 
-/// The share of the time between two requests that a busy wait can use. The rest is for other threads on this
+/// The largest share of the time between two requests that a busy wait uses. The rest is for other threads on this
 /// CPU.
 const MAX_BUSY_SHARE: f64 = 0.25;
 
-/// The pause after an error that the system reports immediately. Without it, a series to a closed port would
-/// be a flood of requests.
+/// The pause after an error. The system can report an error immediately, so without this pause a series to a closed
+/// port would send a flood of requests.
 const REST_AFTER_ERROR: Duration = Duration::from_millis(10);
 
 /// The rule for the time between two requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Pacing {
-    /// One request at a time. The next request follows when the previous one is decided, and not earlier than
-    /// this time after the previous request was sent.
+    /// One request at a time. The next request follows when the previous one is decided, but not before this time has
+    /// passed since the previous send.
     AfterReply(Duration),
     /// A fixed number of requests per second. The schedule does not wait for replies.
     FixedRate(f64),
@@ -30,8 +29,8 @@ impl Pacing {
         matches!(self, Self::AfterReply(_))
     }
 
-    /// The time before a request during which the client polls instead of sleeping. A fixed rate needs it to
-    /// keep its schedule.
+    /// Before a request, the client polls for this time instead of sleeping. A fixed rate needs this to keep its
+    /// schedule.
     pub(crate) fn busy_wait(self) -> Duration {
         match self {
             Self::AfterReply(_) => Duration::ZERO,
@@ -42,7 +41,7 @@ impl Pacing {
     }
 }
 
-/// The pacing of one series: applies a [`Pacing`], counts requests, and detects the end of the series.
+/// Applies a [`Pacing`] to one series, counts its requests, and detects its end.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     pacing: Pacing,
@@ -58,7 +57,7 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    /// The pacing of a series that starts at `start`.
+    /// The pacer of a series that starts at `start`.
     pub(crate) fn new(pacing: Pacing, settings: &Settings, start: Instant) -> Self {
         Self {
             pacing,
@@ -81,13 +80,13 @@ impl Pacer {
         self.start
     }
 
-    /// The intended time of the next request.
+    /// The time at which the next request is due.
     pub(crate) fn due(&self) -> Instant {
         match self.pacing {
             Pacing::AfterReply(interval) => {
                 self.last_sent.map_or(self.start, |last_sent| last_sent + interval)
             }
-            // Each time is computed from the start, so that rounding errors do not accumulate.
+            // Each time is computed from the start. Rounding errors do not accumulate.
             Pacing::FixedRate(rate) => {
                 #[expect(clippy::cast_precision_loss, reason = "numbers stay below 2^53")]
                 let seconds = self.requests as f64 / rate;
@@ -96,13 +95,13 @@ impl Pacer {
         }
     }
 
-    /// The earliest time at which a request that is due at `due` can be sent: later than `due` during the
-    /// pause after an error.
+    /// The earliest time for a request that is due at `due`. During the pause after an error, it is the end of the
+    /// pause.
     pub(crate) fn earliest(&self, due: Instant) -> Instant {
         self.rest_until.map_or(due, |rest_until| rest_until.max(due))
     }
 
-    /// Counts a request. The client is about to send it.
+    /// Counts a request. The client calls this function immediately before it sends the request.
     pub(crate) fn request_started(&mut self, now: Instant) {
         self.requests += 1;
         self.last_sent = Some(now);
@@ -115,8 +114,7 @@ impl Pacer {
         self.send_duration = sent.saturating_duration_since(self.start);
     }
 
-    /// Records an exchange of the uninstrumented control. It uses one interval, but does not count as a
-    /// request.
+    /// Records an exchange of the uninstrumented control. It takes one interval, but it does not count as a request.
     pub(crate) fn control_started(&mut self, now: Instant) {
         self.last_sent = Some(now);
     }
@@ -126,7 +124,7 @@ impl Pacer {
         self.rest_until = Some(now + REST_AFTER_ERROR);
     }
 
-    /// Whether the series has used up its count or its duration.
+    /// Whether the series has reached its count or its duration.
     pub(crate) fn is_finished(&self, now: Instant) -> bool {
         self.count.is_some_and(|count| self.requests >= count)
             || self.end().is_some_and(|end| now >= end)
@@ -185,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn control_uses_an_interval_but_is_not_counted() {
+    fn control_takes_an_interval_but_is_not_counted() {
         let (mut pacer, start) = pacer(Pacing::AfterReply(millis(10)), &Settings::series(1));
         pacer.control_started(start + millis(40));
         assert_eq!(pacer.due(), start + millis(50));

@@ -1,15 +1,16 @@
-//! [`Payload`]: the bytes of each request, and the check of a reply against the expected bytes. Pure.
+//! [`Payload`]: the bytes of each request, and the check of a reply against the expected bytes.
 //!
 //! A request has these parts, in this order:
 //!
 //! | part | present |
 //! |---|---|
 //! | timing header, 40 bytes (`docs/protocol.md`) | if the client measures the parts of the RTT |
-//! | number of the request, 10 decimal digits | in a series; a message of the user follows after a space |
-//! | text: the message of the user, or filler | if it is not empty |
+//! | number of the request, 10 decimal digits | in a series |
+//! | space | between a number and a message of the user |
+//! | message of the user, or filler text | if it is not empty |
 //!
-//! The conversion to upper case does not change digits. The number therefore comes back unchanged from every
-//! echo server, and identifies the request that a reply answers.
+//! The conversion to upper case does not change digits. Every echo server returns the number unchanged, so the
+//! number in a reply identifies its request.
 
 use bytes::BytesMut;
 use echo_core::header::{self, HEADER_LEN, MAX_TIMED_LEN, ReplyHeader, Timing};
@@ -18,15 +19,15 @@ use std::fmt;
 /// The number of digits in the number of a request.
 const NUMBER_LEN: usize = 10;
 
-/// The largest number that these digits can represent.
+/// The largest number of requests. It is the largest number with [`NUMBER_LEN`] digits.
 pub(crate) const MAX_REQUESTS: u64 = 9_999_999_999;
 
-/// The text that fills a request to its size. All its letters are lower case, so that a server that does not
-/// convert to upper case is detected.
+/// The text that fills a request to its size. All its letters are lower case, so the check detects a server that
+/// does not convert to upper case.
 const FILLER: &[u8] = b"the quick brown fox jumps over the lazy dog ";
 
-/// The first bytes of a reply header, `ECHO-RTT/1`. They are the same for servers that support timing headers
-/// and for servers that convert the header as text.
+/// The length of `ECHO-RTT/1`, the start of every reply header. A server that does not support timing headers
+/// converts the header as text, and its reply starts with the same bytes.
 const COMMON_HEADER_LEN: usize = 10;
 
 /// Whether a payload with text contains the number of the request.
@@ -36,7 +37,7 @@ pub(crate) enum Numbering {
     Unnumbered,
 }
 
-/// Whether a request contains the timing header, with which the server reports its processing time.
+/// Whether a request contains the timing header. It requests the server's processing time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimingHeader {
     Requested,
@@ -44,7 +45,7 @@ pub(crate) enum TimingHeader {
 }
 
 impl TimingHeader {
-    /// A breakdown of the RTT needs the processing time of the server.
+    /// The header that a breakdown requires.
     pub(crate) fn for_breakdown(breakdown: bool) -> Self {
         if breakdown { Self::Requested } else { Self::Absent }
     }
@@ -85,12 +86,12 @@ pub(crate) enum Mismatch {
         extra: usize,
         expected: usize,
     },
-    /// Only for datagrams: the rest of a stream can still arrive.
+    /// Only for datagrams. On a stream, the rest of a reply can still arrive.
     TooShort {
         received: usize,
         expected: usize,
     },
-    /// Only for streams: there is no request that these bytes could answer.
+    /// Only for streams: bytes arrived, but no request waits for a reply.
     NoRequestInFlight,
 }
 
@@ -116,8 +117,7 @@ impl fmt::Display for Mismatch {
 }
 
 impl Payload {
-    /// Requests that carry `text`. If the text is too long for a timing header, the requests have no timing
-    /// header.
+    /// Requests with this text. If the text is too long for a timing header, the requests have no timing header.
     pub(crate) fn of_text(text: &[u8], numbering: Numbering, timing: TimingHeader) -> Self {
         let number_len = number_len(numbering);
         let fits = HEADER_LEN + number_len + text.len() <= MAX_TIMED_LEN;
@@ -127,8 +127,8 @@ impl Payload {
         Self::new(request, timing, numbering)
     }
 
-    /// Numbered requests of `size` bytes. `size` must not be less than [`Payload::min_size`]. If the size is
-    /// too long for a timing header, the requests have no timing header.
+    /// Numbered requests of `size` bytes, at least [`Payload::min_size`]. If the size is too large for a timing header,
+    /// the requests have no timing header.
     pub(crate) fn of_size(size: usize, timing: TimingHeader) -> Self {
         let timing = if size <= MAX_TIMED_LEN { timing } else { TimingHeader::Absent };
         let mut request = vec![b' '; Self::min_size(timing)];
@@ -175,8 +175,8 @@ impl Payload {
         self.expected.len()
     }
 
-    /// The number in a reply, or in the part of a request that an ICMP error quotes. `None` if the payload is
-    /// not numbered, or if there are no digits at this place.
+    /// The number in a reply, or in the part of a request that an ICMP error quotes. Returns `None` without a number at
+    /// the expected position.
     pub(crate) fn number_in(&self, bytes: &[u8]) -> Option<u64> {
         let digits = bytes.get(self.header_len..self.header_len + NUMBER_LEN)?;
         (self.numbering == Numbering::Numbered).then(|| header::parse_digits(digits)).flatten()
@@ -187,8 +187,8 @@ impl Payload {
         self.header_len + number_len(self.numbering)
     }
 
-    /// Compares the bytes that have been `received` so far with the reply to request `seq`. An earlier call
-    /// has already checked the first `checked` bytes.
+    /// Compares the bytes `received` so far with the reply to request `seq`. An earlier call has already compared the
+    /// first `checked` bytes.
     pub(crate) fn check(&mut self, seq: u64, received: &[u8], checked: usize) -> ReplyCheck {
         write_number(&mut self.expected, self.header_len, self.numbering, seq);
         let expected = &self.expected[..];
@@ -200,7 +200,7 @@ impl Payload {
                 .first_chunk()
                 .map(|bytes| header::parse_reply_header(bytes, expected.len()))
             {
-                // The header is incomplete. It is checked as a whole when all its bytes are there.
+                // The header is incomplete. It is checked as a whole after its last byte has arrived.
                 None => end = end.min(COMMON_HEADER_LEN),
                 // A server without support for timing headers.
                 Some(ReplyHeader::Plain) => {}
@@ -236,7 +236,7 @@ fn header_len(timing: TimingHeader) -> usize {
     }
 }
 
-/// The length of the number in front of a text, with the space after it.
+/// The length of the number before a text, including the space after it.
 fn number_len(numbering: Numbering) -> usize {
     match numbering {
         Numbering::Numbered => NUMBER_LEN + 1,
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn second_piece_of_a_reply_is_checked_without_the_first() {
+    fn bytes_that_were_checked_earlier_are_skipped() {
         let mut payload = message("hello");
         assert_eq!(payload.check(1, b"HELLO", 3), ReplyCheck::Complete(None));
         assert_eq!(payload.check(1, b"HELlo", 3), differs_at(4));
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn timing_header_is_parsed_and_its_absence_is_recognised() {
+    fn reply_can_have_a_timing_header_or_none() {
         let mut payload = Payload::of_size(64, TimingHeader::Requested);
         let plain = uppercase(payload.request(7));
         assert_eq!(payload.check(7, &plain, 0), ReplyCheck::Complete(None));

@@ -39,29 +39,29 @@ pub enum Content {
     Message(Bytes),
     /// The number of the request, followed by the user's message.
     Numbered(Bytes),
-    /// The number of the request, followed by filler text up to this size in bytes. Without a size:
-    /// [`DEFAULT_REQUEST_LEN`].
+    /// The number of the request, followed by filler text. The value is the size of the request in bytes. Without a
+    /// value, the size is [`DEFAULT_REQUEST_LEN`].
     Sized(Option<usize>),
 }
 
 /// Everything that a caller can choose, except the protocol and the target.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The version of IP. Without it, both are allowed.
+    /// The version of IP. Without a value, both versions are allowed.
     pub family: Option<Family>,
     /// The local address. With port 0, the system chooses the port.
     pub bind: Option<SocketAddr>,
-    /// The longest wait for a name, for a connection and for a reply.
+    /// The timeout for each step: name look-up, connection, reply.
     pub timeout: Duration,
     /// The content of requests.
     pub content: Content,
     /// The number of requests. Without a count and without a duration, the run lasts until it is interrupted.
     pub count: Option<u64>,
-    /// The time during which the client sends requests.
+    /// The run stops sending requests after this time.
     pub duration: Option<Duration>,
-    /// The shortest time from one send to the next. The client also waits for the reply.
+    /// The minimum time between two sends. The next request also waits for the reply to the previous one.
     pub interval: Duration,
-    /// Requests per second on a fixed schedule. It replaces the interval, and does not wait for replies.
+    /// A fixed number of requests per second. The interval is then ignored, and requests do not wait for replies.
     pub rate: Option<f64>,
     /// The lifetime of connections.
     pub lifetime: Lifetime,
@@ -92,15 +92,16 @@ impl Settings {
         }
     }
 
-    /// `count` exchanges of [`DEFAULT_REQUEST_LEN`] bytes. Each one starts when the previous one is over.
+    /// `count` exchanges of [`DEFAULT_REQUEST_LEN`] bytes. Each exchange starts immediately after the previous one.
     #[must_use]
     pub fn series(count: u64) -> Self {
         Self { content: Content::Sized(None), count: Some(count), ..Self::one("") }
     }
 
-    /// The version of IP that `family` selects, or else the version of the local address.
+    /// The version of IP in `family`. Without one, the version of the local address.
     pub(crate) fn version(&self) -> Option<Family> {
-        let of = |address: SocketAddr| if address.is_ipv4() { Family::V4 } else { Family::V6 };
-        self.family.or(self.bind.map(of))
+        let version_of =
+            |address: SocketAddr| if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        self.family.or(self.bind.map(version_of))
     }
 }

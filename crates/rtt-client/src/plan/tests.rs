@@ -1,4 +1,4 @@
-//! Plans that can be carried out, and plans that are rejected.
+//! Tests: valid plans, rejected plans, and the text of errors.
 
 use super::*;
 use crate::protocol::registry::protocol_named;
@@ -23,7 +23,7 @@ fn compared(a: &str, b: Option<&str>) -> [String; 2] {
     };
     let b = b.map(|b| b.parse().unwrap());
     let plan = ComparisonPlan::new(&a.parse().unwrap(), b.as_ref(), &settings).unwrap();
-    plan.sides.each_ref().map(Plan::url)
+    plan.sides().each_ref().map(Plan::url)
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn target_of_another_protocol_is_rejected() {
 fn message_that_the_protocol_cannot_carry_is_rejected() {
     let error = message("udp", &"x".repeat(65_508)).unwrap_err();
     assert!(matches!(error, PlanError::TooLong { part: MessagePart::Request, .. }), "{error}");
-    // Two bytes become six.
+    // The upper case of this letter has six bytes instead of two.
     let error = message("udp", &"ΐ".repeat(21_836)).unwrap_err();
     assert!(matches!(error, PlanError::TooLong { part: MessagePart::Reply, .. }), "{error}");
     assert!(message("udp", "").is_ok());
@@ -81,6 +81,7 @@ fn settings_out_of_range_are_rejected() {
         Settings { timeout: Duration::from_nanos(500), ..series() },
         Settings { rate: Some(f64::NAN), ..series() },
         Settings { rate: Some(f64::INFINITY), ..series() },
+        // More requests in flight than the maximum: 2 s of timeout at this rate.
         Settings { rate: Some(1e6), ..series() },
         Settings { rate: Some(10.0), lifetime: Lifetime::Each, ..series() },
     ] {
@@ -91,13 +92,25 @@ fn settings_out_of_range_are_rejected() {
 }
 
 #[test]
-fn messages_state_the_limits_of_the_constants() {
-    let settings = Settings { timeout: Duration::from_hours(2), ..Settings::series(1) };
-    let error = plan("udp", settings).unwrap_err().to_string();
-    assert_eq!(error, "--timeout must be longer than 0 and at most 1h");
-    let settings = Settings { count: Some(0), ..Settings::series(1) };
-    let error = plan("udp", settings).unwrap_err().to_string();
-    assert_eq!(error, "--count must be between 1 and 9999999999");
+fn error_contains_the_violated_limit() {
+    let series = || Settings::series(1);
+    let hours = |hours| Duration::from_hours(hours);
+    for (settings, expected) in [
+        (Settings { timeout: hours(2), ..series() }, "--timeout must be at most 1h"),
+        (Settings { timeout: Duration::ZERO, ..series() }, "--timeout must be at least 1us"),
+        (Settings { interval: hours(2), ..series() }, "--interval must be at most 1h"),
+        (
+            Settings { duration: Some(Duration::ZERO), ..series() },
+            "--duration must be longer than 0",
+        ),
+        (
+            Settings { duration: Some(hours(10_000)), ..series() },
+            "--duration must be at most 1year",
+        ),
+        (Settings { count: Some(0), ..series() }, "--count must be between 1 and 9999999999"),
+    ] {
+        assert_eq!(plan("udp", settings).unwrap_err().to_string(), expected);
+    }
 }
 
 #[test]
@@ -110,6 +123,6 @@ fn default_port_selects_the_protocol_of_a_compared_target() {
     assert_eq!(compared("host:12000", Some("host:25000")), tcp_and_udp);
     assert_eq!(compared("udp://host", None), udp_and_tcp);
     assert_eq!(compared("udp://host:7", None), ["udp://host:7", "tcp://host:12000"]);
-    // Both servers of a host can use the same other port.
+    // Both servers of a host can use one port that is not a default.
     assert_eq!(compared("host:7", None), ["udp://host:7", "tcp://host:7"]);
 }

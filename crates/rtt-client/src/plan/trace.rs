@@ -1,10 +1,11 @@
 //! [`TracePlan`]: exchanges to capture.
 
-use super::{Content, DEFAULT_HOST, MAX_WAIT, Plan, PlanError, Settings};
+use super::{Content, DEFAULT_HOST, MAX_WAIT, Plan, PlanError, Settings, check_max_duration};
 use crate::model::target::Target;
 use crate::protocol::registry::protocols_of;
+use std::time::Duration;
 
-/// The largest number of exchanges with each target. A diagram with more of them is not readable.
+/// The largest number of exchanges with each target. A longer diagram is not readable.
 const MAX_EXCHANGES: u64 = 1000;
 
 /// The message if no size is given.
@@ -13,11 +14,12 @@ const MESSAGE: &str = "hello, world";
 /// Everything that a caller can choose for a trace, except the targets.
 #[derive(Debug, Clone)]
 pub struct TraceSettings {
-    /// The settings of each exchange. The trace replaces its content, count, duration and rate.
+    /// The settings of each exchange. The trace sets the content, count, duration and rate itself; these values
+    /// are ignored.
     pub each: Settings,
     /// The number of exchanges with each target.
     pub count: u64,
-    /// The size of each request in bytes. Without a size, requests carry a short message.
+    /// The size of each request in bytes. Without a size, requests contain a short message.
     pub size: Option<usize>,
 }
 
@@ -31,8 +33,8 @@ pub struct TracePlan {
 }
 
 impl TracePlan {
-    /// Creates a plan for exchanges with each of `targets`, over its protocol or over all protocols. Without a
-    /// target, the exchanges are with this host, over all protocols.
+    /// Creates a plan for exchanges with each of `targets`. A target without a protocol is traced over every
+    /// protocol. Without targets, the exchanges are with this host.
     ///
     /// # Errors
     ///
@@ -44,10 +46,8 @@ impl TracePlan {
         }
         // The capture lasts at least as long as all pauses together.
         let pauses = u32::try_from(count).ok().and_then(|count| each.interval.checked_mul(count));
-        if pauses.is_none_or(|pauses| pauses > MAX_WAIT) {
-            let quantity = "--count times --interval";
-            return Err(PlanError::DurationOutOfRange { quantity, max: MAX_WAIT });
-        }
+        let pauses = pauses.unwrap_or(Duration::MAX);
+        check_max_duration("--count times --interval", pauses, MAX_WAIT)?;
         let content = match (size, count) {
             (Some(_), _) => Content::Sized(size),
             (None, 1) => Content::Message(MESSAGE.into()),

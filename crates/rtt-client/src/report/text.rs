@@ -219,7 +219,7 @@ mod tests {
             seq: 1,
             sent: None,
             lateness: None,
-            first_on_connection: None,
+            connection_position: None,
             outcome: Outcome::Lost(failure),
             breakdown: None,
         };

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// The JSON events of a run.
+/// Runs the client and returns its JSON events.
 pub fn events(protocol: &str, address: &str, settings: Settings) -> Vec<Value> {
     let protocol = protocol_named(protocol).unwrap();
     let plan = Plan::new(protocol, address.parse().unwrap(), settings).unwrap();
@@ -20,7 +20,7 @@ pub fn events(protocol: &str, address: &str, settings: Settings) -> Vec<Value> {
         .collect()
 }
 
-/// The summary of a series, and the events before it.
+/// Runs a series. Returns its summary and the events before the summary.
 pub fn series(protocol: &str, address: &str, settings: Settings) -> (Value, Vec<Value>) {
     let mut events = events(protocol, address, settings);
     let summary = events.pop().unwrap();
@@ -35,8 +35,8 @@ pub fn counts<const N: usize>(summary: &Value, names: [&str; N]) -> [u64; N] {
     names.map(|name| summary[name].as_u64().unwrap_or_else(|| panic!("{name} in {summary}")))
 }
 
-/// `count` exchanges, one at a time, without pauses. The timeout is longer than the pauses of a busy machine,
-/// and short enough for tests that wait for it.
+/// `count` exchanges, one at a time, without pauses. The timeout is longer than a pause of a busy machine. It is short
+/// enough for tests in which it expires.
 pub fn back_to_back(count: u64) -> Settings {
     Settings { timeout: Duration::from_millis(250), ..Settings::series(count) }
 }

@@ -1,4 +1,4 @@
-//! Compares the packets of a trace with the packets that `tshark` reads from the written file.
+//! Compares the packets of a trace with the output of `tshark` for the same file.
 
 use super::{CLIENT, TraceRun, parse_events};
 use chrono::DateTime;
@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The fields of a packet in tshark, by the name of the field.
+/// The fields of a packet from tshark, by the name of the field.
 type TsharkPacket = BTreeMap<&'static str, String>;
 
-/// The packets of a file in tshark, by their number.
+/// The packets of a file from tshark, by their number.
 fn tshark_packets(file: &Path) -> BTreeMap<u64, TsharkPacket> {
     const FIELDS: [&str; 18] = [
         "frame.number",
@@ -48,8 +48,8 @@ fn tshark_packets(file: &Path) -> BTreeMap<u64, TsharkPacket> {
     packets.collect()
 }
 
-/// Checks that tshark gives the same packets and the same RTTs, and that `-r` reads the file that `-w`
-/// wrote. Deletes the file.
+/// Checks that the trace and tshark have the same packets and RTTs, and that `-r` reads the file of `-w`.
+/// Deletes the file.
 pub fn assert_tshark_agrees(run: &TraceRun) {
     let tshark = tshark_packets(&run.file);
     let packets = run.events_of_type("packet");
@@ -98,7 +98,7 @@ fn assert_same_packet(packet: &Value, tshark: &TsharkPacket) {
     assert!(tshark["frame.comment"].starts_with(&comment), "{both}");
 }
 
-/// The role that follows from the fields of tshark.
+/// The role of a packet according to tshark.
 fn tshark_role(packet: &Value, tshark: &TsharkPacket) -> &'static str {
     let is_set = |field: &str| matches!(tshark[field].as_str(), "1" | "True");
     let exists = |field: &str| !tshark[field].is_empty();
@@ -126,7 +126,7 @@ fn tshark_role(packet: &Value, tshark: &TsharkPacket) -> &'static str {
     }
 }
 
-/// The name of a role in the comments of a capture file.
+/// The text for a role in the comments of a capture file.
 fn comment_label(role: &str) -> &str {
     match role {
         "syn" => "SYN:",
@@ -140,8 +140,8 @@ fn comment_label(role: &str) -> &str {
     }
 }
 
-/// The time from the first request packet to the last reply packet of an exchange. A reply packet that
-/// tshark calls a retransmission does not count.
+/// The time from the first request packet to the last reply packet of an exchange. Reply packets with the mark
+/// `retransmission` from tshark are ignored.
 fn wire_rtt_ns(
     timing: &Value,
     packets: &[&Value],

@@ -1,4 +1,4 @@
-//! A server on a free port, and functions for its clients.
+//! Starts a server on a free port, and provides functions for its clients.
 #![allow(dead_code, reason = "each test uses only a part of it")]
 
 use echo_service::Signals;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::{task::JoinHandle, time::timeout};
 
-/// Timeout of each wait. No wait of a correct server takes this long.
+/// Timeout of each wait. A correct server needs much less time.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Server {

@@ -1,8 +1,8 @@
-//! The layer rules, with a small client in the layout of the real one.
+//! The layer rules, for a small client with the layout of the real client.
 
 use super::*;
 
-/// A client that breaks no rule.
+/// The files of a client without violations.
 const GOOD: [(&str, &str); 14] = [
     (
         "lib.rs",
@@ -26,7 +26,7 @@ const GOOD: [(&str, &str); 14] = [
     ("engine.rs", "use crate::{event::Event, net, protocol::udp, Verdict}; pub fn run() { net::resolve() }"),
 ];
 
-/// The violations in [`GOOD`] with one more file, or with another text for one of its files.
+/// Adds a file to [`GOOD`], or replaces one, and returns the violations.
 fn violations(path: &str, text: &str) -> Vec<String> {
     let mut files = GOOD.to_vec();
     files.retain(|(other, _)| *other != path);
@@ -54,7 +54,7 @@ fn good_client_has_no_violations() {
 }
 
 #[test]
-fn import_of_another_layer_is_reported_with_file_line_import_and_rule() {
+fn forbidden_import_is_reported_with_file_line_and_rule() {
     assert_violation(
         "analysis/extra.rs",
         "//! Header.\n\nuse crate::net::resolve;\n",
@@ -63,7 +63,7 @@ fn import_of_another_layer_is_reported_with_file_line_import_and_rule() {
 }
 
 #[test]
-fn every_layer_has_its_rule() {
+fn violation_lists_the_layers_that_may_be_imported() {
     let cases = [
         ("model/x.rs", "crate::plan::Plan", "model may import only protocol facts"),
         ("protocol/udp/facts.rs", "crate::plan::Plan", "protocol facts may import only model"),
@@ -100,7 +100,7 @@ fn every_layer_has_its_rule() {
 }
 
 #[test]
-fn imports_by_other_ways_are_reported() {
+fn indirect_imports_are_reported() {
     let rule = "RULE: plan may import only model, protocol facts";
     let cases = [
         ("use super::super::net;", "imports super::super::net (net)"),
@@ -119,7 +119,7 @@ fn imports_by_other_ways_are_reported() {
 }
 
 #[test]
-fn module_of_a_protocol_can_be_imported_for_its_facts_only() {
+fn pure_layers_may_use_only_the_facts_of_a_protocol() {
     assert_violation(
         "plan/x.rs",
         "use crate::protocol::udp;\nfn f() { udp::facts::PORT }\nfn g() { udp::open() }",
@@ -128,7 +128,7 @@ fn module_of_a_protocol_can_be_imported_for_its_facts_only() {
 }
 
 #[test]
-fn input_and_output_in_pure_modules_are_reported() {
+fn io_and_clock_readings_in_pure_modules_are_reported() {
     let rule = "RULE: plan is pure: no sockets, no clock, no files, no threads, no processes; \
                 std::net only for address types";
     let cases = [
@@ -142,16 +142,22 @@ fn input_and_output_in_pure_modules_are_reported() {
         ("fn f() { Stamp::just_before(); }", "Stamp::just_before"),
         ("fn f() { echo_core::Stamp::just_after(); }", "echo_core::Stamp::just_after"),
         ("use socket2::Socket;", "socket2::Socket"),
+        ("use indicatif::ProgressBar;", "indicatif::ProgressBar"),
+        ("fn f() { start.map(Instant::elapsed) }", "Instant::elapsed"),
         ("use nix::sys::socket::recvmsg;", "nix::sys::socket::recvmsg"),
         ("fn f() { libc::socket() }", "libc::socket"),
     ];
     for (text, found) in cases {
         assert_violation("plan/x.rs", text, &format!("plan/x.rs:1: uses {found}; {rule}"));
     }
+    let text = "fn f() {\n    start.elapsed()\n}";
+    assert_violation("plan/x.rs", text, &format!("plan/x.rs:2: calls elapsed(); {rule}"));
+    assert_eq!(violations("plan/x.rs", "struct S { elapsed: T } fn f() { s.elapsed }"), [""; 0]);
+    assert_eq!(violations("engine/x.rs", text), [""; 0]);
 }
 
 #[test]
-fn address_types_clocks_as_arguments_and_error_numbers_are_pure() {
+fn pure_code_may_use_address_types_error_numbers_and_clock_arguments() {
     let text = "use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr}; use std::time::{Duration, Instant};
         use nix::errno::Errno; use std::io::{self, Write}; use echo_core::Stamp;
         fn f(now: Instant) -> bool { libc::ECONNREFUSED == 1 && IpAddr::V4(Ipv4Addr::LOCALHOST).is_loopback() }
@@ -169,7 +175,7 @@ fn module_outside_the_layers_is_reported() {
 }
 
 #[test]
-fn test_modules_in_files_of_their_own_are_left_out() {
+fn test_modules_in_separate_files_are_not_checked() {
     let sources = [
         ("lib.rs", "mod plan;"),
         ("plan.rs", "#[cfg(test)]\nmod tests;\n#[cfg(test)] mod toy;"),

@@ -1,10 +1,10 @@
-//! Splits Rust code into tokens. Comments are left out, and a string becomes `""`.
+//! Splits Rust code into tokens. It skips comments and replaces each string by `""`.
 
-/// A name, a number, `::`, `""` for a string, or one other character.
+/// A name, a number, `::`, `""` for a string, or any other single character.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::code_rules) struct Token {
     pub(in crate::code_rules) text: String,
-    /// The line where it starts. The first line is 1.
+    /// The number of the line where the token starts, from 1.
     pub(in crate::code_rules) line: usize,
 }
 
@@ -69,7 +69,7 @@ impl Reader {
         }
     }
 
-    /// Block comments can be nested.
+    /// Skips a block comment. A block comment can contain other block comments.
     fn skip_block_comment(&mut self) {
         let mut depth = 0_usize;
         while let Some(character) = self.next() {
@@ -85,7 +85,7 @@ impl Reader {
         }
     }
 
-    /// A string that starts with a quote. Its contents are left out.
+    /// Reads a string that starts with a quote.
     fn string(&mut self) -> String {
         self.next();
         while let Some(character) = self.next() {
@@ -100,7 +100,7 @@ impl Reader {
         "\"\"".to_owned()
     }
 
-    /// A raw string whose hashes start here: `#"…"#`, or a quote without hashes.
+    /// Reads a raw string after its `r`: `#"…"#` or `"…"`.
     fn raw_string(&mut self) -> String {
         let mut hashes = 0;
         while self.peek(0) == Some('#') {
@@ -117,7 +117,7 @@ impl Reader {
         "\"\"".to_owned()
     }
 
-    /// `'x'` and `'\n'` are characters; `'a` is a lifetime.
+    /// Reads a character (`'x'`, `'\n'`) or a lifetime (`'a`).
     fn character_or_lifetime(&mut self) -> String {
         self.next();
         if self.peek(0) == Some('\\') {
@@ -134,7 +134,7 @@ impl Reader {
         "'".to_owned()
     }
 
-    /// A name, a number, or a string with a prefix (`r"…"`, `b"…"`, `br#"…"#`, `c"…"`).
+    /// Reads a name, a number, or a string with a prefix (`r"…"`, `b"…"`, `br#"…"#`, `c"…"`).
     fn word(&mut self) -> String {
         let start = self.position;
         self.skip_while(|character| character.is_alphanumeric() || character == '_');
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_counted_in_comments_and_strings() {
+    fn lines_in_comments_and_strings_are_counted() {
         let tokens = tokenize("/*\n*/ a \"\n\" b r#\"\n\"# c");
         let lines: Vec<_> = tokens.iter().map(|token| token.line).collect();
         assert_eq!(lines, [2, 2, 3, 3, 4]);

@@ -1,4 +1,4 @@
-//! The outcome of each request, and the counts.
+//! Tests: the outcome of each request, and the counts.
 
 use super::*;
 use crate::model::icmp::IcmpError;
@@ -40,7 +40,7 @@ fn wrong(accounting: &mut Accounting, reply: ReceivedReply) -> Option<Exchange> 
     accounting.wrong_reply(reply, Mismatch::DiffersAtByte(1), None)
 }
 
-/// The outcome of an exchange as scripts see it.
+/// The name of the outcome in JSON.
 fn outcome(exchange: Option<Exchange>) -> Option<&'static str> {
     exchange.map(|exchange| exchange.outcome.name())
 }
@@ -86,7 +86,7 @@ fn replies_are_counted_by_class() {
 }
 
 #[test]
-fn request_is_lost_when_its_timeout_expires_and_its_reply_is_late() {
+fn reply_is_late_after_the_timeout_of_its_request() {
     let (mut accounting, sent) = series(1);
     let expiry = sent.monotonic() + TIMEOUT;
     assert_eq!(accounting.next_expiry(), Some(expiry));
@@ -101,7 +101,7 @@ fn request_is_lost_when_its_timeout_expires_and_its_reply_is_late() {
 }
 
 #[test]
-fn reply_after_the_timeout_is_late_even_if_the_clock_was_not_checked_in_between() {
+fn reply_after_the_timeout_is_late_without_a_call_of_expire() {
     let (mut accounting, sent) = series(1);
     let received = sent.later(TIMEOUT + Duration::from_nanos(1));
     assert_eq!(outcome(receive(&mut accounting, reply(1, received))), Some("lost"));
@@ -111,7 +111,7 @@ fn reply_after_the_timeout_is_late_even_if_the_clock_was_not_checked_in_between(
 }
 
 #[test]
-fn wrong_reply_makes_its_request_corrupt_or_is_unmatched() {
+fn wrong_reply_is_corrupt_or_unmatched() {
     let (mut accounting, sent) = series(2);
     let exchange = wrong(&mut accounting, reply(1, sent)).unwrap();
     assert_eq!((exchange.outcome.name(), exchange.rtt()), ("corrupt", None));
@@ -132,11 +132,17 @@ fn request_that_was_not_sent_has_a_number_and_is_lost() {
 }
 
 #[test]
-fn failure_decides_a_request_only_once() {
+fn second_failure_of_a_request_is_ignored() {
     let (mut accounting, _) = series(1);
     let reset = || failure(Condition::Reset, Some(Origin::Peer));
-    assert_eq!(outcome(accounting.request_failed(1, reset(), Some(true))), Some("error"));
-    assert_eq!(outcome(accounting.request_failed(1, reset(), Some(true))), None);
+    assert_eq!(
+        outcome(accounting.request_failed(1, reset(), Some(ConnectionPosition::First))),
+        Some("error")
+    );
+    assert_eq!(
+        outcome(accounting.request_failed(1, reset(), Some(ConnectionPosition::First))),
+        None
+    );
     assert_eq!(outcomes(&accounting), [0, 1, 0]);
 }
 
@@ -151,7 +157,7 @@ fn rtt_of_a_resent_request_counts_from_the_first_send() {
 }
 
 #[test]
-fn refusal_without_any_reply_means_that_the_server_is_unreachable() {
+fn refusal_before_any_reply_makes_the_server_unreachable() {
     for (condition, is_final) in [
         (Condition::Refused, true),
         (Condition::NoRoute, true),
@@ -167,7 +173,7 @@ fn refusal_without_any_reply_means_that_the_server_is_unreachable() {
 }
 
 #[test]
-fn errors_from_routers_can_be_transient() {
+fn series_ends_after_the_maximum_number_of_router_errors() {
     let (mut accounting, _) = series(u64::from(MAX_TRANSIENT_ERRORS));
     for seq in 1..=u64::from(MAX_TRANSIENT_ERRORS) {
         assert!(!accounting.is_unreachable(), "before error {seq}");
@@ -202,7 +208,7 @@ fn exchange_on_a_schedule_has_a_lateness() {
 }
 
 #[test]
-fn message_of_the_user_is_in_the_outcome_without_its_number() {
+fn outcome_contains_the_message_without_its_number() {
     let content = crate::plan::Content::Numbered("hello".into());
     let settings = Settings { content, ..Settings::series(10) };
     let (mut accounting, sent) = with_requests(accounting(settings), 1);

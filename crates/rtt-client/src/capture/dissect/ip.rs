@@ -1,29 +1,30 @@
-//! The IP header, version 4 and 6.
+//! Parses IP headers of version 4 and 6.
 
 use super::u16_at;
+use crate::model::headers::IPV6_FRAGMENT;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The length of the IPv4 header without options and of the IPv6 header without extensions, in bytes.
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 
-/// The maximum number of IPv6 extension headers that are skipped. More headers do not occur in practice.
+/// The maximum number of IPv6 extension headers in a packet. More headers do not occur in practice.
 const MAX_EXTENSION_HEADERS: usize = 16;
 
 /// An IP packet, or its captured beginning.
 pub(super) struct IpPacket<'a> {
     /// The length of the header with its options or extension headers, in bytes.
     pub(super) header_length: usize,
-    /// The captured payload. It excludes bytes that the link adds after the packet (padding).
+    /// The captured payload, without the padding that Ethernet adds to short packets.
     pub(super) payload: &'a [u8],
     /// The length of the whole packet according to the header, in bytes. 0 if the header does not contain
-    /// it.
+    /// the length.
     pub(super) total_length: usize,
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
     /// The protocol number of the payload.
     pub(super) protocol: u8,
-    /// Whether this is a fragment other than the first one.
+    /// Whether this is a fragment, but not the first one.
     pub(super) is_later_fragment: bool,
 }
 
@@ -36,7 +37,7 @@ impl<'a> IpPacket<'a> {
         }
     }
 
-    /// RFC 791, section 3.1.
+    /// Parses the header of RFC 791, section 3.1.
     fn parse_v4(bytes: &'a [u8]) -> Option<Self> {
         let header_length = usize::from(*bytes.first()? & 0x0f) * 4;
         if header_length < IPV4_HEADER {
@@ -58,7 +59,7 @@ impl<'a> IpPacket<'a> {
         })
     }
 
-    /// RFC 8200. Extension headers can stand between the IPv6 header and the payload.
+    /// Parses the header of RFC 8200. Extension headers can follow it.
     fn parse_v6(bytes: &'a [u8]) -> Option<Self> {
         let total_length = match usize::from(u16_at(bytes, 4)?) {
             0 => 0,
@@ -82,31 +83,32 @@ impl<'a> IpPacket<'a> {
     }
 }
 
-/// The result of skipping the extension headers of an IPv6 packet.
+/// The facts from the extension headers of an IPv6 packet.
 struct Extensions {
-    /// The offset of the payload, in bytes.
+    /// The offset at which the payload starts, in bytes.
     end: usize,
     next_protocol: u8,
     is_later_fragment: bool,
 }
 
-/// Each extension header begins with the number of the next header and, except for fragments, with its
-/// own length.
+/// Skips the extension headers. Each begins with the number of the next header. In all of them except the
+/// fragment header, the length follows.
 fn skip_extension_headers(bytes: &[u8]) -> Option<Extensions> {
     let (mut next_protocol, mut end) = (*bytes.get(6)?, IPV6_HEADER);
     let mut is_later_fragment = false;
     for _ in 0..MAX_EXTENSION_HEADERS {
         let length_field = || Some(usize::from(*bytes.get(end + 1)?));
         let length = match next_protocol {
-            // Hop-by-hop options, routing, destination options, mobility, host identity, shim6: units of
-            // 8 bytes, without the first 8.
+            // Hop-by-hop options, routing, destination options, mobility, host identity, shim6. The unit
+            // is 8 bytes, and the first 8 bytes are not counted.
             0 | 43 | 60 | 135 | 139 | 140 => (length_field()? + 1) * 8,
-            // Fragment: 8 bytes. The upper 13 bits of the second field are the offset.
-            44 => {
+            // The length is 8 bytes. The upper 13 bits of the second field are the fragment's offset.
+            IPV6_FRAGMENT => {
                 is_later_fragment |= u16_at(bytes, end + 2)? >> 3 > 0;
                 8
             }
-            // Authentication header: units of 4 bytes, without the first 8 (RFC 4302, section 2.2).
+            // Authentication header. The unit is 4 bytes, and the first 8 bytes are not counted (RFC 4302,
+            // section 2.2).
             51 => (length_field()? + 2) * 4,
             _ => break,
         };
@@ -119,8 +121,8 @@ fn skip_extension_headers(bytes: &[u8]) -> Option<Extensions> {
     Some(Extensions { end, next_protocol, is_later_fragment })
 }
 
-/// The captured payload behind a header of `header_length` bytes. A `total_length` of 0 means: all
-/// captured bytes.
+/// The captured payload after a header of `header_length` bytes. If `total_length` is 0, the payload ends
+/// with the captured bytes.
 fn payload(bytes: &[u8], header_length: usize, total_length: usize) -> Option<&[u8]> {
     let end = if total_length == 0 { bytes.len() } else { total_length.min(bytes.len()) };
     bytes.get(header_length..end)

@@ -1,4 +1,4 @@
-//! Packets with every kind of link header, complete and truncated.
+//! Tests with packets of every link type: complete, truncated and random.
 
 use super::*;
 use crate::capture::file::LinkType;
@@ -70,14 +70,14 @@ fn every_link_type_gives_the_same_datagram() {
 }
 
 #[test]
-fn cooked_capture_shows_each_loopback_packet_once() {
-    for (packet_type, is_shown) in [(0, true), (4, false)] {
+fn loopback_packet_in_a_cooked_capture_is_dissected_once() {
+    for (packet_type, is_dissected) in [(0, true), (4, false)] {
         let mut cooked = [&[0; 14][..], &[8, 0], &udp_over_ipv4()].concat();
         cooked[..4].copy_from_slice(&[0, packet_type, 3, 4]);
-        assert_eq!(dissect(&captured(LinkType::Cooked, cooked)).is_some(), is_shown);
+        assert_eq!(dissect(&captured(LinkType::Cooked, cooked)).is_some(), is_dissected);
         let mut cooked2 = [&[8, 0][..], &[0; 18], &udp_over_ipv4()].concat();
         cooked2[8..11].copy_from_slice(&[3, 4, packet_type]);
-        assert_eq!(dissect(&captured(LinkType::Cooked2, cooked2)).is_some(), is_shown);
+        assert_eq!(dissect(&captured(LinkType::Cooked2, cooked2)).is_some(), is_dissected);
     }
 }
 
@@ -98,7 +98,7 @@ fn ethernet_padding_is_not_payload() {
 }
 
 #[test]
-fn truncated_packet_keeps_the_sizes_of_the_original() {
+fn truncated_packet_has_the_sizes_of_the_original() {
     let whole = captured(LinkType::Ethernet, ethernet(0x0800, &tcp_over_ipv4()));
     let within_options = CapturedPacket { bytes: whole.bytes[..60].to_vec(), ..whole.clone() };
     let packet = dissect(&within_options).unwrap();
@@ -165,7 +165,7 @@ fn other_protocols_and_link_types_give_no_packet() {
 
 proptest! {
     #[test]
-    fn random_bytes_never_cause_a_panic(
+    fn random_bytes_cause_no_panic(
         random in proptest::collection::vec(any::<u8>(), 0..200),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         original_length in 0..70_000_usize,

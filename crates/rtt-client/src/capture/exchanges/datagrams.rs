@@ -1,31 +1,28 @@
-//! Pairs the datagrams of a flow: each request starts an exchange, and each reply is assigned to one.
+//! Pairs the datagrams of a flow. Each request starts an exchange, and each reply belongs to one exchange.
 //!
-//! The rules for a reply, in this order:
+//! These rules find the exchange of a reply. The first rule that applies is used:
 //!
-//! 1. An echo server returns the request in upper case. The reply belongs to the newest open request with
-//!    this content.
-//! 2. If only requests that already have a reply match, it is a duplicate reply to the newest of them.
-//! 3. If no request matches, the server is not an echo server. The reply belongs to the oldest open
-//!    request.
-//! 4. If no request is open, the reply belongs to the latest exchange.
+//! 1. An echo server returns the request in upper case. The reply belongs to the newest request with this
+//!    content and without a reply.
+//! 2. If all requests with this content have a reply, it is a duplicate reply to the newest of them.
+//! 3. If no request has this content, the server is not an echo server. The reply belongs to the oldest
+//!    request without a reply.
+//! 4. If every request has a reply, it belongs to the latest exchange.
 
 use super::Exchanges;
+use echo_core::header::{HEADER_LEN, ReplyHeader, parse_reply_header};
 use std::time::Duration;
 
-/// The number of latest requests that are compared with a reply.
+/// A reply is compared with this number of requests, the newest ones.
 const MAX_CANDIDATES: usize = 1000;
 
 /// The number of payload bytes that are compared.
 const COMPARED_BYTES: usize = 2048;
 
-/// The first bytes of a timing header in upper case (docs/protocol.md).
-const TIMING_HEADER_MAGIC: &[u8] = b"ECHO-RTT";
-
-/// Remembers the requests of a flow.
+/// The requests of a flow, for the comparison with its replies.
 #[derive(Debug, Default)]
 pub(in crate::capture) struct DatagramPairing {
-    /// The beginning of the expected reply of each exchange. Empty for requests that are no longer
-    /// compared.
+    /// The beginning of the expected reply of each exchange. Empty for an old request that is not compared.
     expected_replies: Vec<Vec<u8>>,
 }
 
@@ -37,7 +34,7 @@ pub(in crate::capture) struct PairedReply {
 }
 
 impl DatagramPairing {
-    /// Starts the exchange of a request, and returns its number.
+    /// Starts the exchange of a request. Returns its number.
     pub(in crate::capture) fn add_request(
         &mut self,
         payload: &[u8],
@@ -51,7 +48,7 @@ impl DatagramPairing {
         exchanges.start(time)
     }
 
-    /// Assigns a reply to an exchange.
+    /// Finds the exchange of a reply, and stores the time of the reply there.
     pub(in crate::capture) fn add_reply(
         &self,
         payload: &[u8],
@@ -76,7 +73,7 @@ impl DatagramPairing {
         PairedReply { exchange: oldest_open.or(exchanges.latest()), is_duplicate: false }
     }
 
-    /// The numbers of the latest exchanges.
+    /// The numbers of the newest exchanges.
     fn newest_first(&self) -> impl DoubleEndedIterator<Item = u64> + use<> {
         let last = self.expected_replies.len();
         let first = last.saturating_sub(MAX_CANDIDATES);
@@ -89,7 +86,7 @@ fn index_of(number: u64) -> usize {
     usize::try_from(number - 1).unwrap_or(usize::MAX)
 }
 
-/// The beginning of the reply that an echo server sends: the request in upper case.
+/// The beginning of the reply from an echo server: the request in upper case.
 fn expected_reply(request: &[u8]) -> Vec<u8> {
     let mut expected = bytes::BytesMut::from(&request[..request.len().min(COMPARED_BYTES)]);
     echo_core::uppercase(&mut expected);
@@ -98,12 +95,17 @@ fn expected_reply(request: &[u8]) -> Vec<u8> {
     expected.to_vec()
 }
 
-/// Whether `reply` begins like the expected reply. Our servers write their timing into the header, so a
-/// header is not compared.
+/// Whether `reply` begins like the expected reply. The comparison skips a timing header, because the server
+/// writes its processing time into this header.
 fn is_expected(expected: &[u8], reply: &[u8]) -> bool {
-    const HEADER: usize = echo_core::header::HEADER_LEN;
     let reply = &reply[..reply.len().min(COMPARED_BYTES)];
-    let has_header = expected.len() > HEADER && expected.starts_with(TIMING_HEADER_MAGIC);
-    let start = if has_header { HEADER } else { 0 };
+    let start = if begins_with_timing_header(expected) { HEADER_LEN } else { 0 };
     expected.len() == reply.len() && expected.get(start..) == reply.get(start..)
+}
+
+/// Whether this request in upper case begins with a timing header, and has more bytes after it.
+fn begins_with_timing_header(expected: &[u8]) -> bool {
+    let header = expected.split_first_chunk().filter(|(_, rest)| !rest.is_empty());
+    header
+        .is_some_and(|(header, _)| parse_reply_header(header, expected.len()) == ReplyHeader::Plain)
 }

@@ -3,12 +3,12 @@
 //! There are two methods:
 //!
 //! - For exchanges of this program, the lengths of a request and of a reply are known
-//!   ([`MessageLengths`]). The offset of a byte divided by the length gives the number of its exchange. A
-//!   reply is complete with its last byte.
-//! - For a capture file, the lengths are not known. Data from the client starts a new exchange if it
-//!   follows a reply, and if the server has sent at least as many bytes as the client sent before. A
-//!   server can reply to the first part of a request while the rest is on its way, so the first condition
-//!   alone is not sufficient. Each new segment from the server moves the end of the reply.
+//!   ([`MessageLengths`]). The offset of a byte, divided by the length, gives the number of the exchange.
+//!   The last byte completes the reply.
+//! - For a capture file, the lengths are not known. Two conditions must hold before data from the client
+//!   starts a new exchange. The data follows a reply, and the server has sent at least as many bytes as the
+//!   client before. The first condition is not sufficient, because a server can reply before it has the whole
+//!   request. Each new segment from the server becomes the new end of the reply.
 
 use super::Exchanges;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(in crate::capture) struct StreamBytes {
     pub(in crate::capture) start: u64,
     pub(in crate::capture) length: u64,
     pub(in crate::capture) time: Duration,
-    /// The offset up to which all bytes from the server were seen.
+    /// The number of bytes from the server that were captured without a gap.
     pub(in crate::capture) reply_end: u64,
 }
 
@@ -43,7 +43,7 @@ impl StreamPairing {
         Self { lengths, last_was_reply: true }
     }
 
-    /// The exchange of bytes from the client. Starts an exchange if necessary.
+    /// The exchange of bytes from the client. Starts a new exchange if necessary.
     pub(in crate::capture) fn add_request(
         &mut self,
         bytes: StreamBytes,
@@ -63,7 +63,7 @@ impl StreamPairing {
         exchanges.latest()
     }
 
-    /// The exchange of new bytes from the server.
+    /// The exchange of new bytes from the server. Stores the time of each reply that they complete.
     pub(in crate::capture) fn add_reply(
         &mut self,
         bytes: StreamBytes,
@@ -75,7 +75,7 @@ impl StreamPairing {
             }
             return self.exchange_of_reply(bytes.start, exchanges);
         };
-        // The bytes can fill a gap and thereby complete later replies too.
+        // If the bytes fill a gap, they can complete several replies.
         let end = (bytes.start + bytes.length).max(bytes.reply_end);
         for number in bytes.start / reply + 1..=end / reply {
             if number * reply <= bytes.reply_end && exchanges.is_open(number) {
@@ -85,7 +85,7 @@ impl StreamPairing {
         self.exchange_of_reply(bytes.start, exchanges)
     }
 
-    /// The exchange of bytes from the server that change no time, because they were seen before.
+    /// The exchange of bytes from the server. Repeated bytes do not change the time of a reply.
     pub(in crate::capture) fn exchange_of_reply(
         &mut self,
         start: u64,

@@ -1,11 +1,13 @@
-//! pcap: the older capture file format (draft-ietf-opsawg-pcap). It is read only.
+//! Reads pcap, the older capture file format (draft-ietf-opsawg-pcap).
 //!
 //! A file header of 24 bytes contains a magic number and the link type. The magic number defines the byte
-//! order and the resolution of all times. Then each packet follows with a header of 16 bytes: seconds,
+//! order and the resolution of all times. The packets follow. Each packet has a header of 16 bytes: seconds,
 //! fraction of a second, captured length, original length.
 
-use super::input::{ByteOrder, read_bytes, require_bytes};
-use super::{CapturedPacket, FileContents, Incomplete, LinkType, MAX_PACKET_BYTES};
+use super::{
+    ByteOrder, CapturedPacket, FileContents, Incomplete, LinkType, MAX_PACKET_BYTES, read_bytes,
+    require_bytes,
+};
 use std::io::Read;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ const FILE_HEADER: usize = 20;
 /// The length of a packet header, in bytes.
 const PACKET_HEADER: usize = 16;
 
-/// The variant of the format that the magic number defines.
+/// A variant of the format. The magic number defines it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Variant {
     byte_order: ByteOrder,
@@ -36,7 +38,11 @@ impl Variant {
     }
 }
 
-/// Reads all packets after the magic number. An error states why later packets are missing.
+/// Reads all packets after the magic number.
+///
+/// # Errors
+///
+/// The reason why later packets are missing.
 pub(super) fn read(
     file: &mut dyn Read,
     variant: Variant,
@@ -44,7 +50,7 @@ pub(super) fn read(
 ) -> Result<(), Incomplete> {
     let Variant { byte_order, unit_ns } = variant;
     let header = require_bytes(file, FILE_HEADER, "the file header")?;
-    // The upper 16 bits describe a checksum at the end of each packet.
+    // The upper 16 bits of this field describe a checksum at the end of each packet.
     let number =
         byte_order.u32(&header, 16).ok_or(Incomplete::EndsWithin("the file header"))? & 0xffff;
     let link_type = LinkType::from_number(number);

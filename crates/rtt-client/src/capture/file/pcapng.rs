@@ -1,4 +1,4 @@
-//! pcapng: the newer capture file format (draft-ietf-opsawg-pcapng). [`reader`] reads it, [`writer`]
+//! pcapng, the newer capture file format (draft-ietf-opsawg-pcapng). [`reader`] reads it, and [`writer`]
 //! writes it.
 //!
 //! A file is a sequence of blocks. Each block has this structure:
@@ -19,24 +19,24 @@
 //!
 //! 1. A **section header** begins a section. Its byte-order magic defines the byte order of all integers
 //!    in the section. A file can have several sections.
-//! 2. An **interface description** gives the link type and the resolution of the times. Interfaces have
-//!    no written number: they count from 0 within the section.
-//! 3. An **enhanced packet** names its interface and contains the time, both lengths, the bytes and the
-//!    options (the comment is one of them). A simple packet has only the bytes. The obsolete packet block
-//!    resembles the enhanced one.
-//! 4. **Interface statistics** give the number of dropped packets.
+//! 2. An **interface description** contains the link type and the resolution of the times. The first
+//!    interface of a section has the number 0, the next has 1. The numbers are not in the block.
+//! 3. An **enhanced packet** contains the number of its interface, the time, both lengths, the bytes, and
+//!    options. The comment is an option. A simple packet contains only the original length and the bytes.
+//!    The obsolete packet block has almost the fields of an enhanced packet.
+//! 4. **Interface statistics** contain the number of dropped packets.
 //!
-//! A reader skips blocks of an unknown type by their length.
+//! A reader skips blocks of an unknown type.
 //!
 //! The documentation of [`crate::capture::file`] states why no library is used.
 
 pub(super) mod reader;
 pub(super) mod writer;
 
-/// The block type of a section header. It is a palindrome, so it has the same bytes in both byte orders.
+/// The block type of a section header. Its bytes are the same in both byte orders.
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 /// The first bytes of a pcapng file.
-pub(super) const SECTION_MAGIC: [u8; 4] = SECTION_HEADER.to_be_bytes();
+pub(super) const SECTION_HEADER_BYTES: [u8; 4] = SECTION_HEADER.to_be_bytes();
 
 /// The other block types.
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -48,7 +48,7 @@ const ENHANCED_PACKET: u32 = 6;
 /// The length of the type and of the two length fields of a block, in bytes.
 const BLOCK_OVERHEAD: usize = 12;
 
-/// The byte-order magic in a section header.
+/// The byte-order magic in a section header. Its bytes show the byte order of the section.
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 
 /// `opt_endofopt`: ends the options of a block.

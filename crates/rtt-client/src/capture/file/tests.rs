@@ -1,10 +1,9 @@
-//! Valid, truncated and corrupted files of both formats.
+//! Tests with valid, truncated and corrupted files of both formats.
 
-use super::input::ByteOrder;
 use super::*;
 use proptest::prelude::*;
 
-/// A packet of `length` bytes. All bytes are `number`.
+/// A packet of `length` bytes. Each byte is `number`.
 fn packet(number: u8, length: usize) -> CapturedPacket {
     CapturedPacket {
         time: Duration::new(1_790_000_000 + u64::from(number), 123_456_789),
@@ -28,7 +27,7 @@ fn pcapng_file(packets: &[CapturedPacket], dropped: Option<u64>) -> Vec<u8> {
     file
 }
 
-/// The two resolutions of pcap.
+/// The time resolution of a pcap file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Resolution {
     Microseconds,
@@ -57,7 +56,7 @@ fn pcap_file(byte_order: ByteOrder, resolution: Resolution, packets: &[CapturedP
 }
 
 #[test]
-fn reader_returns_what_the_writer_wrote() {
+fn reader_returns_the_packets_of_the_writer() {
     let packets = [packet(1, 60), packet(2, 61), packet(3, 0), packet(4, 1514)];
     let contents = read(&pcapng_file(&packets, Some(7))[..]).unwrap();
     assert_eq!(contents.packets, packets);
@@ -82,7 +81,7 @@ fn big_endian_pcapng_with_a_binary_time_resolution_is_read() {
     for number in [0x0a0d_0d0a_u32, 28, 0x1a2b_3c4d, 0x0001_0000, u32::MAX, u32::MAX, 28] {
         file.extend(number.to_be_bytes());
     }
-    // An interface with the link type Raw. Its times count in units of 2^-10 seconds.
+    // An interface with the link type Raw. The unit of its times is 2^-10 seconds.
     for number in [1_u32, 32, 101 << 16, 0, 9 << 16 | 1, 0x8a00_0000, 0, 32] {
         file.extend(number.to_be_bytes());
     }
@@ -120,7 +119,7 @@ fn file_of_another_format_is_an_error() {
 }
 
 #[test]
-fn invalid_length_ends_the_reading() {
+fn reader_stops_at_an_invalid_length() {
     for (offset, length) in [(4, u32::MAX), (4, 0), (4, 13), (4, 0x7fff_fffc)] {
         let mut file = pcapng_file(&[packet(1, 60)], None);
         file[offset..offset + 4].copy_from_slice(&length.to_le_bytes());
@@ -134,7 +133,7 @@ fn invalid_length_ends_the_reading() {
 }
 
 #[test]
-fn packets_beyond_the_limit_are_not_kept() {
+fn reader_keeps_at_most_the_maximum_number_of_packets() {
     let mut file = pcap_file(ByteOrder::Little, Resolution::Nanoseconds, &[]);
     let with_packet = pcap_file(ByteOrder::Little, Resolution::Nanoseconds, &[packet(1, 0)]);
     for _ in 0..=MAX_PACKETS {
@@ -147,7 +146,7 @@ fn packets_beyond_the_limit_are_not_kept() {
 
 proptest! {
     #[test]
-    fn random_bytes_never_cause_a_panic_or_more_memory_than_the_file(
+    fn random_bytes_cause_no_panic_and_no_large_allocation(
         bytes in proptest::collection::vec(any::<u8>(), 0..2000),
         format in 0..5_usize,
     ) {
@@ -163,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn corrupted_bytes_never_cause_a_panic_in_reader_or_dissector(
+    fn corrupted_files_cause_no_panic(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         format in 0..2_usize,
     ) {

@@ -1,15 +1,15 @@
-//! The state of a TCP connection, from which the role of each segment follows.
+//! The state of a TCP connection. It determines the role of each segment.
 
-use super::{Classification, Side};
+use super::{Classification, FlowSide};
 use crate::capture::dissect::TcpHeader;
 use crate::capture::exchanges::Exchanges;
 use crate::capture::exchanges::stream::{MessageLengths, StreamBytes, StreamPairing};
 use crate::capture::reassembly::{Arrival, ByteStream, Segment};
-use crate::capture::role::{Detail, Role};
+use crate::capture::role::{Detail, PacketRole};
 use std::time::Duration;
 
-/// The minimum time within which a segment that fills a gap counts as out of order. Wireshark uses this
-/// value if the capture contains no handshake. A longer handshake RTT replaces it.
+/// The minimum of [`Segment::reordering_window`]. A longer RTT of the handshake replaces it. Wireshark uses this
+/// value if the capture contains no handshake.
 const MIN_REORDERING_WINDOW: Duration = Duration::from_millis(3);
 
 /// A TCP connection.
@@ -22,18 +22,18 @@ pub(super) struct Connection {
     syn_time: Option<Duration>,
     /// The time from the SYN to the SYN, ACK.
     handshake_rtt: Option<Duration>,
-    /// The side whose FIN or RST came first.
-    closed_by: Option<Side>,
-    fin_seen: bool,
-    /// After this, a SYN starts another connection.
+    /// The side that sent the first FIN or RST.
+    closed_by: Option<FlowSide>,
+    has_fin: bool,
+    /// Whether the connection has ended. A later SYN starts another connection.
     is_over: bool,
 }
 
-/// A segment, with the fields that its role depends on.
+/// The fields of a segment that determine its role.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ObservedSegment {
     pub(super) header: TcpHeader,
-    pub(super) sender: Side,
+    pub(super) sender: FlowSide,
     pub(super) payload_bytes: u64,
     pub(super) time: Duration,
 }
@@ -47,19 +47,19 @@ impl Connection {
             syn_time: None,
             handshake_rtt: None,
             closed_by: None,
-            fin_seen: false,
+            has_fin: false,
             is_over: false,
         }
     }
 
-    pub(super) fn closed_by(&self) -> Option<Side> {
+    pub(super) fn closed_by(&self) -> Option<FlowSide> {
         self.closed_by
     }
 
-    /// Whether the segment is the SYN of another connection between the same ports.
+    /// Whether this is the SYN of another connection between the same ports.
     pub(super) fn is_followed_by(&self, header: &TcpHeader) -> bool {
         let is_syn = header.syn && !header.ack;
-        is_syn && (self.is_over || self.from_client.started_with_other(header.sequence))
+        is_syn && (self.is_over || self.from_client.has_other_start(header.sequence))
     }
 
     /// Adds a segment and determines its role.
@@ -74,13 +74,13 @@ impl Connection {
         }
         if header.rst {
             self.is_over = true;
-            return Classification::new(Role::Rst, exchanges.latest());
+            return Classification::new(PacketRole::Rst, exchanges.latest());
         }
         if header.syn {
             return self.add_syn(segment);
         }
         if payload_bytes == 0 && !header.fin {
-            return Classification::new(Role::Ack, exchanges.latest());
+            return Classification::new(PacketRole::Ack, exchanges.latest());
         }
         self.add_data(segment, exchanges)
     }
@@ -89,15 +89,15 @@ impl Connection {
     fn add_syn(&mut self, segment: ObservedSegment) -> Classification {
         let ObservedSegment { header, sender, time, .. } = segment;
         if self.stream_from(sender).start(header.sequence) {
-            return Classification::new(Role::Retransmission, None)
+            return Classification::new(PacketRole::Retransmission, None)
                 .with_detail(Detail::OfHandshake);
         }
         if header.ack {
             self.handshake_rtt = self.syn_time.and_then(|syn_time| time.checked_sub(syn_time));
-            Classification::new(Role::SynAck, None)
+            Classification::new(PacketRole::SynAck, None)
         } else {
             self.syn_time = Some(time);
-            Classification::new(Role::Syn, None)
+            Classification::new(PacketRole::Syn, None)
         }
     }
 
@@ -107,7 +107,7 @@ impl Connection {
         let placement = {
             let handshake_rtt = self.handshake_rtt.unwrap_or_default();
             let reordering_window = handshake_rtt.max(MIN_REORDERING_WINDOW);
-            // A FIN takes one sequence number.
+            // A FIN uses one sequence number.
             let length = payload_bytes + u64::from(header.fin);
             let sequence = header.sequence;
             self.stream_from(sender).add(Segment { sequence, length, time, reordering_window })
@@ -120,27 +120,31 @@ impl Connection {
         };
         let exchange = match sender {
             _ if payload_bytes == 0 => None,
-            Side::Client => self.pairing.add_request(bytes, exchanges),
-            Side::Server if placement.arrival == Arrival::SeenBefore => {
+            FlowSide::Client => self.pairing.add_request(bytes, exchanges),
+            FlowSide::Server if placement.arrival == Arrival::Repeated => {
                 self.pairing.exchange_of_reply(bytes.start, exchanges)
             }
-            Side::Server => self.pairing.add_reply(bytes, exchanges),
+            FlowSide::Server => self.pairing.add_reply(bytes, exchanges),
         };
         match placement.arrival {
-            Arrival::SeenBefore | Arrival::FillsLoss => {
-                Classification::new(Role::Retransmission, exchange)
+            Arrival::Repeated | Arrival::FillsLoss => {
+                Classification::new(PacketRole::Retransmission, exchange)
             }
-            Arrival::OutOfOrder => Classification::new(Role::OutOfOrder, exchange),
+            Arrival::OutOfOrder => Classification::new(PacketRole::OutOfOrder, exchange),
             Arrival::New if payload_bytes == 0 => {
-                self.is_over |= self.fin_seen;
-                self.fin_seen = true;
-                Classification::new(Role::Fin, None)
+                self.is_over |= self.has_fin;
+                self.has_fin = true;
+                Classification::new(PacketRole::Fin, None)
             }
             Arrival::New => {
-                let role = if sender == Side::Client { Role::Request } else { Role::Reply };
+                let role = if sender == FlowSide::Client {
+                    PacketRole::Request
+                } else {
+                    PacketRole::Reply
+                };
                 let classification = Classification::new(role, exchange);
                 if header.fin {
-                    self.fin_seen = true;
+                    self.has_fin = true;
                     return classification.with_detail(Detail::WithFin);
                 }
                 classification
@@ -148,10 +152,10 @@ impl Connection {
         }
     }
 
-    fn stream_from(&mut self, sender: Side) -> &mut ByteStream {
+    fn stream_from(&mut self, sender: FlowSide) -> &mut ByteStream {
         match sender {
-            Side::Client => &mut self.from_client,
-            Side::Server => &mut self.from_server,
+            FlowSide::Client => &mut self.from_client,
+            FlowSide::Server => &mut self.from_server,
         }
     }
 }

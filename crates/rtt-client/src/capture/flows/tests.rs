@@ -1,8 +1,8 @@
-//! Scripted packets with their expected roles and exchanges.
+//! Tests with scripted packets and their expected roles and exchanges.
 
 use super::*;
 use crate::capture::dissect::{LayerSizes, TcpHeader};
-use crate::capture::flow::Side::{self, Client, Server};
+use crate::capture::flow::FlowSide::{self, Client, Server};
 use crate::capture::role::Detail;
 use crate::capture::totals::{ClosedBy, Totals};
 use crate::model::icmp::IcmpError;
@@ -12,7 +12,7 @@ use std::time::Duration;
 const CLIENT: &str = "10.0.0.1:5555";
 const SERVER: &str = "10.0.0.2:12000";
 
-/// Builds the packets of one flow. Each packet comes 10 µs after the previous one.
+/// Builds the packets of one flow. The interval between two packets is 10 µs.
 #[derive(Default)]
 struct Script {
     packets: Vec<Option<Packet>>,
@@ -20,8 +20,8 @@ struct Script {
 }
 
 impl Script {
-    /// The handshake. The client's first byte has the sequence number 101, the server's first byte has
-    /// 201.
+    /// A connection after its handshake. The sequence number of the client's first byte is 101, and of the
+    /// server's first byte 201.
     fn connection() -> Self {
         Self::default()
             .segment(Client, "S", 100, b"")
@@ -34,12 +34,12 @@ impl Script {
         self
     }
 
-    fn datagram(self, sender: Side, payload: &[u8]) -> Self {
+    fn datagram(self, sender: FlowSide, payload: &[u8]) -> Self {
         self.packet(sender, PacketKind::Udp, payload)
     }
 
-    /// A segment with the flags S (SYN), A (ACK), F (FIN) and R (RST).
-    fn segment(self, sender: Side, flags: &str, sequence: u32, payload: &[u8]) -> Self {
+    /// Adds a segment. `flags` can contain S (SYN), A (ACK), F (FIN) and R (RST).
+    fn segment(self, sender: FlowSide, flags: &str, sequence: u32, payload: &[u8]) -> Self {
         let header = TcpHeader {
             sequence,
             acknowledgement: 0,
@@ -51,7 +51,7 @@ impl Script {
         self.packet(sender, PacketKind::Tcp(header), payload)
     }
 
-    fn packet(mut self, sender: Side, kind: PacketKind, payload: &[u8]) -> Self {
+    fn packet(mut self, sender: FlowSide, kind: PacketKind, payload: &[u8]) -> Self {
         self.now += Duration::from_micros(10);
         let (client, server) = (CLIENT.parse().unwrap(), SERVER.parse().unwrap());
         let (source, destination) = match sender {
@@ -75,7 +75,7 @@ impl Script {
         FlowTable::from_packets(&self.packets, 1, None)
     }
 
-    /// The only flow.
+    /// The flow of the packets. The test fails if there is more than one flow.
     fn flow(&self) -> Flow {
         self.flow_with_lengths(None)
     }
@@ -101,7 +101,7 @@ fn totals(flow: Flow) -> Totals {
 }
 
 #[test]
-fn request_and_reply_datagram_are_one_exchange() {
+fn request_and_reply_datagrams_are_one_exchange() {
     let script = Script::default().datagram(Client, b"hello").pause(100).datagram(Server, b"HELLO");
     assert_eq!(script.roles(), ["request", "reply"]);
     let flow = script.flow();
@@ -124,12 +124,12 @@ fn reordered_and_duplicate_datagrams_are_assigned_by_their_content() {
     let exchanges: Vec<_> = flow.packets.iter().map(|packet| packet.exchange).collect();
     assert_eq!(exchanges, [Some(1), Some(2), Some(2), Some(1), Some(1)]);
     assert_eq!(flow.packets[4].detail, Some(Detail::DuplicateReply));
-    // The first of two equal replies counts.
+    // The first of the two equal replies determines the RTT.
     assert_eq!(rtts(&flow)[0], Some(30));
 }
 
 #[test]
-fn replies_of_another_service_are_assigned_to_the_oldest_open_request() {
+fn reply_of_another_service_belongs_to_the_oldest_open_request() {
     let flow = Script::default()
         .datagram(Client, b"A? example.net")
         .datagram(Client, b"AAAA? example.net")
@@ -142,7 +142,7 @@ fn replies_of_another_service_are_assigned_to_the_oldest_open_request() {
 }
 
 #[test]
-fn connection_with_two_exchanges_has_a_role_for_each_segment() {
+fn each_segment_of_a_connection_has_a_role() {
     let script = Script::connection()
         .segment(Client, "A", 101, b"hello")
         .segment(Server, "A", 201, b"")
@@ -168,7 +168,7 @@ fn connection_with_two_exchanges_has_a_role_for_each_segment() {
 }
 
 #[test]
-fn fin_with_the_reply_closes_the_connection_from_the_server() {
+fn server_closes_the_connection_with_a_fin_in_its_reply() {
     let script = Script::connection()
         .segment(Client, "A", 101, b"hello")
         .segment(Server, "FA", 201, b"HELLO");
@@ -181,7 +181,7 @@ fn fin_with_the_reply_closes_the_connection_from_the_server() {
 
 #[test]
 fn totals_count_the_closing_side_of_every_connection() {
-    let close_first = |sender: Side| {
+    let close_first = |sender: FlowSide| {
         let (sequence, other) = if sender == Client { (101, Server) } else { (201, Client) };
         let script = Script::connection().segment(sender, "FA", sequence, b"");
         script.segment(other, "FA", if other == Client { 101 } else { 201 }, b"").flow()
@@ -219,7 +219,7 @@ fn repeated_reply_does_not_change_the_rtt() {
 }
 
 #[test]
-fn segment_that_fills_a_gap_is_out_of_order_if_it_comes_soon() {
+fn early_segment_that_fills_a_gap_is_out_of_order() {
     let soon = Script::connection()
         .segment(Client, "A", 101, b"hello there")
         .segment(Server, "A", 206, b" THERE")
@@ -235,7 +235,7 @@ fn segment_that_fills_a_gap_is_out_of_order_if_it_comes_soon() {
 }
 
 #[test]
-fn sequence_numbers_that_wrap_around_are_not_a_retransmission() {
+fn sequence_numbers_can_wrap_around() {
     let script = Script::default()
         .segment(Client, "S", u32::MAX - 2, b"")
         .segment(Server, "SA", u32::MAX, b"")
@@ -247,7 +247,7 @@ fn sequence_numbers_that_wrap_around_are_not_a_retransmission() {
 }
 
 #[test]
-fn reply_that_starts_before_the_request_ends_is_one_exchange() {
+fn reply_before_the_end_of_its_request_is_in_the_same_exchange() {
     let script = Script::connection()
         .segment(Client, "A", 101, b"hello ")
         .segment(Server, "A", 201, b"HEL")
@@ -265,7 +265,7 @@ fn reply_that_starts_before_the_request_ends_is_one_exchange() {
 }
 
 #[test]
-fn known_lengths_assign_a_reply_to_its_request_while_a_later_request_is_open() {
+fn known_lengths_assign_a_reply_to_the_earlier_of_two_requests() {
     let script = Script::connection()
         .segment(Client, "A", 101, b"first")
         .segment(Client, "A", 106, b"again")
@@ -275,7 +275,7 @@ fn known_lengths_assign_a_reply_to_its_request_while_a_later_request_is_open() {
 }
 
 #[test]
-fn later_fragment_follows_the_first_fragment_and_completes_the_reply() {
+fn later_fragment_completes_the_reply() {
     let fragment = PacketKind::Fragment { ip_protocol: UDP };
     let flow = Script::default()
         .datagram(Client, b"hello")
@@ -283,12 +283,12 @@ fn later_fragment_follows_the_first_fragment_and_completes_the_reply() {
         .packet(Server, fragment, b" THERE")
         .flow();
     let last = flow.packets.last().unwrap();
-    assert_eq!((last.role, last.sender, last.exchange), (Role::Fragment, Server, Some(1)));
+    assert_eq!((last.role, last.sender, last.exchange), (PacketRole::Fragment, Server, Some(1)));
     assert_eq!(rtts(&flow), [Some(20)]);
 }
 
 #[test]
-fn refusals_have_the_roles_icmp_error_and_rst() {
+fn refused_requests_have_the_roles_icmp_error_and_rst() {
     let (source, destination) = (CLIENT.parse().unwrap(), SERVER.parse().unwrap());
     let icmp = PacketKind::Icmp {
         error: IcmpError { is_v6: false, kind: 3, code: 3, from: None },
@@ -304,19 +304,19 @@ fn refusals_have_the_roles_icmp_error_and_rst() {
 }
 
 #[test]
-fn reused_ports_start_another_flow() {
+fn new_connection_between_the_same_ports_is_another_flow() {
     let table = Script::connection()
         .segment(Server, "RA", 201, b"")
         .segment(Client, "S", 900, b"")
         .segment(Server, "SA", 700, b"")
         .table();
     assert_eq!(table.flows.len(), 2);
-    assert_eq!(table.flows[1].packets[0].role, Role::Syn);
+    assert_eq!(table.flows[1].packets[0].role, PacketRole::Syn);
 }
 
 proptest! {
     #[test]
-    fn every_packet_of_random_segments_is_in_one_flow(
+    fn every_random_segment_is_in_one_flow_or_skipped(
         steps in proptest::collection::vec(
             (any::<bool>(), 0..32_u8, any::<u32>(), 0..50_usize, 0..9_000_u64),
             0..200,

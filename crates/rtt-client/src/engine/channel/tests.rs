@@ -1,4 +1,4 @@
-//! The division of streams and datagrams into replies.
+//! Tests: the division of received bytes into replies.
 
 use super::*;
 use crate::engine::test_transport::Incoming::{Bytes as Piece, End};
@@ -52,7 +52,7 @@ fn one_piece_of_a_stream_can_contain_several_replies() {
 }
 
 #[test]
-fn incomplete_reply_of_a_stream_is_no_event() {
+fn incomplete_reply_of_a_stream_is_not_reported() {
     let mut channel = channel(Framing::Stream, 1, [Piece(b"00000"), Piece(b"0000"), Piece(b"1")]);
     for _ in 0..2 {
         assert!(matches!(receive(&mut channel), ChannelEvent::Nothing));
@@ -96,14 +96,14 @@ fn datagrams_are_matched_by_their_number() {
 }
 
 #[test]
-fn short_datagram_is_wrong_at_once() {
+fn short_datagram_is_wrong_immediately() {
     let mut channel = channel(Framing::Datagrams, 1, [Piece(b"00000")]);
     let too_short = Mismatch::TooShort { received: 5, expected: 10 };
     assert_eq!(mismatch(&receive(&mut channel)), Some((None, too_short)));
 }
 
 #[test]
-fn datagram_without_a_number_answers_the_only_request_in_flight() {
+fn datagram_without_a_number_belongs_to_the_only_request_in_flight() {
     let mut channel = channel(Framing::Datagrams, 1, [Piece(b"GARBAGE!!!")]);
     let until = WaitUntil::Exact(Instant::now());
     let event = channel.receive(until, &mut payload(), Some(1)).unwrap();

@@ -1,21 +1,21 @@
 //! Sends one datagram from a connected and one from an unconnected socket to a closed port of this host.
 //!
-//! The experiment tests the claim that a UDP client gets an error when no server exists. The port was free a moment
-//! before, and nothing leaves this host.
+//! The experiment tests the claim that a UDP client receives an error if no server exists. The datagrams do not leave
+//! this host.
 
 use crate::analysis::evidence::ClosedPort;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// The longest wait for an error. On the own host, an error arrives within microseconds.
+/// The longest wait for an error. An error from this host arrives within microseconds.
 const TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The content of the datagrams.
 const MESSAGE: &[u8] = b"is a server listening?";
 
-/// Sends one datagram from each kind of socket. Returns `None` if the system provides no socket, or if another
-/// process has opened the port in the meantime.
+/// Sends one datagram from each kind of socket. Returns `None` if the system refuses to create a socket, or if another
+/// process has just opened the port.
 pub(super) fn experiment() -> Option<ClosedPort> {
     let closed = {
         let temporary = socket().ok()?;
@@ -23,15 +23,17 @@ pub(super) fn experiment() -> Option<ClosedPort> {
     };
     let connected = socket().ok()?;
     connected.connect(closed).ok()?;
-    let connected = error_after(&connected, |socket| socket.send(MESSAGE));
+    let connected = send_and_wait(&connected, |socket| socket.send(MESSAGE));
     let unconnected = socket().ok()?;
-    let unconnected = error_after(&unconnected, |socket| socket.send_to(MESSAGE, closed));
-    let [connected, unconnected] = [connected, unconnected].map(|answer| match answer {
-        Answer::Error { after } => Some(Some(after)),
-        Answer::Nothing => Some(None),
-        Answer::Reply => None,
-    });
-    Some(ClosedPort { connected: connected?, unconnected: unconnected?, timeout: TIMEOUT })
+    let unconnected = send_and_wait(&unconnected, |socket| socket.send_to(MESSAGE, closed));
+    if [connected, unconnected].contains(&Answer::Reply) {
+        return None;
+    }
+    Some(ClosedPort {
+        connected: connected.time_of_error(),
+        unconnected: unconnected.time_of_error(),
+        timeout: TIMEOUT,
+    })
 }
 
 fn socket() -> io::Result<UdpSocket> {
@@ -40,18 +42,28 @@ fn socket() -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// What a socket receives after its datagram to a closed port.
+/// The answer to a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Error {
         after: Duration,
     },
     Nothing,
-    /// Another process has opened the port in the meantime.
+    /// Another process has opened the port.
     Reply,
 }
 
-/// Sends the datagram with `send` and waits for an error.
-fn error_after(socket: &UdpSocket, send: impl FnOnce(&UdpSocket) -> io::Result<usize>) -> Answer {
+impl Answer {
+    fn time_of_error(self) -> Option<Duration> {
+        match self {
+            Self::Error { after } => Some(after),
+            Self::Nothing | Self::Reply => None,
+        }
+    }
+}
+
+/// Sends the datagram with `send` and waits for an answer.
+fn send_and_wait(socket: &UdpSocket, send: impl FnOnce(&UdpSocket) -> io::Result<usize>) -> Answer {
     use io::ErrorKind::{TimedOut, WouldBlock};
     let start = Instant::now();
     match send(socket).and_then(|_| socket.recv(&mut [0; 64])) {

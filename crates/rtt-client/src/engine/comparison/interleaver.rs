@@ -1,11 +1,13 @@
-//! Measures pairs: one exchange with each side, in random order. A change over time, such as a busy machine,
-//! affects both sides in the same way.
+//! Measures pairs: one exchange with each side, in random order. A temporary disturbance, such as a busy machine, then
+//! affects both sides equally.
 
 use super::side::{ExchangeTimes, SideResult, SideRunner};
 use crate::analysis::evidence::Pair;
-use crate::analysis::statistics::Summary;
+use crate::engine::PROGRESS_INTERVAL;
 use crate::engine::run::RunError;
 use crate::event::{ComparisonProgress, ComparisonStage, Event, Report};
+use crate::model::format::counted;
+use crate::net::system::MAX_PAUSE;
 use crate::plan::{ComparisonPlan, MAX_PAIRS, Plan};
 use fastrand::Rng;
 use std::net::SocketAddr;
@@ -16,28 +18,25 @@ use std::time::{Duration, Instant};
 /// The longest duration of the warm-up. The first pair can take longer.
 const MAX_WARM_UP: Duration = Duration::from_millis(500);
 
-/// Pairs before the counted pairs, in an experiment and in each round after the first.
+/// The number of pairs before the counted pairs, in an experiment and in each round after the first.
 pub(super) const SHORT_WARM_UP: u64 = 5;
 
-/// How many exchanges in a row can miss their reply before the experiment ends. Each of them takes a whole timeout.
+/// The experiment ends after this number of exchanges in a row without a reply. Each of them takes a whole timeout.
 const MAX_MISSING_IN_A_ROW: u32 = 5;
 
 /// The number of pairs from one observation of the TCP windows to the next.
 const PAIRS_PER_OBSERVATION: usize = 64;
 
-/// The interval of progress reports, and the longest sleep without a look at the stop flag.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
-
 /// The limits of an experiment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExperimentLimits {
-    /// How often both sides are opened.
+    /// The number of rounds. Each round opens new connections to both sides.
     pub(super) rounds: u32,
-    /// Pairs before the counted pairs, in the first round.
+    /// The number of pairs before the counted pairs, in the first round.
     pub(super) warm_up: u64,
-    /// Counted pairs.
+    /// The largest number of counted pairs.
     pub(super) pairs: u64,
-    /// The duration of the whole experiment.
+    /// The largest duration of all rounds together.
     pub(super) time: Option<Duration>,
 }
 
@@ -46,7 +45,6 @@ pub(super) struct ExperimentResult {
     /// The number of pairs that do not count.
     pub(super) warm_up: u64,
     pub(super) pairs: Vec<Pair>,
-    pub(super) summaries: [Summary; 2],
     pub(super) sides: [SideResult; 2],
     pub(super) notes: Vec<String>,
 }
@@ -65,8 +63,8 @@ struct Experiment {
 }
 
 impl Experiment {
-    /// Whether these are the pairs that decide the verdict: they are reported one by one, with the requested pause
-    /// between them.
+    /// Whether the experiment measures the pairs for the verdict. Each of these pairs is reported. The requested pause
+    /// follows each of them.
     fn is_main(&self) -> bool {
         self.stage == ComparisonStage::Pairs
     }
@@ -83,13 +81,13 @@ impl Experiment {
         Some(self.start + self.limits.time?)
     }
 
-    /// Whether the round with this index has its share of the pairs or of the time.
+    /// Whether the round with this index has measured its share of the pairs, or has used its share of the time.
     fn round_is_over(&self, round: u32) -> bool {
         self.progress() >= f64::from(round + 1) / f64::from(self.limits.rounds)
     }
 }
 
-/// Carries out the experiments of a comparison, one after the other.
+/// Runs the experiments of a comparison, one after another.
 pub(super) struct Interleaver<'a> {
     comparison: &'a ComparisonPlan,
     addresses: [SocketAddr; 2],
@@ -111,7 +109,7 @@ impl<'a> Interleaver<'a> {
         Self { comparison, addresses, report, stop, order, last_progress: Instant::now() }
     }
 
-    /// Measures the pairs that decide the verdict, and reports each of them.
+    /// Measures the pairs for the verdict, and reports each of them.
     pub(super) fn measure_main_pairs(
         &mut self,
         plans: &[Plan; 2],
@@ -137,7 +135,7 @@ impl<'a> Interleaver<'a> {
             if experiment.round_is_over(round) || self.is_stopped() || unreachable.is_some() {
                 break;
             }
-            // The side that is opened later can have an advantage, so the sides take turns.
+            // The connection that is opened later can be faster, so the rounds alternate the order.
             for side in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
                 sides[side].open()?;
             }
@@ -148,15 +146,8 @@ impl<'a> Interleaver<'a> {
             }
         }
         let notes = notes(&experiment, unreachable);
-        let [(summary_a, a), (summary_b, b)] = sides.map(SideRunner::into_result);
         let Experiment { warm_up, pairs, .. } = experiment;
-        Ok(ExperimentResult {
-            warm_up,
-            pairs,
-            summaries: [summary_a, summary_b],
-            sides: [a, b],
-            notes,
-        })
+        Ok(ExperimentResult { warm_up, pairs, sides: sides.map(SideRunner::into_result), notes })
     }
 
     /// Measures the warm-up, then counted pairs until the round is over.
@@ -189,7 +180,7 @@ impl<'a> Interleaver<'a> {
             if experiment.pairs.len().is_multiple_of(PAIRS_PER_OBSERVATION) {
                 sides.iter_mut().for_each(SideRunner::observe_windows);
             }
-            self.report_progress_sometimes(experiment)?;
+            self.report_progress_if_due(experiment)?;
             if experiment.is_main() && !experiment.round_is_over(round) {
                 self.pause(experiment.deadline())?;
             }
@@ -197,7 +188,7 @@ impl<'a> Interleaver<'a> {
         Ok(())
     }
 
-    /// Makes one exchange with each side. Returns `None` if an exchange was interrupted.
+    /// Runs one exchange with each side. Returns `None` if an exchange was interrupted.
     fn pair(
         &mut self,
         sides: &mut [SideRunner; 2],
@@ -215,19 +206,19 @@ impl<'a> Interleaver<'a> {
         Ok(Some(Pair { b_first, a: select(a), b: select(b) }))
     }
 
-    /// Waits for the requested pause between pairs, at most until `deadline`.
+    /// Waits for the requested pause between two pairs, but not longer than until `deadline`.
     fn pause(&mut self, deadline: Option<Instant>) -> Result<(), RunError> {
         let end = Instant::now() + self.comparison.sides[0].settings.interval;
         let end = deadline.map_or(end, |deadline| deadline.min(end));
         while Instant::now() < end && !self.is_stopped() {
             self.report.flush()?;
             let rest = end.saturating_duration_since(Instant::now());
-            thread::sleep(rest.min(PROGRESS_INTERVAL));
+            thread::sleep(rest.min(MAX_PAUSE));
         }
         Ok(())
     }
 
-    /// Reports that `completed` of `total` steps of a stage are completed.
+    /// Reports the completed share of a stage.
     pub(super) fn report_progress(
         &mut self,
         stage: ComparisonStage,
@@ -239,7 +230,7 @@ impl<'a> Interleaver<'a> {
         Ok(self.report.event(&Event::ComparisonProgress(progress))?)
     }
 
-    fn report_progress_sometimes(&mut self, experiment: &Experiment) -> Result<(), RunError> {
+    fn report_progress_if_due(&mut self, experiment: &Experiment) -> Result<(), RunError> {
         let now = Instant::now();
         if now.saturating_duration_since(self.last_progress) >= PROGRESS_INTERVAL {
             self.last_progress = now;
@@ -255,13 +246,13 @@ impl<'a> Interleaver<'a> {
     }
 }
 
-/// The name of a side from which no further reply can be expected, if there is one.
+/// The name of the first unreachable side, if there is one.
 fn unreachable_side(sides: &[SideRunner; 2]) -> Option<&'static str> {
     let mut sides = sides.iter().zip(["A", "B"]);
     sides.find(|(side, _)| side.is_unreachable(MAX_MISSING_IN_A_ROW)).map(|(_, name)| name)
 }
 
-/// Why the pairs of the verdict ended early, if they did.
+/// The reason why the measurement of the pairs for the verdict ended early, if it did.
 fn notes(experiment: &Experiment, unreachable: Option<&str>) -> Vec<String> {
     let mut notes = Vec::new();
     if !experiment.is_main() {
@@ -271,7 +262,8 @@ fn notes(experiment: &Experiment, unreachable: Option<&str>) -> Vec<String> {
         notes.push(format!("Ended early: the last exchanges with {side} had no reply."));
     }
     if experiment.pairs.len() as u64 == MAX_PAIRS {
-        notes.push(format!("Ended early: a comparison keeps at most {MAX_PAIRS} pairs."));
+        let pairs = counted(MAX_PAIRS, "pair", "pairs");
+        notes.push(format!("Ended early: a comparison measures at most {pairs}."));
     }
     notes
 }

@@ -1,4 +1,4 @@
-//! One side of an experiment: a series that makes one exchange at a time, on request.
+//! [`SideRunner`]: one side of an experiment. The caller starts each exchange.
 
 use super::windows::WindowObserver;
 use crate::analysis::evidence::Windows;
@@ -18,22 +18,22 @@ use std::time::Duration;
 pub(super) struct SideRunner {
     plan: Plan,
     address: SocketAddr,
-    /// The open series of the present round.
+    /// The open series of the current round.
     series: Option<Series>,
     recorded: RecordedEvents,
-    /// Whether the exchanges of the present round count. The warm-up does not.
+    /// Whether the exchanges of the current round count. The warm-up does not count.
     is_counting: bool,
-    /// The figures of the counted exchanges.
+    /// The summary of the counted exchanges.
     counted: Summary,
-    /// The packets of the rounds that have ended, if they are known for all of them.
+    /// The packets of the rounds that have ended. `None` if they are unknown for one of these rounds.
     traffic: Option<Traffic>,
-    /// The packets of the present round before its exchanges counted.
+    /// The packets of the warm-up of the current round. They do not count.
     traffic_at_start: Option<Traffic>,
     windows: WindowObserver,
     replies: Replies,
 }
 
-/// Whether a side replies.
+/// The replies of a side so far.
 #[derive(Default)]
 struct Replies {
     has_replied: bool,
@@ -54,14 +54,15 @@ impl ExchangeTimes {
         self.rtt
     }
 
-    /// The time from the request for a connection to the reply; without a connection, the RTT.
+    /// The time from the connection request to the reply. Without a new connection, it is the RTT.
     pub(super) fn with_connection(self) -> Option<Duration> {
         self.with_connection
     }
 }
 
-/// What was observed on a side, in addition to its figures.
+/// The result of one side.
 pub(super) struct SideResult {
+    pub(super) summary: Summary,
     pub(super) traffic: Option<Traffic>,
     pub(super) windows: Option<Windows>,
     pub(super) failure: Option<Failure>,
@@ -83,13 +84,13 @@ impl SideRunner {
         }
     }
 
-    /// Opens the series of a round. Its first exchanges do not count.
+    /// Opens the series of a round. Its exchanges count after a call of [`SideRunner::start_counting`].
     pub(super) fn open(&mut self) -> Result<(), SocketError> {
         self.series = Some(Series::open(&self.plan, self.address)?);
         Ok(())
     }
 
-    /// Makes one exchange. Returns `None` if the exchange was interrupted.
+    /// Runs one exchange. Returns `None` if the exchange was interrupted.
     pub(super) fn exchange(
         &mut self,
         stop: &AtomicBool,
@@ -119,7 +120,7 @@ impl SideRunner {
         }
     }
 
-    /// Makes the further exchanges of the round count.
+    /// Ends the warm-up of the round. The following exchanges count.
     pub(super) fn start_counting(&mut self) {
         self.is_counting = true;
         let info = self.series.as_ref().and_then(Series::tcp_info);
@@ -127,12 +128,12 @@ impl SideRunner {
         self.windows.start_round(info);
     }
 
-    /// Takes the present windows into account.
+    /// Reads the current TCP windows.
     pub(super) fn observe_windows(&mut self) {
         self.windows.observe(self.series.as_ref().and_then(Series::tcp_info));
     }
 
-    /// Whether no further reply can be expected: the system reports that nothing answers, or
+    /// Whether further exchanges will probably have no reply. Either the system has reported this, or the last
     /// `max_missing_in_a_row` exchanges had no reply.
     pub(super) fn is_unreachable(&self, max_missing_in_a_row: u32) -> bool {
         let is_reported = self.series.as_ref().is_some_and(Series::is_unreachable);
@@ -162,14 +163,13 @@ impl SideRunner {
         Ok(())
     }
 
-    /// The figures of the side, and what else was observed.
-    pub(super) fn into_result(self) -> (Summary, SideResult) {
-        let result = SideResult {
+    pub(super) fn into_result(self) -> SideResult {
+        SideResult {
+            summary: self.counted,
             traffic: self.traffic,
             windows: self.windows.result(),
             failure: self.replies.last_failure,
-        };
-        (self.counted, result)
+        }
     }
 }
 

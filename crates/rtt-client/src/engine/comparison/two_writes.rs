@@ -1,32 +1,33 @@
 //! Sends requests in two writes, with and without Nagle's algorithm.
 //!
 //! With Nagle's algorithm (RFC 896), the second write waits for the acknowledgement of the first one. If the
-//! server's system delays this acknowledgement, the request takes tens of milliseconds longer. With
-//! `TCP_NODELAY`, both writes leave at once. The experiment shows whether acknowledgements delay a request.
+//! server's system delays this acknowledgement, the request takes tens of milliseconds longer. With `TCP_NODELAY`,
+//! the kernel sends both writes immediately. The experiment shows whether acknowledgements delay a request.
 
 use crate::analysis::evidence::TwoWrites;
 use crate::analysis::statistics::Distribution;
 use crate::engine::run::RunError;
-use crate::net::system::{ReceiveConfig, WaitUntil};
+use crate::net::system::WaitUntil;
 use crate::net::transport::{OpenConfig, Received, Transport};
 use crate::plan::Plan;
 use crate::protocol::driver;
+use echo_core::Stamp;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Measured requests of each setting. Delays of 40 ms each then take 0.4 s.
+/// The number of measured requests of each setting. If each of them is delayed by 40 ms, they take 0.4 s.
 const REQUESTS: usize = 10;
 
 /// The longest duration of one setting.
 const MAX_DURATION: Duration = Duration::from_secs(3);
 
-/// Ordinary exchanges before the measured requests. At the start of a connection, Linux acknowledges the first 16
-/// segments at once (`TCP_MAX_QUICKACKS`).
+/// The number of requests in one write before the measured requests. At the start of a connection, Linux acknowledges
+/// the first 16 segments immediately (`TCP_MAX_QUICKACKS`).
 const ORDINARY_EXCHANGES: usize = 20;
 
-/// A text, and the position at which the request is divided.
+/// A request, and the position at which it is divided.
 struct DividedText {
     text: &'static [u8],
     position: usize,
@@ -37,7 +38,7 @@ struct DividedText {
 const BETWEEN_WORDS: DividedText =
     DividedText { text: b"write, write, read", position: 7, is_within_character: false };
 
-/// The position is between the two bytes of `é`, so the server cannot reply to the first part.
+/// The position is between the two bytes of `é`. The server cannot reply to half a character.
 const WITHIN_CHARACTER: DividedText =
     DividedText { text: "é".as_bytes(), position: 1, is_within_character: true };
 
@@ -46,11 +47,11 @@ const WITHIN_CHARACTER: DividedText =
 pub(super) enum Server {
     /// A server of this project. It accepts a character in two parts.
     Ours,
-    /// Any other server. The textbook's server crashes on half a character, so the client does not send it.
+    /// Any other server. The textbook's server crashes if it receives half a character, so the client does not send it.
     ThirdParty,
 }
 
-/// Carries out the experiment.
+/// Runs the experiment.
 pub(super) fn experiment(
     plan: &Plan,
     address: SocketAddr,
@@ -96,9 +97,8 @@ impl Setting<'_> {
     /// Measures requests in two writes on a new connection, and adds their durations to `times`.
     fn measure(&self, times: &mut Distribution, stop: &AtomicBool) -> Result<Ended, RunError> {
         let settings = &self.plan.settings;
-        let receiver =
-            ReceiveConfig { timeout: settings.timeout, spin: settings.spin, timestamps: false };
-        let config = OpenConfig { bind: settings.bind, nagle: self.nagle, receiver };
+        let config =
+            OpenConfig { nagle: self.nagle, ..OpenConfig::new(settings).without_timestamps() };
         let opened = (driver(self.plan.protocol).open)(self.address, config)?;
         let mut transport = match opened.transport {
             Ok(transport) => transport,
@@ -110,10 +110,10 @@ impl Setting<'_> {
                 break;
             }
             let is_measured = number >= ORDINARY_EXCHANGES;
-            let text = self.text.text;
-            let parts =
-                if is_measured { text.split_at(self.text.position) } else { (text, &[][..]) };
-            match exchange(transport.as_mut(), parts, settings.timeout) {
+            let DividedText { text, position, .. } = *self.text;
+            let (first, second) = text.split_at(position);
+            let writes = if is_measured { &[first, second][..] } else { &[text][..] };
+            match exchange(transport.as_mut(), writes, settings.timeout) {
                 Ok(duration) if is_measured => times.add(duration),
                 Ok(_) => {}
                 Err(reason) => return Ok(Ended::Early { reason }),
@@ -121,28 +121,29 @@ impl Setting<'_> {
         }
         if times.count() == 0 && !stop.load(Ordering::Relaxed) {
             let reason =
-                format!("the {ORDINARY_EXCHANGES} ordinary exchanges before it take too long");
+                format!("the {ORDINARY_EXCHANGES} ordinary exchanges before it took too long");
             return Ok(Ended::Early { reason });
         }
-        // No figure contains the duration of the close.
+        // The duration of the close is not measured.
         transport.close(Duration::ZERO);
         Ok(Ended::Completed)
     }
 }
 
-/// Writes both parts and reads as many bytes as they have. Returns the duration, or why there is none.
+/// Sends one request in one or more writes, and reads a reply of the same length. Returns the time from the first write
+/// to the last byte of the reply, or the reason why the reply is incomplete.
 fn exchange(
     transport: &mut dyn Transport,
-    (first, second): (&[u8], &[u8]),
+    writes: &[&[u8]],
     timeout: Duration,
 ) -> Result<Duration, String> {
     let reason = |error: io::Error| error.to_string();
-    let (sent, _) = transport.send(first).map_err(reason)?;
-    if !second.is_empty() {
-        transport.send(second).map_err(reason)?;
+    let start = Stamp::just_before();
+    for write in writes {
+        transport.send(write).map_err(reason)?;
     }
-    let expected = first.len() + second.len();
-    let deadline = sent.monotonic() + timeout;
+    let expected = writes.iter().map(|write| write.len()).sum();
+    let deadline = start.monotonic() + timeout;
     let mut received_bytes = 0;
     while Instant::now() < deadline {
         match transport.receive(WaitUntil::Coarse(deadline)).map_err(reason)? {
@@ -151,7 +152,7 @@ fn exchange(
             Received::Bytes { received, bytes, .. } => {
                 received_bytes += bytes.len();
                 if received_bytes >= expected {
-                    return Ok(received.since(&sent));
+                    return Ok(received.since(&start));
                 }
             }
         }

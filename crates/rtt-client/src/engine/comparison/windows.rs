@@ -1,11 +1,11 @@
-//! Observes the TCP windows of one side, over all rounds of an experiment.
+//! [`WindowObserver`]: observes the TCP windows of one side during all rounds of an experiment.
 
 use crate::analysis::evidence::Windows;
 use crate::model::tcp_info::TcpInfo;
 use std::time::Duration;
 
-/// The windows of one side. The kernel's durations count from the start of a connection, so the state at the
-/// start of each round is subtracted.
+/// The windows of one side. The kernel's durations count from the start of a connection. Each round therefore subtracts
+/// the state at its start.
 #[derive(Debug, Default)]
 pub(super) struct WindowObserver {
     /// The windows in the rounds that have ended.
@@ -22,7 +22,7 @@ impl WindowObserver {
         self.observe(info);
     }
 
-    /// Takes the present congestion window into account.
+    /// Updates the smallest congestion window.
     pub(super) fn observe(&mut self, info: Option<TcpInfo>) {
         let window = info.and_then(|info| info.congestion_window);
         self.min_congestion_window = smaller(self.min_congestion_window, window);
@@ -44,7 +44,7 @@ impl WindowObserver {
     }
 
     fn round(&self, now: &TcpInfo) -> Option<Windows> {
-        // A new connection counts from zero. Its duration is then smaller than the one at the start.
+        // A new connection counts from zero. Its duration can be smaller than the one at the start of the round.
         let since_start = |now: Option<Duration>, start: Option<Duration>| {
             let (now, start) = (now?, start.unwrap_or_default());
             Some(now.checked_sub(start).unwrap_or(now))
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds_add_up_and_the_smallest_window_counts() {
+    fn result_adds_up_durations_and_has_the_smallest_window() {
         let mut observer = WindowObserver::default();
         observer.start_round(Some(info(10, 100)));
         observer.observe(Some(info(7, 120)));

@@ -6,12 +6,11 @@ use crate::engine::channel::{Channel, ChannelEvent};
 use crate::model::condition::{Condition, Failure};
 use crate::model::icmp::{IcmpError, Origin};
 use crate::model::protocol::Framing;
-use crate::net::system::{self, ReceiveConfig, WaitUntil};
-use crate::net::transport::{
-    OpenConfig, SocketError, SocketOperation, failure_from_error, failure_from_icmp,
-};
-use crate::plan::Plan;
+use crate::net::socket::OperationError;
+use crate::net::system::{self, WaitUntil};
+use crate::net::transport::{OpenConfig, SocketError, failure_from_error, failure_from_icmp};
 use crate::plan::payload::{Numbering, Payload, TimingHeader};
+use crate::plan::{Plan, Settings};
 use crate::protocol::driver;
 use echo_core::Stamp;
 use std::io;
@@ -68,9 +67,13 @@ impl Probe<'_> {
     /// Sends requests from a connected socket, as the other commands do.
     fn run_connected(&self) -> Result<Finding, SocketError> {
         let start = Instant::now();
-        let receiver = ReceiveConfig { timeout: self.remaining(), spin: false, timestamps: false };
-        let config = OpenConfig { bind: self.plan.settings.bind, nagle: false, receiver };
-        let opened = (driver(self.plan.protocol).open)(self.address, config)?;
+        let settings = Settings {
+            timeout: self.remaining(),
+            spin: false,
+            breakdown: false,
+            ..self.plan.settings.clone()
+        };
+        let opened = (driver(self.plan.protocol).open)(self.address, OpenConfig::new(&settings))?;
         let mut finding = Finding {
             connect_duration: opened.connection.and_then(|connection| connection.handshake()),
             address: Some(self.address),
@@ -91,11 +94,8 @@ impl Probe<'_> {
                 };
                 let result = requests.run();
                 finding.sent = u32::try_from(requests.sent.len()).unwrap_or(u32::MAX);
-                finding.result = result.map_err(|error| SocketError {
-                    operation: SocketOperation::Exchange,
-                    protocol: self.plan.protocol.title,
-                    address: self.address,
-                    error,
+                finding.result = result.map_err(|error| {
+                    OperationError::exchange(error).with_peer(self.plan.protocol, self.address)
                 })?;
             }
         }
@@ -123,7 +123,7 @@ impl Requests {
             if self.next_send().is_some_and(|due| Instant::now() >= due) {
                 let seq = self.sent.len() as u64 + 1;
                 match self.channel.send(seq, payload.request(seq)) {
-                    Ok((stamp, _)) => self.sent.push(stamp),
+                    Ok(sent) => self.sent.push(sent.stamp),
                     Err(error) => match self.result_of_error(error, Call::Send)? {
                         Some(result) => return Ok(result),
                         None => continue,

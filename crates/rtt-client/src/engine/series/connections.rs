@@ -1,10 +1,11 @@
-//! [`Connections`]: opens the channel of a series, replaces it when it cannot take another request, and
-//! closes it.
+//! [`Connections`]: opens the channel of a series, replaces it when it cannot be used for the next request, and closes
+//! it.
 
+use crate::analysis::request_tracker::MAX_STORED_STATES;
 use crate::analysis::statistics::Distribution;
 use crate::engine::channel::Channel;
 use crate::model::condition::{Condition, Failure};
-use crate::model::exchange::Connection;
+use crate::model::exchange::{Connection, ConnectionPosition};
 use crate::model::protocol::Protocol;
 use crate::model::tcp_info::TcpInfo;
 use crate::model::traffic::Traffic;
@@ -20,11 +21,10 @@ use tracing::debug;
 /// The longest wait for the server to close a connection that the client has closed.
 const MAX_CLOSE_WAIT: Duration = Duration::from_secs(1);
 
-/// The largest number of requests that wait for a reply on one connection. The request tracker remembers as
-/// many.
-const MAX_UNANSWERED: usize = 1 << 20;
+/// The largest number of requests without a reply on one connection. The request tracker stores the state of as many.
+const MAX_UNANSWERED: usize = MAX_STORED_STATES;
 
-/// The number of local addresses that are kept. One exchange never opens as many channels.
+/// The largest number of local addresses that are stored. One exchange opens fewer channels.
 const MAX_LOCAL_ADDRESSES: usize = 16;
 
 /// The function that opens a transport.
@@ -39,23 +39,23 @@ pub(super) struct Connections {
     lifetime: Lifetime,
     /// Whether the series sends a request only after the outcome of the previous one is decided.
     one_at_a_time: bool,
-    /// The longest wait for the end of a connection. Without it, the client does not wait.
+    /// The longest wait for the server to close a connection. Without a value, the client does not wait.
     close_timeout: Option<Duration>,
     channel: Option<Channel>,
     /// The result of the first attempt to open a channel, until the first request uses it.
     first_attempt: Option<OpenAttempt>,
     reply_limit: ReplyLimit,
-    /// Events that are not yet logged and reported, because they can happen between the two timestamps of an
-    /// exchange.
+    /// Events that are not yet logged and reported. They can occur between the two timestamps of an exchange, so the
+    /// client logs and reports them later.
     events: Vec<ConnectionEvent>,
     local_addresses: VecDeque<SocketAddr>,
-    /// The packets of the channels that have ended. `None` if they are not known for one of these channels.
+    /// The packets of the channels that have ended. `None` if they are unknown for one of these channels.
     ended_traffic: Option<Traffic>,
     ended_tcp_info: Option<TcpInfo>,
     close_durations: Distribution,
 }
 
-/// Whether there is a channel for the next request.
+/// The channel for the next request.
 pub(super) enum Ready<'a> {
     Open(&'a mut Channel),
     /// The channel could not be opened.
@@ -71,9 +71,9 @@ pub(super) enum CloseReason {
     WrongReply,
     /// The plan requests one connection for each exchange.
     OnePerExchange,
-    /// The server is expected to close the connection.
+    /// The server closes its connections after this number of replies.
     ReplyLimit(u64),
-    /// [`MAX_UNANSWERED`] requests wait for a reply.
+    /// [`MAX_UNANSWERED`] requests have no reply.
     TooManyUnanswered,
     EndOfSeries,
 }
@@ -98,8 +98,8 @@ impl fmt::Display for CloseReason {
 /// A channel that has ended before the end of the series.
 #[derive(Debug)]
 pub(super) struct EndedChannel {
-    /// The requests that were sent on this channel and are not answered, in the order of their numbers. Only
-    /// for streams. Some of these requests can be lost already.
+    /// The requests on this channel without a reply, in the order of their numbers. Some of them can already be lost.
+    /// Only for streams.
     pub(super) unanswered: VecDeque<u64>,
     /// The number of complete replies.
     pub(super) replies: u64,
@@ -107,11 +107,11 @@ pub(super) struct EndedChannel {
     pub(super) partial_reply_len: usize,
 }
 
-/// What is known about the connections of a series at its end.
+/// The statistics of the connections of a series.
 #[derive(Debug)]
-pub(super) struct ConnectionFigures {
+pub(super) struct ConnectionStatistics {
     pub(super) tcp_info: Option<TcpInfo>,
-    /// The durations from the client's end of a connection to the server's end.
+    /// The time from the client's close of a connection to the server's close, for each connection.
     pub(super) close_durations: Distribution,
     /// The number of replies after which the server closes a connection.
     pub(super) reply_limit: Option<u64>,
@@ -154,10 +154,11 @@ impl Connections {
         })
     }
 
-    /// The channel for the next request. Closes a channel that cannot take another request, and opens a new
-    /// one.
+    /// Returns the channel for the next request. If the open channel cannot be used for it, opens a new one.
     pub(super) fn ready(&mut self) -> Result<Ready<'_>, SocketError> {
-        if let Some(reason) = self.channel.as_ref().and_then(|channel| self.used_up(channel)) {
+        if let Some(reason) =
+            self.channel.as_ref().and_then(|channel| self.reason_to_replace(channel))
+        {
             self.close(reason);
         }
         if self.channel.is_none() {
@@ -179,7 +180,7 @@ impl Connections {
         self.channel.as_mut()
     }
 
-    /// Removes a channel that cannot be used any more.
+    /// Removes the open channel, because the connection has ended.
     pub(super) fn end(&mut self, reason: CloseReason) -> Option<EndedChannel> {
         let channel = self.channel.take()?;
         self.record_end(&channel, reason);
@@ -201,8 +202,8 @@ impl Connections {
         }
     }
 
-    /// The connections that were requested since the last call. Logs the events since then. The caller must
-    /// not call this function between the two timestamps of an exchange.
+    /// The connections that were requested since the last call. Also logs the connection events since then, so do not
+    /// call it between the two timestamps of an exchange.
     pub(super) fn new_connections(&mut self) -> impl Iterator<Item = Connection> + '_ {
         let (protocol, address) = (self.protocol.name, self.address);
         self.events.drain(..).filter_map(move |event| {
@@ -217,14 +218,14 @@ impl Connections {
         self.local_addresses.drain(..)
     }
 
-    /// Whether the last exchange was the first one on its connection. `None` if the protocol has no
-    /// connections.
-    pub(super) fn is_first_exchange(&self) -> Option<bool> {
+    /// The position of the last exchange on the open connection. `None` if the protocol has no connections.
+    pub(super) fn exchange_position(&self) -> Option<ConnectionPosition> {
         let channel = self.channel.as_ref().filter(|channel| channel.has_connection())?;
-        Some(channel.replies() <= 1)
+        let is_first = channel.replies() <= 1;
+        Some(if is_first { ConnectionPosition::First } else { ConnectionPosition::Later })
     }
 
-    /// The local address of the first channel, before its first use.
+    /// The local address of the first channel. `None` after its first use.
     pub(super) fn first_local_address(&self) -> Option<SocketAddr> {
         let transport = self.first_attempt.as_ref()?.transport.as_ref().ok()?;
         Some(transport.local())
@@ -244,17 +245,17 @@ impl Connections {
         self.channel.as_ref()?.tcp_info()
     }
 
-    /// The figures of all channels that have ended.
-    pub(super) fn finish(self) -> ConnectionFigures {
-        ConnectionFigures {
+    /// The statistics of all channels that have ended.
+    pub(super) fn finish(self) -> ConnectionStatistics {
+        ConnectionStatistics {
             tcp_info: self.ended_tcp_info,
             close_durations: self.close_durations,
             reply_limit: self.reply_limit.confirmed,
         }
     }
 
-    /// The reason why this channel cannot take another request.
-    fn used_up(&self, channel: &Channel) -> Option<CloseReason> {
+    /// The reason why this channel cannot be used for the next request, if there is one.
+    fn reason_to_replace(&self, channel: &Channel) -> Option<CloseReason> {
         if self.lifetime == Lifetime::Each
             && channel.has_connection()
             && channel.sent_requests() > 0
@@ -289,7 +290,7 @@ impl Connections {
         Ok(channel)
     }
 
-    /// Collects the kernel's figures about a channel that ends.
+    /// Adds the kernel's statistics about a channel that ends.
     fn record_end(&mut self, channel: &Channel, reason: CloseReason) {
         if channel.has_connection() {
             let replies = channel.replies();
@@ -303,11 +304,11 @@ impl Connections {
     }
 }
 
-/// Detects a server that closes each connection after the same number of replies.
+/// Detects whether the server closes each connection after the same number of replies.
 #[derive(Debug, Default)]
 struct ReplyLimit {
     last: Option<u64>,
-    /// The limit. One close can be a coincidence, so the same number has to occur twice in a row.
+    /// The limit. One close can be a coincidence, so the same number must occur twice in a row.
     confirmed: Option<u64>,
 }
 
@@ -320,7 +321,7 @@ impl ReplyLimit {
     }
 }
 
-/// A change of a connection.
+/// An event in the lifetime of a connection.
 #[derive(Debug)]
 enum ConnectionEvent {
     Opened { connection: Connection, local: SocketAddr },

@@ -1,8 +1,7 @@
-//! [`UninstrumentedControl`]: repeats the exchanges of a series without the instruments of a breakdown.
+//! [`UninstrumentedControl`]: exchanges without kernel timestamps and timing headers.
 //!
-//! Kernel timestamps and the timing header cost time. A series with a breakdown therefore alternates between
-//! an exchange with these instruments and a control exchange without them. The difference of their RTTs is
-//! the cost of the instruments.
+//! Kernel timestamps and the timing header cost time. A series with a breakdown therefore alternates between an
+//! exchange with both and a control exchange without them. The difference of their RTTs is the cost of the breakdown.
 
 use crate::analysis::statistics::Distribution;
 use crate::engine::channel::{Channel, ChannelEvent};
@@ -16,6 +15,7 @@ use crate::protocol::driver;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tracing::debug;
 
 /// The control of a series, with its own channel to the same address.
 pub(super) struct UninstrumentedControl {
@@ -33,12 +33,11 @@ pub(super) struct UninstrumentedControl {
 }
 
 impl UninstrumentedControl {
-    pub(super) fn new(plan: &Plan, address: SocketAddr, mut config: OpenConfig) -> Self {
-        config.receiver.timestamps = false;
+    pub(super) fn new(plan: &Plan, address: SocketAddr, config: OpenConfig) -> Self {
         Self {
             protocol: plan.protocol,
             address,
-            config,
+            config: config.without_timestamps(),
             open: driver(plan.protocol).open,
             payload: plan.payload.without_timing(),
             timeout: plan.settings.timeout,
@@ -50,8 +49,8 @@ impl UninstrumentedControl {
         }
     }
 
-    /// Records that an exchange of the series is decided. A control exchange follows if the server has
-    /// answered: the control does not add a second timeout to each lost request.
+    /// Records that an exchange of the series is decided. A control exchange follows only if the server has answered.
+    /// Otherwise, each lost request would cost two timeouts.
     pub(super) fn exchange_decided(&mut self, exchange: &Exchange) {
         self.is_due = exchange.rtt().is_some();
     }
@@ -61,7 +60,7 @@ impl UninstrumentedControl {
         self.is_due
     }
 
-    /// Performs one control exchange.
+    /// Runs one control exchange.
     pub(super) fn run_exchange(&mut self, stop: &AtomicBool) -> Result<(), SocketError> {
         self.is_due = false;
         if let Some(rtt) = self.measure(stop)? {
@@ -75,16 +74,26 @@ impl UninstrumentedControl {
         self.rtts
     }
 
-    /// The RTT of one exchange, if the reply arrives.
+    /// The RTT of one exchange, if the correct reply arrives in time. After an error, the next exchange opens a new
+    /// channel.
     fn measure(&mut self, stop: &AtomicBool) -> Result<Option<Duration>, SocketError> {
         if self.channel.is_none() {
             let attempt = (self.open)(self.address, self.config)?;
-            self.channel = Channel::new(attempt, self.protocol.framing).ok();
+            match Channel::new(attempt, self.protocol.framing) {
+                Ok(channel) => self.channel = Some(channel),
+                Err(failure) => self.log_failure(&failure.condition),
+            }
         }
         let Some(mut channel) = self.channel.take() else { return Ok(None) };
         self.seq += 1;
         let seq = self.seq;
-        let Ok((sent, _)) = channel.send(seq, self.payload.request(seq)) else { return Ok(None) };
+        let sent = match channel.send(seq, self.payload.request(seq)) {
+            Ok(sent) => sent.stamp,
+            Err(error) => {
+                self.log_failure(&error);
+                return Ok(None);
+            }
+        };
         let deadline = sent.monotonic() + self.timeout;
         while Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
             match channel.receive(WaitUntil::Coarse(deadline), &mut self.payload, Some(seq)) {
@@ -95,13 +104,99 @@ impl UninstrumentedControl {
                     return Ok(Some(reply.received.since(&sent)));
                 }
                 Ok(ChannelEvent::Nothing | ChannelEvent::Reply(_)) => {}
-                // The server may close its connections after each reply. The next exchange opens a new one.
-                Ok(ChannelEvent::End | ChannelEvent::Wrong { .. }) | Err(_) => return Ok(None),
+                Ok(ChannelEvent::End) => {
+                    self.log_failure(&"the server closed the connection");
+                    return Ok(None);
+                }
+                Ok(ChannelEvent::Wrong { mismatch, .. }) => {
+                    self.log_failure(&mismatch);
+                    return Ok(None);
+                }
+                Err(error) => {
+                    self.log_failure(&error);
+                    return Ok(None);
+                }
             }
         }
+        self.log_failure(&"no reply in time");
         Ok(None)
+    }
+
+    /// Logs why a control exchange has no RTT. The outcome of the series does not depend on it.
+    fn log_failure(&self, reason: &dyn std::fmt::Display) {
+        debug!(
+            protocol = self.protocol.name,
+            address = %self.address,
+            seq = self.seq,
+            %reason,
+            "control exchange failed"
+        );
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::engine::test_transport::{ADDRESS, open_echo};
+    use crate::model::condition::{Condition, Failure};
+    use crate::model::exchange::Outcome;
+    use crate::net::system::ReceiveConfig;
+    use crate::plan::Settings;
+    use crate::protocol::registry::protocol_named;
+    use echo_core::Stamp;
+
+    fn control(settings: Settings) -> UninstrumentedControl {
+        let tcp = protocol_named("tcp").unwrap();
+        let settings = Settings { breakdown: true, ..settings };
+        let config = OpenConfig::new(&settings);
+        let receiver = ReceiveConfig { timestamps: true, ..config.receiver };
+        let plan = Plan::new(tcp, "127.0.0.1".parse().unwrap(), settings).unwrap();
+        let control = UninstrumentedControl::new(&plan, ADDRESS, OpenConfig { receiver, ..config });
+        UninstrumentedControl { open: open_echo, ..control }
+    }
+
+    fn exchange(outcome: Outcome) -> Exchange {
+        Exchange {
+            seq: 1,
+            sent: Some(Stamp::just_before()),
+            lateness: None,
+            connection_position: None,
+            outcome,
+            breakdown: None,
+        }
+    }
+
+    #[test]
+    fn control_follows_an_answered_exchange_only() {
+        let mut control = control(Settings::series(10));
+        assert!(!control.is_due());
+        let received = Stamp::just_after();
+        control.exchange_decided(&exchange(Outcome::Reply { received, text: None }));
+        assert!(control.is_due());
+        control.run_exchange(&AtomicBool::new(false)).unwrap();
+        assert!(!control.is_due());
+        let failure = Failure::new(Condition::Silent, Duration::from_secs(2));
+        control.exchange_decided(&exchange(Outcome::Lost(failure)));
+        assert!(!control.is_due());
+    }
+
+    #[test]
+    fn control_requests_neither_kernel_timestamps_nor_the_processing_time() {
+        let control = control(Settings::series(10));
+        assert!(!control.config.receiver.timestamps);
+        let payload = control.payload.clone().request(1).to_vec();
+        assert!(!payload.starts_with(b"echo-rtt"), "{payload:?}");
+    }
+
+    #[test]
+    fn each_control_exchange_has_an_rtt() {
+        for (lifetime, keeps) in [(Lifetime::Keep, true), (Lifetime::Each, false)] {
+            let mut control = control(Settings { lifetime, ..Settings::series(10) });
+            for _ in 0..3 {
+                control.run_exchange(&AtomicBool::new(false)).unwrap();
+            }
+            assert_eq!(control.channel.is_some(), keeps);
+            assert_eq!(control.finish().count(), 3);
+        }
+    }
+}

@@ -1,22 +1,21 @@
-//! The exchanges of a [`Series`]: what happens when a request is sent, and when something arrives.
+//! The exchanges of a [`Series`]: sends requests and processes received messages, errors and timeouts.
 
 use super::connections::{CloseReason, Ready};
 use super::{Series, Sink};
+use crate::engine::PROGRESS_INTERVAL;
 use crate::engine::channel::ChannelEvent;
 use crate::engine::run::RunError;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Exchange, Outcome};
 use crate::model::icmp::Origin;
 use crate::model::protocol::Framing;
+use crate::net::socket::OperationError;
 use crate::net::system::{MAX_PAUSE, REPORTS_ICMP_ORIGIN, WaitUntil};
-use crate::net::transport::{SocketError, SocketOperation, failure_from_error, failure_from_icmp};
+use crate::net::transport::{SentRequest, SocketError, failure_from_error, failure_from_icmp};
 use echo_core::Stamp;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 use tracing::trace;
-
-/// The time between two progress events.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The result of sending a request.
 enum SendResult {
@@ -24,8 +23,8 @@ enum SendResult {
     Failed(Failure),
 }
 
-/// Whether a request can be sent a second time after an error. An error can belong to an earlier request, or
-/// to a connection that the server has closed in the meantime.
+/// Whether the client sends a request again after an error. The error can belong to an earlier request. It can also
+/// mean that the server has closed an idle connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Retry {
     Allowed,
@@ -57,9 +56,9 @@ impl Series {
         };
         let seq = self.accounting.next_seq();
         let error = match channel.send(seq, self.payload.request(seq)) {
-            Ok((sent, timestamp_id)) => {
-                self.pacer.request_sent(sent.monotonic());
-                self.accounting.request_sent(sent, due, timestamp_id);
+            Ok(SentRequest { stamp, timestamp_id }) => {
+                self.pacer.request_sent(stamp.monotonic());
+                self.accounting.request_sent(stamp, due, timestamp_id);
                 return Ok(SendResult::Sent);
             }
             Err(error) => error,
@@ -72,8 +71,8 @@ impl Series {
             }
             (Framing::Datagrams, Retry::Exhausted) => {
                 let mut failure = self.failure(error)?;
-                // The first attempt has removed the errors that the network reported. This host has therefore
-                // reported this one. Only a refusal can still be the answer to an earlier request.
+                // After the first attempt, the client has read all errors from the network. This error is therefore from
+                // this host. Only a refusal can still belong to an earlier request.
                 if REPORTS_ICMP_ORIGIN && failure.condition != Condition::Refused {
                     failure.origin = Some(Origin::ThisHost);
                 }
@@ -98,7 +97,7 @@ impl Series {
         sink: &mut dyn Sink,
     ) -> Result<(), RunError> {
         let only_in_flight = self.accounting.only_in_flight();
-        let until = at_most_one_pause(until);
+        let until = limited_to_max_pause(until);
         let Some(channel) = self.connections.channel() else {
             thread::sleep(until.deadline().saturating_duration_since(Instant::now()));
             return Ok(());
@@ -106,16 +105,16 @@ impl Series {
         match channel.receive(until, &mut self.payload, only_in_flight) {
             Ok(ChannelEvent::Nothing) => Ok(()),
             Ok(ChannelEvent::Reply(reply)) => {
-                let first = self.connections.is_first_exchange();
+                let position = self.connections.exchange_position();
                 let channel = self.connections.channel();
-                let exchange = self.accounting.reply(reply, first, |timestamp_id| {
+                let exchange = self.accounting.reply(reply, position, |timestamp_id| {
                     channel.and_then(|channel| channel.transmitted(timestamp_id))
                 });
                 exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
             }
             Ok(ChannelEvent::Wrong { reply, mismatch }) => {
-                let first = self.connections.is_first_exchange();
-                if let Some(exchange) = self.accounting.wrong_reply(reply, mismatch, first) {
+                let position = self.connections.exchange_position();
+                if let Some(exchange) = self.accounting.wrong_reply(reply, mismatch, position) {
                     self.report(exchange, sink)?;
                 }
                 match self.protocol.framing {
@@ -143,14 +142,14 @@ impl Series {
             let is_partial = received > 0;
             is_partial.then(|| format!("{received} of the reply's {expected} bytes arrived"))
         };
-        let first = self.connections.is_first_exchange();
-        while let Some(exchange) = self.accounting.expire(now, first, detail) {
+        let position = self.connections.exchange_position();
+        while let Some(exchange) = self.accounting.expire(now, position, detail) {
             self.report(exchange, sink)?;
         }
         Ok(())
     }
 
-    /// Reports, counts and logs the connections that were requested since the last call.
+    /// Counts, logs and reports the connections that were requested since the last call.
     pub(super) fn report_connections(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
         for connection in self.connections.new_connections() {
             self.accounting.connection(&connection);
@@ -173,13 +172,13 @@ impl Series {
         self.request_failed(seq, failure, sink)
     }
 
-    /// Processes the errors that the network has reported, each for the request that it quotes. Returns
-    /// whether there was any.
+    /// Processes the errors that the network has reported. Each error belongs to the request that it quotes. Returns
+    /// whether there was an error.
     fn process_network_errors(&mut self, sink: &mut dyn Sink) -> Result<bool, RunError> {
         let Some(channel) = self.connections.channel() else { return Ok(false) };
         let errors = channel.network_errors();
         for error in &errors {
-            // A router can quote too little for a number (RFC 792: 8 bytes after the IP header).
+            // A router can quote only 8 bytes after the IP header (RFC 792). They do not contain the number.
             let quoted = self.payload.number_in(&error.quoted_payload);
             let seq = quoted.or_else(|| self.accounting.oldest_in_flight());
             let Some(failure) = failure_from_icmp(error, Duration::ZERO) else { continue };
@@ -189,8 +188,8 @@ impl Series {
         Ok(!errors.is_empty())
     }
 
-    /// Removes a channel that has ended, and decides what happens to the requests that wait for a reply on
-    /// it. See the documentation of [`crate::analysis::accounting`], "Second send".
+    /// Removes a channel that has ended. Its requests without a reply are sent again or lost. See "Second send" in the
+    /// documentation of [`crate::analysis::accounting`].
     fn channel_ended(&mut self, reason: CloseReason, sink: &mut dyn Sink) -> Result<(), RunError> {
         let Some(ended) = self.connections.end(reason) else { return Ok(()) };
         let mut unanswered = ended.unanswered;
@@ -215,34 +214,21 @@ impl Series {
     fn send_again(&mut self, seq: u64, sink: &mut dyn Sink) -> Result<(), RunError> {
         let result = match self.connections.ready()? {
             Ready::Open(channel) => channel.send(seq, self.payload.request(seq)),
-            Ready::Failed(failure) => return self.report_failure(seq, failure, sink),
+            Ready::Failed(failure) => return self.request_failed(seq, failure, sink),
         };
         match result {
-            Ok((_, timestamp_id)) => {
+            Ok(SentRequest { timestamp_id, .. }) => {
                 self.accounting.request_resent(seq, timestamp_id);
                 Ok(())
             }
             Err(error) => {
                 let failure = self.failure(error)?;
-                self.report_failure(seq, failure, sink)
+                self.request_failed(seq, failure, sink)
             }
         }
     }
 
-    /// Decides that a request in flight failed.
-    fn report_failure(
-        &mut self,
-        seq: u64,
-        failure: Failure,
-        sink: &mut dyn Sink,
-    ) -> Result<(), RunError> {
-        let first = self.connections.is_first_exchange();
-        let exchange = self.accounting.request_failed(seq, failure, first);
-        exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
-    }
-
-    /// Decides that a request in flight failed. The time until the failure counts from the first send of the
-    /// request.
+    /// Reports that a request in flight failed. The time until the failure counts from its first send.
     fn request_failed(
         &mut self,
         seq: u64,
@@ -251,17 +237,16 @@ impl Series {
     ) -> Result<(), RunError> {
         let Some(sent) = self.accounting.sent_at(seq) else { return Ok(()) };
         let failure = Failure { after: sent.monotonic().elapsed(), ..failure };
-        self.report_failure(seq, failure, sink)
+        let position = self.connections.exchange_position();
+        let exchange = self.accounting.request_failed(seq, failure, position);
+        exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
     }
 
-    /// The failure that a system error means for an exchange. If it means none, the run ends with the error.
+    /// The failure of an exchange that a system error describes. An error that does not describe the peer or the path
+    /// ends the run.
     fn failure(&self, error: io::Error) -> Result<Failure, SocketError> {
-        failure_from_error(error, Duration::ZERO).map_err(|error| SocketError {
-            operation: SocketOperation::Exchange,
-            protocol: self.protocol.title,
-            address: self.address,
-            error,
-        })
+        failure_from_error(error, Duration::ZERO)
+            .map_err(|error| OperationError::exchange(error).with_peer(self.protocol, self.address))
     }
 
     /// Reports an exchange whose outcome is decided.
@@ -298,8 +283,8 @@ impl Series {
     }
 }
 
-/// The same wait, but not longer than [`MAX_PAUSE`], so that the client notices an interruption.
-fn at_most_one_pause(until: WaitUntil) -> WaitUntil {
+/// Limits a wait to [`MAX_PAUSE`]. The client checks the stop flag after each wait.
+fn limited_to_max_pause(until: WaitUntil) -> WaitUntil {
     let pause = Instant::now() + MAX_PAUSE;
     match until {
         WaitUntil::Exact(deadline) => WaitUntil::Exact(deadline.min(pause)),

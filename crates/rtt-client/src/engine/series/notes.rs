@@ -1,13 +1,14 @@
-//! The notes of a summary: the facts about a series that a reader of its figures needs. Pure.
+//! The notes of a summary. They explain what a reader needs to interpret the figures of a series.
 
 use crate::analysis::statistics::Summary;
+use crate::model::format::counted;
 
 /// How a series ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SeriesEnd {
-    /// Requests whose outcome was not decided when the user interrupted the series.
+    /// The number of requests that were in flight when the user interrupted the series.
     pub(super) in_flight: usize,
-    /// Whether an error ended the series, because no further request would be answered.
+    /// Whether an error ended the series, because further requests would have no reply.
     pub(super) unreachable: bool,
     /// The number of replies after which the server closes a connection.
     pub(super) reply_limit: Option<u64>,
@@ -15,36 +16,32 @@ pub(super) struct SeriesEnd {
     pub(super) breakdown_unavailable: bool,
 }
 
-/// The notes of a series with these figures.
+/// The notes of a series. Each note is one or more complete sentences.
 pub(super) fn notes(end: SeriesEnd, summary: &Summary) -> Vec<String> {
     let mut notes = Vec::new();
     if end.breakdown_unavailable {
-        notes.push("no breakdown: kernel timestamps are not available on this system".to_owned());
+        notes.push("No breakdown: kernel timestamps are not available on this system.".to_owned());
     }
     if end.in_flight > 0 {
-        let requests = count(end.in_flight as u64, "request", "requests");
-        notes.push(format!("interrupted: {requests} in flight not counted"));
+        let requests = counted(end.in_flight as u64, "request", "requests");
+        notes.push(format!("Interrupted: {requests} in flight did not count."));
     }
     if end.unreachable {
         notes.push(
-            "ended early: no request was answered, and the system reported an error".to_owned(),
+            "Ended early: no request was answered, and the system reported an error.".to_owned(),
         );
     }
     if let Some(replies) = end.reply_limit {
-        let replies = count(replies, "reply", "replies");
-        notes.push(format!("the server closes connections after {replies}"));
+        let replies = counted(replies, "reply", "replies");
+        notes.push(format!("The server closes each connection after {replies}."));
     }
     if summary.resent > 0 {
-        let requests = count(summary.resent, "request", "requests");
+        let requests = counted(summary.resent, "request", "requests");
         notes.push(format!(
-            "{requests} sent again on a new connection, because the server had closed the old one"
+            "The client sent {requests} again on a new connection, because the server had closed the old one."
         ));
     }
     notes
-}
-
-fn count(count: u64, singular: &str, plural: &str) -> String {
-    format!("{count} {}", if count == 1 { singular } else { plural })
 }
 
 #[cfg(test)]
@@ -64,22 +61,23 @@ mod tests {
     }
 
     #[test]
-    fn each_peculiarity_has_one_note() {
+    fn each_unusual_event_has_one_note() {
         let end = SeriesEnd {
             in_flight: 1,
             unreachable: true,
             reply_limit: Some(3),
             breakdown_unavailable: true,
         };
-        let summary = Summary { resent: 2, ..Summary::default() };
+        let summary = Summary { resent: 2000, ..Summary::default() };
         assert_eq!(
             notes(end, &summary),
             [
-                "no breakdown: kernel timestamps are not available on this system",
-                "interrupted: 1 request in flight not counted",
-                "ended early: no request was answered, and the system reported an error",
-                "the server closes connections after 3 replies",
-                "2 requests sent again on a new connection, because the server had closed the old one",
+                "No breakdown: kernel timestamps are not available on this system.",
+                "Interrupted: 1 request in flight did not count.",
+                "Ended early: no request was answered, and the system reported an error.",
+                "The server closes each connection after 3 replies.",
+                "The client sent 2,000 requests again on a new connection, because the server had closed the \
+                 old one.",
             ]
         );
     }

@@ -1,32 +1,31 @@
-//! Captures the packets of exchanges with one address, while the exchanges run.
+//! Runs exchanges with one address, and captures their packets at the same time.
 
 use super::{TraceError, link_type_of};
 use crate::capture::file::{CapturedPacket, LinkType, MAX_PACKETS, MAX_TOTAL_BYTES};
 use crate::capture::trace::Sample;
 use crate::engine::run::{RecordedEvents, RunError, prepare_thread};
 use crate::engine::series::Series;
-use crate::net::system::{self, Capture, CaptureConfig, Interface};
+use crate::model::headers::ETHERNET_HEADER;
+use crate::net::system::operation::{CaptureOperation, FailedOperation, failed};
+use crate::net::system::{self, Capture, CaptureConfig, Interface, MAX_PAUSE};
 use crate::plan::Plan;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the capture continues after the last exchange: for the close of connections and for ICMP
-/// errors.
+/// The capture continues for this time after the last exchange. In this time, connections close, and late ICMP
+/// errors arrive.
 const CAPTURE_AFTER_END: Duration = Duration::from_millis(50);
 
 /// The interval at which the capturing thread checks whether the exchanges are over.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The maximum duration of a capture.
-const MAX_CAPTURE_TIME: Duration = Duration::from_hours(1);
+/// The maximum time for reading the remaining packets after the end of the exchanges. Without a limit, a peer
+/// that never stops sending could prevent the end of the capture.
+const MAX_DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// The length of an Ethernet header, in bytes.
-const ETHERNET_HEADER: u8 = 14;
-
-/// What to record.
+/// The number of exchanges, and their interface.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RecordConfig {
     /// The number of exchanges.
@@ -38,7 +37,7 @@ pub(super) struct RecordConfig {
 /// The packets and the measurements of the exchanges with one address.
 pub(super) struct Recording {
     pub(super) packets: Vec<CapturedPacket>,
-    /// The number of packets that were not stored. `None` if it is not known.
+    /// The number of packets that the capture lost. `None` if the number is not known.
     pub(super) dropped: Option<u64>,
     pub(super) samples: Vec<Sample>,
     /// The local addresses of the exchanges.
@@ -53,12 +52,10 @@ pub(super) fn record(
     config: RecordConfig,
     stop: &AtomicBool,
 ) -> Result<Recording, TraceError> {
-    let failed = |operation, source: io::Error| match source.kind() {
-        io::ErrorKind::PermissionDenied => TraceError::NotPermitted { address, source },
-        _ => TraceError::Capture { operation, address, source },
-    };
+    let capture_error = |failed| TraceError::capture(failed, address);
     let interface = system::interface_to(address)
-        .map_err(|source| failed("finding the interface to", source))?;
+        .map_err(failed(CaptureOperation::FindInterface))
+        .map_err(capture_error)?;
     let capture = Capture::start(&CaptureConfig {
         interface: interface.index,
         is_loopback: interface.is_loopback,
@@ -66,7 +63,7 @@ pub(super) fn record(
         protocol: plan.protocol.ip_number,
         peer: address,
     })
-    .map_err(|source| failed("starting to capture the packets to", source))?;
+    .map_err(capture_error)?;
     let capture = CaptureThread {
         capture,
         link_type: link_type_of(&interface),
@@ -78,19 +75,25 @@ pub(super) fn record(
     let is_over = AtomicBool::new(false);
     let (exchanges, captured) = thread::scope(|scope| {
         let capturing = scope.spawn(|| capture.run(&is_over));
+        let end_of_capture = SetOnDrop(&is_over);
         let exchanges = run_exchanges(plan, address, config.count, stop);
         thread::sleep(CAPTURE_AFTER_END);
-        is_over.store(true, Ordering::Relaxed);
+        drop(end_of_capture);
         (exchanges, capturing.join())
     });
     let captured = captured.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let Exchanges { samples, clients } = exchanges?;
-    let CapturedPackets { packets, dropped } = captured.map_err(|source| TraceError::Capture {
-        operation: "capturing the packets to",
-        address,
-        source,
-    })?;
+    let CapturedPackets { packets, dropped } = captured.map_err(capture_error)?;
     Ok(Recording { packets, dropped, samples, clients, interface })
+}
+
+/// Sets the flag when it is dropped. So the capturing thread also ends after a panic of the exchanges.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The state of the capturing thread.
@@ -99,9 +102,9 @@ struct CaptureThread {
     link_type: LinkType,
     interface: usize,
     packets: Vec<CapturedPacket>,
-    /// The bytes of `packets`.
+    /// The number of bytes in `packets`.
     bytes: usize,
-    /// The number of packets beyond the limits of a capture file.
+    /// The number of packets that were not stored because of the limits of a capture file.
     beyond_limit: u64,
 }
 
@@ -112,33 +115,44 @@ struct CapturedPackets {
 }
 
 impl CaptureThread {
-    /// Captures until `is_over` is set and no packet is left.
-    fn run(mut self, is_over: &AtomicBool) -> io::Result<CapturedPackets> {
-        let start = Instant::now();
-        loop {
-            let is_over = is_over.load(Ordering::Relaxed) || start.elapsed() > MAX_CAPTURE_TIME;
-            let timeout = if is_over { Duration::ZERO } else { CHECK_INTERVAL };
-            let Some(frame) = self.capture.next(timeout)? else {
-                if is_over {
-                    break;
-                }
-                continue;
-            };
-            if self.packets.len() >= MAX_PACKETS || self.bytes >= MAX_TOTAL_BYTES {
-                self.beyond_limit += 1;
-                continue;
-            }
-            self.bytes += frame.bytes.len();
-            self.packets.push(CapturedPacket {
-                time: frame.time,
-                original_length: frame.original_len,
-                bytes: frame.bytes,
-                link_type: self.link_type,
-                interface: self.interface,
-            });
+    /// Captures until `is_over` is set. Then reads the remaining packets, for at most [`MAX_DRAIN_TIME`].
+    fn run(
+        mut self,
+        is_over: &AtomicBool,
+    ) -> Result<CapturedPackets, FailedOperation<CaptureOperation>> {
+        while !is_over.load(Ordering::Relaxed) {
+            self.capture_next(CHECK_INTERVAL)?;
         }
-        let dropped = self.capture.dropped().map(|dropped| dropped + self.beyond_limit);
+        let start = Instant::now();
+        let mut is_drained = false;
+        while !is_drained && start.elapsed() < MAX_DRAIN_TIME {
+            is_drained = !self.capture_next(Duration::ZERO)?;
+        }
+        let dropped = self.capture.dropped().filter(|_| is_drained);
+        let dropped = dropped.map(|dropped| dropped + self.beyond_limit);
         Ok(CapturedPackets { packets: self.packets, dropped })
+    }
+
+    /// Waits for a packet and stores it. Returns whether a packet arrived within `timeout`.
+    fn capture_next(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<bool, FailedOperation<CaptureOperation>> {
+        let frame = self.capture.next(timeout).map_err(failed(CaptureOperation::Receive))?;
+        let Some(frame) = frame else { return Ok(false) };
+        if self.packets.len() >= MAX_PACKETS || self.bytes >= MAX_TOTAL_BYTES {
+            self.beyond_limit += 1;
+            return Ok(true);
+        }
+        self.bytes += frame.bytes.len();
+        self.packets.push(CapturedPacket {
+            time: frame.time,
+            original_length: frame.original_len,
+            bytes: frame.bytes,
+            link_type: self.link_type,
+            interface: self.interface,
+        });
+        Ok(true)
     }
 }
 
@@ -154,28 +168,59 @@ fn run_exchanges(
     count: u64,
     stop: &AtomicBool,
 ) -> Result<Exchanges, RunError> {
-    // The thread that captures must not inherit the CPU that this thread is pinned to. Therefore this
-    // comes after the start of that thread.
+    // A new thread inherits the CPU of the thread that starts it. The capturing thread has already started, so
+    // it keeps all CPUs if this call pins this thread to one.
     prepare_thread(&plan.settings)?;
     let mut recorded = RecordedEvents::default();
     let mut samples = Vec::new();
     let mut clients = Vec::new();
     let mut series = Series::open(plan, address)?;
     for index in 0..count {
+        if index > 0 {
+            pause(plan.settings.interval, stop);
+        }
         if stop.load(Ordering::Relaxed) {
             break;
-        }
-        if index > 0 {
-            thread::sleep(plan.settings.interval);
         }
         series.once(&mut recorded, stop)?;
         clients.extend(series.take_local_addresses());
         if let Some(exchange) = recorded.exchanges.pop() {
-            // If the series opened several connections, the request went out on the last one.
+            // If the series opened several connections, it sent the request on the last one.
             let client = exchange.sent.and_then(|_| clients.last().copied());
             samples.push(Sample::of(exchange, client));
         }
     }
     series.end(&mut recorded, stop)?;
     Ok(Exchanges { samples, clients })
+}
+
+/// Sleeps for `duration`, or until `stop` is set. The sleep has several steps, because a set flag does not end
+/// a system call.
+fn pause(duration: Duration, stop: &AtomicBool) {
+    let start = Instant::now();
+    while !stop.load(Ordering::Relaxed) && start.elapsed() < duration {
+        thread::sleep(duration.saturating_sub(start.elapsed()).min(MAX_PAUSE));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pause_ends_after_its_duration_or_with_the_stop_flag() {
+        let stop = AtomicBool::new(false);
+        let start = Instant::now();
+        pause(MAX_PAUSE * 3 / 2, &stop);
+        assert!(start.elapsed() >= MAX_PAUSE * 3 / 2);
+        let start = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(20));
+                stop.store(true, Ordering::Relaxed);
+            });
+            pause(Duration::from_hours(1), &stop);
+        });
+        assert!(start.elapsed() < Duration::from_mins(1));
+    }
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::model::tcp_info::TcpInfo;
 use crate::net::socket::{OperationError, set_option};
+use crate::net::system::operation::{CaptureOperation, FailedOperation, LabOperation, failed};
 use dns_lookup::getaddrinfo;
 use socket2::{SockAddr, Socket};
 use std::io::{self, ErrorKind, Read as _};
@@ -152,8 +153,8 @@ pub(crate) fn use_precise_timers() {}
 pub(crate) struct Capture {}
 
 impl Capture {
-    pub(crate) fn start(_: &CaptureConfig) -> io::Result<Self> {
-        Err(not_available())
+    pub(crate) fn start(_: &CaptureConfig) -> Result<Self, FailedOperation<CaptureOperation>> {
+        Err(failed(CaptureOperation::CreateSocket)(not_available()))
     }
 
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature of `linux`")]
@@ -183,6 +184,7 @@ pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
     scope_id.ok_or_else(|| ErrorKind::NotFound.into())
 }
 
-pub(crate) fn enter_lab() -> io::Result<()> {
-    Err(io::Error::new(ErrorKind::Unsupported, "this needs Linux namespaces"))
+pub(crate) fn enter_lab() -> Result<(), FailedOperation<LabOperation>> {
+    let error = io::Error::new(ErrorKind::Unsupported, "this needs Linux namespaces");
+    Err(failed(LabOperation::CreateNamespaces)(error))
 }

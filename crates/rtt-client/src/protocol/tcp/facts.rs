@@ -13,5 +13,5 @@ pub(crate) const FACTS: Protocol = Protocol {
     carries_empty: false,
     has_connections: true,
     framing: Framing::Stream,
-    ip_number: 6,
+    ip_number: crate::model::headers::TCP,
 };

@@ -9,7 +9,8 @@ use crate::model::traffic::{Traffic, ip_header_len};
 use crate::net::socket::{BufferedSocket, OperationError, set_option};
 use crate::net::system::{ConnectResult, NetworkError, WaitUntil, connect, tcp_info};
 use crate::net::transport::{
-    OpenAttempt, OpenConfig, Received, SocketError, SocketOperation, Transport, failure_with_cause,
+    OpenAttempt, OpenConfig, Received, SentRequest, SocketError, SocketOperation, Transport,
+    failure_with_cause,
 };
 use bytes::BytesMut;
 use echo_core::Stamp;
@@ -121,7 +122,7 @@ impl Transport for Tcp {
         self.socket.local()
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<(Stamp, TimestampId)> {
+    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest> {
         let stamp = Stamp::just_before();
         if request.len() <= MAX_SINGLE_WRITE {
             (&self.socket.inner).write_all(request)?;
@@ -135,7 +136,8 @@ impl Transport for Tcp {
         #[expect(clippy::cast_possible_truncation, reason = "a request has at most 16 MiB")]
         let length = request.len() as u32;
         self.sent = self.sent.wrapping_add(length);
-        Ok((stamp, TimestampId { id: Some(self.sent.wrapping_sub(1)) }))
+        let timestamp_id = TimestampId { id: Some(self.sent.wrapping_sub(1)) };
+        Ok(SentRequest { stamp, timestamp_id })
     }
 
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {

@@ -13,5 +13,5 @@ pub(crate) const FACTS: Protocol = Protocol {
     carries_empty: true,
     has_connections: false,
     framing: Framing::Datagrams,
-    ip_number: 17,
+    ip_number: crate::model::headers::UDP,
 };

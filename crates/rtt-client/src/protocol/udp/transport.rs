@@ -10,7 +10,8 @@ use crate::model::traffic::{Traffic, ip_header_len};
 use crate::net::socket::{BufferedSocket, OperationError};
 use crate::net::system::{NetworkError, WaitUntil, path_mtu};
 use crate::net::transport::{
-    OpenAttempt, OpenConfig, Received, SocketError, SocketOperation, Transport, failure_with_cause,
+    OpenAttempt, OpenConfig, Received, SentRequest, SocketError, SocketOperation, Transport,
+    failure_with_cause,
 };
 use echo_core::Stamp;
 use socket2::Type;
@@ -74,7 +75,7 @@ impl Transport for Udp {
         self.socket.local()
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<(Stamp, TimestampId)> {
+    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest> {
         let stamp = Stamp::just_before();
         self.socket.inner.send(request)?;
         let id = Some(self.sent);
@@ -82,7 +83,7 @@ impl Transport for Udp {
         self.traffic.packets_out += 1;
         self.traffic.ip_bytes_out += request.len() as u64;
         self.longest = self.longest.max(request.len());
-        Ok((stamp, TimestampId { id }))
+        Ok(SentRequest { stamp, timestamp_id: TimestampId { id } })
     }
 
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {

@@ -1,8 +1,8 @@
-//! The JSON lines of a trace: one for each packet, one for each exchange, and the totals.
+//! The JSON lines of a trace: one for each packet, one for each exchange, and one for the totals.
 
 use super::exchange::BreakdownFields;
 use super::finding::IcmpFields;
-use crate::capture::flow::{Flow, PacketRecord, Side};
+use crate::capture::flow::{Flow, FlowSide, PacketRecord};
 use crate::capture::totals;
 use crate::capture::trace::{ExchangeTiming, Trace, TracedTarget};
 use crate::model::format::nanoseconds;
@@ -17,7 +17,7 @@ pub(super) struct PacketLine {
     protocol: &'static str,
     number: usize,
     time: String,
-    /// `request` towards the server, `reply` from the server.
+    /// `request` for a packet from the client, `reply` for a packet from the server.
     direction: &'static str,
     role: &'static str,
     wire_bytes: usize,
@@ -47,7 +47,7 @@ pub(super) struct ExchangeTimingLine {
     /// The RTT that the program measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
-    /// The time between the request packet and the reply packet.
+    /// The time from the request packet to the reply packet.
     #[serde(skip_serializing_if = "Option::is_none")]
     wire_rtt_ns: Option<u64>,
     /// `rtt_ns` minus `wire_rtt_ns`: the time inside this host.
@@ -61,11 +61,11 @@ pub(super) struct ExchangeTimingLine {
     disagreement: Option<String>,
 }
 
-/// The totals of a trace. The last line.
+/// The totals of a trace, in the last line.
 #[derive(Serialize)]
 pub(super) struct TraceSummary {
     protocols: Vec<ProtocolTotals>,
-    /// The number of packets that the capture did not store.
+    /// The number of packets that the capture lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     dropped: Option<u64>,
     /// The number of packets of a file that belong to no flow.
@@ -110,13 +110,9 @@ struct ClosedBy {
 pub(super) fn packet_lines(trace: &Trace) -> Vec<PacketLine> {
     let mut lines = Vec::new();
     for target in &trace.targets {
-        for (index, flow) in target.flows.iter().enumerate() {
-            let numbers = target.exchange_numbers(index);
+        for flow in &target.flows {
             let packets = flow.packets.iter();
-            lines.extend(packets.map(|packet| PacketLine {
-                exchange: packet.exchange_in(&numbers),
-                ..PacketLine::new(target.protocol.name, flow, packet)
-            }));
+            lines.extend(packets.map(|packet| PacketLine::new(target.protocol.name, flow, packet)));
         }
     }
     lines.sort_by_key(|line| line.number);
@@ -127,20 +123,13 @@ pub(super) fn packet_lines(trace: &Trace) -> Vec<PacketLine> {
 pub(super) fn exchange_timings(trace: &Trace) -> Vec<ExchangeTimingLine> {
     let mut lines = Vec::new();
     for target in &trace.targets {
-        let timings = target.exchange_timings().into_iter().enumerate();
-        lines.extend(timings.map(|(index, timing)| {
-            let failure = target.samples.get(index).and_then(|sample| sample.failure.as_ref());
-            ExchangeTimingLine {
-                condition: failure.map(|failure| failure.condition.name()),
-                ..ExchangeTimingLine::new(target.protocol.name, &timing)
-            }
-        }));
+        let timings = target.exchange_timings().into_iter();
+        lines.extend(timings.map(|timing| ExchangeTimingLine::new(target, &timing)));
     }
     lines
 }
 
 impl PacketLine {
-    /// A line without the number of the exchange.
     fn new(protocol: &'static str, flow: &Flow, packet: &PacketRecord) -> Self {
         let sizes = packet.sizes;
         Self {
@@ -148,8 +137,8 @@ impl PacketLine {
             number: packet.number,
             time: time(packet.time),
             direction: match packet.sender {
-                Side::Client => "request",
-                Side::Server => "reply",
+                FlowSide::Client => "request",
+                FlowSide::Server => "reply",
             },
             role: packet.role.name(),
             wire_bytes: sizes.total(),
@@ -157,7 +146,7 @@ impl PacketLine {
             ip_bytes: sizes.ip,
             transport_bytes: sizes.transport,
             payload_bytes: sizes.payload,
-            exchange: None,
+            exchange: packet.exchange,
             client: flow.client.to_string(),
             server: flow.server.to_string(),
             payload: String::from_utf8_lossy(&packet.payload).into_owned(),
@@ -169,16 +158,16 @@ impl PacketLine {
 }
 
 impl ExchangeTimingLine {
-    /// A line without the condition of a failed exchange.
-    fn new(protocol: &'static str, timing: &ExchangeTiming) -> Self {
+    fn new(target: &TracedTarget, timing: &ExchangeTiming) -> Self {
+        let failure = target.failure(timing.exchange);
         Self {
-            protocol,
+            protocol: target.protocol.name,
             exchange: timing.exchange,
             rtt_ns: timing.program_rtt.map(nanoseconds),
             wire_rtt_ns: timing.wire_rtt.map(nanoseconds),
             host_ns: timing.host_time_ns(),
             breakdown: timing.breakdown.map(BreakdownFields::from),
-            condition: None,
+            condition: failure.map(|failure| failure.condition.name()),
             disagreement: timing.disagreement.map(|disagreement| disagreement.to_string()),
         }
     }
@@ -229,7 +218,7 @@ fn time(since_1970: Duration) -> String {
     let time = seconds.and_then(|s| DateTime::from_timestamp(s, since_1970.subsec_nanos()));
     match time {
         Some(time) => time.with_timezone(&Local).to_rfc3339_opts(SecondsFormat::Nanos, false),
-        // A file can contain a time that is beyond the range of dates.
+        // A file can contain a time that is outside the calendar.
         None => format!("{} s after 1970", since_1970.as_secs()),
     }
 }

@@ -78,7 +78,7 @@ mod tests {
             seq: 7,
             sent: Some(sent),
             lateness: None,
-            first_on_connection: None,
+            connection_position: None,
             outcome: Outcome::Reply { received, text: None },
             breakdown: None,
         }

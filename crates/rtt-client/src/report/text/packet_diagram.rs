@@ -2,8 +2,8 @@
 
 use super::printer::Printer;
 use super::table::Unit;
-use crate::capture::flow::{Flow, PacketRecord, Side};
-use crate::capture::role::Role;
+use crate::capture::flow::{Flow, FlowSide, PacketRecord};
+use crate::capture::role::PacketRole;
 use crate::capture::trace::TracedTarget;
 use crate::model::format::count;
 use echo_core::escape;
@@ -108,8 +108,8 @@ fn arrow(packet: &PacketRecord) -> String {
     let role = packet.role.label();
     let dashes = "-".repeat(ARROW_WIDTH.saturating_sub(role.len() + 3));
     match packet.sender {
-        Side::Client => format!("--{role}{dashes}>"),
-        Side::Server => format!("<{dashes}{role}--"),
+        FlowSide::Client => format!("--{role}{dashes}>"),
+        FlowSide::Server => format!("<{dashes}{role}--"),
     }
 }
 
@@ -121,7 +121,9 @@ fn meaning(packet: &PacketRecord) -> String {
     let payload = preview(&packet.payload, packet.sizes.payload);
     match packet.role {
         // The explanation would repeat the direction of the arrow.
-        Role::Request | Role::Reply if packet.detail.is_none() && !packet.is_truncated => {
+        PacketRole::Request | PacketRole::Reply
+            if packet.detail.is_none() && !packet.is_truncated =>
+        {
             format!("{} bytes of data: {payload}", count(packet.sizes.payload as u64))
         }
         _ => format!("{explanation}: {payload}"),
@@ -175,7 +177,7 @@ mod tests {
     use super::*;
     use crate::capture::dissect::LayerSizes;
 
-    fn packet(number: usize, sender: Side, role: Role, payload: &[u8]) -> PacketRecord {
+    fn packet(number: usize, sender: FlowSide, role: PacketRole, payload: &[u8]) -> PacketRecord {
         PacketRecord {
             number,
             time: microseconds(number as u64 * 7),
@@ -192,10 +194,10 @@ mod tests {
 
     fn connection() -> Vec<PacketRecord> {
         vec![
-            packet(1, Side::Client, Role::Syn, b""),
-            packet(2, Side::Server, Role::SynAck, b""),
-            packet(3, Side::Client, Role::Request, b"hello"),
-            packet(4, Side::Server, Role::Fin, b""),
+            packet(1, FlowSide::Client, PacketRole::Syn, b""),
+            packet(2, FlowSide::Server, PacketRole::SynAck, b""),
+            packet(3, FlowSide::Client, PacketRole::Request, b"hello"),
+            packet(4, FlowSide::Server, PacketRole::Fin, b""),
         ]
     }
 

@@ -104,7 +104,7 @@ mod tests {
             seq: 1,
             sent: Some(after(63_800)),
             lateness: None,
-            first_on_connection: None,
+            connection_position: None,
             outcome: Outcome::Reply { received: after(87_900), text: Some("HELLO".into()) },
             breakdown: None,
         };

@@ -2,19 +2,18 @@
 
 use super::{
     BLOCK_OVERHEAD, BYTE_ORDER_MAGIC, ENHANCED_PACKET, INTERFACE_DESCRIPTION, INTERFACE_STATISTICS,
-    OBSOLETE_PACKET, OPTION_DROPPED, OPTION_END, OPTION_TIME_RESOLUTION, SECTION_MAGIC,
+    OBSOLETE_PACKET, OPTION_DROPPED, OPTION_END, OPTION_TIME_RESOLUTION, SECTION_HEADER_BYTES,
     SIMPLE_PACKET,
 };
-use crate::capture::file::input::{ByteOrder, read_bytes, require_bytes};
 use crate::capture::file::{
-    CapturedPacket, FileContents, Incomplete, LinkType, MAX_BLOCK_BYTES, MAX_INTERFACES,
-    MAX_PACKET_BYTES,
+    ByteOrder, CapturedPacket, FileContents, Incomplete, LinkType, MAX_BLOCK_BYTES, MAX_INTERFACES,
+    MAX_PACKET_BYTES, read_bytes, require_bytes,
 };
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
 
-/// The time resolution without an option: microseconds, as a power of ten.
+/// The time resolution of an interface without the option `if_tsresol`: 10^-6 s. The constant is the exponent.
 const DEFAULT_RESOLUTION: u8 = 6;
 
 /// An interface of a section.
@@ -34,14 +33,17 @@ struct Block {
     body: Vec<u8>,
 }
 
-/// Reads all packets of all sections. The caller has already read the type of the first block. An error
-/// states why later packets are missing.
+/// Reads all packets of all sections. The caller has already read the type of the first block.
+///
+/// # Errors
+///
+/// The reason why later packets are missing.
 pub(in crate::capture::file) fn read(
     file: &mut dyn Read,
     contents: &mut FileContents,
 ) -> Result<(), Incomplete> {
     let mut section = Section::new();
-    let mut type_bytes = Some(SECTION_MAGIC.to_vec());
+    let mut type_bytes = Some(SECTION_HEADER_BYTES.to_vec());
     while let Some(bytes) = type_bytes {
         let block = section.read_block(file, &bytes)?;
         section.process(block, contents)?;
@@ -50,12 +52,12 @@ pub(in crate::capture::file) fn read(
     Ok(())
 }
 
-/// What earlier blocks define for later ones.
+/// The values from earlier blocks of a section that its later blocks need.
 struct Section {
     byte_order: ByteOrder,
     interfaces: Vec<Interface>,
-    /// The latest number of dropped packets of each interface. A later block replaces an earlier one,
-    /// because the numbers count from the start of the capture.
+    /// The number of dropped packets of each interface. A later block replaces an earlier block, because
+    /// each number is the count since the start of the capture.
     dropped: BTreeMap<u32, u64>,
 }
 
@@ -64,13 +66,13 @@ impl Section {
         Self { byte_order: ByteOrder::Little, interfaces: Vec::new(), dropped: BTreeMap::new() }
     }
 
-    /// Reads the rest of the block whose type is `type_bytes`.
+    /// Reads the rest of a block. `type_bytes` is its type.
     fn read_block(&mut self, file: &mut dyn Read, type_bytes: &[u8]) -> Result<Block, Incomplete> {
         let length = require_bytes(file, 4, "a block")?;
-        let is_section_header = type_bytes == SECTION_MAGIC;
+        let is_section_header = type_bytes == SECTION_HEADER_BYTES;
         let mut overhead = BLOCK_OVERHEAD;
         if is_section_header {
-            // The byte-order magic follows the length, and the length already has this byte order.
+            // The length before the byte-order magic already has the byte order of the section.
             let magic = require_bytes(file, 4, "a section header")?;
             overhead += magic.len();
             self.begin(&magic)?;
@@ -88,7 +90,7 @@ impl Section {
         Ok(Block { block_type, body })
     }
 
-    /// Begins a new section with the byte order that `magic` defines.
+    /// Begins a new section. `magic` shows its byte order.
     fn begin(&mut self, magic: &[u8]) -> Result<(), Incomplete> {
         self.byte_order = if magic == BYTE_ORDER_MAGIC.to_be_bytes() {
             ByteOrder::Big
@@ -115,8 +117,8 @@ impl Section {
                 contents.add(self.enhanced_packet(&body).ok_or(Incomplete::PacketBlock)?)
             }
             Some(OBSOLETE_PACKET) => {
-                // The interface number has 16 bits here, and a drop count follows it in the same 32 bits.
-                // The rest is equal to an enhanced packet.
+                // The interface number has only 16 bits here. The other 16 bits are a count of dropped
+                // packets. All other fields are those of an enhanced packet.
                 let interface = self.byte_order.u16(&body, 0).ok_or(Incomplete::PacketBlock)?;
                 let number = self.byte_order.u32_to_bytes(interface.into());
                 body.get_mut(..4).ok_or(Incomplete::PacketBlock)?.copy_from_slice(&number);
@@ -149,7 +151,7 @@ impl Section {
         let resolution = option(self.byte_order, body.get(8..)?, OPTION_TIME_RESOLUTION);
         let resolution = resolution.and_then(|value| value.first()).copied();
         let units_per_second = match resolution.unwrap_or(DEFAULT_RESOLUTION) {
-            // With the highest bit, the exponent is of 2, else of 10.
+            // If the highest bit is set, the base of the exponent is 2, otherwise 10.
             exponent @ 0x80.. => 1_u64.checked_shl(u32::from(exponent & 0x7f)),
             exponent => 10_u64.checked_pow(exponent.into()),
         };
@@ -200,8 +202,8 @@ fn time_from_units(units: u64, units_per_second: u64) -> Option<Duration> {
     Some(Duration::new(units / units_per_second, nanoseconds))
 }
 
-/// The value of the first option with the code `wanted`.
-fn option(byte_order: ByteOrder, mut options: &[u8], wanted: u16) -> Option<&[u8]> {
+/// The value of the first option with the code `expected`.
+fn option(byte_order: ByteOrder, mut options: &[u8], expected: u16) -> Option<&[u8]> {
     loop {
         let code = byte_order.u16(options, 0)?;
         let length = usize::from(byte_order.u16(options, 2)?);
@@ -209,7 +211,7 @@ fn option(byte_order: ByteOrder, mut options: &[u8], wanted: u16) -> Option<&[u8
             return None;
         }
         let value = options.get(4..)?.get(..length)?;
-        if code == wanted {
+        if code == expected {
             return Some(value);
         }
         options = options.get(4 + length.next_multiple_of(4)..)?;

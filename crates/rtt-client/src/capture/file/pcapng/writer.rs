@@ -9,8 +9,8 @@ use crate::capture::file::{CapturedPacket, LinkType, MAX_PACKET_BYTES};
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// The time resolution: nanoseconds, as a power of ten.
-const NANOSECONDS: u8 = 9;
+/// The time resolution of the file: 10^-9 s. The constant is the exponent.
+const TIME_RESOLUTION: u8 = 9;
 
 /// An interface on which packets were captured.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,8 @@ pub(crate) struct InterfaceDescription<'a> {
     pub(crate) description: &'a str,
 }
 
-/// Writes the blocks of a file: first the interfaces, then the packets, then [`Writer::finish`].
+/// Writes the blocks of a file. The caller writes all interfaces, then all packets, then calls
+/// [`Writer::finish`].
 #[derive(Debug)]
 pub(crate) struct Writer<Out> {
     out: Out,
@@ -34,7 +35,7 @@ impl<Out: Write> Writer<Out> {
         body.extend(BYTE_ORDER_MAGIC.to_le_bytes());
         // Version 1.0 of the format, as two 16-bit numbers.
         body.extend([1, 0, 0, 0]);
-        // The length of the section: -1 means that it is not known.
+        // The length of the section. -1 means "not known".
         body.extend([0xff; 8]);
         push_option(&mut body, OPTION_APPLICATION, application.as_bytes());
         push_option(&mut body, OPTION_END, &[]);
@@ -42,7 +43,7 @@ impl<Out: Write> Writer<Out> {
         Ok(writer)
     }
 
-    /// Describes the next interface. The first one has the index 0.
+    /// Writes the description of the next interface. The first interface has index 0.
     pub(crate) fn write_interface(
         &mut self,
         interface: &InterfaceDescription<'_>,
@@ -55,7 +56,7 @@ impl<Out: Write> Writer<Out> {
         body.extend(length_field(MAX_PACKET_BYTES));
         push_option(&mut body, OPTION_INTERFACE_NAME, interface.name.as_bytes());
         push_option(&mut body, OPTION_INTERFACE_DESCRIPTION, interface.description.as_bytes());
-        push_option(&mut body, OPTION_TIME_RESOLUTION, &[NANOSECONDS]);
+        push_option(&mut body, OPTION_TIME_RESOLUTION, &[TIME_RESOLUTION]);
         push_option(&mut body, OPTION_END, &[]);
         self.write_block(INTERFACE_DESCRIPTION, &body)
     }
@@ -78,11 +79,11 @@ impl<Out: Write> Writer<Out> {
         self.write_block(ENHANCED_PACKET, &body)
     }
 
-    /// Writes the statistics and flushes the file. `dropped` is the number of packets that the capture
-    /// lost, if this is known. `time` is the time of the statistics since 1970-01-01 00:00 UTC.
+    /// Writes the statistics and flushes the file. `dropped` is the number of packets that the capture lost,
+    /// if the number is known. `time` is the time of the statistics since 1970-01-01 00:00 UTC.
     pub(crate) fn finish(mut self, dropped: Option<u64>, time: Duration) -> io::Result<()> {
         if let Some(dropped) = dropped {
-            // The statistics belong to the interface 0.
+            // The index of the interface.
             let mut body = length_field(0).to_vec();
             body.extend(time_field(time));
             push_option(&mut body, OPTION_DROPPED, &dropped.to_le_bytes());
@@ -105,7 +106,7 @@ fn length_field(length: usize) -> [u8; 4] {
     u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
 }
 
-/// A time as two 32-bit numbers: the upper half of the nanoseconds comes first.
+/// A time in nanoseconds as two 32-bit numbers. The upper half comes first.
 fn time_field(time: Duration) -> [u8; 8] {
     let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     nanoseconds.rotate_left(32).to_le_bytes()

@@ -1,9 +1,9 @@
-//! When a channel is opened, replaced and closed.
+//! Tests: when a channel is opened, replaced and closed.
 
 use super::*;
 use crate::engine::channel::ChannelEvent;
 use crate::engine::test_transport::{ADDRESS, open_echo};
-use crate::net::system::{ReceiveConfig, WaitUntil};
+use crate::net::system::WaitUntil;
 use crate::plan::Settings;
 use crate::plan::payload::{Payload, TimingHeader};
 use crate::protocol::registry::protocol_named;
@@ -11,19 +11,14 @@ use std::time::Instant;
 
 const CLOSED: CloseReason = CloseReason::ByServer(Condition::Closed);
 
-fn config() -> OpenConfig {
-    let receiver =
-        ReceiveConfig { timeout: Duration::from_secs(2), spin: false, timestamps: false };
-    OpenConfig { bind: None, nagle: false, receiver }
-}
-
 fn connections(settings: Settings) -> Connections {
     let tcp = protocol_named("tcp").unwrap();
+    let config = OpenConfig::new(&settings);
     let plan = Plan::new(tcp, "127.0.0.1".parse().unwrap(), settings).unwrap();
-    Connections::open_with(open_echo, &plan, ADDRESS, config()).unwrap()
+    Connections::open_with(open_echo, &plan, ADDRESS, config).unwrap()
 }
 
-/// Sends one request and receives its reply. Returns the number of connections that were opened for it.
+/// Sends one request and receives its reply. Returns the number of new connections.
 fn exchange(connections: &mut Connections) -> usize {
     let mut payload = Payload::of_size(10, TimingHeader::Absent);
     let Ok(Ready::Open(channel)) = connections.ready() else { panic!("no channel") };
@@ -34,7 +29,7 @@ fn exchange(connections: &mut Connections) -> usize {
 }
 
 #[test]
-fn one_connection_is_kept_for_all_exchanges() {
+fn all_exchanges_use_one_connection() {
     let mut connections = connections(Settings::series(10));
     let opened: Vec<usize> = (0..3).map(|_| exchange(&mut connections)).collect();
     assert_eq!(opened, [1, 0, 0]);
@@ -42,7 +37,7 @@ fn one_connection_is_kept_for_all_exchanges() {
 }
 
 #[test]
-fn each_exchange_can_have_its_own_connection() {
+fn new_connection_is_opened_for_each_exchange_if_requested() {
     let settings = Settings { lifetime: Lifetime::Each, ..Settings::series(10) };
     let mut connections = connections(settings);
     let opened: Vec<usize> = (0..3).map(|_| exchange(&mut connections)).collect();
@@ -51,20 +46,20 @@ fn each_exchange_can_have_its_own_connection() {
 }
 
 #[test]
-fn first_local_address_is_known_before_the_first_exchange() {
+fn first_local_address_is_available_before_the_first_exchange() {
     let connections = connections(Settings::series(10));
     assert_eq!(connections.first_local_address(), Some(ADDRESS));
 }
 
 #[test]
-fn first_exchange_of_a_connection_is_recognised() {
+fn first_exchange_on_a_connection_has_the_first_position() {
     let mut connections = connections(Settings::series(10));
     exchange(&mut connections);
-    assert_eq!(connections.is_first_exchange(), Some(true));
+    assert_eq!(connections.exchange_position(), Some(ConnectionPosition::First));
     exchange(&mut connections);
-    assert_eq!(connections.is_first_exchange(), Some(false));
+    assert_eq!(connections.exchange_position(), Some(ConnectionPosition::Later));
     connections.end(CLOSED);
-    assert_eq!(connections.is_first_exchange(), None);
+    assert_eq!(connections.exchange_position(), None);
 }
 
 #[test]
@@ -80,7 +75,7 @@ fn ended_channel_returns_its_unanswered_requests() {
 }
 
 #[test]
-fn connection_is_replaced_before_the_server_closes_it() {
+fn client_replaces_a_connection_at_the_reply_limit_of_the_server() {
     let mut connections = connections(Settings::series(10));
     for _ in 0..2 {
         exchange(&mut connections);
@@ -106,7 +101,7 @@ fn reply_limit_is_not_used_with_several_requests_in_flight() {
 }
 
 #[test]
-fn reply_limit_needs_the_same_number_twice_in_a_row() {
+fn reply_limit_is_confirmed_by_the_same_number_twice_in_a_row() {
     for (closes, limit) in [
         (&[3][..], None),
         (&[3, 3], Some(3)),

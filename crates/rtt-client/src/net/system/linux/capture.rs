@@ -9,6 +9,7 @@
 
 use super::super::{CaptureConfig, CapturedFrame};
 use super::{capture_filter, timestamps};
+use crate::net::system::operation::{CaptureOperation, FailedOperation, failed};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -43,23 +44,27 @@ impl Capture {
     ///
     /// # Errors
     ///
-    /// `PermissionDenied` without the capability `CAP_NET_RAW`, or an error of the socket.
-    pub(crate) fn start(config: &CaptureConfig) -> io::Result<Self> {
+    /// The operation that failed. Without the capability `CAP_NET_RAW`, the error is `PermissionDenied`.
+    pub(crate) fn start(config: &CaptureConfig) -> Result<Self, FailedOperation<CaptureOperation>> {
         // Protocol 0 receives nothing. So no packet arrives before the filter is attached.
-        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
+        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))
+            .map_err(failed(CaptureOperation::CreateSocket))?;
         let filter: Vec<SockFilter> = capture_filter::program(config)
             .into_iter()
             .map(|(code, yes, no, operand)| SockFilter::new(code, yes, no, operand))
             .collect();
-        socket.attach_filter(&filter)?;
+        socket.attach_filter(&filter).map_err(failed(CaptureOperation::AttachFilter))?;
         // If the system grants less, the capture still works, and reports dropped packets.
         let granted = socket
             .set_recv_buffer_size(RECEIVE_BUFFER)
             .and_then(|()| socket.recv_buffer_size())
             .unwrap_or(0);
         timestamps::keep_enabled();
-        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-        socket.bind(&address(config.interface)?)?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)
+            .map_err(|errno| failed(CaptureOperation::SetOption("SO_TIMESTAMPNS"))(errno.into()))?;
+        address(config.interface)
+            .and_then(|address| socket.bind(&address))
+            .map_err(failed(CaptureOperation::BindSocket))?;
         debug!(
             interface = config.interface,
             peer = %config.peer,

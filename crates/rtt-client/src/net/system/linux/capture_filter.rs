@@ -22,6 +22,7 @@
 //!   protocol could then fill the receive buffer, and the check in Rust is as long as the program here.
 
 use super::super::CaptureConfig;
+use crate::model::headers;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An instruction: the code, the number of instructions to skip if a test is true and if it is false, and the
@@ -52,18 +53,14 @@ const PACKET_TYPE: u32 = 0xffff_f004;
 /// The type of a packet that this host sends (`PACKET_OUTGOING`, `include/uapi/linux/if_packet.h`).
 const OUTGOING: u32 = 4;
 
-/// `EtherType` numbers (IANA "IEEE 802 Numbers") and the offset of the field.
+/// The offset of the `EtherType` field in the Ethernet header.
 const ETHERTYPE_OFFSET: u32 = 12;
-const ETHERTYPE_IPV4: u32 = 0x0800;
-const ETHERTYPE_IPV6: u32 = 0x86dd;
+const ETHERTYPE_IPV4: u32 = headers::ETHERTYPE_IPV4 as u32;
+const ETHERTYPE_IPV6: u32 = headers::ETHERTYPE_IPV6 as u32;
 
-/// Protocol numbers (IANA "Protocol Numbers").
-const ICMP: u32 = 1;
-const ICMPV6: u32 = 58;
-const IPV6_FRAGMENT: u32 = 44;
-
-/// ICMP errors: destination unreachable, time exceeded, parameter problem (RFC 792).
-const ICMP_ERRORS: [u32; 3] = [3, 11, 12];
+const ICMP: u32 = headers::ICMP as u32;
+const ICMPV6: u32 = headers::ICMPV6 as u32;
+const IPV6_FRAGMENT: u32 = headers::IPV6_FRAGMENT as u32;
 
 /// The largest type of an existing ICMP error over IPv6 (RFC 4443). Types up to 127 are reserved for errors.
 const MAX_ICMPV6_ERROR: u32 = 4;
@@ -99,8 +96,8 @@ fn ipv4(program: &mut Assembler, link: u32, protocol: u32, peer: Ipv4Addr, port:
     program.load(LOAD_BYTE, link + 9);
     program.test(EQUALS, ICMP, Target::Next, Target::Label("not ICMP"));
     program.load(LOAD_BYTE_AFTER_HEADER, link);
-    for kind in ICMP_ERRORS {
-        program.test(EQUALS, kind, Target::Accept, Target::Next);
+    for kind in headers::ICMP_ERROR_TYPES {
+        program.test(EQUALS, kind.into(), Target::Accept, Target::Next);
     }
     program.jump(Target::Drop);
 

@@ -1,13 +1,34 @@
-//! What Linux reports about a process in `/proc`: memory, open descriptors, CPU time, dropped datagrams.
+//! The CPU on which this process runs, and the resources that a process uses. The values are from `/proc` (Linux).
 
 use anyhow::{Context as _, Result};
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-/// Bytes in a KiB, the unit of `smaps_rollup`.
+/// The unit of `smaps_rollup` in bytes.
 const KIB: u64 = 1024;
 
-/// The memory of a process that belongs to no file and that it shares with no other process, in bytes.
+/// Restricts this process to one CPU. Child processes that it starts later inherit the restriction.
+#[cfg(target_os = "linux")]
+pub(crate) fn pin(cpu: usize) -> Result<()> {
+    let mut cpus = nix::sched::CpuSet::new();
+    cpus.set(cpu)?;
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cpus)
+        .with_context(|| format!("pinning the process to CPU {cpu}"))
+}
+
+/// Does nothing: the system chooses the CPU, so the ratios vary more.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn pin(_cpu: usize) -> Result<()> {
+    Ok(())
+}
+
+/// Whether the machine has a second CPU. The result does not depend on [`pin`].
+pub(crate) fn has_two_cpus() -> bool {
+    Path::new("/sys/devices/system/cpu/cpu1").exists()
+}
+
+/// The anonymous memory of a process in bytes. It belongs to no file and is not shared with other processes.
 pub(crate) fn own_memory(process_id: u32) -> Result<u64> {
     let text = read(&format!("/proc/{process_id}/smaps_rollup"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:"));
@@ -21,7 +42,7 @@ pub(crate) fn open_descriptors(process_id: u32) -> Result<usize> {
     Ok(fs::read_dir(&directory).with_context(|| format!("reading {directory}"))?.count())
 }
 
-/// The CPU time that all threads of a process have used.
+/// The sum of the CPU times of all threads of a process.
 pub(crate) fn cpu_time(process_id: u32) -> Result<Duration> {
     let directory = format!("/proc/{process_id}/task");
     let mut sum = Duration::ZERO;
@@ -34,11 +55,11 @@ pub(crate) fn cpu_time(process_id: u32) -> Result<Duration> {
     Ok(sum)
 }
 
-/// The number of datagrams to a port of 127.0.0.1 that the kernel dropped, because the receive queue of the
-/// socket was full (column `drops` of `/proc/net/udp`).
+/// The number of datagrams to a port of 127.0.0.1 that the kernel dropped because the socket's receive queue was full.
+/// The source is the column `drops` of `/proc/net/udp`.
 pub(crate) fn dropped_datagrams(port: u16) -> Result<u64> {
     let text = read("/proc/net/udp")?;
-    // 127.0.0.1 as the kernel prints it on a little-endian machine.
+    // The kernel prints 127.0.0.1 in this form on a little-endian machine.
     let address = format!("0100007F:{port:04X}");
     let row = text.lines().find(|row| row.split_whitespace().nth(1) == Some(address.as_str()));
     let drops = row.and_then(|row| row.split_whitespace().last());
