@@ -142,7 +142,7 @@ fn closed_stderr_does_not_change_the_exit_status() {
 }
 
 #[test]
-fn log_contains_look_ups_and_sockets_and_on_request_each_exchange() {
+fn verbose_logs_sockets_and_very_verbose_logs_exchanges() {
     let server = udp_server();
     let port = server.rsplit(':').next().unwrap();
     let target = format!("localhost:{port}");

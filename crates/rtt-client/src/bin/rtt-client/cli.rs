@@ -186,7 +186,7 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// Output formats of commands whose results do not form a table.
+/// Output formats of commands without a table as their result.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum EventFormat {
     /// Text for people

@@ -23,7 +23,7 @@ pub(crate) fn run(command: &SelectedCommand) -> Result<bool> {
 fn exchanges(protocol: &'static Protocol, args: &ExchangeArgs) -> Result<bool> {
     let plan = |message| Plan::new(protocol, args.target.clone(), args.settings(message));
     let selected = args.one_message();
-    // In a series, the lines of the exchanges show the progress. `--quiet` replaces them by the bar.
+    // In a series, the lines of the exchanges show the progress. With `--quiet`, the bar replaces them.
     let progress_bar = args.quiet && matches!(selected, OneMessage::Series(_));
     let (message, stop) = match selected {
         OneMessage::Given(message) => (Some(message), interrupt_flag()),

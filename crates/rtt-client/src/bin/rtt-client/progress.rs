@@ -15,8 +15,8 @@ const SERIES: &str = "{wide_bar} {percent}% {eta} left, {msg}";
 /// The template for a series that runs until it is interrupted.
 const ENDLESS_SERIES: &str = "{spinner} {elapsed}, {msg}";
 
-/// Draws the progress of a run, and forwards all other events. `Inner` is a report that writes no line for an
-/// exchange or a pair with a measurement.
+/// Draws the progress of a run, and forwards all other events. `Inner` is a text report that omits the lines of
+/// the individual exchanges.
 pub(crate) struct WithProgressBar<Inner> {
     inner: Inner,
     charset: Charset,

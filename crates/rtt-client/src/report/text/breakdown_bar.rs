@@ -37,16 +37,14 @@ impl RttPart {
         }
     }
 
-    /// The start and the end of the part, for a legend.
+    /// The start and the end of the part, for a legend. In 80 columns, a line of the legend has 37 columns for it.
     pub(super) fn span(self) -> &'static str {
         match self {
-            Self::Send => "from the program to the network interface",
+            Self::Send => "from program to network interface",
             Self::Network => "to the server and back",
-            Self::Server => {
-                "at the server, from the arrival of the request to the sending of the reply"
-            }
+            Self::Server => "at the server, from request to reply",
             Self::NetworkAndServer => "between the request and reply packets",
-            Self::Receive => "from the network interface to the program",
+            Self::Receive => "from network interface to program",
         }
     }
 

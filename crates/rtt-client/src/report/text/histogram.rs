@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 use textwrap::core::display_width;
 
-/// The axis does not include the shortest 1 % and the longest 1 % of the times. Otherwise, one stall could make
-/// the axis so long that all other times are in one column.
+/// The share of the times that are outside the axis, at each end. Without it, one stall could make the axis so
+/// long that all other times are in one column.
 const OUTSIDE_SHARE: f64 = 0.01;
 
 /// Writes a histogram for each side, and the axis below them. Writes nothing if all times are equal.

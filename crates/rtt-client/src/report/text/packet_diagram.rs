@@ -17,7 +17,7 @@ const ARROW_WIDTH: usize = 20;
 /// The number of columns of the start of a payload.
 const PREVIEW_WIDTH: usize = 30;
 
-/// With at least this number of columns, the meaning is on the line of the arrow. Otherwise, it is below.
+/// The minimum width of the meaning. If fewer columns remain after the arrow, the meaning is on the next line.
 const MIN_MEANING_WIDTH: usize = 28;
 
 /// Writes the packets of `flow`. The flow belongs to `target`.

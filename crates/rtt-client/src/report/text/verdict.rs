@@ -158,7 +158,7 @@ mod tests {
 
     fn text(evidence: &Evidence) -> String {
         let (comparison, verdict) = (comparison(), judge(evidence, 0.95));
-        // Without the histogram: the number of its columns depends on the width.
+        // The histogram is omitted, because the number of its columns depends on the width.
         in_all_layouts(|printer| {
             printer.strong(&verdict.sentence)?;
             write_settings(printer, &comparison, evidence)?;
