@@ -1,13 +1,14 @@
 //! Generates the tables that `src/transform/table.rs` includes. The source is the mapping of the standard
 //! library, so both always have the same Unicode version.
 //!
-//! The entry of a character is the exclusive-or of its UTF-8 bytes and those of its upper case
-//! (little-endian), if both have the same length. Otherwise all bits of the entry are set. No difference has
-//! this value, because the first bytes of two sequences of the same length have the same top bit.
+//! Each character has an entry in the tables. If the upper case has the same length, the entry is the
+//! exclusive-or of the UTF-8 bytes of both (little-endian). Otherwise, all bits of the entry are set. No
+//! exclusive-or has this value, because the first bytes of two sequences of the same length have the same top
+//! bit.
 //!
-//! Characters of two bytes have one table, with the code point as its index. Characters of three and four
-//! bytes use pages. A page contains the 64 characters that share all bytes except the last. All pages without
-//! any change are page 0.
+//! Characters of two bytes have one table with the code point as its index. Characters of three and four bytes
+//! use pages. A page contains the 64 characters that differ only in their last byte. Page 0 is for all
+//! groups of characters without a change.
 
 use std::fmt::Write as _;
 use std::{env, fs, ops::Range, path::Path};
@@ -26,7 +27,7 @@ fn main() {
         .collect();
     let mut pages: Vec<Page> = vec![[0; 64]];
     let three = index(&mut pages, 0x800..0x1_0000);
-    // Characters whose first byte is 0xF0.
+    // Characters with the first byte 0xF0.
     let four = index(&mut pages, 0x1_0000..0x4_0000);
     for code_point in 0x4_0000..=0x10_FFFF {
         assert_eq!(
@@ -35,7 +36,7 @@ fn main() {
             "U+{code_point:X} is not in the tables but has an upper case"
         );
     }
-    // 256 pages, so that any byte is a valid index and a look-up needs no check.
+    // With 256 pages, each byte is a valid index, so a look-up needs no check.
     assert!(pages.len() <= 256, "{} pages", pages.len());
     pages.resize(256, [0; 64]);
 
@@ -56,8 +57,8 @@ fn main() {
     fs::write(Path::new(&directory).join("table.rs"), source).expect("OUT_DIR is writable");
 }
 
-/// The page number of each group of 64 characters up to the end of `range`. Groups before its start have page
-/// 0. They are included because the bits of overlong forms can select them.
+/// The page number of each group of 64 characters up to the end of `range`. Groups before the start of `range`
+/// have page 0. They are included because the bits of overlong forms can select them.
 fn index(pages: &mut Vec<Page>, range: Range<u32>) -> Vec<u8> {
     let mut index = vec![0; range.end as usize / 64];
     for first in range.step_by(64) {
@@ -74,7 +75,7 @@ fn index(pages: &mut Vec<Page>, range: Range<u32>) -> Vec<u8> {
     index
 }
 
-/// The entry of a character, see the top of this file.
+/// The entry of a character, as the top of this file defines it.
 fn difference(code_point: u32) -> u32 {
     // Surrogates are not characters.
     let Some(character) = char::from_u32(code_point) else {

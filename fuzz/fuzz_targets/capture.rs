@@ -1,6 +1,7 @@
-//! Reads any bytes as a capture file, dissects and explains the packets, and writes the report as text
-//! and as JSON. Nothing may panic, hang, or use more memory than the limits allow. Run it with `cargo
-//! +nightly fuzz run capture`.
+//! Reads random bytes as a capture file, dissects and explains the packets, and writes the report as text and
+//! as JSON. The reader must not panic, must not hang, and must not exceed its memory limits.
+//!
+//! Run it with `cargo +nightly fuzz run capture`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,7 @@
-//! Sends any bytes as replies to the client, over UDP and TCP, in one exchange and in a series. The client
-//! must not panic, and its run must end. Run it with `cargo +nightly fuzz run replies`.
+//! Sends random bytes as replies to the client, over UDP and TCP, in one exchange and in a series. The client
+//! must not panic, and its run must end.
+//!
+//! Run it with `cargo +nightly fuzz run replies`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -11,10 +13,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-/// The reply of the peers.
+/// The bytes that both peers send as their reply.
 static REPLY: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// The addresses of the UDP peer and the TCP peer.
+/// Returns the addresses of the UDP peer and the TCP peer. The first call starts both peers.
 fn peers() -> [SocketAddr; 2] {
     static PEERS: OnceLock<[SocketAddr; 2]> = OnceLock::new();
     *PEERS.get_or_init(|| {

@@ -1,6 +1,7 @@
-//! Sends any bytes in pieces to both servers, over real sockets. Text must come back in upper case, a
-//! connection with timing headers must end, and both servers must answer the next input. Run it with `cargo
-//! +nightly fuzz run servers`.
+//! Sends random bytes in pieces to both servers, over real sockets. The servers must answer text in upper case.
+//! A connection with timing headers must end. Both servers must answer the next input.
+//!
+//! Run it with `cargo +nightly fuzz run servers`.
 #![no_main]
 
 use echo_core::header;
@@ -11,13 +12,13 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Timeout for a reply. No reply of a correct server takes this long.
+/// Timeout for a reply. The reply of a correct server always arrives earlier.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum length of a request whose reply fits in a datagram, even if upper case is three times as long.
+/// Maximum length of a request in bytes. Its reply fits in a datagram, even if it is three times as long.
 const MAX_REQUEST_LEN: usize = 20_000;
 
-/// The addresses of the UDP server and the TCP server.
+/// Returns the addresses of the UDP server and the TCP server. The first call starts both servers.
 fn servers() -> [SocketAddr; 2] {
     static SERVERS: OnceLock<[SocketAddr; 2]> = OnceLock::new();
     *SERVERS.get_or_init(|| {
@@ -67,7 +68,7 @@ fuzz_target!(|pieces: Vec<Vec<u8>>| {
     let mut reply = Vec::new();
     let read = stream.read_to_end(&mut reply);
     let text = pieces.concat();
-    // With this beginning, the result depends on how many bytes the first read of the server returns.
+    // If the text begins like a timing header, the reply depends on the length of the server's first read.
     if !text.starts_with(b"echo-rtt/1?") {
         read.expect("the end of the connection");
         assert_eq!(reply, upper(&text));

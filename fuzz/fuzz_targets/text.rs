@@ -1,5 +1,7 @@
-//! Converts any bytes, complete and cut at any byte, and compares the result with the standard library. Also
-//! parses the bytes as a timing header. Run it with `cargo +nightly fuzz run text`.
+//! Converts random bytes, as one text and in pieces, and compares the result with the standard library. Also
+//! parses the bytes as a timing header.
+//!
+//! Run it with `cargo +nightly fuzz run text`.
 #![no_main]
 
 use echo_core::{MAX_GROWTH, UppercaseStream, header, uppercase_slice};

@@ -1,20 +1,19 @@
 //! Compares the speed of the conversion with the standard library, on the same text and in the same run.
 //!
-//! The rounds of both are interleaved, so a change of the machine's speed affects both. The result is the
-//! median of the ratios of all pairs of rounds. A ratio below its bound is marked, but the program does not
-//! fail: it is a measurement, not a test.
+//! The rounds of both alternate, so a change of the machine's speed affects both. The result is the median of
+//! the ratios of all pairs of rounds. The program marks a ratio below its minimum, but it does not fail: it is
+//! a measurement, not a test.
 
 use bytes::BytesMut;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Length of the text in bytes: the amount that the TCP server reads at once.
+/// Length of the text in bytes: the maximum that the TCP server reads in one call.
 const TEXT_LEN: usize = 16 * 1024;
 
 const ROUNDS: usize = 41;
 
-/// Approximate duration of one round of one side. It is long in comparison with the cost of reading the
-/// clock.
+/// Approximate duration of one round. It is much longer than the time to read the clock.
 const ROUND_DURATION: Duration = Duration::from_millis(3);
 
 struct Case {
@@ -59,7 +58,7 @@ const CASES: [Case; 6] = [
 ];
 
 fn main() {
-    println!("upper case of {TEXT_LEN} bytes, medians of {ROUNDS} interleaved rounds");
+    println!("upper case of {TEXT_LEN} bytes, medians of {ROUNDS} alternating rounds");
     println!(
         "ASCII: compared with make_ascii_uppercase in place; others: with str::to_uppercase\n"
     );
@@ -125,7 +124,7 @@ fn refill(work: &mut BytesMut, text: &str) {
     work.extend_from_slice(black_box(text.as_bytes()));
 }
 
-/// Number of calls of `run` that fit into one round.
+/// The number of times that `run` can run in one round.
 fn repeats(mut run: impl FnMut()) -> u32 {
     let start = Instant::now();
     let mut count = 0;
@@ -136,7 +135,7 @@ fn repeats(mut run: impl FnMut()) -> u32 {
     count
 }
 
-/// Gigabytes of text per second.
+/// The speed in gigabytes of text per second.
 fn speed(text: &str, repeats: u32, mut run: impl FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..repeats {

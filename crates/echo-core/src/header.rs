@@ -1,9 +1,9 @@
-//! The timing header. With it, a client requests the time that the server has a request, and the server
-//! reports this time in its reply.
+//! The timing header. A client uses it to request the server's processing time. The server reports this time
+//! in the header of its reply.
 //!
-//! `docs/protocol.md` specifies the bytes. The header is ASCII text, and it survives the conversion to upper
-//! case. So a server that does not support the header answers it like any text, and the client detects this.
-//! Request and reply have the same length, so an attacker gains nothing from requesting a time.
+//! `docs/protocol.md` specifies the bytes. The header is ASCII text. A server that does not support the header
+//! converts it to upper case like any text, and the client recognises this reply. The headers of request and
+//! reply have the same length, so the header cannot be used for amplification.
 //!
 //! ```
 //! use echo_core::header::{self, ArrivalClock, HEADER_LEN, ReplyHeader, Timing};
@@ -29,22 +29,22 @@ use std::time::Duration;
 /// Length of the header in bytes, in a request and in a reply.
 pub const HEADER_LEN: usize = 40;
 
-/// Maximum length in bytes of a message that begins with a header, including the header. It is the capacity
-/// of a datagram over IPv4. It also limits how much of a connection a server must hold at once.
-pub const MAX_TIMED_LEN: usize = 65_507;
+/// Maximum length in bytes of a message that begins with a header, including the header. The limit applies to
+/// TCP too, because a server must store a complete message before it answers.
+pub const MAX_TIMED_LEN: usize = crate::MAX_UDP_PAYLOAD_IPV4;
 
 const REQUEST_MAGIC: &[u8; 11] = b"echo-rtt/1?";
 const REPLY_MAGIC: &[u8; 11] = b"ECHO-RTT/1!";
 /// The first bytes of the reply if the server does not support the header.
 const UPPERCASED_REQUEST_MAGIC: &[u8; 11] = b"ECHO-RTT/1?";
 
-/// The content of a reply's header.
+/// The time that a server reports in the header of its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// Which clock measured the arrival of the request.
     pub arrival: ArrivalClock,
     /// The time from the arrival of the request until the server passed the reply to its system. The header
-    /// carries it in nanoseconds.
+    /// contains this time in nanoseconds.
     pub server: Duration,
 }
 
@@ -53,8 +53,8 @@ pub struct Timing {
 pub enum ArrivalClock {
     /// The server's kernel timestamped the packet.
     Kernel,
-    /// The server's program read the clock after it received the request. The time that the request waited in
-    /// the kernel is not included.
+    /// The server's program read the clock after it received the request. The time does not include the wait
+    /// of the request in the kernel.
     Program,
 }
 
@@ -65,11 +65,11 @@ pub enum ReplyHeader {
     Timed(Timing),
     /// The header of the request in upper case: the server does not support timing.
     Plain,
-    /// Neither of these.
+    /// An invalid header, or other bytes.
     Malformed,
 }
 
-/// Builds the header of a request of `length` bytes, including the header.
+/// Builds the header of a request. `length` is the length of the whole request in bytes, header included.
 ///
 /// # Panics
 ///
@@ -83,8 +83,8 @@ pub fn request_header(length: usize) -> [u8; HEADER_LEN] {
     header(REQUEST_MAGIC, length, b'0', 0)
 }
 
-/// If `text` begins with the complete and valid header of a request, returns the length of the request in
-/// bytes, including the header.
+/// Returns the length of the request at the beginning of `text` in bytes, header included. Returns `None` if
+/// `text` does not begin with a complete and valid header of a request.
 #[must_use]
 pub fn timed_request_length(text: &[u8]) -> Option<usize> {
     let header: &[u8; HEADER_LEN] = text.first_chunk()?;
@@ -95,7 +95,7 @@ pub fn timed_request_length(text: &[u8]) -> Option<usize> {
     is_valid.then_some(length)
 }
 
-/// Builds the header of a reply of `length` bytes, including the header.
+/// Builds the header of a reply. `length` is the length of the whole reply in bytes, header included.
 #[must_use]
 pub fn reply_header(length: usize, timing: Timing) -> [u8; HEADER_LEN] {
     let clock = match timing.arrival {
@@ -106,7 +106,7 @@ pub fn reply_header(length: usize, timing: Timing) -> [u8; HEADER_LEN] {
     header(REPLY_MAGIC, length, clock, nanoseconds.min(MAX_NANOSECONDS))
 }
 
-/// Parses the header of a reply of `length` bytes.
+/// Parses the header of a reply. `length` is the length of the whole reply in bytes, header included.
 #[must_use]
 pub fn parse_reply_header(header: &[u8; HEADER_LEN], length: usize) -> ReplyHeader {
     if header.starts_with(UPPERCASED_REQUEST_MAGIC) {
@@ -138,8 +138,8 @@ fn header(magic: &[u8; 11], length: usize, clock: u8, nanoseconds: u64) -> [u8; 
     header
 }
 
-/// Fills `digits` with the decimal digits of `number`, with leading zeros. Digits that do not fit are
-/// omitted.
+/// Fills `digits` with the decimal digits of `number`, with leading zeros. If `number` has too many digits,
+/// its first digits are omitted.
 pub fn write_digits(digits: &mut [u8], mut number: u64) {
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
@@ -147,7 +147,8 @@ pub fn write_digits(digits: &mut [u8], mut number: u64) {
     }
 }
 
-/// Parses decimal digits. Returns `None` if there is any other byte, or if the number does not fit.
+/// Parses decimal digits. Returns `None` if `digits` contains another byte, or if the number does not fit
+/// into 64 bits.
 #[must_use]
 pub fn parse_digits(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0_u64, |number, digit| {
@@ -162,21 +163,21 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_bytes_are_those_of_the_specification() {
+    fn headers_have_the_bytes_of_the_specification() {
         assert_eq!(&request_header(64), b"echo-rtt/1?00000064 0000000000000000000 ");
         let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_nanos(36_912) };
         assert_eq!(&reply_header(64, timing), b"ECHO-RTT/1!00000064 K000000000000036912 ");
     }
 
     #[test]
-    fn the_reply_of_a_server_without_timing_is_recognised() {
+    fn reply_of_a_server_without_timing_is_recognised() {
         let mut text = bytes::BytesMut::from(&request_header(64)[..]);
         crate::uppercase(&mut text);
         assert_eq!(parse_reply_header(text[..].try_into().unwrap(), 64), ReplyHeader::Plain);
     }
 
     #[test]
-    fn an_incomplete_or_invalid_request_header_is_text() {
+    fn incomplete_or_invalid_request_header_is_text() {
         let valid = request_header(64);
         assert_eq!(timed_request_length(&valid), Some(64));
         assert_eq!(timed_request_length(&valid[..39]), None);
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_header_with_another_length_is_malformed() {
+    fn reply_header_with_another_length_is_malformed() {
         let timing = Timing { arrival: ArrivalClock::Program, server: Duration::ZERO };
         assert_eq!(parse_reply_header(&reply_header(64, timing), 64), ReplyHeader::Timed(timing));
         assert_eq!(parse_reply_header(&reply_header(64, timing), 65), ReplyHeader::Malformed);
@@ -198,7 +199,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_returns_what_was_built(length in HEADER_LEN..=MAX_TIMED_LEN, ns in 0..=MAX_NANOSECONDS) {
+        fn parsing_a_built_header_returns_its_values(length in HEADER_LEN..=MAX_TIMED_LEN, ns in 0..=MAX_NANOSECONDS) {
             let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_nanos(ns) };
             prop_assert_eq!(parse_reply_header(&reply_header(length, timing), length), ReplyHeader::Timed(timing));
             prop_assert_eq!(timed_request_length(&request_header(length)), Some(length));

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// The time of an event: one reading of the wall clock and one of the monotonic clock.
 ///
-/// The wall clock's reading is for display. Durations use only the monotonic clock, because the wall clock
-/// can be set during an exchange.
+/// The reading of the wall clock is for display. Durations use only the monotonic clock, because the user or
+/// the system can change the wall clock during an exchange.
 ///
 /// ```
 /// use echo_core::Stamp;
@@ -25,15 +25,16 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// A stamp for an action that follows. The function reads the monotonic clock last, so that a duration
-    /// from this stamp does not include the time to read the wall clock.
+    /// Reads the clocks immediately before an action. The monotonic clock is read last. So a duration from
+    /// this stamp does not include the time to read the wall clock.
     #[must_use]
     pub fn just_before() -> Self {
         let wall = SystemTime::now();
         Self { monotonic: Instant::now(), wall }
     }
 
-    /// A stamp for an event that has just happened. The function reads the monotonic clock first.
+    /// Reads the clocks immediately after an event. The monotonic clock is read first. So a duration until
+    /// this stamp does not include the time to read the wall clock.
     #[must_use]
     pub fn just_after() -> Self {
         let monotonic = Instant::now();
@@ -52,13 +53,13 @@ impl Stamp {
         self.wall
     }
 
-    /// The stamp of the moment that is `duration` after this one, if no clock is set in the meantime.
+    /// The stamp of a later moment: `duration` is added to both readings.
     #[must_use]
     pub fn later(&self, duration: Duration) -> Self {
         Self { monotonic: self.monotonic + duration, wall: self.wall + duration }
     }
 
-    /// The time from `earlier` to this stamp, by the monotonic clock. Zero if `earlier` is not earlier.
+    /// The time from `earlier` to this stamp, by the monotonic clock. Zero if `earlier` is the later stamp.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Duration {
         self.monotonic.saturating_duration_since(earlier.monotonic)
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_uses_only_the_monotonic_clock() {
+    fn duration_uses_only_the_monotonic_clock() {
         let start = Instant::now();
         let wall = SystemTime::UNIX_EPOCH;
         let earlier = Stamp { monotonic: start, wall: wall + Duration::from_secs(1000) };

@@ -1,13 +1,13 @@
-//! Conversion of bytes to upper case: of a complete text ([`uppercase`], [`uppercase_slice`]) and of a stream
+//! Converts bytes to upper case: a complete text ([`uppercase`], [`uppercase_slice`]), or a stream that arrives
 //! in pieces ([`UppercaseStream`]).
 //!
-//! Valid UTF-8 gets its full Unicode upper case, as [`str::to_uppercase`] defines it (`ß` becomes `SS`). All
-//! other bytes stay unchanged, so no input is rejected. A character is a leading byte that is followed by all
-//! continuation bytes that it announces. Invalid sequences of this form (overlong forms, surrogates, code
-//! points beyond U+10FFFF) have no upper case, so they stay unchanged too.
+//! Valid UTF-8 is converted as [`str::to_uppercase`] does it (`ß` becomes `SS`). All other bytes stay
+//! unchanged, so no input is rejected. A character is a leading byte and the number of continuation bytes that
+//! it requires. Invalid sequences can have this form too: overlong forms, surrogates, and code points beyond
+//! U+10FFFF. They have no upper case, so they stay unchanged.
 //!
-//! [`in_place`] converts 64 bytes at a time without moving them. Only a character whose upper case has
-//! another length moves the text behind it. [`table`] contains the mapping.
+//! [`in_place`] converts 64 bytes at a time and does not move them. A character that changes its length in
+//! upper case moves the text after it. [`table`] contains the mapping.
 
 mod in_place;
 mod table;
@@ -19,21 +19,23 @@ use std::borrow::Cow;
 
 /// Maximum number of upper-case bytes for one byte of text.
 ///
-/// U+0390 (2 bytes) becomes three characters of 2 bytes each. A test checks that no character exceeds this
-/// factor. RFC 9000, section 8.1, permits the same factor for an address that is not validated.
+/// U+0390 has this factor: its 2 bytes become three characters of 2 bytes each. RFC 9000, section 8.1, permits
+/// the same factor for replies to an address that is not validated.
 pub const MAX_GROWTH: usize = 3;
 
-/// Maximum number of bytes that are copied before they are converted, after the text has begun to move.
+/// Maximum number of bytes that [`append`] copies in one step.
 const MAX_RUN: usize = 4096;
 
-/// Number of bytes that are copied after a character that changed its length. The copy of the text behind the
-/// next such character is discarded, so a large copy would be slow for a text with many such characters. The
-/// number doubles while there is no such character.
+/// Number of bytes that [`append`] copies after a character that changed its length. The number doubles with
+/// each step that contains no such character.
+///
+/// If a step contains such a character, the copy of the bytes after it is discarded. Large steps would
+/// therefore be slow for a text with many such characters.
 const MIN_RUN: usize = 64;
 
 /// Converts `text` to upper case. The result is up to [`MAX_GROWTH`] times as long.
 ///
-/// The function allocates only if the upper case of a character has another length than the character.
+/// The function allocates memory only if a character changes its length in upper case.
 pub fn uppercase(text: &mut BytesMut) {
     let converted = in_place::uppercase_until_length_changes(text);
     if converted < text.len() {
@@ -43,9 +45,7 @@ pub fn uppercase(text: &mut BytesMut) {
     }
 }
 
-/// Converts `text` to upper case in place, or returns a new buffer if a character changes its length.
-///
-/// This is for a server that receives into the same buffer repeatedly.
+/// Converts `text` to upper case in place. If a character changes its length, returns a new buffer.
 ///
 /// ```
 /// let mut text = *b"in place";
@@ -63,11 +63,10 @@ pub fn uppercase_slice(text: &mut [u8]) -> Cow<'_, [u8]> {
     Cow::Owned(upper.into())
 }
 
-/// Whether `text` can be the reply of a server that converts to upper case: it contains no lower-case ASCII
-/// letter.
+/// Whether `text` can be the reply of a server that converts to upper case.
 ///
-/// This is true for each such reply. It is also true for other texts, for example numbers and text in
-/// capitals.
+/// This is true if `text` contains no lower-case ASCII letter. Numbers and requests in upper case fulfil this
+/// condition too.
 ///
 /// ```
 /// assert!(echo_core::could_be_a_reply(b"HELLO, 123"));
@@ -79,9 +78,9 @@ pub fn could_be_a_reply(text: &[u8]) -> bool {
 }
 
 /// Converts a text that arrives in pieces. The concatenated results are the upper case of the complete text,
-/// wherever the text is cut.
+/// at whatever bytes the text is cut.
 ///
-/// The stream keeps at most three bytes between two pieces: the first bytes of an incomplete character.
+/// The stream stores at most three bytes between two pieces: the first bytes of an incomplete character.
 ///
 /// ```
 /// let mut stream = echo_core::UppercaseStream::default();
@@ -91,15 +90,15 @@ pub fn could_be_a_reply(text: &[u8]) -> bool {
 /// ```
 #[derive(Debug, Default)]
 pub struct UppercaseStream {
-    /// The first bytes of a character whose other bytes have not arrived.
+    /// The first bytes of a character. Its other bytes have not arrived.
     incomplete: [u8; 3],
-    /// A `u8`, because a server has one stream for each connection.
+    /// A `u8` saves memory: a server has one stream for each connection.
     incomplete_len: u8,
 }
 
 impl UppercaseStream {
-    /// Converts the next piece of the text, in place where possible. The result can be empty while a
-    /// character is incomplete. It is up to [`MAX_GROWTH`] times as long as the piece and the kept bytes.
+    /// Converts the next piece of the text, in place where possible. The result is empty if no character is
+    /// complete. It is at most [`MAX_GROWTH`] times as long as the stored bytes and the piece together.
     pub fn push<'a>(&mut self, piece: &'a mut [u8]) -> Cow<'a, [u8]> {
         if self.incomplete_len == 0 {
             let complete = self.keep_incomplete(piece);
@@ -114,8 +113,8 @@ impl UppercaseStream {
         Cow::Owned(text.into())
     }
 
-    /// Keeps the incomplete character at the end of `text` for the next piece. Returns the length of the text
-    /// before it.
+    /// Stores the incomplete character at the end of `text` for the next piece. Returns the length of the text
+    /// before this character.
     #[expect(clippy::cast_possible_truncation, reason = "the length is at most three")]
     fn keep_incomplete(&mut self, text: &[u8]) -> usize {
         let incomplete = incomplete_character(text);
@@ -124,7 +123,7 @@ impl UppercaseStream {
         text.len() - incomplete.len()
     }
 
-    /// Ends the text. Returns the kept bytes unchanged, because they are not a character.
+    /// Ends the text. Returns the stored bytes unchanged, because they are not a complete character.
     #[must_use]
     pub fn finish(self) -> Bytes {
         Bytes::copy_from_slice(self.incomplete())
@@ -135,7 +134,7 @@ impl UppercaseStream {
     }
 }
 
-/// Appends the upper case of `rest`, which begins with a character that changes its length.
+/// Appends the upper case of `rest` to `upper`. `rest` begins with a character that changes its length.
 fn append(mut rest: &[u8], upper: &mut BytesMut) {
     upper.reserve(rest.len() + rest.len() / 8);
     let mut run = MIN_RUN;
@@ -151,8 +150,8 @@ fn append(mut rest: &[u8], upper: &mut BytesMut) {
         rest = &rest[converted..];
         run = (run * 2).min(MAX_RUN);
         if let Some(character) = first_character(rest) {
-            // If the run contained no character that changes its length, this is an ordinary character.
-            // Converting it here gives the same result.
+            // This character changes its length, or it follows a run without such a character. The standard
+            // library converts both correctly.
             let mut bytes = [0; 4];
             for mapped in character.to_uppercase() {
                 upper.extend_from_slice(mapped.encode_utf8(&mut bytes).as_bytes());
@@ -165,14 +164,14 @@ fn append(mut rest: &[u8], upper: &mut BytesMut) {
     }
 }
 
-/// The first character of `text`, if its first bytes are a character.
+/// The character at the beginning of `text`. `None` if `text` begins with an invalid byte or is empty.
 fn first_character(text: &[u8]) -> Option<char> {
     let first = &text[..text.len().min(4)];
     let chunk = first.utf8_chunks().next()?;
     chunk.valid().chars().next()
 }
 
-/// The bytes at the end of `piece` that the next piece could complete to a character: at most three.
+/// The incomplete character at the end of `piece`: at most three bytes.
 fn incomplete_character(piece: &[u8]) -> &[u8] {
     let end = piece.len();
     if piece.last().is_none_or(u8::is_ascii) {

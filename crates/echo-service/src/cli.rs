@@ -1,17 +1,17 @@
-//! Command-line options that both servers have, and parsers for the values of options.
+//! The command-line options and the help text that both servers have, and parsers for the values of options.
 
-use crate::address::parse_socket_address;
+use crate::process::CANNOT_START;
 use crate::rate::DEFAULT_RATE;
 use crate::{AllowedNetworks, LogFormat};
 use clap::Args;
 use ipnet::IpNet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::num::NonZero;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A larger number than the CPUs of any machine is probably a mistake. Each worker costs a thread, some MiB
-/// of buffers and a socket.
+/// More workers than any machine has CPUs are probably a mistake. Each worker needs a thread, some MiB of
+/// buffers and a socket.
 const MAX_WORKERS: usize = 256;
 
 /// A longer time would keep a CPU busy permanently.
@@ -31,32 +31,32 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_workers)]
     pub workers: NonZero<usize>,
 
-    /// Busy-poll for this time before a worker sleeps. This lowers the RTT but keeps a CPU busy. Off by
-    /// default
+    /// Busy-poll for this time (for example 50us) before a worker sleeps. This lowers the RTT, but keeps a
+    /// CPU busy. Default: 0 (off)
     #[arg(long, value_name = "DUR", default_value = "0", value_parser = parse_busy_poll, hide_default_value = true)]
     pub busy_poll: Duration,
 
-    /// Answer only peers in this network (for example 192.0.2.0/24), which then excludes loopback addresses
-    /// too. Can be repeated. Default: answer every peer
+    /// Answer only peers in this network (for example 192.0.2.0/24). Loopback peers are then refused, unless
+    /// their network is listed too. Can be repeated. Default: answer every peer
     #[arg(long, value_name = "CIDR", value_parser = parse_network, help_heading = "Limits")]
     pub allow: Vec<IpNet>,
 
-    /// The value of `--rate`: requests per second from one source. [`crate::RateLimit::resolve`] applies the
-    /// default.
+    /// The value of `--rate`. If it is `None`, [`crate::RateLimit::resolve`] returns the default.
     #[arg(
         long, value_name = "N", value_parser = parse_number::<u32>, help_heading = "Limits",
         help = format!(
-            "Maximum number of requests per second from one source (IPv4: an address, IPv6: a /64 network), and of \
-             requests at once after a pause. 0: no limit. Default: {DEFAULT_RATE}, and no limit for loopback addresses"
+            "Maximum number of requests per second from one source (IPv4: an address, IPv6: a /64 network). After a \
+             pause, this many requests can arrive together. 0: no limit. Default: {DEFAULT_RATE}, and no limit for \
+             loopback addresses"
         )
     )]
     pub rate: Option<u32>,
 
-    /// Log each message when the server answers it, with control characters escaped
+    /// Log each message that the server answers, with control characters escaped
     #[arg(long)]
     pub show_messages: bool,
 
-    /// Format of the log on stderr: readable text, or one JSON object per line
+    /// Format of the log on stderr
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
@@ -65,7 +65,7 @@ pub struct ServiceArgs {
     pub verbose: u8,
 }
 
-/// The values without any option on the command line.
+/// The values if the command line contains no options.
 impl Default for ServiceArgs {
     fn default() -> Self {
         Self {
@@ -93,6 +93,20 @@ impl ServiceArgs {
     pub fn busy_poll_us(&self) -> u64 {
         u64::try_from(self.busy_poll.as_micros()).unwrap_or(u64::MAX)
     }
+}
+
+/// The text after the options in the help of a server. `notes` are paragraphs about this server only.
+#[must_use]
+pub fn service_help(default_port: u16, notes: &str) -> String {
+    format!(
+        "Default addresses: 127.0.0.1:{default_port} and [::1]:{default_port}.\n\n\
+         Signals: After SIGINT (Ctrl-C) or SIGTERM, the server answers the requests that it has received, prints the \
+         totals, and stops. A second signal stops the server immediately. SIGUSR1 prints the totals, and the server \
+         continues.\n\n\
+         {notes}\n\n\
+         Before other hosts can reach the server, restrict it with --allow and --rate.\n\n\
+         Exit status: 0 after a signal, {CANNOT_START} if the server cannot start."
+    )
 }
 
 /// Parses a duration with a unit (`300ms`, `5m`, `1h 30m`), or `0`.
@@ -130,9 +144,9 @@ fn parse_workers(text: &str) -> Result<NonZero<usize>, String> {
     number.ok_or_else(|| format!("expected a number from 1 to {MAX_WORKERS}"))
 }
 
-/// Parses a network, or an address as a network of one address.
+/// Parses a network. A single address is a network of one address.
 fn parse_network(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
     let network: IpNet = text
         .parse()
         .or_else(|_| address())
@@ -147,12 +161,50 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
     Ok(network)
 }
 
+/// Parses an IP address with a port. An IPv6 address can have a zone (RFC 4007, section 11). The zone is the
+/// name or the number of a network interface, as in `[fe80::1%eth0]:4000` or `[fe80::1%2]:4000`.
+fn parse_socket_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    // The standard library parses a zone only if it is a number.
+    let Some((ip, zone, port)) = split_zone(text) else {
+        return Err(
+            "expected an IP address with a port, for example 192.0.2.1:4000, [::1]:4000 or \
+                    [fe80::1%eth0]:4000; host names are not resolved"
+                .into(),
+        );
+    };
+    let interface = interface_index(zone)?;
+    Ok(SocketAddrV6::new(ip, port, 0, interface).into())
+}
+
+/// Splits `[IPV6%ZONE]:PORT`.
+fn split_zone(text: &str) -> Option<(Ipv6Addr, &str, u16)> {
+    let (address, port) = text.strip_prefix('[')?.split_once("]:")?;
+    let (ip, zone) = address.split_once('%')?;
+    Some((ip.parse().ok()?, zone, port.parse().ok()?))
+}
+
+#[cfg(all(unix, not(portable)))]
+fn interface_index(name: &str) -> Result<u32, String> {
+    nix::net::if_::if_nametoindex(name)
+        .map_err(|_| format!("this host has no network interface `{name}`"))
+}
+
+#[cfg(not(all(unix, not(portable))))]
+fn interface_index(name: &str) -> Result<u32, String> {
+    Err(format!(
+        "the zone `{name}` is not a number, and interface names are not available on this system"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn durations_numbers_and_networks_are_parsed() {
+    fn durations_and_numbers_are_parsed() {
         assert_eq!(parse_duration("0"), Ok(Duration::ZERO));
         assert_eq!(parse_duration("50us"), Ok(Duration::from_micros(50)));
         assert!(parse_duration("5").is_err(), "the unit is missing");
@@ -161,10 +213,42 @@ mod tests {
         for invalid in ["0", "1000", "two"] {
             assert!(parse_workers(invalid).is_err(), "{invalid}");
         }
+        assert_eq!(parse_number::<u32>("7"), Ok(7));
+    }
+
+    #[test]
+    fn networks_are_parsed() {
         assert_eq!(parse_network("192.0.2.7").unwrap().to_string(), "192.0.2.7/32");
         assert_eq!(parse_network("2001:db8::/32").unwrap().to_string(), "2001:db8::/32");
         assert!(parse_network("192.0.2.0/33").is_err());
         assert!(parse_network("192.0.2.5/24").unwrap_err().contains("192.0.2.0/24"));
-        assert_eq!(parse_number::<u32>("7"), Ok(7));
+    }
+
+    #[test]
+    fn addresses_with_a_port_are_parsed() {
+        for text in ["192.0.2.1:4000", "[::1]:4000", "[fe80::1%7]:4000"] {
+            assert_eq!(parse_socket_address(text).unwrap().to_string(), text);
+        }
+        for text in
+            ["localhost:4000", "192.0.2.1", "::1", "fe80::1%eth0", "[fe80::1%7]", "[::1%x:4"]
+        {
+            let error = parse_socket_address(text).unwrap_err();
+            assert!(error.contains("[fe80::1%eth0]:4000"), "{text}: {error}");
+        }
+    }
+
+    #[cfg(all(target_os = "linux", not(portable)))]
+    #[test]
+    fn zone_can_be_the_name_of_an_interface() {
+        let address = parse_socket_address("[fe80::1%lo]:4000").unwrap();
+        let SocketAddr::V6(address) = address else { panic!("{address}") };
+        assert_eq!(address.scope_id(), interface_index("lo").unwrap());
+        assert_ne!(address.scope_id(), 0);
+    }
+
+    #[test]
+    fn error_names_the_unknown_zone() {
+        let error = parse_socket_address("[fe80::1%absent0]:4000").unwrap_err();
+        assert!(error.contains("`absent0`"), "{error}");
     }
 }

@@ -1,18 +1,17 @@
-//! Counters of a server: defined once, with an explanation for `--help`.
+//! Defines the counters of a server, with an explanation for `--help`.
 
-/// Totals that can be written to the log.
+/// Totals that a server can write to its log.
 pub trait LogTotals {
-    /// Writes one log event with each counter as a named field. `when` is its message, for example "totals at
-    /// the end".
+    /// Writes one log event. Each counter is a named field. `when` is the message of the event, for example
+    /// "totals at the end".
     fn log(&self, when: &'static str);
 }
 
-/// Defines the struct that holds the counters of a server.
+/// Defines a struct with the counters of a server.
 ///
-/// The macro also implements [`LogTotals`] and `AddAssign`, and it defines the constant
-/// `DESCRIPTIONS`: the name and the explanation of each counter. The explanation is the doc comment of the
-/// counter. So the log, the sum over all workers, the documentation and `--help` always have the same
-/// counters.
+/// The macro also implements [`LogTotals`] and `AddAssign`. The constant `DESCRIPTIONS` contains the name and the
+/// doc comment of each counter, for `--help`. So the log, the sum over all workers, the documentation and
+/// `--help` always have the same counters.
 ///
 /// ```
 /// echo_service::counters! {
@@ -44,7 +43,7 @@ macro_rules! counters {
 
         #[allow(dead_code, reason = "a test does not need the descriptions")]
         impl $name {
-            /// The name and the explanation of each counter.
+            /// The name and the doc comment of each counter.
             pub const DESCRIPTIONS: &'static [(&'static str, &'static str)] =
                 &[$((stringify!($counter), concat!($($doc),+)),)+];
         }
@@ -63,7 +62,7 @@ macro_rules! counters {
     };
 }
 
-/// The section of `--help` that explains counters, in the layout of clap's long help.
+/// Formats the section of `--help` that explains the counters. It has the layout of clap's long help.
 #[must_use]
 pub fn counters_help(descriptions: &[(&str, &str)]) -> String {
     let counters =
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_explains_each_counter_with_its_doc_comment() {
+    fn help_contains_the_doc_comment_of_each_counter() {
         assert_eq!(
             counters_help(Totals::DESCRIPTIONS),
             "Counters in the totals:\n  received\n          Requests that arrived.\n\

@@ -1,11 +1,11 @@
-//! The time at which a request arrived: a timestamp from the kernel where available, otherwise a clock
-//! reading of the program.
+//! The time at which a request arrived. If possible, it is a timestamp from the kernel. Otherwise, it is a
+//! clock reading of the program.
 //!
-//! A server enables kernel timestamps only after a client requested timing, because timestamps cost time for
+//! A server enables kernel timestamps only after a client requested timing, because a timestamp costs time for
 //! each packet.
 //!
 //! `linux.rs` uses the kernel's timestamps. `portable.rs` is for other systems, and for Linux with `--cfg
-//! portable`. It has no kernel timestamps, so the server sends the time since its own clock reading.
+//! portable`. It has no kernel timestamps, so the server reports the time since its own clock reading.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux;
@@ -20,7 +20,7 @@ pub use portable::TimestampedReceiver;
 use echo_core::header::{ArrivalClock, Timing};
 use std::time::{Instant, SystemTime};
 
-/// The result of one receive call.
+/// The data from one receive call.
 #[derive(Debug, Clone, Copy)]
 pub struct Received {
     /// Number of bytes received.
@@ -39,14 +39,14 @@ pub enum ArrivalTime {
 }
 
 impl ArrivalTime {
-    /// The time from the arrival until now, for the timing header of a reply.
+    /// Computes the time from the arrival until now, for the timing header of a reply.
     #[must_use]
     pub fn timing(self) -> Timing {
         match self {
             Self::Kernel(arrival) => Timing {
                 arrival: ArrivalClock::Kernel,
-                // If the wall clock was set back after the arrival, the result is zero. The server cannot
-                // detect smaller steps of the clock.
+                // The result is zero if the wall clock was set to a time before the arrival. The server cannot
+                // detect smaller changes of the clock.
                 server: SystemTime::now().duration_since(arrival).unwrap_or_default(),
             },
             Self::Program(arrival) => {

@@ -1,14 +1,14 @@
-//! Limits with their defaults applied, and how the log shows them.
+//! Limits for sources, and the log fields that show limits.
 
 use std::net::IpAddr;
 use std::num::NonZero;
 use std::time::Duration;
 use tracing::Value;
 
-/// The word that the log shows in place of a number where there is no limit.
+/// The value of a log field if there is no limit.
 const UNLIMITED: &str = "unlimited";
 
-/// A limit that applies to each source, with the default applied.
+/// A limit that applies to each source. It contains the default if the user chose no limit.
 ///
 /// ```
 /// use echo_service::SourceLimit;
@@ -27,11 +27,10 @@ pub struct SourceLimit {
 }
 
 impl SourceLimit {
-    /// Applies the default to the value of a command-line option. 0 means "no limit".
+    /// Returns the limit for the value of a command-line option. 0 means "no limit".
     ///
     /// Without a value, `default` limits other hosts only. A packet with a loopback address cannot come from
-    /// another host (RFC 1122, section 3.2.1.3), so loopback addresses need no limit unless the user sets
-    /// one.
+    /// another host (RFC 1122, section 3.2.1.3), so loopback addresses need no limit by default.
     #[must_use]
     pub fn resolve(requested: Option<u64>, default: NonZero<u64>) -> Self {
         match requested {
@@ -47,7 +46,7 @@ impl SourceLimit {
     }
 }
 
-/// A limit as the value of a log field: a number, or `unlimited`.
+/// Formats a limit as the value of a log field: a number, or `unlimited`.
 #[must_use]
 pub fn limit_field(limit: Option<NonZero<u64>>) -> Box<dyn Value> {
     match limit {
@@ -56,7 +55,7 @@ pub fn limit_field(limit: Option<NonZero<u64>>) -> Box<dyn Value> {
     }
 }
 
-/// A time limit as the value of a log field: a number of seconds, or `unlimited` for zero.
+/// Formats a time limit as the value of a log field: a number of seconds, or `unlimited` for zero.
 #[must_use]
 pub fn duration_field(limit: Duration) -> Box<dyn Value> {
     if limit.subsec_nanos() == 0 {
@@ -66,10 +65,10 @@ pub fn duration_field(limit: Duration) -> Box<dyn Value> {
     }
 }
 
-/// Logs the start of a server and every limit in force. Each limit is a named field of one event.
+/// Logs the start of a server with all active limits. Each limit is a named field of one event.
 ///
-/// The first argument is a reference to the [`ServiceArgs`](crate::ServiceArgs). The fields that are specific
-/// to the server follow. [`limit_field`] and [`duration_field`] format their values.
+/// The first argument is a reference to the [`ServiceArgs`](crate::ServiceArgs). The other arguments are fields
+/// of this server only. [`limit_field`] and [`duration_field`] format their values.
 ///
 /// ```
 /// # use std::time::Duration;

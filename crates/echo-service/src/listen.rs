@@ -1,26 +1,28 @@
 //! Opens the sockets of a server: sockets passed by a supervisor, and the addresses of `--listen`.
 
-mod bind;
 mod error;
 #[cfg(test)]
 mod tests;
 
-pub use error::ListenError;
+pub use error::{BindError, ListenError, SocketOperation};
 
 use crate::ServiceArgs;
-use crate::supervisor::take_passed_sockets;
-use bind::{PortUse, is_group_address, new_socket};
-use socket2::{Protocol, SockRef, Type};
-use std::io::{self, Write as _};
+use crate::process::take_passed_sockets;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::io::{self, ErrorKind, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
 /// Maximum number of connections that the kernel completes before the server accepts them. Linux limits it to
-/// `net.core.somaxconn` (4096 by default). If more clients connect at once, some of them must retry.
+/// `net.core.somaxconn` (4096 by default). If more clients connect together, some of them must retry.
 const BACKLOG: i32 = 4096;
 
+/// Whether several sockets can have the same port, and the system distributes the peers among them. Other
+/// systems assign all peers to one of the sockets, or do not have the option.
+const CAN_SHARE_PORTS: bool = cfg!(target_os = "linux");
+
 /// Opens UDP sockets and returns one set for each worker. A set contains the sockets passed by a supervisor
-/// and those of `--listen`. If there are none, it contains `default_port` on both loopback addresses.
-/// `prepare` is called for each new socket before it is bound.
+/// and those of `--listen`. If there are none, it contains `default_port` on both loopback addresses. The
+/// function calls `prepare` for each new socket before it binds the socket.
 ///
 /// # Errors
 ///
@@ -47,7 +49,7 @@ pub fn open_udp_sockets(
             prepare(&socket, address);
             SockRef::from(&socket).bind(&address.into())?;
             let address = socket.local_addr()?;
-            Ok((socket, address))
+            Ok(BoundSocket { socket, address })
         };
         open().map_err(|error| ListenError::bind(PROTOCOL, address, error))
     })
@@ -74,22 +76,22 @@ pub fn open_tcp_listeners(
     open_all(PROTOCOL, sets, &args.listen, default_port, |address, port_use| {
         let open = || {
             let socket = new_socket(address, Type::STREAM, Protocol::TCP, port_use)?;
-            // Lets the server start while connections of its predecessor are in TIME-WAIT. On Windows, this
+            // The server can start while connections of an earlier server are in TIME-WAIT. On Windows, this
             // option would let two servers share the port, and it is not needed there.
             #[cfg(unix)]
             socket.set_reuse_address(true)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
-            let listener = TcpListener::from(socket);
-            let address = listener.local_addr()?;
-            Ok((listener, address))
+            let socket = TcpListener::from(socket);
+            let address = socket.local_addr()?;
+            Ok(BoundSocket { socket, address })
         };
         open().map_err(|error| ListenError::bind(PROTOCOL, address, error))
     })
 }
 
 /// Prints on stdout that `server` listens on `address`. Scripts wait for this line. If other hosts can reach
-/// the address, the log has a warning.
+/// the address, the function also logs a warning.
 pub fn announce(server: &str, address: SocketAddr) {
     // The server also works if stdout is closed.
     let mut stdout = io::stdout().lock();
@@ -114,11 +116,12 @@ fn check_passed<'a>(
     sockets.try_for_each(|socket| check_ip_version(protocol, &socket))
 }
 
-/// Rejects a socket for IPv4 and IPv6: the limits would treat all its IPv4 peers as one IPv6 network.
+/// Rejects a socket for both IPv4 and IPv6, see [`ListenError::PassedDualStack`].
 fn check_ip_version(protocol: &'static str, socket: &SockRef<'_>) -> Result<(), ListenError> {
-    let unusable = |source| ListenError::PassedUnusable { protocol, operation: "inspect", source };
+    let operation = SocketOperation::Inspect;
+    let unusable = |source| ListenError::PassedUnusable { protocol, operation, source };
     let address = socket.local_addr().map_err(unusable)?;
-    // Only a wildcard socket can receive from both versions, whatever the value of the option.
+    // Only a wildcard socket can receive from both versions. For other sockets, the option has no effect.
     let is_wildcard = address.as_socket_ipv6().is_some_and(|address| address.ip().is_unspecified());
     if is_wildcard && !socket.only_v6().map_err(unusable)? {
         let port = address.as_socket_ipv6().map_or(0, |address| address.port());
@@ -128,27 +131,28 @@ fn check_ip_version(protocol: &'static str, socket: &SockRef<'_>) -> Result<(), 
     Ok(())
 }
 
-/// One set of the passed sockets for each worker. All workers wait on the same sockets, and the first one
-/// takes a request.
+/// Returns one set of the passed sockets for each worker. All workers wait on the same sockets. A request
+/// goes to the first worker that receives it.
 fn clone_for_workers<S>(
     protocol: &'static str,
     passed: &[S],
     workers: usize,
     try_clone: impl Fn(&S) -> io::Result<S>,
 ) -> Result<Vec<Vec<S>>, ListenError> {
+    let operation = SocketOperation::Duplicate;
     let set = || passed.iter().map(&try_clone).collect::<io::Result<_>>();
     let sets = (0..workers).map(|_| set()).collect::<io::Result<_>>();
-    sets.map_err(|source| ListenError::PassedUnusable { protocol, operation: "duplicate", source })
+    sets.map_err(|source| ListenError::PassedUnusable { protocol, operation, source })
 }
 
 /// Adds a socket for each of `addresses` to each of `sets`. If there are no sockets at all, adds those of the
-/// default addresses. `open` returns a socket and the address to which it is bound.
+/// default addresses.
 fn open_all<S>(
     protocol: &'static str,
     mut sets: Vec<Vec<S>>,
     addresses: &[SocketAddr],
     default_port: u16,
-    open: impl Fn(SocketAddr, PortUse) -> Result<(S, SocketAddr), ListenError>,
+    open: impl Fn(SocketAddr, PortUse) -> Result<BoundSocket<S>, ListenError>,
 ) -> Result<Vec<Vec<S>>, ListenError> {
     for address in addresses {
         open_for_workers(protocol, &mut sets, *address, &open)?;
@@ -172,20 +176,73 @@ fn open_for_workers<S>(
     protocol: &'static str,
     sets: &mut [Vec<S>],
     mut address: SocketAddr,
-    open: impl Fn(SocketAddr, PortUse) -> Result<(S, SocketAddr), ListenError>,
+    open: impl Fn(SocketAddr, PortUse) -> Result<BoundSocket<S>, ListenError>,
 ) -> Result<(), ListenError> {
     let port_use = if sets.len() > 1 { PortUse::Shared } else { PortUse::Exclusive };
     if port_use == PortUse::Shared {
-        if !bind::CAN_SHARE_PORTS {
+        if !CAN_SHARE_PORTS {
             return Err(ListenError::SeveralWorkers { protocol, address });
         }
-        // With SO_REUSEPORT, another server of the same user could share the port too, and the user would not
-        // see that the address is in use. This exclusive socket detects such a server. It is closed at the
-        // end of the statement.
-        address = open(address, PortUse::Exclusive)?.1;
+        // With SO_REUSEPORT, another server of the same user could share the port without an error. An
+        // exclusive socket detects such a server. It also selects the port if `address` has port 0. It is
+        // closed before the shared sockets open.
+        let exclusive = open(address, PortUse::Exclusive)?;
+        address = exclusive.address;
+        drop(exclusive);
     }
     for set in sets {
-        set.push(open(address, port_use)?.0);
+        set.push(open(address, port_use)?.socket);
     }
     Ok(())
+}
+
+struct BoundSocket<S> {
+    socket: S,
+    /// The address to which the system bound the socket, with the real port.
+    address: SocketAddr,
+}
+
+/// Whether the sockets of several workers use one port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PortUse {
+    Exclusive,
+    Shared,
+}
+
+/// Creates a socket that is not bound yet.
+fn new_socket(
+    address: SocketAddr,
+    kind: Type,
+    protocol: Protocol,
+    port_use: PortUse,
+) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if port_use == PortUse::Shared {
+        // Linux distributes the peers by a hash of both addresses and ports (socket(7), SO_REUSEPORT).
+        #[cfg(target_os = "linux")]
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        // The default differs between systems. With this option, a server can listen on both 0.0.0.0 and [::].
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+/// Whether `address` is a multicast or broadcast address.
+///
+/// The kernel has a list of the broadcast addresses of its networks. Connecting a UDP socket to such an
+/// address fails with EACCES unless the socket has `SO_BROADCAST` (ip(7)).
+fn is_group_address(address: SocketAddr) -> bool {
+    const DISCARD_PORT: u16 = 9;
+    let is_broadcast = || {
+        let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
+        probe.is_ok_and(|probe| {
+            probe
+                .connect((address.ip(), DISCARD_PORT))
+                .is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+        })
+    };
+    address.ip().is_multicast()
+        || (address.is_ipv4() && !address.ip().is_unspecified() && is_broadcast())
 }

@@ -1,4 +1,4 @@
-//! The log: on stderr, through `tracing`, with a limit on what a flood of requests can write.
+//! Writes the log to stderr. A flood of requests cannot write an unlimited number of lines.
 
 use echo_core::escape;
 use std::fmt::Write as _;
@@ -6,28 +6,28 @@ use std::io::{self, IsTerminal as _};
 use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
-/// Maximum number of bytes of a message that the log shows: a few lines of a terminal. Without this limit, a
-/// datagram could write 64 KiB to the log, and a TCP stream any amount.
+/// Maximum number of bytes of a peer's message that the log shows: a few lines of a terminal. Without this
+/// limit, a datagram could write 64 KiB to the log, and a TCP stream any amount.
 const MAX_EXCERPT_LEN: usize = 240;
 
-/// Maximum number of lines in the queue of the log thread. When the queue is full, new lines are dropped: a
-/// process that does not read the log must not stop the server.
+/// Maximum number of lines in the queue of the log thread. When the queue is full, new lines are dropped.
+/// Otherwise, a process that does not read the log could block the server.
 const MAX_QUEUED_LINES: usize = 1024;
 
 /// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// One readable line per event.
+    /// One readable line per event
     Text,
-    /// One JSON object per line: `timestamp`, `level`, `fields` with the `message`.
+    /// One JSON object per line, with the fields `timestamp`, `level` and `fields` (contains `message`)
     Json,
 }
 
-/// Sends the log to stderr. With `verbose` 0 it contains the levels up to `info`, with 1 also `debug`, above
-/// that also `trace`. Text is coloured on a terminal unless `NO_COLOR` is set (<https://no-color.org>).
+/// Starts the log on stderr. `verbose` selects the levels: 0 is `info` and above, 1 adds `debug`, and 2 adds
+/// `trace`. Text on a terminal has colours unless `NO_COLOR` is set (<https://no-color.org>).
 ///
-/// A separate thread writes the log. Errors of writing are ignored, because the server must work without a
-/// log. Dropping the returned guard writes the queued lines; this takes one second at most.
+/// A separate thread writes the log. It ignores write errors, because the server must work without a log. The
+/// drop of the returned guard writes the queued lines. This takes one second at most.
 #[must_use]
 pub fn log_to_stderr(verbose: u8, format: LogFormat) -> LogGuard {
     let level = match verbose {
@@ -40,7 +40,7 @@ pub fn log_to_stderr(verbose: u8, format: LogFormat) -> LogGuard {
     let dropped_lines = writer.error_counter();
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_ansi(wants_colour())
+        .with_ansi(has_colour())
         .with_target(false)
         .with_writer(writer)
         .log_internal_errors(false);
@@ -51,13 +51,14 @@ pub fn log_to_stderr(verbose: u8, format: LogFormat) -> LogGuard {
     LogGuard { dropped_lines, _writer: guard }
 }
 
-fn wants_colour() -> bool {
+fn has_colour() -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
     !no_color && !is_dumb && io::stderr().is_terminal()
 }
 
-/// Keeps the log open. Dropping it logs the number of dropped lines, if any, and writes the queued lines.
+/// Keeps the log open. The drop of this guard writes the queued lines. If lines were dropped, it also logs
+/// their number.
 #[derive(Debug)]
 pub struct LogGuard {
     dropped_lines: ErrorCounter,
@@ -76,20 +77,20 @@ impl Drop for LogGuard {
     }
 }
 
-/// Whether event number `count` of a kind is logged: the first, second, fourth, eighth event, and so on.
-/// Peers can cause any number of events, but they must not be able to fill the disk with log lines.
+/// Whether to log event number `count` of a kind: the first, second, fourth, eighth event, and so on. Peers can
+/// cause any number of events. With this rule, they cannot fill the disk with log lines.
 #[must_use]
 pub fn should_log(count: u64) -> bool {
     count.is_power_of_two()
 }
 
-/// Whether one of the last `added` of `count` events is an event that [`should_log`] selects.
+/// Whether [`should_log`] selects one of the last `added` events. `count` is the number of events so far.
 #[must_use]
 pub fn should_log_batch(count: u64, added: u64) -> bool {
     count.checked_ilog2() != count.saturating_sub(added).checked_ilog2()
 }
 
-/// The beginning of a peer's message, with control characters escaped, and the number of omitted bytes.
+/// The beginning of a peer's message, with control characters escaped. The number of omitted bytes follows.
 #[must_use]
 pub fn escaped_excerpt(message: &[u8]) -> String {
     let shown = &message[..message.len().min(MAX_EXCERPT_LEN)];
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_excerpt_has_a_maximum_length_and_states_what_is_omitted() {
+    fn excerpt_has_a_maximum_length_and_states_the_omitted_bytes() {
         assert_eq!(escaped_excerpt(b"a\x1bb"), "a\\u{1b}b");
         let excerpt = escaped_excerpt(&[b'x'; 5000]);
         assert!(excerpt.ends_with("... (4760 more bytes)"), "{excerpt}");
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_events_write_twenty_lines() {
+    fn million_events_write_twenty_lines() {
         assert_eq!((1..=1_000_000).filter(|count| should_log(*count)).count(), 20);
         assert_eq!((1..=1_000_000).filter(|count| should_log_batch(*count, 1)).count(), 20);
         assert!(should_log_batch(7, 4) && !should_log_batch(7, 3) && should_log_batch(3, 3));

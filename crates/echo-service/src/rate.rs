@@ -1,19 +1,19 @@
-//! A limit on the requests per second from each source. Its table has a fixed size, however many sources
-//! exist or are forged.
+//! A limit on the requests per second from each source. The size of its table does not depend on the number of
+//! sources.
 //!
-//! The table has two rows of token buckets. A keyed hash selects one bucket of each row for a source; a peer
-//! cannot know the key. A request is refused when both buckets are empty. Therefore:
+//! The table has two rows of token buckets. A keyed hash selects one bucket in each row for a source. The key
+//! is random and secret. The limit refuses a request when both buckets of its source are empty. Therefore:
 //!
-//! - A flood from one source empties only the two buckets of that source. Another source is affected only if
-//!   it shares both buckets, which is true for one pair of sources in 2³².
-//! - A flood from many forged sources spreads over all buckets and empties none of them.
+//! - A flood from one source empties only the two buckets of this source. Another source is affected only if
+//!   it has the same two buckets. The probability is 2⁻³² for each pair of sources.
+//! - A flood from many forged sources takes a few tokens from every bucket. It does not empty a bucket.
 //!
-//! This is the arrangement of Stochastic Fair Blue (Feng, Kandlur, Saha and Shin 2001), with token buckets
-//! instead of marking probabilities.
+//! Stochastic Fair Blue uses the same table (Feng, Kandlur, Saha and Shin 2001), but with probabilities instead
+//! of token buckets.
 //!
-//! A bucket is one number: the time until which its tokens are spent (generic cell rate algorithm, ITU-T
-//! I.371). So workers share the table without a lock. If two workers update a bucket at the same moment, one
-//! update can be lost. This inaccuracy is acceptable for a limit.
+//! A bucket is stored as one number: the time until which its tokens are spent (generic cell rate algorithm,
+//! ITU-T I.371). So workers share the table without a lock. If two workers update a bucket at the same moment,
+//! one update can be lost. This inaccuracy is acceptable for a limit.
 
 use crate::{Source, SourceLimit};
 use std::hash::{BuildHasher as _, RandomState};
@@ -22,33 +22,34 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// Buckets in a row. Two rows of buckets of eight bytes take 1 MiB. At the default rate, forged sources need
-/// 655 million datagrams per second to empty all buckets.
+/// Number of buckets in a row. Both rows together take 1 MiB, eight bytes for each bucket. At the default rate,
+/// forged sources need 655 million datagrams per second to empty all buckets.
 const BUCKETS: usize = 1 << 16;
 
-/// The default for other hosts, in requests per second. It permits the fastest schedule of a client. It is
-/// 1000 times the rate that a reflector should be able to send to one victim without being noticed.
+/// The default limit for other hosts, in requests per second. It permits the fastest schedule of a client. It is
+/// 1000 times the rate at which a victim should receive forged traffic, so `docs/security.md` recommends a
+/// lower limit.
 pub(crate) const DEFAULT_RATE: NonZero<u64> = NonZero::new(10_000).unwrap();
 
-/// The capacity of a bucket: the tokens of one second, in nanoseconds.
+/// The capacity of a bucket in nanoseconds: the tokens of one second.
 const CAPACITY: u64 = 1_000_000_000;
 
 /// A limit on the requests per second from each source.
 #[derive(Debug)]
 pub struct RateLimit {
-    /// Nanoseconds of a bucket's capacity that one request takes, at least 1.
+    /// The part of a bucket's capacity that one request takes, in nanoseconds. At least 1.
     cost: u64,
     limit: SourceLimit,
     start: Instant,
     hash_key: RandomState,
-    /// For each bucket the time until which its tokens are spent, in nanoseconds since `start`. Empty if
-    /// there is no limit.
+    /// For each bucket, the time until which its tokens are spent, in nanoseconds since `start`. The rows are
+    /// empty if there is no limit.
     rows: [Box<[AtomicU64]>; 2],
 }
 
 impl RateLimit {
-    /// Permits `requested` requests per second from each source. After a pause, a source can send the
-    /// requests of one second at once. 0: no limit. `None`: the default, see [`Self::resolve`].
+    /// Permits `requested` requests per second from each source. After a pause, the requests of one second can
+    /// arrive together. 0: no limit. `None`: the default, see [`Self::resolve`].
     #[must_use]
     pub fn new(requested: Option<u32>) -> Self {
         let limit = Self::resolve(requested);
@@ -63,21 +64,21 @@ impl RateLimit {
         }
     }
 
-    /// The limits in force, in requests per second, for the value of the option `--rate`. Without a value,
-    /// a default limits other hosts, and loopback addresses have no limit.
+    /// Returns the limit in requests per second for the value of the option `--rate`. Without a value, other
+    /// hosts have a default limit, and loopback addresses have no limit.
     #[must_use]
     pub fn resolve(requested: Option<u32>) -> SourceLimit {
         SourceLimit::resolve(requested.map(u64::from), DEFAULT_RATE)
     }
 
-    /// Whether `address` has no request left at the time `now`.
+    /// Whether `address` has reached its limit at the time `now`.
     #[must_use]
     pub fn is_exhausted(&self, address: IpAddr, now: Instant) -> bool {
         self.allowance(address, now).is_some_and(|allowance| allowance.requests == 0)
     }
 
-    /// Takes up to `count` requests of `address` from its allowance at the time `now`. Returns how many of
-    /// them are within the limit.
+    /// Counts `count` requests of `address` at the time `now`. Returns the number of requests that are within
+    /// the limit.
     #[must_use]
     pub fn take(&self, address: IpAddr, count: u64, now: Instant) -> u64 {
         let Some(allowance) = self.allowance(address, now) else { return count };
@@ -91,7 +92,7 @@ impl RateLimit {
         granted
     }
 
-    /// What `address` can send at the time `now`. `None`: no limit applies to it.
+    /// The requests that `address` can send at the time `now`. `None`: there is no limit for this address.
     fn allowance(&self, address: IpAddr, now: Instant) -> Option<Allowance<'_>> {
         self.limit.for_address(address)?;
         let hash = self.hash_key.hash_one(Source::from(address).number());
@@ -104,17 +105,17 @@ impl RateLimit {
     }
 }
 
-/// What a source can send at a certain time.
+/// The requests that a source can send at a certain time.
 struct Allowance<'a> {
     requests: u64,
     buckets: [&'a AtomicU64; 2],
     /// The time until which the tokens of each bucket are spent.
     spent_until: [u64; 2],
-    /// The time until which the tokens of a bucket are spent when it is empty.
+    /// An empty bucket has this value in `spent_until`.
     capacity_until: u64,
 }
 
-/// The bucket of a row that the lower bits of a hash select.
+/// Selects the bucket of a row by the lower bits of a hash.
 #[expect(clippy::cast_possible_truncation, reason = "only the lower bits are used")]
 fn bucket_index(hash: u64) -> usize {
     hash as usize % BUCKETS
@@ -134,32 +135,36 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_source_gets_the_requests_of_one_second_at_once_and_then_its_rate() {
+    fn source_can_send_one_second_of_requests_together_and_then_its_rate() {
         let limit = RateLimit::new(Some(100));
         let now = limit.start + SECOND;
         assert_eq!(limit.take(GREEDY, 1000, now), 100);
         assert_eq!(limit.take(GREEDY, 1, now), 0);
         assert_eq!(limit.take(GREEDY, 1000, now + SECOND / 2), 50);
         assert_eq!(limit.take(HONEST, 1, now), 1, "another source is not affected");
-        assert_eq!(limit.take(GREEDY, 1000, now + 10 * SECOND), 100, "a pause saves one second");
+        assert_eq!(
+            limit.take(GREEDY, 1000, now + 10 * SECOND),
+            100,
+            "after a pause, the requests of one second"
+        );
     }
 
     #[test]
-    fn the_steady_rate_is_the_requested_rate() {
+    fn steady_rate_is_the_requested_rate() {
         for rate in [1, 3, 1000, 999_999] {
             let limit = RateLimit::new(Some(rate));
             let mut granted = 0;
             for step in 0..=100_000_u32 {
                 granted += limit.take(GREEDY, 1000, limit.start + SECOND * step / 10_000);
             }
-            // The requests of ten seconds, and those of the first second, which are granted at once.
+            // The full bucket at the start permits the requests of one second. Ten seconds follow.
             let expected = u64::from(rate) * 11;
             assert!(granted.abs_diff(expected) <= 1 + expected / 10_000, "{rate}: {granted}");
         }
     }
 
     #[test]
-    fn a_million_forged_sources_do_not_affect_an_honest_source() {
+    fn million_forged_sources_do_not_affect_an_honest_source() {
         let limit = RateLimit::new(Some(1000));
         let now = limit.start + SECOND;
         for number in 0..1_000_000 {
@@ -170,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_addresses_are_limited_only_by_an_explicit_limit() {
+    fn only_an_explicit_limit_applies_to_loopback_addresses() {
         let loopback = Ipv4Addr::LOCALHOST.into();
         let limit = RateLimit::new(None);
         assert_eq!(limit.take(loopback, 1 << 40, limit.start), 1 << 40);

@@ -1,27 +1,27 @@
-//! Signals that control a running server: end it, or log its totals.
+//! Signals that stop a running server or print its totals.
 
-use crate::supervisor::notify_stopping;
+use crate::process::notify_stopping;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Time for the log thread to write its last lines before the process ends at once.
+/// After a second signal, the process exits after this time. The log thread can write its last lines in this
+/// time.
 const FINAL_LOG_TIME: Duration = Duration::from_millis(20);
 
-/// Controls a running server. All clones control the same server. A test can use it without operating system
-/// signals.
+/// Controls a running server. All clones control the same server. Tests use it without signals of the operating
+/// system.
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
-    /// When cancelled, the server stops accepting new work, answers the requests already received, and
-    /// returns.
+    /// Cancel it for a shutdown. The server then answers the requests that have arrived, and returns.
     pub shutdown: CancellationToken,
-    /// When notified, the server logs its totals and continues.
+    /// Notify it for a report. The server then logs its totals and continues.
     pub report_totals: Arc<Notify>,
 }
 
-/// The system does not let the process catch a signal.
+/// The system did not install the handler of a signal.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot catch {signal}")]
 pub struct SignalError {
@@ -33,17 +33,17 @@ pub struct SignalError {
 
 /// Catches the signals of the process and forwards them to the returned [`Signals`].
 ///
-/// - SIGINT and SIGTERM (on systems without them: Ctrl-C) end the server. A second one ends the process at
-///   once, for the case that answering the requests already received takes too long.
+/// - SIGINT and SIGTERM start the shutdown (Ctrl-C on systems without these signals). A second signal exits
+///   immediately, because a shutdown can take too long.
 /// - SIGUSR1 logs the totals.
-/// - SIGHUP has no effect. The server has no configuration file to reload, and a closed terminal must not end
-///   it.
+/// - SIGHUP has no effect. There is no configuration file to reload, and a closed terminal must not stop the
+///   server.
 ///
-/// The signals are caught when this function returns. It needs a tokio runtime with one thread.
+/// When this function returns, the handlers are installed. The function needs a tokio runtime with one thread.
 ///
 /// # Errors
 ///
-/// [`SignalError`] if the system does not let the process catch a signal.
+/// [`SignalError`] if the system does not install a handler.
 pub async fn catch_signals() -> Result<Signals, SignalError> {
     let mut os_signals = OsSignals::new()?;
     let signals = Signals::default();
@@ -57,15 +57,15 @@ pub async fn catch_signals() -> Result<Signals, SignalError> {
                     tracing::info!("SIGHUP has no effect: there is no configuration to reload");
                 }
                 Action::Shutdown { signal, number } if is_shutting_down => {
-                    tracing::warn!(signal, "second signal: ending at once");
+                    tracing::warn!(signal, "second signal: ending immediately");
                     std::thread::sleep(FINAL_LOG_TIME);
-                    // The exit status that a shell reports for a process ended by this signal.
+                    // The exit status that a shell reports for a process killed by this signal.
                     std::process::exit(128 + number);
                 }
                 Action::Shutdown { signal, .. } => {
                     tracing::info!(
                         signal,
-                        "ending: no new work, answering the requests already received"
+                        "ending: the server answers only the requests that it has received"
                     );
                     is_shutting_down = true;
                     forwarded.shutdown.cancel();
@@ -74,7 +74,7 @@ pub async fn catch_signals() -> Result<Signals, SignalError> {
             }
         }
     });
-    // Runs the task up to its first wait. On systems that only have Ctrl-C, this wait installs the handler.
+    // The task runs until it waits for a signal. On systems with Ctrl-C only, this wait installs the handler.
     tokio::task::yield_now().await;
     Ok(signals)
 }
@@ -82,7 +82,7 @@ pub async fn catch_signals() -> Result<Signals, SignalError> {
 /// The effect of a signal.
 #[cfg_attr(
     not(all(unix, not(portable))),
-    expect(dead_code, reason = "other systems only have a signal for shutdown")
+    expect(dead_code, reason = "other systems have a signal for the shutdown only")
 )]
 enum Action {
     Shutdown { signal: &'static str, number: i32 },
@@ -136,7 +136,7 @@ impl OsSignals {
 
     async fn next(&mut self) -> Action {
         if tokio::signal::ctrl_c().await.is_err() {
-            // Ctrl-C cannot be caught. The system's default action ends the process.
+            // The handler of Ctrl-C was not installed. Ctrl-C then kills the process, the system's default.
             std::future::pending::<()>().await;
         }
         Action::Shutdown { signal: "Ctrl-C", number: 2 }

@@ -1,4 +1,4 @@
-//! Sources of requests: which addresses count as one source, and which addresses receive answers.
+//! Sources of requests: the addresses that count as one source, and the networks that receive answers.
 
 use ipnet::IpNet;
 use std::fmt;
@@ -7,8 +7,8 @@ use std::net::IpAddr;
 /// The unit to which the limits "per source" apply.
 ///
 /// - IPv4: an address.
-/// - IPv6: the /64 prefix of the address. A /64 is the smallest network that a site receives (RFC 6177), so
-///   one host can choose among 2⁶⁴ addresses.
+/// - IPv6: the /64 prefix of the address. Each site receives at least a /64 network (RFC 6177), so one host can
+///   choose among 2⁶⁴ addresses.
 /// - IPv6 link-local: the lower 64 bits of the address, because all hosts of a link share the prefix
 ///   `fe80::/64`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,7 +17,7 @@ pub struct Source(u64);
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
         match address {
-            // As an IPv6 prefix, this number would be in ::/32, which contains no host.
+            // This number differs from each IPv6 source: as a prefix, it is in ::/32, where no host is.
             IpAddr::V4(address) => Self(u64::from(address.to_bits())),
             IpAddr::V6(address) if address.is_unicast_link_local() => {
                 Self(lower_half(address.to_bits()))
@@ -40,14 +40,14 @@ impl Source {
     }
 }
 
-/// The networks whose requests the server answers (option `--allow`).
+/// The networks of the peers that the server answers (option `--allow`).
 ///
-/// Its `Display` form is a list with commas, or `all`.
+/// `Display` writes a list with commas, or `all`.
 #[derive(Debug, Clone, Default)]
 pub struct AllowedNetworks(Vec<IpNet>);
 
 impl AllowedNetworks {
-    /// Allows `networks` only. An empty list allows every address.
+    /// Allows only `networks`. An empty list allows every address.
     #[must_use]
     pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn all_addresses_of_an_ipv6_network_are_one_source() {
+    fn addresses_of_one_ipv6_network_are_one_source() {
         assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:2:ffff::9"));
         assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
         assert_ne!(source("fe80::1"), source("fe80::2"));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_allows_every_address() {
+    fn empty_list_allows_every_address() {
         let address = "192.0.2.7".parse().unwrap();
         assert!(AllowedNetworks::default().allows(address));
         let networks = AllowedNetworks::new(vec!["198.51.100.0/24".parse().unwrap()]);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_shows_the_networks_or_all() {
+    fn display_lists_the_networks_or_all() {
         let networks = ["192.0.2.0/24", "2001:db8::/32"].map(|network| network.parse().unwrap());
         let networks = AllowedNetworks::new(networks.to_vec());
         assert_eq!(networks.to_string(), "192.0.2.0/24,2001:db8::/32");

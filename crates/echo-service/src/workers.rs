@@ -1,11 +1,12 @@
-//! Worker threads: start, totals, shutdown.
+//! Starts worker threads, collects their totals, and stops them.
 //!
-//! A worker waits in the kernel itself, not in a tokio task. A tokio task per connection costs 895 bytes for
-//! an idle TCP connection (measured at 15,000 connections with the smallest possible task), and tokio's
-//! reactor adds a step to the path of each UDP reply. The rest of a server uses tokio: signals, timeouts, and
-//! waiting for the workers.
+//! A worker is a thread that waits in the kernel, and not a tokio task. With one tokio task per connection, an
+//! idle TCP connection costs 895 bytes (measured with 15,000 connections and the smallest possible task). For
+//! UDP, tokio's reactor adds a step to the path of each reply.
+//!
+//! tokio waits only for signals and for the end of the workers. The workers check their own deadlines.
 
-use crate::supervisor::notify_ready;
+use crate::process::notify_ready;
 use crate::{LogTotals, Signals};
 use std::io;
 use std::ops::AddAssign;
@@ -21,7 +22,7 @@ type RunWorker<T> = Box<dyn FnOnce(&WorkerState<T>) + Send>;
 pub struct Worker<T> {
     /// Runs on the thread until [`WorkerState::is_shutting_down`] returns true.
     pub run: RunWorker<T>,
-    /// Interrupts the worker's wait, so that it checks its state.
+    /// Interrupts the wait of the worker. The worker then checks its state.
     pub wake: Box<dyn Fn() + Send>,
 }
 
@@ -33,13 +34,13 @@ pub struct WorkerState<T> {
 }
 
 impl<T: Copy> WorkerState<T> {
-    /// Whether the worker must answer the requests already received, and return.
+    /// Whether the shutdown has begun. The worker must then answer the requests that have arrived, and return.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {
         self.is_shutting_down.load(Ordering::Relaxed)
     }
 
-    /// Makes the totals of this worker visible to [`run_workers`].
+    /// Sets the totals of this worker. [`run_workers`] reads them.
     pub fn publish_totals(&self, totals: &T) {
         *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = *totals;
     }
@@ -59,17 +60,17 @@ pub struct StartWorkerError {
     pub source: io::Error,
 }
 
-/// Runs each worker on its own thread until `signals` requests shutdown. Notifies a supervisor when all
-/// workers run. Returns the sum of the totals that the workers published.
+/// Runs each worker on its own thread until `signals` request the shutdown. Notifies the supervisor when all
+/// workers run. Returns the sum of the totals of all workers.
 ///
 /// # Errors
 ///
-/// [`StartWorkerError`] if the system does not start a thread. The workers that already run are stopped.
+/// [`StartWorkerError`] if the system does not start a thread. The function stops the workers that already run.
 ///
 /// # Panics
 ///
-/// If a worker panics. The panic ends all workers at once, because no other worker serves the sockets of the
-/// failed one.
+/// If a worker panics. The function stops all other workers first, because they do not serve the sockets of
+/// the failed worker.
 pub async fn run_workers<T>(
     workers: Vec<Worker<T>>,
     signals: &Signals,
@@ -85,7 +86,7 @@ where
         let thread = std::thread::Builder::new()
             .name(format!("worker {number}"))
             .spawn(move || {
-                // Dropped when the thread ends, also by a panic.
+                // Sends its message when the thread ends, also after a panic.
                 let _notify_on_drop = NotifyOnDrop(ended_sender);
                 (worker.run)(&thread_state);
             })
@@ -98,7 +99,7 @@ where
         tokio::select! {
             () = signals.shutdown.cancelled() => break,
             () = signals.report_totals.notified() => running.totals().log("totals so far"),
-            // A worker ended before the shutdown: it panicked.
+            // A worker ended before the shutdown, so it panicked.
             _ = ended.recv() => break,
         }
     }
@@ -119,7 +120,7 @@ struct RunningWorker<T> {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The workers that run. Dropping it stops them.
+/// The running workers. A drop stops them.
 struct RunningWorkers<T: Copy>(Vec<RunningWorker<T>>);
 
 impl<T: Copy> RunningWorkers<T> {
@@ -146,12 +147,12 @@ impl<T: Copy> Drop for RunningWorkers<T> {
     }
 }
 
-/// Sends a message when it is dropped.
+/// Sends a message through the channel on drop.
 struct NotifyOnDrop(mpsc::Sender<()>);
 
 impl Drop for NotifyOnDrop {
     fn drop(&mut self) {
-        // If the channel is full, the receiver already has a message to process.
+        // If the channel is full, it already contains a message.
         let _ = self.0.try_send(());
     }
 }
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_totals_of_all_workers_are_summed_at_the_end() {
+    async fn totals_of_all_workers_are_summed_at_the_end() {
         let signals = Signals::default();
         let shutdown = signals.shutdown.clone();
         let task = tokio::spawn(async move {
@@ -196,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "on purpose")]
-    async fn a_panic_of_one_worker_ends_all_workers() {
+    async fn panic_of_one_worker_stops_all_workers() {
         let workers = vec![worker(run_until_shutdown), worker(|_| panic!("on purpose"))];
         let _ = run_workers(workers, &Signals::default()).await;
     }

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use echo_service::{
-    ServiceArgs, counters_help, parse_duration, parse_number, raise_descriptor_limit,
+    ServiceArgs, counters_help, parse_duration, parse_number, raise_descriptor_limit, service_help,
 };
 use humantime::Duration;
 use std::num::NonZero;
@@ -104,16 +104,11 @@ fn parse_connections(text: &str) -> Result<usize, String> {
 }
 
 fn after_help() -> String {
-    format!(
-        "Default addresses: 127.0.0.1:{DEFAULT_PORT} and [::1]:{DEFAULT_PORT}.\n\n\
-         Requests for --rate: One read of text counts as one request. A read returns at most {READ_SIZE} bytes. A \
-         request with a timing header counts as one request.\n\n\
-         Signals: After SIGINT (Ctrl-C) or SIGTERM, the server answers the requests that it has received, prints the \
-         totals, and stops. A second signal stops the server immediately. SIGUSR1 prints the totals, and the server \
-         continues.\n\n\
-         Before other hosts can reach the server, restrict it with --allow and --rate.\n\n\
-         Exit status: 0 after a signal, 2 if the server cannot start."
-    )
+    let notes = format!(
+        "Requests for --rate: One read of text counts as one request. A read returns at most {READ_SIZE} bytes. A \
+         request with a timing header counts as one request."
+    );
+    service_help(DEFAULT_PORT, &notes)
 }
 
 fn after_long_help() -> String {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use cli::Cli;
 use echo_service::{
-    LogTotals as _, announce, catch_signals, duration_field, limit_field, log_limits,
+    LogTotals as _, announce, catch_signals, duration_field, exit_code, limit_field, log_limits,
     log_to_stderr, open_tcp_listeners,
 };
 use std::process::ExitCode;
@@ -14,13 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let _log = log_to_stderr(cli.service.verbose, cli.service.log_format);
-    match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tcp-echo: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    exit_code("tcp-echo", run(&cli))
 }
 
 #[tokio::main(flavor = "current_thread")]

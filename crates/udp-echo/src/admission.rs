@@ -1,4 +1,4 @@
-//! The admission policy: which datagrams the server answers.
+//! Decides which datagrams the server answers.
 
 use crate::Totals;
 use crate::datagram_io::ReceiveMeta;
@@ -6,7 +6,7 @@ use crate::refusal::{self, Refusal};
 use echo_service::{AllowedNetworks, RateLimit, should_log_batch};
 use std::time::Instant;
 
-/// Decides which datagrams the server answers.
+/// The rules for the datagrams that the server answers.
 pub(crate) struct AdmissionPolicy {
     pub(crate) allowed: AllowedNetworks,
     pub(crate) rate: RateLimit,
@@ -14,17 +14,17 @@ pub(crate) struct AdmissionPolicy {
     pub(crate) own_ports: Vec<u16>,
 }
 
-/// The datagrams of a received buffer that the server answers.
+/// The part of a received buffer that the server answers.
 pub(crate) struct Admitted {
-    /// Number of datagrams, from the beginning of the buffer.
+    /// Number of datagrams at the beginning of the buffer.
     pub(crate) datagrams: u64,
     /// The hop limit of the replies. `None`: the default of the system.
     pub(crate) hops: Option<u8>,
 }
 
 impl AdmissionPolicy {
-    /// Decides which of the datagrams in a received buffer the server answers at the time `now`. Counts and
-    /// logs the refused ones. Returns `None` if the server answers none of them.
+    /// Decides which datagrams of a received buffer the server answers at the time `now`. Counts the refused
+    /// datagrams and logs some of them. Returns `None` if all datagrams are refused.
     pub(crate) fn admit(
         &self,
         meta: &ReceiveMeta,
@@ -69,7 +69,7 @@ impl AdmissionPolicy {
     }
 }
 
-/// Counts datagrams that the server does not answer, and logs some of them.
+/// Counts refused datagrams, and logs some of them.
 fn refuse(count: &mut u64, datagrams: u64, meta: &ReceiveMeta, reason: &str) {
     *count += datagrams;
     if should_log_batch(*count, datagrams) {

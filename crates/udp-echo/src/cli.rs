@@ -1,7 +1,7 @@
 //! The command line of `udp-echo`.
 
 use clap::Parser;
-use echo_service::{ServiceArgs, counters_help};
+use echo_service::{ServiceArgs, counters_help, service_help};
 use udp_echo::{Config, DEFAULT_PORT, FIRST_CLIENT_PORT, Totals};
 
 /// Answers each UDP datagram with the same text in upper case.
@@ -32,15 +32,18 @@ impl Cli {
 }
 
 fn after_help() -> String {
-    format!(
-        "Default addresses: 127.0.0.1:{DEFAULT_PORT} and [::1]:{DEFAULT_PORT}.\n\n\
-         Signals: SIGINT (Ctrl-C) or SIGTERM ends the server after it has answered the requests already received, and \
-         prints the totals. A second signal ends it at once. SIGUSR1 prints the totals, and the server continues.\n\n\
-         The server does not answer some datagrams, because the answer could be part of an attack: datagrams from ports \
-         of services (below {FIRST_CLIENT_PORT}, and known reflectors), and, on Linux, broadcast and multicast datagrams and replies \
-         that circulate between servers. Before other hosts can reach the server, restrict it with --allow and --rate.\n\n\
-         Exit status: 0 after a signal, 2 if the server cannot start."
-    )
+    // clap does not indent the second line of a list item, so each item has one line of at most 80 columns.
+    let notes = format!(
+        "The server does not answer these datagrams, because the reply could be part of \
+         an attack:\n\
+         1. Datagrams from a port below {FIRST_CLIENT_PORT}. These are ports of services.\n\
+         2. Datagrams from other ports of services that attackers use to flood a victim.\n\
+         3. Datagrams from a port of this server, or from port {DEFAULT_PORT}.\n\
+         4. Datagrams from a multicast, broadcast or unspecified address.\n\
+         5. On Linux: datagrams to a multicast or broadcast address.\n\
+         6. On Linux: replies that circulate between servers."
+    );
+    service_help(DEFAULT_PORT, &notes)
 }
 
 fn after_long_help() -> String {

@@ -1,12 +1,12 @@
 //! Receives and sends datagrams.
 //!
 //! On Linux, one system call receives many buffers. A buffer contains one datagram, or several datagrams of
-//! one peer that the kernel coalesced (generic receive offload, GRO). All datagrams of a buffer have the same
-//! length, the segment size; only the last one can be shorter. In the same way, the kernel splits one reply
-//! buffer into several datagrams.
+//! one peer. The kernel coalesces these datagrams into one buffer (generic receive offload, GRO). All datagrams
+//! of a buffer have the same length, the segment size. Only the last one can be shorter. For sending, the
+//! kernel splits one reply buffer into several datagrams.
 //!
 //! `linux.rs` implements this. `portable.rs` is for other systems, and for Linux with `--cfg portable`. It
-//! receives one datagram per call, with less information about it.
+//! receives one datagram per call, and the system reports less information about the datagram.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux;
@@ -23,16 +23,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 
-/// Size of a receive buffer in bytes. No datagram is longer: the length field in its header has 16 bits (RFC
-/// 768). The kernel does not coalesce more either.
+/// Size of a receive buffer in bytes. A datagram cannot be longer, because the length field in the UDP header
+/// has 16 bits (RFC 768). Coalesced datagrams do not exceed this length either.
 const RECEIVE_BUFFER_LEN: usize = 65_536;
 
 /// Whether a receive call waits for a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// Returns at once if no datagram is available.
+    /// Returns immediately if no datagram is available.
     No,
-    /// Waits for the first datagram, but not longer than the timeout of the socket.
+    /// Waits for the first datagram, up to the read timeout of the socket.
     UntilTimeout,
 }
 
@@ -41,10 +41,10 @@ pub(crate) enum Wait {
 pub(crate) struct ReceiveMeta {
     /// The source address.
     pub(crate) peer: SocketAddr,
-    /// Whether the destination is a broadcast or multicast address. Always false where the system does not
-    /// report it.
+    /// Whether the destination is a broadcast or multicast address. False if the system does not report the
+    /// destination.
     pub(crate) is_to_group: bool,
-    /// The remaining hop limit (TTL). `None` where the system does not report it.
+    /// The remaining hop limit (TTL). `None` if the system does not report it.
     pub(crate) hops: Option<u8>,
     /// Length of the payload in bytes.
     pub(crate) length: usize,
@@ -61,7 +61,7 @@ impl ReceiveMeta {
     }
 }
 
-/// One reply, or several that the kernel splits into datagrams.
+/// One buffer to send: one reply, or several replies that the kernel splits into datagrams.
 #[derive(Debug)]
 #[cfg_attr(
     not(all(target_os = "linux", not(portable))),
@@ -80,9 +80,9 @@ pub(crate) struct Reply {
 /// The location of a reply's payload.
 #[derive(Debug)]
 pub(crate) enum Payload {
-    /// This range of the receive buffer.
+    /// The payload is this range of the receive buffer.
     InPlace(Range<usize>),
-    /// A separate buffer, because the upper case has another length.
+    /// The payload has its own buffer, because it is longer or shorter than the request.
     Owned(Vec<u8>),
 }
 

@@ -2,8 +2,7 @@
 //!
 //! [`serve()`] runs the server on sockets that are already bound. It returns the [`Totals`] after a shutdown.
 //! The crate `echo-core` converts the text to upper case. The crate `echo-service` opens the sockets, writes
-//! the log, and handles signals. The crate `tcp-echo` has the same structure as this one, but the two crates
-//! do not depend on each other.
+//! the log, and handles signals. The crate `tcp-echo` has the same structure.
 //!
 //! ```
 //! #[tokio::main(flavor = "current_thread")]
@@ -36,7 +35,6 @@ mod totals;
 mod worker;
 
 pub use refusal::FIRST_CLIENT_PORT;
-pub use responder::{MAX_REPLY_IPV4, MAX_REPLY_IPV6};
 pub use serve::{Config, ServeError, prepare, serve};
 pub use totals::Totals;
 pub use worker::SHUTDOWN_TIMEOUT;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use cli::Cli;
 use echo_service::{
-    LogTotals as _, announce, catch_signals, duration_field, log_limits, log_to_stderr,
+    LogTotals as _, announce, catch_signals, duration_field, exit_code, log_limits, log_to_stderr,
     open_udp_sockets,
 };
 use std::process::ExitCode;
@@ -14,13 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let _log = log_to_stderr(cli.service.verbose, cli.service.log_format);
-    match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("udp-echo: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    exit_code("udp-echo", run(&cli))
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -33,8 +27,8 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
     }
     log_limits!(
         &cli.service,
-        reply_bytes_ipv4 = udp_echo::MAX_REPLY_IPV4,
-        reply_bytes_ipv6 = udp_echo::MAX_REPLY_IPV6,
+        reply_bytes_ipv4 = echo_core::MAX_UDP_PAYLOAD_IPV4,
+        reply_bytes_ipv6 = echo_core::MAX_UDP_PAYLOAD_IPV6,
         shutdown_s = duration_field(udp_echo::SHUTDOWN_TIMEOUT),
     );
     let sockets = sockets.into_iter().flatten().collect();

@@ -1,8 +1,9 @@
-//! Rules for datagrams whose answer could be part of an attack (pure).
+//! Rules for datagrams that the server does not answer, because the answer could be part of an attack (pure:
+//! no I/O, no clock).
 //!
-//! A UDP server cannot verify the source address of a datagram. RFC 862 requires an answer to each datagram.
-//! Two such servers answer each other forever after an attacker has sent one of them a datagram with the
-//! forged address of the other (CVE-2024-2169). `docs/security.md` describes what the server guarantees.
+//! A UDP server cannot verify the source address of a datagram. An attacker can send a datagram to one echo
+//! server with the forged address of another echo server. If both follow RFC 862 and answer each datagram,
+//! they answer each other forever (CVE-2024-2169). `docs/security.md` lists the guarantees of this server.
 
 use crate::datagram_io::ReceiveMeta;
 use std::net::IpAddr;
@@ -10,30 +11,32 @@ use std::net::IpAddr;
 /// The reason why the server does not answer a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The source port is the port of a service, which could answer the reply.
+    /// The source port is the port of a service. Such a service could answer the reply.
     SourcePort,
     /// The source or the destination is a multicast, broadcast or unspecified address.
     NonUnicast,
-    /// The datagram can be the reply of another server, and its hop limit is used up.
+    /// The datagram can be the reply of another server, and it has used up its hop limit.
     ServerLoop,
 }
 
-/// Lower ports are reserved for services (RFC 6335, section 6), among them echo, daytime, qotd, chargen, DNS,
-/// TFTP, NTP, `NetBIOS`, SNMP and CLDAP. Port 0 is not a valid source.
+/// The first port that a client can use. Lower ports are reserved for services (RFC 6335, section 6), among
+/// them echo, daytime, qotd, chargen, DNS, TFTP, NTP, `NetBIOS`, SNMP and CLDAP. Port 0 is not a valid source.
 pub const FIRST_CLIENT_PORT: u16 = 1024;
 
-/// Ports of services that answer datagrams with a forged source. The list contains services known from
-/// attacks (CISA alert TA14-017A and its successors), the port of this project, and the ports of measuring
-/// tools that echo. It contains no port from the range in which systems choose the ports of clients (from
-/// 32,768 on Linux), because such a client must not be mistaken for a service.
+/// Ports of services that answer datagrams with a forged source. Attackers use such services to send traffic
+/// to a victim (reflection). The list contains services known from attacks (CISA alert TA14-017A and its
+/// successors). It also contains the port of this project and the ports of measuring tools that echo.
+///
+/// Systems choose the ports of clients from a range that starts at 32,768 on Linux. The list contains no port
+/// of this range, so the server does not refuse a client by mistake.
 #[rustfmt::skip]
 const REFLECTOR_PORTS: [u16; 29] = [
     1194, 1434, 1604, 1645, 1812, 1900, 2112, 2123, 3283, 3389, 3478, 3702, 4500, 5060, 5349, 5351, 5353,
     5683, 6881, 10_001, 10_074, 11_111, 11_211, 17_185, crate::DEFAULT_PORT, 27_015, 27_960, 32_410, 32_414,
 ];
 
-/// Maximum hop limit of a reply to a datagram that can be the reply of another server. It is the usual
-/// default (RFC 1700 recommends it).
+/// Maximum hop limit of a reply to a datagram that can be the reply of another server. Most systems use this
+/// value by default (RFC 1700 recommends it).
 const MAX_REPLY_HOPS: u8 = 64;
 
 /// Checks the source and the destination of a received buffer. `own_ports` are the ports of this server.
@@ -51,10 +54,10 @@ pub(crate) fn check_addresses(meta: &ReceiveMeta, own_ports: &[u16]) -> Result<(
 
 /// The hop limit (TTL) of the replies to a received buffer. `None` means the default of the system.
 ///
-/// If a datagram can be the reply of another server, the hop limit of the reply is one less than the
-/// remaining hop limit of the datagram, as if a router had forwarded it. So two servers that answer each
-/// other use up the hop limit, and the loop ends. Requests of a client always arrive with the same remaining
-/// hop limit, so the client can repeat them forever.
+/// A datagram can be the reply of another server. Then the hop limit of the answer is one less than the
+/// remaining hop limit of the datagram. A router reduces the hop limit in the same way. If two servers answer
+/// each other, the hop limit reaches zero and the loop ends. Each request of a client arrives with the same
+/// remaining hop limit, so the rule does not limit the number of requests.
 pub(crate) fn reply_hops(meta: &ReceiveMeta, payload: &[u8]) -> Result<Option<u8>, Refusal> {
     let Some(remaining) = meta.hops else { return Ok(None) };
     let could_be_a_reply =
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_contains_no_port_that_systems_choose_for_clients() {
+    fn reflector_ports_are_outside_the_range_of_client_ports() {
         assert!(REFLECTOR_PORTS.iter().all(|port| (FIRST_CLIENT_PORT..32_768).contains(port)));
     }
 
@@ -121,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_of_two_servers_ends_and_a_client_can_repeat_its_request() {
+    fn loop_of_two_servers_ends_but_client_can_repeat_its_request() {
         let received_with =
             |hops| ReceiveMeta { hops: Some(hops), ..received_from("192.0.2.1:5000") };
         let mut remaining = 255;
@@ -131,11 +134,11 @@ mod tests {
             rounds += 1;
         }
         assert_eq!(rounds, 64);
-        // A text with lower-case letters cannot be a reply, so its hop limit does not matter.
+        // A text with lower-case letters cannot be a reply, so the rule does not apply.
         assert_eq!(reply_hops(&received_with(1), b"echo"), Ok(None));
         // An empty datagram can be a reply.
         assert_eq!(reply_hops(&received_with(1), b""), Err(Refusal::ServerLoop));
-        // If the system does not report the hop limit, the rule cannot be applied.
+        // Without a reported hop limit, the rule does not apply.
         assert_eq!(reply_hops(&received_from("192.0.2.1:5000"), b"ECHO"), Ok(None));
         for _ in 0..1000 {
             assert_eq!(reply_hops(&received_with(57), b"ECHO"), Ok(Some(56)));

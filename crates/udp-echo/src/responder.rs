@@ -4,33 +4,29 @@ use crate::Totals;
 use crate::admission::AdmissionPolicy;
 use crate::datagram_io::{DatagramIo, Payload, ReceiveMeta, Reply};
 use echo_core::header::{self, HEADER_LEN};
+use echo_core::{MAX_UDP_PAYLOAD_IPV4, MAX_UDP_PAYLOAD_IPV6};
 use echo_service::{escaped_excerpt, should_log};
 use std::borrow::Cow;
 use std::time::Instant;
 
-/// Maximum length of a reply over IPv4, in bytes: 65,535 less 20 for the IP header and 8 for the UDP header.
-pub const MAX_REPLY_IPV4: usize = 65_507;
-
-/// Maximum length of a reply over IPv6, in bytes: 65,535 less 8 for the UDP header. The length in the IPv6
-/// header does not include that header.
-pub const MAX_REPLY_IPV6: usize = 65_527;
-
-/// Builds replies. All workers share it.
+/// Builds replies. All workers share one responder.
 pub(crate) struct Responder {
     pub(crate) policy: AdmissionPolicy,
     pub(crate) show_messages: bool,
 }
 
-/// A datagram whose upper case has another length, so that the reply is not in the receive buffer.
+/// A reply with another length than its request. It is in its own buffer, not in the receive buffer.
 struct Resized {
-    /// Position of the datagram in its buffer, counted in datagrams.
+    /// Index of the request among the datagrams of its receive buffer.
     position: usize,
     upper: Vec<u8>,
 }
 
 impl Responder {
-    /// Appends the replies to the received buffer number `request` to `replies`, and counts the datagrams. A
-    /// reply stays in the receive buffer where possible. Returns whether a datagram requested timing.
+    /// Answers the datagrams in the received buffer number `request`. Appends the replies to `replies` and
+    /// counts the datagrams. A reply stays in the receive buffer where possible.
+    ///
+    /// Returns whether a datagram requested timing.
     pub(crate) fn respond(
         &self,
         io: &mut DatagramIo,
@@ -53,13 +49,13 @@ impl Responder {
         let reply =
             |payload, segment_size| Reply { request, payload, segment_size, hops: admitted.hops };
 
-        // A character cannot extend over two datagrams if all bytes are ASCII. Then one conversion for all
-        // datagrams of the buffer takes a fifth of the time.
-        let can_convert_at_once = meta.datagrams() > 1
+        // If all bytes are ASCII, no character extends over two datagrams. Then one conversion for the whole
+        // buffer gives the same result, in a fifth of the time.
+        let can_convert_together = meta.datagrams() > 1
             && payload.is_ascii()
             && !self.show_messages
             && !payload.chunks(meta.segment_size).any(requests_timing);
-        if can_convert_at_once {
+        if can_convert_together {
             echo_core::uppercase_slice(payload);
             replies.push(reply(Payload::InPlace(0..length), meta.segment_size));
             return false;
@@ -70,7 +66,8 @@ impl Responder {
             replies.push(reply(Payload::InPlace(0..length), meta.segment_size));
             return is_timed;
         }
-        let max_reply = if meta.peer.is_ipv4() { MAX_REPLY_IPV4 } else { MAX_REPLY_IPV6 };
+        let max_reply =
+            if meta.peer.is_ipv4() { MAX_UDP_PAYLOAD_IPV4 } else { MAX_UDP_PAYLOAD_IPV6 };
         let mut resized = resized.into_iter().peekable();
         for (position, start) in (0..length).step_by(meta.segment_size).enumerate() {
             let end = length.min(start + meta.segment_size);
@@ -88,7 +85,7 @@ impl Responder {
         is_timed
     }
 
-    /// Converts each datagram in `payload`. Returns the datagrams whose upper case has another length, and
+    /// Converts each datagram in `payload`. Returns the replies with another length than their requests, and
     /// whether a datagram requested timing.
     fn convert_each(&self, meta: &ReceiveMeta, payload: &mut [u8]) -> (Vec<Resized>, bool) {
         if payload.is_empty() && self.show_messages {
@@ -102,7 +99,7 @@ impl Responder {
             }
             let is_timed = requests_timing(datagram);
             is_any_timed |= is_timed;
-            // This is the last step before sending. The client attributes the time after it to the network.
+            // The header is written last, because the client adds the time after it to the network's time.
             let write_header = |upper: &mut [u8]| {
                 if is_timed {
                     let header = header::reply_header(upper.len(), meta.arrival.timing());
@@ -125,7 +122,7 @@ fn requests_timing(datagram: &[u8]) -> bool {
     header::timed_request_length(datagram) == Some(datagram.len())
 }
 
-/// Counts a datagram whose reply does not fit in a datagram, and logs some of them.
+/// Counts a request with a reply that does not fit in a datagram. Logs some of these requests.
 fn count_too_long(totals: &mut Totals, meta: &ReceiveMeta, request_len: usize, reply_len: usize) {
     totals.reply_too_long += 1;
     let count = totals.reply_too_long;

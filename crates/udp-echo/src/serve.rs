@@ -16,12 +16,11 @@ use std::time::Duration;
 /// The behaviour and the limits of a server.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// Log each message when the server answers it.
+    /// Log each message that the server answers.
     pub show_messages: bool,
-    /// Time after the last request in which a worker polls its socket instead of sleeping. Zero disables
-    /// this.
+    /// After a request, a worker polls its socket for this time before it sleeps. Zero disables polling.
     pub busy_poll: Duration,
-    /// The networks whose requests the server answers.
+    /// The networks of the peers that the server answers.
     pub allowed: AllowedNetworks,
     /// Maximum number of requests per second from one source. `Some(0)` means no limit. `None` means the
     /// default of [`RateLimit::resolve`].
@@ -48,20 +47,21 @@ pub enum ServeError {
 }
 
 /// Enables the information that [`serve`] needs about each datagram that arrives at `socket`. `address` is
-/// the address to which the socket is bound, or will be bound.
+/// the address of the socket. The socket does not need to be bound yet.
 ///
-/// [`serve`] also calls this function. A call before the bind ensures that the information is complete for
-/// every datagram, for example the destination address on a host with several addresses.
+/// [`serve`] calls this function too. But datagrams can arrive between the bind and [`serve`], and the kernel
+/// reports less about them: the destination address, for example, is missing. A call before the bind avoids
+/// this.
 pub fn prepare(socket: &UdpSocket, address: SocketAddr) {
     DatagramIo::prepare(socket, address);
 }
 
 /// Answers the datagrams that arrive at `sockets` until `signals` request the shutdown. Then it answers the
-/// datagrams that have arrived, and returns the totals.
+/// datagrams that arrived before the shutdown, and returns the totals.
 ///
-/// Each socket has its own worker thread, which waits only for this socket. So a reply needs two system
-/// calls, and no third one to find out which socket is ready. Neither a datagram nor an error of a socket
-/// ends the server.
+/// Each socket has its own worker thread. A thread waits only for its socket, so a reply needs two system
+/// calls. With several sockets per thread, a third call would find out which socket is ready. The server
+/// continues after any datagram and after any error of a socket.
 ///
 /// # Errors
 ///
@@ -90,13 +90,13 @@ pub async fn serve(
         let run = move |state: &WorkerState<Totals>| {
             worker::run(socket, &responder, config.busy_poll, state);
         };
-        // A worker checks its state after each SHUTDOWN_CHECK_INTERVAL, so it needs no wake-up.
+        // A worker checks its state at each SHUTDOWN_CHECK_INTERVAL, so `wake` does nothing.
         Worker { run: Box::new(run), wake: Box::new(|| {}) }
     });
     Ok(run_workers(workers.collect(), &signals).await?)
 }
 
-/// Makes a receive call wait, but not longer than the interval in which a worker checks its state.
+/// Configures `socket` so that a receive call waits, for [`SHUTDOWN_CHECK_INTERVAL`] at most.
 fn set_blocking(socket: &UdpSocket) -> io::Result<()> {
     socket.set_read_timeout(Some(SHUTDOWN_CHECK_INTERVAL))?;
     socket.set_nonblocking(false)

@@ -1,9 +1,10 @@
 //! The counters of the server.
 
 echo_service::counters! {
-    /// The counters of the server. `--help` shows their explanations.
+    /// The counters of the server. `--help` shows the doc comment of each counter.
     ///
-    /// Each received datagram is counted in exactly one other counter, except `receive_errors`.
+    /// The server counts each datagram in `received` and in exactly one other counter. `receive_errors` does
+    /// not count datagrams.
     pub struct Totals {
         /// Datagrams that the server received.
         received,
@@ -12,12 +13,12 @@ echo_service::counters! {
         /// Datagrams not answered, because --allow does not contain the address of the peer.
         refused_network,
         /// Datagrams not answered, because the source port is the port of a service. Such a service would
-        /// answer the reply.
+        /// answer the reply and create a loop.
         refused_source_port,
         /// Datagrams not answered, because the source or the destination is not the address of one host
         /// (multicast, broadcast or unspecified).
         refused_non_unicast,
-        /// Datagrams not answered, because they circulated between servers until their hop limit was used up.
+        /// Datagrams not answered, because they circulated between servers until they used up their hop limit.
         refused_server_loop,
         /// Datagrams not answered, because their source exceeded --rate.
         refused_rate_limit,
@@ -25,8 +26,8 @@ echo_service::counters! {
         reply_too_long,
         /// Replies that the system did not accept for sending, for example because a queue was full.
         replies_not_sent,
-        /// Errors of receiving. Most of them are ICMP errors for earlier replies, which the peer no longer
-        /// expected.
+        /// Errors from the receive call. Usually an ICMP error: the peer had closed its port before the reply
+        /// arrived.
         receive_errors,
     }
 }

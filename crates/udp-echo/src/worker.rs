@@ -8,20 +8,20 @@ use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-/// Maximum time to answer the datagrams that arrived before the shutdown. A receive buffer contains some
-/// hundred datagrams. Only a flood that continues can take this long.
+/// Maximum time to answer the datagrams that arrived before the shutdown. The receive queue contains some
+/// hundred datagrams, so this takes less time unless a flood continues.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Interval at which an idle worker checks for the shutdown. Each check costs a few microseconds.
 pub(crate) const SHUTDOWN_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Number of consecutive errors of a socket after which the worker pauses. Such an error arrives without a
-/// datagram, so without a pause the worker could use a full CPU.
+/// The worker pauses after this number of consecutive errors of a socket. A receive call with an error returns
+/// immediately, so without a pause the worker could use a full CPU.
 const MAX_CONSECUTIVE_ERRORS: u32 = 64;
 const PAUSE_AFTER_ERRORS: Duration = Duration::from_millis(10);
 
-/// Answers the datagrams that arrive at `socket` until `state` requests the shutdown, and then those that
-/// have arrived.
+/// Answers the datagrams that arrive at `socket` until `state` requests the shutdown. Then it answers the
+/// datagrams that arrived before the shutdown, and returns.
 pub(crate) fn run(
     socket: UdpSocket,
     responder: &Responder,
@@ -77,7 +77,7 @@ impl Server<'_> {
         {
             if Instant::now() > deadline {
                 tracing::warn!(
-                    "datagrams remain unanswered: more arrived than the server could answer at its end"
+                    "cannot answer all remaining datagrams: more datagrams arrived during the shutdown"
                 );
                 break;
             }
@@ -97,13 +97,13 @@ impl Server<'_> {
                 false
             }
             Err(error) => {
-                // For example an ICMP error for an earlier reply (ECONNREFUSED; on Windows WSAECONNRESET).
-                // The socket itself still works.
+                // For example, an ICMP error for an earlier reply (ECONNREFUSED; on Windows WSAECONNRESET).
+                // The socket still works.
                 self.consecutive_errors = self.consecutive_errors.saturating_add(1);
                 self.totals.receive_errors += 1;
                 let count = self.totals.receive_errors;
                 if should_log(count) {
-                    tracing::debug!(%error, count, "receiving failed");
+                    tracing::debug!(%error, count, "cannot receive a datagram");
                 }
                 false
             }
@@ -127,7 +127,7 @@ impl Server<'_> {
                 totals.replies_not_sent += datagrams;
                 let count = totals.replies_not_sent;
                 if should_log_batch(count, datagrams) {
-                    tracing::warn!(%error, count, "reply not sent");
+                    tracing::warn!(%error, count, "cannot send a reply");
                 }
             }
         });
@@ -135,8 +135,8 @@ impl Server<'_> {
     }
 }
 
-/// Whether no datagram was available: the wait ended, or a signal interrupted it. Stopping and continuing the
-/// process also interrupts it.
+/// Whether `error` only means that no datagram was available: the timeout expired, or a signal interrupted the
+/// wait. Pausing and resuming the process (SIGSTOP, SIGCONT) also interrupts it.
 fn is_without_datagram(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

@@ -1,4 +1,4 @@
-//! The limits of the UDP server: which datagrams it does not answer. Also: honest clients are not affected.
+//! Tests of the limits of the UDP server: it does not answer some datagrams, and it answers honest clients.
 
 mod server;
 
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::{net::UdpSocket, time::timeout};
 use udp_echo::Config;
 
-/// Time after which a test concludes that there is no reply. A reply on this machine arrives much earlier.
+/// After this time without a reply, a test concludes that there is no reply. On one machine, a reply arrives
+/// much earlier.
 const SILENCE: Duration = Duration::from_millis(200);
 
 async fn receives_nothing(client: &UdpSocket) -> bool {
@@ -16,7 +17,7 @@ async fn receives_nothing(client: &UdpSocket) -> bool {
 }
 
 #[tokio::test]
-async fn a_source_that_exceeds_its_rate_is_refused_and_another_source_is_answered() {
+async fn source_that_exceeds_its_rate_does_not_affect_another_source() {
     let server = Server::start_with(Config { rate: Some(50), ..Config::default() }, |_| {});
     let greedy = server.connect().await;
     let start = Instant::now();
@@ -41,7 +42,7 @@ async fn a_source_that_exceeds_its_rate_is_refused_and_another_source_is_answere
 }
 
 #[tokio::test]
-async fn a_peer_outside_the_allowed_networks_gets_no_reply() {
+async fn peer_outside_the_allowed_networks_receives_no_reply() {
     let allow = |network: &str| Config {
         allowed: AllowedNetworks::new(vec![network.parse().unwrap()]),
         ..Config::default()
@@ -58,9 +59,9 @@ async fn a_peer_outside_the_allowed_networks_gets_no_reply() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_peer_with_the_port_of_the_server_gets_no_reply() {
+async fn peer_with_the_port_of_the_server_receives_no_reply() {
     let server = Server::start();
-    // A second server on another host with the same port would send its replies from such an address.
+    // The replies of a second server with the same port on another host would have such a source address.
     let address = format!("127.0.0.2:{}", server.address.port());
     let other = server::connect_from(&address, server.address).await;
     other.send(b"hello").await.unwrap();
@@ -69,7 +70,7 @@ async fn a_peer_with_the_port_of_the_server_gets_no_reply() {
 }
 
 #[tokio::test]
-async fn a_client_that_repeats_the_same_capitals_is_always_answered() {
+async fn client_that_repeats_text_in_upper_case_is_always_answered() {
     let server = Server::start();
     let client = server.connect().await;
     for _ in 0..2000 {
@@ -84,13 +85,13 @@ async fn a_client_that_repeats_the_same_capitals_is_always_answered() {
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[tokio::test]
-async fn a_request_that_could_be_a_reply_is_answered_with_a_smaller_hop_limit() {
+async fn request_in_upper_case_is_answered_with_a_smaller_hop_limit() {
     use nix::sys::socket::{
         ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt,
     };
     use std::os::fd::AsRawFd as _;
     let server = Server::start();
-    // The server starts now, because the blocking calls below do not yield to it.
+    // This starts the server. The blocking calls below would not let it start.
     tokio::task::yield_now().await;
     let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     client.connect(server.address).unwrap();
@@ -123,7 +124,7 @@ async fn a_request_that_could_be_a_reply_is_answered_with_a_smaller_hop_limit() 
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[tokio::test]
-async fn a_reply_has_the_destination_of_the_request_as_its_source() {
+async fn source_of_a_reply_is_the_destination_of_its_request() {
     for (wildcard, host) in
         [("0.0.0.0:0", "127.0.0.5"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "::1")]
     {
@@ -137,10 +138,10 @@ async fn a_reply_has_the_destination_of_the_request_as_its_source() {
             std::net::SocketAddr::new(host.parse().unwrap(), socket.local_addr().unwrap().port());
         let signals = echo_service::Signals::default();
         let task = tokio::spawn(udp_echo::serve(vec![socket], Config::default(), signals.clone()));
-        // The kernel reports the destination address only after the server has started.
+        // This starts the server. The kernel reports the destination address only after the start.
         tokio::task::yield_now().await;
         let local = if address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
-        // A connected socket receives only datagrams from the address to which it is connected.
+        // A connected socket receives only datagrams from its peer's address, so it checks the source.
         let client = server::connect_from(local, address).await;
         assert_eq!(exchange(&client, b"from where?").await, b"FROM WHERE?", "{address}");
         assert_eq!(exchange(&client, b"FROM WHERE?").await, b"FROM WHERE?", "{address}");
@@ -156,8 +157,8 @@ async fn each_of_several_coalesced_datagrams_is_answered() {
     let server = Server::start();
     let client = server.connect().await;
     setsockopt(&client, sockopt::UdpGsoSegment, &8).unwrap();
-    // The kernel splits the text into datagrams of eight bytes. One character is cut and is therefore not a
-    // character. Other characters change their length. The last datagram is shorter.
+    // The kernel splits the text into datagrams of eight bytes. The split cuts one character into invalid
+    // bytes. Other characters change their length. The last datagram is shorter.
     let text = "all lowerssssss\u{e9}\u{e9}xxxx\u{390}abcdef\u{131}abcdefghijk".as_bytes();
     let expected = |datagram: &[u8]| {
         let mut upper = bytes::BytesMut::from(datagram);
@@ -173,7 +174,7 @@ async fn each_of_several_coalesced_datagrams_is_answered() {
         }
         assert_eq!(received, text.chunks(8).map(expected).collect::<Vec<_>>());
     }
-    // The server converts ASCII datagrams of one buffer at once.
+    // The server converts all ASCII datagrams of one buffer together.
     let text = b"the quick brown fox jumps over the lazy dog";
     client.send(text).await.unwrap();
     for datagram in text.chunks(8) {
@@ -185,7 +186,7 @@ async fn each_of_several_coalesced_datagrams_is_answered() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_first_datagrams_of_a_burst_are_answered_up_to_the_rate() {
+async fn burst_is_answered_up_to_the_rate() {
     use nix::sys::socket::{setsockopt, sockopt};
     let server = Server::start_with(Config { rate: Some(5), ..Config::default() }, |_| {});
     let client = server.connect().await;
@@ -199,7 +200,7 @@ async fn the_first_datagrams_of_a_burst_are_answered_up_to_the_rate() {
 }
 
 #[tokio::test]
-async fn a_server_that_busy_polls_answers_requests_after_any_pause() {
+async fn busy_polling_server_answers_requests_after_any_pause() {
     let config = Config { busy_poll: Duration::from_millis(20), ..Config::default() };
     let server = Server::start_with(config, |_| {});
     let client = server.connect().await;

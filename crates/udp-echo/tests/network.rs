@@ -1,4 +1,5 @@
-//! The UDP server among several hosts, with forged datagrams: `tests/network/reflect.py`.
+//! Tests of the UDP server in a network with an attacker that forges datagrams. `tests/network/reflect.py`
+//! creates the network and sends the datagrams.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/namespaces.rs"]
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 #[test]
-fn loops_end_group_datagrams_are_refused_and_replies_have_the_right_source() {
+fn servers_resist_forged_datagrams_and_reply_from_the_requested_address() {
     if !namespaces::is_possible("true") {
         return;
     }
@@ -29,12 +30,12 @@ fn loops_end_group_datagrams_are_refused_and_replies_have_the_right_source() {
         assert_eq!(result["ended"], true, "{result}");
         ["a", "b"].map(|host| result[host]["answered"].as_u64().unwrap()).iter().sum::<u64>()
     };
-    // The hop limit of each reply is one less than that of the datagram that it answers, and at most 64.
+    // Each reply has a hop limit of at most 64. It is one less than the hop limit of the answered datagram.
     for case in ["different ports", "different ports, empty datagram"] {
         assert_eq!(replies(case), 63, "{case}");
     }
     assert_eq!(replies("different ports, 255 hops"), 64);
-    // The first datagram cannot be a reply, so its answer has the default hop limit.
+    // The first datagram has lower-case letters, so it cannot be a reply. Its answer has the default hop limit.
     assert_eq!(replies("lower case"), 64);
     assert_eq!(replies("same port"), 0);
     assert_eq!(replies("default port"), 0);
@@ -44,7 +45,7 @@ fn loops_end_group_datagrams_are_refused_and_replies_have_the_right_source() {
     }
     assert_eq!(results["broadcast and multicast"], json!([[], [], []]));
     assert_eq!(results["segmented"], true);
-    // The segments of the reply do not fit the MTU of the way back, so the server sends them one by one.
+    // The segments of the reply exceed the MTU of the return path, so the server sends them one by one.
     assert_eq!(results["segmented, small MTU back"], true);
     assert_eq!(results["totals"]["refused_source_port"], 6);
     assert_eq!(results["totals"]["refused_non_unicast"], 3);

@@ -1,4 +1,4 @@
-//! `udp-echo` as a process: its output, its signals, and its errors.
+//! Tests of `udp-echo` as a process: its output, its signals, and its errors.
 
 #[path = "../../../tests/server_process.rs"]
 mod server_process;
@@ -32,12 +32,12 @@ const SERVER: ServerBinary = ServerBinary {
 
 #[cfg(all(unix, not(portable)))]
 #[test]
-fn a_datagram_that_waits_in_a_passed_socket_is_answered() {
+fn datagram_that_waits_in_a_passed_socket_is_answered() {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     let port = socket.local_addr().unwrap().port();
     let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     client.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
-    // On Linux, loopback has more than one address. The reply must have the address of the request.
+    // On Linux, the loopback interface has many addresses. The reply must come from the address of the request.
     let host = if cfg!(target_os = "linux") { "127.0.0.5" } else { "127.0.0.1" };
     client.connect((host, port)).unwrap();
     client.send(b"before the start").unwrap();
@@ -51,7 +51,7 @@ fn a_datagram_that_waits_in_a_passed_socket_is_answered() {
 
 #[cfg(all(unix, not(portable)))]
 #[test]
-fn a_passed_socket_for_both_ip_versions_is_refused() {
+fn passed_socket_for_both_ip_versions_is_refused() {
     use std::io::Read as _;
     let Ok(socket) = std::net::UdpSocket::bind("[::]:0") else {
         let is_required = std::env::var_os("REQUIRE_IPV6").is_some();

@@ -1,4 +1,4 @@
-//! The UDP server over real sockets: its replies, its behaviour after errors, and its shutdown.
+//! Tests of the UDP server with real sockets: its replies, its behaviour after errors, and its shutdown.
 
 mod server;
 
@@ -12,7 +12,7 @@ use udp_echo::Config;
 async fn datagrams_of_every_length_are_answered() {
     let server = Server::start();
     let client = server.connect().await;
-    for length in [0, 1, 32, 1472, 1473, 9000, 65_507] {
+    for length in [0, 1, 32, 1472, 1473, 9000, echo_core::MAX_UDP_PAYLOAD_IPV4] {
         assert_eq!(exchange(&client, &vec![b'a'; length]).await, vec![b'A'; length]);
     }
     let reply = exchange(&client, "größe ŉ\0".as_bytes()).await;
@@ -25,14 +25,14 @@ async fn datagrams_of_every_length_are_answered() {
 async fn invalid_utf8_is_answered_unchanged() {
     let server = Server::start();
     let client = server.connect().await;
-    // Every byte except lower-case letters. In descending order, no sequence is a character.
+    // Every byte except lower-case letters. In descending order, the bytes above ASCII form no character.
     let noise: Vec<u8> = (0..=255).rev().filter(|byte: &u8| !byte.is_ascii_lowercase()).collect();
     assert_eq!(exchange(&client, &noise).await, noise);
     assert_eq!(exchange(&client, b"still there").await, b"STILL THERE");
 }
 
 #[tokio::test]
-async fn a_reply_that_does_not_fit_in_a_datagram_is_counted_and_not_sent() {
+async fn reply_that_does_not_fit_in_a_datagram_is_counted_and_not_sent() {
     let server = Server::start();
     let client = server.connect().await;
     // Two bytes become six, so the reply has 65,508 bytes: one more than fits.
@@ -61,13 +61,13 @@ async fn only_a_request_with_a_valid_timing_header_gets_a_timed_reply() {
             panic!("{}", String::from_utf8_lossy(&reply));
         };
         assert!(timing.server < TIMEOUT, "{timing:?}");
-        // The kernel starts to timestamp packets some milliseconds after the first request enabled it.
+        // After the first request, the kernel needs some milliseconds until it timestamps packets.
         if cfg!(all(target_os = "linux", not(portable))) && number > 10 {
             assert_eq!(timing.arrival, ArrivalClock::Kernel, "{number}");
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // Plain text between timed requests is answered as text, and so are invalid headers.
+    // The server answers plain text and invalid headers as text, also after timed requests.
     assert_eq!(exchange(&client, b"text").await, b"TEXT");
     request.pop();
     let reply = exchange(&client, &request).await;
@@ -93,13 +93,13 @@ async fn each_of_many_clients_gets_its_own_reply() {
 #[tokio::test]
 async fn errors_for_earlier_replies_do_not_stop_the_server() {
     let server = Server::start_with(Config::default(), |socket| {
-        // By default, Linux does not report such errors at an unconnected socket. With this option it reports
-        // them, as other systems always do.
+        // By default, Linux does not report such errors for an unconnected socket. With this option, Linux
+        // reports them. Other systems always report them.
         nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::Ipv4RecvErr, &true)
             .unwrap();
     });
     for _ in 0..200 {
-        // The socket is closed before the reply arrives, so the system answers the reply with "port
+        // The client closes its socket before the reply arrives. The system then answers the reply with "port
         // unreachable".
         let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         client.send_to(b"bye", server.address).unwrap();
@@ -116,8 +116,8 @@ async fn errors_for_earlier_replies_do_not_stop_the_server() {
 #[tokio::test]
 async fn datagrams_that_arrived_before_the_shutdown_are_answered() {
     let server = Server::start();
-    // The test does not yield while it sends. It has one thread, so the server has not run when the shutdown
-    // begins.
+    // The test and the start of the server share one thread. The test does not yield while it sends, so the
+    // server starts after the datagrams have arrived.
     let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     client.connect(server.address).unwrap();
     for number in 0..100 {

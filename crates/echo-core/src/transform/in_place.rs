@@ -1,29 +1,27 @@
 //! The inner loop of the conversion: upper case in place, up to the first character that changes its length.
 //!
-//! ASCII letters are converted by arithmetic that the compiler turns into vector instructions, one block at a
-//! time. This arithmetic does not change the bytes of other characters. A bit mask then marks the bytes that
-//! begin a character that can change. The loop visits the set bits, and changes each character by the
-//! exclusive-or value in [`table`].
+//! The loop converts one block of bytes at a time. ASCII letters are converted with arithmetic that the
+//! compiler turns into vector instructions. This arithmetic does not change the bytes of other characters.
 //!
-//! The loop visits a mask instead of the text, so its steps are independent: no step waits for the length of
-//! the previous character.
+//! Then a bit mask marks the first byte of each character that can change. For each set bit, the loop changes
+//! the character with an exclusive-or. [`table`] contains the value. The position of a character comes from
+//! the mask, so the processor does not wait for the length of the previous character.
 
 use super::table::{self, Change};
 
-/// Number of bytes for which there is one mask.
+/// Number of bytes in a block: one for each bit of the mask.
 const BLOCK: usize = 64;
 
-/// A block, and the bytes behind it that a character in its last byte can take.
+/// A block and three more bytes, because a character that begins in the last byte can have four bytes.
 const WINDOW: usize = BLOCK + 3;
 
-/// Number of bytes that are tested for ASCII at once: large enough that the cost of the test is negligible.
+/// Number of bytes in one test for ASCII. A smaller number would make the cost of the test noticeable.
 const ASCII_RUN: usize = 512;
 
-/// Converts `text` to upper case in place, up to the first character whose upper case has another length.
-/// Returns the position of this character, or the length of `text`.
+/// Converts `text` to upper case in place, up to the first character that changes its length. Returns the
+/// position of this character. If there is no such character, returns the length of `text`.
 ///
-/// Text behind this position can be partly converted. This is harmless: converting it again does not change
-/// it.
+/// Some bytes after this position may be in upper case already. A second conversion does not change them.
 pub(super) fn uppercase_until_length_changes(text: &mut [u8]) -> usize {
     let mut position = 0;
     while position < text.len() {
@@ -38,7 +36,7 @@ pub(super) fn uppercase_until_length_changes(text: &mut [u8]) -> usize {
             let length_change = if let Some(window) = text[position..].first_chunk_mut::<WINDOW>() {
                 uppercase_block(window)
             } else {
-                // The last bytes, followed by zeros. A zero does not continue any character.
+                // The last bytes, followed by zeros. A zero is not a continuation byte.
                 let rest = &mut text[position..];
                 let mut window = [0; WINDOW];
                 window[..rest.len()].copy_from_slice(rest);
@@ -58,7 +56,7 @@ pub(super) fn uppercase_until_length_changes(text: &mut [u8]) -> usize {
 /// Converts the ASCII letters. Returns whether all bytes are ASCII.
 #[inline]
 fn uppercase_ascii(text: &mut [u8]) -> bool {
-    /// Adding this makes `z` the largest signed number. Then one comparison detects all 26 letters.
+    /// The sum of `z` and this number is the largest signed byte. So one comparison detects all 26 letters.
     const SHIFT_Z_TO_MAX: u8 = 0x7F - b'z';
     let mut all = 0;
     for byte in text {
@@ -70,7 +68,7 @@ fn uppercase_ascii(text: &mut [u8]) -> bool {
 }
 
 /// Converts the characters that begin in the first [`BLOCK`] bytes. Returns the position of the first
-/// character whose upper case has another length, if there is one.
+/// character that changes its length, or `None`.
 #[inline]
 fn uppercase_block(window: &mut [u8; WINDOW]) -> Option<usize> {
     uppercase_ascii(&mut window[..BLOCK]);
@@ -78,8 +76,8 @@ fn uppercase_block(window: &mut [u8; WINDOW]) -> Option<usize> {
     while mask != 0 {
         let position = mask.trailing_zeros() as usize;
         mask &= mask - 1;
-        // Loads and stores cover the character only, where possible: a load that overlaps the previous store
-        // waits until this store has left the store buffer of the processor.
+        // For a character of two bytes, the load and the store have two bytes. A load that overlaps the
+        // previous store waits until this store has left the store buffer of the processor.
         let two = window[position..].first_chunk_mut()?;
         let bytes = u16::from_le_bytes(*two);
         if bytes & 0xFF < 0xE0 {
@@ -101,7 +99,7 @@ fn uppercase_block(window: &mut [u8; WINDOW]) -> Option<usize> {
 }
 
 /// A mask with one bit for each byte of the block. A set bit marks the first byte of a character that can
-/// change.
+/// change (except ASCII).
 #[inline]
 fn leading_bytes(window: &[u8; WINDOW]) -> u64 {
     let mut flags = [0; BLOCK];
@@ -110,7 +108,7 @@ fn leading_bytes(window: &[u8; WINDOW]) -> u64 {
     }
     let mut mask = 0;
     for (index, word) in flags.as_chunks::<8>().0.iter().enumerate() {
-        // The multiplication moves the eight bits, one per byte, to the top byte.
+        // The multiplication moves the lowest bit of each of the eight bytes into the top byte.
         let bits = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
         mask |= bits << (8 * index);
     }

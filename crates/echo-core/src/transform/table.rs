@@ -1,7 +1,8 @@
-//! How upper case changes the bytes of one character. The bytes are the index of the tables.
+//! The mapping from the bytes of one character to their change in upper case.
 //!
-//! `build.rs` generates the tables from the mapping of the standard library. Overlong forms, surrogates and
-//! code points beyond U+10FFFF need no test here: their entries mean "no change".
+//! `build.rs` generates the tables from the mapping of the standard library. The index is computed from the
+//! bytes of the character. Overlong forms, surrogates and code points beyond U+10FFFF need no test here: their
+//! entries mean "no change".
 
 #![expect(clippy::unreadable_literal, reason = "the included file is generated")]
 
@@ -9,22 +10,22 @@ include!(concat!(env!("OUT_DIR"), "/table.rs"));
 
 /// The change of a character's bytes.
 pub(super) enum Change<Bytes> {
-    /// The upper case has the same length. It is the exclusive-or of these bytes (little-endian) and the
-    /// character's.
+    /// The upper case has the same length. It is the exclusive-or of the character's bytes and these bytes
+    /// (little-endian).
     Bytes(Bytes),
     /// The upper case has another number of bytes.
     Length,
 }
 
-/// Whether `byte` can begin a character that changes and is not ASCII. (0xC0, 0xC1 and 0xE0 begin no such
-/// character. They are included because this makes the test shorter.)
+/// Whether `byte` can be the first byte of a character that changes and is not ASCII. No such character begins
+/// with 0xC0, 0xC1 or 0xE0. They are included because this makes the test shorter.
 #[inline]
 pub(super) fn can_change(byte: u8) -> bool {
     // Comparisons instead of a table, because the compiler can turn them into vector instructions.
     matches!(byte, 0xC0..=0xE2 | 0xEA | 0xEF..=0xF0)
 }
 
-/// The change of a sequence of two bytes whose first byte is 0xC0 to 0xDF.
+/// The change of a sequence of two bytes. The first byte is 0xC0 to 0xDF.
 #[inline]
 pub(super) fn change_of_two(bytes: u16) -> Change<u16> {
     let code_point = usize::from(bytes & 0x1F) << 6 | usize::from(bytes >> 8 & 0x3F);
@@ -35,8 +36,8 @@ pub(super) fn change_of_two(bytes: u16) -> Change<u16> {
     }
 }
 
-/// The change of a character of three or four bytes. `text` is the first four bytes of the text; the first
-/// one is 0xE0 to 0xF0. If they do not begin with a complete character, there is no change.
+/// The change of a character of three or four bytes. `text` contains four bytes, and the first one is 0xE0 to
+/// 0xF0. If they do not begin with a complete character, there is no change.
 #[inline]
 pub(super) fn change_of_more(text: u32) -> Change<u32> {
     let [lead, second, third, fourth] = text.to_le_bytes().map(|byte| usize::from(byte & 0x3F));

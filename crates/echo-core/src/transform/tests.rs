@@ -34,7 +34,7 @@ fn converted_in_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8
 }
 
 #[test]
-fn every_character_has_the_upper_case_of_std_and_at_most_three_times_its_length() {
+fn every_character_has_the_upper_case_of_std() {
     let mut max_growth = 0.0_f64;
     for character in '\0'..=char::MAX {
         let text = character.to_string();
@@ -44,7 +44,7 @@ fn every_character_has_the_upper_case_of_std_and_at_most_three_times_its_length(
         #[expect(clippy::cast_precision_loss, reason = "at most a dozen bytes")]
         let growth = upper.len() as f64 / text.len() as f64;
         max_growth = max_growth.max(growth);
-        // `append` converts text again that `in_place` has partly converted.
+        // `append` can convert bytes again that `in_place` has already converted.
         assert_eq!(converted(&upper), upper, "U+{:04X} twice", u32::from(character));
     }
     #[expect(clippy::cast_precision_loss, reason = "the value is three")]
@@ -56,8 +56,8 @@ fn every_character_has_the_upper_case_of_std_and_at_most_three_times_its_length(
 }
 
 #[test]
-fn a_character_is_converted_at_every_position_of_a_block() {
-    // One character of each kind of change. The text before it has every length up to two blocks.
+fn characters_are_converted_at_every_position_of_a_block() {
+    // One character for each kind of change. The text before the character has each length up to two blocks.
     for character in ["a", "é", "ß", "ŉ", "ΐ", "ж", "ﬀ", "ẖ", "ⱥ", "中", "🦀", "𐐨", "\u{10ffff}"]
     {
         for before in 0..140 {
@@ -68,7 +68,7 @@ fn a_character_is_converted_at_every_position_of_a_block() {
 }
 
 #[test]
-fn a_text_with_many_length_changes_is_converted_beyond_the_maximum_run() {
+fn long_text_with_many_length_changes_is_converted() {
     for text in ["ŉ", "ΐ", "ŉa", "ﬀé", "ŉ0123456789abcdefghijklmnopqrstuvwxyzé"] {
         let text = text.repeat(3000);
         assert_eq!(converted(text.as_bytes()), text.to_uppercase().as_bytes());
@@ -98,7 +98,7 @@ fn invalid_utf8_stays_unchanged() {
 }
 
 #[test]
-fn the_result_does_not_depend_on_where_the_stream_is_cut() {
+fn result_of_a_stream_does_not_depend_on_its_cuts() {
     let text = "straße ŉ ΐ жук ﬀ 中文 🦀 𐐨".as_bytes();
     for first in 0..=text.len() {
         for second in first..=text.len() {
@@ -108,7 +108,7 @@ fn the_result_does_not_depend_on_where_the_stream_is_cut() {
     }
 }
 
-/// Bytes that are mostly text, with all kinds of change, and some invalid bytes.
+/// Generates text with all kinds of change, mixed with some invalid bytes.
 fn bytes_like_text() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => "[a-zA-Z ]{1,40}".prop_map(String::into_bytes),
@@ -129,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_with_any_cuts_equals_the_complete_text(
+    fn stream_with_random_cuts_equals_the_complete_text(
         text in bytes_like_text(),
         cuts in proptest::collection::vec(1_usize..90, 1..60),
     ) {

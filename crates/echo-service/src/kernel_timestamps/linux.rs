@@ -1,4 +1,4 @@
-//! Linux: receive timestamps of the kernel (`SO_TIMESTAMPNS`, socket(7)).
+//! The implementation for Linux: the kernel's timestamp of the arrival (`SO_TIMESTAMPNS`, socket(7)).
 
 use super::{ArrivalTime, Received};
 use nix::cmsg_space;

@@ -1,10 +1,10 @@
-//! Systems without kernel timestamps.
+//! The implementation for systems without kernel timestamps.
 
 use super::Received;
 use std::convert::Infallible;
 use std::io;
 
-/// Cannot be created on this system.
+/// A receiver with kernel timestamps. No value of this type exists on this system.
 #[derive(Debug)]
 pub struct TimestampedReceiver(Infallible);
 
@@ -15,7 +15,7 @@ impl TimestampedReceiver {
         None
     }
 
-    /// Cannot be called, because no value of this type exists.
+    /// Never runs, because no value of this type exists.
     ///
     /// # Errors
     ///

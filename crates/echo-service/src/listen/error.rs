@@ -1,22 +1,21 @@
 //! Reasons why a server cannot listen.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
 /// A server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// The system refused to bind an address.
-    #[error("cannot listen on {address} ({protocol}){advice}")]
+    /// The system did not bind an address.
+    #[error("cannot listen on {address} ({protocol})")]
     Bind {
         /// UDP or TCP.
         protocol: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What the user can do, or an empty text.
-        advice: &'static str,
-        /// The error of the system.
-        source: io::Error,
+        /// The error of the system, with advice for the user.
+        source: BindError,
     },
     /// The address is a multicast or broadcast address.
     #[error(
@@ -39,8 +38,8 @@ pub enum ListenError {
     },
     /// A supervisor passed a socket of another kind.
     #[error(
-        "{count} of the sockets passed by the supervisor are not {protocol} sockets on an IP address; check ListenStream= \
-         (TCP) and ListenDatagram= (UDP) in the unit"
+        "cannot use {count} of the sockets passed by the supervisor: they are not {protocol} sockets on an IP \
+         address; check ListenStream= (TCP) and ListenDatagram= (UDP) in the unit"
     )]
     PassedOtherKind {
         /// The protocol that the server needs.
@@ -51,8 +50,8 @@ pub enum ListenError {
     /// A supervisor passed a socket for IPv4 and IPv6. The limits would treat all its IPv4 peers as one IPv6
     /// network.
     #[error(
-        "the supervisor passed a socket for both IPv4 and IPv6: {address} ({protocol}); use one socket for each, with \
-         BindIPv6Only=ipv6-only in the unit"
+        "cannot use the socket {address} ({protocol}) passed by the supervisor: it accepts both IPv4 and IPv6; use one \
+         socket for each, with BindIPv6Only=ipv6-only in the unit"
     )]
     PassedDualStack {
         /// UDP or TCP.
@@ -60,22 +59,49 @@ pub enum ListenError {
         /// The address.
         address: SocketAddr,
     },
-    /// The system refused an operation on a socket that a supervisor passed.
+    /// An operation on a socket that a supervisor passed failed.
     #[error("cannot {operation} a socket passed by the supervisor ({protocol})")]
     PassedUnusable {
         /// UDP or TCP.
         protocol: &'static str,
-        /// What the server tried to do with the socket.
-        operation: &'static str,
+        /// The operation that failed.
+        operation: SocketOperation,
         /// The error of the system.
         source: io::Error,
     },
 }
 
+/// An operation on a socket that a supervisor passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketOperation {
+    /// Read the address and the options of the socket.
+    Inspect,
+    /// Duplicate the socket for another worker.
+    Duplicate,
+}
+
+impl fmt::Display for SocketOperation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Inspect => "inspect",
+            Self::Duplicate => "duplicate",
+        })
+    }
+}
+
+/// The reason why the system did not bind an address, with advice for the user.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}{advice}")]
+pub struct BindError {
+    error: io::Error,
+    /// Starts with a semicolon, or is empty.
+    advice: &'static str,
+}
+
 impl ListenError {
     /// The error of binding `address`, with advice for the user.
-    pub(super) fn bind(protocol: &'static str, address: SocketAddr, source: io::Error) -> Self {
-        let advice = match source.kind() {
+    pub(super) fn bind(protocol: &'static str, address: SocketAddr, error: io::Error) -> Self {
+        let advice = match error.kind() {
             ErrorKind::AddrInUse => {
                 "; stop the program that uses this address, or choose another port with --listen"
             }
@@ -88,7 +114,7 @@ impl ListenError {
             }
             _ => "",
         };
-        Self::Bind { protocol, address, advice, source }
+        Self::Bind { protocol, address, source: BindError { error, advice } }
     }
 
     /// Whether binding `[::1]` failed because the machine has no IPv6: no such address, or no such protocol.
@@ -96,11 +122,9 @@ impl ListenError {
         /// EAFNOSUPPORT on Linux, on the BSDs and macOS, and on Windows. The standard library has no kind for
         /// it.
         const ADDRESS_FAMILY_NOT_SUPPORTED: [i32; 3] = [97, 47, 10047];
-        let Self::Bind { source, .. } = self else { return false };
-        source.kind() == ErrorKind::AddrNotAvailable
-            || source
-                .raw_os_error()
-                .is_some_and(|code| ADDRESS_FAMILY_NOT_SUPPORTED.contains(&code))
+        let Self::Bind { source: BindError { error, .. }, .. } = self else { return false };
+        error.kind() == ErrorKind::AddrNotAvailable
+            || error.raw_os_error().is_some_and(|code| ADDRESS_FAMILY_NOT_SUPPORTED.contains(&code))
     }
 }
 

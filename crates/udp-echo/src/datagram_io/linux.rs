@@ -1,9 +1,13 @@
-//! Linux: many buffers per system call (`recvmmsg`, `sendmmsg`), coalesced datagrams (`UDP_GRO` when
-//! receiving, `UDP_SEGMENT` when sending, udp(7)), the destination address (`IP_PKTINFO`, `IPV6_PKTINFO`),
-//! the remaining hop limit, and the kernel's timestamp of the arrival (`SO_TIMESTAMPNS`).
+//! The implementation for Linux. It uses these features of the kernel:
 //!
-//! The code uses its own system calls, because no library provides all of this: nix allocates for each call,
-//! rustix has no packet information, and quinn-udp sets "don't fragment" and sends to one peer per call.
+//! - many buffers per system call (`recvmmsg`, `sendmmsg`)
+//! - coalesced datagrams (`UDP_GRO` for receiving, `UDP_SEGMENT` for sending, udp(7))
+//! - the destination address (`IP_PKTINFO`, `IPV6_PKTINFO`) and the remaining hop limit
+//! - the kernel's timestamp of the arrival (`SO_TIMESTAMPNS`)
+//!
+//! The code calls the system directly, because no library provides all of these features. nix allocates memory
+//! for each call, and rustix has no packet information. quinn-udp sets "don't fragment" and sends to one peer
+//! per call.
 
 mod control;
 mod receive;
@@ -16,9 +20,9 @@ use send::Sender;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-/// Requested size of the receive and the send queue of a socket, in bytes. A large queue holds bursts of many
-/// peers, and replies that wait for neighbours that do not exist, before datagrams are lost.
-/// `net.core.rmem_max` and `wmem_max` limit the size.
+/// Requested size of the receive and the send queue of a socket, in bytes. When a queue is full, datagrams are
+/// lost. A large receive queue is useful for bursts of many peers. A large send queue is useful if replies wait
+/// for neighbours that do not exist. `net.core.rmem_max` and `wmem_max` limit the sizes.
 const QUEUE_LEN: usize = 4 << 20;
 
 /// Receives and sends datagrams on a socket.
@@ -33,14 +37,14 @@ impl DatagramIo {
     }
 
     /// Enables the information in [`ReceiveMeta`] for datagrams that arrive at `socket`. `address` is the
-    /// address to which the socket is bound, or will be bound.
+    /// address of the socket. The socket does not need to be bound yet.
     pub(crate) fn prepare(socket: &UdpSocket, address: SocketAddr) {
-        // The system grants as much as it permits every process, which is more than the default.
+        // The system reduces the size to its maximum, which is more than its default.
         let _ = setsockopt(socket, sockopt::RcvBuf, &QUEUE_LEN);
         let _ = setsockopt(socket, sockopt::SndBuf, &QUEUE_LEN);
         enable_if_available(socket, sockopt::UdpGroSegment);
-        // A socket that is bound to one address replies from this address, and receives no broadcasts and
-        // multicasts.
+        // A socket that is bound to one address always replies from this address, and it does not receive
+        // broadcasts and multicasts. Only a wildcard socket needs the destination address.
         let is_wildcard = address.ip().is_unspecified();
         if address.is_ipv4() {
             enable_if_available(socket, sockopt::Ipv4RecvTtl);
@@ -61,7 +65,7 @@ impl DatagramIo {
         let _ = setsockopt(socket, sockopt::ReceiveTimestampns, &true);
     }
 
-    /// Receives the available buffers. Returns their number.
+    /// Receives the available buffers and returns their number.
     ///
     /// # Errors
     ///
@@ -70,8 +74,8 @@ impl DatagramIo {
         self.receiver.receive(socket, wait)
     }
 
-    /// Information about the received buffer number `index`. `None` if the kernel reported no source address
-    /// to which a reply can be sent.
+    /// Information about the received buffer number `index`. `None` if the kernel reported no usable source
+    /// address.
     pub(crate) fn meta(&self, index: usize) -> Option<ReceiveMeta> {
         self.receiver.meta(index)
     }
@@ -84,8 +88,7 @@ impl DatagramIo {
     /// Sends each reply to the source of its request, from the address to which the request was sent. Calls
     /// `on_result` for each group of datagrams.
     ///
-    /// The call does not wait for a full send queue. Otherwise, the peer that filled the queue would delay
-    /// the replies to all other peers.
+    /// If the send queue is full, the call does not wait. A wait would delay the replies to all other peers.
     pub(crate) fn send(
         &mut self,
         socket: &UdpSocket,
@@ -96,9 +99,9 @@ impl DatagramIo {
     }
 }
 
-/// Enables an option that an older kernel can lack. The server then works without it.
+/// Enables an option. Some older kernels do not have it, and the server works without it.
 fn enable_if_available<O: SetSockOpt<Val = bool>>(socket: &UdpSocket, option: O) {
     if let Err(error) = setsockopt(socket, option, &true) {
-        tracing::debug!(%error, "this kernel does not support a socket option");
+        tracing::debug!(%error, "cannot enable a socket option: this kernel does not support it");
     }
 }

@@ -1,5 +1,5 @@
-//! All systems: one datagram per call. The system reports neither the remaining hop limit, nor the
-//! destination address, nor a kernel timestamp.
+//! The implementation for all systems: one datagram per call. The remaining hop limit, the destination address
+//! and the kernel's timestamp are not available.
 
 use super::{Payload, RECEIVE_BUFFER_LEN, ReceiveMeta, Reply, SendResult, Wait};
 use echo_service::ArrivalTime;
@@ -7,8 +7,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// Maximum time that sending waits for a full send queue. It is the shortest timeout that all systems
-/// support.
+/// Maximum time to wait for space in a full send queue. It is the shortest timeout that all systems support.
 const SEND_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// Receives and sends datagrams on a socket.
@@ -31,13 +30,14 @@ impl DatagramIo {
         }
     }
 
-    /// Limits the time that sending waits. No further information about received datagrams is available.
+    /// Sets the timeout for sending. This system reports no additional information about datagrams.
     pub(crate) fn prepare(socket: &UdpSocket, _: SocketAddr) {
-        // If the system refuses, sending waits until the send queue has space.
+        // If the system refuses the timeout, a send call waits until the send queue has space.
         let _ = socket.set_write_timeout(Some(SEND_TIMEOUT));
     }
 
-    /// Has no effect. Replies report the time since the program received the request.
+    /// Has no effect, because kernel timestamps are not available. Replies report the time since the program
+    /// received the request.
     pub(crate) fn enable_timestamps(_: &UdpSocket) {}
 
     /// Receives one datagram. Returns 1.
@@ -78,8 +78,8 @@ impl DatagramIo {
 
     /// Sends each reply to the source of the received datagram. Calls `on_result` for each reply.
     ///
-    /// The call waits only for a short time for a full send queue. Otherwise, the peer that filled the queue
-    /// would delay the replies to all other peers.
+    /// If the send queue is full, the call waits for [`SEND_TIMEOUT`] at most. A longer wait would delay the
+    /// replies to all other peers.
     pub(crate) fn send(
         &mut self,
         socket: &UdpSocket,
@@ -94,8 +94,8 @@ impl DatagramIo {
             };
             let result = socket.send_to(payload, peer).or_else(|error| match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Err(error),
-                // The error can belong to an earlier reply. The system reports such an error with the next
-                // call, and only once.
+                // The error can belong to an earlier reply. The system reports such an error once, in the
+                // next call. Therefore the reply has a second attempt.
                 _ => socket.send_to(payload, peer),
             });
             on_result(match result {

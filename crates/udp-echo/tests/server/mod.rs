@@ -1,5 +1,5 @@
-//! A server on a free port, and functions for its clients.
-#![allow(dead_code, reason = "each test uses only a part of it")]
+//! Starts a server on a free port, and provides functions for clients.
+#![allow(dead_code, reason = "each test file uses only some of the functions")]
 
 use echo_service::Signals;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::{net::UdpSocket, task::JoinHandle, time::timeout};
 use udp_echo::{Config, ServeError, Totals, serve};
 
-/// Timeout of each wait. No wait of a correct server takes this long.
+/// Timeout for each reply and for the shutdown. A correct server is always faster.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Server {
@@ -21,7 +21,7 @@ impl Server {
         Self::start_with(Config::default(), |_| {})
     }
 
-    /// Calls `prepare` with the socket before the server starts.
+    /// Starts a server. Calls `prepare` with the socket before the start.
     pub fn start_with(config: Config, prepare: impl Fn(&std::net::UdpSocket)) -> Self {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         prepare(&socket);
@@ -31,7 +31,7 @@ impl Server {
         Self { address, signals, task }
     }
 
-    /// A client with a free port.
+    /// Returns a client on a free port that is connected to the server.
     pub async fn connect(&self) -> UdpSocket {
         connect_from("127.0.0.1:0", self.address).await
     }
@@ -42,7 +42,7 @@ impl Server {
     }
 }
 
-/// A client with the local address `address`.
+/// Returns a client with the local address `address` that is connected to `server`.
 pub async fn connect_from(address: &str, server: SocketAddr) -> UdpSocket {
     let socket = UdpSocket::bind(address).await.unwrap();
     socket.connect(server).await.unwrap();

@@ -8,8 +8,7 @@ pub(crate) const FACTS: Protocol = Protocol {
     title: "UDP",
     about: "Measure the RTT over UDP: one exchange or a series",
     default_port: 25000,
-    // 65,535 bytes minus 20 bytes of IPv4 header and 8 bytes of UDP header.
-    max_message_len: 65_507,
+    max_message_len: echo_core::MAX_UDP_PAYLOAD_IPV4,
     carries_empty: true,
     has_connections: false,
     framing: Framing::Datagrams,

@@ -1,4 +1,4 @@
-//! Control messages (cmsg(3)): information about a datagram that is not part of its payload.
+//! Control messages (cmsg(3)): information about a datagram in addition to its payload.
 
 #![allow(
     unsafe_code,
@@ -11,8 +11,8 @@ use crate::datagram_io::Reply;
 use std::mem::{size_of, zeroed};
 use std::net::Ipv6Addr;
 
-/// Size of a control buffer in bytes. It is sufficient for all control messages that are enabled or sent:
-/// packet information (40 bytes for IPv6), hop limit (24), segment size (24), timestamp (32).
+/// Size of a control buffer in bytes. It is sufficient for all control messages: packet information (40 bytes
+/// for IPv6), hop limit (24), segment size (24), timestamp (32).
 pub(super) const CONTROL_LEN: usize = 160;
 
 /// A buffer with the alignment of control messages.
@@ -25,13 +25,12 @@ impl ControlBuffer {
 }
 
 /// Writes the control messages of `reply` into the control buffer of `header`: the source address, the hop
-/// limit and the segment size. The source address is the destination of the `request`.
+/// limit and the segment size. The source address of the reply is the destination address of `request`.
 pub(super) fn write_controls(header: &mut libc::msghdr, request: &libc::msghdr, reply: &Reply) {
     let mut used = 0;
     let mut add = |level, kind, data: &[u8]| {
         // SAFETY: `header` has a control buffer of CONTROL_LEN bytes with the alignment of control messages.
-        // At most one message of each kind below is written. They fit, as the comment of CONTROL_LEN states;
-        // the assertion checks it.
+        // The assertion checks that the message fits into the rest of the buffer.
         unsafe {
             let space = libc::CMSG_SPACE(to_u32(data.len())) as usize;
             assert!(used + space <= CONTROL_LEN, "the control buffer is too small");
@@ -47,7 +46,7 @@ pub(super) fn write_controls(header: &mut libc::msghdr, request: &libc::msghdr, 
     for_each_control(request, |level, kind, data| match (level, kind) {
         (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
             let mut info: libc::in_pktinfo = read_plain(data);
-            // The routing table selects the interface, not the interface of the request.
+            // With 0, the routing table selects the interface. It can be another one than that of the request.
             info.ipi_ifindex = 0;
             if info.ipi_spec_dst.s_addr == 0 {
                 info.ipi_spec_dst = info.ipi_addr;
@@ -94,19 +93,19 @@ pub(super) fn for_each_control(header: &libc::msghdr, mut visit: impl FnMut(i32,
     }
 }
 
-/// Structures that consist of integers only, so that every sequence of bytes is a valid value.
+/// A type that consists of integers only. Every sequence of bytes is a valid value.
 pub(super) trait Plain: Copy {}
 impl Plain for libc::c_int {}
 impl Plain for libc::in_pktinfo {}
 impl Plain for libc::in6_pktinfo {}
 impl Plain for libc::timespec {}
 
-/// Plain structures without padding on every system.
+/// A plain type without padding on every system.
 trait WithoutPadding: Plain {}
 impl WithoutPadding for libc::in_pktinfo {}
 impl WithoutPadding for libc::in6_pktinfo {}
 
-/// Reads a structure from the beginning of `data`. If `data` is too short, the missing bytes are zero.
+/// Reads a value from the beginning of `data`. If `data` is too short, the missing bytes are zero.
 pub(super) fn read_plain<T: Plain>(data: &[u8]) -> T {
     // SAFETY: zeros are a valid value of T, and so is every sequence of bytes. At most `size_of::<T>()` bytes
     // are written.
@@ -124,7 +123,7 @@ fn plain_bytes<T: WithoutPadding>(value: &T) -> &[u8] {
     unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }
 }
 
-/// Converts a number that is limited by constants of this module to the type of a system call.
+/// Converts a number to the type that system calls use. All numbers here are small.
 pub(super) fn to_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

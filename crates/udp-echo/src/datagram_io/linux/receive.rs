@@ -1,4 +1,4 @@
-//! Receiving: the buffers for `recvmmsg`, and the information in its control messages.
+//! Receives datagrams: the buffers for `recvmmsg`, and the information in its control messages.
 
 #![allow(unsafe_code, reason = "recvmmsg and socket addresses; each use has a SAFETY comment")]
 #![allow(
@@ -16,19 +16,19 @@ use std::ops::Range;
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Maximum number of buffers that one call receives. They take 2 MiB of address space. Memory is used only as
-/// far as the buffers have been filled.
+/// Maximum number of buffers that one call receives. They take 2 MiB of address space. The system provides the
+/// memory when a datagram first fills it.
 const MAX_BUFFERS: usize = 32;
 
-/// Number of buffers that must arrive one at a time before the server requests several buffers again. A
-/// request for several buffers costs 3 % of a round trip over loopback, because the kernel then looks for a
-/// second datagram.
+/// Number of consecutive calls that request a single buffer, after a call for several buffers received one. A
+/// call for several buffers costs 3 % of a round trip over loopback, because the kernel then looks for a second
+/// datagram.
 const SINGLE_RECEIVES: u32 = 8;
 
 /// Buffers for received datagrams.
 pub(super) struct Receiver {
     payloads: Vec<u8>,
-    /// Their pointers lead into the vectors below. None of these vectors is ever moved in memory or resized.
+    /// They contain pointers into the vectors below. These vectors are never moved in memory or resized.
     headers: Vec<libc::mmsghdr>,
     names: Vec<libc::sockaddr_storage>,
     controls: Vec<ControlBuffer>,
@@ -37,7 +37,7 @@ pub(super) struct Receiver {
     filled: usize,
     /// When the last call returned.
     received_at: Instant,
-    /// Number of following calls that request a single buffer.
+    /// Number of calls that will request a single buffer.
     single_receives: u32,
 }
 
@@ -84,9 +84,9 @@ impl Receiver {
             Wait::No => libc::MSG_DONTWAIT,
             Wait::UntilTimeout => libc::MSG_WAITFORONE,
         };
-        // SAFETY: every header points to a name, a control buffer and an iovec, and through it to a payload.
-        // `self` owns them, they have the lengths stated in the header, and nothing else accesses them during
-        // the call.
+        // SAFETY: every header points to a name, a control buffer and an iovec. The iovec points to a payload.
+        // `self` owns all of them. They have the lengths stated in the header and the iovec. No other code
+        // accesses them during the call.
         let received = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -166,10 +166,12 @@ impl Receiver {
 
 /// Whether the destination is a broadcast or multicast address.
 fn is_to_group(info: &libc::in_pktinfo) -> bool {
-    // `ipi_addr` is the destination in the packet. `ipi_spec_dst` is the address of this host for it, which
-    // differs for a group address. The kernel does not report it for datagrams that arrived before the option
-    // was set, at a socket passed by a supervisor. The broadcast address of a network is then not recognised
-    // here, but the kernel refuses to send from it.
+    // `ipi_addr` is the destination in the packet. `ipi_spec_dst` is the address from which this host replies.
+    // The two differ for a group address.
+    //
+    // A datagram can arrive at a socket passed by a supervisor before the option is set. For such a datagram,
+    // `ipi_spec_dst` is 0. This function then does not recognise the broadcast address of a network, but the
+    // kernel refuses to send a reply from this address.
     let destination = Ipv4Addr::from_bits(u32::from_be(info.ipi_addr.s_addr));
     match info.ipi_spec_dst.s_addr {
         0 => destination.is_multicast() || destination.is_broadcast(),
@@ -178,8 +180,8 @@ fn is_to_group(info: &libc::in_pktinfo) -> bool {
 }
 
 fn socket_address(name: &libc::sockaddr_storage, length: libc::socklen_t) -> Option<SocketAddr> {
-    // SAFETY: the kernel wrote an address of this family and length to a structure that is large enough for
-    // every address.
+    // SAFETY: the kernel wrote an address of this family and length. The structure has space for every kind of
+    // address.
     unsafe {
         let name_pointer = std::ptr::from_ref(name);
         match libc::c_int::from(name.ss_family) {

@@ -1,4 +1,4 @@
-//! Sending: the headers for `sendmmsg`, and what to do when the system refuses a reply.
+//! Sends replies: the headers for `sendmmsg`, and the reaction to replies that the system refuses.
 
 #![allow(unsafe_code, reason = "sendmmsg; each use has a SAFETY comment")]
 #![allow(clippy::unnecessary_cast, reason = "other C libraries have other types for flags")]
@@ -16,8 +16,8 @@ const MAX_REPLIES: usize = 64;
 
 /// Headers for replies.
 pub(super) struct Sender {
-    /// Their pointers lead into the vectors below, and into those of the [`Receiver`]. None of these vectors
-    /// is ever moved in memory or resized.
+    /// They contain pointers into the vectors below and into those of the [`Receiver`]. These vectors are never
+    /// moved in memory or resized.
     headers: Vec<libc::mmsghdr>,
     iovecs: Vec<libc::iovec>,
     controls: Vec<ControlBuffer>,
@@ -59,7 +59,7 @@ impl Sender {
         }
     }
 
-    /// Fills one header for each of `replies`.
+    /// Writes one header for each of `replies`.
     fn write_headers(&mut self, received: &Receiver, replies: &[Reply]) {
         for ((reply, header), iovec) in replies.iter().zip(&mut self.headers).zip(&mut self.iovecs)
         {
@@ -76,8 +76,8 @@ impl Sender {
         }
     }
 
-    /// Sends `replies`, whose headers are filled. Returns the datagrams of replies that the kernel did not
-    /// split: they have to be sent one by one.
+    /// Sends `replies`. Their headers have been written. If the kernel cannot split a reply into datagrams,
+    /// returns one reply for each of its datagrams. The caller must send these replies.
     fn send_headers(
         &mut self,
         socket: &UdpSocket,
@@ -88,9 +88,9 @@ impl Sender {
         let mut is_second_attempt = false;
         let mut to_split = Vec::new();
         while next < replies.len() {
-            // SAFETY: every header points to a name, an iovec and a control buffer that `self` or the
-            // receiver owns, and through the iovec to a payload of the receiver or of a reply. They have the
-            // lengths stated in the header. The kernel writes only the lengths in the headers.
+            // SAFETY: every header points to a name, an iovec and a control buffer. The iovec points to a
+            // payload. `self`, the receiver or a reply owns them. They have the lengths stated in the header
+            // and the iovec. The kernel writes only the lengths in the headers.
             let sent = unsafe {
                 libc::sendmmsg(
                     socket.as_raw_fd(),
@@ -108,8 +108,8 @@ impl Sender {
             }
             let error = io::Error::last_os_error();
             let is_queue_full = error.kind() == io::ErrorKind::WouldBlock;
-            // The error can belong to an earlier reply. The system reports such an error with the next call,
-            // and only once. Therefore each reply has a second attempt.
+            // The error can belong to an earlier reply. The system reports such an error once, in the next
+            // call. Therefore each reply has a second attempt.
             if !is_second_attempt && !is_queue_full {
                 is_second_attempt = true;
                 continue;
@@ -119,8 +119,8 @@ impl Sender {
             next += 1;
             let datagrams = reply_datagrams(reply);
             if datagrams > 1 && !is_queue_full {
-                // The route does not support segmentation: its MTU is smaller than the segments, or its
-                // device computes no checksums.
+                // The kernel cannot split replies for this route: its MTU is smaller than the segments, or its
+                // device does not compute checksums.
                 to_split.extend(split(reply));
             } else {
                 on_result(SendResult::Failed { datagrams, error });
@@ -130,7 +130,7 @@ impl Sender {
     }
 }
 
-/// One reply for each datagram of `reply`.
+/// Splits `reply` into one reply for each of its datagrams.
 fn split(reply: &Reply) -> impl Iterator<Item = Reply> {
     // Only replies in place consist of several datagrams.
     let whole = match &reply.payload {

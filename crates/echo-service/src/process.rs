@@ -1,0 +1,101 @@
+//! The process and its environment: sockets and notifications of a supervisor, the limit on open files, and
+//! the exit status.
+//!
+//! A supervisor such as systemd can pass sockets to the process (`sd_listen_fds(3)`), and it can receive
+//! messages about the state of the service (`sd_notify(3)`). Without a supervisor, there are no passed
+//! sockets, and a notification does nothing. The same is true on systems without these protocols.
+
+use std::fmt::Display;
+use std::net::{TcpListener, UdpSocket};
+use std::process::ExitCode;
+
+/// The exit status of a server that cannot start.
+pub(crate) const CANNOT_START: u8 = 2;
+
+/// Returns the exit status of `server`. If `result` is an error, prints it on stderr in one line.
+#[must_use]
+pub fn exit_code(server: &str, result: Result<(), impl Display>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With `#`, anyhow prints an error and all its sources.
+            eprintln!("{server}: {error:#}");
+            ExitCode::from(CANNOT_START)
+        }
+    }
+}
+
+/// Raises the soft limit on open files to the hard limit (getrlimit(2)). This needs no privileges. Returns
+/// the active limit, or `None` if the system does not report it.
+#[cfg(all(unix, not(portable)))]
+#[must_use]
+pub fn raise_descriptor_limit() -> Option<u64> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    /// macOS has no hard limit, but it rejects a soft limit above `OPEN_MAX`.
+    const OPEN_MAX: u64 = 10_240;
+
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let raised = [hard, hard.min(OPEN_MAX)]
+        .into_iter()
+        .filter(|limit| *limit > soft)
+        .find(|limit| setrlimit(Resource::RLIMIT_NOFILE, *limit, hard).is_ok());
+    Some(raised.unwrap_or(soft))
+}
+
+/// Returns `None`: this system does not report a limit.
+#[cfg(not(all(unix, not(portable))))]
+#[must_use]
+pub fn raise_descriptor_limit() -> Option<u64> {
+    None
+}
+
+/// Sockets that a supervisor opened for this process, in the supervisor's order.
+#[derive(Debug, Default)]
+pub(crate) struct PassedSockets {
+    pub(crate) udp: Vec<UdpSocket>,
+    pub(crate) tcp: Vec<TcpListener>,
+    /// Number of other descriptors: neither a UDP socket nor a TCP listener on an IP address, or not usable.
+    pub(crate) unsupported: usize,
+}
+
+/// Takes the sockets that a supervisor passed. A second call finds none.
+#[cfg(all(unix, not(portable)))]
+pub(crate) fn take_passed_sockets() -> PassedSockets {
+    let mut descriptors = listenfd::ListenFd::from_env();
+    let mut passed = PassedSockets::default();
+    for index in 0..descriptors.len() {
+        if let Ok(Some(socket)) = descriptors.take_udp_socket(index) {
+            passed.udp.push(socket);
+        } else if let Ok(Some(listener)) = descriptors.take_tcp_listener(index) {
+            passed.tcp.push(listener);
+        } else {
+            passed.unsupported += 1;
+        }
+    }
+    passed
+}
+
+/// Returns no sockets: a supervisor cannot pass sockets on this system.
+#[cfg(not(all(unix, not(portable))))]
+pub(crate) fn take_passed_sockets() -> PassedSockets {
+    PassedSockets::default()
+}
+
+/// Notifies the supervisor that the server is ready for requests on all sockets.
+pub(crate) fn notify_ready() {
+    #[cfg(all(unix, not(portable)))]
+    notify(sd_notify::NotifyState::Ready);
+}
+
+/// Notifies the supervisor that the shutdown has begun.
+pub(crate) fn notify_stopping() {
+    #[cfg(all(unix, not(portable)))]
+    notify(sd_notify::NotifyState::Stopping);
+}
+
+#[cfg(all(unix, not(portable)))]
+fn notify(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "cannot notify the supervisor (NOTIFY_SOCKET)");
+    }
+}
