@@ -1,9 +1,59 @@
-//! The measuring client of echo-rtt, as a library.
+//! Measures round-trip times (RTTs) to echo servers, and explains them. This library is the measuring part of
+//! the program `rtt-client`.
 //!
-//! Data moves in one direction. [`Settings`] become a validated [`Plan`]. [`run`] resolves the target, opens a
-//! transport, sends requests and takes timestamps. It reports each [`Event`] to a [`Report`], which
-//! writes it for a person or a program. Pure code concludes everything from the timestamps: payloads,
-//! statistics, breakdowns, conditions.
+//! Data moves in one direction:
+//!
+//! 1. [`Settings`] and a [`Target`] become a validated [`Plan`].
+//! 2. [`run`] resolves the target, opens a transport, sends requests and takes timestamps.
+//! 3. Pure code computes everything else from the timestamps: statistics, breakdowns, conclusions.
+//! 4. `run` passes each [`Event`] to a [`Report`]. The report writes the event for people or for programs. The
+//!    module [`report`] contains reports as text, JSON and CSV.
+//!
+//! [`compare`], [`diagnose`] and [`trace`] work in the same way, with a [`ComparisonPlan`], a [`DiagnosisPlan`]
+//! and a [`TracePlan`].
+//!
+//! # Examples
+//!
+//! Three exchanges with a UDP echo server:
+//!
+//! ```
+//! use rtt_client::{Event, Plan, Report, Settings, protocol_named, run};
+//! use std::net::UdpSocket;
+//! use std::sync::atomic::AtomicBool;
+//! use std::{io, thread};
+//!
+//! /// A report that ignores all events. `run` also returns the summary.
+//! struct Silent;
+//!
+//! impl Report for Silent {
+//!     fn event(&mut self, _: &Event<'_>) -> io::Result<()> {
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // An echo server on a free port. It converts ASCII letters to upper case.
+//! let server = UdpSocket::bind("127.0.0.1:0")?;
+//! let target = server.local_addr()?.to_string().parse()?;
+//! thread::spawn(move || {
+//!     let mut message = [0; 1500];
+//!     while let Ok((length, client)) = server.recv_from(&mut message) {
+//!         message.make_ascii_uppercase();
+//!         let _ = server.send_to(&message[..length], client);
+//!     }
+//! });
+//!
+//! let udp = protocol_named("udp").expect("UDP is a registered protocol");
+//! let plan = Plan::new(udp, target, Settings::series(3))?;
+//! let stop = AtomicBool::new(false);
+//! let summary = run(&plan, &mut Silent, &stop)?;
+//!
+//! assert_eq!((summary.sent, summary.received, summary.lost), (3, 3, 0));
+//! let median = summary.rtt.median().expect("three replies arrived");
+//! println!("median RTT: {median:?}");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod analysis;
 mod capture;
@@ -40,8 +90,8 @@ pub use net::resolve::{LocalAddressError, ZoneError, local_address};
 pub use net::system::operation::{CaptureOperation, LabOperation};
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{
-    ComparisonPlan, ComparisonSettings, Content, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION,
-    DEFAULT_REQUEST_LEN, DiagnosisPlan, Family, Lifetime, MessagePart, Plan, PlanError, Settings,
-    TracePlan, TraceSettings,
+    ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,
+    DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, DiagnosisPlan, Family, Lifetime,
+    MessagePart, Plan, PlanError, SWEEP_SIZES, Settings, TracePlan, TraceSettings,
 };
 pub use protocol::registry::{PROTOCOLS, protocol_named};

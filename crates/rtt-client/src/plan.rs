@@ -10,10 +10,14 @@ mod settings;
 mod tests;
 mod trace;
 
-pub use comparison::{ComparisonPlan, ComparisonSettings, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION};
+pub use comparison::{
+    ComparisonPlan, ComparisonSettings, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION, SWEEP_SIZES,
+};
 pub(crate) use comparison::{MAX_PAIRS, SizePlan};
 pub use error::{MessagePart, PlanError};
-pub use settings::{Content, DEFAULT_REQUEST_LEN, Family, Lifetime, Settings};
+pub use settings::{
+    Content, DEFAULT_HOST, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, Family, Lifetime, Settings,
+};
 pub use trace::{TracePlan, TraceSettings};
 
 use crate::model::protocol::Protocol;

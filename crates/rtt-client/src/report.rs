@@ -1,12 +1,13 @@
-//! Reports of a run: as text for people ([`Text`]), as JSON Lines for programs ([`Json`]), and as a table
-//! of comma-separated values ([`Csv`]).
+//! Reports of a run: text for people ([`Text`]), JSON Lines for programs ([`Json`]), and comma-separated values
+//! ([`Csv`]).
 //!
-//! Each of them implements [`Report`](crate::Report) and formats the events of a run. A report makes no
-//! measurements and no decisions.
+//! Each type implements [`Report`](crate::Report) and formats the events of a run. A report makes no
+//! measurements and no decisions. This module is pure (no I/O except through the given writers, no clock), with
+//! one exception: local times need the time zone of the system, and `chrono` reads it from the environment.
 //!
 //! # Examples
 //!
-//! One exchange, written as text into memory:
+//! Writes one exchange as text into memory:
 //!
 //! ```
 //! use rtt_client::report::{Text, TextConfig};

@@ -1,4 +1,7 @@
-//! The program `rtt-client` as people and scripts run it: output, exit status, errors.
+//! The program `rtt-client`: output, exit status, errors, help.
+
+#[path = "command/process.rs"]
+mod process;
 
 use std::io::Write as _;
 use std::net::UdpSocket;
@@ -23,7 +26,7 @@ fn client(arguments: &[&str], input: &str) -> Finished {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The client does not always read its input, so the pipe can be closed already.
+    // Some commands do not read their input, so the pipe can be closed already.
     let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
     let Output { status, stdout, stderr } = process.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -59,8 +62,18 @@ fn tcp_server() -> String {
     address
 }
 
-/// Replaces each sequence of digits by `0`, because figures differ from run to run.
-fn without_figures(text: &str) -> String {
+/// The command and its message, for a snapshot. A long argument is shortened.
+fn message_of(arguments: &[&str], result: &Finished) -> String {
+    let shorten = |argument: &&str| match argument.len() {
+        0..50 => format!("{argument:?}"),
+        length => format!("({length} bytes)"),
+    };
+    let command: Vec<String> = arguments.iter().map(shorten).collect();
+    format!("$ rtt-client {}\n{}\n", command.join(" "), result.err)
+}
+
+/// Replaces each sequence of digits by `0`, because numbers differ from run to run.
+fn without_numbers(text: &str) -> String {
     let mut plain = String::new();
     for character in text.chars() {
         match character {
@@ -72,59 +85,59 @@ fn without_figures(text: &str) -> String {
     plain
 }
 
-/// A figure with more digits takes the spaces before it: runs of spaces become one.
+/// Replaces each sequence of spaces by one space, because the number of spaces depends on the numbers.
 fn without_alignment(text: &str) -> String {
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     text.lines().map(words).collect::<Vec<_>>().join("\n")
 }
 
-/// Removes `host`, which differs from machine to machine.
+/// Removes `host`, because it differs from machine to machine.
 fn without_host(json: &str) -> String {
     let Some((before, rest)) = json.split_once(",\"host\":{") else { return json.to_owned() };
-    let (_, behind) = rest.split_once('}').unwrap();
-    format!("{before}{behind}")
+    let (_, after) = rest.split_once('}').unwrap();
+    format!("{before}{after}")
 }
 
-/// Removes `tcp_info`, which not every system has. The tests in `series.rs` check it.
+/// Removes `tcp_info`, because some systems do not report it. The tests in `series.rs` check it.
 fn without_tcp_info(json: &str) -> String {
     let Some((before, rest)) = json.split_once(",\"tcp_info\":{") else { return json.to_owned() };
-    let (_, behind) = rest.split_once('}').unwrap();
-    format!("{before}{behind}")
+    let (_, after) = rest.split_once('}').unwrap();
+    format!("{before}{after}")
 }
 
 #[test]
 fn text_output_of_one_exchange() {
     let udp = client(&["udp", &udp_server(), "hello, world"], "");
     assert_eq!((udp.status, udp.err.as_str()), (Some(0), ""));
-    insta::assert_snapshot!("udp_text", without_figures(&without_alignment(&udp.out)));
+    insta::assert_snapshot!("udp_text", without_numbers(&without_alignment(&udp.out)));
     let tcp = client(&["tcp", &tcp_server(), "hello, world"], "");
     assert_eq!((tcp.status, tcp.err.as_str()), (Some(0), ""));
-    insta::assert_snapshot!("tcp_text", without_figures(&without_alignment(&tcp.out)));
+    insta::assert_snapshot!("tcp_text", without_numbers(&without_alignment(&tcp.out)));
 }
 
 #[test]
 fn json_output_of_one_exchange() {
     let udp = client(&["udp", &udp_server(), "hello", "--format", "json"], "");
     assert_eq!((udp.status, udp.err.as_str()), (Some(0), ""));
-    insta::assert_snapshot!("udp_json", without_figures(&without_host(&udp.out)));
+    insta::assert_snapshot!("udp_json", without_numbers(&without_host(&udp.out)));
     let tcp = client(&["tcp", &tcp_server(), "hello", "--format", "json"], "");
     assert_eq!((tcp.status, tcp.err.as_str()), (Some(0), ""));
     insta::assert_snapshot!(
         "tcp_json",
-        without_figures(&without_host(&without_tcp_info(&tcp.out)))
+        without_numbers(&without_host(&without_tcp_info(&tcp.out)))
     );
     let closed_port = client(&["tcp", "127.0.0.1:1", "hello", "--format", "json"], "");
     assert_eq!(closed_port.status, Some(1));
     // Not every system reports the origin of the error.
     let closed_port = closed_port.out.replace(",\"origin\":\"unknown\"", ",\"origin\":\"peer\"");
-    insta::assert_snapshot!("refused_json", without_figures(&without_host(&closed_port)));
+    insta::assert_snapshot!("refused_json", without_numbers(&without_host(&closed_port)));
 }
 
 #[test]
 fn series_output_in_every_format() {
     let udp = client(&["udp", &udp_server(), "-c", "2", "-i", "0"], "");
     assert_eq!((udp.status, udp.err.as_str()), (Some(0), ""));
-    insta::assert_snapshot!("udp_series_text", without_figures(&without_alignment(&udp.out)));
+    insta::assert_snapshot!("udp_series_text", without_numbers(&without_alignment(&udp.out)));
     let quiet = client(&["udp", &udp_server(), "-c", "2", "-i", "0", "-q"], "");
     assert!(!quiet.out.contains("\n     1  "), "{}", quiet.out);
     for line in udp.out.lines() {
@@ -132,63 +145,15 @@ fn series_output_in_every_format() {
     }
     let csv = client(&["tcp", &tcp_server(), "-c", "2", "-i", "0", "--format", "csv"], "");
     assert_eq!((csv.status, csv.err.as_str()), (Some(0), ""));
-    insta::assert_snapshot!("tcp_series_csv", without_figures(&csv.out));
+    insta::assert_snapshot!("tcp_series_csv", without_numbers(&csv.out));
     let arguments = ["udp", &udp_server(), "-c", "2", "--rate", "100", "--format", "json"];
     let json = client(&arguments, "");
     assert_eq!((json.status, json.err.as_str()), (Some(0), ""));
-    insta::assert_snapshot!("udp_schedule_json", without_figures(&without_host(&json.out)));
-}
-
-#[cfg(unix)]
-#[test]
-fn ctrl_c_ends_a_series_with_its_summary() {
-    use std::io::{BufRead as _, BufReader, Read as _};
-    let mut process = Command::new(env!("CARGO_BIN_EXE_rtt-client"))
-        .args(["udp", &udp_server(), "-i", "10ms"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(process.stdout.take().unwrap());
-    let mut line = String::new();
-    while !line.trim_start().starts_with('3') {
-        line.clear();
-        assert!(out.read_line(&mut line).unwrap() > 0, "three replies come");
-    }
-    let kill = Command::new("kill").args(["-s", "INT", &process.id().to_string()]).status();
-    assert!(kill.unwrap().success());
-    let mut rest = String::new();
-    out.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains(" sent, ") && rest.contains("p50"), "{rest}");
-    assert_eq!(process.wait().unwrap().code(), Some(0));
-}
-
-#[cfg(unix)]
-#[test]
-fn ctrl_c_interrupts_the_wait_for_a_silent_server() {
-    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = silent.local_addr().unwrap().to_string();
-    for more in [&["-W", "50"][..], &["-W", "50", "--breakdown"], &["-W", "50", "--rate", "1"]] {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_rtt-client"))
-            .args(["udp", &address, "-c", "100"])
-            .args(more)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        // After the first request has arrived, the client waits for the reply.
-        silent.recv(&mut [0; 128]).unwrap();
-        let start = Instant::now();
-        let kill = Command::new("kill").args(["-s", "INT", &process.id().to_string()]).status();
-        assert!(kill.unwrap().success());
-        // No request had a reply. The request in flight is not counted.
-        assert_eq!(process.wait().unwrap().code(), Some(1), "{more:?}");
-        assert!(start.elapsed() < Duration::from_secs(10), "{more:?}: {:?}", start.elapsed());
-    }
+    insta::assert_snapshot!("udp_schedule_json", without_numbers(&without_host(&json.out)));
 }
 
 #[test]
-fn the_durations_of_a_tcp_exchange_add_up_to_the_total() {
+fn durations_of_a_tcp_exchange_add_up_to_the_total() {
     let text = client(&["tcp", &tcp_server(), "x"], "").out;
     let microseconds = |label: &str| -> u64 {
         let line = text.lines().find(|line| line.trim().starts_with(label)).unwrap();
@@ -200,7 +165,7 @@ fn the_durations_of_a_tcp_exchange_add_up_to_the_total() {
     };
     let parts = ["handshake", "in the client", "request RTT"].map(microseconds);
     assert_eq!(parts.iter().sum::<u64>(), microseconds("total"), "{text}");
-    // The client sends the request at once; a machine under load can stop it before the send.
+    // The client sends the request immediately. On a machine under load, the system can delay it.
     assert!(parts[1] < 50_000, "{text}");
 }
 
@@ -225,16 +190,16 @@ fn help_fits_80_columns() {
 
 #[test]
 fn one_exchange_without_a_message_sends_a_line_of_stdin() {
-    let ran = client(&["udp", &udp_server()], "from a pipe\nand no more\n");
-    assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""));
-    assert!(ran.out.contains("FROM A PIPE\n"), "{}", ran.out);
-    let ran = client(&["udp", &udp_server()], "");
-    assert_eq!(ran.status, Some(2));
-    assert!(ran.err.contains("standard input is empty"), "{}", ran.err);
+    let result = client(&["udp", &udp_server()], "from a pipe\nand no more\n");
+    assert_eq!((result.status, result.err.as_str()), (Some(0), ""));
+    assert!(result.out.contains("FROM A PIPE\n"), "{}", result.out);
+    let result = client(&["udp", &udp_server()], "");
+    assert_eq!(result.status, Some(2));
+    assert!(result.err.contains("standard input is empty"), "{}", result.err);
 }
 
 #[test]
-fn absent_server_is_reported_in_one_line_within_the_timeout() {
+fn absent_server_is_reported_in_one_line() {
     for arguments in [
         &["udp", "127.0.0.1:1", "x"][..],
         &["tcp", "127.0.0.1:1", "x"],
@@ -242,11 +207,11 @@ fn absent_server_is_reported_in_one_line_within_the_timeout() {
         &["tcp", "no.such.host.invalid", "x"],
     ] {
         let start = Instant::now();
-        let ran = client(arguments, "");
+        let result = client(arguments, "");
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-        assert_eq!((ran.status, ran.out.as_str()), (Some(1), ""), "{arguments:?}");
-        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
-        assert!(ran.err.contains(arguments[1]), "{}", ran.err);
+        assert_eq!((result.status, result.out.as_str()), (Some(1), ""), "{arguments:?}");
+        assert_eq!(result.err.lines().count(), 1, "{}", result.err);
+        assert!(result.err.contains(arguments[1]), "{}", result.err);
     }
 }
 
@@ -255,18 +220,19 @@ fn every_address_of_a_name_is_tried() {
     // The server has only one of the addresses of localhost. The client finds it in any order of the addresses.
     let server = udp_server();
     let port = server.rsplit(':').next().unwrap();
-    let ran = client(&["udp", &format!("localhost:{port}"), "x", "--format", "json"], "");
-    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
-    assert!(ran.out.contains(&format!("\"address\":\"{server}\"")), "{}", ran.out);
+    let result = client(&["udp", &format!("localhost:{port}"), "x", "--format", "json"], "");
+    assert_eq!(result.status, Some(0), "{}{}", result.out, result.err);
+    assert!(result.out.contains(&format!("\"address\":\"{server}\"")), "{}", result.out);
     // An address of the other IP version is rejected.
-    let ran = client(&["udp", "127.0.0.1", "-6", "x"], "");
-    assert_eq!(ran.status, Some(2));
-    assert!(ran.err.contains("not an address of the IP version"), "{}", ran.err);
+    let result = client(&["udp", "127.0.0.1", "-6", "x"], "");
+    assert_eq!(result.status, Some(2));
+    assert!(result.err.contains("not an address of the IP version"), "{}", result.err);
 }
 
 #[test]
-fn wrong_values_are_reported_in_one_line_with_status_2() {
+fn invalid_values_are_reported_in_one_line() {
     let long = "x".repeat(65_508);
+    let mut messages = String::new();
     for (arguments, clue) in [
         (&["udp", "tcp://127.0.0.1", "x"][..], "rtt-client tcp"),
         (&["udp", "127.0.0.1", "x", "-W", "0"], "timeout"),
@@ -283,18 +249,29 @@ fn wrong_values_are_reported_in_one_line_with_status_2() {
         (&["udp", "127.0.0.1", "-s", "65508"], "65508"),
         (&["udp", "127.0.0.1", "-s", "9"], "too small"),
         (&["udp", "127.0.0.1", "-c", "2", "-s", "49", "--breakdown"], "timing header"),
-        (&["udp", "127.0.0.1", "-c", "1", "x", "--pin", "4095"], "CPU 4095"),
         (&["tcp", "127.0.0.1", ""], "empty"),
     ] {
-        let ran = client(arguments, "");
-        assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""), "{arguments:?}: {}", ran.err);
-        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
-        assert!(ran.err.contains(clue), "{}", ran.err);
+        let result = client(arguments, "");
+        let Finished { status, out, err } = &result;
+        assert_eq!((*status, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+        assert!(err.contains(clue), "{err}");
+        messages += &message_of(arguments, &result);
     }
+    insta::assert_snapshot!("invalid_values", messages);
 }
 
 #[test]
-fn wrong_usage_is_reported_in_the_words_of_clap_with_status_2() {
+fn cpu_that_does_not_exist_is_an_error() {
+    let result = client(&["udp", "127.0.0.1", "-c", "1", "x", "--pin", "4095"], "");
+    assert_eq!((result.status, result.out.as_str()), (Some(2), ""), "{}", result.err);
+    assert_eq!(result.err.lines().count(), 1, "{}", result.err);
+    assert!(result.err.contains("CPU 4095"), "{}", result.err);
+}
+
+#[test]
+fn usage_errors_are_messages_of_clap() {
+    let mut messages = String::new();
     for (arguments, clue) in [
         (&["udp", "127.0.0.1:0", "x"][..], "not a port"),
         (&["udp", "127.0.0.1", "x", "-W", "-1"], "-1"),
@@ -311,74 +288,24 @@ fn wrong_usage_is_reported_in_the_words_of_clap_with_status_2() {
         (&["udp", "--intervall", "1"], "a similar argument exists: '--interval'"),
         (&["diagnose", "127.0.0.1", "--format", "csv"], "[possible values: text, json]"),
         (&["trace", "--format", "csv"], "[possible values: text, json]"),
+        (&["trace", "-q"], "-q"),
     ] {
-        let ran = client(arguments, "");
-        assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""), "{arguments:?}: {}", ran.err);
-        assert!(ran.err.starts_with("error: "), "{}", ran.err);
-        assert!(ran.err.contains(clue), "{}", ran.err);
+        let result = client(arguments, "");
+        let Finished { status, out, err } = &result;
+        assert_eq!((*status, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
+        assert!(err.starts_with("error: ") && err.contains(clue), "{err}");
+        messages += &message_of(arguments, &result);
     }
-}
-
-#[test]
-fn a_count_of_one_never_reads_stdin() {
-    // An open pipe without data: a client that reads it waits forever.
-    let mut process = Command::new(env!("CARGO_BIN_EXE_rtt-client"))
-        .args(["udp", &udp_server(), "-c", "1", "--format", "json"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let input = process.stdin.take();
-    let output = process.wait_with_output().unwrap();
-    drop(input);
-    assert_eq!(output.status.code(), Some(0));
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("\"received\":1"), "{text}");
-}
-
-#[cfg(unix)]
-#[test]
-fn a_closed_stdout_ends_every_command_quietly_with_its_status() {
-    use std::io::{BufRead as _, BufReader};
-    let udp = udp_server();
-    let tcp = tcp_server();
-    let targets = [format!("udp://{udp}"), format!("tcp://{tcp}")];
-    // The first number is how many lines the reader reads before it closes the pipe.
-    for (lines, arguments, status) in [
-        (0, &["udp", &udp, "x"][..], 0),
-        (2, &["udp", &udp, "-i", "1ms"], 0),
-        (3, &["tcp", &tcp, "-i", "0", "--format", "json"], 0),
-        (2, &["udp", &udp, "-i", "1ms", "--format", "csv"], 0),
-        (0, &["compare", &targets[0], &targets[1], "-c", "20"], 0),
-        (1, &["diagnose", &targets[0]], 0),
-        (0, &["diagnose", "tcp://127.0.0.1:1"], 1),
-        (1, &["--help"], 0),
-    ] {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_rtt-client"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut reader = BufReader::new(process.stdout.take().unwrap());
-        for _ in 0..lines {
-            reader.read_line(&mut String::new()).unwrap();
-        }
-        drop(reader);
-        let output = process.wait_with_output().unwrap();
-        let err = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), err.as_str()), (Some(status), ""), "{arguments:?}");
-    }
+    insta::assert_snapshot!("usage_errors", messages);
 }
 
 #[test]
 fn control_characters_of_a_server_do_not_reach_the_terminal() {
-    let ran = client(&["udp", &udp_server(), "\x1b]0;title\x07\u{202e}"], "");
-    assert_eq!(ran.status, Some(0));
-    assert!(ran.out.contains("\\u{1b}]0;TITLE\\u{7}\\u{202e}"), "{}", ran.out);
-    assert!(!ran.out.contains('\x1b'));
+    let result = client(&["udp", &udp_server(), "\x1b]0;title\x07\u{202e}"], "");
+    assert_eq!(result.status, Some(0));
+    assert!(result.out.contains("\\u{1b}]0;TITLE\\u{7}\\u{202e}"), "{}", result.out);
+    assert!(!result.out.contains('\x1b'));
     let arguments = ["udp", &udp_server(), "\u{9b}31m\u{7f}\u{202e}", "--format", "json"];
-    let ran = client(&arguments, "");
-    assert!(ran.out.contains("\\u009b31M\\u007f\\u202e"), "{}", ran.out);
+    let result = client(&arguments, "");
+    assert!(result.out.contains("\\u009b31M\\u007f\\u202e"), "{}", result.out);
 }

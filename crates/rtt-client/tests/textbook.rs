@@ -1,4 +1,4 @@
-//! The client against the textbook's servers. The TCP server closes each connection after its reply.
+//! The client with the servers of the textbook. The TCP server closes each connection after its reply.
 
 #[path = "../../../tests/textbook/python.rs"]
 mod python;
@@ -32,6 +32,7 @@ fn reply_that_the_textbook_server_truncates_is_an_error() {
     let Some(server) = Server::start("tcp_server.py") else { return };
     let (status, out, err) = run_client("tcp", &server, &"x".repeat(1500));
     assert_eq!((status, out.as_str()), (Some(1), ""));
-    // The server reads 1,024 bytes, replies and closes. The unread bytes turn the close into a reset.
+    // The server reads 1,024 bytes, replies and closes the connection. Because unread bytes remain, the system
+    // sends a reset.
     assert!(err.contains("closed") || err.contains("reset"), "{err}");
 }

@@ -15,6 +15,8 @@ pub struct Protocol {
     pub max_message_len: usize,
     /// Whether a request can be empty. UDP sends an empty datagram. TCP sends nothing for an empty write.
     pub carries_empty: bool,
+    /// Whether the client opens a connection to the server before the first request.
+    pub has_connections: bool,
     pub(crate) framing: Framing,
     /// The protocol number in the IP header (IANA "Protocol Numbers").
     pub(crate) ip_number: u8,

@@ -21,7 +21,7 @@ const MAX_CONFIDENCE: f64 = 0.9999;
 
 /// The request sizes of a sweep, in bytes. They grow by a factor of four. The smallest size has enough bytes for
 /// the number of a request. The largest one is the maximum of a UDP datagram over IPv4.
-const SWEEP_SIZES: [usize; 8] =
+pub const SWEEP_SIZES: [usize; 8] =
     [16, 64, 256, 1024, 4096, 16_384, 32_768, echo_core::MAX_UDP_PAYLOAD_IPV4];
 
 /// Everything that a caller can choose for a comparison, except the two targets.

@@ -8,7 +8,10 @@ use std::time::Duration;
 pub const DEFAULT_REQUEST_LEN: usize = 64;
 
 /// The timeout if none is given.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The host if no target is given: this host.
+pub const DEFAULT_HOST: &str = "127.0.0.1";
 
 /// A version of IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! [`TracePlan`]: exchanges to capture.
 
-use super::{Content, MAX_WAIT, Plan, PlanError, Settings, check_max_duration};
+use super::{Content, DEFAULT_HOST, MAX_WAIT, Plan, PlanError, Settings, check_max_duration};
 use crate::model::target::Target;
 use crate::protocol::registry::protocols_of;
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl TracePlan {
             (None, _) => Content::Numbered(MESSAGE.into()),
         };
         let each = Settings { content, count: None, duration: None, rate: None, ..each.clone() };
-        let this_host = Target { protocol: None, host: "127.0.0.1".into(), port: None };
+        let this_host = Target { protocol: None, host: DEFAULT_HOST.into(), port: None };
         let targets = if targets.is_empty() { std::slice::from_ref(&this_host) } else { targets };
         let plans = targets.iter().flat_map(|target| {
             protocols_of(target).map(|protocol| Plan::new(protocol, target.clone(), each.clone()))

@@ -1,56 +1,53 @@
 //! [`Text`]: a report for people.
 //!
-//! For one exchange it shows the times of all events and the durations between them; for a series, one line
-//! for each reply, like `ping`, and a summary. A comparison begins with the verdict, a diagnosis shows a
-//! block for each finding, and a trace shows the packets as arrows.
+//! | run | text |
+//! |---|---|
+//! | one exchange | the times of all events, and the durations between them |
+//! | series | a line for each reply, as `ping` prints it, and a summary |
+//! | comparison | the verdict, the distributions, the causes, the claims |
+//! | diagnosis | a block for each finding |
+//! | trace | the packets as arrows, and the times of the exchanges |
 
+mod appearance;
 mod breakdown_bar;
 mod causes;
-mod charset;
-mod config;
 mod exchange_line;
 mod finding;
 mod histogram;
 mod packet_diagram;
 mod printer;
-mod progress_bar;
 mod quantiles;
-mod rtt_part;
 mod series_summary;
 mod single_exchange;
-mod style;
 mod table;
 #[cfg(test)]
 mod test_support;
 mod trace_summary;
-mod unit;
 mod verdict;
 
-pub use config::{Charset, Styling, TextConfig};
+pub use appearance::{Charset, Styling, TextConfig};
 
 use crate::analysis::statistics::Summary;
 use crate::capture::trace::Trace;
 use crate::event::{Event, FailedAttempt, Report, Start};
 use crate::model::exchange::{Connection, Exchange, Outcome};
-use crate::model::format::duration;
+use crate::model::format::{count, duration};
 use crate::plan::Plan;
 use echo_core::escape;
 use printer::Printer;
-use progress_bar::Progress;
 use std::io::{self, Write};
 
-/// The number of bytes of a wrong answer that are shown: enough to recognise the service.
+/// The maximum number of bytes of a wrong answer in the output. They are enough to recognise the service.
 const WRONG_ANSWER_LIMIT: usize = 200;
 
 /// Writes the events of a run as text for people.
 ///
-/// Results go to one writer, and the reasons for missing results go to another.
+/// One writer receives the results. Another writer receives the reasons for missing results.
 #[derive(Debug)]
 pub struct Text<Out, Errors> {
     printer: Printer<Out>,
     errors: Printer<Errors>,
-    config: TextConfig,
-    progress: Progress,
+    quiet: bool,
     run: Run,
 }
 
@@ -61,13 +58,13 @@ struct Run {
     target: String,
     /// Whether the run is one exchange of the user's message.
     one_message: bool,
-    /// The heading of a single exchange, which appears only if there is a reply.
+    /// The heading of a single exchange. It is written only if there is a reply.
     heading: String,
     connection: Option<Connection>,
 }
 
 impl<Out: Write, Errors: Write> Text<Out, Errors> {
-    /// A report that writes results to `out` and error messages to `errors`.
+    /// Creates a report that writes results to `out` and error messages to `errors`.
     pub fn new(out: Out, errors: Errors, config: TextConfig) -> Self {
         let TextConfig { charset, styling, .. } = config;
         let clamp = |width: usize| width.clamp(TextConfig::MIN_WIDTH, TextConfig::MAX_WIDTH);
@@ -76,8 +73,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         Self {
             printer: Printer { out, width, charset, styling },
             errors: Printer { out: errors, width: error_width, charset, styling: Styling::Plain },
-            config,
-            progress: Progress::new(charset),
+            quiet: config.quiet,
             run: Run::default(),
         }
     }
@@ -95,9 +91,9 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         if self.run.one_message {
             return Ok(());
         }
-        let bytes = plan.payload.request_len();
+        let bytes = count(plan.payload.request_len() as u64);
         self.printer.strong(&format!("{}, requests of {bytes} bytes", self.run.heading))?;
-        if !self.config.quiet {
+        if !self.quiet {
             exchange_line::write_heading(&mut self.printer)?;
         }
         self.printer.flush()
@@ -120,24 +116,21 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         if run.one_message {
             return single_exchange::write(printer, &run.heading, run.connection, exchange);
         }
-        if self.config.quiet { Ok(()) } else { exchange_line::write(printer, exchange) }
+        if self.quiet { Ok(()) } else { exchange_line::write(printer, exchange) }
     }
 
-    /// Writes why an exchange has no correct reply.
+    /// Writes the reason why an exchange has no correct reply.
     fn error(&mut self, exchange: &Exchange) -> io::Result<()> {
         if let Some(failure) = exchange.outcome.failure() {
             self.errors.paragraph(&format!("rtt-client: {} {failure}", self.run.target))?;
         }
         if let Outcome::Corrupt { text, .. } = &exchange.outcome {
-            let shown = &text[..text.len().min(WRONG_ANSWER_LIMIT)];
-            let more = if shown.len() < text.len() { "..." } else { "" };
-            self.errors.labelled("  received: ", &format!("{}{more}", escape(shown)))?;
+            self.errors.labelled("  received: ", &wrong_answer_excerpt(text))?;
         }
         Ok(())
     }
 
     fn summary(&mut self, plan: &Plan, summary: &Summary) -> io::Result<()> {
-        self.progress.clear();
         if self.run.one_message {
             breakdown_bar::write(&mut self.printer, &summary.breakdown)?;
         } else {
@@ -151,7 +144,9 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         for target in &trace.targets {
             let name = format!("{} {}", target.protocol.title, target.target);
             if target.flows.is_empty() {
-                printer.paragraph(&format!("{name}: the capture has no packet of this target."))?;
+                printer.paragraph(&format!(
+                    "{name}: the capture contains no packet of this target."
+                ))?;
             }
             for flow in &target.flows {
                 packet_diagram::write(printer, target, flow)?;
@@ -177,27 +172,17 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
                 Ok(())
             }
             Event::Exchange(exchange) => self.exchange(exchange),
-            Event::Progress(progress) => {
-                if self.config.progress && !self.run.one_message {
-                    self.progress.series(progress);
-                }
-                Ok(())
-            }
             Event::Summary { plan, summary } => self.summary(plan, summary),
-            Event::ComparisonStart(_) | Event::Pair { .. } => Ok(()),
+            Event::Progress(_)
+            | Event::ComparisonStart(_)
+            | Event::ComparisonProgress(_)
+            | Event::Pair { .. } => Ok(()),
             Event::Trace(trace) => self.trace(trace),
             Event::Finding(finding) => {
                 finding::write(&mut self.printer, finding)?;
                 self.printer.flush()
             }
-            Event::ComparisonProgress(progress) => {
-                if self.config.progress {
-                    self.progress.comparison(*progress);
-                }
-                Ok(())
-            }
             Event::Verdict { comparison, evidence, verdict } => {
-                self.progress.clear();
                 verdict::write(&mut self.printer, comparison, evidence, verdict)?;
                 self.printer.flush()
             }
@@ -207,6 +192,13 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
     fn flush(&mut self) -> io::Result<()> {
         self.printer.flush()
     }
+}
+
+/// The start of a wrong answer, escaped for a terminal.
+fn wrong_answer_excerpt(text: &[u8]) -> String {
+    let shown = &text[..text.len().min(WRONG_ANSWER_LIMIT)];
+    let more = if shown.len() < text.len() { "..." } else { "" };
+    format!("{}{more}", escape(shown))
 }
 
 #[cfg(test)]
@@ -241,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_one_line_except_on_a_terminal() {
+    fn error_is_one_line_except_on_a_terminal() {
         let line = error_text(None);
         assert!(line.starts_with("rtt-client: UDP 192.0.2.7:7 silent for 2.000 s"), "{line}");
         assert_eq!(line.lines().count(), 1);

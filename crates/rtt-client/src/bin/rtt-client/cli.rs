@@ -1,6 +1,6 @@
 //! The command line of `rtt-client`.
 //!
-//! The registry of protocols provides one command for each protocol. A new protocol needs no change here.
+//! Each protocol in the registry has a command. A new protocol needs no change in this file.
 
 mod compare;
 mod diagnose;
@@ -16,7 +16,9 @@ use clap::{
     ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
     ValueEnum,
 };
-use rtt_client::{Family, PROTOCOLS, Protocol, Settings, local_address, protocol_named};
+use rtt_client::{
+    DEFAULT_TIMEOUT, Family, PROTOCOLS, Protocol, Settings, local_address, protocol_named,
+};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,12 +26,13 @@ use std::time::Duration;
 /// Width of the help text, in columns.
 const HELP_WIDTH: usize = 80;
 
+/// The exit status of every command except `diagnose`.
+const EXIT_STATUS: &str = "Exit status: 0 if every request had a correct reply, 1 if any request had no correct \
+                           reply, 2 if the command could not run as requested";
+
 /// Measures the application-level round-trip time (RTT) to an echo server.
-///
-/// Exit status: 0 if every request had a correct reply, 1 if any request had no correct reply, 2 if the run
-/// could not start.
 #[derive(Debug, Parser)]
-#[command(name = "rtt-client", version, arg_required_else_help = true)]
+#[command(name = "rtt-client", version, arg_required_else_help = true, after_help = EXIT_STATUS)]
 struct Cli {
     #[command(subcommand)]
     command: SelectedCommand,
@@ -53,7 +56,7 @@ pub(crate) enum GeneralCommand {
 }
 
 impl SelectedCommand {
-    /// How often `-v` was given.
+    /// The number of `-v` options.
     pub(crate) fn verbosity(&self) -> u8 {
         match self {
             Self::Exchanges(_, args) => args.measure.log.verbose,
@@ -68,7 +71,7 @@ impl Subcommand for SelectedCommand {
     fn augment_subcommands(command: Command) -> Command {
         let protocols = PROTOCOLS.iter().map(|protocol| {
             let about = format!("{} (default port {})", protocol.about, protocol.default_port);
-            ExchangeArgs::augment_args(Command::new(protocol.name)).about(about)
+            exchange::command(protocol).about(about)
         });
         GeneralCommand::augment_subcommands(command.subcommands(protocols))
     }
@@ -109,28 +112,27 @@ pub(crate) struct MeasureArgs {
     #[arg(long)]
     spin: bool,
 
-    /// Longest wait for a name, for a connection and for a reply (seconds, or with a unit: 500ms)
-    #[arg(short = 'W', long, value_name = "DUR", default_value = "2s", value_parser = duration)]
-    timeout: Duration,
+    #[arg(short = 'W', long, value_name = "DUR", value_parser = duration, help = format!(
+        "Timeout for each step: name look-up, connection, reply (seconds, or with a unit: 500ms) \
+         [default: {}]",
+        humantime::format_duration(DEFAULT_TIMEOUT)
+    ))]
+    timeout: Option<Duration>,
 
     #[command(flatten)]
     addresses: AddressArgs,
-
-    /// Do not print the individual exchanges (JSON: no `exchange` and no `pair` events)
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
 
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
 
 impl MeasureArgs {
-    /// The settings of one exchange with an empty message.
+    /// Returns the settings of one exchange with an empty message.
     fn settings(&self) -> Settings {
         Settings {
             family: self.addresses.family(),
             bind: self.addresses.bind,
-            timeout: self.timeout,
+            timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT),
             pin: self.pin,
             spin: self.spin,
             ..Settings::one("")
@@ -155,7 +157,7 @@ struct AddressArgs {
 }
 
 impl AddressArgs {
-    /// The requested version of IP, if any.
+    /// The selected version of IP, if any.
     fn family(&self) -> Option<Family> {
         match (self.ipv4, self.ipv6) {
             (true, _) => Some(Family::V4),
@@ -184,7 +186,7 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// Output formats of commands whose results do not form a table.
+/// Output formats of commands without a table as their result.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum EventFormat {
     /// Text for people
@@ -202,16 +204,16 @@ impl From<EventFormat> for Format {
     }
 }
 
-/// Parses the command line. On `Err`, clap's message or the help is already printed, and the exit status is
-/// returned.
+/// Parses the command line. If there is nothing to run, prints clap's message or the help, and returns the exit
+/// status as `Err`.
 pub(crate) fn parse() -> Result<SelectedCommand, ExitCode> {
     let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => Ok(cli.command),
         Err(error) => {
-            // Nothing can be done if the output is closed.
+            // If the output is closed, the message has no other place.
             let _ = error.print();
-            // clap uses 0 for help and 2 for errors.
+            // The exit code of clap is 0 for help and 2 for errors.
             Err(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)))
         }
     }
@@ -222,7 +224,7 @@ fn command() -> Command {
     width(Cli::command()).mut_subcommands(width)
 }
 
-/// Parses a duration: seconds as a number, as `ping` accepts them, or a number with a unit.
+/// Parses a duration: a number of seconds, as for `ping`, or a number with a unit.
 fn duration(text: &str) -> Result<Duration, String> {
     let error = || "not a duration; valid examples: 2, 0.5, 2s, 500ms, 100us".to_owned();
     match text.parse::<f64>() {
@@ -236,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clap_accepts_the_definition_of_the_command_line() {
+    fn definition_of_the_command_line_is_valid() {
         command().debug_assert();
     }
 

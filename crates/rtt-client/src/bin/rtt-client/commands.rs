@@ -1,12 +1,12 @@
-//! Runs the selected command: arguments become a plan, the plan goes to the library, and the library's events
-//! go to a report.
+//! Runs the selected command: creates a plan from the arguments, and passes the plan and a report to the library.
 
 use crate::cli::{
     CompareArgs, DiagnoseArgs, ExchangeArgs, Format, GeneralCommand, OneMessage, SelectedCommand,
 };
+use crate::output::print_error;
 use crate::process::{ReportOptions, interrupt_flag, report, stop_on_interrupt};
 use crate::{lab, prompt};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use rtt_client::{Plan, Protocol, compare, diagnose};
 
 /// Runs `command`. Returns whether every exchange had a correct reply (`diagnose`: whether a server answers).
@@ -22,22 +22,21 @@ pub(crate) fn run(command: &SelectedCommand) -> Result<bool> {
 /// One exchange or a series over one protocol.
 fn exchanges(protocol: &'static Protocol, args: &ExchangeArgs) -> Result<bool> {
     let plan = |message| Plan::new(protocol, args.target.clone(), args.settings(message));
-    let (message, stop) = match args.one_message() {
+    let selected = args.one_message();
+    // In a series, the lines of the exchanges show the progress. With `--quiet`, the bar replaces them.
+    let progress_bar = args.quiet && matches!(selected, OneMessage::Series(_));
+    let (message, stop) = match selected {
         OneMessage::Given(message) => (Some(message), interrupt_flag()),
         OneMessage::FromStdin => {
-            // Check the other arguments first: the user must not type a message that cannot be sent.
+            // Check the other arguments before the user types a message.
             plan(Some(b"x".to_vec()))?;
-            (Some(prompt::read_message()?), interrupt_flag())
+            let message = prompt::read_message().context("cannot read the message")?;
+            (Some(message), interrupt_flag())
         }
         OneMessage::Series(message) => (message, stop_on_interrupt()?),
     };
     let plan = plan(message)?;
-    let options = ReportOptions {
-        format: args.format,
-        quiet: args.measure.quiet,
-        // The lines of the exchanges show the progress, unless they are not printed.
-        progress_bar: args.measure.quiet,
-    };
+    let options = ReportOptions { format: args.format, quiet: args.quiet, progress_bar };
     let summary = rtt_client::run(&plan, report(options).as_mut(), stop)?;
     Ok(summary.all_answered())
 }
@@ -46,12 +45,11 @@ fn exchanges(protocol: &'static Protocol, args: &ExchangeArgs) -> Result<bool> {
 fn comparison(args: &CompareArgs) -> Result<bool> {
     let plan = args.plan()?;
     let stop = stop_on_interrupt()?;
-    let options =
-        ReportOptions { format: args.format, quiet: args.measure.quiet, progress_bar: true };
+    let options = ReportOptions { format: args.format, quiet: args.quiet, progress_bar: true };
     let verdict = compare(&plan, report(options).as_mut(), stop)?;
     if matches!(args.format, Format::Csv) && verdict.difference.is_none() {
-        // CSV has no field for the reason why the table is empty.
-        eprintln!("rtt-client: {}", verdict.sentence);
+        // A CSV table without rows cannot contain the reason.
+        print_error(&verdict.sentence);
     }
     Ok(verdict.all_answered)
 }

@@ -1,4 +1,5 @@
-//! The command `trace`: with running servers, with own servers in an isolated network (`--lab`), or from a file.
+//! The command `trace`: with servers that are already running, with its own servers in an isolated network
+//! (`--lab`), or with a capture file.
 
 use crate::cli::TraceArgs;
 use crate::process::{ReportOptions, report, stop_on_interrupt};
@@ -10,23 +11,20 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// Traces what `args` select. Returns whether every exchange had a correct reply.
+/// Runs the trace that `args` select. Returns whether every exchange had a correct reply. For a file, the result
+/// is always true.
 pub(crate) fn trace(args: &TraceArgs) -> Result<bool> {
-    let options = ReportOptions {
-        format: args.format.into(),
-        quiet: args.measure.quiet,
-        progress_bar: false,
-    };
+    let options = ReportOptions { format: args.format.into(), quiet: false, progress_bar: false };
     let mut report = report(options);
     if let Some(path) = &args.read {
         let file =
-            File::open(path).with_context(|| format!("opening the file {}", path.display()))?;
+            File::open(path).with_context(|| format!("cannot open the file {}", path.display()))?;
         read_trace(BufReader::new(file), path, report.as_mut())?;
         return Ok(true);
     }
-    // Report wrong arguments before any server starts.
+    // Check the arguments before a server starts.
     args.plan(&[])?;
-    // A process can enter the lab's namespace only while it has a single thread.
+    // A process with several threads cannot enter the isolated network, and the Ctrl-C handler is a thread.
     let servers = if args.lab { Some(LabServers::start()?) } else { None };
     let targets = servers.as_ref().map_or(&[][..], |servers| &servers.targets);
     let plan = args.plan(targets)?;
@@ -34,13 +32,14 @@ pub(crate) fn trace(args: &TraceArgs) -> Result<bool> {
     Ok(trace_exchanges(&plan, args.write.as_deref(), report.as_mut(), stop)?)
 }
 
-/// One server for each protocol, in an isolated network. The servers end when this value is dropped.
+/// One server for each protocol, in an isolated network. Dropping this value stops the servers.
 struct LabServers {
     children: Vec<Child>,
     targets: Vec<Target>,
 }
 
 impl LabServers {
+    /// Enters the isolated network and starts the servers there.
     fn start() -> Result<Self> {
         let programs: Vec<(&str, PathBuf)> = PROTOCOLS
             .iter()
@@ -53,17 +52,22 @@ impl LabServers {
             command.args(["--listen", "127.0.0.1:0"]);
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
             let mut child =
-                command.spawn().with_context(|| format!("starting {}", program.display()))?;
+                command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
             let stdout = child.stdout.take();
             servers.children.push(child);
             let mut line = String::new();
             if let Some(stdout) = stdout {
-                BufReader::new(stdout).read_line(&mut line)?;
+                BufReader::new(stdout)
+                    .read_line(&mut line)
+                    .with_context(|| format!("cannot read the output of {}", program.display()))?;
             }
             let Some((_, address)) = line.trim_end().split_once(" listening on ") else {
                 bail!("{} did not print its listening address", program.display());
             };
-            servers.targets.push(format!("{protocol}://{address}").parse()?);
+            let target = format!("{protocol}://{address}").parse().with_context(|| {
+                format!("{} printed an address that is not valid", program.display())
+            })?;
+            servers.targets.push(target);
         }
         Ok(servers)
     }
@@ -72,14 +76,14 @@ impl LabServers {
 impl Drop for LabServers {
     fn drop(&mut self) {
         for child in &mut self.children {
-            // Both calls fail if the server has already ended. That is the desired state.
+            // Errors mean that the server has already stopped.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// Finds a server's program: first in the directory of this program, then in the directories of `PATH`.
+/// Finds the program of a server: first in the directory of this program, then in the directories of `PATH`.
 fn find_program(name: &str) -> Result<PathBuf> {
     let file = format!("{name}{}", env::consts::EXE_SUFFIX);
     let own_directory = env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));

@@ -3,9 +3,10 @@
 mod cli;
 mod commands;
 mod lab;
+mod output;
 mod process;
+mod progress;
 mod prompt;
-mod stdout;
 mod terminal;
 
 use std::process::ExitCode;

@@ -1,23 +1,25 @@
-//! Process setup: logging, Ctrl-C, the report to write, the exit status.
+//! Process setup: logging, Ctrl-C, the report, the exit status.
 
 use crate::cli::Format;
-use crate::stdout::stdout;
+use crate::output::{print_error, stderr, stdout};
+use crate::progress::WithProgressBar;
 use crate::terminal::{allows_colour, text_config};
 use anyhow::{Context as _, Result};
 use rtt_client::Report;
-use rtt_client::report::{Csv, Host, Invocation, Json, JsonConfig, Text};
+use rtt_client::report::{Csv, Host, Invocation, Json, JsonConfig, Text, TextConfig};
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::Level;
 
-/// Set when the run has to stop.
+/// The stop flag. It is set when the run must stop.
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// The exit status of a process that SIGINT ended: 128 and the number of the signal, as shells report it.
+/// The exit status after a second Ctrl-C: 128 plus the number of SIGINT. Shells report the same number.
 const STATUS_INTERRUPTED: i32 = 130;
 
-/// Makes the first Ctrl-C (or SIGTERM) set the stop flag, and the second one end the process. Returns the flag.
+/// Installs a handler for Ctrl-C and SIGTERM, and returns the stop flag. The first signal sets the flag. The
+/// second signal ends the process.
 ///
 /// # Errors
 ///
@@ -28,11 +30,11 @@ pub(crate) fn stop_on_interrupt() -> Result<&'static AtomicBool> {
             std::process::exit(STATUS_INTERRUPTED);
         }
     })
-    .context("installing the handler for Ctrl-C")?;
+    .context("cannot install the handler for Ctrl-C")?;
     Ok(&STOP)
 }
 
-/// The stop flag, for runs that install no Ctrl-C handler: there, Ctrl-C ends the process at once.
+/// The stop flag for runs without a Ctrl-C handler. In these runs, Ctrl-C ends the process immediately.
 pub(crate) fn interrupt_flag() -> &'static AtomicBool {
     &STOP
 }
@@ -42,7 +44,7 @@ pub(crate) fn request_stop() {
     STOP.store(true, Ordering::Relaxed);
 }
 
-/// Sends the log to stderr. It is coloured on a terminal unless `NO_COLOR` is set (<https://no-color.org>).
+/// Sends the log to stderr. On a terminal it is coloured, unless `NO_COLOR` is set (<https://no-color.org>).
 pub(crate) fn log_to_stderr(verbosity: u8) {
     let level = [Level::WARN, Level::DEBUG, Level::TRACE][usize::from(verbosity.min(2))];
     tracing_subscriber::fmt()
@@ -54,35 +56,43 @@ pub(crate) fn log_to_stderr(verbosity: u8) {
         .init();
 }
 
-/// The exit status of a command: 0 if every exchange had a correct reply, 1 if not, 2 if the command could not
-/// run as requested. In the last case, one line on stderr states the error and its causes.
+/// Returns the exit status of a command: 0 if every exchange had a correct reply, 1 if not, and 2 if the command
+/// could not run as requested. For status 2, also prints the error and its causes in one line on stderr.
 pub(crate) fn exit_status(result: Result<bool>) -> ExitCode {
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("rtt-client: {error:#}");
+            print_error(format_args!("{error:#}"));
             ExitCode::from(2)
         }
     }
 }
 
-/// How a report is written.
+/// The options of a report.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReportOptions {
     pub(crate) format: Format,
-    /// Leave out the individual exchanges.
+    /// Omit the individual exchanges.
     pub(crate) quiet: bool,
-    /// Show a progress bar, if stderr is a terminal.
+    /// Show a progress bar if the format is text and stderr is a terminal.
     pub(crate) progress_bar: bool,
 }
 
-/// A report on standard output.
+/// Creates a report on standard output.
 pub(crate) fn report(options: ReportOptions) -> Box<dyn Report> {
     let ReportOptions { format, quiet, progress_bar } = options;
     let out = stdout();
     match format {
-        Format::Text => Box::new(Text::new(out, io::stderr(), text_config(quiet, progress_bar))),
+        Format::Text => {
+            let config = TextConfig { quiet, ..text_config() };
+            let text = Text::new(out, stderr(), config);
+            if progress_bar && io::stderr().is_terminal() {
+                Box::new(WithProgressBar::new(text, config.charset))
+            } else {
+                Box::new(text)
+            }
+        }
         Format::Json => {
             Box::new(Json::new(out, JsonConfig { quiet, invocation: Some(invocation()) }))
         }

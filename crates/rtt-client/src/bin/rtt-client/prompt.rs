@@ -2,11 +2,12 @@
 
 use std::io::{self, BufRead, IsTerminal as _, Write as _};
 
-/// The longest line that is read, in bytes. It is longer than any protocol's message, so that the plan reports
-/// a message that is too long, and short enough to be held in memory.
+/// The maximum number of bytes that are read. It is larger than the longest message of any protocol, so that the
+/// plan detects a message that is too long. Without a limit, endless input could fill the memory.
 const MAX_LINE_LEN: u64 = 64 * 1024 * 1024;
 
-/// Reads one line of standard input, without its line ending. On a terminal, the textbook's prompt precedes it.
+/// Reads one line of standard input, without its line ending. On a terminal, first prints the prompt of the
+/// textbook's client.
 ///
 /// # Errors
 ///
@@ -14,9 +15,9 @@ const MAX_LINE_LEN: u64 = 64 * 1024 * 1024;
 pub(crate) fn read_message() -> io::Result<Vec<u8>> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        // The prompt goes to stderr, so that the results can be redirected.
-        eprint!("Input lowercase sentence: ");
-        io::stderr().flush()?;
+        // The prompt goes to stderr, so that the user can redirect the results. If stderr is closed, the line
+        // is read without a prompt.
+        let _ = io::stderr().write_all(b"Input lowercase sentence: ");
     }
     read_line(stdin.lock())
 }
@@ -24,8 +25,7 @@ pub(crate) fn read_message() -> io::Result<Vec<u8>> {
 fn read_line(input: impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     if input.take(MAX_LINE_LEN).read_until(b'\n', &mut line)? == 0 {
-        let reason =
-            "no message: standard input is empty; give a MESSAGE argument or a line of input";
+        let reason = "standard input is empty; give a MESSAGE argument or a line of input";
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
     }
     if line.last() == Some(&b'\n') {
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_read_without_its_line_ending() {
+    fn line_is_read_without_its_line_ending() {
         for (input, line) in [
             (&b"hello\n"[..], &b"hello"[..]),
             (b"hello\r\nmore\n", b"hello"),

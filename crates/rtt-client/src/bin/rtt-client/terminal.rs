@@ -1,16 +1,16 @@
-//! The appearance of text output, from the terminal and the environment.
+//! The appearance of text output. It depends on the terminal and the environment.
 
 use rtt_client::report::{Charset, Styling, TextConfig};
 use std::env;
 use std::io::{self, IsTerminal as _};
 use terminal_size::{Width, terminal_size_of};
 
-/// The environment variables that can set the character encoding. The first that is not empty decides
-/// (POSIX, section 8.2, "Internationalization Variables").
+/// The environment variables with the character encoding. The first variable that is not empty applies (POSIX,
+/// section 8.2, "Internationalization Variables").
 const LOCALE_VARIABLES: [&str; 3] = ["LC_ALL", "LC_CTYPE", "LANG"];
 
-/// The configuration of a text report on stdout and stderr.
-pub(crate) fn text_config(quiet: bool, progress: bool) -> TextConfig {
+/// The appearance of a text report on stdout and stderr.
+pub(crate) fn text_config() -> TextConfig {
     let columns = |width: Option<(Width, _)>| width.map(|(Width(columns), _)| usize::from(columns));
     TextConfig {
         width: columns(terminal_size_of(io::stdout())).unwrap_or(TextConfig::DEFAULT_WIDTH),
@@ -21,8 +21,7 @@ pub(crate) fn text_config(quiet: bool, progress: bool) -> TextConfig {
             variable("TERM").as_deref(),
             variable("NO_COLOR").as_deref(),
         ),
-        quiet,
-        progress: progress && io::stderr().is_terminal(),
+        ..TextConfig::default()
     }
 }
 
@@ -38,8 +37,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn charset(locale: [Option<String>; 3]) -> Charset {
-    // Only Unix describes the encoding of the terminal in these variables. Elsewhere the standard library
-    // converts UTF-8 for the console.
+    // These variables exist only on Unix. On Windows, the standard library converts UTF-8 for the console.
     if !cfg!(unix) {
         return Charset::Utf8;
     }
@@ -67,7 +65,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_first_locale_variable_that_is_set_selects_the_charset() {
+    fn first_locale_variable_that_is_not_empty_selects_the_charset() {
         for (locale, expected) in [
             ([None, None, None], Charset::Ascii),
             ([None, None, Some("C.UTF-8")], Charset::Utf8),
@@ -80,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn styling_needs_a_terminal_and_no_color_leaves_bold() {
+    fn colours_need_a_terminal_and_no_color_allows_only_bold() {
         assert_eq!(styling(true, Some("xterm"), None), Styling::BoldAndColour);
         assert_eq!(styling(true, Some("xterm"), Some("1")), Styling::Bold);
         assert_eq!(styling(true, Some("dumb"), None), Styling::Plain);

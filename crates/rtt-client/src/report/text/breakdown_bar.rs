@@ -1,9 +1,8 @@
-//! The parts of an RTT: as a sum in one line, and as a bar with a legend.
+//! The parts of an RTT: their names, their sum in one line, and a bar with a legend.
 
+use super::appearance::Style;
 use super::printer::Printer;
-use super::rtt_part::RttPart;
-use super::style::Style;
-use super::unit::MICROSECONDS;
+use super::table::MICROSECONDS;
 use crate::analysis::statistics::BreakdownFigures;
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::format::count;
@@ -13,10 +12,64 @@ use std::time::Duration;
 /// The number of columns of the bar, without its brackets.
 const BAR_WIDTH: usize = 56;
 
-/// A part with at least this share of the whole is named in a sentence.
+/// If the largest part has at least this share of the RTT, a sentence explains it.
 const DOMINANT_SHARE: f64 = 0.4;
 
-/// One exchange's parts in one line: `send 2.17 + network 20.01 + server 8.40 + receive 42.00 µs`.
+/// A part of an RTT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RttPart {
+    Send,
+    Network,
+    Server,
+    /// Network and server together, if they are not separate.
+    NetworkAndServer,
+    Receive,
+}
+
+impl RttPart {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Network => "network",
+            Self::Server => "server",
+            Self::NetworkAndServer => "network and server",
+            Self::Receive => "receive",
+        }
+    }
+
+    /// The start and the end of the part, for a legend. In 80 columns, a line of the legend has 37 columns for it.
+    pub(super) fn span(self) -> &'static str {
+        match self {
+            Self::Send => "from program to network interface",
+            Self::Network => "to the server and back",
+            Self::Server => "at the server, from request to reply",
+            Self::NetworkAndServer => "between the request and reply packets",
+            Self::Receive => "from network interface to program",
+        }
+    }
+
+    /// The start and the end of the part, after the words "the time".
+    fn clause(self) -> &'static str {
+        match self {
+            Self::Send => {
+                "from the program's send call until the packet is at the network interface"
+            }
+            Self::Network => "on the way to the server and back",
+            Self::Server => {
+                "from the arrival of the request in the server's kernel until the server sends the reply"
+            }
+            Self::NetworkAndServer => {
+                "from the departure of the request packet until the arrival of the reply packet"
+            }
+            Self::Receive => {
+                "from the arrival of the reply packet until the waiting program runs again and has the \
+                 reply"
+            }
+        }
+    }
+}
+
+/// The parts of one exchange in one line: `send 2.17 + network 20.01 + server 8.40 + receive 42.00 µs`.
 pub(super) fn sum(breakdown: &Breakdown) -> String {
     let Breakdown { send, network_and_server, receive } = *breakdown;
     let number = |part| MICROSECONDS.number(part);
@@ -48,6 +101,27 @@ pub(super) fn write(
         exchanges => format!("Where the time went (medians of {} exchanges)", count(exchanges)),
     };
     printer.strong(&heading)?;
+    write_bar(printer, &parts, whole)?;
+    if let Some((part, median)) = parts.iter().max_by_key(|(_, median)| *median)
+        && share(*median, whole) >= DOMINANT_SHARE
+    {
+        let (time, whole) = (MICROSECONDS.number(*median), MICROSECONDS.quantity(whole));
+        let clause = part.clause();
+        printer
+            .paragraph(&format!("The largest part, {time} of {whole}, is the time {clause}."))?;
+    }
+    if let Some(reason) = figures.combined_reason() {
+        printer.paragraph(explain(reason))?;
+    }
+    Ok(())
+}
+
+/// Writes the bar, and a line of the legend for each part.
+fn write_bar(
+    printer: &mut Printer<impl Write>,
+    parts: &[(RttPart, Duration)],
+    whole: Duration,
+) -> io::Result<()> {
     let fills = printer.charset.bar_fills();
     let styling = printer.styling;
     let segment = |place: usize, cells| {
@@ -66,38 +140,29 @@ pub(super) fn write(
         let lead = format!("  {} {:<18}{time:>12}{share:>6}  ", segment(place, 2), part.name());
         printer.labelled(&lead, part.span())?;
     }
-    if let Some((part, median)) = parts.iter().max_by_key(|(_, median)| *median)
-        && share(*median, whole) >= DOMINANT_SHARE
-    {
-        let (time, whole) = (MICROSECONDS.number(*median), MICROSECONDS.quantity(whole));
-        let clause = part.clause();
-        printer.paragraph(&format!("The largest part: {time} of {whole} passed {clause}."))?;
-    }
-    if let Some(reason) = figures.combined_reason() {
-        printer.paragraph(&explain(reason))?;
-    }
     Ok(())
 }
 
-/// Why the network and the server have one figure together.
-fn explain(reason: CombinedReason) -> String {
-    let reason = match reason {
+/// Explains why network and server are one part.
+fn explain(reason: CombinedReason) -> &'static str {
+    match reason {
         CombinedReason::NoTimingHeader => {
-            "the replies carry no timing header, so the server's part is not known"
+            "Network and server are not separate: the replies have no timing header, so the time at the \
+             server is not known."
         }
         CombinedReason::NoServerTimestamp => {
-            "the server's kernel has no timestamp of the request. This is usual for the first request that \
-             a socket of the server receives: the server enables timestamps when it reads that request"
+            "Network and server are not separate: the server's kernel has no timestamp of the request. This \
+             is usual for the first request that a socket of the server receives. The server enables \
+             timestamps when it reads that request."
         }
-    };
-    format!("Network and server are not separate: {reason}.")
+    }
 }
 
 /// The parts that were measured, in the order of an exchange.
 fn medians(figures: &BreakdownFigures) -> Vec<(RttPart, Duration)> {
     let mut rows = vec![(RttPart::Send, &figures.send)];
-    // If some exchanges have separate parts and others do not, the rarer kind is omitted. Otherwise the
-    // same time would be counted twice.
+    // Some exchanges can have separate parts while others do not. Only the more frequent kind is shown,
+    // because both together would count the same time twice.
     if figures.server_is_separate() {
         rows.push((RttPart::Network, &figures.network));
         rows.push((RttPart::Server, &figures.server));
@@ -112,7 +177,7 @@ fn share(part: Duration, whole: Duration) -> f64 {
     part.as_secs_f64() / whole.as_secs_f64()
 }
 
-/// The number of cells of a part in the bar. A part that is not zero has at least one.
+/// The number of cells of a part in the bar. A part that is not zero has at least one cell.
 fn cells(part: Duration, whole: Duration) -> usize {
     #[expect(
         clippy::cast_possible_truncation,
@@ -126,7 +191,7 @@ fn cells(part: Duration, whole: Duration) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::{Charset, Styling};
+    use super::super::appearance::{Charset, Styling};
     use super::super::test_support::{WIDTHS, microseconds, printer, written};
     use super::*;
 
@@ -148,15 +213,15 @@ mod tests {
     }
 
     #[test]
-    fn the_bar_fits_every_width_and_names_the_largest_part() {
+    fn bar_fits_every_width_and_the_largest_part_is_explained() {
         for width in WIDTHS {
             let mut printer = printer(width);
             write(&mut printer, &combined()).unwrap();
             let text = written(printer);
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(text.contains("[░▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▒"), "{text}");
-            assert!(words.contains("the replies carry no timing header"), "{text}");
-            assert!(words.contains("42.00 of 73.00 µs passed from the arrival"), "{text}");
+            assert!(words.contains("the replies have no timing header"), "{text}");
+            assert!(words.contains("42.00 of 73.00 µs, is the time from the arrival"), "{text}");
         }
         let mut printer = printer(80);
         write(&mut printer, &BreakdownFigures::default()).unwrap();
@@ -164,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn without_utf_8_the_bar_consists_of_ascii_characters() {
+    fn ascii_bar_consists_of_ascii_characters() {
         let mut printer = Printer { charset: Charset::Ascii, ..printer(80) };
         write(&mut printer, &separate()).unwrap();
         let text = written(printer);
@@ -184,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_timestamp_of_the_server_is_the_reason_if_most_replies_lack_it() {
+    fn missing_server_timestamp_is_the_reason_if_it_is_more_frequent() {
         let mut figures = combined();
         figures.without_server_timestamp = 1;
         let mut printer = printer(80);
@@ -193,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exchange_is_the_sum_of_its_parts() {
+    fn parts_of_an_exchange_are_written_as_a_sum() {
         let (network, server) = (microseconds(20), microseconds(10));
         let network_and_server = NetworkAndServer::Separate { network, server };
         let (send, receive) = (microseconds(1), microseconds(12));

@@ -1,7 +1,7 @@
 //! The causes of a difference: the parts of the RTT with bars, then the other causes.
 
+use super::breakdown_bar::RttPart;
 use super::printer::Printer;
-use super::rtt_part::RttPart;
 use crate::analysis::comparison::{CauseKind, PairedDifference, Verdict};
 use crate::model::format::{CommonUnit, in_common_unit, signed};
 use std::io::{self, Write};
@@ -9,27 +9,36 @@ use std::io::{self, Write};
 /// The length of the longest bar.
 const BAR_WIDTH: u64 = 20;
 
-/// Writes the causes of a difference.
-pub(super) fn write(printer: &mut Printer<impl Write>, verdict: &Verdict) -> io::Result<()> {
+/// Writes the causes of a difference. `names` are the names of side A and side B.
+pub(super) fn write(
+    printer: &mut Printer<impl Write>,
+    verdict: &Verdict,
+    [a, b]: [&str; 2],
+) -> io::Result<()> {
     printer.blank()?;
-    printer.strong("Where the difference comes from")?;
+    printer.strong(&format!("Where the difference comes from ({b} − {a})"))?;
     if let Some(difference) = &verdict.difference {
         write_parts(printer, verdict, difference)?;
     }
     for cause in verdict.causes.iter().filter(|cause| !cause.kind.is_part_of_rtt()) {
         let label = label(cause.kind);
-        match cause.share {
-            Some(0) => printer.indented("  ", 4, &format!("{label}: no effect"))?,
-            Some(share) => printer.indented("  ", 4, &format!("{label}: {}", signed(share)))?,
-            None => printer.indented("  ", 4, label)?,
-        }
+        let heading = match (cause.kind, cause.share) {
+            (_, None) => label.to_owned(),
+            // Only a request in two writes can be delayed in this way.
+            (CauseKind::NagleAndDelayedAcknowledgement, Some(0)) => {
+                format!("{label}: no effect on this comparison (one write for each request)")
+            }
+            (_, Some(0)) => format!("{label}: no effect"),
+            (_, Some(share)) => format!("{label}: {}", signed(share)),
+        };
+        printer.indented("  ", 4, &heading)?;
         printer.labelled("    ", &cause.evidence)?;
     }
     Ok(())
 }
 
-/// Writes the parts of the RTT in one unit. A bar shows how much a part contributes, if there is a
-/// measurable difference.
+/// Writes the parts of the RTT in one unit. If the difference is measurable, a bar shows the contribution of
+/// each part.
 fn write_parts(
     printer: &mut Printer<impl Write>,
     verdict: &Verdict,
@@ -58,7 +67,9 @@ fn write_parts(
     printer.indented(
         "  ",
         4,
-        &format!("sum of these parts {sum}, difference of the RTTs {whole}: medians do not add up exactly"),
+        &format!(
+            "The parts add up to {sum}; the RTTs differ by {whole}. Medians do not add up exactly."
+        ),
     )
 }
 
@@ -84,7 +95,7 @@ fn label(kind: CauseKind) -> &'static str {
     }
 }
 
-/// The part of the RTT that a cause is, if it is one.
+/// The part of the RTT, if the cause is a part.
 fn part(kind: CauseKind) -> Option<RttPart> {
     match kind {
         CauseKind::Send => Some(RttPart::Send),
@@ -93,5 +104,58 @@ fn part(kind: CauseKind) -> Option<RttPart> {
         CauseKind::NetworkAndServer => Some(RttPart::NetworkAndServer),
         CauseKind::Receive => Some(RttPart::Receive),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{in_all_layouts, words};
+    use super::*;
+    use crate::analysis::comparison::Cause;
+
+    fn cause(kind: CauseKind, share: Option<i64>) -> Cause {
+        Cause { kind, share, evidence: "the evidence".to_owned() }
+    }
+
+    #[test]
+    fn causes_have_signed_shares_and_bars() {
+        let difference = PairedDifference::of(&[1750; 100], 0.95);
+        let causes = vec![
+            cause(CauseKind::Send, Some(-250)),
+            cause(CauseKind::Receive, Some(2230)),
+            cause(CauseKind::NagleAndDelayedAcknowledgement, Some(0)),
+            cause(CauseKind::FirstExchange, Some(3720)),
+            cause(CauseKind::Windows, Some(0)),
+            cause(CauseKind::PayloadSize, None),
+        ];
+        let verdict = Verdict {
+            difference,
+            difference_with_connection: None,
+            confidence: 0.95,
+            sentence: String::new(),
+            sentence_with_connection: None,
+            causes,
+            claims: Vec::new(),
+            all_answered: true,
+            notes: Vec::new(),
+        };
+        let text = in_all_layouts(|printer| write(printer, &verdict, ["UDP", "TCP"]));
+        for line in [
+            "Where the difference comes from (TCP − UDP)",
+            "  send                    -0.25 µs  --",
+            "  receive                 +2.23 µs  ++++++++++++++++++++",
+            "  first exchange: +3.72 µs",
+            "  TCP windows: no effect",
+            "  size of the request",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line} in {text}");
+        }
+        let text = words(&text);
+        for sentence in [
+            "The parts add up to +1.98 µs; the RTTs differ by +1.75 µs. Medians do not add up exactly.",
+            "acknowledgements: no effect on this comparison (one write for each request)",
+        ] {
+            assert!(text.contains(sentence), "{sentence} in {text}");
+        }
     }
 }

@@ -2,18 +2,18 @@
 
 use super::breakdown_bar;
 use super::printer::Printer;
-use super::unit::{MICROSECONDS, MILLISECONDS};
+use super::table::{MICROSECONDS, MILLISECONDS};
 use crate::model::exchange::Exchange;
 use crate::model::icmp::Origin;
 use std::io::{self, Write};
 
-/// The width of the RTT, so that usual values are aligned.
+/// The number of columns for the RTT. Usual values fit.
 const NUMBER_WIDTH: usize = 9;
 
-/// The indentation of further lines of one exchange.
+/// The indentation of the second and later lines of one exchange.
 const CONTINUATION_INDENT: usize = 10;
 
-/// Writes the heading above the lines.
+/// Writes the heading of the lines.
 pub(super) fn write_heading(printer: &mut Printer<impl Write>) -> io::Result<()> {
     printer.strong(&format!("   no.  {:>NUMBER_WIDTH$}", "RTT"))
 }
@@ -21,7 +21,7 @@ pub(super) fn write_heading(printer: &mut Printer<impl Write>) -> io::Result<()>
 /// Writes the RTT of an exchange, or the reason why there is none.
 pub(super) fn write(printer: &mut Printer<impl Write>, exchange: &Exchange) -> io::Result<()> {
     let text = match (exchange.rtt(), &exchange.breakdown) {
-        // A part can be below a microsecond. The sum has one unit, so the RTT has this unit too.
+        // A part can be shorter than a microsecond, so the sum and the RTT are in microseconds.
         (Some(rtt), Some(breakdown)) => {
             let (number, unit) = (MICROSECONDS.number(rtt), MICROSECONDS.name);
             let sum = breakdown_bar::sum(breakdown);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_has_its_rtt_and_its_lateness() {
+    fn reply_line_has_the_rtt_and_the_lateness() {
         assert_eq!(line(80, &exchange()), "     7      1.043 ms\n");
         let late = Exchange { lateness: Some(microseconds(20)), ..exchange() };
         let expected = "     7      1.043 ms, sent 0.020 ms after the scheduled time\n";
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_breakdown_and_its_rtt_have_one_unit() {
+    fn breakdown_and_rtt_have_one_unit() {
         let (network, server) = (microseconds(1000), microseconds(20));
         let network_and_server = NetworkAndServer::Separate { network, server };
         let (send, receive) = (microseconds(3), microseconds(20));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_exchange_has_its_condition() {
+    fn line_of_a_lost_exchange_has_the_condition() {
         let outcome = Outcome::Lost(Failure::new(Condition::Silent, microseconds(500)));
         assert_eq!(line(80, &Exchange { outcome, ..exchange() }), "     7  lost: silent\n");
     }

@@ -1,13 +1,12 @@
-//! A finding of `diagnose`: the condition, the evidence for it, and its meaning.
+//! A finding of `diagnose`: the condition, the evidence for the condition, and the meaning.
 
-use super::WRONG_ANSWER_LIMIT;
 use super::printer::Printer;
+use super::wrong_answer_excerpt;
 use crate::analysis::diagnosis::{Finding, ProbeResult};
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::UnconnectedResult;
 use crate::model::format::duration;
 use crate::model::icmp::Origin;
-use echo_core::escape;
 use std::io::{self, Write};
 
 /// Writes a finding.
@@ -31,22 +30,20 @@ pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io:
         }
     }
     if let ProbeResult::WrongAnswer { text, .. } = &finding.result {
-        let shown = &text[..text.len().min(WRONG_ANSWER_LIMIT)];
-        let more = if shown.len() < text.len() { "..." } else { "" };
-        line(printer, "received", &format!("{}{more}", escape(shown)))?;
+        line(printer, "received", &wrong_answer_excerpt(text))?;
     }
     let explanation = finding.explain();
     line(printer, "meaning", &explanation.meaning)?;
     line(printer, "not certain", explanation.not_certain)?;
     line(printer, "next step", &explanation.next_step)?;
     if let Some(result) = finding.unconnected {
-        let text = format!("textbook client (no `connect`): {}", textbook_client(result));
+        let text = format!("textbook client (no `connect`): {}", unconnected_client(result));
         printer.indented("  ", 4, &text)?;
     }
     printer.blank()
 }
 
-/// The sender of the error.
+/// The sender of the error, if it is known.
 fn reporter(finding: &Finding, failure: &Failure) -> Option<String> {
     Some(match failure.origin? {
         Origin::ThisHost => "this host (it did not send the packet)".to_owned(),
@@ -64,8 +61,8 @@ fn reporter(finding: &Finding, failure: &Failure) -> Option<String> {
     })
 }
 
-/// The result of a client that does not connect its socket, as in textbooks.
-fn textbook_client(result: UnconnectedResult) -> String {
+/// The result of a client that does not connect its socket. The clients in textbooks do not connect it.
+fn unconnected_client(result: UnconnectedResult) -> String {
     match result {
         UnconnectedResult::Reply(after) => {
             format!("receives the reply after {}", duration(after))
@@ -74,7 +71,7 @@ fn textbook_client(result: UnconnectedResult) -> String {
             format!("receives an error after {}", duration(after))
         }
         UnconnectedResult::Timeout(waited) => format!(
-            "receives no error and waits forever (this test stopped after {})",
+            "receives no error within {}; without a timeout it waits forever",
             duration(waited)
         ),
     }
@@ -86,6 +83,7 @@ fn line(printer: &mut Printer<impl Write>, label: &str, value: &str) -> io::Resu
 
 #[cfg(test)]
 mod tests {
+    use super::super::WRONG_ANSWER_LIMIT;
     use super::super::test_support::{in_all_layouts, microseconds, printer, words, written};
     use super::*;
     use crate::protocol::registry::protocol_named;
@@ -110,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_names_its_address_and_what_it_does_not_prove() {
+    fn reset_has_the_address_of_its_sender() {
         let finding = finding("tcp", refused(Origin::Peer));
         let text = in_all_layouts(|printer| write(printer, &finding));
         assert!(text.starts_with("TCP 192.0.2.7:7: refused after 45.0 µs\n"), "{text}");
@@ -123,17 +121,17 @@ mod tests {
     }
 
     #[test]
-    fn the_textbook_client_waits_forever_where_it_receives_no_error() {
+    fn unconnected_client_without_an_error_waits_forever() {
         let unconnected = Some(UnconnectedResult::Timeout(Duration::from_secs(1)));
         let finding = Finding { unconnected, ..finding("udp", refused(Origin::Unknown)) };
         let text = in_all_layouts(|printer| write(printer, &finding));
-        let expected = "textbook client (no `connect`): receives no error and waits forever (this test \
-                        stopped after 1.000 s)";
+        let expected = "textbook client (no `connect`): receives no error within 1.000 s; without a timeout it \
+                        waits forever";
         assert!(words(&text).contains(expected), "{text}");
     }
 
     #[test]
-    fn a_wrong_answer_is_escaped_and_cut() {
+    fn wrong_answer_is_escaped_and_shortened() {
         let failure = Failure::new(Condition::WrongAnswer, microseconds(45));
         let text = [b"\x1b[2J ", &[b'A'; 500][..]].concat().into();
         let finding = finding("tcp", ProbeResult::WrongAnswer { failure, text });

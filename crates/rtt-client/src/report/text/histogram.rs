@@ -1,18 +1,17 @@
-//! The distributions of both sides of a comparison, one above the other on one axis.
+//! The histograms of both sides of a comparison, with a common axis.
 
 use super::printer::Printer;
 use crate::analysis::evidence::Pair;
-use crate::model::format;
+use crate::model::format::{CommonUnit, in_common_unit, signed_nanoseconds};
 use std::io::{self, Write};
 use std::time::Duration;
 use textwrap::core::display_width;
 
-/// The share of the times at each end that is outside the axis. Without this limit, a few stalls would
-/// press all other times into one column.
+/// The share of the times that are outside the axis, at each end. Without it, one stall could make the axis so
+/// long that all other times are in one column.
 const OUTSIDE_SHARE: f64 = 0.01;
 
-/// Writes a line of columns for each side and the axis below them. Writes nothing if there are no two
-/// different times.
+/// Writes a histogram for each side, and the axis below them. Writes nothing if all times are equal.
 pub(super) fn write(
     printer: &mut Printer<impl Write>,
     pairs: &[Pair],
@@ -31,18 +30,22 @@ pub(super) fn write(
     let fullest = sides.iter().flatten().copied().max().unwrap_or_default();
     let heights = printer.charset.column_heights();
     printer.blank()?;
-    printer.strong("Distribution of the RTTs (without the 1 % at each end)")?;
+    printer.strong(&format!(
+        "Distribution of the RTTs (the middle {:.0} %)",
+        100.0 * (1.0 - 2.0 * OUTSIDE_SHARE)
+    ))?;
     for (name, counts) in names.into_iter().zip(sides) {
         let bars: String = counts.iter().map(|count| heights[height(*count, fullest)]).collect();
         let padding = " ".repeat(label_width - display_width(name));
         printer.line(&format!("  {name}{padding}  {bars}"))?;
     }
-    let (left, right) = (format::duration(low), format::duration(high));
+    let CommonUnit { numbers, unit } = in_common_unit(&[low, high].map(signed_nanoseconds));
+    let (left, right) = (format!("{} {unit}", numbers[0]), format!("{} {unit}", numbers[1]));
     let gap = width.saturating_sub(display_width(&left) + display_width(&right));
     printer.line(&format!("{}{left}{}{right}", " ".repeat(lead_width), " ".repeat(gap)))
 }
 
-/// The ends of the axis.
+/// The ends of the axis. `None` if they are equal.
 fn axis(mut times: Vec<Duration>) -> Option<(Duration, Duration)> {
     times.sort_unstable();
     let low = *times.get(rank(OUTSIDE_SHARE, times.len()))?;
@@ -61,7 +64,7 @@ fn rank(share: f64, count: usize) -> usize {
     rank.min(count.saturating_sub(1))
 }
 
-/// The number of times in each column. Times outside the axis are not counted.
+/// Counts the times in each column. Times outside the axis are not counted.
 fn columns(times: &[Duration], low: Duration, high: Duration, width: usize) -> Vec<usize> {
     let mut columns = vec![0; width];
     for time in times.iter().filter(|time| (low..=high).contains(*time)) {
@@ -71,18 +74,18 @@ fn columns(times: &[Duration], low: Duration, high: Duration, width: usize) -> V
     columns
 }
 
-/// The height of a column, from 0 to 8. Only an empty column has the height 0.
+/// The height of a column, from 0 to 8. A column with at least one time has at least height 1.
 fn height(count: usize, fullest: usize) -> usize {
     (count * 8).div_ceil(fullest.max(1)).min(8)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::Charset;
+    use super::super::appearance::Charset;
     use super::super::test_support::{WIDTHS, microseconds, printer, written};
     use super::*;
 
-    /// A takes about 100 µs and B about 150 µs; B has one stall of 20 ms.
+    /// A takes about 100 µs, and B takes about 150 µs. B has one stall of 20 ms.
     fn pairs() -> Vec<Pair> {
         let pair = |number: u64| Pair {
             b_first: false,
@@ -93,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slower_side_is_to_the_right_and_a_stall_does_not_compress_the_columns() {
+    fn stall_does_not_compress_the_columns() {
         for width in WIDTHS {
             let mut printer = printer(width);
             write(&mut printer, &pairs(), ["UDP", "TCP"]).unwrap();
@@ -108,14 +111,27 @@ mod tests {
     }
 
     #[test]
-    fn without_utf_8_the_columns_are_ascii_characters() {
+    fn ends_of_the_axis_have_one_unit() {
+        let pair = |number: u64| Pair {
+            b_first: false,
+            a: Some(microseconds(7 + number)),
+            b: Some(microseconds(1_500)),
+        };
+        let mut printer = printer(80);
+        write(&mut printer, &(0..200).map(pair).collect::<Vec<_>>(), ["A", "B"]).unwrap();
+        let text = written(printer);
+        assert!(text.contains("0.011 ms") && text.ends_with("1.500 ms\n"), "{text}");
+    }
+
+    #[test]
+    fn ascii_columns_consist_of_ascii_characters() {
         let mut printer = Printer { charset: Charset::Ascii, ..printer(80) };
         write(&mut printer, &pairs(), ["A", "B"]).unwrap();
         assert!(written(printer).contains('@'));
     }
 
     #[test]
-    fn equal_times_and_no_times_have_no_histogram() {
+    fn equal_times_have_no_histogram() {
         let equal = Pair { b_first: false, a: Some(microseconds(5)), b: Some(microseconds(5)) };
         for pairs in [&[][..], &[equal]] {
             let mut printer = printer(80);

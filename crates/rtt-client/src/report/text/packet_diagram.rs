@@ -1,7 +1,7 @@
-//! The packets of a flow as arrows between client and server, each with its meaning.
+//! The packets of a flow: an arrow between client and server and the meaning of each packet.
 
 use super::printer::Printer;
-use super::unit::Unit;
+use super::table::Unit;
 use crate::capture::flow::{Flow, FlowSide, PacketRecord};
 use crate::capture::role::PacketRole;
 use crate::capture::trace::TracedTarget;
@@ -11,16 +11,16 @@ use std::io::{self, Write};
 use std::time::Duration;
 use textwrap::core::display_width;
 
-/// The length of an arrow, with the role in it.
+/// The number of columns of an arrow. It contains the role of the packet.
 const ARROW_WIDTH: usize = 20;
 
-/// The number of columns of a payload's preview.
+/// The number of columns of the start of a payload.
 const PREVIEW_WIDTH: usize = 30;
 
-/// From this number of columns, the meaning stands beside the arrow. Otherwise it stands below.
+/// The minimum width of the meaning. If fewer columns remain after the arrow, the meaning is on the next line.
 const MIN_MEANING_WIDTH: usize = 28;
 
-/// Writes the packets of `flow`, which belongs to `target`.
+/// Writes the packets of `flow`. The flow belongs to `target`.
 pub(super) fn write(
     printer: &mut Printer<impl Write>,
     target: &TracedTarget,
@@ -75,7 +75,7 @@ impl Diagram {
         )
     }
 
-    /// Writes the line of a packet, and further lines if its meaning does not fit.
+    /// Writes the lines of a packet: one, or more if the meaning needs them.
     fn write(&self, printer: &mut Printer<impl Write>, packet: &PacketRecord) -> io::Result<()> {
         let Self { number_width, time_width, bytes_width, .. } = *self;
         let (number, time, bytes) = (packet.number, self.time(packet), bytes(packet));
@@ -120,7 +120,7 @@ fn meaning(packet: &PacketRecord) -> String {
     }
     let payload = preview(&packet.payload, packet.sizes.payload);
     match packet.role {
-        // The arrow shows the direction, which the explanation would repeat.
+        // The explanation would repeat the direction of the arrow.
         PacketRole::Request | PacketRole::Reply
             if packet.detail.is_none() && !packet.is_truncated =>
         {
@@ -130,14 +130,14 @@ fn meaning(packet: &PacketRecord) -> String {
     }
 }
 
-/// The beginning of a payload of `length` bytes, of which `payload` was captured.
+/// The start of a payload of `length` bytes. `payload` contains its captured bytes.
 fn preview(payload: &[u8], length: usize) -> String {
     const MORE: &str = "...";
     let mut pieces: Vec<String> = Vec::new();
     let mut width = 0;
     let mut rest = payload;
     while !rest.is_empty() && width <= PREVIEW_WIDTH {
-        // A character has four bytes at most. A byte that is not part of a character is escaped.
+        // A character has at most four bytes. A byte that is not part of a character is escaped.
         let end = (1..=rest.len().min(4)).find(|end| std::str::from_utf8(&rest[..*end]).is_ok());
         let (character, after) = rest.split_at(end.unwrap_or(1));
         let piece = escape(character);
@@ -156,7 +156,7 @@ fn preview(payload: &[u8], length: usize) -> String {
     pieces.concat() + MORE
 }
 
-/// The sizes of the headers, which the sizes of the packets include.
+/// A sentence about the sizes of the headers.
 fn header_sizes(title: &str, packets: &[PacketRecord]) -> String {
     let range = |size: fn(&PacketRecord) -> usize| {
         let sizes = packets.iter().map(size);
@@ -168,7 +168,7 @@ fn header_sizes(title: &str, packets: &[PacketRecord]) -> String {
     let link = range(|packet| packet.sizes.link);
     let ip = range(|packet| packet.sizes.ip);
     let transport = range(|packet| packet.sizes.transport);
-    format!("Sizes include the headers: link {link}, IP {ip}, {title} {transport} bytes.")
+    format!("The sizes include the headers: link {link}, IP {ip}, {title} {transport} bytes.")
 }
 
 #[cfg(test)]
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn each_packet_has_its_flags_its_size_and_its_meaning() {
+    fn packet_line_has_role_size_and_meaning() {
         let packets = connection();
         let diagram = Diagram::new(&packets);
         for width in WIDTHS {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_meaning_is_beside_the_arrow_if_it_fits() {
+    fn meaning_is_on_the_line_of_the_arrow_if_it_fits() {
         let packets = connection();
         let diagram = Diagram::new(&packets);
         for (width, lines) in [(60, 2), (80, 1), (120, 1)] {
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_times_of_a_flow_have_one_unit() {
+    fn times_of_a_flow_have_one_unit() {
         let mut packets = connection();
         packets[3].time = microseconds(1_234_567);
         let diagram = Diagram::new(&packets);
@@ -250,12 +250,12 @@ mod tests {
     fn header_sizes_are_ranges_if_they_differ() {
         let mut packets = connection();
         packets[0].sizes.transport = 40;
-        let expected = "Sizes include the headers: link 14, IP 20, TCP 32 to 40 bytes.";
+        let expected = "The sizes include the headers: link 14, IP 20, TCP 32 to 40 bytes.";
         assert_eq!(header_sizes("TCP", &packets), expected);
     }
 
     #[test]
-    fn a_long_payload_is_cut_between_characters() {
+    fn long_payload_is_cut_between_characters() {
         assert_eq!(preview(b"hello, world", 12), "hello, world");
         assert_eq!(preview(&[b'a'; 31], 31), "a".repeat(27) + "...");
         assert_eq!(preview("世".repeat(20).as_bytes(), 60), "世".repeat(13) + "...");

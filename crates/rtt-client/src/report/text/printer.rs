@@ -1,16 +1,15 @@
 //! [`Printer`]: writes lines that fit the width, in the charset and styling of the output.
 
-use super::config::{Charset, Styling};
-use super::style::Style;
+use super::appearance::{Charset, Style, Styling};
 use super::table::Table;
 use std::io::{self, Write};
 use textwrap::core::{Word, display_width};
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
-/// Units that stay on the line of the number before them.
+/// A line break never separates a number from one of these units.
 const UNITS: [&str; 6] = ["µs", "us", "ms", "s", "%", "bytes"];
 
-/// Writes lines that fit the width, in the charset and styling of the output.
+/// Writes lines to `out`. No line is wider than `width`.
 #[derive(Debug)]
 pub(super) struct Printer<Out> {
     pub(super) out: Out,
@@ -20,7 +19,7 @@ pub(super) struct Printer<Out> {
 }
 
 impl<Out: Write> Printer<Out> {
-    /// Writes a line as it is. The caller has limited its width.
+    /// Writes a line without wrapping. The caller limits its width.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{}", self.charset.encode(text).trim_end())
     }
@@ -35,22 +34,22 @@ impl<Out: Write> Printer<Out> {
         self.wrapped("", 0, text, None)
     }
 
-    /// Writes `text`, wrapped and emphasised: a heading or a verdict.
+    /// Writes a heading or a verdict, wrapped and bold.
     pub(super) fn strong(&mut self, text: &str) -> io::Result<()> {
         self.wrapped("", 0, text, Some(Style::Strong))
     }
 
-    /// Writes `label` and, wrapped beside it, `text`.
+    /// Writes `label` and then `text`, wrapped in the columns after the label.
     pub(super) fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
         self.wrapped(label, display_width(&self.charset.encode(label)), text, None)
     }
 
-    /// Writes `lead` and `text`, wrapped; all lines except the first begin with `indent` spaces.
+    /// Writes `lead` and `text`, wrapped. All lines except the first one start with `indent` spaces.
     pub(super) fn indented(&mut self, lead: &str, indent: usize, text: &str) -> io::Result<()> {
         self.wrapped(lead, indent, text, None)
     }
 
-    /// Writes a table. The header is emphasised.
+    /// Writes a table. The header is bold.
     pub(super) fn table(&mut self, table: &Table) -> io::Result<()> {
         for block in table.blocks(self.width) {
             for (place, line) in block.iter().enumerate() {
@@ -81,7 +80,7 @@ impl<Out: Write> Printer<Out> {
             Some(style) => self.styling.apply(style, line.trim_end()),
             None => line.trim_end().to_owned(),
         };
-        // The lines of a fast series are short. They need no search for words.
+        // The short lines of a fast series are written without a search for words.
         if display_width(&lead) + display_width(&text) <= self.width {
             return writeln!(self.out, "{}", styled(&format!("{lead}{text}")));
         }
@@ -92,7 +91,7 @@ impl<Out: Write> Printer<Out> {
             .word_separator(WordSeparator::Custom(words))
             .word_splitter(WordSplitter::NoHyphenation)
             .wrap_algorithm(WrapAlgorithm::FirstFit)
-            // A word that is longer than a line is broken; it can come from a peer.
+            // Text from a peer can contain a word that is longer than a line.
             .break_words(true);
         for line in textwrap::wrap(&text, options) {
             let line = styled(&line);
@@ -102,7 +101,7 @@ impl<Out: Write> Printer<Out> {
     }
 }
 
-/// The words of a line, separated by spaces. A number and its unit are one word.
+/// Divides a line into words. A number and its unit are one word.
 fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
     let mut words = Vec::new();
     let mut start = 0;
@@ -112,7 +111,7 @@ fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
         let ends_with_digit = word.ends_with(|end: char| end.is_ascii_digit());
         let unit = next.trim_end_matches([',', '.', ';', ':', ')']);
         let is_joined = ends_with_digit && UNITS.contains(&unit);
-        // Several spaces belong to the word before them.
+        // Repeated spaces belong to the word before them.
         if !is_joined && !after.starts_with(' ') {
             words.push(Word::from(&line[start..=place]));
             start = place + 1;
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_exceeds_the_width_for_any_text_of_a_peer() {
+    fn lines_never_exceed_the_width() {
         for width in [60, 80, 120] {
             for text in [
                 "A".repeat(500),
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn words_and_hyphenated_words_stay_whole() {
+    fn words_with_hyphens_are_not_broken() {
         let text = "host-unreachable no-such-host.example.net/path and --interval ".repeat(9);
         for width in [60, 80, 120] {
             let lines = wrapped(width, &text);
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_stays_with_its_unit() {
+    fn number_and_unit_are_on_one_line() {
         let text = "the RTT is 12.34 µs, (95 % confidence) 7 ms. 5 apples ".repeat(20);
         for width in 60..=120 {
             let lines = wrapped(width, &text);

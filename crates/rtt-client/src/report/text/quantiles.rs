@@ -1,16 +1,16 @@
-//! [`Columns`]: columns for distributions, with the quantiles that the counts support.
+//! [`Columns`]: the columns of a table of distributions.
 
 use super::printer::Printer;
-use super::unit::Unit;
+use super::table::Unit;
 use crate::analysis::statistics::{Distribution, Quantile};
 use crate::model::format::count;
 use std::io::{self, Write};
 
-/// The cell of a quantile that the number of values does not support.
+/// The cell of a quantile if there are too few values for it.
 const UNSUPPORTED: &str = "-";
 
-/// Columns for the distributions of one table: minimum, mean, quantiles, maximum. A quantile that no
-/// distribution supports has no column.
+/// The columns of a table of distributions: minimum, mean, quantiles, maximum. A quantile has a column if at
+/// least one distribution has enough values for it.
 pub(super) struct Columns<'a> {
     distributions: Vec<&'a Distribution>,
 }
@@ -27,7 +27,7 @@ impl<'a> Columns<'a> {
         headings
     }
 
-    /// The cells of a distribution that has at least one value.
+    /// The cells of a distribution. It has at least one value.
     pub(super) fn cells(&self, distribution: &Distribution, unit: Unit) -> Vec<String> {
         let cell =
             |value: Option<_>| value.map_or_else(|| UNSUPPORTED.to_owned(), |it| unit.number(it));
@@ -39,7 +39,7 @@ impl<'a> Columns<'a> {
         cells
     }
 
-    /// Explains the empty cells, if there are any.
+    /// Explains the cells without a value, if there are any.
     pub(super) fn write_missing(&self, printer: &mut Printer<impl Write>) -> io::Result<()> {
         let smallest = self.distributions.iter().map(|one| one.count()).min().unwrap_or_default();
         let missing: Vec<String> = self
@@ -61,8 +61,8 @@ impl<'a> Columns<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::MILLISECONDS;
     use super::super::test_support::{microseconds, printer, written};
-    use super::super::unit::MILLISECONDS;
     use super::*;
 
     fn distribution(count: u64) -> Distribution {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_has_a_column_only_if_a_count_supports_it() {
+    fn quantile_has_a_column_only_with_enough_values() {
         for (count, expected) in [
             (2, &["min", "mean", "p50", "max"][..]),
             (10, &["min", "mean", "p50", "p90", "max"]),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_with_fewer_values_has_empty_cells_and_an_explanation() {
+    fn row_with_too_few_values_has_empty_cells_and_an_explanation() {
         let (many, few) = (distribution(100), distribution(9));
         let columns = Columns::new([&many, &few]);
         let cells = columns.cells(&few, MILLISECONDS);

@@ -1,10 +1,9 @@
-//! The summary of a series: counts, a table of times, and what the kernel reports.
+//! The summary of a series: counts, a table of times, and the statistics of the kernel.
 
 use super::breakdown_bar;
 use super::printer::Printer;
 use super::quantiles::Columns;
-use super::table::Table;
-use super::unit::MILLISECONDS;
+use super::table::{self, MILLISECONDS, Table};
 use crate::analysis::statistics::{ColdStart, Distribution, Summary};
 use crate::model::format::{CommonUnit, count, in_common_unit, signed_nanoseconds};
 use crate::model::traffic::TcpInfo;
@@ -26,7 +25,7 @@ pub(super) fn write(
     }
     if let Some(info) = &summary.tcp {
         let title = plan.protocol.title;
-        printer.paragraph(&format!("{title} figures of the kernel: {}", kernel(info)))?;
+        printer.paragraph(&format!("{title} statistics of the kernel: {}", kernel(info)))?;
     }
     breakdown(printer, summary)?;
     summary.notes.iter().try_for_each(|note| printer.paragraph(note))
@@ -59,8 +58,8 @@ fn counts(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()
     printer.paragraph(&format!("Unusual replies: {}", unusual.join(", ")))
 }
 
-/// The distributions as a table. A distribution of a single value has a line of its own instead of a row
-/// that repeats the value.
+/// Writes the distributions as a table. A distribution with only one value has a separate line, because its
+/// row would repeat the value in each column.
 fn times(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
     let rows = rows(summary);
     let (several, single): (Vec<_>, Vec<_>) =
@@ -101,7 +100,7 @@ fn line(
     printer.labelled(&format!("{label:<17}  {value:>9}  "), &format!("({note})"))
 }
 
-/// The distributions that the run has measured.
+/// The distributions with at least one value.
 fn rows(summary: &Summary) -> Vec<(&'static str, &Distribution)> {
     let mut rows = vec![
         ("RTT", &summary.rtt),
@@ -109,7 +108,7 @@ fn rows(summary: &Summary) -> Vec<(&'static str, &Distribution)> {
         ("send delay", &summary.lateness),
         ("handshake", &summary.connect),
     ];
-    // If all exchanges are of one kind, the row would repeat the row of the RTT.
+    // If all exchanges are of one kind, the row would be the same as the row of the RTT.
     if summary.first_exchange.count() > 0 && summary.later_exchanges.count() > 0 {
         rows.push(("first exchange", &summary.first_exchange));
         rows.push(("later exchanges", &summary.later_exchanges));
@@ -124,13 +123,12 @@ fn cold_start(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Resul
     let (first, later) = (MILLISECONDS.quantity(first), MILLISECONDS.quantity(later));
     printer.paragraph(&format!(
         "The first exchange on a connection takes {first}, a later one {later} (medians). This is a cold \
-         start: the server first accepts the new connection, and the caches of the CPUs and of the \
-         network stack are not yet filled."
+         start: the server must first accept the connection, and the caches of the CPUs and of the \
+         network stack are still empty."
     ))
 }
 
-/// The achieved request rate: the first and the last request have one interval less between them than
-/// there are requests.
+/// Writes the achieved request rate. Between n requests there are n - 1 intervals.
 fn achieved_rate(
     printer: &mut Printer<impl Write>,
     rate: f64,
@@ -142,8 +140,10 @@ fn achieved_rate(
         return Ok(());
     }
     printer.paragraph(&format!(
-        "Request rate: {achieved:.1} per second, requested {rate}. \"RTT from schedule\" counts from the \
-         scheduled send time, \"RTT\" from the actual send time."
+        "Request rate: {} per second; requested: {}. \"RTT from schedule\" starts at the scheduled send \
+         time, \"RTT\" at the actual send time.",
+        table::rate((achieved * 10.0).round() / 10.0),
+        table::rate(rate)
     ))
 }
 
@@ -170,7 +170,7 @@ fn breakdown(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result
         let [with, without] = [cost.rtt_with, cost.rtt_without].map(signed_nanoseconds);
         let CommonUnit { numbers, unit } = in_common_unit(&[with, without, cost.cost()]);
         let cost = if cost.cost() <= 0 {
-            "not measurable here".to_owned()
+            "not measurable".to_owned()
         } else {
             format!("{} {unit}", numbers[2])
         };
@@ -190,7 +190,7 @@ fn breakdown(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result
     }
 }
 
-/// A share in per cent, if there is a part.
+/// The share in percent, in parentheses. Empty if `part` is 0.
 fn share(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {
         return String::new();
@@ -215,7 +215,7 @@ mod tests {
         written(printer)
     }
 
-    /// Exchanges on one connection. The first takes 5 ms, the others about 40 µs.
+    /// Exchanges on one connection. The first one takes 5 ms, and the others take about 40 µs.
     fn summary(count: u64) -> Summary {
         let mut summary = Summary { sent: count, received: count, ..Summary::default() };
         summary.connect.add(microseconds(57));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_was_measured_once_is_printed_once() {
+    fn single_value_is_printed_once() {
         for width in WIDTHS {
             let text = text(width, &summary(5));
             assert_eq!(text.matches("0.057").count(), 1, "{text}");
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_first_exchange_is_explained_as_a_cold_start() {
+    fn slow_first_exchange_is_explained_as_a_cold_start() {
         let slow = words(&text(80, &summary(5)));
         assert!(slow.contains("takes 5.012 ms, a later one 0.042 ms (medians)"), "{slow}");
         assert!(slow.contains("This is a cold start"), "{slow}");
@@ -252,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_need_enough_exchanges() {
+    fn quantiles_appear_only_with_enough_exchanges() {
         let [few, many] = [5, 1000].map(|count| text(120, &summary(count)));
         assert!(few.contains("p50") && !few.contains("p90"), "{few}");
         assert!(many.contains("p90") && many.contains("p99.9"), "{many}");
     }
 
     #[test]
-    fn all_cells_of_the_table_have_three_decimals() {
+    fn cells_of_the_table_have_three_decimals() {
         let mut summary = summary(200);
         summary.rtt.add(microseconds(1_180_700));
         for width in WIDTHS {
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn unusual_replies_and_losses_are_counted() {
+    fn losses_and_late_replies_are_printed() {
         let summary = Summary { sent: 3000, received: 1500, lost: 1500, late: 2, ..summary(0) };
         let text = text(80, &summary);
         let expected = "3,000 sent, 1,500 received, 1,500 lost (50.00 %), 0 corrupt, in 0.000 s";

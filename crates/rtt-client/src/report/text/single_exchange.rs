@@ -1,7 +1,7 @@
 //! One exchange of the user's message: the reply, the times, and the durations between them.
 
 use super::printer::Printer;
-use super::unit::MILLISECONDS;
+use super::table::MILLISECONDS;
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use chrono::{DateTime, Local};
 use echo_core::{Stamp, escape};
@@ -49,14 +49,14 @@ pub(super) fn write(
 #[derive(Debug, PartialEq, Eq)]
 struct Parts {
     handshake: Duration,
-    /// From the end of the handshake to the send of the request: the client's own work.
+    /// From the end of the handshake to the sending of the request.
     client: Duration,
     rtt: Duration,
     total: Duration,
 }
 
 impl Parts {
-    /// Each part is rounded on its own, and the total is their sum, so that the printed figures add up.
+    /// Rounds each part. The total is the sum of the rounded parts, so that the printed values add up.
     fn of(requested: Stamp, established: Stamp, sent: Stamp, received: Stamp) -> Self {
         let handshake = rounded(established.since(&requested));
         let client = rounded(sent.since(&established));
@@ -65,7 +65,7 @@ impl Parts {
     }
 }
 
-/// The nearest whole microsecond: the last decimal that is printed.
+/// Rounds to a whole microsecond, the smallest unit that is printed.
 fn rounded(duration: Duration) -> Duration {
     let microseconds = (duration.as_nanos() + 500) / 1000;
     Duration::from_micros(u64::try_from(microseconds).unwrap_or(u64::MAX))
@@ -86,7 +86,7 @@ fn duration(
     printer.labelled(&lead, &format!("({meaning})"))
 }
 
-/// Local time, with its offset, to the microsecond.
+/// Local time and its offset from UTC, to the microsecond.
 fn time(stamp: Stamp) -> String {
     DateTime::<Local>::from(stamp.wall()).format("%Y-%m-%d %H:%M:%S%.6f %:z").to_string()
 }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn handshake_client_and_rtt_add_up_to_the_total() {
+    fn printed_parts_add_up_to_the_total() {
         let (connection, exchange) = exchange(true);
         for width in WIDTHS {
             let mut printer = printer(width);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_connection_the_rtt_is_the_only_duration() {
+    fn exchange_without_a_connection_has_one_duration() {
         let (connection, exchange) = exchange(false);
         let mut printer = printer(80);
         write(&mut printer, "UDP to server from client", connection, &exchange).unwrap();

@@ -1,8 +1,10 @@
-//! [`Table`]: rows with a label and right-aligned cells.
+//! [`Table`]: rows with a label and right-aligned cells. [`Unit`]: one unit for all durations of a table.
 
+use crate::model::format::{count, decimal};
+use std::time::Duration;
 use textwrap::core::display_width;
 
-/// The distance between two columns.
+/// The number of spaces between two columns.
 const GAP: usize = 2;
 
 /// A header and rows. Labels are aligned to the left, cells to the right.
@@ -19,8 +21,28 @@ struct Row {
     cells: Vec<String>,
 }
 
+/// A unit of time and the number of decimals.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unit {
+    pub(super) name: &'static str,
+    per_second: f64,
+    decimals: usize,
+}
+
+/// Milliseconds down to a microsecond.
+pub(super) const MILLISECONDS: Unit = Unit { name: "ms", per_second: 1e3, decimals: 3 };
+
+/// Microseconds down to 10 ns. Kernel timestamps are about as precise.
+pub(super) const MICROSECONDS: Unit = Unit { name: "µs", per_second: 1e6, decimals: 2 };
+
+/// Microseconds down to 100 ns, for times of up to a few milliseconds.
+pub(super) const TENTHS_OF_A_MICROSECOND: Unit = Unit { name: "µs", per_second: 1e6, decimals: 1 };
+
+/// If a packet has a longer time, the times of all packets are in milliseconds.
+const MAX_IN_MICROSECONDS: Duration = Duration::from_millis(10);
+
 impl Table {
-    /// A table without rows. `label` stands above the labels, for example with the unit of the cells.
+    /// Creates a table without rows. `label` is the header of the first column, for example the unit.
     pub(super) fn new<C: Into<String>>(
         indent: usize,
         label: impl Into<String>,
@@ -41,8 +63,8 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The lines of the table, the header first. If the table is wider than `width`, several blocks
-    /// hold some of the columns each, and every block repeats the labels.
+    /// The lines of the table, the header first. A table that is wider than `width` becomes several blocks.
+    /// Each block contains the labels and some of the columns.
     pub(super) fn blocks(&self, width: usize) -> Vec<Vec<String>> {
         let all = || std::iter::once(&self.header).chain(&self.rows);
         let label_width =
@@ -82,10 +104,42 @@ fn row<C: Into<String>>(label: impl Into<String>, cells: impl IntoIterator<Item 
     Row { label: label.into(), cells: cells.into_iter().map(Into::into).collect() }
 }
 
-/// Appends spaces up to the column `width`.
+/// Appends spaces until the line has `width` columns.
 fn pad(line: &mut String, width: usize) {
     let missing = width.saturating_sub(display_width(line));
     line.extend(std::iter::repeat_n(' ', missing));
+}
+
+impl Unit {
+    /// The unit for the times of packets. `longest` is the longest of these times.
+    pub(super) fn for_packets(longest: Duration) -> Self {
+        if longest > MAX_IN_MICROSECONDS { MILLISECONDS } else { TENTHS_OF_A_MICROSECOND }
+    }
+
+    /// The number, without the unit: `1,234.567`.
+    pub(super) fn number(self, duration: Duration) -> String {
+        let decimals = self.decimals;
+        with_separators(&format!("{:.decimals$}", duration.as_secs_f64() * self.per_second))
+    }
+
+    /// The number with the unit: `1,234.567 ms`.
+    pub(super) fn quantity(self, duration: Duration) -> String {
+        format!("{} {}", self.number(duration), self.name)
+    }
+}
+
+/// A rate with separators and at most three decimals: `1,234.5`.
+pub(super) fn rate(per_second: f64) -> String {
+    with_separators(&decimal(per_second))
+}
+
+/// Inserts separators into a positive decimal number.
+fn with_separators(number: &str) -> String {
+    let (whole, fraction) = number.split_at(number.find('.').unwrap_or(number.len()));
+    match whole.parse() {
+        Ok(whole) => count(whole) + fraction,
+        Err(_) => number.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -102,12 +156,23 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_too_wide_continues_in_a_second_block() {
+    fn wide_table_continues_in_a_second_block() {
         let mut table = Table::new(0, "", ["first", "second", "third"]);
         table.row("label", ["1", "2", "3"]);
         let blocks = table.blocks(20);
         assert_eq!(blocks.len(), 2);
         assert_eq!(blocks[0], ["       first  second", "label      1       2"]);
         assert_eq!(blocks[1], ["       third", "label      3"]);
+    }
+
+    #[test]
+    fn numbers_have_separators_and_fixed_decimals() {
+        let quantity = |nanoseconds| MILLISECONDS.quantity(Duration::from_nanos(nanoseconds));
+        assert_eq!(quantity(367_401_000), "367.401 ms");
+        assert_eq!(quantity(1_180_700_000), "1,180.700 ms");
+        assert_eq!(quantity(1_999_999), "2.000 ms");
+        assert_eq!(MICROSECONDS.quantity(Duration::from_nanos(2_170)), "2.17 µs");
+        assert_eq!(MICROSECONDS.number(Duration::from_hours(1)), "3,600,000,000.00");
+        assert_eq!((rate(0.5).as_str(), rate(10_000.0).as_str()), ("0.5", "10,000"));
     }
 }

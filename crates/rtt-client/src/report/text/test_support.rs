@@ -1,19 +1,19 @@
-//! Helpers for the tests of text output.
+//! Functions for the tests of text output.
 
-use super::config::{Charset, Styling};
+use super::appearance::{Charset, Styling};
 use super::printer::Printer;
 use std::time::Duration;
 use textwrap::core::display_width;
 
-/// The widths that every layout must fit: the limits and the default.
+/// The widths that the tests use: the limits and the default.
 pub(super) const WIDTHS: [usize; 3] = [60, 80, 120];
 
-/// A printer into memory, with Unicode and without styling.
+/// A printer that writes Unicode without styling into memory.
 pub(super) fn printer(width: usize) -> Printer<Vec<u8>> {
     Printer { out: Vec::new(), width, charset: Charset::Utf8, styling: Styling::Plain }
 }
 
-/// The text that `printer` has written. Every line fits its width.
+/// Returns the text that `printer` has written. Checks the width of its lines and its characters.
 pub(super) fn written(printer: Printer<Vec<u8>>) -> String {
     let text = String::from_utf8(printer.out).unwrap();
     for line in text.lines() {
@@ -32,8 +32,8 @@ pub(super) fn microseconds(microseconds: u64) -> Duration {
     Duration::from_micros(microseconds)
 }
 
-/// The text that `write` writes at 80 columns, in Unicode and without styling. This function also checks
-/// all other layouts: each fits its width, and each has the same words.
+/// Returns the text that `write` writes at 80 columns, in Unicode and without styling. Checks that all other
+/// layouts fit their width and contain the same words.
 pub(super) fn in_all_layouts(
     write: impl Fn(&mut Printer<Vec<u8>>) -> std::io::Result<()>,
 ) -> String {

@@ -1,10 +1,8 @@
-//! What follows the diagrams of a trace: the times of the exchanges, the protocols side by side, and notes
-//! about the capture.
+//! The text after the packet diagrams: times of the exchanges, totals of each protocol, notes about the capture.
 
 use super::breakdown_bar;
 use super::printer::Printer;
-use super::table::Table;
-use super::unit::Unit;
+use super::table::{Table, Unit};
 use crate::capture::totals::Totals;
 use crate::capture::trace::{ExchangeTiming, Trace, TracedTarget};
 use crate::model::format::count;
@@ -13,13 +11,13 @@ use echo_core::escape;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// The number of exchanges that have lines of their own. JSON has all of them.
+/// The maximum number of exchanges that are listed. JSON output lists all of them.
 const MAX_EXCHANGES: usize = 20;
 
-/// The cell of a figure that does not exist.
+/// The cell of a value that does not exist.
 const NONE: &str = "-";
 
-/// Writes the times of a target's exchanges: between the packets and as the program measured them.
+/// Writes two RTTs for each exchange of a target: one from the packets, one from the program.
 pub(super) fn write_timings(
     printer: &mut Printer<impl Write>,
     target: &TracedTarget,
@@ -30,7 +28,8 @@ pub(super) fn write_timings(
     let unit = Unit::for_packets(times.max().unwrap_or_default());
     shown.iter().try_for_each(|timing| write_timing(printer, timing, unit))?;
     if timings.len() > MAX_EXCHANGES {
-        printer.line(&format!("... and {} more exchanges", timings.len() - MAX_EXCHANGES))?;
+        let more = (timings.len() - MAX_EXCHANGES) as u64;
+        printer.line(&format!("... and {} more exchanges", count(more)))?;
     }
     if timings.is_empty() { Ok(()) } else { printer.blank() }
 }
@@ -42,18 +41,17 @@ fn write_timing(
 ) -> io::Result<()> {
     let Some(wire) = timing.wire_rtt else { return Ok(()) };
     let mut text = format!(
-        "exchange {}: between the request and reply packets: {}",
+        "exchange {}: {} between the request and reply packets",
         timing.exchange,
         unit.quantity(wire)
     );
     if let (Some(program), Some(host)) = (timing.program_rtt, timing.host_time_ns()) {
-        // A clock that was set can make the time inside the host negative.
+        // A change of the system clock can make the time inside the host negative.
         let sign = if host < 0 { "-" } else { "" };
         let host = unit.quantity(Duration::from_nanos(host.unsigned_abs()));
         text.extend([
-            "; measured by the program: ".to_owned(),
-            unit.quantity(program),
-            format!("; spent inside this host: {sign}{host}"),
+            format!(", {} measured by the program", unit.quantity(program)),
+            format!("; the difference of {sign}{host} was spent inside this host"),
         ]);
     }
     printer.indented("", 2, &text)?;
@@ -66,7 +64,7 @@ fn write_timing(
     Ok(())
 }
 
-/// Writes the totals of each protocol side by side.
+/// Writes a table of totals with a column for each protocol.
 pub(super) fn write_totals(printer: &mut Printer<impl Write>, trace: &Trace) -> io::Result<()> {
     let targets: Vec<&TracedTarget> =
         trace.targets.iter().filter(|target| target.totals.packets > 0).collect();
@@ -83,20 +81,20 @@ pub(super) fn write_totals(printer: &mut Printer<impl Write>, trace: &Trace) -> 
     row("packets", &|totals| number(totals.packets));
     row("bytes on the wire", &|totals| number(totals.wire_bytes));
     row("bytes of payload", &|totals| number(totals.payload_bytes));
-    row("share of the headers", &|totals| {
+    row("headers, share of bytes", &|totals| {
         totals.overhead().map(|share| format!("{:.1} %", 100.0 * share))
     });
     row("round trips up to the first reply", &|totals| totals.round_trips.and_then(number));
     if targets.iter().any(|target| target.totals.closed_by.is_some()) {
         row("connections", &|totals| number(totals.closed_by?.connections));
-        row("  closed first by the client", &|totals| number(totals.closed_by?.client));
-        row("  closed first by the server", &|totals| number(totals.closed_by?.server));
+        row("  closed by the client first", &|totals| number(totals.closed_by?.client));
+        row("  closed by the server first", &|totals| number(totals.closed_by?.server));
     }
     printer.table(&table)?;
     printer.blank()
 }
 
-/// Writes what limits the trace, and where its file is.
+/// Writes the limitations of the trace, and the path of its file.
 pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> io::Result<()> {
     match trace.dropped {
         Some(0) => {}
@@ -112,14 +110,14 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> i
     }
     if trace.skipped > 0 {
         printer.paragraph(&format!(
-            "{} of the {} packets in the file belong to no exchange, or are copies.",
+            "{} of the {} packets in the file do not belong to an exchange, or are copies.",
             count(trace.skipped as u64),
             count(trace.packets as u64)
         ))?;
     }
     if trace.unreadable > 0 {
         printer.paragraph(&format!(
-            "{} of these packets end before the end of their headers, or have an unknown link type.",
+            "{} of these packets are cut off within their headers, or have an unknown link type.",
             count(trace.unreadable as u64)
         ))?;
     }
@@ -131,10 +129,13 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> i
     }
     if trace.targets.is_empty() {
         let titles: Vec<&str> = PROTOCOLS.iter().map(|protocol| protocol.title).collect();
-        printer.paragraph(&format!("The file has no exchange over {}.", titles.join(" or ")))?;
+        printer
+            .paragraph(&format!("The file contains no exchange over {}.", titles.join(" or ")))?;
     }
     if let Some(file) = &trace.file {
-        let text = format!("The packets are in {file}, each with a comment. Wireshark opens it.");
+        let text = format!(
+            "The packets are in the file {file}, each with a comment. Wireshark can open the file."
+        );
         printer.paragraph(&text)?;
     }
     Ok(())
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_inside_this_host_is_the_difference_of_both_times() {
+    fn time_inside_this_host_is_the_difference_of_both_rtts() {
         let timing = ExchangeTiming {
             exchange: 1,
             wire_rtt: Some(Duration::from_nanos(76_700)),
@@ -158,14 +159,14 @@ mod tests {
         for width in WIDTHS {
             let mut printer = printer(width);
             write_timing(&mut printer, &timing, unit).unwrap();
-            let expected = "exchange 1: between the request and reply packets: 76.7 µs; measured by the \
-                            program: 123.4 µs; spent inside this host: 46.7 µs";
+            let expected = "exchange 1: 76.7 µs between the request and reply packets, 123.4 µs measured by \
+                            the program; the difference of 46.7 µs was spent inside this host";
             assert_eq!(words(&written(printer)), expected);
         }
     }
 
     #[test]
-    fn notes_name_what_limits_the_trace() {
+    fn notes_state_every_limitation() {
         let trace = Trace {
             dropped: Some(1234),
             incomplete: Some("the file ends inside a packet".to_owned()),
@@ -182,10 +183,10 @@ mod tests {
             for expected in [
                 "The capture lost 1,234 packets, so the diagrams are incomplete.",
                 "Only a part of the file was read: the file ends inside a packet.",
-                "3 of the 10 packets in the file belong to no exchange, or are copies.",
-                "1 of these packets end",
+                "3 of the 10 packets in the file do not belong to an exchange, or are copies.",
+                "1 of these packets are cut off",
                 "2 packets have no timestamp",
-                "The file has no exchange over UDP or TCP.",
+                "The file contains no exchange over UDP or TCP.",
             ] {
                 assert!(text.contains(expected), "{expected} in {text}");
             }

@@ -1,19 +1,18 @@
-//! The result of a comparison: the verdict first, then the distributions, the causes and the claims.
+//! The result of a comparison: first the verdict, then the distributions, the causes and the claims.
 
 use super::printer::Printer;
 use super::quantiles::Columns;
-use super::table::Table;
-use super::unit::{MILLISECONDS, TENTHS_OF_A_MICROSECOND};
+use super::table::{MILLISECONDS, TENTHS_OF_A_MICROSECOND, Table};
 use super::{causes, histogram};
 use crate::analysis::comparison::{Claim, Verdict, side_names};
 use crate::analysis::evidence::{Evidence, Side};
-use crate::model::format::count;
+use crate::model::format::{count, counted};
 use crate::plan::ComparisonPlan;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// The longest time that is shown in microseconds.
-const MAX_MICROSECONDS: Duration = Duration::from_secs(1);
+/// If an RTT is longer, the table is in milliseconds instead of microseconds.
+const MAX_IN_MICROSECONDS: Duration = Duration::from_secs(1);
 
 /// Writes the result of a comparison.
 pub(super) fn write(
@@ -38,13 +37,13 @@ pub(super) fn write(
     write_settings(printer, comparison, evidence)?;
     histogram::write(printer, &evidence.pairs, names)?;
     write_quantiles(printer, evidence, names)?;
-    causes::write(printer, verdict)?;
+    causes::write(printer, verdict, names)?;
     printer.blank()?;
     printer.strong("Common claims, checked against this run")?;
     verdict.claims.iter().try_for_each(|claim| write_claim(printer, claim))
 }
 
-/// Writes the target of a side, and the reason if it could not be measured.
+/// Writes the target of a side. If the side could not be measured, also writes the reason.
 fn write_side(
     printer: &mut Printer<impl Write>,
     side: &Side,
@@ -68,18 +67,18 @@ fn write_settings(
     evidence: &Evidence,
 ) -> io::Result<()> {
     let text = format!(
-        "{} pairs of exchanges of {} bytes each way, in random order (--seed {}), after {} warm-up \
-         pairs that are not counted; {:.1} s in all",
-        count(evidence.pairs.len() as u64),
-        count(evidence.sides[0].request_bytes as u64),
+        "{} in random order (--seed {}), requests and replies of {} bytes, after {} that are not counted; \
+         {:.1} s in total",
+        counted(evidence.pairs.len() as u64, "pair", "pairs"),
         comparison.seed,
-        count(evidence.warm_up),
+        count(evidence.sides[0].request_bytes as u64),
+        counted(evidence.warm_up, "warm-up pair", "warm-up pairs"),
         evidence.duration.as_secs_f64()
     );
     printer.labelled("   ", &text)
 }
 
-/// Writes the quantiles of both sides as a table in one unit.
+/// Writes a table with the quantiles of both sides.
 fn write_quantiles(
     printer: &mut Printer<impl Write>,
     evidence: &Evidence,
@@ -88,7 +87,7 @@ fn write_quantiles(
     let columns = Columns::new(evidence.sides.iter().map(|side| &side.summary.rtt));
     let longest = evidence.sides.iter().filter_map(|side| side.summary.rtt.max());
     let longest = longest.max().unwrap_or_default();
-    let unit = if longest < MAX_MICROSECONDS { TENTHS_OF_A_MICROSECOND } else { MILLISECONDS };
+    let unit = if longest < MAX_IN_MICROSECONDS { TENTHS_OF_A_MICROSECOND } else { MILLISECONDS };
     let headings = columns.headings().into_iter().chain(["lost"]);
     let mut table = Table::new(2, format!("RTT in {}", unit.name), headings);
     for (side, name) in evidence.sides.iter().zip(names) {
@@ -156,18 +155,18 @@ mod tests {
 
     fn text(evidence: &Evidence) -> String {
         let (comparison, verdict) = (comparison(), judge(evidence, 0.95));
-        // Histograms have no words, so the number of their columns can depend on the width.
+        // The histogram is omitted, because the number of its columns depends on the width.
         in_all_layouts(|printer| {
             printer.strong(&verdict.sentence)?;
             write_settings(printer, &comparison, evidence)?;
             write_quantiles(printer, evidence, ["UDP", "TCP"])?;
-            causes::write(printer, &verdict)?;
+            causes::write(printer, &verdict, ["UDP", "TCP"])?;
             verdict.claims.iter().try_for_each(|claim| write_claim(printer, claim))
         })
     }
 
     #[test]
-    fn quantiles_have_one_unit_and_only_columns_that_the_count_supports() {
+    fn quantiles_have_one_unit_and_enough_values() {
         let text = text(&evidence(500));
         let heading = text.lines().find(|line| line.contains("RTT in")).unwrap();
         assert_eq!(words(heading), "RTT in µs min mean p50 p90 p99 max lost");
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_verdict_is_the_first_line_and_the_sides_follow() {
+    fn verdict_is_the_first_line_and_the_sides_follow() {
         let evidence = evidence(500);
         let verdict = judge(&evidence, 0.95);
         let mut printer = printer(80);
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn without_pairs_only_the_sides_follow_the_verdict() {
+    fn comparison_without_pairs_has_only_verdict_and_sides() {
         let evidence = evidence(0);
         let verdict = judge(&evidence, 0.95);
         let mut printer = printer(80);

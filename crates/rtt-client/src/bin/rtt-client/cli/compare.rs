@@ -1,10 +1,11 @@
 //! Arguments of `compare`.
 
-use super::{Format, MeasureArgs, duration};
+use super::{EXIT_STATUS, Format, MeasureArgs, duration};
 use clap::Args;
 use rtt_client::{
-    ComparisonPlan, ComparisonSettings, Content, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION,
-    DEFAULT_REQUEST_LEN, PlanError, Settings, Target,
+    ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,
+    DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, PROTOCOLS, PlanError, SWEEP_SIZES, Settings,
+    Target,
 };
 use std::time::Duration;
 
@@ -13,14 +14,13 @@ use std::time::Duration;
 /// The client alternates between A and B in random order, so that changes over time affect both in the same way.
 /// Small experiments then explain the difference. The command needs no privileges.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_STATUS)]
 pub(crate) struct CompareArgs {
-    /// First target: host, host:port, [IPv6]:port or a URL. Without a protocol, a default port selects its
-    /// protocol; any other port selects UDP
-    #[arg(default_value = "127.0.0.1")]
+    #[arg(default_value = DEFAULT_HOST, help = help_of_a())]
     a: Target,
 
-    /// Second target [default: the host of A over the other protocol, on the other protocol's default port or
-    /// on the port of A if that is not a default port]
+    /// Second target. Default: the host of A with the other protocol. Port: that of A, or the other protocol's
+    /// default if A uses a default port
     b: Option<Target>,
 
     #[arg(short, long, value_name = "N", help = format!(
@@ -29,7 +29,7 @@ pub(crate) struct CompareArgs {
     ))]
     count: Option<u64>,
 
-    /// Stop the pairs after this time
+    /// Stop measuring pairs after this time
     #[arg(long, value_name = "DUR", value_parser = duration)]
     duration: Option<Duration>,
 
@@ -42,8 +42,9 @@ pub(crate) struct CompareArgs {
         help = format!("Size of each request in bytes [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
-    /// Compare other request sizes too, from 16 bytes to the longest
-    #[arg(long)]
+    #[arg(long, help = format!(
+        "Compare other request sizes too, from {} bytes to the largest possible size", SWEEP_SIZES[0]
+    ))]
     sweep: bool,
 
     /// Confidence level in percent, or as a fraction below 1
@@ -58,16 +59,20 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 
+    /// Do not print the individual pairs (JSON: no `pair` events)
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
     #[command(flatten)]
     pub(crate) measure: MeasureArgs,
 }
 
 impl CompareArgs {
-    /// The comparison that the arguments select.
+    /// Creates the plan of the comparison.
     ///
     /// # Errors
     ///
-    /// If it cannot be carried out.
+    /// If an argument is out of range, or a protocol cannot carry the messages.
     pub(crate) fn plan(&self) -> Result<ComparisonPlan, PlanError> {
         let each = Settings {
             content: Content::Sized(self.size),
@@ -88,4 +93,17 @@ impl CompareArgs {
         };
         ComparisonPlan::new(&self.a, self.b.as_ref(), &settings)
     }
+}
+
+fn help_of_a() -> String {
+    let defaults: Vec<String> = PROTOCOLS
+        .iter()
+        .map(|protocol| format!("{}: {}", protocol.default_port, protocol.title))
+        .collect();
+    format!(
+        "First target: host, host:port, [IPv6]:port or a URL. Without a protocol, a default port selects its \
+         protocol ({}); any other port means {}",
+        defaults.join(", "),
+        PROTOCOLS[0].title
+    )
 }

@@ -5,15 +5,18 @@ use clap::Args;
 use rtt_client::{Content, DiagnosisPlan, PlanError, Settings, Target};
 use std::time::Duration;
 
-/// Find out why a server does not answer: what a client sees over each protocol, and which host reported it
-///
-/// Exit status: 0 if an echo server answers, 1 if none answers, 2 if the command could not run as requested.
+/// The exit status of this command.
+const EXIT_STATUS: &str = "Exit status: 0 if an echo server answers, 1 if no echo server answers, 2 if the command \
+                           could not run as requested";
+
+/// Find out why a server does not answer: the result for each protocol, and the host that reported the error
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_STATUS)]
 pub(crate) struct DiagnoseArgs {
-    /// Target: host, host:port or [IPv6]:port for all protocols, or a URL for one protocol
+    /// Server to diagnose: host, host:port or [IPv6]:port for all protocols, or a URL for one protocol
     target: Target,
 
-    /// Longest duration of the whole diagnosis (seconds, or with a unit: 500ms)
+    /// Maximum duration of the whole diagnosis (seconds, or with a unit: 500ms)
     #[arg(short = 'W', long, value_name = "DUR", default_value = "5s", value_parser = duration)]
     timeout: Duration,
 
@@ -29,11 +32,11 @@ pub(crate) struct DiagnoseArgs {
 }
 
 impl DiagnoseArgs {
-    /// The diagnosis that the arguments select.
+    /// Creates the plan of the diagnosis.
     ///
     /// # Errors
     ///
-    /// If it cannot be carried out.
+    /// If an argument is out of range.
     pub(crate) fn plan(&self) -> Result<DiagnosisPlan, PlanError> {
         let settings = Settings {
             family: self.addresses.family(),

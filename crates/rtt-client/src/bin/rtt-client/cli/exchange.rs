@@ -1,22 +1,25 @@
-//! Arguments of the commands that measure over one protocol.
+//! The command of each protocol, and its arguments.
 
-use super::{Format, MeasureArgs, duration};
-use clap::{Args, ValueEnum};
-use rtt_client::{Content, DEFAULT_REQUEST_LEN, Lifetime, Settings, Target};
+use super::{EXIT_STATUS, Format, MeasureArgs, duration};
+use clap::{Args, Command, ValueEnum};
+use rtt_client::{
+    Content, DEFAULT_HOST, DEFAULT_REQUEST_LEN, Lifetime, Protocol, Settings, Target,
+};
 use std::time::Duration;
 
-/// The interval of a series if none is given. It is that of `ping`.
+/// The default interval of a series. `ping` has the same default.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Arguments of a protocol's command.
+/// Arguments of the command of a protocol.
 #[derive(Debug, Args)]
 pub(crate) struct ExchangeArgs {
-    /// Server to measure: host, host:port, [IPv6]:port, or a URL such as udp://host:port
-    #[arg(default_value = "127.0.0.1")]
+    /// Server to measure. [`command`] replaces this help text
+    #[arg(index = 1, default_value = DEFAULT_HOST)]
     pub(crate) target: Target,
 
     /// Message to send. Without a message and without series options, the client reads one line of standard
-    /// input; on a terminal, it prompts for the line
+    /// input. On a terminal, it prompts for the line
+    #[arg(index = 2)]
     message: Option<String>,
 
     /// Number of exchanges
@@ -25,16 +28,17 @@ pub(crate) struct ExchangeArgs {
 
     #[arg(short, long, value_name = "DUR", value_parser = duration, help_heading = "Series",
         help = format!(
-            "Time from one send to the next; 0 sends as soon as the reply arrives [default: {}]",
+            "Time from one request to the next. With 0, each request is sent immediately after the reply to the \
+             previous one [default: {}]",
             humantime::format_duration(DEFAULT_INTERVAL)
         ))]
     interval: Option<Duration>,
 
-    /// Requests per second, sent on a fixed schedule that does not wait for replies
+    /// Number of requests per second. The client sends them on a fixed schedule and does not wait for replies
     #[arg(long, value_name = "HZ", conflicts_with = "interval", help_heading = "Series")]
     rate: Option<f64>,
 
-    /// Stop after this time
+    /// Stop sending requests after this time
     #[arg(long, value_name = "DUR", value_parser = duration, help_heading = "Series")]
     duration: Option<Duration>,
 
@@ -42,11 +46,11 @@ pub(crate) struct ExchangeArgs {
         help = format!("Size of each request in bytes [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
-    /// Lifetime of a connection, for protocols with connections
+    /// Lifetime of a connection
     #[arg(long, value_enum, default_value = "keep", help_heading = "Series")]
     connection: ConnectionArg,
 
-    /// Split each RTT into its parts with kernel timestamps, and report the cost of the timestamps (Linux)
+    /// Use kernel timestamps to split each RTT into parts, and report the cost of the timestamps (Linux)
     #[arg(long)]
     breakdown: bool,
 
@@ -54,31 +58,47 @@ pub(crate) struct ExchangeArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 
+    /// Do not print the individual exchanges (JSON: no `exchange` events)
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
     #[command(flatten)]
     pub(crate) measure: MeasureArgs,
+}
+
+/// Creates the command of a protocol, without its description.
+pub(super) fn command(protocol: &Protocol) -> Command {
+    let target = format!(
+        "Server to measure: host, host:port, [IPv6]:port, or a URL such as {}://host:port",
+        protocol.name
+    );
+    ExchangeArgs::augment_args(Command::new(protocol.name))
+        .mut_arg("target", |argument| argument.help(target))
+        .mut_arg("connection", |argument| argument.hide(!protocol.has_connections))
+        .after_help(EXIT_STATUS)
 }
 
 /// Lifetime of a connection.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ConnectionArg {
-    /// One connection for the whole run; a new one if the server closes it
+    /// One connection for the whole run, and a new one if the server closes it
     Keep,
     /// One connection for each exchange
     Each,
 }
 
-/// Whether the arguments select one exchange of one message, and the source of the message.
+/// The choice between one exchange of one message and a series.
 pub(crate) enum OneMessage {
     /// One exchange of this message.
     Given(Vec<u8>),
-    /// One exchange of a message that standard input provides.
+    /// One exchange of a message from standard input.
     FromStdin,
-    /// A series, perhaps with a message in each request.
+    /// A series. If there is a message, each request contains it.
     Series(Option<Vec<u8>>),
 }
 
 impl ExchangeArgs {
-    /// Decides between one message and a series. A series never reads standard input.
+    /// Returns whether the arguments select one message or a series. A series never reads standard input.
     pub(crate) fn one_message(&self) -> OneMessage {
         let message = self.message.clone().map(String::into_bytes);
         match (message, self.count) {
@@ -90,7 +110,8 @@ impl ExchangeArgs {
         }
     }
 
-    /// The settings that the arguments select. `message` is the user's message, from any source.
+    /// Returns the settings that the arguments select. `message` is the message of the user, from the command
+    /// line or from standard input.
     pub(crate) fn settings(&self, message: Option<Vec<u8>>) -> Settings {
         let is_series = matches!(self.one_message(), OneMessage::Series(_));
         let content = match message {

@@ -1,8 +1,8 @@
 //! Arguments of `trace`.
 
-use super::{EventFormat, MeasureArgs, duration};
+use super::{EXIT_STATUS, EventFormat, MeasureArgs, duration};
 use clap::Args;
-use rtt_client::{PlanError, Settings, Target, TracePlan, TraceSettings};
+use rtt_client::{DEFAULT_HOST, PlanError, Settings, Target, TracePlan, TraceSettings};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,9 +11,12 @@ use std::time::Duration;
 /// To capture, the program needs the capability `CAP_NET_RAW` (`sudo setcap cap_net_raw+ep PATH`) or the option
 /// --lab.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_STATUS)]
 pub(crate) struct TraceArgs {
-    /// Servers: host, host:port or [IPv6]:port for all protocols, or a URL for one protocol
-    /// [default: 127.0.0.1]
+    #[arg(help = format!(
+        "Servers to measure: host, host:port or [IPv6]:port for all protocols, or a URL for one protocol \
+         [default: {DEFAULT_HOST}]"
+    ))]
     targets: Vec<Target>,
 
     /// Number of exchanges with each server
@@ -32,15 +35,15 @@ pub(crate) struct TraceArgs {
     #[arg(short, long, value_name = "FILE", conflicts_with = "read")]
     pub(crate) write: Option<PathBuf>,
 
-    /// Explain the packets of this file (pcapng or pcap) instead
+    /// Do not capture; explain the packets in this file (pcapng or pcap)
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["targets", "lab", "size", "breakdown"])]
     pub(crate) read: Option<PathBuf>,
 
-    /// Run servers and client in an isolated network, where an ordinary user can capture (Linux)
+    /// Run servers and the client in an isolated network. An ordinary user can capture there (Linux)
     #[arg(long, conflicts_with_all = ["targets", "ipv6", "bind"])]
     pub(crate) lab: bool,
 
-    /// Split each RTT into its parts with kernel timestamps (Linux)
+    /// Use kernel timestamps to split each RTT into parts (Linux)
     #[arg(long)]
     breakdown: bool,
 
@@ -53,12 +56,11 @@ pub(crate) struct TraceArgs {
 }
 
 impl TraceArgs {
-    /// The trace that the arguments select. If `servers` is not empty, it replaces the targets of the command
-    /// line.
+    /// Creates the plan of the trace. If `servers` is not empty, it replaces the targets of the command line.
     ///
     /// # Errors
     ///
-    /// If it cannot be carried out.
+    /// If an argument is out of range, or a protocol cannot carry the messages.
     pub(crate) fn plan(&self, servers: &[Target]) -> Result<TracePlan, PlanError> {
         let each = Settings {
             interval: self.interval,

@@ -1,31 +1,45 @@
-//! Standard output that can be closed by its reader (`rtt-client … | head -1`).
+//! Standard output and standard error. The program that reads them can close them (`rtt-client … | head -1`).
 
 use crate::process::request_stop;
+use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
 
-/// Standard output. When its reader closes it, the run stops as after Ctrl-C, and further output is dropped.
-/// The command then ends without a message, with the exit status of what it has measured.
+/// Returns standard output. When its reader closes it, the run stops as after Ctrl-C, and the rest of the output
+/// is dropped. The command ends without a message. Its exit status describes the exchanges until then.
 pub(crate) fn stdout() -> Box<dyn Write> {
     let out = io::stdout();
     let is_terminal = out.is_terminal();
-    let out = StopWhenClosed { out: out.lock(), is_closed: false };
-    // A terminal gets each line at once. A program gets larger pieces, which cost fewer system calls.
+    let out = Closable { out: out.lock(), is_closed: false, on_close: request_stop };
+    // A terminal gets each line immediately. A program gets larger pieces, which need fewer system calls.
     if is_terminal { Box::new(out) } else { Box::new(BufWriter::new(out)) }
 }
 
-/// Replaces the error "broken pipe" by a stop request.
-struct StopWhenClosed<Out> {
-    out: Out,
-    is_closed: bool,
+/// Returns standard error. When its reader closes it, messages are dropped, and the run continues.
+pub(crate) fn stderr() -> impl Write {
+    Closable { out: io::stderr(), is_closed: false, on_close: || {} }
 }
 
-impl<Out: Write> StopWhenClosed<Out> {
-    /// The result of an operation on `out`; `dropped` if the reader has closed it.
+/// Writes a message of this program to standard error.
+pub(crate) fn print_error(message: impl Display) {
+    // If standard error is closed, the message has no other place.
+    let _ = writeln!(io::stderr(), "rtt-client: {message}");
+}
+
+/// A writer without the error "broken pipe". After this error, it drops everything.
+struct Closable<Out> {
+    out: Out,
+    is_closed: bool,
+    /// Runs when the reader has closed the pipe.
+    on_close: fn(),
+}
+
+impl<Out: Write> Closable<Out> {
+    /// Returns `result`, or `dropped` if the reader has closed the pipe.
     fn unless_closed<T>(&mut self, result: io::Result<T>, dropped: T) -> io::Result<T> {
         match result {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 self.is_closed = true;
-                request_stop();
+                (self.on_close)();
                 Ok(dropped)
             }
             result => result,
@@ -33,7 +47,7 @@ impl<Out: Write> StopWhenClosed<Out> {
     }
 }
 
-impl<Out: Write> Write for StopWhenClosed<Out> {
+impl<Out: Write> Write for Closable<Out> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.is_closed {
             return Ok(bytes.len());
@@ -72,10 +86,13 @@ mod tests {
         }
     }
 
+    fn failing(kind: ErrorKind) -> Closable<Failing> {
+        Closable { out: Failing { kind, calls: 0 }, is_closed: false, on_close: || {} }
+    }
+
     #[test]
-    fn a_closed_reader_is_no_error_and_gets_nothing_more() {
-        let out = Failing { kind: ErrorKind::BrokenPipe, calls: 0 };
-        let mut out = StopWhenClosed { out, is_closed: false };
+    fn output_after_a_broken_pipe_is_dropped() {
+        let mut out = failing(ErrorKind::BrokenPipe);
         out.write_all(b"first").unwrap();
         out.write_all(b"second").unwrap();
         out.flush().unwrap();
@@ -83,9 +100,8 @@ mod tests {
     }
 
     #[test]
-    fn other_errors_are_returned() {
-        let out = Failing { kind: ErrorKind::StorageFull, calls: 0 };
-        let mut out = StopWhenClosed { out, is_closed: false };
+    fn errors_except_broken_pipe_are_returned() {
+        let mut out = failing(ErrorKind::StorageFull);
         assert_eq!(out.write_all(b"text").unwrap_err().kind(), ErrorKind::StorageFull);
         assert!(out.flush().is_err());
     }
