@@ -7,8 +7,8 @@
 //! | Read and write capture files | [`mod@file`]: pcap, and pcapng with its reader and writer |
 //! | Find the headers, the addresses and the payload of a packet | [`dissect`] |
 //! | Assign the packet to a flow, the packets between two ports | [`flows`], the table of flows, and [`flow`] |
-//! | Determine its role (SYN, request, retransmission, …) | [`role`]; for TCP, `flow::connection` |
-//! | Find out whether these bytes of a TCP stream are new | [`reassembly`] |
+//! | Determine the role of the packet (SYN, request, retransmission, …) | [`role`]; for TCP, `flow::connection` |
+//! | Find out whether the bytes of a TCP segment are new | [`reassembly`] |
 //! | Assign the packet to an exchange | [`exchanges`] |
 //! | Count the packets and bytes of each protocol | [`totals`] |
 //! | Collect the result of the trace | [`trace`] |

@@ -1,7 +1,7 @@
-//! Compares `rtt-client trace` with `tshark`, packet by packet: roles, sizes, directions, times and
-//! comments.
+//! Tests of `rtt-client trace`. Most of them compare each packet with the output of `tshark`: role, size,
+//! direction, time and comment.
 //!
-//! The tests need network namespaces and `tshark`. If one is missing, a test prints SKIPPED. If
+//! Most tests need network namespaces and `tshark`. If one is missing, such a test prints SKIPPED. If
 //! `REQUIRE_NETNS` is set, the test fails instead.
 #![cfg(all(target_os = "linux", not(portable)))]
 
@@ -17,7 +17,7 @@ use tshark::{assert_tshark_agrees, time_ns};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_rtt-client");
 
-/// The addresses of the lab's server, one for each version of IP.
+/// The addresses of the server in the test network, one for each version of IP.
 const SERVERS: [&str; 2] = ["10.77.0.2:7777", "[fd77::2]:7777"];
 
 const HANDSHAKE: [&str; 3] = ["syn", "syn-ack", "ack"];
@@ -58,8 +58,8 @@ fn is_possible() -> bool {
     network::is_possible("tshark --version")
 }
 
-/// Runs a shell script in a new namespace with a loopback interface. `$CLIENT`, `$UDP` and `$TCP` are the
-/// programs, and `$FILE` is the path of the capture file.
+/// Runs a shell script in a new network namespace with a loopback interface. `$CLIENT`, `$UDP` and `$TCP` are
+/// the paths of the programs, and `$FILE` is the path of the capture file.
 fn trace_in_namespace(name: &str, script: &str) -> TraceRun {
     let file = file_path(name);
     let script = format!("ip link set lo up\n{script}");
@@ -175,7 +175,7 @@ fn packets_of_every_failed_connection_are_shown() {
 }
 
 #[test]
-fn lost_segment_is_shown_as_a_retransmission() {
+fn trace_shows_the_retransmission_of_a_lost_segment() {
     if !is_possible() {
         return;
     }
@@ -188,7 +188,7 @@ fn lost_segment_is_shown_as_a_retransmission() {
 }
 
 #[test]
-fn delayed_segment_is_shown_as_out_of_order() {
+fn trace_shows_a_delayed_segment_as_out_of_order() {
     if !is_possible() {
         return;
     }
@@ -240,8 +240,8 @@ fn exchange_can_have_many_segments() {
 }
 
 #[test]
-fn packet_time_outside_the_calendar_is_accepted() {
-    // A packet with the largest possible time: 2^64 - 1 microseconds after 1970.
+fn largest_packet_time_is_accepted() {
+    // A packet with the largest time in microseconds: 2^64 - 1 µs after 1970.
     let mut file = Vec::new();
     for number in [0x0a0d_0d0a_u32, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28, 1, 20, 101, 0, 20] {
         file.extend(number.to_le_bytes());

@@ -98,7 +98,7 @@ fn invalid_utf8_stays_unchanged() {
 }
 
 #[test]
-fn result_of_a_stream_does_not_depend_on_its_cuts() {
+fn result_of_a_stream_does_not_depend_on_where_it_is_cut() {
     let text = "straße ŉ ΐ жук ﬀ 中文 🦀 𐐨".as_bytes();
     for first in 0..=text.len() {
         for second in first..=text.len() {

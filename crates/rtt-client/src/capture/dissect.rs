@@ -1,7 +1,7 @@
 //! Dissects a captured packet: its layers and their sizes, its addresses, and its payload.
 //!
-//! A packet can come from any host, so its content is not trusted. Every read checks the bounds, and a packet
-//! that ends too early gives `None`. There is no `unsafe` code.
+//! A packet can come from any host, so its content is not trusted. Every read checks the bounds. There is no
+//! `unsafe` code.
 //!
 //! # Why this is our own code
 //!
@@ -33,16 +33,17 @@ const UDP_HEADER: usize = 8;
 const TCP_HEADER: usize = 20;
 const ICMP_HEADER: usize = 8;
 
-/// The maximum number of VLAN tags (IEEE 802.1Q) in a packet. More tags do not occur in practice.
+/// The maximum number of VLAN tags (IEEE 802.1Q) in a packet. One or two are usual.
 const MAX_VLAN_TAGS: usize = 4;
 
-/// Values of the `EtherType` field in front of a VLAN tag (IANA "IEEE 802 Numbers").
+/// `EtherType` values that identify a VLAN tag. The first two are from IEEE 802.1Q. Older switches also use
+/// 0x9100.
 const VLAN_TAG_TYPES: [u16; 3] = [0x8100, 0x88a8, 0x9100];
 
 /// The types of `ICMPv6` errors are below this number (RFC 4443, section 2.1).
 const ICMPV6_ERROR_TYPES_END: u8 = 128;
 
-/// A UDP datagram, a TCP segment, an ICMP error about one of these, or a later IP fragment.
+/// A UDP datagram, a TCP segment, an ICMP error about one of these, or an IP fragment that is not the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packet {
     /// The time since 1970-01-01 00:00 UTC.
@@ -94,7 +95,7 @@ pub(crate) enum PacketKind {
     },
 }
 
-/// The protocol and the two ends of a packet with ports.
+/// The protocol, the source and the destination of a UDP datagram or a TCP segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Endpoints {
     /// The protocol number in the IP header.
@@ -121,8 +122,8 @@ pub(crate) struct TcpHeader {
     pub(crate) rst: bool,
 }
 
-/// Dissects a packet. Returns `None` for other protocols, for packets with incomplete headers, and for the
-/// second copy of a loopback packet.
+/// Dissects a packet. Returns `None` for a kind of packet that [`Packet`] does not describe, for an incomplete or
+/// invalid header, and for the outgoing copy of a loopback packet.
 pub(crate) fn dissect(captured: &CapturedPacket) -> Option<Packet> {
     let bytes = &captured.bytes[..];
     if is_second_copy(captured.link_type, bytes) {
@@ -131,7 +132,7 @@ pub(crate) fn dissect(captured: &CapturedPacket) -> Option<Packet> {
     let link = link_header_length(captured.link_type, bytes)?;
     let ip = IpPacket::parse(bytes.get(link..)?)?;
     let ip_payload_size = match ip.total_length {
-        // With segmentation offload, the network card writes the length after the capture.
+        // With segmentation offload, the captured header can have no length: the network card writes it later.
         0 => captured.original_length.checked_sub(link + ip.header_length)?,
         length => length.checked_sub(ip.header_length)?,
     };
@@ -175,7 +176,7 @@ fn link_header_length(link_type: LinkType, bytes: &[u8]) -> Option<usize> {
     matches!(ether_type, ETHERTYPE_IPV4 | ETHERTYPE_IPV6).then_some(length)
 }
 
-/// Whether this is the outgoing copy of a packet on the loopback interface. A cooked capture contains each
+/// Whether this is the outgoing copy of a packet on the loopback interface. A cooked capture can contain each
 /// loopback packet twice: when the host sends it and when the host receives it.
 fn is_second_copy(link_type: LinkType, bytes: &[u8]) -> bool {
     /// `PACKET_OUTGOING` (packet(7)).
@@ -198,7 +199,7 @@ struct Transport<'a> {
     payload: &'a [u8],
 }
 
-/// The ports of a packet. Both are 0 for ICMP and for later fragments.
+/// The ports of a packet. They are 0 for ICMP and for a fragment that is not the first.
 #[derive(Clone, Copy, Default)]
 struct Ports {
     source: u16,

@@ -7,7 +7,7 @@ pub(crate) mod stream;
 
 use std::time::Duration;
 
-/// A request and its reply, as packets.
+/// The times of a request and its reply in the capture.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WireExchange {
     /// The time of the first packet of the request, since 1970-01-01 00:00 UTC.
@@ -54,7 +54,7 @@ impl Exchanges {
         self.list.len() as u64
     }
 
-    /// Stores the time of a packet of the reply. It replaces the time of an earlier packet.
+    /// Stores the time of a packet of the reply. This time replaces the time of an earlier packet.
     pub(super) fn record_reply(&mut self, number: u64, time: Duration) {
         if let Some(exchange) = index_of(number).and_then(|index| self.list.get_mut(index)) {
             exchange.reply = Some(time);

@@ -1,18 +1,17 @@
-//! Capture files. The program reads and writes pcapng, and reads the older pcap.
+//! Capture files. The program reads and writes pcapng. It also reads pcap, the older format.
 //!
 //! A file can come from any source, so its content is not trusted. Every length is checked before its use,
 //! and the limits below bound the memory. After an error in the file, the reader keeps the earlier packets.
 //!
 //! # Why this is our own code
 //!
-//! The libraries for these formats have unsafe buffers and panics, trust lengths from the file, or omit
-//! comments.
+//! Each library for these formats has a disadvantage:
 //!
 //! - `pcap-file` 2.0 writes the times of enhanced packets as nanoseconds and ignores the resolution of
-//!   the interface. A version requirement of `"3.0.0-rc.3"` selects the older `3.0.0-rc1`.
+//!   the interface. A version requirement of `"3.0.0-rc.3"` selects the older `3.0.0-rc1`, because `rc1` is
+//!   higher than `rc.3` in semantic versioning.
 //! - `pcap-parser` 0.17 is a parser. Writing is an optional feature that is off by default.
-//! - libpcap needs a system `-dev` package to build. Two commands would no longer be enough to start the
-//!   project.
+//! - libpcap requires the installation of a system `-dev` package before the build.
 
 mod pcap;
 mod pcapng;
@@ -24,20 +23,20 @@ pub(crate) use pcapng::writer::{InterfaceDescription, Writer};
 use std::io::{self, Read};
 use std::time::Duration;
 
-/// The maximum captured length of one packet, in bytes: four times the maximum of IP (65,535 bytes).
+/// The maximum captured length of one packet, in bytes. The default of tcpdump is the same.
 pub(crate) const MAX_PACKET_BYTES: usize = 256 * 1024;
 
-/// The maximum number of packets that are read or captured.
+/// The maximum number of packets in a file, or in the capture of one target.
 pub(crate) const MAX_PACKETS: usize = 100_000;
 
-/// The maximum number of bytes in all packets of a file or capture. The memory contains up to four copies: the
-/// captured bytes, the dissected payload, the payload in the flow, and the latest requests in upper case.
+/// The maximum number of bytes in all packets of a file, or of the capture of one target. The memory can contain
+/// four copies of a byte: in the captured packet, in the dissected payload, in the flow, and in upper case.
 pub(crate) const MAX_TOTAL_BYTES: usize = 64 * 1024 * 1024;
 
-/// The maximum length of a pcapng block, in bytes: the longest packet and 1 MiB of options.
+/// The maximum length of a pcapng block, in bytes: the longest packet and about 1 MiB of options.
 const MAX_BLOCK_BYTES: usize = MAX_PACKET_BYTES + 1024 * 1024;
 
-/// The maximum number of interfaces that one section of a pcapng file describes.
+/// The maximum number of interfaces that one section of a pcapng file may describe. More are an error.
 const MAX_INTERFACES: usize = 1024;
 
 /// A packet as it was captured.
@@ -50,7 +49,7 @@ pub(crate) struct CapturedPacket {
     /// The captured bytes. They begin with the link header.
     pub(crate) bytes: Vec<u8>,
     pub(crate) link_type: LinkType,
-    /// The index of the interface in the file. The first interface has index 0.
+    /// The index of the interface in its section of the file. The first interface has index 0.
     pub(crate) interface: usize,
 }
 
@@ -58,7 +57,7 @@ pub(crate) struct CapturedPacket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkType {
     Ethernet,
-    /// BSD loopback. The header is the address family (4 bytes), in the byte order of the host or network.
+    /// BSD loopback. The header is the address family (4 bytes), in host or in network byte order.
     Null,
     /// The packet has no link header. It begins with the IP header.
     Raw,
@@ -120,7 +119,7 @@ impl FileContents {
     }
 }
 
-/// The file was not read.
+/// The reason why nothing of a file was read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
     #[error("reading the file failed")]
@@ -184,7 +183,7 @@ pub(crate) fn read(mut file: impl Read) -> Result<FileContents, FileError> {
     Ok(contents)
 }
 
-/// The byte order of the integers in a file. It is the byte order of the host that wrote the file.
+/// The byte order of the integers in a file, usually that of the host that wrote the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ByteOrder {
     Little,
@@ -232,7 +231,7 @@ impl ByteOrder {
     }
 }
 
-/// Reads exactly `length` bytes. Returns `None` at the end of the file.
+/// Reads exactly `length` bytes. Returns `None` if the file contains no more bytes. Fewer bytes are an error.
 ///
 /// The memory grows with the bytes that the file contains. A wrong `length` alone does not allocate memory.
 fn read_bytes(file: &mut dyn Read, length: usize) -> Result<Option<Vec<u8>>, Incomplete> {
@@ -245,7 +244,7 @@ fn read_bytes(file: &mut dyn Read, length: usize) -> Result<Option<Vec<u8>>, Inc
     }
 }
 
-/// Reads exactly `length` bytes of `part`. The end of the file is an error.
+/// Reads exactly `length` bytes. The end of the file is an error, and `part` names the missing bytes.
 fn require_bytes(
     file: &mut dyn Read,
     length: usize,

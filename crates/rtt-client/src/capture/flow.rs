@@ -33,8 +33,8 @@ pub struct PacketRecord {
     pub number: usize,
     /// The time since 1970-01-01 00:00 UTC.
     pub time: Duration,
-    /// The side that sent the packet. A router can also send an ICMP error. Then this is the side from which
-    /// the error arrives.
+    /// The side that sent the packet. A router can also send an ICMP error. Then this is the side opposite to
+    /// the receiver of the error.
     pub sender: FlowSide,
     /// The role of the packet in its flow.
     pub role: PacketRole,
@@ -85,7 +85,7 @@ pub struct Flow {
     pub(crate) exchanges: Exchanges,
     datagrams: DatagramPairing,
     connection: Connection,
-    /// The latest packet with a payload. A later fragment has no ports, so it belongs to the same exchange.
+    /// The latest packet with a payload. A fragment without ports has the same sender and exchange.
     last_payload: LastPayload,
 }
 
@@ -121,7 +121,7 @@ impl Flow {
         }
     }
 
-    /// The side that closed the connection. It sent the first FIN or RST.
+    /// The side that closed the connection: the sender of the first FIN or RST.
     #[must_use]
     pub fn closed_by(&self) -> Option<FlowSide> {
         self.connection.closed_by()

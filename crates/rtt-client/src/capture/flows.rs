@@ -25,7 +25,7 @@ pub(crate) struct FlowTable {
 impl FlowTable {
     /// Assigns packets to flows, in the order of the capture. `None` is a packet that cannot be dissected.
     ///
-    /// The number of the first packet is `first_number`. If `lengths` is given, it determines the
+    /// The number of the first packet is `first_number`. If `lengths` are given, they determine the
     /// exchanges of TCP connections.
     pub(crate) fn from_packets(
         packets: &[Option<Packet>],
@@ -47,7 +47,7 @@ impl FlowTable {
     /// connections that the server did not accept, because the local address of a failed connection is not
     /// known.
     pub(crate) fn retain_clients(&mut self, clients: &[SocketAddr]) {
-        // A captured packet has no scope, so the comparison ignores the flow label and the scope of IPv6.
+        // A flow has no IPv6 flow label and no scope, so the comparison ignores these values.
         let ip_and_port = |address: SocketAddr| (address.ip(), address.port());
         self.flows.retain(|flow| {
             let was_accepted = flow.packets.iter().any(|packet| packet.role == PacketRole::SynAck);
@@ -56,7 +56,8 @@ impl FlowTable {
         });
     }
 
-    /// The flow of a packet. Adds a new flow if necessary. Returns `None` if the table is full.
+    /// The flow of a packet. Adds a new flow if necessary. Returns `None` if the table is full, or if a fragment
+    /// has no flow.
     fn flow_of(&mut self, packet: &Packet) -> Option<&mut Flow> {
         let endpoints = match packet.kind {
             PacketKind::Udp => Endpoints::of(packet, UDP),
@@ -76,7 +77,7 @@ impl FlowTable {
         }
     }
 
-    /// The flow of a later fragment. The fragment has no ports, so this is the newest flow between its hosts.
+    /// The flow of a fragment without ports: the newest flow of the protocol between the two hosts.
     fn fragment_flow(&mut self, packet: &Packet, ip_protocol: u8) -> Option<&mut Flow> {
         let mut newest_first = self.flows.iter_mut().rev();
         newest_first.find(|flow| flow.ip_protocol == ip_protocol && flow.connects_hosts_of(packet))

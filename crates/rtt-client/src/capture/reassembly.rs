@@ -7,24 +7,25 @@
 //! number and the first sequence number gives the lower 32 bits of the offset.
 //!
 //! Several offsets have the same lower 32 bits. Their distance is 4 GiB. The correct offset is the one that is
-//! nearest to the last known position. This holds as long as the segment is less than 2 GiB away from it.
+//! nearest to the first gap, if the segment is less than 2 GiB away from this gap.
 //!
 //! # Retransmission or reordering
 //!
 //! The role of a segment depends on the bytes that were captured before:
 //!
 //! - If all bytes of the segment were captured before, it is a retransmission.
-//! - If it begins at or after the highest captured offset, it is new. There can be a gap before it.
-//! - Otherwise it fills a gap. There are two possible causes. Either the network changed the order of the
-//!   segments, or this is the retransmission of a segment that the capture does not contain.
+//! - If the segment begins after the highest captured offset, it is new. There can be a gap before it.
+//! - Every other segment is treated as one that fills a gap. There are two possible causes. Either the network
+//!   changed the order of the segments, or the segment is a retransmission, and the capture does not contain the
+//!   first transmission.
 //!
 //! The time since the segment with the highest offset separates the two causes. A sender needs about one round
-//! trip to detect a loss, and reordering takes less time. Wireshark uses the same rule.
+//! trip to detect a loss, and reordering takes less time. Wireshark uses a similar rule.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The maximum number of byte ranges after a gap that are stored.
+/// The maximum number of stored byte ranges after the first gap. The limit bounds the memory.
 const MAX_RANGES: usize = 10_000;
 
 /// The number of bytes after which sequence numbers repeat: 4 GiB.
@@ -35,7 +36,7 @@ const SEQUENCE_SPACE: u64 = 1 << 32;
 pub(super) struct ByteStream {
     /// The sequence number of the first byte.
     first_sequence: Option<u32>,
-    /// The offset of the first gap. All bytes before it were captured.
+    /// The offset of the first gap, or of the end. All bytes before this offset were captured.
     contiguous_end: u64,
     /// The ranges of captured bytes after the first gap: start -> end.
     ranges_after_gap: BTreeMap<u64, u64>,
@@ -50,8 +51,8 @@ pub(super) struct Segment {
     /// The number of bytes. A FIN counts as one byte (RFC 9293, section 3.4).
     pub(super) length: u64,
     pub(super) time: Duration,
-    /// The maximum time between the segment with the highest offset and a segment that is out of order. If
-    /// this segment fills a gap later, it is a retransmission.
+    /// The maximum time between the segment with the highest offset and a segment that is out of order. After
+    /// this time, a segment that fills a gap is a retransmission.
     pub(super) reordering_window: Duration,
 }
 
@@ -66,30 +67,30 @@ pub(super) struct Placement {
 /// The relation between a segment and the bytes that were captured before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// The segment begins at or after the highest captured offset.
+    /// The segment begins after the highest captured offset.
     New,
     /// All bytes were captured before: a retransmission.
     Repeated,
     /// The segment fills a gap within the reordering window.
     OutOfOrder,
     /// The segment fills a gap after the reordering window. It is a retransmission, and the capture does not
-    /// contain the original.
+    /// contain the first transmission.
     FillsLoss,
 }
 
 impl ByteStream {
     /// Starts the stream with the sequence number of a SYN. The first byte has the next number. Returns
-    /// whether an earlier SYN has already started the stream.
+    /// whether an earlier segment has already started the stream.
     pub(super) fn start(&mut self, syn_sequence: u32) -> bool {
         self.first_sequence.replace(syn_sequence.wrapping_add(1)).is_some()
     }
 
-    /// Whether a SYN with another sequence number started the stream.
+    /// Whether the stream has already started, and not with this SYN.
     pub(super) fn has_other_start(&self, syn_sequence: u32) -> bool {
         self.first_sequence.is_some_and(|first| first != syn_sequence.wrapping_add(1))
     }
 
-    /// The offset of the first gap. All bytes before it were captured.
+    /// The offset of the first gap, or of the end. All bytes before this offset were captured.
     pub(super) fn contiguous_end(&self) -> u64 {
         self.contiguous_end
     }
@@ -113,7 +114,7 @@ impl ByteStream {
         Placement { start, arrival }
     }
 
-    /// Converts a sequence number to an offset. The result is the candidate nearest to the first gap.
+    /// Converts a sequence number to an offset, the possible offset that is nearest to the first gap.
     fn offset(&mut self, sequence: u32) -> u64 {
         let first = *self.first_sequence.get_or_insert(sequence);
         let lower_bits = u64::from(sequence.wrapping_sub(first));
@@ -139,7 +140,7 @@ impl ByteStream {
         last.map_or(self.contiguous_end, |(_, end)| self.contiguous_end.max(*end))
     }
 
-    /// Adds a range. If it fills the first gap, the contiguous part becomes longer.
+    /// Adds a range. If the range begins at the first gap, the contiguous part becomes longer.
     fn add_range(&mut self, start: u64, end: u64) {
         if self.ranges_after_gap.len() < MAX_RANGES {
             let known_end = self.ranges_after_gap.entry(start).or_insert(end);

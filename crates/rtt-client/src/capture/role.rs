@@ -2,7 +2,7 @@
 
 use crate::capture::flow::{FlowSide, PacketRecord};
 
-/// The role of a packet in its flow. The TCP roles have the names of the flags in RFC 9293.
+/// The role of a packet in its flow. Some roles have the names of TCP flags (RFC 9293).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PacketRole {
@@ -20,7 +20,7 @@ pub enum PacketRole {
     Fin,
     /// The sender ends the connection immediately, or refuses it.
     Rst,
-    /// The sender repeats bytes or a SYN.
+    /// The sender repeats bytes, a SYN or a FIN.
     Retransmission,
     /// Bytes that arrive after later bytes, because the network changed the order.
     OutOfOrder,
@@ -71,7 +71,7 @@ impl PacketRole {
 /// A property of a packet that its role does not include.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
-    /// A second reply to a request that already has one.
+    /// Another reply to a request that already has a reply.
     DuplicateReply,
     /// The data segment also has the FIN flag.
     WithFin,

@@ -1,10 +1,10 @@
-//! The totals of a protocol's flows, for the table that compares the protocols.
+//! The totals of the flows, for the table that compares the protocols.
 
 use crate::capture::flow::{Flow, FlowSide};
 use crate::capture::role::PacketRole;
 use crate::model::protocol::Framing;
 
-/// The totals of the flows with one target.
+/// The totals of the flows with one target, or of one protocol in a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Totals {
     pub(crate) packets: usize,
@@ -32,7 +32,7 @@ pub(crate) struct ClosedBy {
 impl Totals {
     pub(crate) fn of(flows: &[Flow]) -> Self {
         let packets = || flows.iter().flat_map(|flow| &flow.packets);
-        // The payload of an ICMP error is a part of another packet.
+        // The payload of an ICMP error is a part of the packet that caused the error.
         let with_payload = packets().filter(|packet| packet.role != PacketRole::IcmpError);
         Self {
             packets: packets().count(),

@@ -13,12 +13,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The tolerance between the time from the request packet to the reply packet (wall clock) and the RTT of the
-/// program (monotonic clock). It covers the cost of two clock readings and adjustments of the wall clock.
+/// The RTT of the program (monotonic clock) should not be shorter than the time from the request packet to the
+/// reply packet (wall clock). This difference is allowed, because neither clock is exact.
 const CLOCK_TOLERANCE: Duration = Duration::from_micros(2);
 
-/// The tolerance between two kernel timestamps of one packet. The kernel takes one timestamp when it passes the
-/// packet to the capture. It takes the other when the interface accepts the packet, or when the packet arrives.
+/// The maximum difference between the time from request to reply in the breakdown and in the capture. The kernel
+/// takes timestamps for the breakdown when the interface accepts the request and when the reply arrives. It takes
+/// timestamps for the capture when it passes these packets to the capture.
 const KERNEL_TIMESTAMP_TOLERANCE: Duration = Duration::from_micros(20);
 
 /// The result of a trace, from a capture or from a file.
@@ -68,13 +69,12 @@ pub struct Trace {
     /// The number of packets that the capture lost, because its buffer was full or a limit was reached. `None`
     /// if the number is not known.
     pub dropped: Option<u64>,
-    /// The number of packets in the file.
+    /// The number of packets that were read from a file.
     pub packets: usize,
-    /// The number of packets in the file that belong to no flow. These are packets of other protocols,
-    /// unreadable packets, second copies on a loopback interface, and packets beyond the maximum number of
-    /// flows.
+    /// The number of packets in the file that belong to no flow, for example packets of other protocols,
+    /// unreadable packets, and packets of further flows after the maximum number of flows.
     pub skipped: usize,
-    /// The number of skipped packets that end within their headers or have an unknown link type.
+    /// The number of skipped packets that are truncated or have an unknown link type.
     pub unreadable: usize,
     /// The number of packets in the file without a time.
     pub without_time: u64,
@@ -220,14 +220,16 @@ impl TracedTarget {
         timings.collect()
     }
 
-    /// The reason why the exchange with this number has no correct reply. `None` for a file.
+    /// The reason why the exchange with this number has no correct reply. `None` if it has a correct reply, and
+    /// for a file.
     #[must_use]
     pub fn failure(&self, exchange: u64) -> Option<&Failure> {
         let index = usize::try_from(exchange.checked_sub(1)?).ok()?;
         self.samples.get(index)?.failure.as_ref()
     }
 
-    /// The numbers within the target of each flow's exchanges. `None` for an exchange without a sample.
+    /// For each flow, the numbers of its exchanges. They count all exchanges with the target. `None` for an
+    /// exchange without a sample.
     fn exchange_numbers(&self) -> Vec<Vec<Option<u64>>> {
         let counts = self.flows.iter().map(|flow| flow.exchanges.len());
         if self.samples.is_empty() {
@@ -258,8 +260,8 @@ impl TracedTarget {
         self.sample_positions().map(find).collect()
     }
 
-    /// The position of each sample's exchange. The client's address connects them: the nth sample with this
-    /// address is the nth exchange of the flow from this address. If several connections used the same port,
+    /// For each sample, the position of its exchange. The client address determines the flow: the nth sample with
+    /// an address is the nth exchange of the flow from this address. If several flows have this client address,
     /// the newest flow is used.
     fn sample_positions(&self) -> impl Iterator<Item = Option<Position>> + '_ {
         self.samples.iter().enumerate().map(|(index, sample)| {
@@ -301,8 +303,8 @@ impl ExchangeTiming {
         Self { exchange, wire_rtt, program_rtt, breakdown, disagreement }
     }
 
-    /// The time inside this host, in nanoseconds: `program_rtt` minus `wire_rtt`. It is negative if the two
-    /// clocks disagree.
+    /// The time inside this host, in nanoseconds: `program_rtt` minus `wire_rtt`. It can be negative, because
+    /// the two times are from different clocks.
     #[must_use]
     pub fn host_time_ns(&self) -> Option<i64> {
         Some(

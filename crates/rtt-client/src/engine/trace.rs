@@ -1,5 +1,5 @@
-//! Traces exchanges: captures their packets, explains them, and compares them with the measurement. It can
-//! also explain the packets of a capture file.
+//! Traces exchanges: captures their packets, explains each packet, and compares the times of the packets with
+//! the measured times. This module also explains the packets of a capture file.
 
 mod error;
 mod recording;
@@ -41,7 +41,7 @@ pub fn enter_lab() -> Result<(), TraceError> {
 }
 
 /// Runs the exchanges of `plan`, captures their packets, and reports the result. If `file` is given,
-/// writes the packets to it as pcapng. Returns whether every exchange had a reply.
+/// writes the packets to it as pcapng. Returns whether every exchange had a correct reply.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ pub fn trace(
 ///
 /// # Errors
 ///
-/// [`TraceError::File`] or [`TraceError::UnknownFormat`] if no packet can be read. [`TraceError::Report`]
+/// [`TraceError::File`] or [`TraceError::UnknownFormat`] if nothing can be read. [`TraceError::Report`]
 /// if the report cannot be written. In a damaged file, the packets before the damage are explained.
 pub fn read_trace(file: impl Read, path: &Path, report: &mut dyn Report) -> Result<(), TraceError> {
     let contents = file::read(file).map_err(|error| match error {
@@ -112,9 +112,9 @@ fn reason_with_source(incomplete: &Incomplete) -> String {
 struct Session {
     trace: Trace,
     captured: Vec<CapturedPacket>,
-    /// The interface of each target. The index is [`CapturedPacket::interface`].
+    /// The interface of each target that has an address. The index is [`CapturedPacket::interface`].
     interfaces: Vec<Interface>,
-    /// Whether an exchange had no reply or was skipped.
+    /// Whether an exchange had no correct reply or was skipped.
     has_failures: bool,
 }
 
@@ -172,7 +172,7 @@ fn unresolved_target(plan: &Plan, failure: Failure) -> TracedTarget {
     }
 }
 
-/// The number of packets that end within their headers or have an unknown link type.
+/// The number of skipped packets that are truncated or have an unknown link type.
 fn count_unreadable(captured: &[CapturedPacket], packets: &[Option<Packet>]) -> usize {
     let is_unreadable = |(captured, packet): &(&CapturedPacket, &Option<Packet>)| {
         let is_truncated = captured.bytes.len() < captured.original_length;
@@ -255,7 +255,7 @@ fn address_on_the_wire(address: SocketAddr) -> SocketAddr {
 mod tests {
     use super::*;
 
-    /// A report to a closed pipe.
+    /// A report that writes to a closed pipe.
     struct ClosedPipe;
 
     impl Report for ClosedPipe {
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn unspecified_and_mapped_addresses_become_those_in_the_packets() {
+    fn destination_in_the_packets_is_neither_unspecified_nor_mapped() {
         for (address, expected) in [
             ("0.0.0.0:7", "127.0.0.1:7"),
             ("[::]:7", "[::1]:7"),

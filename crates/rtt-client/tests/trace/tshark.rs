@@ -1,4 +1,4 @@
-//! Compares the packets of a trace with the output of `tshark` for the same file.
+//! Compares the packets of a trace with the output of `tshark` for the capture file of the trace.
 
 use super::{CLIENT, TraceRun, parse_events};
 use chrono::DateTime;
@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The fields of a packet from tshark, by the name of the field.
+/// The fields of a packet according to tshark: name -> value.
 type TsharkPacket = BTreeMap<&'static str, String>;
 
-/// The packets of a file from tshark, by their number.
+/// The packets of a file according to tshark: number -> packet.
 fn tshark_packets(file: &Path) -> BTreeMap<u64, TsharkPacket> {
     const FIELDS: [&str; 18] = [
         "frame.number",
@@ -48,8 +48,8 @@ fn tshark_packets(file: &Path) -> BTreeMap<u64, TsharkPacket> {
     packets.collect()
 }
 
-/// Checks that the trace and tshark have the same packets and RTTs, and that `-r` reads the file of `-w`.
-/// Deletes the file.
+/// Checks that the trace and tshark show the same packets and RTTs, and that `trace -r` can read the capture
+/// file. Deletes the file.
 pub fn assert_tshark_agrees(run: &TraceRun) {
     let tshark = tshark_packets(&run.file);
     let packets = run.events_of_type("packet");
@@ -140,8 +140,8 @@ fn comment_label(role: &str) -> &str {
     }
 }
 
-/// The time from the first request packet to the last reply packet of an exchange. Reply packets with the mark
-/// `retransmission` from tshark are ignored.
+/// The time from the first request packet to the last reply packet of an exchange. Reply packets that tshark
+/// marks as retransmissions are ignored.
 fn wire_rtt_ns(
     timing: &Value,
     packets: &[&Value],

@@ -4,11 +4,11 @@ use super::u16_at;
 use crate::model::headers::IPV6_FRAGMENT;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The length of the IPv4 header without options and of the IPv6 header without extensions, in bytes.
+/// Lengths of an IPv4 header without options and of an IPv6 header without extension headers, in bytes.
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 
-/// The maximum number of IPv6 extension headers in a packet. More headers do not occur in practice.
+/// The maximum number of IPv6 extension headers in a packet. More are very unusual.
 const MAX_EXTENSION_HEADERS: usize = 16;
 
 /// An IP packet, or its captured beginning.
@@ -99,16 +99,16 @@ fn skip_extension_headers(bytes: &[u8]) -> Option<Extensions> {
     for _ in 0..MAX_EXTENSION_HEADERS {
         let length_field = || Some(usize::from(*bytes.get(end + 1)?));
         let length = match next_protocol {
-            // Hop-by-hop options, routing, destination options, mobility, host identity, shim6. The unit
-            // is 8 bytes, and the first 8 bytes are not counted.
+            // Hop-by-hop options, routing, destination options, mobility, host identity, shim6. The length
+            // field counts units of 8 bytes, without the first 8 bytes.
             0 | 43 | 60 | 135 | 139 | 140 => (length_field()? + 1) * 8,
-            // The length is 8 bytes. The upper 13 bits of the second field are the fragment's offset.
+            // The header has 8 bytes. The upper 13 bits of its bytes 2 and 3 are the offset of the fragment.
             IPV6_FRAGMENT => {
                 is_later_fragment |= u16_at(bytes, end + 2)? >> 3 > 0;
                 8
             }
-            // Authentication header. The unit is 4 bytes, and the first 8 bytes are not counted (RFC 4302,
-            // section 2.2).
+            // Authentication header. The length field counts units of 4 bytes, without the first 8 bytes
+            // (RFC 4302, section 2.2).
             51 => (length_field()? + 2) * 4,
             _ => break,
         };

@@ -22,7 +22,7 @@ fn udp_over_ipv6() -> Vec<u8> {
     packet
 }
 
-/// An IPv4 TCP segment with twelve bytes of options and the payload `hi`.
+/// A TCP segment over IPv4 with 12 bytes of TCP options and the payload `hi`.
 fn tcp_over_ipv4() -> Vec<u8> {
     let mut packet = vec![0x45, 0, 0, 54, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
     packet.extend([0x15, 0xb3, 0x2e, 0xe0, 0, 0, 0, 7, 0, 0, 0, 9, 0x80, 0x18, 1, 0, 0, 0, 0, 0]);
@@ -98,7 +98,7 @@ fn ethernet_padding_is_not_payload() {
 }
 
 #[test]
-fn truncated_packet_has_the_sizes_of_the_original() {
+fn truncated_packet_has_the_sizes_of_the_original_packet() {
     let whole = captured(LinkType::Ethernet, ethernet(0x0800, &tcp_over_ipv4()));
     let within_options = CapturedPacket { bytes: whole.bytes[..60].to_vec(), ..whole.clone() };
     let packet = dissect(&within_options).unwrap();
@@ -128,7 +128,7 @@ fn icmp_error_contains_the_addresses_of_the_quoted_packet() {
 }
 
 #[test]
-fn later_fragment_has_a_payload_and_no_ports() {
+fn fragment_after_the_first_has_a_payload_and_no_ports() {
     let mut later = udp_over_ipv4();
     later[6..8].copy_from_slice(&[0, 3]);
     let packet = dissect(&captured(LinkType::Raw, later)).unwrap();
@@ -150,13 +150,13 @@ fn ipv6_extension_headers_are_skipped() {
     packet[40 + 8 + 3] = 0x09;
     let later = dissect(&captured(LinkType::Raw, packet.clone())).unwrap();
     assert_eq!(later.kind, PacketKind::Fragment { ip_protocol: 17 });
-    // An extension header with a length beyond the packet.
+    // An extension header that extends beyond the end of the packet.
     packet[41] = 255;
     assert_eq!(dissect(&captured(LinkType::Raw, packet)), None);
 }
 
 #[test]
-fn other_protocols_and_link_types_give_no_packet() {
+fn unsupported_protocols_and_link_types_give_no_packet() {
     let arp = ethernet(0x0806, &[0; 28]);
     assert_eq!(dissect(&captured(LinkType::Ethernet, arp)), None);
     assert_eq!(dissect(&captured(LinkType::Other(147), udp_over_ipv4())), None);

@@ -1,28 +1,29 @@
 //! Pairs the datagrams of a flow. Each request starts an exchange, and each reply belongs to one exchange.
 //!
-//! These rules find the exchange of a reply. The first rule that applies is used:
+//! An echo server returns the request in upper case. A request matches a reply if the request in upper case
+//! is equal to the reply. The first of these rules that applies determines the exchange of a reply:
 //!
-//! 1. An echo server returns the request in upper case. The reply belongs to the newest request with this
-//!    content and without a reply.
-//! 2. If all requests with this content have a reply, it is a duplicate reply to the newest of them.
-//! 3. If no request has this content, the server is not an echo server. The reply belongs to the oldest
-//!    request without a reply.
-//! 4. If every request has a reply, it belongs to the latest exchange.
+//! 1. The reply belongs to the newest matching request that has no reply.
+//! 2. If all matching requests already have a reply, the new reply is a duplicate. It belongs to the newest
+//!    matching request.
+//! 3. If no request matches, the server is probably not an echo server. The reply belongs to the oldest
+//!    request that has no reply.
+//! 4. If no request matches and all requests have a reply, the new reply belongs to the latest exchange.
 
 use super::Exchanges;
 use echo_core::header::{HEADER_LEN, ReplyHeader, parse_reply_header};
 use std::time::Duration;
 
-/// A reply is compared with this number of requests, the newest ones.
+/// The rules above apply to this number of newest requests. Older requests are ignored.
 const MAX_CANDIDATES: usize = 1000;
 
-/// The number of payload bytes that are compared.
+/// The maximum number of payload bytes that are compared.
 const COMPARED_BYTES: usize = 2048;
 
 /// The requests of a flow, for the comparison with its replies.
 #[derive(Debug, Default)]
 pub(in crate::capture) struct DatagramPairing {
-    /// The beginning of the expected reply of each exchange. Empty for an old request that is not compared.
+    /// The beginning of the expected reply of each exchange. Empty for an old request that is ignored.
     expected_replies: Vec<Vec<u8>>,
 }
 
@@ -95,15 +96,16 @@ fn expected_reply(request: &[u8]) -> Vec<u8> {
     expected.to_vec()
 }
 
-/// Whether `reply` begins like the expected reply. The comparison skips a timing header, because the server
-/// writes its processing time into this header.
+/// Whether `reply` is equal to the expected reply, up to [`COMPARED_BYTES`]. The comparison skips a timing
+/// header, because the server writes its processing time into this header.
 fn is_expected(expected: &[u8], reply: &[u8]) -> bool {
     let reply = &reply[..reply.len().min(COMPARED_BYTES)];
     let start = if begins_with_timing_header(expected) { HEADER_LEN } else { 0 };
     expected.len() == reply.len() && expected.get(start..) == reply.get(start..)
 }
 
-/// Whether this request in upper case begins with a timing header, and has more bytes after it.
+/// Whether the expected reply begins with a timing header that the comparison can skip. Other bytes must follow
+/// the header. Without them, nothing would be compared, and every reply of this length would match.
 fn begins_with_timing_header(expected: &[u8]) -> bool {
     let header = expected.split_first_chunk().filter(|(_, rest)| !rest.is_empty());
     header

@@ -3,17 +3,17 @@
 //! There are two methods:
 //!
 //! - For exchanges of this program, the lengths of a request and of a reply are known
-//!   ([`MessageLengths`]). The offset of a byte, divided by the length, gives the number of the exchange.
+//!   ([`MessageLengths`]). The offset of a byte, divided by the length, gives the index of the exchange.
 //!   The last byte completes the reply.
-//! - For a capture file, the lengths are not known. Two conditions must hold before data from the client
-//!   starts a new exchange. The data follows a reply, and the server has sent at least as many bytes as the
-//!   client before. The first condition is not sufficient, because a server can reply before it has the whole
+//! - For a capture file, the lengths are not known. Data from the client starts a new exchange if two
+//!   conditions hold: the data follows data from the server, and the server has sent at least as many bytes
+//!   as the client. The first condition is not sufficient, because a server can reply before it has the whole
 //!   request. Each new segment from the server becomes the new end of the reply.
 
 use super::Exchanges;
 use std::time::Duration;
 
-/// The length of each request and of each reply, in bytes. Both are at least 1.
+/// The length of each request and of each reply, in bytes. A length is at least 1.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessageLengths {
     pub(crate) request: u64,
@@ -28,13 +28,13 @@ pub(in crate::capture) struct StreamPairing {
     last_was_reply: bool,
 }
 
-/// A segment of bytes at an offset of its stream.
+/// The bytes of a segment. `start` is their offset in the stream.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::capture) struct StreamBytes {
     pub(in crate::capture) start: u64,
     pub(in crate::capture) length: u64,
     pub(in crate::capture) time: Duration,
-    /// The number of bytes from the server that were captured without a gap.
+    /// The number of bytes from the server before the first gap in the capture.
     pub(in crate::capture) reply_end: u64,
 }
 
@@ -63,7 +63,7 @@ impl StreamPairing {
         exchanges.latest()
     }
 
-    /// The exchange of new bytes from the server. Stores the time of each reply that they complete.
+    /// The exchange of new bytes from the server. Stores the time of each reply that these bytes complete.
     pub(in crate::capture) fn add_reply(
         &mut self,
         bytes: StreamBytes,
@@ -85,7 +85,7 @@ impl StreamPairing {
         self.exchange_of_reply(bytes.start, exchanges)
     }
 
-    /// The exchange of bytes from the server. Repeated bytes do not change the time of a reply.
+    /// The exchange of bytes from the server, without a change of reply times. Suitable for repeated bytes.
     pub(in crate::capture) fn exchange_of_reply(
         &mut self,
         start: u64,

@@ -38,7 +38,7 @@ impl Variant {
     }
 }
 
-/// Reads all packets after the magic number.
+/// Reads the rest of the file. The caller has already read the magic number.
 ///
 /// # Errors
 ///
@@ -50,7 +50,7 @@ pub(super) fn read(
 ) -> Result<(), Incomplete> {
     let Variant { byte_order, unit_ns } = variant;
     let header = require_bytes(file, FILE_HEADER, "the file header")?;
-    // The upper 16 bits of this field describe a checksum at the end of each packet.
+    // The upper 16 bits of this field can describe a checksum at the end of each packet.
     let number =
         byte_order.u32(&header, 16).ok_or(Incomplete::EndsWithin("the file header"))? & 0xffff;
     let link_type = LinkType::from_number(number);

@@ -1,5 +1,4 @@
-//! pcapng, the newer capture file format (draft-ietf-opsawg-pcapng). [`reader`] reads it, and [`writer`]
-//! writes it.
+//! pcapng, the newer capture file format (draft-ietf-opsawg-pcapng), with a [`reader`] and a [`writer`].
 //!
 //! A file is a sequence of blocks. Each block has this structure:
 //!
@@ -15,18 +14,19 @@
 //! Data and option values are padded to a multiple of 4 bytes. An option is a code (2 bytes), the length
 //! of the value (2 bytes) and the value. The code 0 ends the options.
 //!
-//! The blocks come in this order:
+//! These block types are used. An interface description comes before the packets of its interface:
 //!
-//! 1. A **section header** begins a section. Its byte-order magic defines the byte order of all integers
-//!    in the section. A file can have several sections.
-//! 2. An **interface description** contains the link type and the resolution of the times. The first
-//!    interface of a section has the number 0, the next has 1. The numbers are not in the block.
-//! 3. An **enhanced packet** contains the number of its interface, the time, both lengths, the bytes, and
-//!    options. The comment is an option. A simple packet contains only the original length and the bytes.
-//!    The obsolete packet block has almost the fields of an enhanced packet.
-//! 4. **Interface statistics** contain the number of dropped packets.
+//! - A **section header** begins a section. Its byte-order magic defines the byte order of all integers in
+//!   the section. A file can have several sections.
+//! - An **interface description** contains the link type and the resolution of the times. The first interface
+//!   of a section has the number 0, the next has 1. The block does not contain this number.
+//! - An **enhanced packet** contains the number of its interface, the time, the captured and the original
+//!   length of the packet, the bytes, and options. A comment is an option.
+//! - A **simple packet** contains only the original length and the bytes.
+//! - An **obsolete packet** has almost the same fields as an enhanced packet.
+//! - **Interface statistics** contain the number of packets that an interface dropped.
 //!
-//! A reader skips blocks of an unknown type.
+//! A reader skips blocks of all other types.
 //!
 //! The documentation of [`crate::capture::file`] states why no library is used.
 
@@ -45,7 +45,7 @@ const SIMPLE_PACKET: u32 = 3;
 const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 
-/// The length of the type and of the two length fields of a block, in bytes.
+/// The total length of the type and the two length fields of a block, in bytes.
 const BLOCK_OVERHEAD: usize = 12;
 
 /// The byte-order magic in a section header. Its bytes show the byte order of the section.
@@ -61,5 +61,5 @@ const OPTION_APPLICATION: u16 = 4;
 const OPTION_INTERFACE_NAME: u16 = 2;
 const OPTION_INTERFACE_DESCRIPTION: u16 = 3;
 const OPTION_TIME_RESOLUTION: u16 = 9;
-/// `isb_ifdrop`: the packets that the interface dropped.
+/// `isb_ifdrop`: the number of packets that the interface dropped.
 const OPTION_DROPPED: u16 = 5;

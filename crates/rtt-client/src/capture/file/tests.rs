@@ -97,7 +97,7 @@ fn big_endian_pcapng_with_a_binary_time_resolution_is_read() {
 }
 
 #[test]
-fn packets_before_the_end_of_a_truncated_file_are_kept() {
+fn complete_packets_of_a_truncated_file_are_read() {
     let packets = [packet(1, 60), packet(2, 61), packet(3, 62)];
     let pcap = pcap_file(ByteOrder::Little, Resolution::Nanoseconds, &packets);
     for whole in [pcapng_file(&packets, None), pcap] {
@@ -133,7 +133,7 @@ fn reader_stops_at_an_invalid_length() {
 }
 
 #[test]
-fn reader_keeps_at_most_the_maximum_number_of_packets() {
+fn reader_stops_at_the_maximum_number_of_packets() {
     let mut file = pcap_file(ByteOrder::Little, Resolution::Nanoseconds, &[]);
     let with_packet = pcap_file(ByteOrder::Little, Resolution::Nanoseconds, &[packet(1, 0)]);
     for _ in 0..=MAX_PACKETS {
@@ -146,7 +146,7 @@ fn reader_keeps_at_most_the_maximum_number_of_packets() {
 
 proptest! {
     #[test]
-    fn random_bytes_cause_no_panic_and_no_large_allocation(
+    fn packets_of_a_random_file_have_no_more_bytes_than_the_file(
         bytes in proptest::collection::vec(any::<u8>(), 0..2000),
         format in 0..5_usize,
     ) {

@@ -8,8 +8,8 @@ use crate::capture::reassembly::{Arrival, ByteStream, Segment};
 use crate::capture::role::{Detail, PacketRole};
 use std::time::Duration;
 
-/// The minimum of [`Segment::reordering_window`]. A longer RTT of the handshake replaces it. Wireshark uses this
-/// value if the capture contains no handshake.
+/// The minimum of [`Segment::reordering_window`]. If the RTT of the handshake is longer, that RTT is the window.
+/// Wireshark uses this value if the capture contains no handshake.
 const MIN_REORDERING_WINDOW: Duration = Duration::from_millis(3);
 
 /// A TCP connection.

@@ -12,7 +12,7 @@ use std::time::Duration;
 const CLIENT: &str = "10.0.0.1:5555";
 const SERVER: &str = "10.0.0.2:12000";
 
-/// Builds the packets of one flow. The interval between two packets is 10 µs.
+/// Builds the packets of one flow. The interval between two packets is 10 µs plus the pauses.
 #[derive(Default)]
 struct Script {
     packets: Vec<Option<Packet>>,
@@ -20,8 +20,8 @@ struct Script {
 }
 
 impl Script {
-    /// A connection after its handshake. The sequence number of the client's first byte is 101, and of the
-    /// server's first byte 201.
+    /// A connection after its handshake. The first byte from the client has the sequence number 101, and the
+    /// first byte from the server has 201.
     fn connection() -> Self {
         Self::default()
             .segment(Client, "S", 100, b"")
@@ -124,7 +124,7 @@ fn reordered_and_duplicate_datagrams_are_assigned_by_their_content() {
     let exchanges: Vec<_> = flow.packets.iter().map(|packet| packet.exchange).collect();
     assert_eq!(exchanges, [Some(1), Some(2), Some(2), Some(1), Some(1)]);
     assert_eq!(flow.packets[4].detail, Some(Detail::DuplicateReply));
-    // The first of the two equal replies determines the RTT.
+    // The first of the two replies `ONE` determines the RTT.
     assert_eq!(rtts(&flow)[0], Some(30));
 }
 
@@ -219,7 +219,7 @@ fn repeated_reply_does_not_change_the_rtt() {
 }
 
 #[test]
-fn early_segment_that_fills_a_gap_is_out_of_order() {
+fn segment_that_fills_a_gap_early_is_out_of_order() {
     let soon = Script::connection()
         .segment(Client, "A", 101, b"hello there")
         .segment(Server, "A", 206, b" THERE")
@@ -265,7 +265,7 @@ fn reply_before_the_end_of_its_request_is_in_the_same_exchange() {
 }
 
 #[test]
-fn known_lengths_assign_a_reply_to_the_earlier_of_two_requests() {
+fn reply_of_known_length_belongs_to_the_earlier_of_two_requests() {
     let script = Script::connection()
         .segment(Client, "A", 101, b"first")
         .segment(Client, "A", 106, b"again")
@@ -275,7 +275,7 @@ fn known_lengths_assign_a_reply_to_the_earlier_of_two_requests() {
 }
 
 #[test]
-fn later_fragment_completes_the_reply() {
+fn last_fragment_completes_the_reply() {
     let fragment = PacketKind::Fragment { ip_protocol: UDP };
     let flow = Script::default()
         .datagram(Client, b"hello")
@@ -288,7 +288,7 @@ fn later_fragment_completes_the_reply() {
 }
 
 #[test]
-fn refused_requests_have_the_roles_icmp_error_and_rst() {
+fn refusal_has_the_role_icmp_error_or_rst() {
     let (source, destination) = (CLIENT.parse().unwrap(), SERVER.parse().unwrap());
     let icmp = PacketKind::Icmp {
         error: IcmpError { is_v6: false, kind: 3, code: 3, from: None },

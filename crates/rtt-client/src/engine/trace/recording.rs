@@ -87,7 +87,7 @@ pub(super) fn record(
     Ok(Recording { packets, dropped, samples, clients, interface })
 }
 
-/// Sets the flag when it is dropped. So the capturing thread also ends after a panic of the exchanges.
+/// Sets the flag on drop. So the capturing thread also ends if the exchanges panic.
 struct SetOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
@@ -104,7 +104,7 @@ struct CaptureThread {
     packets: Vec<CapturedPacket>,
     /// The number of bytes in `packets`.
     bytes: usize,
-    /// The number of packets that were not stored because of the limits of a capture file.
+    /// The number of packets that were not stored because of [`MAX_PACKETS`] or [`MAX_TOTAL_BYTES`].
     beyond_limit: u64,
 }
 
@@ -168,8 +168,8 @@ fn run_exchanges(
     count: u64,
     stop: &AtomicBool,
 ) -> Result<Exchanges, RunError> {
-    // A new thread inherits the CPU of the thread that starts it. The capturing thread has already started, so
-    // it keeps all CPUs if this call pins this thread to one.
+    // A new thread inherits the CPU affinity of the thread that starts it. The capturing thread has already
+    // started. So it can use all CPUs, even if this call pins the current thread to one CPU.
     prepare_thread(&plan.settings)?;
     let mut recorded = RecordedEvents::default();
     let mut samples = Vec::new();
@@ -194,8 +194,8 @@ fn run_exchanges(
     Ok(Exchanges { samples, clients })
 }
 
-/// Sleeps for `duration`, or until `stop` is set. The sleep has several steps, because a set flag does not end
-/// a system call.
+/// Sleeps for `duration`, or until `stop` is set. Each system call sleeps for at most [`MAX_PAUSE`], because the
+/// flag does not interrupt a system call.
 fn pause(duration: Duration, stop: &AtomicBool) {
     let start = Instant::now();
     while !stop.load(Ordering::Relaxed) && start.elapsed() < duration {

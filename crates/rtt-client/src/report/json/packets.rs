@@ -70,7 +70,7 @@ pub(super) struct TraceSummary {
     dropped: Option<u64>,
     /// The number of packets of a file that belong to no flow.
     skipped: usize,
-    /// The number of skipped packets that end within their headers or have an unknown link type.
+    /// The number of skipped packets that are truncated or have an unknown link type.
     unreadable: usize,
     without_time: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -218,7 +218,7 @@ fn time(since_1970: Duration) -> String {
     let time = seconds.and_then(|s| DateTime::from_timestamp(s, since_1970.subsec_nanos()));
     match time {
         Some(time) => time.with_timezone(&Local).to_rfc3339_opts(SecondsFormat::Nanos, false),
-        // A file can contain a time that is outside the calendar.
+        // A file can contain a time that is too large for `DateTime`.
         None => format!("{} s after 1970", since_1970.as_secs()),
     }
 }

@@ -1,4 +1,4 @@
-//! Reads pcapng files of both byte orders, with any number of sections and with any time resolution.
+//! Reads pcapng files of either byte order. A file can have several sections and time resolutions.
 
 use super::{
     BLOCK_OVERHEAD, BYTE_ORDER_MAGIC, ENHANCED_PACKET, INTERFACE_DESCRIPTION, INTERFACE_STATISTICS,
@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
 
-/// The time resolution of an interface without the option `if_tsresol`: 10^-6 s. The constant is the exponent.
+/// The time resolution of an interface without the option `if_tsresol`: 10^-6 s. The constant is the exponent
+/// without its sign.
 const DEFAULT_RESOLUTION: u8 = 6;
 
 /// An interface of a section.
@@ -52,11 +53,11 @@ pub(in crate::capture::file) fn read(
     Ok(())
 }
 
-/// The values from earlier blocks of a section that its later blocks need.
+/// The values from earlier blocks that later blocks need.
 struct Section {
     byte_order: ByteOrder,
     interfaces: Vec<Interface>,
-    /// The number of dropped packets of each interface. A later block replaces an earlier block, because
+    /// The number of dropped packets of each interface. A later number replaces an earlier number, because
     /// each number is the count since the start of the capture.
     dropped: BTreeMap<u32, u64>,
 }
@@ -151,7 +152,7 @@ impl Section {
         let resolution = option(self.byte_order, body.get(8..)?, OPTION_TIME_RESOLUTION);
         let resolution = resolution.and_then(|value| value.first()).copied();
         let units_per_second = match resolution.unwrap_or(DEFAULT_RESOLUTION) {
-            // If the highest bit is set, the base of the exponent is 2, otherwise 10.
+            // The highest bit selects the base: 2 if the bit is set, otherwise 10.
             exponent @ 0x80.. => 1_u64.checked_shl(u32::from(exponent & 0x7f)),
             exponent => 10_u64.checked_pow(exponent.into()),
         };

@@ -9,7 +9,7 @@ use crate::capture::file::{CapturedPacket, LinkType, MAX_PACKET_BYTES};
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// The time resolution of the file: 10^-9 s. The constant is the exponent.
+/// The time resolution of the file: 10^-9 s. The constant is the exponent without its sign.
 const TIME_RESOLUTION: u8 = 9;
 
 /// An interface on which packets were captured.
@@ -79,11 +79,11 @@ impl<Out: Write> Writer<Out> {
         self.write_block(ENHANCED_PACKET, &body)
     }
 
-    /// Writes the statistics and flushes the file. `dropped` is the number of packets that the capture lost,
-    /// if the number is known. `time` is the time of the statistics since 1970-01-01 00:00 UTC.
+    /// Writes the statistics if `dropped` is known, and flushes the file. `dropped` is the number of packets
+    /// that the capture lost. `time` is the time of the statistics since 1970-01-01 00:00 UTC.
     pub(crate) fn finish(mut self, dropped: Option<u64>, time: Duration) -> io::Result<()> {
         if let Some(dropped) = dropped {
-            // The index of the interface.
+            // The first interface, with index 0, contains the number for all interfaces.
             let mut body = length_field(0).to_vec();
             body.extend(time_field(time));
             push_option(&mut body, OPTION_DROPPED, &dropped.to_le_bytes());
@@ -106,7 +106,7 @@ fn length_field(length: usize) -> [u8; 4] {
     u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
 }
 
-/// A time in nanoseconds as two 32-bit numbers. The upper half comes first.
+/// A time in nanoseconds as two 32-bit numbers. The upper 32 bits come first.
 fn time_field(time: Duration) -> [u8; 8] {
     let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     nanoseconds.rotate_left(32).to_le_bytes()
