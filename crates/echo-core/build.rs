@@ -1,14 +1,14 @@
 //! Generates the tables that `src/transform/table.rs` includes. The source is the mapping of the standard
-//! library, so both always have the same Unicode version.
+//! library, so the tables always have its Unicode version.
 //!
-//! Each character has an entry in the tables. If the upper case has the same length, the entry is the
-//! exclusive-or of the UTF-8 bytes of both (little-endian). Otherwise, all bits of the entry are set. No
-//! exclusive-or has this value, because the first bytes of two sequences of the same length have the same top
-//! bit.
+//! Each character of two or three bytes has an entry, and each character of four bytes that begins with 0xF0.
+//! If the upper case has the same length, the entry is the exclusive-or of the UTF-8 bytes of the character
+//! and of its upper case (little-endian). Otherwise, all bits of the entry are set. No exclusive-or has this
+//! value, because the first bytes of two sequences of the same length have the same top bit.
 //!
-//! Characters of two bytes have one table with the code point as its index. Characters of three and four bytes
-//! use pages. A page contains the 64 characters that differ only in their last byte. Page 0 is for all
-//! groups of characters without a change.
+//! Characters of two bytes have one table with the code point as its index. Characters of three and four
+//! bytes use pages. A page contains the entries of 64 characters that differ only in their last byte. Page 0
+//! is for all groups of characters without a change.
 
 use std::fmt::Write as _;
 use std::{env, fs, ops::Range, path::Path};
@@ -36,7 +36,7 @@ fn main() {
             "U+{code_point:X} is not in the tables but has an upper case"
         );
     }
-    // With 256 pages, each byte is a valid index, so a look-up needs no check.
+    // With 256 pages, each page number of one byte is a valid index, so a look-up needs no check.
     assert!(pages.len() <= 256, "{} pages", pages.len());
     pages.resize(256, [0; 64]);
 

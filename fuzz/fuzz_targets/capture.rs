@@ -1,5 +1,5 @@
 //! Reads random bytes as a capture file, dissects and explains the packets, and writes the report as text and
-//! as JSON. The reader must not panic, must not hang, and must not exceed its memory limits.
+//! as JSON. The reader must not panic, must not hang, and must not exceed the memory limit of libFuzzer.
 //!
 //! Run it with `cargo +nightly fuzz run capture`.
 #![no_main]

@@ -1,4 +1,4 @@
-//! Sends random bytes as replies to the client, over UDP and TCP, in one exchange and in a series. The client
+//! Sends random bytes as replies to the client, over UDP or TCP, in one exchange and in a series. The client
 //! must not panic, and its run must end.
 //!
 //! Run it with `cargo +nightly fuzz run replies`.
@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-/// The bytes that both peers send as their reply.
+/// The bytes that the UDP peer and the TCP peer send as their reply.
 static REPLY: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// Returns the addresses of the UDP peer and the TCP peer. The first call starts both peers.

@@ -1,5 +1,5 @@
-//! Sends random bytes in pieces to both servers, over real sockets. The servers must answer text in upper case.
-//! A connection with timing headers must end. Both servers must answer the next input.
+//! Sends random bytes over real sockets: to the UDP server as several datagrams, and to the TCP server in one
+//! connection. Both servers must answer text in upper case, also after invalid input.
 //!
 //! Run it with `cargo +nightly fuzz run servers`.
 #![no_main]
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Timeout for a reply. The reply of a correct server always arrives earlier.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum length of a request in bytes. Its reply fits in a datagram, even if it is three times as long.
+/// Maximum length of a UDP request in bytes. A reply of three times this length fits in a datagram.
 const MAX_REQUEST_LEN: usize = 20_000;
 
 /// Returns the addresses of the UDP server and the TCP server. The first call starts both servers.

@@ -1,5 +1,5 @@
-//! Converts random bytes, as one text and in pieces, and compares the result with the standard library. Also
-//! parses the bytes as a timing header.
+//! Converts random bytes, as one text and in pieces, and compares the results with those of the standard
+//! library. Also parses the bytes as a timing header.
 //!
 //! Run it with `cargo +nightly fuzz run text`.
 #![no_main]

@@ -1,8 +1,9 @@
-//! Compares the speed of the conversion with the standard library, on the same text and in the same run.
+//! Compares the speed of two conversions to upper case: the one of this crate, and the one of the standard
+//! library.
 //!
-//! The rounds of both alternate, so a change of the machine's speed affects both. The result is the median of
-//! the ratios of all pairs of rounds. The program marks a ratio below its minimum, but it does not fail: it is
-//! a measurement, not a test.
+//! Each round measures both conversions of the same text, so a change of the machine's speed affects both.
+//! Each round gives one ratio of the two speeds, and the result is the median of these ratios. The program
+//! marks a result below the minimum, but its exit status is still 0: it is a measurement, not a test.
 
 use bytes::BytesMut;
 use std::hint::black_box;
@@ -13,13 +14,13 @@ const TEXT_LEN: usize = 16 * 1024;
 
 const ROUNDS: usize = 41;
 
-/// Approximate duration of one round. It is much longer than the time to read the clock.
+/// Approximate time for our conversion in one round, much longer than the time to read the clock.
 const ROUND_DURATION: Duration = Duration::from_millis(3);
 
 struct Case {
     name: &'static str,
     text: &'static str,
-    /// Minimum ratio of our speed to the speed of the standard library.
+    /// Minimum of our speed divided by the speed of the standard library.
     min_ratio: f64,
 }
 
@@ -58,7 +59,7 @@ const CASES: [Case; 6] = [
 ];
 
 fn main() {
-    println!("upper case of {TEXT_LEN} bytes, medians of {ROUNDS} alternating rounds");
+    println!("upper case of {TEXT_LEN} bytes, medians of {ROUNDS} rounds");
     println!(
         "ASCII: compared with make_ascii_uppercase in place; others: with str::to_uppercase\n"
     );
@@ -88,7 +89,7 @@ fn main() {
         let repeats = repeats(|| ours(&mut work)).max(repeats(|| std(&mut work)) / 4);
         let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
             .map(|round| {
-                // The order alternates.
+                // The order alternates between rounds.
                 if round % 2 == 0 {
                     let std_speed = speed(&text, repeats, || std(&mut work));
                     (std_speed, speed(&text, repeats, || ours(&mut work)))
@@ -124,7 +125,7 @@ fn refill(work: &mut BytesMut, text: &str) {
     work.extend_from_slice(black_box(text.as_bytes()));
 }
 
-/// The number of times that `run` can run in one round.
+/// Number of calls of `run` in [`ROUND_DURATION`].
 fn repeats(mut run: impl FnMut()) -> u32 {
     let start = Instant::now();
     let mut count = 0;

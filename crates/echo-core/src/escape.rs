@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 /// Converts `bytes` to text that cannot control the terminal that shows it.
 ///
 /// Control characters, line separators and characters that change the direction of writing become escapes as
-/// in a Rust literal (`\n`, `\u{1b}`). A byte that is not UTF-8 becomes an escape such as `\xff`. All other
-/// characters stay unchanged. The backslash stays unchanged too, so the conversion cannot be reversed.
+/// in a Rust literal (`\n`, `\u{1b}`). A byte that is not part of valid UTF-8 becomes an escape such as
+/// `\xff`. All other characters stay unchanged. The backslash stays unchanged too, so the conversion cannot
+/// be reversed.
 ///
 /// ```
 /// assert_eq!(echo_core::escape(b"\x1b[2JHI\xff\n"), "\\u{1b}[2JHI\\xff\\n");
@@ -32,8 +33,8 @@ pub fn escape(bytes: &[u8]) -> String {
 
 /// Whether a terminal can interpret `character` as a command instead of showing it.
 ///
-/// These are control characters (C0, DEL, C1), and line and paragraph separators. Characters that change the
-/// direction of writing belong to them too (Unicode Standard Annex 9, table 1).
+/// This is true for control characters (C0, DEL, C1), for line and paragraph separators, and for characters
+/// that change the direction of writing (Unicode Standard Annex 9, section 2).
 ///
 /// ```
 /// assert!(echo_core::is_terminal_control('\u{1b}'));

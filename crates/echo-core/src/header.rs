@@ -43,8 +43,8 @@ const UPPERCASED_REQUEST_MAGIC: &[u8; 11] = b"ECHO-RTT/1?";
 pub struct Timing {
     /// Which clock measured the arrival of the request.
     pub arrival: ArrivalClock,
-    /// The time from the arrival of the request until the server passed the reply to its system. The header
-    /// contains this time in nanoseconds.
+    /// The time from the arrival of the request until the server wrote this header, shortly before it sent
+    /// the reply. The header contains this time in nanoseconds.
     pub server: Duration,
 }
 

@@ -6,8 +6,8 @@
 //! it requires. Invalid sequences can have this form too: overlong forms, surrogates, and code points beyond
 //! U+10FFFF. They have no upper case, so they stay unchanged.
 //!
-//! [`in_place`] converts 64 bytes at a time and does not move them. A character that changes its length in
-//! upper case moves the text after it. [`table`] contains the mapping.
+//! [`in_place`] converts blocks of 64 bytes in place, up to the first character that changes its length in
+//! upper case. [`append`] converts the text from this character on. [`table`] contains the mapping.
 
 mod in_place;
 mod table;
@@ -23,14 +23,14 @@ use std::borrow::Cow;
 /// the same factor for replies to an address that is not validated.
 pub const MAX_GROWTH: usize = 3;
 
-/// Maximum number of bytes that [`append`] copies in one step.
+/// Maximum number of bytes that [`append`] copies in one iteration of its loop.
 const MAX_RUN: usize = 4096;
 
-/// Number of bytes that [`append`] copies after a character that changed its length. The number doubles with
-/// each step that contains no such character.
+/// Number of bytes that [`append`] copies in its first iteration. The number doubles with each iteration. It
+/// returns to this minimum if a character that changes its length follows within this distance.
 ///
-/// If a step contains such a character, the copy of the bytes after it is discarded. Large steps would
-/// therefore be slow for a text with many such characters.
+/// The copy of the bytes after such a character is discarded. Large copies would therefore be slow for a text
+/// with many such characters.
 const MIN_RUN: usize = 64;
 
 /// Converts `text` to upper case. The result is up to [`MAX_GROWTH`] times as long.
@@ -77,8 +77,8 @@ pub fn could_be_a_reply(text: &[u8]) -> bool {
     !text.iter().any(u8::is_ascii_lowercase)
 }
 
-/// Converts a text that arrives in pieces. The concatenated results are the upper case of the complete text,
-/// at whatever bytes the text is cut.
+/// Converts a text that arrives in pieces. The concatenated results are the upper case of the complete text.
+/// The text can be cut at any byte.
 ///
 /// The stream stores at most three bytes between two pieces: the first bytes of an incomplete character.
 ///
@@ -150,8 +150,8 @@ fn append(mut rest: &[u8], upper: &mut BytesMut) {
         rest = &rest[converted..];
         run = (run * 2).min(MAX_RUN);
         if let Some(character) = first_character(rest) {
-            // This character changes its length, or it follows a run without such a character. The standard
-            // library converts both correctly.
+            // This character changes its length, or it follows a run without such a character. In both cases,
+            // the standard library converts the character correctly.
             let mut bytes = [0; 4];
             for mapped in character.to_uppercase() {
                 upper.extend_from_slice(mapped.encode_utf8(&mut bytes).as_bytes());

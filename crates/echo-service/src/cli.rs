@@ -10,11 +10,11 @@ use std::num::NonZero;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// More workers than any machine has CPUs are probably a mistake. Each worker needs a thread, some MiB of
-/// buffers and a socket.
+/// A larger number is probably a mistake: few machines have more CPUs. Each worker needs a thread, buffers
+/// and sockets.
 const MAX_WORKERS: usize = 256;
 
-/// A longer time would keep a CPU busy permanently.
+/// A longer time would keep a CPU busy long after the last request.
 const MAX_BUSY_POLL: Duration = Duration::from_secs(1);
 
 /// The options that both servers have.
@@ -27,7 +27,7 @@ pub struct ServiceArgs {
     pub listen: Vec<SocketAddr>,
 
     /// Number of worker threads. Each worker has its own sockets (`SO_REUSEPORT`), and the system distributes
-    /// the peers among them. More than one worker needs Linux
+    /// the peers among the workers. More than one worker needs Linux
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_workers)]
     pub workers: NonZero<usize>,
 
@@ -46,7 +46,7 @@ pub struct ServiceArgs {
         long, value_name = "N", value_parser = parse_number::<u32>, help_heading = "Limits",
         help = format!(
             "Maximum number of requests per second from one source (IPv4: an address, IPv6: a /64 network). After a \
-             pause, this many requests can arrive together. 0: no limit. Default: {DEFAULT_RATE}, and no limit for \
+             pause, a burst of N requests is allowed. 0: no limit. Default: {DEFAULT_RATE}, and no limit for \
              loopback addresses"
         )
     )]

@@ -45,8 +45,8 @@ impl ArrivalTime {
         match self {
             Self::Kernel(arrival) => Timing {
                 arrival: ArrivalClock::Kernel,
-                // The result is zero if the wall clock was set to a time before the arrival. The server cannot
-                // detect smaller changes of the clock.
+                // The result is zero if the wall clock was set to a time before the arrival. The server
+                // cannot detect other changes of the clock.
                 server: SystemTime::now().duration_since(arrival).unwrap_or_default(),
             },
             Self::Program(arrival) => {

@@ -29,8 +29,8 @@ pub struct SourceLimit {
 impl SourceLimit {
     /// Returns the limit for the value of a command-line option. 0 means "no limit".
     ///
-    /// Without a value, `default` limits other hosts only. A packet with a loopback address cannot come from
-    /// another host (RFC 1122, section 3.2.1.3), so loopback addresses need no limit by default.
+    /// Without a value, the limit of other hosts is `default`. A packet with a loopback address cannot come
+    /// from another host (RFC 1122, section 3.2.1.3), so loopback addresses need no limit by default.
     #[must_use]
     pub fn resolve(requested: Option<u64>, default: NonZero<u64>) -> Self {
         match requested {

@@ -12,17 +12,18 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, ErrorKind, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
-/// Maximum number of connections that the kernel completes before the server accepts them. Linux limits it to
-/// `net.core.somaxconn` (4096 by default). If more clients connect together, some of them must retry.
+/// Maximum number of connections that the kernel completes before the server accepts them. Linux limits this
+/// number to `net.core.somaxconn` (4096 by default). If more clients connect at the same time, some of them
+/// must retry.
 const BACKLOG: i32 = 4096;
 
-/// Whether several sockets can have the same port, and the system distributes the peers among them. Other
-/// systems assign all peers to one of the sockets, or do not have the option.
+/// Whether the system distributes the peers among several sockets with the same port (`SO_REUSEPORT`).
+/// Systems other than Linux assign all peers to one of these sockets, or do not have this option.
 const CAN_SHARE_PORTS: bool = cfg!(target_os = "linux");
 
 /// Opens UDP sockets and returns one set for each worker. A set contains the sockets passed by a supervisor
-/// and those of `--listen`. If there are none, it contains `default_port` on both loopback addresses. The
-/// function calls `prepare` for each new socket before it binds the socket.
+/// and those of `--listen`. If there are no such sockets, the set contains a socket for each loopback address
+/// with `default_port`. The function calls `prepare` for each new socket before it binds the socket.
 ///
 /// # Errors
 ///
@@ -90,8 +91,8 @@ pub fn open_tcp_listeners(
     })
 }
 
-/// Prints on stdout that `server` listens on `address`. Scripts wait for this line. If other hosts can reach
-/// the address, the function also logs a warning.
+/// Prints on stdout that `server` listens on `address`. Scripts can wait for this line. If other hosts can
+/// reach the address, the function also logs a warning.
 pub fn announce(server: &str, address: SocketAddr) {
     // The server also works if stdout is closed.
     let mut stdout = io::stdout().lock();
@@ -121,7 +122,7 @@ fn check_ip_version(protocol: &'static str, socket: &SockRef<'_>) -> Result<(), 
     let operation = SocketOperation::Inspect;
     let unusable = |source| ListenError::PassedUnusable { protocol, operation, source };
     let address = socket.local_addr().map_err(unusable)?;
-    // Only a wildcard socket can receive from both versions. For other sockets, the option has no effect.
+    // Only a wildcard socket can receive both IPv4 and IPv6. For other sockets, `IPV6_V6ONLY` has no effect.
     let is_wildcard = address.as_socket_ipv6().is_some_and(|address| address.ip().is_unspecified());
     if is_wildcard && !socket.only_v6().map_err(unusable)? {
         let port = address.as_socket_ipv6().map_or(0, |address| address.port());
@@ -131,8 +132,8 @@ fn check_ip_version(protocol: &'static str, socket: &SockRef<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Returns one set of the passed sockets for each worker. All workers wait on the same sockets. A request
-/// goes to the first worker that receives it.
+/// Returns one set of the passed sockets for each worker. All workers wait on the same sockets. Each datagram
+/// or connection goes to one of the workers.
 fn clone_for_workers<S>(
     protocol: &'static str,
     passed: &[S],
@@ -145,8 +146,8 @@ fn clone_for_workers<S>(
     sets.map_err(|source| ListenError::PassedUnusable { protocol, operation, source })
 }
 
-/// Adds a socket for each of `addresses` to each of `sets`. If there are no sockets at all, adds those of the
-/// default addresses.
+/// Adds a socket for each of `addresses` to each of `sets`. If the sets are then still empty, adds sockets
+/// for the default addresses.
 fn open_all<S>(
     protocol: &'static str,
     mut sets: Vec<Vec<S>>,
@@ -171,7 +172,7 @@ fn open_all<S>(
     Ok(sets)
 }
 
-/// Adds a socket on `address` to each of `sets`. All of them have the same port.
+/// Adds a socket on `address` to each of `sets`. All these sockets have the same port.
 fn open_for_workers<S>(
     protocol: &'static str,
     sets: &mut [Vec<S>],
@@ -183,9 +184,9 @@ fn open_for_workers<S>(
         if !CAN_SHARE_PORTS {
             return Err(ListenError::SeveralWorkers { protocol, address });
         }
-        // With SO_REUSEPORT, another server of the same user could share the port without an error. An
-        // exclusive socket detects such a server. It also selects the port if `address` has port 0. It is
-        // closed before the shared sockets open.
+        // With SO_REUSEPORT, another server of the same user could share the port without an error. The bind
+        // of an exclusive socket detects such a server. If `address` has port 0, this bind also selects the
+        // port. The exclusive socket is closed before the shared sockets open.
         let exclusive = open(address, PortUse::Exclusive)?;
         address = exclusive.address;
         drop(exclusive);
@@ -218,12 +219,14 @@ fn new_socket(
 ) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if port_use == PortUse::Shared {
-        // Linux distributes the peers by a hash of both addresses and ports (socket(7), SO_REUSEPORT).
+        // Linux distributes the peers by a hash of the addresses and ports of source and destination
+        // (socket(7), SO_REUSEPORT).
         #[cfg(target_os = "linux")]
         socket.set_reuse_port(true)?;
     }
     if address.is_ipv6() {
-        // The default differs between systems. With this option, a server can listen on both 0.0.0.0 and [::].
+        // The default differs between systems. With this option, a server can listen on 0.0.0.0 and [::] with
+        // the same port.
         socket.set_only_v6(true)?;
     }
     Ok(socket)

@@ -1,4 +1,5 @@
-//! Writes the log to stderr. A flood of requests cannot write an unlimited number of lines.
+//! Writes the log to stderr. Limits how many warnings a flood of requests can cause, and the length of a
+//! logged message.
 
 use echo_core::escape;
 use std::fmt::Write as _;
@@ -10,8 +11,8 @@ use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGua
 /// limit, a datagram could write 64 KiB to the log, and a TCP stream any amount.
 const MAX_EXCERPT_LEN: usize = 240;
 
-/// Maximum number of lines in the queue of the log thread. When the queue is full, new lines are dropped.
-/// Otherwise, a process that does not read the log could block the server.
+/// Maximum number of lines in the queue of the log thread. When the queue is full, new lines are dropped. If
+/// the server waited instead, a process that does not read the log could block the server.
 const MAX_QUEUED_LINES: usize = 1024;
 
 /// The format of the log.
@@ -24,10 +25,11 @@ pub enum LogFormat {
 }
 
 /// Starts the log on stderr. `verbose` selects the levels: 0 is `info` and above, 1 adds `debug`, and 2 adds
-/// `trace`. Text on a terminal has colours unless `NO_COLOR` is set (<https://no-color.org>).
+/// `trace`. Text on a terminal has colours unless `NO_COLOR` is set (<https://no-color.org>) or `TERM` is
+/// `dumb`.
 ///
 /// A separate thread writes the log. It ignores write errors, because the server must work without a log. The
-/// drop of the returned guard writes the queued lines. This takes one second at most.
+/// drop of the returned guard writes the queued lines. The drop waits about one second at most.
 #[must_use]
 pub fn log_to_stderr(verbose: u8, format: LogFormat) -> LogGuard {
     let level = match verbose {
@@ -90,7 +92,8 @@ pub fn should_log_batch(count: u64, added: u64) -> bool {
     count.checked_ilog2() != count.saturating_sub(added).checked_ilog2()
 }
 
-/// The beginning of a peer's message, with control characters escaped. The number of omitted bytes follows.
+/// The beginning of a peer's message, with control characters escaped. If bytes are omitted, their number
+/// follows.
 #[must_use]
 pub fn escaped_excerpt(message: &[u8]) -> String {
     let shown = &message[..message.len().min(MAX_EXCERPT_LEN)];
@@ -115,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn million_events_write_twenty_lines() {
+    fn one_million_events_write_twenty_lines() {
         assert_eq!((1..=1_000_000).filter(|count| should_log(*count)).count(), 20);
         assert_eq!((1..=1_000_000).filter(|count| should_log_batch(*count, 1)).count(), 20);
         assert!(should_log_batch(7, 4) && !should_log_batch(7, 3) && should_log_batch(3, 3));

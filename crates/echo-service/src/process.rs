@@ -1,9 +1,9 @@
 //! The process and its environment: sockets and notifications of a supervisor, the limit on open files, and
 //! the exit status.
 //!
-//! A supervisor such as systemd can pass sockets to the process (`sd_listen_fds(3)`), and it can receive
-//! messages about the state of the service (`sd_notify(3)`). Without a supervisor, there are no passed
-//! sockets, and a notification does nothing. The same is true on systems without these protocols.
+//! A supervisor such as systemd can pass sockets to the process (`sd_listen_fds(3)`), and the process can
+//! send its state to the supervisor (`sd_notify(3)`). Without a supervisor, there are no passed sockets, and
+//! a notification does nothing. The same is true on systems without these protocols.
 
 use std::fmt::Display;
 use std::net::{TcpListener, UdpSocket};
@@ -31,7 +31,7 @@ pub fn exit_code(server: &str, result: Result<(), impl Display>) -> ExitCode {
 #[must_use]
 pub fn raise_descriptor_limit() -> Option<u64> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    /// macOS has no hard limit, but it rejects a soft limit above `OPEN_MAX`.
+    /// On macOS, the hard limit can be infinite, but the system rejects a soft limit above `OPEN_MAX`.
     const OPEN_MAX: u64 = 10_240;
 
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;

@@ -6,10 +6,11 @@
 //!
 //! - A flood from one source empties only the two buckets of this source. Another source is affected only if
 //!   it has the same two buckets. The probability is 2⁻³² for each pair of sources.
-//! - A flood from many forged sources takes a few tokens from every bucket. It does not empty a bucket.
+//! - A flood from many forged sources takes about the same number of tokens from every bucket. It empties the
+//!   buckets only if it has more requests per second than all buckets of a row permit together.
 //!
-//! Stochastic Fair Blue uses the same table (Feng, Kandlur, Saha and Shin 2001), but with probabilities instead
-//! of token buckets.
+//! Stochastic Fair Blue uses a similar table (Feng, Kandlur, Saha and Shin 2001), but with probabilities
+//! instead of token buckets.
 //!
 //! A bucket is stored as one number: the time until which its tokens are spent (generic cell rate algorithm,
 //! ITU-T I.371). So workers share the table without a lock. If two workers update a bucket at the same moment,
@@ -26,9 +27,8 @@ use std::time::{Duration, Instant};
 /// forged sources need 655 million datagrams per second to empty all buckets.
 const BUCKETS: usize = 1 << 16;
 
-/// The default limit for other hosts, in requests per second. It permits the fastest schedule of a client. It is
-/// 1000 times the rate at which a victim should receive forged traffic, so `docs/security.md` recommends a
-/// lower limit.
+/// The default limit for other hosts, in requests per second. This is sufficient for most measurements.
+/// `docs/security.md` recommends a lower limit.
 pub(crate) const DEFAULT_RATE: NonZero<u64> = NonZero::new(10_000).unwrap();
 
 /// The capacity of a bucket in nanoseconds: the tokens of one second.
@@ -48,8 +48,8 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// Permits `requested` requests per second from each source. After a pause, the requests of one second can
-    /// arrive together. 0: no limit. `None`: the default, see [`Self::resolve`].
+    /// Permits `requested` requests per second from each source. After a pause, a burst of `requested`
+    /// requests is allowed. 0: no limit. `None`: the default, see [`Self::resolve`].
     #[must_use]
     pub fn new(requested: Option<u32>) -> Self {
         let limit = Self::resolve(requested);
@@ -135,18 +135,14 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn source_can_send_one_second_of_requests_together_and_then_its_rate() {
+    fn source_can_send_a_burst_of_one_second_and_then_its_steady_rate() {
         let limit = RateLimit::new(Some(100));
         let now = limit.start + SECOND;
         assert_eq!(limit.take(GREEDY, 1000, now), 100);
         assert_eq!(limit.take(GREEDY, 1, now), 0);
         assert_eq!(limit.take(GREEDY, 1000, now + SECOND / 2), 50);
         assert_eq!(limit.take(HONEST, 1, now), 1, "another source is not affected");
-        assert_eq!(
-            limit.take(GREEDY, 1000, now + 10 * SECOND),
-            100,
-            "after a pause, the requests of one second"
-        );
+        assert_eq!(limit.take(GREEDY, 1000, now + 10 * SECOND), 100, "a burst after a pause");
     }
 
     #[test]
@@ -157,14 +153,14 @@ mod tests {
             for step in 0..=100_000_u32 {
                 granted += limit.take(GREEDY, 1000, limit.start + SECOND * step / 10_000);
             }
-            // The full bucket at the start permits the requests of one second. Ten seconds follow.
+            // The full bucket permits a burst of one second of requests. Ten seconds follow.
             let expected = u64::from(rate) * 11;
             assert!(granted.abs_diff(expected) <= 1 + expected / 10_000, "{rate}: {granted}");
         }
     }
 
     #[test]
-    fn million_forged_sources_do_not_affect_an_honest_source() {
+    fn one_million_forged_sources_do_not_affect_an_honest_source() {
         let limit = RateLimit::new(Some(1000));
         let now = limit.start + SECOND;
         for number in 0..1_000_000 {

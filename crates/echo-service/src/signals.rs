@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// After a second signal, the process exits after this time. The log thread can write its last lines in this
-/// time.
+/// Time from a second signal to the exit of the process. In this time, the log thread can write its last
+/// lines.
 const FINAL_LOG_TIME: Duration = Duration::from_millis(20);
 
 /// Controls a running server. All clones control the same server. Tests use it without signals of the operating
@@ -33,8 +33,8 @@ pub struct SignalError {
 
 /// Catches the signals of the process and forwards them to the returned [`Signals`].
 ///
-/// - SIGINT and SIGTERM start the shutdown (Ctrl-C on systems without these signals). A second signal exits
-///   immediately, because a shutdown can take too long.
+/// - SIGINT and SIGTERM start the shutdown (Ctrl-C on systems without these signals). A second signal ends
+///   the process immediately, because a shutdown can take too long.
 /// - SIGUSR1 logs the totals.
 /// - SIGHUP has no effect. There is no configuration file to reload, and a closed terminal must not stop the
 ///   server.
@@ -129,7 +129,7 @@ struct OsSignals;
 
 #[cfg(not(all(unix, not(portable))))]
 impl OsSignals {
-    #[expect(clippy::unnecessary_wraps, reason = "the Unix version can fail")]
+    #[expect(clippy::unnecessary_wraps, reason = "the Unix version can return an error")]
     fn new() -> Result<Self, SignalError> {
         Ok(Self)
     }

@@ -1,4 +1,4 @@
-//! Sources of requests: the addresses that count as one source, and the networks that receive answers.
+//! Sources of requests: the addresses that count as one source, and the networks that receive replies.
 
 use ipnet::IpNet;
 use std::fmt;
@@ -17,7 +17,8 @@ pub struct Source(u64);
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
         match address {
-            // This number differs from each IPv6 source: as a prefix, it is in ::/32, where no host is.
+            // No global IPv6 address has this number: its prefix would be in ::/32. A link-local address can
+            // have this number, and then shares the limits of the IPv4 address.
             IpAddr::V4(address) => Self(u64::from(address.to_bits())),
             IpAddr::V6(address) if address.is_unicast_link_local() => {
                 Self(lower_half(address.to_bits()))

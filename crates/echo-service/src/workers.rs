@@ -70,7 +70,7 @@ pub struct StartWorkerError {
 /// # Panics
 ///
 /// If a worker panics. The function stops all other workers first, because they do not serve the sockets of
-/// the failed worker.
+/// the worker that panicked.
 pub async fn run_workers<T>(
     workers: Vec<Worker<T>>,
     signals: &Signals,

@@ -53,7 +53,7 @@ impl AdmissionPolicy {
                         "its source or destination is not the address of one host",
                     ),
                     Refusal::ServerLoop => {
-                        (&mut totals.refused_server_loop, "it circulated between servers")
+                        (&mut totals.refused_server_loop, "it probably circulated between servers")
                     }
                 };
                 refuse(count, datagrams, meta, reason);

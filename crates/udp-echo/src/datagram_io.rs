@@ -1,9 +1,9 @@
 //! Receives and sends datagrams.
 //!
-//! On Linux, one system call receives many buffers. A buffer contains one datagram, or several datagrams of
-//! one peer. The kernel coalesces these datagrams into one buffer (generic receive offload, GRO). All datagrams
-//! of a buffer have the same length, the segment size. Only the last one can be shorter. For sending, the
-//! kernel splits one reply buffer into several datagrams.
+//! On Linux, one system call can receive several buffers. A buffer contains one datagram, or several
+//! datagrams of one peer that the kernel coalesced (generic receive offload, GRO). All datagrams of a buffer
+//! have the same length, the segment size. Only the last one can be shorter. When the server sends a buffer
+//! of several replies, the kernel splits it into datagrams.
 //!
 //! `linux.rs` implements this. `portable.rs` is for other systems, and for Linux with `--cfg portable`. It
 //! receives one datagram per call, and the system reports less information about the datagram.
@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 /// Size of a receive buffer in bytes. A datagram cannot be longer, because the length field in the UDP header
-/// has 16 bits (RFC 768). Coalesced datagrams do not exceed this length either.
+/// has 16 bits (RFC 768). The kernel does not coalesce more bytes than this either.
 const RECEIVE_BUFFER_LEN: usize = 65_536;
 
 /// Whether a receive call waits for a datagram.

@@ -1,9 +1,10 @@
-//! Rules for datagrams that the server does not answer, because the answer could be part of an attack (pure:
-//! no I/O, no clock).
+//! Rules for datagrams that the server does not answer, because the reply could be part of an attack. This
+//! module does no I/O and reads no clock.
 //!
 //! A UDP server cannot verify the source address of a datagram. An attacker can send a datagram to one echo
-//! server with the forged address of another echo server. If both follow RFC 862 and answer each datagram,
-//! they answer each other forever (CVE-2024-2169). `docs/security.md` lists the guarantees of this server.
+//! server with the forged address of another echo server. If both servers follow RFC 862 and answer each
+//! datagram, they answer each other forever (CVE-2024-2169). `docs/security.md` lists the guarantees of this
+//! server.
 
 use crate::datagram_io::ReceiveMeta;
 use std::net::IpAddr;
@@ -27,16 +28,16 @@ pub const FIRST_CLIENT_PORT: u16 = 1024;
 /// to a victim (reflection). The list contains services known from attacks (CISA alert TA14-017A and its
 /// successors). It also contains the port of this project and the ports of measuring tools that echo.
 ///
-/// Systems choose the ports of clients from a range that starts at 32,768 on Linux. The list contains no port
-/// of this range, so the server does not refuse a client by mistake.
+/// If a client does not choose its port, Linux chooses one from 32,768 up. The list contains no such port, so
+/// the server does not refuse these clients.
 #[rustfmt::skip]
 const REFLECTOR_PORTS: [u16; 29] = [
     1194, 1434, 1604, 1645, 1812, 1900, 2112, 2123, 3283, 3389, 3478, 3702, 4500, 5060, 5349, 5351, 5353,
     5683, 6881, 10_001, 10_074, 11_111, 11_211, 17_185, crate::DEFAULT_PORT, 27_015, 27_960, 32_410, 32_414,
 ];
 
-/// Maximum hop limit of a reply to a datagram that can be the reply of another server. Most systems use this
-/// value by default (RFC 1700 recommends it).
+/// Maximum hop limit of a reply to a datagram that can be the reply of another server. RFC 1700 recommends
+/// this value as the default of a system.
 const MAX_REPLY_HOPS: u8 = 64;
 
 /// Checks the source and the destination of a received buffer. `own_ports` are the ports of this server.
@@ -54,10 +55,10 @@ pub(crate) fn check_addresses(meta: &ReceiveMeta, own_ports: &[u16]) -> Result<(
 
 /// The hop limit (TTL) of the replies to a received buffer. `None` means the default of the system.
 ///
-/// A datagram can be the reply of another server. Then the hop limit of the answer is one less than the
-/// remaining hop limit of the datagram. A router reduces the hop limit in the same way. If two servers answer
-/// each other, the hop limit reaches zero and the loop ends. Each request of a client arrives with the same
-/// remaining hop limit, so the rule does not limit the number of requests.
+/// If a datagram can be the reply of another server, the hop limit of our reply is one less than the
+/// remaining hop limit of the datagram, and at most [`MAX_REPLY_HOPS`]. A router reduces the hop limit in the
+/// same way. If two servers answer each other, the hop limit reaches zero and the loop ends. Each request of
+/// a client arrives with the same remaining hop limit, so the rule does not limit the number of requests.
 pub(crate) fn reply_hops(meta: &ReceiveMeta, payload: &[u8]) -> Result<Option<u8>, Refusal> {
     let Some(remaining) = meta.hops else { return Ok(None) };
     let could_be_a_reply =

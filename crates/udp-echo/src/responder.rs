@@ -15,7 +15,7 @@ pub(crate) struct Responder {
     pub(crate) show_messages: bool,
 }
 
-/// A reply with another length than its request. It is in its own buffer, not in the receive buffer.
+/// A reply that is longer or shorter than its request. It has its own buffer.
 struct Resized {
     /// Index of the request among the datagrams of its receive buffer.
     position: usize,
@@ -23,8 +23,9 @@ struct Resized {
 }
 
 impl Responder {
-    /// Answers the datagrams in the received buffer number `request`. Appends the replies to `replies` and
-    /// counts the datagrams. A reply stays in the receive buffer where possible.
+    /// Answers the datagrams in the received buffer number `request`. Appends the replies to `replies`, and
+    /// counts the received datagrams and those that it does not answer. A reply stays in the receive buffer
+    /// where possible.
     ///
     /// Returns whether a datagram requested timing.
     pub(crate) fn respond(
@@ -49,8 +50,8 @@ impl Responder {
         let reply =
             |payload, segment_size| Reply { request, payload, segment_size, hops: admitted.hops };
 
-        // If all bytes are ASCII, no character extends over two datagrams. Then one conversion for the whole
-        // buffer gives the same result, in a fifth of the time.
+        // If all bytes are ASCII, no character extends over two datagrams. Then one conversion of the whole
+        // buffer gives the same result in less time.
         let can_convert_together = meta.datagrams() > 1
             && payload.is_ascii()
             && !self.show_messages
@@ -85,8 +86,8 @@ impl Responder {
         is_timed
     }
 
-    /// Converts each datagram in `payload`. Returns the replies with another length than their requests, and
-    /// whether a datagram requested timing.
+    /// Converts each datagram in `payload`. Returns the replies that are longer or shorter than their
+    /// requests, and whether a datagram requested timing.
     fn convert_each(&self, meta: &ReceiveMeta, payload: &mut [u8]) -> (Vec<Resized>, bool) {
         if payload.is_empty() && self.show_messages {
             tracing::info!(peer = %meta.peer, "");
@@ -99,7 +100,7 @@ impl Responder {
             }
             let is_timed = requests_timing(datagram);
             is_any_timed |= is_timed;
-            // The header is written last, because the client adds the time after it to the network's time.
+            // The header is written last, because the client attributes all later time to the network.
             let write_header = |upper: &mut [u8]| {
                 if is_timed {
                     let header = header::reply_header(upper.len(), meta.arrival.timing());

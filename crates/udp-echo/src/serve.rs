@@ -47,7 +47,7 @@ pub enum ServeError {
 }
 
 /// Enables the information that [`serve`] needs about each datagram that arrives at `socket`. `address` is
-/// the address of the socket. The socket does not need to be bound yet.
+/// the local address of the socket. The socket does not need to be bound to it yet.
 ///
 /// [`serve`] calls this function too. But datagrams can arrive between the bind and [`serve`], and the kernel
 /// reports less about them: the destination address, for example, is missing. A call before the bind avoids
@@ -60,8 +60,8 @@ pub fn prepare(socket: &UdpSocket, address: SocketAddr) {
 /// datagrams that arrived before the shutdown, and returns the totals.
 ///
 /// Each socket has its own worker thread. A thread waits only for its socket, so a reply needs two system
-/// calls. With several sockets per thread, a third call would find out which socket is ready. The server
-/// continues after any datagram and after any error of a socket.
+/// calls: receive and send. With several sockets per thread, a third call would have to find the socket that
+/// is ready. The server continues after any datagram and after any error of a socket.
 ///
 /// # Errors
 ///

@@ -12,13 +12,14 @@ echo_service::counters! {
         answered,
         /// Datagrams not answered, because --allow does not contain the address of the peer.
         refused_network,
-        /// Datagrams not answered, because the source port is the port of a service. Such a service would
+        /// Datagrams not answered, because the source port is the port of a service. Such a service could
         /// answer the reply and create a loop.
         refused_source_port,
         /// Datagrams not answered, because the source or the destination is not the address of one host
         /// (multicast, broadcast or unspecified).
         refused_non_unicast,
-        /// Datagrams not answered, because they circulated between servers until they used up their hop limit.
+        /// Datagrams not answered, because they probably circulated between servers until their hop limit
+        /// ended.
         refused_server_loop,
         /// Datagrams not answered, because their source exceeded --rate.
         refused_rate_limit,
@@ -26,7 +27,7 @@ echo_service::counters! {
         reply_too_long,
         /// Replies that the system did not accept for sending, for example because a queue was full.
         replies_not_sent,
-        /// Errors from the receive call. Usually an ICMP error: the peer had closed its port before the reply
+        /// Errors from the receive call, for example an ICMP error: a peer closed its port before the reply
         /// arrived.
         receive_errors,
     }

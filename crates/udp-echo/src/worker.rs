@@ -8,8 +8,8 @@ use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-/// Maximum time to answer the datagrams that arrived before the shutdown. The receive queue contains some
-/// hundred datagrams, so this takes less time unless a flood continues.
+/// Maximum time to answer the datagrams that arrived before the shutdown. By default, the receive queue has
+/// space for some hundred datagrams, so this takes less time unless a flood continues.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Interval at which an idle worker checks for the shutdown. Each check costs a few microseconds.
@@ -84,7 +84,7 @@ impl Server<'_> {
         }
     }
 
-    /// Receives the available datagrams and answers them. Returns whether there were any.
+    /// Receives datagrams and answers them. Returns whether it received any.
     fn receive_and_answer(&mut self, wait: Wait) -> bool {
         match self.io.receive(&self.socket, wait) {
             Ok(received) => {
@@ -135,8 +135,8 @@ impl Server<'_> {
     }
 }
 
-/// Whether `error` only means that no datagram was available: the timeout expired, or a signal interrupted the
-/// wait. Pausing and resuming the process (SIGSTOP, SIGCONT) also interrupts it.
+/// Whether `error` only means that no datagram was available: the queue was empty, the timeout expired, or a
+/// signal interrupted the wait. SIGSTOP and SIGCONT interrupt the wait too.
 fn is_without_datagram(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

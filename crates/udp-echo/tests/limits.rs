@@ -1,4 +1,5 @@
-//! Tests of the limits of the UDP server: it does not answer some datagrams, and it answers honest clients.
+//! Tests of the limits of the UDP server: the server does not answer some datagrams, but it answers honest
+//! clients.
 
 mod server;
 
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::{net::UdpSocket, time::timeout};
 use udp_echo::Config;
 
-/// After this time without a reply, a test concludes that there is no reply. On one machine, a reply arrives
+/// After this time without a reply, a test concludes that there is no reply. Over loopback, a reply arrives
 /// much earlier.
 const SILENCE: Duration = Duration::from_millis(200);
 
@@ -91,7 +92,7 @@ async fn request_in_upper_case_is_answered_with_a_smaller_hop_limit() {
     };
     use std::os::fd::AsRawFd as _;
     let server = Server::start();
-    // This starts the server. The blocking calls below would not let it start.
+    // The server starts here. It could not start during the blocking calls below.
     tokio::task::yield_now().await;
     let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     client.connect(server.address).unwrap();
@@ -138,10 +139,12 @@ async fn source_of_a_reply_is_the_destination_of_its_request() {
             std::net::SocketAddr::new(host.parse().unwrap(), socket.local_addr().unwrap().port());
         let signals = echo_service::Signals::default();
         let task = tokio::spawn(udp_echo::serve(vec![socket], Config::default(), signals.clone()));
-        // This starts the server. The kernel reports the destination address only after the start.
+        // The server starts here. The kernel reports the destination address only for datagrams that arrive
+        // later.
         tokio::task::yield_now().await;
         let local = if address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
-        // A connected socket receives only datagrams from its peer's address, so it checks the source.
+        // A connected socket receives only datagrams from its peer's address, so the exchange fails if the
+        // reply has another source.
         let client = server::connect_from(local, address).await;
         assert_eq!(exchange(&client, b"from where?").await, b"FROM WHERE?", "{address}");
         assert_eq!(exchange(&client, b"FROM WHERE?").await, b"FROM WHERE?", "{address}");
@@ -157,9 +160,9 @@ async fn each_of_several_coalesced_datagrams_is_answered() {
     let server = Server::start();
     let client = server.connect().await;
     setsockopt(&client, sockopt::UdpGsoSegment, &8).unwrap();
-    // The kernel splits the text into datagrams of eight bytes. The split cuts one character into invalid
-    // bytes. Other characters change their length. The last datagram is shorter.
-    let text = "all lowerssssss\u{e9}\u{e9}xxxx\u{390}abcdef\u{131}abcdefghijk".as_bytes();
+    // The kernel splits the text into datagrams of eight bytes. The split cuts the first é into invalid
+    // bytes. Two other characters change their length. The last datagram is shorter.
+    let text = "all lowerssssss\u{e9}\u{e9}xxx\u{390}abcdef\u{131}abcdefghijk".as_bytes();
     let expected = |datagram: &[u8]| {
         let mut upper = bytes::BytesMut::from(datagram);
         echo_core::uppercase(&mut upper);

@@ -24,18 +24,21 @@ fn servers_resist_forged_datagrams_and_reply_from_the_requested_address() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let results: Value = serde_json::from_slice(&output.stdout).unwrap();
 
-    // The number of replies that both servers sent after one forged datagram.
+    // Total number of replies that the two servers sent after one forged datagram.
     let replies = |case: &str| {
         let result = &results[case];
         assert_eq!(result["ended"], true, "{result}");
         ["a", "b"].map(|host| result[host]["answered"].as_u64().unwrap()).iter().sum::<u64>()
     };
-    // Each reply has a hop limit of at most 64. It is one less than the hop limit of the answered datagram.
+    // The forged datagram has the hop limit 64. Each reply has one hop less than the datagram that it
+    // answers, so the first reply has 63 hops, and the last one has 1.
     for case in ["different ports", "different ports, empty datagram"] {
         assert_eq!(replies(case), 63, "{case}");
     }
+    // A reply has at most 64 hops.
     assert_eq!(replies("different ports, 255 hops"), 64);
-    // The first datagram has lower-case letters, so it cannot be a reply. Its answer has the default hop limit.
+    // The first datagram has lower-case letters, so it cannot be a reply. The first reply has the default hop
+    // limit, 64.
     assert_eq!(replies("lower case"), 64);
     assert_eq!(replies("same port"), 0);
     assert_eq!(replies("default port"), 0);

@@ -37,7 +37,8 @@ fn datagram_that_waits_in_a_passed_socket_is_answered() {
     let port = socket.local_addr().unwrap().port();
     let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     client.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
-    // On Linux, the loopback interface has many addresses. The reply must come from the address of the request.
+    // On Linux, the loopback interface has many addresses. The reply must come from the destination address
+    // of the request.
     let host = if cfg!(target_os = "linux") { "127.0.0.5" } else { "127.0.0.1" };
     client.connect((host, port)).unwrap();
     client.send(b"before the start").unwrap();

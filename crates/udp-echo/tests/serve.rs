@@ -93,8 +93,7 @@ async fn each_of_many_clients_gets_its_own_reply() {
 #[tokio::test]
 async fn errors_for_earlier_replies_do_not_stop_the_server() {
     let server = Server::start_with(Config::default(), |socket| {
-        // By default, Linux does not report such errors for an unconnected socket. With this option, Linux
-        // reports them. Other systems always report them.
+        // Without this option, Linux does not report ICMP errors to an unconnected socket.
         nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::Ipv4RecvErr, &true)
             .unwrap();
     });

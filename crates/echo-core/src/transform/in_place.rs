@@ -3,9 +3,9 @@
 //! The loop converts one block of bytes at a time. ASCII letters are converted with arithmetic that the
 //! compiler turns into vector instructions. This arithmetic does not change the bytes of other characters.
 //!
-//! Then a bit mask marks the first byte of each character that can change. For each set bit, the loop changes
-//! the character with an exclusive-or. [`table`] contains the value. The position of a character comes from
-//! the mask, so the processor does not wait for the length of the previous character.
+//! Then a bit mask marks the first byte of each character that can change. For each set bit, the loop
+//! converts the character: an exclusive-or of its bytes and a value from [`table`]. The position of a
+//! character comes from the mask, so the processor does not wait for the length of the previous character.
 
 use super::table::{self, Change};
 
@@ -15,7 +15,8 @@ const BLOCK: usize = 64;
 /// A block and three more bytes, because a character that begins in the last byte can have four bytes.
 const WINDOW: usize = BLOCK + 3;
 
-/// Number of bytes in one test for ASCII. A smaller number would make the cost of the test noticeable.
+/// Number of bytes that the loop checks for ASCII at once. With a smaller number, these checks would cost
+/// noticeable time.
 const ASCII_RUN: usize = 512;
 
 /// Converts `text` to upper case in place, up to the first character that changes its length. Returns the
@@ -36,7 +37,8 @@ pub(super) fn uppercase_until_length_changes(text: &mut [u8]) -> usize {
             let length_change = if let Some(window) = text[position..].first_chunk_mut::<WINDOW>() {
                 uppercase_block(window)
             } else {
-                // The last bytes, followed by zeros. A zero is not a continuation byte.
+                // The last bytes, followed by zeros. A zero is not a continuation byte, so an incomplete
+                // character stays unchanged.
                 let rest = &mut text[position..];
                 let mut window = [0; WINDOW];
                 window[..rest.len()].copy_from_slice(rest);
@@ -76,8 +78,9 @@ fn uppercase_block(window: &mut [u8; WINDOW]) -> Option<usize> {
     while mask != 0 {
         let position = mask.trailing_zeros() as usize;
         mask &= mask - 1;
-        // For a character of two bytes, the load and the store have two bytes. A load that overlaps the
-        // previous store waits until this store has left the store buffer of the processor.
+        // A character of two bytes is loaded and stored as two bytes. With four bytes, the load of the next
+        // character would overlap this store. The load would then wait until the store has left the store
+        // buffer of the processor.
         let two = window[position..].first_chunk_mut()?;
         let bytes = u16::from_le_bytes(*two);
         if bytes & 0xFF < 0xE0 {
@@ -98,8 +101,8 @@ fn uppercase_block(window: &mut [u8; WINDOW]) -> Option<usize> {
     None
 }
 
-/// A mask with one bit for each byte of the block. A set bit marks the first byte of a character that can
-/// change (except ASCII).
+/// A mask with one bit for each byte of the block. A set bit marks a byte for which [`table::can_change`] is
+/// true.
 #[inline]
 fn leading_bytes(window: &[u8; WINDOW]) -> u64 {
     let mut flags = [0; BLOCK];

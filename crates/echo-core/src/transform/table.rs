@@ -1,8 +1,8 @@
 //! The mapping from the bytes of one character to their change in upper case.
 //!
 //! `build.rs` generates the tables from the mapping of the standard library. The index is computed from the
-//! bytes of the character. Overlong forms, surrogates and code points beyond U+10FFFF need no test here: their
-//! entries mean "no change".
+//! bytes of the character. Overlong forms, surrogates and code points beyond U+10FFFF need no separate check:
+//! their entries mean "no change", or [`can_change`] is false for their first byte.
 
 #![expect(clippy::unreadable_literal, reason = "the included file is generated")]
 
@@ -17,8 +17,8 @@ pub(super) enum Change<Bytes> {
     Length,
 }
 
-/// Whether `byte` can be the first byte of a character that changes and is not ASCII. No such character begins
-/// with 0xC0, 0xC1 or 0xE0. They are included because this makes the test shorter.
+/// Whether `byte` can be the first byte of a character that changes and is not ASCII. Also true for some
+/// bytes that begin no such character, because one range needs fewer comparisons.
 #[inline]
 pub(super) fn can_change(byte: u8) -> bool {
     // Comparisons instead of a table, because the compiler can turn them into vector instructions.

@@ -1,4 +1,5 @@
-//! Compares the conversion with the standard library, for every character and for every cut of a stream.
+//! Compares the conversion with the standard library, for every character, and for streams that are cut at
+//! many positions.
 
 use super::*;
 use proptest::prelude::*;
@@ -13,7 +14,7 @@ fn expected(text: &[u8]) -> Vec<u8> {
     upper
 }
 
-/// The result for a complete text. Checks that both functions agree.
+/// The result for a complete text. Checks that [`uppercase`] and [`uppercase_slice`] give the same result.
 fn converted(text: &[u8]) -> BytesMut {
     let mut upper = BytesMut::from(text);
     uppercase(&mut upper);
@@ -51,13 +52,14 @@ fn every_character_has_the_upper_case_of_std() {
     let bound = MAX_GROWTH as f64;
     assert!(
         (max_growth - bound).abs() < f64::EPSILON,
-        "a character reaches the bound: {max_growth}"
+        "no character has the growth MAX_GROWTH: {max_growth}"
     );
 }
 
 #[test]
 fn characters_are_converted_at_every_position_of_a_block() {
-    // One character for each kind of change. The text before the character has each length up to two blocks.
+    // One character for each kind of change. The text before the character has every length from 0 to more
+    // than two blocks.
     for character in ["a", "é", "ß", "ŉ", "ΐ", "ж", "ﬀ", "ẖ", "ⱥ", "中", "🦀", "𐐨", "\u{10ffff}"]
     {
         for before in 0..140 {
@@ -98,7 +100,7 @@ fn invalid_utf8_stays_unchanged() {
 }
 
 #[test]
-fn result_of_a_stream_does_not_depend_on_where_it_is_cut() {
+fn result_of_a_stream_does_not_depend_on_the_cut_positions() {
     let text = "straße ŉ ΐ жук ﬀ 中文 🦀 𐐨".as_bytes();
     for first in 0..=text.len() {
         for second in first..=text.len() {
@@ -108,7 +110,7 @@ fn result_of_a_stream_does_not_depend_on_where_it_is_cut() {
     }
 }
 
-/// Generates text with all kinds of change, mixed with some invalid bytes.
+/// Generates text with every kind of change, mixed with some invalid bytes.
 fn bytes_like_text() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => "[a-zA-Z ]{1,40}".prop_map(String::into_bytes),

@@ -36,7 +36,7 @@ pub enum ListenError {
         /// The address.
         address: SocketAddr,
     },
-    /// A supervisor passed a socket of another kind.
+    /// A supervisor passed a socket that is not of the kind that the server needs.
     #[error(
         "cannot use {count} of the sockets passed by the supervisor: they are not {protocol} sockets on an IP \
          address; check ListenStream= (TCP) and ListenDatagram= (UDP) in the unit"
@@ -59,7 +59,7 @@ pub enum ListenError {
         /// The address.
         address: SocketAddr,
     },
-    /// An operation on a socket that a supervisor passed failed.
+    /// An operation failed on a socket that a supervisor passed.
     #[error("cannot {operation} a socket passed by the supervisor ({protocol})")]
     PassedUnusable {
         /// UDP or TCP.
@@ -119,8 +119,8 @@ impl ListenError {
 
     /// Whether binding `[::1]` failed because the machine has no IPv6: no such address, or no such protocol.
     pub(super) fn is_without_ipv6(&self) -> bool {
-        /// EAFNOSUPPORT on Linux, on the BSDs and macOS, and on Windows. The standard library has no kind for
-        /// it.
+        /// EAFNOSUPPORT on Linux, on the BSDs and macOS, and on Windows. The standard library has no
+        /// `ErrorKind` for this error.
         const ADDRESS_FAMILY_NOT_SUPPORTED: [i32; 3] = [97, 47, 10047];
         let Self::Bind { source: BindError { error, .. }, .. } = self else { return false };
         error.kind() == ErrorKind::AddrNotAvailable

@@ -14,7 +14,7 @@ fn args(listen: &[SocketAddr], workers: usize) -> ServiceArgs {
     }
 }
 
-/// Opens UDP sockets, which must fail, and returns the error.
+/// Opens UDP sockets and returns the error. Panics if there is no error.
 fn udp_error(args: &ServiceArgs) -> ListenError {
     open_udp_sockets(args, 0, |_, _| {}).unwrap_err()
 }
@@ -78,14 +78,14 @@ fn default_addresses_are_loopback_addresses() {
 }
 
 #[test]
-fn default_addresses_ignore_a_missing_ipv6_but_no_other_error() {
+fn unavailable_address_means_no_ipv6_but_address_in_use_does_not() {
     let bind = |kind: ErrorKind| ListenError::bind("UDP", ANY_PORT, kind.into());
     assert!(bind(ErrorKind::AddrNotAvailable).is_without_ipv6());
     assert!(!bind(ErrorKind::AddrInUse).is_without_ipv6());
 }
 
 #[test]
-fn link_local_address_without_a_zone_gives_an_example() {
+fn error_for_a_link_local_address_without_a_zone_contains_an_example() {
     let address = "[fe80::1]:4000".parse().unwrap();
     let error = chain(&ListenError::bind("UDP", address, ErrorKind::InvalidInput.into()));
     assert!(error.contains("[fe80::1%eth0]:4000"), "{error}");

@@ -5,9 +5,9 @@
 //! - the destination address (`IP_PKTINFO`, `IPV6_PKTINFO`) and the remaining hop limit
 //! - the kernel's timestamp of the arrival (`SO_TIMESTAMPNS`)
 //!
-//! The code calls the system directly, because no library provides all of these features. nix allocates memory
-//! for each call, and rustix has no packet information. quinn-udp sets "don't fragment" and sends to one peer
-//! per call.
+//! The code calls `recvmmsg` and `sendmmsg` without a library, because no library provides all of these
+//! features. nix allocates memory for each call, and rustix has no packet information. quinn-udp sets "don't
+//! fragment" and sends to one peer per call.
 
 mod control;
 mod receive;
@@ -20,9 +20,10 @@ use send::Sender;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-/// Requested size of the receive and the send queue of a socket, in bytes. When a queue is full, datagrams are
-/// lost. A large receive queue is useful for bursts of many peers. A large send queue is useful if replies wait
-/// for neighbours that do not exist. `net.core.rmem_max` and `wmem_max` limit the sizes.
+/// Requested size of the receive and the send queue of a socket, in bytes. When a queue is full, datagrams
+/// are lost. A large receive queue is useful for bursts of many peers. A large send queue is useful if
+/// replies wait while the kernel looks for neighbours that do not exist. `net.core.rmem_max` and
+/// `net.core.wmem_max` limit the sizes.
 const QUEUE_LEN: usize = 4 << 20;
 
 /// Receives and sends datagrams on a socket.
@@ -37,14 +38,14 @@ impl DatagramIo {
     }
 
     /// Enables the information in [`ReceiveMeta`] for datagrams that arrive at `socket`. `address` is the
-    /// address of the socket. The socket does not need to be bound yet.
+    /// local address of the socket. The socket does not need to be bound to it yet.
     pub(crate) fn prepare(socket: &UdpSocket, address: SocketAddr) {
-        // The system reduces the size to its maximum, which is more than its default.
+        // If the size exceeds the maximum of the system, the system sets its maximum. This is sufficient.
         let _ = setsockopt(socket, sockopt::RcvBuf, &QUEUE_LEN);
         let _ = setsockopt(socket, sockopt::SndBuf, &QUEUE_LEN);
         enable_if_available(socket, sockopt::UdpGroSegment);
-        // A socket that is bound to one address always replies from this address, and it does not receive
-        // broadcasts and multicasts. Only a wildcard socket needs the destination address.
+        // A socket that is bound to a unicast address always replies from this address, and it does not
+        // receive broadcasts and multicasts. Only a wildcard socket needs the destination address.
         let is_wildcard = address.ip().is_unspecified();
         if address.is_ipv4() {
             enable_if_available(socket, sockopt::Ipv4RecvTtl);
@@ -85,8 +86,8 @@ impl DatagramIo {
         self.receiver.payload(index)
     }
 
-    /// Sends each reply to the source of its request, from the address to which the request was sent. Calls
-    /// `on_result` for each group of datagrams.
+    /// Sends each reply to the source of its request, from the address to which the request was sent. Each
+    /// call of `on_result` reports the result for some of the datagrams.
     ///
     /// If the send queue is full, the call does not wait. A wait would delay the replies to all other peers.
     pub(crate) fn send(
@@ -102,6 +103,6 @@ impl DatagramIo {
 /// Enables an option. Some older kernels do not have it, and the server works without it.
 fn enable_if_available<O: SetSockOpt<Val = bool>>(socket: &UdpSocket, option: O) {
     if let Err(error) = setsockopt(socket, option, &true) {
-        tracing::debug!(%error, "cannot enable a socket option: this kernel does not support it");
+        tracing::debug!(%error, "cannot enable a socket option; the server continues without it");
     }
 }

@@ -1,5 +1,5 @@
-//! The implementation for all systems: one datagram per call. The remaining hop limit, the destination address
-//! and the kernel's timestamp are not available.
+//! An implementation that works on all systems: one datagram per call. The remaining hop limit, the
+//! destination address and the kernel's timestamp are not available.
 
 use super::{Payload, RECEIVE_BUFFER_LEN, ReceiveMeta, Reply, SendResult, Wait};
 use echo_service::ArrivalTime;
@@ -95,7 +95,7 @@ impl DatagramIo {
             let result = socket.send_to(payload, peer).or_else(|error| match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Err(error),
                 // The error can belong to an earlier reply. The system reports such an error once, in the
-                // next call. Therefore the reply has a second attempt.
+                // next call. Therefore the reply is sent again once.
                 _ => socket.send_to(payload, peer),
             });
             on_result(match result {

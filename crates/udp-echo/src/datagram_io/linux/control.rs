@@ -46,7 +46,8 @@ pub(super) fn write_controls(header: &mut libc::msghdr, request: &libc::msghdr, 
     for_each_control(request, |level, kind, data| match (level, kind) {
         (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
             let mut info: libc::in_pktinfo = read_plain(data);
-            // With 0, the routing table selects the interface. It can be another one than that of the request.
+            // With 0, the routing table selects the interface. The request can have arrived at another
+            // interface.
             info.ipi_ifindex = 0;
             if info.ipi_spec_dst.s_addr == 0 {
                 info.ipi_spec_dst = info.ipi_addr;
@@ -81,7 +82,7 @@ pub(super) fn write_controls(header: &mut libc::msghdr, request: &libc::msghdr, 
 /// `header`.
 pub(super) fn for_each_control(header: &libc::msghdr, mut visit: impl FnMut(i32, i32, &[u8])) {
     // SAFETY: the kernel filled the control buffer and set its length. The macros of cmsg(3) stay within this
-    // length. The data is inside the buffer, and the message states its length.
+    // length. `cmsg_len` of each message states the length of its data, which is inside the buffer.
     unsafe {
         let mut pointer = libc::CMSG_FIRSTHDR(header);
         while let Some(message) = pointer.as_ref() {
@@ -123,7 +124,7 @@ fn plain_bytes<T: WithoutPadding>(value: &T) -> &[u8] {
     unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }
 }
 
-/// Converts a number to the type that system calls use. All numbers here are small.
+/// Converts a length to the type that system calls use. All lengths here fit.
 pub(super) fn to_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

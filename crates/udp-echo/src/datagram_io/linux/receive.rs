@@ -1,4 +1,4 @@
-//! Receives datagrams: the buffers for `recvmmsg`, and the information in its control messages.
+//! Receives datagrams: the buffers for `recvmmsg`, and the information in the control messages.
 
 #![allow(unsafe_code, reason = "recvmmsg and socket addresses; each use has a SAFETY comment")]
 #![allow(
@@ -16,19 +16,20 @@ use std::ops::Range;
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Maximum number of buffers that one call receives. They take 2 MiB of address space. The system provides the
-/// memory when a datagram first fills it.
+/// Maximum number of buffers that one call receives. They take 2 MiB of address space. The system provides
+/// the memory of a buffer when a datagram first uses it.
 const MAX_BUFFERS: usize = 32;
 
-/// Number of consecutive calls that request a single buffer, after a call for several buffers received one. A
-/// call for several buffers costs 3 % of a round trip over loopback, because the kernel then looks for a second
-/// datagram.
+/// As long as only one buffer arrives at a time, one call in this number requests several buffers. The other
+/// calls request a single buffer, which saves 3 % of a round trip over loopback: the kernel does not look for
+/// a second datagram.
 const SINGLE_RECEIVES: u32 = 8;
 
 /// Buffers for received datagrams.
 pub(super) struct Receiver {
     payloads: Vec<u8>,
-    /// They contain pointers into the vectors below. These vectors are never moved in memory or resized.
+    /// The headers contain pointers into the vectors below, and `iovecs` into `payloads`. The memory of these
+    /// vectors is never moved or resized.
     headers: Vec<libc::mmsghdr>,
     names: Vec<libc::sockaddr_storage>,
     controls: Vec<ControlBuffer>,
@@ -166,12 +167,12 @@ impl Receiver {
 
 /// Whether the destination is a broadcast or multicast address.
 fn is_to_group(info: &libc::in_pktinfo) -> bool {
-    // `ipi_addr` is the destination in the packet. `ipi_spec_dst` is the address from which this host replies.
-    // The two differ for a group address.
+    // `ipi_addr` is the destination in the packet. `ipi_spec_dst` is the address from which this host
+    // replies. The two addresses differ if the destination is a group address.
     //
-    // A datagram can arrive at a socket passed by a supervisor before the option is set. For such a datagram,
-    // `ipi_spec_dst` is 0. This function then does not recognise the broadcast address of a network, but the
-    // kernel refuses to send a reply from this address.
+    // A datagram can arrive at a socket passed by a supervisor before `IP_PKTINFO` is enabled. For such a
+    // datagram, `ipi_spec_dst` is 0. This function then does not recognise the broadcast address of a
+    // network, but the kernel refuses to send a reply from this address.
     let destination = Ipv4Addr::from_bits(u32::from_be(info.ipi_addr.s_addr));
     match info.ipi_spec_dst.s_addr {
         0 => destination.is_multicast() || destination.is_broadcast(),

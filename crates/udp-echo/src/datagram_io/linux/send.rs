@@ -16,8 +16,8 @@ const MAX_REPLIES: usize = 64;
 
 /// Headers for replies.
 pub(super) struct Sender {
-    /// They contain pointers into the vectors below and into those of the [`Receiver`]. These vectors are never
-    /// moved in memory or resized.
+    /// The headers contain pointers into the vectors below and into those of the [`Receiver`]. The memory of
+    /// these vectors is never moved or resized.
     headers: Vec<libc::mmsghdr>,
     iovecs: Vec<libc::iovec>,
     controls: Vec<ControlBuffer>,
@@ -76,8 +76,9 @@ impl Sender {
         }
     }
 
-    /// Sends `replies`. Their headers have been written. If the kernel cannot split a reply into datagrams,
-    /// returns one reply for each of its datagrams. The caller must send these replies.
+    /// Sends `replies` with the headers from [`Self::write_headers`]. If the kernel cannot split a reply into
+    /// datagrams, returns one reply for each datagram of that reply. The caller must send the returned
+    /// replies.
     fn send_headers(
         &mut self,
         socket: &UdpSocket,
@@ -89,8 +90,8 @@ impl Sender {
         let mut to_split = Vec::new();
         while next < replies.len() {
             // SAFETY: every header points to a name, an iovec and a control buffer. The iovec points to a
-            // payload. `self`, the receiver or a reply owns them. They have the lengths stated in the header
-            // and the iovec. The kernel writes only the lengths in the headers.
+            // payload. `self`, the receiver or a reply owns each of these buffers. The buffers have the
+            // lengths stated in the header and the iovec. The kernel writes only the lengths in the headers.
             let sent = unsafe {
                 libc::sendmmsg(
                     socket.as_raw_fd(),
@@ -109,7 +110,7 @@ impl Sender {
             let error = io::Error::last_os_error();
             let is_queue_full = error.kind() == io::ErrorKind::WouldBlock;
             // The error can belong to an earlier reply. The system reports such an error once, in the next
-            // call. Therefore each reply has a second attempt.
+            // call. Therefore each refused reply is sent again once.
             if !is_second_attempt && !is_queue_full {
                 is_second_attempt = true;
                 continue;
@@ -119,8 +120,8 @@ impl Sender {
             next += 1;
             let datagrams = reply_datagrams(reply);
             if datagrams > 1 && !is_queue_full {
-                // The kernel cannot split replies for this route: its MTU is smaller than the segments, or its
-                // device does not compute checksums.
+                // Usually, the kernel cannot split replies for this route: the MTU of the route is smaller
+                // than the segments, or the network device does not compute checksums.
                 to_split.extend(split(reply));
             } else {
                 on_result(SendResult::Failed { datagrams, error });
