@@ -33,7 +33,7 @@ fn client(arguments: &[&str], input: &str) -> Finished {
     Finished { status: status.code(), out: text(stdout), err: text(stderr) }
 }
 
-/// Starts a UDP server that replies in upper case until the test ends. Returns its address.
+/// Starts a UDP server that replies in upper case. Returns its address.
 fn udp_server() -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
@@ -62,7 +62,7 @@ fn tcp_server() -> String {
     address
 }
 
-/// The command and its message, for a snapshot. A long argument is shortened.
+/// The command and its message, for a snapshot. The length of a long argument replaces the argument.
 fn message_of(arguments: &[&str], result: &Finished) -> String {
     let shorten = |argument: &&str| match argument.len() {
         0..50 => format!("{argument:?}"),
@@ -106,7 +106,7 @@ fn without_tcp_info(json: &str) -> String {
 }
 
 #[test]
-fn text_output_of_one_exchange() {
+fn one_exchange_is_written_as_text() {
     let udp = client(&["udp", &udp_server(), "hello, world"], "");
     assert_eq!((udp.status, udp.err.as_str()), (Some(0), ""));
     insta::assert_snapshot!("udp_text", without_numbers(&without_alignment(&udp.out)));
@@ -116,7 +116,7 @@ fn text_output_of_one_exchange() {
 }
 
 #[test]
-fn json_output_of_one_exchange() {
+fn one_exchange_is_written_as_json() {
     let udp = client(&["udp", &udp_server(), "hello", "--format", "json"], "");
     assert_eq!((udp.status, udp.err.as_str()), (Some(0), ""));
     insta::assert_snapshot!("udp_json", without_numbers(&without_host(&udp.out)));
@@ -134,7 +134,7 @@ fn json_output_of_one_exchange() {
 }
 
 #[test]
-fn series_output_in_every_format() {
+fn series_is_written_in_every_format() {
     let udp = client(&["udp", &udp_server(), "-c", "2", "-i", "0"], "");
     assert_eq!((udp.status, udp.err.as_str()), (Some(0), ""));
     insta::assert_snapshot!("udp_series_text", without_numbers(&without_alignment(&udp.out)));

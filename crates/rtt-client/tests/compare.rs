@@ -29,7 +29,7 @@ fn udp_server(delay: Duration, drops: fn(u64) -> bool) -> String {
     address
 }
 
-/// Whether a TCP server keeps its connections.
+/// Whether a TCP server keeps a connection after a reply.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum AfterReply {
     Keep,
@@ -157,7 +157,8 @@ fn comparison_of_udp_and_tcp_has_causes_and_claims() {
     assert_eq!(verdict["with_connection"]["pairs"], 100);
     assert_eq!(verdict["claims"].as_array().unwrap().len(), 4);
     let two_writes = &cause(&verdict, "nagle-and-delayed-acknowledgement")["evidence"];
-    // The client splits a character only if the server supports our timing header. Other servers can fail.
+    // This server does not support our timing header, so the client does not send it a divided character. Such a server
+    // can crash on half a character.
     assert!(!two_writes.as_str().unwrap().contains("inside a character"), "{two_writes}");
     #[cfg(all(target_os = "linux", not(portable)))]
     {

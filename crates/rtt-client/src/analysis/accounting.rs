@@ -10,16 +10,15 @@
 //!
 //! **Classification.** The [`RequestTracker`] determines the class of each reply ([`ReplyClass`]):
 //!
-//! - first: the first reply to a request in flight. The request is answered, and the exchange has an RTT.
+//! - first: the first reply to a request in flight. If it has the expected bytes, the request is received, and the
+//!   exchange has an RTT. Otherwise the request is corrupt, and the exchange has no RTT.
 //! - late: the first reply to a lost request. The request stays lost.
 //! - duplicate: a further reply to a request.
 //! - unmatched: a reply that belongs to no request of this run.
 //!
-//! If the first reply is not the expected one, its request is corrupt. A corrupt exchange has no RTT.
-//!
 //! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send. It is also
-//! lost if the system reports an error for it, or refuses to send it. An error without a request number belongs
-//! to the oldest request in flight.
+//! lost if the system reports an error for it, or refuses to send it. If an error of a datagram socket
+//! contains no request number, it belongs to the oldest request in flight.
 //!
 //! **Second send.** A connection ends if the server closes it. It also ends after a wrong reply, because the
 //! position of the next reply is then unknown. Some requests can still wait for a reply on this connection. They
@@ -74,7 +73,7 @@ pub(crate) struct Accounting {
     unreachable: bool,
 }
 
-/// A request that has just been decided.
+/// A request whose outcome has just been decided.
 struct Decided {
     request: InFlight,
     position: Option<ConnectionPosition>,
@@ -104,8 +103,8 @@ impl Accounting {
         self.summary
     }
 
-    /// Whether further requests will probably have no reply. This is the case if no request has been answered, and the
-    /// system has reported an error that is not transient.
+    /// Whether further requests will probably have no reply: no reply has arrived, but an error that is not transient,
+    /// or [`MAX_TRANSIENT_ERRORS`] transient ones.
     pub(crate) fn is_unreachable(&self) -> bool {
         self.unreachable
     }
@@ -298,10 +297,10 @@ impl Accounting {
         if failure.condition == Condition::Silent {
             return;
         }
-        // A server that accepts a connection can answer on the next one.
+        // A server that accepted a connection can answer on the next connection.
         let accepts = matches!(failure.condition, Condition::Closed | Condition::Reset);
-        // An error that a router reports can be transient (RFC 1122, section 4.2.3.9). The series therefore continues
-        // after the first of them.
+        // An error that a router reports can be transient (RFC 1122, section 4.2.3.9). Therefore the first such error
+        // does not end the series.
         let is_transient = matches!(failure.origin, Some(Origin::Icmp(_)))
             && failure.condition != Condition::Refused;
         self.transient_errors += u32::from(is_transient);

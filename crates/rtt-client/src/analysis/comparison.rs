@@ -2,7 +2,7 @@
 //!
 //! The verdict is based on pairs of exchanges. Its estimate is the median of the paired differences. Its confidence
 //! interval takes the autocorrelation of the pairs into account. The file `comparison/difference.rs` explains the
-//! method and names its sources.
+//! method.
 //!
 //! ```
 //! use rtt_client::analysis::comparison::{SideId, judge};
@@ -62,9 +62,9 @@ pub struct Verdict {
     pub causes: Vec<Cause>,
     /// Popular claims about TCP and UDP, checked against this comparison. Empty if `difference` is absent.
     pub claims: Vec<Claim>,
-    /// Whether each side has at least one exchange, and each exchange of the pairs had a correct reply.
+    /// Whether each side has at least one exchange, and each exchange of the main measurement has a correct reply.
     pub all_answered: bool,
-    /// Facts that bias the result or that a reader should know, the most important one first.
+    /// Facts that a reader of the result should know.
     pub notes: Vec<String>,
 }
 

@@ -45,11 +45,11 @@ use std::time::Duration;
 pub struct Finding {
     /// The protocol.
     pub protocol: &'static Protocol,
-    /// The host and the port from the command line.
+    /// The host and the port of the target.
     pub target: String,
     /// The address. Absent if the name look-up failed.
     pub address: Option<SocketAddr>,
-    /// Whether an ICMP error arrived whose sender is an address of this host.
+    /// Whether an ICMP error arrived from an address of this host.
     pub icmp_from_this_host: bool,
     /// The duration of the handshake. Absent if no connection was established.
     pub connect_duration: Option<Duration>,
@@ -100,7 +100,7 @@ impl Finding {
         self.failure().map_or(Condition::Answering, |failure| failure.condition)
     }
 
-    /// The time from the request to the result.
+    /// The RTT, or the time until the client detected the failure.
     #[must_use]
     pub fn after(&self) -> Duration {
         match &self.result {
@@ -256,7 +256,7 @@ impl Finding {
                 self.reporter("discarded the packet because its hop limit reached zero: the path has a loop or is \
                                too long"),
                 "whether the host exists: the packet did not reach its network",
-                "run `traceroute`; it shows a loop",
+                "run `traceroute`; it shows whether the path has a loop",
             );
         }
         let by_this_host =

@@ -15,7 +15,7 @@
 //! };
 //! assert_eq!(pair.difference(), Some(3000));
 //!
-//! // A pair without both replies has no difference. The verdict ignores it.
+//! // If a reply is missing, the pair has no difference. The verdict ignores this pair.
 //! let lost = Pair { b: None, ..pair };
 //! assert_eq!(lost.difference(), None);
 //!
@@ -51,7 +51,7 @@ impl Pair {
         if self.b_first { SideId::B } else { SideId::A }
     }
 
-    /// B − A in nanoseconds. Absent without both replies.
+    /// B − A in nanoseconds. Absent if a reply is missing.
     #[must_use]
     pub fn difference(&self) -> Option<i64> {
         Some(signed_nanoseconds(self.b?) - signed_nanoseconds(self.a?))
@@ -74,7 +74,7 @@ pub struct Evidence {
     pub pairs: Vec<Pair>,
     /// Whether the user ended the comparison early.
     pub interrupted: bool,
-    /// Experiments in which some pairs have no reply.
+    /// Experiments in which a reply is missing.
     pub incomplete: Vec<IncompleteExperiment>,
     /// The reason why the RTTs have no breakdown. Absent if they have one.
     pub no_breakdown_reason: Option<String>,
@@ -83,7 +83,7 @@ pub struct Evidence {
     pub pairs_with_connection: Vec<Pair>,
     /// Pairs with other request sizes. Empty without `--sweep`.
     pub sweep: Vec<SweepPoint>,
-    /// The result of sending datagrams to a closed port of this host. Absent if it was not measured.
+    /// The results of two datagrams to a closed port of this host. Absent if they were not measured.
     pub closed_port: Option<ClosedPort>,
     /// From the start of the comparison to its end.
     pub duration: Duration,
@@ -111,14 +111,14 @@ impl Evidence {
     }
 }
 
-/// An experiment in which some pairs have no reply.
+/// An experiment in which at least one reply is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncompleteExperiment {
     /// The name of the experiment, for example `new connections`.
     pub name: String,
-    /// The number of pairs without both replies.
+    /// The number of pairs in which at least one reply is missing.
     pub pairs_without_reply: u64,
-    /// The number of all pairs.
+    /// The number of all pairs of the experiment.
     pub pairs: u64,
 }
 
@@ -147,7 +147,7 @@ pub struct Side {
     pub windows: Option<Windows>,
     /// The results of requests in two writes. Empty if the protocol is not a stream.
     pub two_writes: Vec<TwoWrites>,
-    /// The reason why the side has no reply. Absent if it has at least one.
+    /// The reason why the side has no reply. Absent if it has at least one reply.
     pub failure: Option<Failure>,
 }
 
@@ -218,13 +218,13 @@ pub struct SweepPoint {
     pub pairs: Vec<Pair>,
 }
 
-/// The result of sending a datagram to a port of this host on which no process listens.
+/// The results of two datagrams to a port of this host, one from each kind of socket. No process listens on the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosedPort {
     /// The time until a connected socket received an error. Absent if it received none.
     pub connected: Option<Duration>,
     /// The time until an unconnected socket received an error. Absent if it received none.
     pub unconnected: Option<Duration>,
-    /// The time for which each socket waited.
+    /// The longest time for which a socket waited.
     pub timeout: Duration,
 }

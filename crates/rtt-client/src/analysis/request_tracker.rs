@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// The number of latest requests whose state is stored, one byte for each. The state of an older request is unknown,
 /// so its replies count as unmatched.
 ///
-/// This number is 5 % larger than the maximum in flight. A request stays in flight until the client checks its
-/// timeout, and other requests can be sent until then.
+/// [`MAX_IN_FLIGHT`] limits rate × timeout. The client can check a timeout late, and sends other requests until then.
+/// So slightly more requests can be in flight, and this number is 5 % larger.
 pub(crate) const MAX_STORED_STATES: usize = MAX_IN_FLIGHT as usize / 20 * 21;
 
 /// The state of a request that was sent.

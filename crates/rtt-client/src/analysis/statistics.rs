@@ -29,12 +29,12 @@ pub struct Summary {
     pub duplicates: u64,
     /// Replies that arrived after the reply to a later request. RFC 4737 defines this as reordering.
     pub out_of_order: u64,
-    /// Replies that arrived after the timeout. Their requests count as lost.
+    /// Replies to requests that already counted as lost, usually because of the timeout.
     pub late: u64,
     /// Replies that belong to no request of this run.
     pub unmatched: u64,
-    /// Requests that the client sent again on a new connection, because the peer had closed the old one.
-    /// Their RTTs start at the first send.
+    /// Requests that the client sent again on a new connection, because the old one had ended. Their RTTs start at
+    /// the first send.
     pub resent: u64,
     /// Round-trip times.
     pub rtt: Distribution,
@@ -54,10 +54,10 @@ pub struct Summary {
     pub jitter: Jitter,
     /// The parts of the RTTs.
     pub breakdown: BreakdownFigures,
-    /// RTTs of control exchanges without kernel timestamps and timing header. In a run with a breakdown, the
-    /// client alternates between the two kinds of exchange.
+    /// RTTs of control exchanges, which have neither kernel timestamps nor a timing header. In a run with a breakdown,
+    /// the client alternates between control exchanges and other exchanges.
     pub rtt_without_timestamps: Distribution,
-    /// The kernel's data about the last connection, and counts over all connections of the run.
+    /// The kernel's data about the last connection, and the retransmissions of all connections.
     pub tcp: Option<TcpInfo>,
     /// Exchanges without a breakdown although the user requested one: a timestamp was missing, or a clock was set.
     pub without_breakdown: u64,
@@ -92,7 +92,7 @@ pub struct TimestampCost {
 }
 
 impl TimestampCost {
-    /// The cost in nanoseconds: the difference between the medians. It is negative if the cost is smaller than the
+    /// The cost in nanoseconds: the difference between the medians. It can be negative if the cost is smaller than the
     /// random variation of the RTTs.
     #[must_use]
     pub fn cost(&self) -> i64 {
@@ -100,7 +100,7 @@ impl TimestampCost {
     }
 }
 
-/// A first exchange on a connection that takes much longer than later exchanges.
+/// The first exchange on a connection takes much longer than later exchanges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColdStart {
     /// The median RTT of the first exchanges.
@@ -145,8 +145,8 @@ impl Summary {
         }
     }
 
-    /// Adds the counts of a finished series that single exchanges do not contain. The caller adds the exchanges and
-    /// connections itself, without those of the warm-up.
+    /// Adds those counts of a finished series that are not counts of its exchanges. The caller adds the exchanges and
+    /// the connections itself, because it omits those of the warm-up.
     pub(crate) fn add_round(&mut self, round: &Self) {
         self.duplicates += round.duplicates;
         self.out_of_order += round.out_of_order;
@@ -157,7 +157,7 @@ impl Summary {
         self.tcp = round.tcp.map(|info| info.with_earlier_connections(self.tcp)).or(self.tcp);
     }
 
-    /// Adds the measurements that are complete at the end of a series.
+    /// Adds the measurements that are complete only at the end of a series.
     pub(crate) fn finish_series(self, measurements: SeriesMeasurements) -> Self {
         let SeriesMeasurements { close, rtt_without_timestamps, tcp, send_duration, notes } =
             measurements;
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn round_adds_its_counts_but_not_its_exchanges() {
+    fn added_round_adds_its_late_replies_but_not_its_exchanges() {
         let retransmissions =
             |number| Some(TcpInfo { retransmissions: Some(number), ..TcpInfo::default() });
         let mut all = Summary { sent: 1, late: 2, tcp: retransmissions(3), ..Summary::default() };

@@ -123,9 +123,9 @@ pub(crate) fn split(
     if wall_rtt.abs_diff(rtt) > MAX_CLOCK_DRIFT + rtt / 1000 {
         return Err(BreakdownError::ClockWasSet);
     }
-    // `sent` is read from the wall clock before the monotonic clock. `sending` starts at the wall clock, so it
-    // includes the cost of one clock reading. The RTT does not include this cost, and `receive` is the rest of the
-    // RTT. So the cost reduces `receive`, which is usually larger.
+    // `Stamp::just_before` reads the wall clock first, then the monotonic clock. `sending` starts at the first reading,
+    // so it includes the time for the second one. The RTT does not include this time, and `receive` is the rest of
+    // the RTT. So this time makes `receive` shorter, which is usually the longer part.
     let sending =
         transmitted.duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
     let between = arrived.duration_since(transmitted).map_err(|_| BreakdownError::ClockWasSet)?;

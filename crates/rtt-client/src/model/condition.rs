@@ -14,7 +14,7 @@ pub enum Condition {
     NameLookupFailed,
     /// This host or a router has no route to the address.
     NoRoute,
-    /// A route exists, but the last router cannot reach the host.
+    /// A route exists, but this host or a router cannot reach the target's host.
     HostUnreachable,
     /// A TCP reset or an ICMP error reported that no process listens on the port.
     Refused,

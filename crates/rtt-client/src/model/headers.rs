@@ -1,4 +1,4 @@
-//! Lengths and numbers of packet headers. The filter of a capture and the dissection both use them.
+//! Header lengths and protocol numbers.
 
 /// The length of an Ethernet header without VLAN tags, in bytes.
 pub(crate) const ETHERNET_HEADER: u8 = 14;

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 pub struct IcmpError {
     /// Whether this is an `ICMPv6` error. The two versions use different types.
     pub is_v6: bool,
-    /// The type. Its field is not named `type`, because `type` is a keyword in Rust.
+    /// The type. The name `type` is a keyword in Rust.
     pub kind: u8,
     /// The code.
     pub code: u8,

@@ -1,6 +1,6 @@
 //! [`Protocol`]: the facts about a protocol that generic code uses.
 
-/// The facts about a protocol. Generic code uses these facts. It never checks which protocol it is.
+/// The facts about a protocol. Generic code uses these facts. It contains no special case for a single protocol.
 #[derive(Debug)]
 pub struct Protocol {
     /// The name in URLs, on the command line and in JSON: `udp`.

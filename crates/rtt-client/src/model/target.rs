@@ -18,7 +18,7 @@ pub struct Target {
     pub port: Option<u16>,
 }
 
-/// Why a text is not a target.
+/// The reason why a text is not a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// The URL's scheme is not a registered protocol.

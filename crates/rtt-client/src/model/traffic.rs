@@ -68,7 +68,7 @@ pub struct TcpInfo {
     pub congestion_window: Option<u32>,
     /// The maximum size of a segment that the kernel sends, in bytes.
     pub segment_size: Option<u32>,
-    /// The time during which the connection had data to send, or sent data without an acknowledgement.
+    /// The time during which some data was not yet sent or not yet acknowledged.
     pub busy: Option<Duration>,
     /// The time during which the peer's receive window stopped the sender.
     pub limited_by_peer: Option<Duration>,

@@ -3,7 +3,7 @@
 //! | run | text |
 //! |---|---|
 //! | one exchange | the times of all events, and the durations between them |
-//! | series | a line for each reply, as `ping` prints it, and a summary |
+//! | series | a line for each exchange, and a summary |
 //! | comparison | the verdict, the distributions, the causes, the claims |
 //! | diagnosis | a block for each finding |
 //! | trace | the packets as arrows, and the times of the exchanges |

@@ -45,7 +45,7 @@ fn outcome(exchange: Option<Exchange>) -> Option<&'static str> {
     exchange.map(|exchange| exchange.outcome.name())
 }
 
-/// `received`, `lost`, `corrupt`.
+/// The counts of received, lost and corrupt requests.
 fn outcomes(accounting: &Accounting) -> [u64; 3] {
     let Summary { sent, received, lost, corrupt, .. } = *accounting.summary();
     assert_eq!(sent, received + lost + corrupt);
@@ -101,7 +101,7 @@ fn reply_is_late_after_the_timeout_of_its_request() {
 }
 
 #[test]
-fn reply_after_the_timeout_is_late_without_a_call_of_expire() {
+fn reply_after_the_timeout_is_late_even_if_expire_was_not_called() {
     let (mut accounting, sent) = series(1);
     let received = sent.later(TIMEOUT + Duration::from_nanos(1));
     assert_eq!(outcome(receive(&mut accounting, reply(1, received))), Some("lost"));
@@ -157,7 +157,7 @@ fn rtt_of_a_resent_request_counts_from_the_first_send() {
 }
 
 #[test]
-fn refusal_before_any_reply_makes_the_server_unreachable() {
+fn permanent_error_before_any_reply_makes_the_server_unreachable() {
     for (condition, is_final) in [
         (Condition::Refused, true),
         (Condition::NoRoute, true),

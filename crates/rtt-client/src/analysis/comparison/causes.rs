@@ -15,7 +15,7 @@ use std::time::Duration;
 pub struct Cause {
     /// The kind of the cause.
     pub kind: CauseKind,
-    /// The part of the difference B − A that it causes, in nanoseconds. Absent if this was not measured.
+    /// The part of the difference B − A that this cause explains, in nanoseconds. Absent if it is unknown.
     pub share: Option<i64>,
     /// The measurements that support the share, or the reason why there are none.
     pub evidence: String,
@@ -76,7 +76,7 @@ impl CauseKind {
         }
     }
 
-    /// Whether the cause is a part of the RTT. These parts add up to the RTT.
+    /// Whether the cause is a part of the RTT.
     #[must_use]
     pub fn is_part_of_rtt(self) -> bool {
         matches!(
@@ -104,7 +104,7 @@ pub(super) fn list(
     causes
 }
 
-/// Lists the parts of the RTT. The share of a part is the difference between its medians.
+/// Lists the parts of the RTT. The share of a part is the difference between its median for B and its median for A.
 fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
     let [of_a, of_b] = evidence.sides.each_ref().map(|side| side.with_timestamps.as_ref());
     let (Some(of_a), Some(of_b)) = (of_a, of_b) else {
@@ -140,7 +140,7 @@ fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
         .collect()
 }
 
-/// The median of network and server together. If most exchanges have separate parts, it is the sum of the medians.
+/// The median of network and server together. If most exchanges have separate parts, it is the sum of their medians.
 fn network_and_server(summary: &Summary) -> Option<Duration> {
     let parts = &summary.breakdown;
     if parts.server_is_separate() {
@@ -194,8 +194,8 @@ fn new_connection(
             kind: CauseKind::FirstExchange,
             share: Some(with_connection.estimate - difference.estimate - share),
             evidence: format!(
-                "This is the rest of the additional difference with a new connection, after the handshake. First \
-                 exchange: {}; later exchanges: {} (medians). Before the first reply, the server must accept the \
+                "A new connection adds this to the difference, in addition to the handshake. First exchange: {}; later \
+                 exchanges: {} (medians). Before the first reply, the server must accept the \
                  connection, and the congestion window is small.",
                 list_durations(names, first),
                 list_durations(names, later)
@@ -204,8 +204,8 @@ fn new_connection(
     ]
 }
 
-/// The median RTT of the first exchange on a connection. For a protocol without connections, it is the median RTT in
-/// the same pairs.
+/// The median RTT of the first exchange on a connection. For a protocol without connections, it is the median of
+/// `times`.
 fn first_exchange(side: &Side, times: impl Iterator<Item = Option<Duration>>) -> Option<Duration> {
     if side.is_stream() {
         return side.with_connection.as_ref()?.rtt.median();
@@ -223,7 +223,8 @@ fn list_durations(names: [&str; 2], durations: [Option<Duration>; 2]) -> String 
     known.join(", ")
 }
 
-/// Describes the packets of one exchange. Their effect on the RTT is contained in the parts of the RTT.
+/// Describes the packets of one exchange. There is no separate share, because the parts of the RTT contain
+/// their effect.
 fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
     let sides = evidence.sides.iter().zip(names).map(|(side, name)| {
         match side.traffic.filter(|_| side.traffic_exchanges > 0) {
@@ -292,7 +293,7 @@ fn change_with_size(differences: &[(usize, PairedDifference)], confidence: f64) 
     let Some(first) = differences.first().and_then(|(_, first)| first.interval) else {
         return "There are too few pairs of each size for a conclusion.".to_owned();
     };
-    // Disjoint confidence intervals prove that two differences are not equal. The criterion is conservative: two
+    // Disjoint confidence intervals show that two differences are not equal. The criterion is conservative: two
     // differences can be unequal although their intervals overlap.
     let is_apart = |difference: &PairedDifference| {
         difference.interval.is_some_and(|interval| interval.is_disjoint(first))

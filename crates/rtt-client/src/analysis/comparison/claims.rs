@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct Claim {
     /// The claim.
     pub claim: &'static str,
-    /// Whether the claim is true. Absent if this comparison cannot decide it, or if the answer depends on the
+    /// Whether the claim is true. Absent if this comparison cannot decide it, or if it is true only under some
     /// conditions.
     pub holds: Option<bool>,
     /// The measurements that support `holds`, or the reason why there are none.
@@ -41,7 +41,7 @@ struct StreamAgainstDatagrams<'a> {
     datagrams: &'a Side,
     /// The RTT of the stream on an established connection, in relation to the RTT of the datagrams.
     rtt: Relation,
-    /// The same with a new connection for each exchange, and the absolute difference in nanoseconds.
+    /// This relation with a new connection for each exchange, and the absolute difference in nanoseconds.
     with_connection: Option<(Relation, i64)>,
 }
 
@@ -74,7 +74,7 @@ impl<'a> StreamAgainstDatagrams<'a> {
         Some(Self { stream, datagrams, rtt: relation(difference), with_connection })
     }
 
-    /// The result for a claim with an observed cause. The claim is true if the RTT of the stream is higher.
+    /// Whether a claim holds that explains a higher RTT of the stream by a cause. This cause was observed.
     fn holds_if_stream_is_higher(&self) -> Option<bool> {
         match self.rtt {
             Relation::StreamIsHigher => Some(true),
@@ -83,8 +83,8 @@ impl<'a> StreamAgainstDatagrams<'a> {
         }
     }
 
-    /// The beginning of the evidence if there is no measurable difference. It also states the difference with a
-    /// new connection for each exchange, because users often mean this difference.
+    /// The beginning of the evidence if there is no measurable difference, otherwise empty. It also states the
+    /// difference with a new connection for each exchange, because users often mean this difference.
     fn no_difference(&self) -> String {
         if self.rtt != Relation::NoMeasurableDifference {
             return String::new();
@@ -189,7 +189,8 @@ fn closed_port(closed_port: Option<ClosedPort>) -> Claim {
     let same = connected.is_some() == unconnected.is_some();
     Claim {
         claim,
-        // If only one kind of socket receives an error, the answer depends on the client.
+        // If only one kind of socket receives an error, the claim is neither true nor false: it depends on the socket
+        // that a client uses.
         holds: same.then_some(connected.is_some()),
         evidence: format!(
             "{}After a datagram to a closed port of this host, a connected socket {}, and an unconnected socket {}. \

@@ -13,22 +13,22 @@
 //! differences and ends r ranks above it. This assumes nothing about the shape of the distribution.
 //!
 //! **The variance takes autocorrelation into account.** For independent differences, each difference contributes 1/4
-//! to the variance of that number. But measurements that are close in time are not independent: a busy period of the
-//! host affects many consecutive pairs. An interval that ignores this is too narrow. The code therefore estimates
-//! the *long-run variance*, which includes the covariance between different pairs. It projects the signs on the
-//! first few cosines, which are slow oscillations over the whole series. Then it averages the squared projections
-//! with equal weights. A slow disturbance makes these projections large, and so the interval becomes wide. The
-//! critical value is that of Student's t-distribution. Its degrees of freedom are the number of cosines. Source:
-//! Lazarus, Lewis, Stock and Watson, "HAR Inference: Recommendations for Practice", Journal of Business & Economic
-//! Statistics 36, 2018.
+//! to the variance of the number below the median. But measurements that are close in time are not independent: a
+//! busy period of the host affects many consecutive pairs. An interval that ignores this is too narrow. The code
+//! therefore estimates the *long-run variance*, which includes the covariance between different pairs. It computes
+//! the sign of each difference minus the median, and projects the signs on the first few cosines, which are slow
+//! oscillations over the whole series. Then it averages the squared projections with equal weights. A slow
+//! disturbance makes these projections large, and so the interval becomes wide. The critical value is that of
+//! Student's t-distribution. Its degrees of freedom are the number of cosines. Source: Lazarus, Lewis, Stock and
+//! Watson, "HAR Inference: Recommendations for Practice", Journal of Business & Economic Statistics 36, 2018.
 //!
 //! The computation uses no random numbers. The same differences always give the same interval.
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
-/// The number of cosines, as a share of n^(2/3). The value 0.4 of the paper is for an autocorrelation of up to 0.7.
-/// Half of this value still reaches the requested coverage at 0.9. Without autocorrelation, it makes the intervals
-/// 7 % wider.
+/// The number of cosines is this factor times n^(2/3), for n signs. The paper uses 0.4, for an autocorrelation of up to
+/// 0.7. Fewer cosines tolerate a stronger autocorrelation. Without autocorrelation, half of the paper's factor makes
+/// the intervals 7 % wider.
 const COSINES: f64 = 0.2;
 
 /// With fewer cosines, the critical value is so large that the interval is useless.
@@ -124,7 +124,7 @@ impl PairedDifference {
 /// Returns the smallest number of pairs for which an interval is possible.
 #[must_use]
 pub fn min_pairs(confidence: f64) -> usize {
-    // The highest confidence that a plan accepts needs about two hundred pairs.
+    // The highest confidence that a plan accepts needs fewer than 200 pairs.
     const SEARCH_LIMIT: usize = 10_000;
     let allows = |pairs: &usize| lower_rank(&vec![0; *pairs], confidence).is_some();
     (1..SEARCH_LIMIT).find(allows).unwrap_or(SEARCH_LIMIT)
@@ -155,11 +155,7 @@ fn long_run_variance(signs: &[i8]) -> (f64, usize) {
         .map(|signs| signs.iter().map(|sign| f64::from(*sign)).sum::<f64>() / 2.0)
         .collect();
     let groups = float(sums.len());
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a few hundred at most"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "51 at most")]
     let cosines = ((COSINES * groups.cbrt().powi(2)) as usize).max(MIN_COSINES);
     let mut power = 0.0;
     for frequency in 1..=cosines {
@@ -190,7 +186,7 @@ fn float(count: usize) -> f64 {
 mod tests {
     use super::*;
 
-    /// Generates an AR(1) process: each value is `correlation` times the previous value plus noise. The noise is
+    /// Generates an AR(1) process: each value is `correlation` times the previous value, plus noise. The noise is
     /// approximately Gaussian, with a standard deviation of 1000.
     fn noise(random: &mut fastrand::Rng, correlation: f64, count: usize) -> Vec<f64> {
         let mut state = 0.0;
@@ -220,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn interval_of_noise_contains_zero() {
-        // At 95 %, about ten of 200 intervals miss zero by chance. The test accepts 16.
+    fn confidence_interval_of_pure_noise_contains_zero() {
+        // At 95 %, about ten of 200 intervals miss zero by chance. This test accepts up to 16.
         let covered = covered(0.0, 500, 0, 200);
         assert!(covered >= 184, "{covered} of 200");
     }
 
     #[test]
-    fn autocorrelation_does_not_reduce_the_coverage() {
+    fn autocorrelation_hardly_reduces_the_coverage() {
         for (correlation, min_covered) in [(0.5, 184), (0.8, 184), (0.9, 180)] {
             let covered = covered(correlation, 500, 300, 200);
             assert!(covered >= min_covered, "{covered} of 200 with a correlation of {correlation}");

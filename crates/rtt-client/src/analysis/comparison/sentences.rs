@@ -8,11 +8,12 @@ use crate::model::format::{
     signed,
 };
 
-/// The smallest number of exchanges for a statement about the slowest 1 %. These are at least five exchanges.
+/// The smallest number of exchanges for a statement about the slowest 1 %. With fewer, these are less than five
+/// exchanges.
 const MIN_TAIL_COUNT: u64 = 500;
 
-/// The 99th percentiles of the sides must differ by more than this factor. Two samples of the same distribution
-/// usually differ by less.
+/// A note about the slowest 1 % needs 99th percentiles that differ by more than this factor. Two samples of the same
+/// distribution usually differ by less.
 const MIN_TAIL_RATIO: f64 = 1.1;
 
 /// Formulates the verdict: the side with the higher RTT, a bound for the difference, or the reason why there is no
@@ -77,8 +78,7 @@ fn no_interval(difference: &PairedDifference, [a, b]: [&str; 2], confidence: f64
     )
 }
 
-/// Lists the facts that bias the comparison, and other facts that a reader should know. The most important one is
-/// first.
+/// Lists the facts about the comparison that a reader should know.
 pub(super) fn notes(evidence: &Evidence, names: [&str; 2]) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(slower_tail(evidence, names));
@@ -87,7 +87,7 @@ pub(super) fn notes(evidence: &Evidence, names: [&str; 2]) -> Vec<String> {
     }
     for IncompleteExperiment { name, pairs_without_reply, pairs } in &evidence.incomplete {
         notes.push(format!(
-            "In the experiment with {name}, {} of {} have no reply.",
+            "In the experiment with {name}, {} of {} lack a reply.",
             count(*pairs_without_reply),
             counted(*pairs, "pair", "pairs")
         ));

@@ -30,9 +30,13 @@ const HELP_WIDTH: usize = 80;
 const EXIT_STATUS: &str = "Exit status: 0 if every request had a correct reply, 1 if any request had no correct \
                            reply, 2 if the command could not run as requested";
 
-/// Measures the application-level round-trip time (RTT) to an echo server.
+/// The exit status of all commands.
+const EXIT_STATUS_OF_ALL: &str = "Exit status: 0 if every request had a correct reply (diagnose: if an echo server \
+                                  answers), 1 if not, 2 if the command could not run as requested";
+
+/// Measure the application-level round-trip time (RTT) to an echo server
 #[derive(Debug, Parser)]
-#[command(name = "rtt-client", version, arg_required_else_help = true, after_help = EXIT_STATUS)]
+#[command(name = "rtt-client", version, arg_required_else_help = true, after_help = EXIT_STATUS_OF_ALL)]
 struct Cli {
     #[command(subcommand)]
     command: SelectedCommand,
@@ -175,7 +179,7 @@ pub(crate) struct LogArgs {
     pub(crate) verbose: u8,
 }
 
-/// Output formats of commands that measure exchanges or pairs.
+/// Output formats of commands whose result can be a table.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Format {
     /// Text for people
@@ -186,7 +190,7 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// Output formats of commands without a table as their result.
+/// Output formats of commands whose result is never a table.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum EventFormat {
     /// Text for people
@@ -211,7 +215,7 @@ pub(crate) fn parse() -> Result<SelectedCommand, ExitCode> {
     match parsed {
         Ok(cli) => Ok(cli.command),
         Err(error) => {
-            // If the output is closed, the message has no other place.
+            // If the output is closed, there is no place for the message.
             let _ = error.print();
             // The exit code of clap is 0 for help and 2 for errors.
             Err(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)))

@@ -24,7 +24,8 @@ pub(crate) fn trace(args: &TraceArgs) -> Result<bool> {
     }
     // Check the arguments before a server starts.
     args.plan(&[])?;
-    // A process with several threads cannot enter the isolated network, and the Ctrl-C handler is a thread.
+    // The Ctrl-C handler is a thread, and a process with several threads cannot enter the isolated network. So the
+    // process enters the network first.
     let servers = if args.lab { Some(LabServers::start()?) } else { None };
     let targets = servers.as_ref().map_or(&[][..], |servers| &servers.targets);
     let plan = args.plan(targets)?;

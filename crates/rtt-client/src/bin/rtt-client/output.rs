@@ -21,11 +21,11 @@ pub(crate) fn stderr() -> impl Write {
 
 /// Writes a message of this program to standard error.
 pub(crate) fn print_error(message: impl Display) {
-    // If standard error is closed, the message has no other place.
+    // If standard error is closed, there is no place for the message.
     let _ = writeln!(io::stderr(), "rtt-client: {message}");
 }
 
-/// A writer without the error "broken pipe". After this error, it drops everything.
+/// A writer that never returns the error "broken pipe". After this error, it drops all output.
 struct Closable<Out> {
     out: Out,
     is_closed: bool,

@@ -56,8 +56,8 @@ pub(crate) fn log_to_stderr(verbosity: u8) {
         .init();
 }
 
-/// Returns the exit status of a command: 0 if every exchange had a correct reply, 1 if not, and 2 if the command
-/// could not run as requested. For status 2, also prints the error and its causes in one line on stderr.
+/// Returns the exit status of a command: 0 for true, 1 for false, 2 for an error. Also prints the error and its causes
+/// in one line on stderr.
 pub(crate) fn exit_status(result: Result<bool>) -> ExitCode {
     match result {
         Ok(true) => ExitCode::SUCCESS,

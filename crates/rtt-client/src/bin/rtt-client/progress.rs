@@ -6,7 +6,7 @@ use rtt_client::{ComparisonProgress, ComparisonStage, Event, Plan, Progress, Rep
 use std::io;
 use std::time::Duration;
 
-/// The template for a comparison. The bar is filled once for each of its measurements.
+/// The template for a comparison. The bar starts again for each measurement of the comparison.
 const COMPARISON: &str = "{wide_bar} {percent}% of {msg}";
 
 /// The template for a series with a count or a duration.
@@ -15,12 +15,12 @@ const SERIES: &str = "{wide_bar} {percent}% {eta} left, {msg}";
 /// The template for a series that runs until it is interrupted.
 const ENDLESS_SERIES: &str = "{spinner} {elapsed}, {msg}";
 
-/// Draws the progress of a run, and forwards all other events. `Inner` is a text report that omits the lines of
-/// the individual exchanges.
+/// Draws the progress events of a run, and forwards all other events to `inner`. `Inner` is a text report that omits
+/// the lines of the individual exchanges.
 pub(crate) struct WithProgressBar<Inner> {
     inner: Inner,
     charset: Charset,
-    /// The bar. It exists after the first progress event, and until the result.
+    /// Exists from the first progress event to the result.
     bar: Option<ProgressBar>,
 }
 

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_need_a_terminal_and_no_color_allows_only_bold() {
+    fn styling_depends_on_the_terminal_and_on_the_variable_no_color() {
         assert_eq!(styling(true, Some("xterm"), None), Styling::BoldAndColour);
         assert_eq!(styling(true, Some("xterm"), Some("1")), Styling::Bold);
         assert_eq!(styling(true, Some("dumb"), None), Styling::Plain);

@@ -1,4 +1,4 @@
-//! The line of a summary: all measured values of a run.
+//! The line of a summary: the measured values of a run.
 
 use crate::analysis::statistics::{
     BreakdownFigures, Distribution, Quantile, Summary, TimestampCost,
@@ -106,7 +106,8 @@ pub(super) struct BreakdownMedians {
     exchanges: u64,
     /// Exchanges in which network and server are not separate, because the reply had no timing header.
     without_timing_header: u64,
-    /// Exchanges in which they are not separate, because the server's kernel did not timestamp the request.
+    /// Exchanges in which network and server are not separate, because the server's kernel did not timestamp the
+    /// request.
     without_server_timestamp: u64,
     /// Exchanges without any breakdown.
     without_breakdown: u64,

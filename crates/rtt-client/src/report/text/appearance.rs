@@ -31,7 +31,7 @@ pub enum Charset {
 /// The escape codes that a report may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Styling {
-    /// None.
+    /// No escape codes.
     Plain,
     /// Bold headings.
     Bold,
@@ -77,8 +77,8 @@ impl Default for TextConfig {
 impl Charset {
     /// Returns `text` in the characters of this set.
     ///
-    /// ASCII has replacements for the characters that reports use. Any other character, for example one from
-    /// a reply, becomes an escape as in a Rust literal: `\u{e9}`.
+    /// [`Charset::Ascii`] replaces the characters that reports use by similar ones. Any other character, for
+    /// example one from a reply, becomes an escape as in a Rust literal: `\u{e9}`.
     pub(super) fn encode(self, text: &str) -> Cow<'_, str> {
         if self == Self::Utf8 || text.is_ascii() {
             return Cow::Borrowed(text);

@@ -48,7 +48,7 @@ impl RttPart {
         }
     }
 
-    /// The start and the end of the part, after the words "the time".
+    /// The start and the end of the part, as the end of a sentence. The words "the time" precede it.
     fn clause(self) -> &'static str {
         match self {
             Self::Send => {

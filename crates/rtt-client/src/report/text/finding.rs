@@ -43,7 +43,7 @@ pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io:
     printer.blank()
 }
 
-/// The sender of the error, if it is known.
+/// Describes the sender of the error. Absent if the client detected the failure itself.
 fn reporter(finding: &Finding, failure: &Failure) -> Option<String> {
     Some(match failure.origin? {
         Origin::ThisHost => "this host (it did not send the packet)".to_owned(),

@@ -1,4 +1,4 @@
-//! The histograms of both sides of a comparison, with a common axis.
+//! The histograms of the two sides of a comparison, with a common axis.
 
 use super::printer::Printer;
 use crate::analysis::evidence::Pair;
@@ -7,11 +7,12 @@ use std::io::{self, Write};
 use std::time::Duration;
 use textwrap::core::display_width;
 
-/// The share of the times that are outside the axis, at each end. Without it, one stall could make the axis so
-/// long that all other times are in one column.
+/// The share of the times that are outside the axis, at each end. If the axis contained all times, one stall could
+/// make it so long that all other times are in one column.
 const OUTSIDE_SHARE: f64 = 0.01;
 
-/// Writes a histogram for each side, and the axis below them. Writes nothing if all times are equal.
+/// Writes a histogram for each side, and the axis below them. Writes nothing if both ends of
+/// the axis are equal.
 pub(super) fn write(
     printer: &mut Printer<impl Write>,
     pairs: &[Pair],
@@ -45,7 +46,7 @@ pub(super) fn write(
     printer.line(&format!("{}{left}{}{right}", " ".repeat(lead_width), " ".repeat(gap)))
 }
 
-/// The ends of the axis. `None` if they are equal.
+/// The ends of the axis. `None` if they are equal, or if there are no times.
 fn axis(mut times: Vec<Duration>) -> Option<(Duration, Duration)> {
     times.sort_unstable();
     let low = *times.get(rank(OUTSIDE_SHARE, times.len()))?;

@@ -1,4 +1,4 @@
-//! The packets of a flow: an arrow between client and server and the meaning of each packet.
+//! The packets of a flow. Each packet has an arrow between client and server, and its meaning.
 
 use super::printer::Printer;
 use super::table::Unit;
@@ -89,7 +89,7 @@ impl Diagram {
         printer.labelled(&" ".repeat(display_width(&start)), &meaning)
     }
 
-    /// The time since the first packet. Packets of a file can be out of order.
+    /// The time since the first packet. Packets of a file can be out of order, so the time can be negative.
     fn time(&self, packet: &PacketRecord) -> String {
         match packet.time.checked_sub(self.start) {
             Some(after) => self.unit.number(after),

@@ -80,7 +80,7 @@ impl<Out: Write> Printer<Out> {
             Some(style) => self.styling.apply(style, line.trim_end()),
             None => line.trim_end().to_owned(),
         };
-        // The short lines of a fast series are written without a search for words.
+        // A short line needs no search for words. This saves time in a fast series.
         if display_width(&lead) + display_width(&text) <= self.width {
             return writeln!(self.out, "{}", styled(&format!("{lead}{text}")));
         }

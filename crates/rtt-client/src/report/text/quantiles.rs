@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn row_with_too_few_values_has_empty_cells_and_an_explanation() {
+    fn row_with_too_few_values_has_dashes_and_an_explanation() {
         let (many, few) = (distribution(100), distribution(9));
         let columns = Columns::new([&many, &few]);
         let cells = columns.cells(&few, MILLISECONDS);

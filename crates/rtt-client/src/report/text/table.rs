@@ -29,16 +29,16 @@ pub(super) struct Unit {
     decimals: usize,
 }
 
-/// Milliseconds down to a microsecond.
+/// Milliseconds, with a resolution of 1 µs.
 pub(super) const MILLISECONDS: Unit = Unit { name: "ms", per_second: 1e3, decimals: 3 };
 
-/// Microseconds down to 10 ns. Kernel timestamps are about as precise.
+/// Microseconds, with a resolution of 10 ns.
 pub(super) const MICROSECONDS: Unit = Unit { name: "µs", per_second: 1e6, decimals: 2 };
 
-/// Microseconds down to 100 ns, for times of up to a few milliseconds.
+/// Microseconds, with a resolution of 100 ns.
 pub(super) const TENTHS_OF_A_MICROSECOND: Unit = Unit { name: "µs", per_second: 1e6, decimals: 1 };
 
-/// If a packet has a longer time, the times of all packets are in milliseconds.
+/// If the time of a packet is longer, the times of all packets are in milliseconds.
 const MAX_IN_MICROSECONDS: Duration = Duration::from_millis(10);
 
 impl Table {

@@ -64,7 +64,7 @@ fn write_timing(
     Ok(())
 }
 
-/// Writes a table of totals with a column for each protocol.
+/// Writes a table of totals with a column for each target.
 pub(super) fn write_totals(printer: &mut Printer<impl Write>, trace: &Trace) -> io::Result<()> {
     let targets: Vec<&TracedTarget> =
         trace.targets.iter().filter(|target| target.totals.packets > 0).collect();
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_inside_this_host_is_the_difference_of_both_rtts() {
+    fn time_inside_this_host_is_the_difference_of_the_two_rtts() {
         let timing = ExchangeTiming {
             exchange: 1,
             wire_rtt: Some(Duration::from_nanos(76_700)),

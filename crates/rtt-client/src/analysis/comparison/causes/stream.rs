@@ -7,8 +7,9 @@ use crate::model::format::{
 };
 use std::time::Duration;
 
-/// If a write takes two round trips and more than this time, it waits for a delayed acknowledgement. Linux delays
-/// acknowledgements by at least 40 ms (`TCP_DELACK_MIN`, include/net/tcp.h).
+/// A request in two writes takes at most two round trips. If it takes this much longer, the second write waits for a
+/// delayed acknowledgement. Linux delays acknowledgements by at least 40 ms (`TCP_DELACK_MIN`, include/net/tcp.h). This
+/// value is lower, because round trips vary.
 const MIN_ACK_DELAY: Duration = Duration::from_millis(30);
 
 /// Lists the causes for one side.
@@ -89,8 +90,8 @@ enum NagleEffect {
 
 impl NagleEffect {
     fn of(without_nagle: Duration, with_nagle: Duration) -> Self {
-        // Without a delayed acknowledgement, the second write waits at most one round trip. So two round trips are
-        // normal.
+        // Without a delayed acknowledgement, the second write waits at most one round trip, so the request takes at
+        // most two.
         if with_nagle >= 2 * without_nagle + MIN_ACK_DELAY {
             Self::Stall
         } else if with_nagle.as_secs_f64() > 1.5 * without_nagle.as_secs_f64() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Compare two targets: which RTT is higher, by how much, how certain the result is, and why
 ///
-/// The client alternates between A and B in random order, so that changes over time affect both in the same way.
+/// Each pair has one exchange with A and one with B, in random order. So changes over time affect A and B equally.
 /// Small experiments then explain the difference. The command needs no privileges.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
@@ -19,12 +19,13 @@ pub(crate) struct CompareArgs {
     #[arg(default_value = DEFAULT_HOST, help = help_of_a())]
     a: Target,
 
-    /// Second target. Default: the host of A with the other protocol. Port: that of A, or the other protocol's
-    /// default if A uses a default port
+    /// Second target, like A, but any other port or none: TCP. Default: the host and port of A with the other
+    /// protocol. If A is a URL, has a default port or has no port, the port is the other protocol's default port
     b: Option<Target>,
 
     #[arg(short, long, value_name = "N", help = format!(
-        "Number of pairs of exchanges [default: {DEFAULT_PAIRS}, for at most {}]",
+        "Number of pairs of exchanges [default: {DEFAULT_PAIRS}, for at most {}; with --interval: {DEFAULT_PAIRS}; \
+         with --duration: as many as possible]",
         humantime::format_duration(DEFAULT_PAIRS_DURATION)
     ))]
     count: Option<u64>,
@@ -101,8 +102,8 @@ fn help_of_a() -> String {
         .map(|protocol| format!("{}: {}", protocol.default_port, protocol.title))
         .collect();
     format!(
-        "First target: host, host:port, [IPv6]:port or a URL. Without a protocol, a default port selects its \
-         protocol ({}); any other port means {}",
+        "First target: host, host:port, [IPv6]:port or a URL. If it is not a URL, its port selects the protocol \
+         ({}, any other port or none: {})",
         defaults.join(", "),
         PROTOCOLS[0].title
     )

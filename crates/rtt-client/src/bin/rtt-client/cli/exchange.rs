@@ -22,7 +22,7 @@ pub(crate) struct ExchangeArgs {
     #[arg(index = 2)]
     message: Option<String>,
 
-    /// Number of exchanges
+    /// Number of exchanges [default: no limit with --interval, --rate or --duration; otherwise 1]
     #[arg(short, long, value_name = "N", help_heading = "Series")]
     count: Option<u64>,
 
@@ -46,7 +46,7 @@ pub(crate) struct ExchangeArgs {
         help = format!("Size of each request in bytes [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
-    /// Lifetime of a connection
+    /// Use one connection for the whole run (keep) or a new one for each exchange (each)
     #[arg(long, value_enum, default_value = "keep", help_heading = "Series")]
     connection: ConnectionArg,
 
@@ -83,7 +83,7 @@ pub(super) fn command(protocol: &Protocol) -> Command {
 enum ConnectionArg {
     /// One connection for the whole run, and a new one if the server closes it
     Keep,
-    /// One connection for each exchange
+    /// A new connection for each exchange
     Each,
 }
 

@@ -27,8 +27,9 @@ pub(crate) struct TraceArgs {
     #[arg(short, long, value_name = "BYTES")]
     size: Option<usize>,
 
-    /// Pause between exchanges
-    #[arg(short, long, value_name = "DUR", value_parser = duration, default_value = "0")]
+    /// Pause between exchanges [default: none]
+    #[arg(short, long, value_name = "DUR", value_parser = duration, default_value = "0",
+        hide_default_value = true)]
     interval: Duration,
 
     /// Write the packets to this pcapng file, each with a comment
