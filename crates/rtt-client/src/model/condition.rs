@@ -59,12 +59,14 @@ impl Condition {
             Self::Answering => "an echo server answers",
             Self::NameNotFound => "the name has no address; is the spelling correct?",
             Self::NameLookupFailed => "the name look-up failed; is a name server reachable?",
-            Self::NoRoute => "this host or a router has no route to the address",
+            Self::NoRoute => "no route leads to the address",
             Self::HostUnreachable => "this host or a router cannot reach the target's host",
-            Self::Refused => "no process listens on this port; is the server running?",
+            Self::Refused => {
+                "in most cases, no process listens on the port; is the server running?"
+            }
             Self::Prohibited => "a firewall does not forward the packet",
             Self::Silent => {
-                "no reply; an absent server, a firewall that drops packets and a lost packet look the same from here"
+                "no reply within the timeout; `rtt-client diagnose` lists the possible reasons"
             }
             Self::Closed => {
                 "the peer accepts connections, but closes them before the reply is complete"

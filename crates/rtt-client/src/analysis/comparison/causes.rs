@@ -195,13 +195,29 @@ fn new_connection(
             share: Some(with_connection.estimate - difference.estimate - share),
             evidence: format!(
                 "A new connection adds this to the difference, in addition to the handshake. First exchange: {}; later \
-                 exchanges: {} (medians). Before the first reply, the server must accept the \
-                 connection, and the congestion window is small.",
+                 exchanges: {} (medians).{}",
                 list_durations(names, first),
-                list_durations(names, later)
+                list_durations(names, later),
+                if is_slower_on_a_new_connection(evidence, first, later) {
+                    " Before the first reply, the server must accept the connection."
+                } else {
+                    ""
+                }
             ),
         },
     ]
+}
+
+/// Whether the first exchange on a connection of a stream takes longer than a later one.
+fn is_slower_on_a_new_connection(
+    evidence: &Evidence,
+    first: [Option<Duration>; 2],
+    later: [Option<Duration>; 2],
+) -> bool {
+    let durations = first.into_iter().zip(later);
+    evidence.sides.iter().zip(durations).any(|(side, (first, later))| {
+        side.is_stream() && first.zip(later).is_some_and(|(first, later)| first > later)
+    })
 }
 
 /// The median RTT of the first exchange on a connection. For a protocol without connections, it is the median of

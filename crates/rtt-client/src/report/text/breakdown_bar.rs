@@ -9,8 +9,9 @@ use crate::model::format::count;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// The number of columns of the bar, without its brackets.
-const BAR_WIDTH: usize = 56;
+/// The number of columns of the bar, without its brackets. Rounding can add two columns, and the line must fit into
+/// 60 columns.
+const BAR_WIDTH: usize = 54;
 
 /// If the largest part has at least this share of the RTT, a sentence explains it.
 const DOMINANT_SHARE: f64 = 0.4;
@@ -219,7 +220,8 @@ mod tests {
             write(&mut printer, &combined()).unwrap();
             let text = written(printer);
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(text.contains("[░▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▒"), "{text}");
+            assert!(text.contains("[░▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▒"), "{text}");
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
             assert!(words.contains("the replies have no timing header"), "{text}");
             assert!(words.contains("42.00 of 73.00 µs, is the time from the arrival"), "{text}");
         }

@@ -68,7 +68,8 @@ fn write_parts(
         "  ",
         4,
         &format!(
-            "The parts add up to {sum}; the RTTs differ by {whole}. Medians do not add up exactly."
+            "The parts add up to {sum}; the RTTs differ by {whole}. The parts were measured in \
+             separate exchanges with kernel timestamps, and medians do not add up exactly."
         ),
     )
 }
@@ -152,7 +153,8 @@ mod tests {
         }
         let text = words(&text);
         for sentence in [
-            "The parts add up to +1.98 µs; the RTTs differ by +1.75 µs. Medians do not add up exactly.",
+            "The parts add up to +1.98 µs; the RTTs differ by +1.75 µs. The parts were measured in \
+             separate exchanges with kernel timestamps, and medians do not add up exactly.",
             "acknowledgements: no effect on this comparison (one write for each request)",
         ] {
             assert!(text.contains(sentence), "{sentence} in {text}");

@@ -85,7 +85,7 @@ fn times(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()>
         line(printer, "std. deviation", deviation, "of the RTT")?;
     }
     if let Some(jitter) = summary.jitter.estimate() {
-        line(printer, "jitter", jitter, "change from one RTT to the next, RFC 3550")?;
+        line(printer, "jitter", jitter, "smoothed change from one RTT to the next, RFC 3550")?;
     }
     cold_start(printer, summary)
 }

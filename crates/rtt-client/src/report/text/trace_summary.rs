@@ -51,7 +51,8 @@ fn write_timing(
         let host = unit.quantity(Duration::from_nanos(host.unsigned_abs()));
         text.extend([
             format!(", {} measured by the program", unit.quantity(program)),
-            format!("; the difference of {sign}{host} was spent inside this host"),
+            format!("; the difference of {sign}{host} was spent inside this host, before the request packet and \
+                 after the reply packet"),
         ]);
     }
     printer.indented("", 2, &text)?;
@@ -160,7 +161,8 @@ mod tests {
             let mut printer = printer(width);
             write_timing(&mut printer, &timing, unit).unwrap();
             let expected = "exchange 1: 76.7 µs between the request and reply packets, 123.4 µs measured by \
-                            the program; the difference of 46.7 µs was spent inside this host";
+                            the program; the difference of 46.7 µs was spent inside this host, before the request packet \
+                            and after the reply packet";
             assert_eq!(words(&written(printer)), expected);
         }
     }

@@ -68,7 +68,7 @@ fn write_settings(
 ) -> io::Result<()> {
     let text = format!(
         "{} in random order (--seed {}), requests and replies of {} bytes, after {} that are not counted; \
-         {:.1} s in total",
+         {:.1} s in total. The difference is the median of the differences within the pairs.",
         counted(evidence.pairs.len() as u64, "pair", "pairs"),
         comparison.seed,
         count(evidence.sides[0].request_bytes as u64),
