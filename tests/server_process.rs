@@ -1,5 +1,5 @@
-//! Tests of the programs `udp-echo` and `tcp-echo`. Each crate includes this file, and defines the server under test in
-//! the constant `SERVER`.
+//! Tests of the programs `udp-echo` and `tcp-echo`. The file `tests/process.rs` of each program includes this file, and
+//! defines the server under test in the constant `SERVER`.
 
 #[path = "textbook/python.rs"]
 mod python;
@@ -14,7 +14,7 @@ mod process;
 pub mod unix;
 
 #[cfg(all(unix, not(portable)))]
-#[allow(unused_imports, reason = "only the tests of udp-echo use it")]
+#[allow(unused_imports, reason = "only the tests of udp-echo use this function")]
 pub use process::send_signal;
 pub use process::{RunningServer, ServerBinary};
 
@@ -143,7 +143,7 @@ fn unread_or_closed_log_does_not_stop_the_server() {
         if is_closed {
             server.stderr = None;
         }
-        // These lines do not fit into the buffer of a pipe.
+        // The log of these requests does not fit into the buffer of a pipe.
         for number in 0..1500 {
             (SERVER.exchange)(&server.address, &format!("request {number} {}", "x".repeat(100)));
         }
@@ -166,7 +166,7 @@ fn invalid_argument_is_reported_by_clap_with_status_2() {
     for arguments in [&["--listen", "nonsense"][..], &["--listen"], &["--frobnicate"], &["x"]] {
         let (status, out, err) = run(arguments);
         assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}");
-        // The first line contains the error and its location. The next lines are clap's hints.
+        // The first line contains the error and the argument. The next lines are clap's hints.
         let first_line = err.lines().next().unwrap();
         assert!(first_line.starts_with("error: ") && first_line.contains(arguments[0]), "{err}");
         assert!(err.contains("try '--help'"), "{err}");

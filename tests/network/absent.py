@@ -3,7 +3,7 @@
     client (10.78.0.1, fd78::1) -- router (.254, ::fe) -- server (10.78.1.2, fd78:1::2)
 
 Each host is a network namespace. The router has firewall rules. Run the script in a new user, network and mount
-namespace. Most systems allow this without privileges:
+namespace. Many systems allow this without privileges:
 
     unshare -Urnm python3 absent.py UDP-SERVER TCP-SERVER CLIENT [CASE...]
 
@@ -39,7 +39,7 @@ REJECTS = {
         7205: "policy-fail", 7206: "reject-route"},
 }
 
-# The name of a case, with the name of the target's address, the port, and the timeout if it is not 5 s.
+# Name of the case: (key of the target in ADDRESSES, port, timeout in seconds if it is not 5).
 CASES = {
     # A router without a route limits the rate of its errors to each client (`ip_error`, net/ipv4/route.c). This case is
     # first, so that the limit does not suppress its errors.
@@ -86,9 +86,9 @@ def build_network():
     for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
         for host in ("r", "s"):
             sh(f"ip netns exec {host} sysctl -q {name}=1")
-    # The kernel sends three requests for a neighbour, with this time between them. Then it discards the waiting
-    # datagrams (`neigh_invalidate`, net/core/neighbour.c). With these times, this does not happen at the moment at
-    # which the client's next datagram arrives.
+    # The kernel sends three requests for the link address of a neighbour, with `retrans_time_ms` between them. Then it
+    # discards the waiting datagrams (`neigh_invalidate`, net/core/neighbour.c). With these values, this does not happen
+    # at the moment at which the client's next datagram arrives.
     for host, device, milliseconds in (("c", "cr", 800), ("r", "rs", 400)):
         for version in (4, 6):
             sh(f"ip netns exec {host} sysctl -q net.ipv{version}.neigh.{device}.retrans_time_ms={milliseconds}")
@@ -128,7 +128,7 @@ def bind(kind, family, port):
 
 
 def serve_udp(port, reply_to):
-    """Starts a UDP server. It answers each datagram with `reply_to(request)`. If this is None, it does not answer."""
+    """Starts a UDP server. It answers each datagram with `reply_to(request)`, unless this value is None."""
     for family in (socket.AF_INET, socket.AF_INET6):
         listener = bind(socket.SOCK_DGRAM, family, port)
 
@@ -248,7 +248,7 @@ def run_all(client):
     for name, version, case in cases:
         _, line = command(client, version, case, ["--format", "json"])
         running.append((name, version, subprocess.Popen(line, stdout=subprocess.PIPE, text=True)))
-        # The cases start one after another, because the machine can have few processors.
+        # The cases start 50 ms apart, because the machine can have few processors.
         time.sleep(0.05)
     results = []
     for name, version, process in running:

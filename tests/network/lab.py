@@ -34,7 +34,7 @@ from namespaces import enter, sh
 CLIENT, SERVER = "10.77.0.1", "10.77.0.2"
 CLIENT6, SERVER6 = "fd77::1", "fd77::2"
 
-# Python does not define these constants of <linux/if_ether.h>, <asm/socket.h>, <linux/sockios.h> and <linux/ethtool.h>.
+# Constants of <linux/if_ether.h>, <asm/socket.h>, <linux/sockios.h> and <linux/ethtool.h>.
 ETH_P_ALL = 3
 SO_TIMESTAMPNS = 35
 SIOCETHTOOL = 0x8946
@@ -83,8 +83,8 @@ def packet_socket(interface):
 
 
 def parse(frame):
-    """Returns the protocol number, whether the client sent the packet, the TCP sequence number, and the payload.
-    Returns None for a packet that is neither UDP nor TCP."""
+    """Returns the protocol number, whether the client sent the packet, the TCP sequence number (None for UDP), and
+    the payload. Returns None for a packet that is neither UDP nor TCP."""
     if frame[12:14] == b"\x08\x00":
         header = (frame[14] & 15) * 4
         length = struct.unpack(">H", frame[16:18])[0]
@@ -112,8 +112,8 @@ def source_port(frame):
 
 
 def request_number(payload):
-    """Returns the number of a request. It is in the first ten bytes, or in the ten bytes after a timing header
-    (docs/protocol.md)."""
+    """Returns the number in a request or its reply. The number is in the first ten bytes, or in the ten bytes after a
+    timing header (docs/protocol.md). Returns None if there is no number."""
     start = 40 if payload[:10].upper() == b"ECHO-RTT/1" else 0
     digits = payload[start : start + 10]
     return int(digits) if len(digits) == 10 and digits.isdigit() else None
@@ -124,9 +124,9 @@ class Rules:
 
     - "delay_ms": delays each packet in each direction.
     - "drop": [n, r]: drops each UDP request with number % n == r.
-    - "double": [n, r]: sends such a UDP reply twice.
-    - "hold", "overtake": [n, r, ms]: delays such a UDP reply by ms milliseconds.
-    - "slower": [port, us]: delays UDP replies from this port of the server by us microseconds. It does not delay the
+    - "double": [n, r]: sends each UDP reply with number % n == r twice.
+    - "hold", "overtake": [n, r, ms]: delays each UDP reply with number % n == r by ms milliseconds.
+    - "slower": [port, us]: delays UDP replies from this port of the server by us microseconds. This rule does not delay
       requests, because the server's CPU would then sleep longer, and the server would need more time.
     - "drop_segments": drops the client's TCP data segments with these numbers, but not their retransmissions.
     - "late_segment": [n, ms]: delays the server's TCP data segment with the number n by ms milliseconds.

@@ -1,8 +1,8 @@
 //! Runs commands in the test network of `lab.py`.
 //!
 //! The network needs `unshare` (with user namespaces, or as root), `ip` and Python 3. Without them, a test prints
-//! SKIPPED and passes. If `REQUIRE_NETNS` is set, as in CI, it fails instead.
-#![allow(dead_code, reason = "each test uses only a part of it")]
+//! SKIPPED and passes. If `REQUIRE_NETNS` is set, as in CI, the test fails instead.
+#![allow(dead_code, reason = "each test file uses only a part of this module")]
 
 #[path = "namespaces.rs"]
 mod namespaces;

@@ -4,7 +4,7 @@ import subprocess
 
 
 def sh(command):
-    """Runs a shell command. Raises an exception if it fails."""
+    """Runs a shell command. Raises an exception if the command fails."""
     subprocess.run(command, shell=True, check=True)
 
 

@@ -23,7 +23,7 @@ from namespaces import enter, sh
 
 A, A_SECOND, B = "10.80.0.1", "10.80.0.11", "10.80.0.2"
 A6, A6_SECOND, B6 = "fd80::1", "fd80::11", "fd80::2"
-# Python does not define this constant of <linux/udp.h>.
+# Constant of <linux/udp.h>.
 UDP_SEGMENT = 103
 
 

@@ -27,7 +27,7 @@ fn stop(server: RunningServer) -> String {
 }
 
 #[test]
-fn default_addresses_are_both_loopback_addresses() {
+fn default_addresses_are_the_ipv4_and_the_ipv6_loopback_address() {
     if !has_ipv6() {
         return;
     }
@@ -89,7 +89,8 @@ print(zone, end='')
 
 #[test]
 fn port_without_permission_is_reported_in_one_line_with_status_2() {
-    // The network namespace belongs to the first user namespace. The second user namespace has no privileges in it.
+    // The network namespace belongs to the first user namespace. The second user namespace has no privileges
+    // in the network namespace.
     let script = "ip link set lo up && exec unshare -U \"$0\" --listen 127.0.0.1:80";
     let Some(mut command) = in_namespace(script) else { return };
     let output = command.output().unwrap();

@@ -18,7 +18,7 @@ pub struct ServerBinary {
     pub exchange: fn(address: &str, request: &str),
 }
 
-/// A running server. A drop kills the process.
+/// A running server. Dropping this value kills the process.
 pub struct RunningServer {
     pub process: Child,
     pub stdout: BufReader<ChildStdout>,
@@ -78,7 +78,7 @@ impl RunningServer {
 
 impl Drop for RunningServer {
     fn drop(&mut self) {
-        // Both calls fail if the process has already ended.
+        // Ignores errors, because `drop` cannot return them.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,6 +1,6 @@
 //! Runs the Python programs of the textbook. The tests of several crates use this file.
 //!
-//! Without Python 3, a test prints SKIPPED and passes. If `REQUIRE_PYTHON` is set, as in CI, it fails instead.
+//! Without Python 3, a test prints SKIPPED and passes. If `REQUIRE_PYTHON` is set, as in CI, the test fails instead.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -25,8 +25,8 @@ pub fn program(name: &str) -> Option<Command> {
     Some(command)
 }
 
-/// Runs a client of the textbook. Returns its output, which is the reply of the server.
-#[allow(dead_code, reason = "the client's tests use only servers")]
+/// Runs a client program from the textbook. Returns the output of the program, which is the reply of the server.
+#[allow(dead_code, reason = "the tests of rtt-client use only servers")]
 pub fn client(name: &str, host: &str, port: u16, sentence: &str) -> Option<Vec<u8>> {
     let Output { status, stdout, stderr } =
         program(name)?.args([host, &port.to_string(), sentence]).output().unwrap();
@@ -34,15 +34,15 @@ pub fn client(name: &str, host: &str, port: u16, sentence: &str) -> Option<Vec<u
     Some(stdout)
 }
 
-/// A running server of the textbook. A drop kills the process.
-#[allow(dead_code, reason = "the servers' tests use only clients")]
+/// A running server program from the textbook. Dropping this value kills the process.
+#[allow(dead_code, reason = "the tests of the servers use only clients")]
 pub struct Server {
     process: Child,
     /// The server listens on this port of 127.0.0.1.
     pub port: u16,
 }
 
-#[allow(dead_code, reason = "the servers' tests use only clients")]
+#[allow(dead_code, reason = "the tests of the servers use only clients")]
 impl Server {
     /// Starts the server and waits until it listens. `None` without Python 3.
     pub fn start(name: &str) -> Option<Self> {
@@ -56,7 +56,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both calls fail if the process has already ended.
+        // Ignores errors, because `drop` cannot return them.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

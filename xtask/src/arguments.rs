@@ -6,10 +6,10 @@ usage: cargo xtask TASK
 
 tasks:
   demo     run the six tasks of the lab assignment on this machine
-  bench    measure RTT, throughput and memory, and compare them with minimal echo
+  bench    measure memory, and compare RTT and throughput with minimal echo
            programs (the floor) in the same run
   soak [--duration DURATION]
-           run honest and hostile clients against both servers
+           run honest and hostile clients against udp-echo and tcp-echo
            (examples of DURATION: 10s, 5m, 1h)
   ci       run all checks that CI runs";
 
@@ -19,7 +19,7 @@ pub(crate) enum Task {
     Demo,
     Bench,
     Soak {
-        /// The text that the user typed. `echo-bench` parses it and has the default.
+        /// The text that the user typed. `echo-bench` parses it and defines the default.
         duration: Option<String>,
     },
     Ci,

@@ -89,7 +89,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Task 5: the cases that need only one host. Other cases need a virtual network; they run if this system allows it.
+/// Task 5: the cases that need only one host. Also runs some cases in a virtual network, if this system allows one.
 fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
     let mut task = files.task(
         5,
@@ -147,7 +147,7 @@ fn can_create_network() -> Result<(), String> {
     }
 }
 
-/// Task 6: captures on the loopback interface. If this user may not capture there, it uses a network namespace.
+/// Task 6: captures on the loopback interface, or in a network namespace if this user may not capture on loopback.
 fn packets(files: &Files, udp_url: &str, tcp_url: &str) -> Result<()> {
     let mut task = files.task(
         6,
@@ -262,7 +262,7 @@ impl Task {
     }
 }
 
-/// Prints a heading and a text, and returns both.
+/// Prints a heading and a text, and returns the printed text.
 fn heading(title: &str, text: &str) -> String {
     let heading = format!("{title}\n{}\n\n{text}\n\n", "=".repeat(title.chars().count()));
     print!("\n{heading}");

@@ -32,15 +32,15 @@ const INTERRUPTED: i32 = 130;
 #[cfg(unix)]
 const SIGTERM: i32 = 15;
 
-/// Installs a handler for Ctrl-C and SIGTERM. It sends SIGTERM to all children and kills those that still run after
-/// `grace_period`. Then it prints a line that begins with `program`, and exits with status 130.
+/// Installs a handler for Ctrl-C and SIGTERM. The handler sends SIGTERM to all children and kills those that still run
+/// after `grace_period`. Then it prints a line that begins with `program`, and exits with status 130.
 ///
-/// In the grace period, a server answers the requests that it has received. If a child has children, it needs
-/// a longer grace period than they do.
+/// In the grace period, a server answers the requests that it has received. If a child also calls this function, its
+/// parent needs a longer grace period than the child.
 ///
 /// # Errors
 ///
-/// [`Error::SignalHandler`] if the operating system refuses the handler, or if the program has installed one before.
+/// [`Error::SignalHandler`] if the operating system refuses the handler, or if the program already has one.
 pub fn end_children_on_signal(program: &'static str, grace_period: Duration) -> Result<()> {
     ctrlc::set_handler(move || {
         // The lock is never released, so no other thread can start a child before the exit.
@@ -52,7 +52,8 @@ pub fn end_children_on_signal(program: &'static str, grace_period: Duration) -> 
     .map_err(Error::SignalHandler)
 }
 
-/// Stops all `children`. An error means that the child has already ended, so errors are ignored.
+/// Sends SIGTERM to all `children`, and kills those that still run after `grace_period`. Ignores errors, because the
+/// program exits in any case.
 fn stop_all(children: &[Arc<SharedChild>], grace_period: Duration) {
     for child in children {
         let _ = send_sigterm(child);
@@ -166,7 +167,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // Both calls fail if the process has already ended.
+        // Ignores errors, because `drop` cannot return them.
         let _ = self.process.kill();
         let _ = self.process.wait();
         running().retain(|other| !Arc::ptr_eq(other, &self.process));
@@ -216,8 +217,8 @@ pub fn output_with_status(command: &mut Command, expected: &[i32]) -> Result<Str
     Ok(text)
 }
 
-/// The command line as a user types it, without the directory of the program. Arguments with special characters
-/// have quotes.
+/// The command line as a user types it, without the directory of the program. Empty arguments and arguments with
+/// special characters have quotes.
 ///
 /// ```
 /// use std::process::Command;

@@ -1,7 +1,6 @@
 //! Starts programs of this workspace as child processes and stops them. `xtask` and `echo-bench` use it.
 //!
-//! The parent stops its children before it exits. Dropping a [`Child`] kills the process. After Ctrl-C or SIGTERM, the
-//! parent stops all children ([`end_children_on_signal`]).
+//! Dropping a [`Child`] kills the process. [`end_children_on_signal`] stops all children after Ctrl-C or SIGTERM.
 //!
 //! - [`child`]: a child process, and functions that run a command and wait for its end;
 //! - [`server`]: an echo server as a child process, and the totals in its log;
@@ -53,7 +52,7 @@ pub enum Error {
         /// The first line that the server printed.
         line: String,
     },
-    /// The operating system refused the handler for Ctrl-C and SIGTERM, or there is one already.
+    /// The operating system refused the handler for Ctrl-C and SIGTERM, or the program already has one.
     SignalHandler(ctrlc::Error),
 }
 

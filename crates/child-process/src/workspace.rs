@@ -21,7 +21,7 @@ pub fn root() -> PathBuf {
     package.ancestors().nth(2).unwrap_or(package).to_owned()
 }
 
-/// The directory in which cargo builds.
+/// The directory to which cargo writes its results.
 #[must_use]
 pub fn target_directory() -> PathBuf {
     // A relative path is relative to the root, because `cargo` below runs there. `join` does not change an absolute
@@ -63,7 +63,7 @@ pub fn echo_bench(arguments: &[&str]) -> Command {
     run
 }
 
-/// Cargo in the root directory. If cargo started this program, it is the same cargo.
+/// A `cargo` command that runs in the root directory. If cargo started this program, the command runs the same cargo.
 #[must_use]
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

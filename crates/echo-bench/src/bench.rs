@@ -1,9 +1,9 @@
-//! `cargo xtask bench`: compares our programs with minimal echo programs (the floor). It also compares them with
-//! sockperf and irtt if they are installed.
+//! `cargo xtask bench`: compares our programs with minimal echo programs (the floor). It also measures sockperf and
+//! irtt if these programs are installed.
 //!
-//! Each result is a ratio of two values. The benchmark measures them alternately in the same run, so a change of the
-//! machine's speed affects both. A ratio beyond its limit has a mark in the output. It is not a failure, because
-//! a busy machine has the same effect as slow code.
+//! Most results are ratios. The benchmark measures the two values of a ratio alternately in the same run, so a change
+//! of the machine's speed affects both values. A result beyond its limit has a mark in the output. The benchmark does
+//! not fail then, because a busy machine has the same effect as slow code.
 
 mod memory;
 mod other_programs;
@@ -20,16 +20,16 @@ use child_process::{Server, run as run_command};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// The number of rounds. Each round measures both values of a ratio once. A result is the median of all rounds.
+/// The number of rounds. Each round measures each program once. The result is the median of the rounds.
 const ROUNDS: usize = 7;
 
 /// The CPU for the programs that share a CPU.
 const CPU: usize = 0;
 
-/// The CPU for the other side, if the two sides have separate CPUs.
+/// The second CPU, if client and server have separate CPUs.
 const OTHER_CPU: usize = 1;
 
-/// The mark of a ratio beyond its limit.
+/// The mark of a result beyond its limit.
 const LIMIT_MISSED: &str = "  LIMIT MISSED";
 
 /// Runs all benchmarks.
@@ -41,7 +41,7 @@ pub(crate) fn run() -> Result<()> {
 
     println!("\nBuilding the servers and the client\n");
     workspace::build_programs()?;
-    // Child processes inherit this CPU. Some of them choose another one.
+    // Child processes inherit this CPU. Some of them then select another one.
     process::pin(CPU)?;
     round_trips::run()?;
     other_programs::sockperf();
@@ -58,7 +58,7 @@ enum Limit {
 }
 
 impl Limit {
-    /// The table columns for the limit and for the mark of a ratio beyond it.
+    /// The table columns for the limit and for the mark of a ratio beyond the limit.
     fn columns(self, ratio: f64) -> String {
         let (limit, is_met) = match self {
             Self::AtMost(limit) => (limit, ratio <= limit),
@@ -93,12 +93,13 @@ fn load(run: &Run) -> Result<Command> {
 }
 
 fn own_program(arguments: Vec<String>) -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe().context("the path of this program")?);
+    let mut command =
+        Command::new(std::env::current_exe().context("cannot read the path of this program")?);
     command.args(arguments);
     Ok(command)
 }
 
-/// The median. `values` must not be empty.
+/// The median, or the larger one of two middle values. `values` must not be empty.
 fn median<T: PartialOrd + Copy>(values: &mut [T]) -> T {
     values.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     values[values.len() / 2]

@@ -20,9 +20,9 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Measure RTT, throughput and memory, and compare them with minimal echo programs (the floor) in the same run
+    /// Measure memory, and compare RTT and throughput with minimal echo programs (the floor) in the same run
     Bench,
-    /// Run honest and hostile clients against both servers
+    /// Run honest and hostile clients against udp-echo and tcp-echo
     Soak {
         /// Stop the clients after this time (10s, 5m, 1h)
         #[arg(long, default_value = "60s", value_parser = soak_duration)]

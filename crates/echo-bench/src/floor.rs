@@ -1,8 +1,8 @@
 //! The floor: minimal echo programs that exchange the same bytes as our servers and our client. `bench` compares our
 //! programs with them in the same run.
 //!
-//! The programs use the sockets of the standard library and no extra code. Most of their time is in the operating
-//! system, and no program can avoid this time.
+//! The programs contain little more than system calls, so most of their time is in the operating system. Our programs
+//! need this time, too.
 //!
 //! Each side runs as a process: `echo-bench floor server udp block 0`.
 
@@ -34,7 +34,7 @@ pub(crate) enum Waiting {
     Block,
     /// With a non-blocking system call that it repeats until data arrives.
     Spin,
-    /// With epoll, for many TCP connections (only the server, only Linux).
+    /// With epoll, for many TCP connections (only the TCP server, only Linux).
     Epoll,
 }
 

@@ -31,7 +31,8 @@ pub(crate) enum Load {
 pub(crate) struct Run {
     pub(crate) address: SocketAddr,
     pub(crate) cpu: Option<usize>,
-    /// The time in which replies are counted. A warm-up of a tenth of this time comes first. `Idle` ignores it.
+    /// The time in which replies are counted. A warm-up of a tenth of this time comes first. [`Load::Idle`] has
+    /// no such time.
     pub(crate) duration: Duration,
     pub(crate) load: Load,
 }
@@ -61,9 +62,9 @@ impl Run {
 pub(crate) struct LoadResult {
     /// The number of replies, correct or not.
     pub(crate) replies: u64,
-    /// The number of replies that differ from the request in upper case.
+    /// The number of replies that differ from the request in upper case. For TCP: the number of reads with a wrong byte.
     pub(crate) wrong: u64,
-    /// The time from the end of the warm-up to the last reply.
+    /// The time after the warm-up.
     pub(crate) elapsed: Duration,
 }
 

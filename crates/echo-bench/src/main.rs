@@ -3,8 +3,8 @@
 //!
 //! It starts the programs as processes and does not link them, so it measures the programs that users install.
 //!
-//! - [`mod@bench`]: measures RTT, throughput and memory, and compares them with the floor;
-//! - [`soak`]: runs honest and hostile clients at both servers;
+//! - [`mod@bench`]: measures memory, and compares RTT and throughput with the floor;
+//! - [`soak`]: runs honest and hostile clients against `udp-echo` and `tcp-echo`;
 //! - [`floor`]: minimal servers and clients;
 //! - [`load`]: load generators for servers.
 
@@ -23,7 +23,7 @@ use cli::{Cli, Command};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// After Ctrl-C, the servers have this much time to exit. xtask gives `echo-bench` 5 seconds.
+/// After Ctrl-C, the child processes have this much time to exit. xtask gives `echo-bench` 5 seconds.
 const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {

@@ -28,7 +28,7 @@ pub(crate) fn has_two_cpus() -> bool {
     Path::new("/sys/devices/system/cpu/cpu1").exists()
 }
 
-/// The anonymous memory of a process in bytes. It belongs to no file and is not shared with other processes.
+/// The anonymous memory of a process in bytes: the memory that belongs to no file.
 pub(crate) fn own_memory(process_id: u32) -> Result<u64> {
     let text = read(&format!("/proc/{process_id}/smaps_rollup"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:"));
@@ -49,7 +49,7 @@ pub(crate) fn cpu_time(process_id: u32) -> Result<Duration> {
     for thread in fs::read_dir(&directory).with_context(|| format!("reading {directory}"))? {
         // The first field is the time on a CPU in nanoseconds (Documentation/scheduler/sched-stats.rst).
         let text = fs::read_to_string(thread?.path().join("schedstat"))?;
-        let nanoseconds = text.split_whitespace().next().context("an empty schedstat")?;
+        let nanoseconds = text.split_whitespace().next().context("schedstat is empty")?;
         sum += Duration::from_nanos(nanoseconds.parse()?);
     }
     Ok(sum)

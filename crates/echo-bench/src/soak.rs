@@ -1,13 +1,14 @@
-//! `cargo xtask soak`: runs honest and hostile clients at both servers at the same time. An honest client follows the
-//! rules of the protocol and stays within the limits of the servers. A hostile client does not.
+//! `cargo xtask soak`: runs honest and hostile clients against `udp-echo` and `tcp-echo` at the same time. An honest
+//! client follows the rules of the protocol and stays within the limits of the servers. A hostile client does not.
 //!
 //! The soak test fails in these cases:
-//! - an honest client receives a wrong reply or no reply;
-//! - the memory of a server grows;
-//! - a server does not close its descriptors.
+//! - a client receives a wrong reply;
+//! - an honest client receives no reply after all repeats of a request;
+//! - the memory of a server grows beyond a limit;
+//! - a server does not close the descriptors of its connections.
 //!
 //! All traffic is on loopback. The clients use different addresses of 127.0.0.0/8, so each server receives requests from
-//! several sources. Pauses limit the rate of the hostile clients, because servers and clients share the CPUs.
+//! several sources. Pauses limit the rate of most hostile clients, because servers and clients share the CPUs.
 //!
 //! An honest UDP client repeats a request that receives no reply. This is necessary: during a flood, the kernel drops
 //! datagrams if the receive queue of the server is full.
@@ -31,7 +32,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The options of the servers. Hostile clients reach these limits, and honest clients do not.
+/// The options of the servers. Honest clients stay within these limits.
 const UDP_OPTIONS: &[&str] = &["--rate", "5000"];
 const TCP_OPTIONS: &[&str] = &[
     "--rate",
@@ -46,11 +47,11 @@ const TCP_OPTIONS: &[&str] = &[
     "1s",
 ];
 
-/// The time in which the servers must close all connections after the clients have ended. It is four times the limits
-/// for idle and stalled connections.
+/// The time in which the servers must close all connections after the clients have ended. It is four times the timeout
+/// for idle connections and for stalled connections.
 const SETTLE_TIME: Duration = Duration::from_secs(4);
 
-/// The pause between two checks of the servers in this time.
+/// The pause between two checks of the servers during [`SETTLE_TIME`].
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The maximum width of the output in columns.
@@ -106,9 +107,9 @@ pub(crate) fn run(duration: Duration) -> Result<()> {
     }
     ensure!(failures.is_empty(), "{}", failures.join("; "));
     println!(
-        "\nsoak: passed. Each request of an honest client received a correct reply. The memory of"
+        "\nsoak: passed. Each request of an honest client received a correct reply. Each server"
     );
-    println!("the servers did not grow, and they closed all descriptors.");
+    println!("stayed within its memory limit and closed the descriptors of all connections.");
     Ok(())
 }
 
@@ -148,8 +149,7 @@ impl SoakedServer {
     }
 }
 
-/// Runs all clients for `duration`. Returns the states of the servers after a quarter of this time. At this moment, the
-/// servers have used all their buffers.
+/// Runs all clients for `duration`. Returns the states of the servers after a quarter of this time.
 fn run_clients(
     servers: &[SoakedServer; 2],
     counts: &[Counts],

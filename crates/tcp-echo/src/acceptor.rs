@@ -1,4 +1,4 @@
-//! Accepts connections, refuses connections that exceed a limit, and pauses after errors.
+//! Accepts connections, closes those that are not allowed or exceed a limit, and pauses after errors.
 
 use crate::Config;
 use crate::connection_limit::{ConnectionLimit, ExceededLimit};
@@ -63,15 +63,15 @@ impl Acceptor {
         }
     }
 
-    /// Maximum time that the worker may wait for events. `None`: until the next event.
+    /// Maximum time that the worker may wait for events. `None`: no maximum.
     pub(crate) fn wait_timeout(&self, now: Instant) -> Option<Duration> {
         let ready = self.0.iter().filter(|listener| listener.is_ready);
         let pause = |until: Instant| until.saturating_duration_since(now);
         ready.map(|listener| listener.paused_until.map_or(Duration::ZERO, pause)).min()
     }
 
-    /// Accepts up to [`MAX_BATCH`] connections from each ready listener. Adds each connection to `table`, or closes it
-    /// if it exceeds a limit.
+    /// Accepts up to [`MAX_BATCH`] connections from each ready listener. Adds each allowed connection
+    /// to `table`, and closes the others.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
@@ -132,8 +132,8 @@ impl Listener {
     }
 }
 
-/// Adds a connection to `table`, or closes it immediately if it exceeds a limit. Without the immediate close, the peer
-/// would wait for a timeout.
+/// Adds an allowed connection to `table`. Closes any other connection immediately, so that the peer does not wait for a
+/// timeout.
 fn admit(
     stream: TcpStream,
     peer: IpAddr,

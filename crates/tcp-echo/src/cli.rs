@@ -11,11 +11,11 @@ use tcp_echo::{
     DEFAULT_PORT, DEFAULT_STALL_TIMEOUT, READ_SIZE, Totals,
 };
 
-/// Descriptors that are not available for connections. Listeners, pollers, signals and the log need them. A worker
+/// File descriptors that are not available for connections. Listeners, pollers, signals and the log need them. A worker
 /// needs three.
 const RESERVED_DESCRIPTORS: usize = 1024;
 
-/// Sends each received text back in upper case, piece by piece.
+/// Sends received text back in upper case as it arrives.
 #[derive(Debug, Parser)]
 #[command(
     name = "tcp-echo",
@@ -105,8 +105,8 @@ fn parse_connections(text: &str) -> Result<usize, String> {
 
 fn after_help() -> String {
     let notes = format!(
-        "Requests for --rate: One read of text counts as one request. A read returns at most {READ_SIZE} bytes. A \
-         request with a timing header counts as one request."
+        "What --rate counts: each time the server reads text (at most {READ_SIZE} bytes), this counts as one request. \
+         A request with a timing header also counts as one request."
     );
     service_help(DEFAULT_PORT, &notes)
 }

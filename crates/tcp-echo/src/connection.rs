@@ -16,11 +16,11 @@ use std::net::{IpAddr, Shutdown};
 use std::time::Instant;
 
 /// Whether a read that returns fewer bytes than requested has emptied the receive buffer. This is true for epoll
-/// (epoll(7)). Other systems report new data only after a read has failed with `WouldBlock`.
+/// (epoll(7)). On other systems, mio may report new data only after a read has failed with `WouldBlock`.
 const SHORT_READ_EMPTIES_BUFFER: bool = cfg!(all(target_os = "linux", not(portable)));
 
 /// A connection. A server can have thousands of idle connections, so a test limits the size of this type. Boxes contain
-/// the parts that idle connections do not need.
+/// the parts that not every connection needs.
 pub(crate) struct Connection {
     stream: TcpStream,
     peer: IpAddr,
@@ -53,7 +53,8 @@ pub(crate) struct StepContext<'a> {
 /// When a step considers the receive buffer empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadMode {
-    /// After a short read, if this is correct on the system. This saves one system call for each request.
+    /// After a short read (fewer bytes than requested), if [`SHORT_READ_EMPTIES_BUFFER`] is true. This saves one system
+    /// call for each request.
     UntilShortRead,
     /// Only after `WouldBlock` or the end of the input. This mode is necessary after a FIN. epoll reports the FIN only
     /// once, possibly together with data, and a short read does not show the FIN.
@@ -158,7 +159,7 @@ impl Connection {
         self.is_runnable = true;
     }
 
-    /// Whether a request is not answered yet.
+    /// Whether a request waits for an answer: a complete timed request, or any data in the receive buffer.
     pub(crate) fn has_request(&self) -> bool {
         let has_complete_request = match &self.format {
             RequestFormat::Timed(timed) => timed.has_request(),
@@ -167,7 +168,7 @@ impl Connection {
         has_complete_request || self.stream.peek(&mut [0]).is_ok_and(|length| length > 0)
     }
 
-    /// Returns the timeout of this connection that has expired in the tick `now`.
+    /// Returns the timeout of this connection that has expired, if any. `now` is the current tick.
     pub(crate) fn expired_timeout(&self, now: Tick, timeouts: Timeouts) -> Option<Timeout> {
         if self.is_rate_limited || self.is_awaiting_peer_close() {
             return None;
@@ -185,7 +186,7 @@ impl Connection {
         timeouts.is_expired(timeout, since, now).then_some(timeout)
     }
 
-    /// Runs one step: sends the pending reply, or reads once and answers the received data.
+    /// Runs one step: sends the pending reply, or reads at most once and answers at most one request.
     ///
     /// # Errors
     ///
@@ -212,8 +213,8 @@ impl Connection {
             return Ok(next);
         }
         self.stream.shutdown(Shutdown::Write)?;
-        // A reset after the close could delete an unread reply. After some ticks without a transfer, the peer has read
-        // its reply. Then the connection does not need to wait for the peer's close.
+        // A reset after the close could delete an unread reply, so the connection waits for the peer's close. If the
+        // last transfer is more than one tick ago, the peer has probably read its reply, and the wait is not necessary.
         if context.is_shutting_down && context.tick - self.last_transfer <= 1 {
             self.phase = Phase::AwaitingPeerClose;
             return Ok(NextAction::StepAgain);

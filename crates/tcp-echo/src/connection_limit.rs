@@ -12,7 +12,7 @@ pub(crate) struct ConnectionLimit {
     max: usize,
     max_per_source: SourceLimit,
     open: AtomicUsize,
-    /// The number of open connections of each source. A source without open connections has no entry.
+    /// The number of open connections of each source that has a limit. A source without open connections has no entry.
     sources: Mutex<HashMap<Source, u64>>,
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct ConnectionTable<'a> {
     runnable: Vec<usize>,
     /// The tokens of connections that wait for the rate limit of their source.
     rate_limited: Vec<usize>,
-    /// The time of the next check of `rate_limited`, if it is not empty.
+    /// The time of the next check of `rate_limited`. `None` if `rate_limited` is empty.
     rate_check_at: Option<Instant>,
     is_shutting_down: bool,
     /// The current tick: the number of calls of [`ConnectionTable::close_timed_out`].
@@ -73,16 +73,18 @@ impl<'a> ConnectionTable<'a> {
     ///
     /// # Errors
     ///
-    /// The system's error if it refuses a socket option or the registration. The connection is closed then.
+    /// The system's error if the system refuses a socket option or the registration. Then the connection is closed.
     pub(crate) fn insert(
         &mut self,
         stream: TcpStream,
         peer: IpAddr,
         poller: &Poller,
     ) -> io::Result<()> {
-        // Disables Nagle's algorithm (RFC 896): a reply must not wait for the acknowledgement of the previous one.
+        // Disables Nagle's algorithm (RFC 896): a reply must not wait for the acknowledgement of the previous
+        // reply.
         stream.set_nodelay(true)?;
-        // After the server has closed the connection, the kernel sends the rest of the reply for at most this time.
+        // Maximum time without an acknowledgement of sent data (TCP_USER_TIMEOUT, tcp(7)). After the server has closed
+        // the connection, only the kernel can stop sending to a peer that does not read.
         #[cfg(target_os = "linux")]
         if !self.config.stall_timeout.is_zero() {
             let timeout = Some(self.config.stall_timeout * 2);
@@ -96,7 +98,7 @@ impl<'a> ConnectionTable<'a> {
         Ok(())
     }
 
-    /// Maximum time that the worker may wait for events. `None`: until the next event.
+    /// Maximum time that the worker may wait for events. `None`: no maximum.
     pub(crate) fn wait_timeout(&self, now: Instant) -> Option<Duration> {
         if !self.runnable.is_empty() {
             return Some(Duration::ZERO);
@@ -119,8 +121,8 @@ impl<'a> ConnectionTable<'a> {
         }
     }
 
-    /// Runs one step of each runnable connection. If the next check of the rate-limited connections is due, also runs
-    /// one step of each of them.
+    /// Runs one step of each runnable connection. Also runs one step of each rate-limited connection, if the next check
+    /// of these connections is due.
     pub(crate) fn step_without_events(&mut self, now: Instant) {
         let runnable = std::mem::take(&mut self.runnable);
         for token in &runnable {
@@ -168,7 +170,7 @@ impl<'a> ConnectionTable<'a> {
         }
     }
 
-    /// Whether all replies are complete, and all connections wait for the peer's close.
+    /// Whether all connections only wait for the peer's close.
     pub(crate) fn is_awaiting_peers_only(&self) -> bool {
         self.connections.iter().all(|(_, connection)| connection.is_awaiting_peer_close())
     }
@@ -193,15 +195,13 @@ impl<'a> ConnectionTable<'a> {
         for token in rate_limited {
             self.step(token, ReadMode::UntilEmpty, now);
         }
-        // If a connection must wait again, it is not counted again.
+        // A connection that must wait again is not counted again.
         self.totals.rate_limited_reads = counted;
     }
 
     /// Runs one step of a connection, unless the rate limit of its source is exhausted.
     ///
-    /// The token can be out of date if an earlier step in the same iteration closed the connection. Then the token
-    /// belongs to no connection, or to a new one. An unnecessary step has no effect on a new
-    /// connection.
+    /// Does nothing if no connection has this token: an earlier step or a timeout can have closed the connection.
     fn step(&mut self, token: usize, read_mode: ReadMode, now: Instant) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if connection.is_rate_limited() {
@@ -228,8 +228,7 @@ impl<'a> ConnectionTable<'a> {
         };
         let next = connection.step(&mut context);
         if context.answered_requests > 0 {
-            // The result is always success. The check above found that the limit permits a request, and a step answers
-            // at most one request.
+            // The result does not matter, because the request is already answered.
             let _ = self.rate_limit.take(peer, context.answered_requests, now);
         }
         match next {
@@ -262,13 +261,13 @@ impl<'a> ConnectionTable<'a> {
         if should_log(count) {
             tracing::info!(peer = %connection.peer(), count, "closed an idle connection");
         }
-        // The shutdown fails if the connection has already ended. The connection is closed in both cases.
+        // An error means that the connection has already ended.
         let _ = connection.stream().shutdown(Shutdown::Write);
     }
 
     fn reset_stalled(&mut self, token: usize) {
-        // The kernel reports a socket as writable only when much of the send buffer is free. A peer that reads slowly
-        // frees some space earlier, so the connection has not stalled.
+        // The kernel reports a socket as writable only when much of the send buffer is free. If a peer reads slowly, the
+        // kernel accepts some bytes earlier. Then the connection has not stalled.
         if self.send_part_of_pending_reply(token) {
             return;
         }
@@ -288,7 +287,8 @@ impl<'a> ConnectionTable<'a> {
     fn send_part_of_pending_reply(&mut self, token: usize) -> bool {
         let before = self.totals.bytes_answered;
         self.make_runnable(token);
-        // An error occurs again in the next step of the connection, which handles it.
+        // After an error, either the caller closes the connection, or the next step of the connection fails and closes
+        // it.
         let _ = self.connections[token].send_pending_reply(self.tick, &mut self.totals);
         self.totals.bytes_answered > before
     }

@@ -1,4 +1,4 @@
-//! A TCP server that sends each received text back in upper case, piece by piece.
+//! A TCP server that sends received text back in upper case as it arrives.
 //!
 //! [`serve`] runs the server on listeners that are already bound. It returns the [`Totals`] after a shutdown. The crate
 //! `echo-core` converts the text to upper case. The crate `echo-service` opens the sockets, writes the log, and handles
@@ -57,5 +57,5 @@ pub use limits::{
 pub use serve::{Config, ServeError, serve};
 pub use totals::Totals;
 
-/// The default port. The lab defines it; IANA has not assigned it to this service.
+/// The default port. The lab assignment defines it. IANA has not assigned it to this service.
 pub const DEFAULT_PORT: u16 = 12000;

@@ -6,8 +6,8 @@ use std::time::Duration;
 /// Maximum number of bytes that one read takes from a connection.
 ///
 /// This value also limits the memory for a peer that sends text and never reads. The reply to one read is at most
-/// [`echo_core::MAX_GROWTH`] times as long as the text: 48 KiB. The server stores the part that the kernel does not
-/// accept. It does not read again until the kernel has accepted the whole reply.
+/// [`echo_core::MAX_GROWTH`] times as long as the text: about 48 KiB. The server stores the part that the kernel does
+/// not accept. It does not read again until the kernel has accepted the whole reply.
 ///
 /// A connection with timed requests needs up to 280 KiB: a complete request of [`MAX_TIMED_REQUEST_SIZE`] bytes, its
 /// reply, and one more read.
@@ -16,8 +16,7 @@ pub const READ_SIZE: usize = 16 * 1024;
 /// Maximum size of a timed request in bytes, header included.
 pub const MAX_TIMED_REQUEST_SIZE: usize = echo_core::header::MAX_TIMED_LEN;
 
-/// Maximum duration of the shutdown. A peer that reads its replies needs some milliseconds. A peer that does not read
-/// would delay the shutdown forever.
+/// Maximum duration of the shutdown. Without a maximum, a peer that does not read could delay the shutdown forever.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Default for [`crate::Config::max_connections`]. If all these connections are idle, the server needs at most 16 MiB
@@ -25,7 +24,7 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 pub const DEFAULT_MAX_CONNECTIONS: usize = 16_384;
 
 /// Default for [`crate::Config::max_connections_per_source`]. It does not apply to loopback addresses. It is more than
-/// a measurement needs, and 1/64 of [`DEFAULT_MAX_CONNECTIONS`].
+/// a measurement needs, and only 1/64 of [`DEFAULT_MAX_CONNECTIONS`].
 pub const DEFAULT_MAX_CONNECTIONS_PER_SOURCE: NonZero<u64> = NonZero::new(256).unwrap();
 
 /// Default for [`crate::Config::idle_timeout`]. It is longer than a person needs to type the next request. A client

@@ -36,8 +36,8 @@ pub(crate) struct Readiness {
 }
 
 impl Poller {
-    /// Creates a poller without sockets. After each event, the poller checks for further events without sleeping during
-    /// the time `busy_poll`. Zero disables this.
+    /// Creates a poller without sockets. For the time `busy_poll` after each event, the poller checks for further events
+    /// without sleeping. Zero disables this.
     ///
     /// # Errors
     ///

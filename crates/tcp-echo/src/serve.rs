@@ -27,8 +27,8 @@ pub struct Config {
     pub busy_poll: Duration,
     /// The networks whose peers may connect.
     pub allowed: AllowedNetworks,
-    /// Maximum number of requests per second from one source. One read of text counts as one request. `Some(0)` means
-    /// no limit. `None` means the default of [`RateLimit::resolve`].
+    /// Maximum number of requests per second from one source. Each read of text counts as one request, and so
+    /// does each timed request. `Some(0)` means no limit. `None` means the default of [`RateLimit::resolve`].
     pub rate: Option<u32>,
     /// Maximum number of open connections.
     pub max_connections: usize,

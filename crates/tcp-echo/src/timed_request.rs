@@ -13,14 +13,12 @@ use std::time::Instant;
 
 /// The timed requests of one connection.
 pub(crate) struct TimedRequests {
-    /// Received bytes that are not answered yet: less than one request of [`header::MAX_TIMED_LEN`] bytes plus one
-    /// read.
+    /// Received bytes that are not answered yet. Their number is less than [`header::MAX_TIMED_LEN`] + [`READ_SIZE`].
     received: BytesMut,
     /// Arrival time of the last bytes. A request has the arrival time of its last byte.
     arrival: ArrivalTime,
     /// Reads with kernel timestamps. `None` if the system does not provide them.
     receiver: Option<TimestampedReceiver>,
-    /// The tick in which the incomplete request started.
     incomplete_since: Option<Tick>,
 }
 

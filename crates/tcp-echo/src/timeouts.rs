@@ -1,8 +1,8 @@
 //! The idle and stall timeouts of connections, counted in ticks.
 //!
 //! A worker checks its connections for expired timeouts at a fixed interval, the tick. It numbers the ticks. A
-//! connection stores the number of a tick instead of an `Instant`. The number takes only four bytes, and a step does
-//! not need to read the clock.
+//! connection stores the number of a tick instead of an `Instant`. The number takes only four bytes, and a step of
+//! a connection ([`crate::connection::Connection::step`]) does not need to read the clock.
 
 use crate::Config;
 use std::time::Duration;
@@ -15,14 +15,14 @@ const MAX_TICK_LENGTH: Duration = Duration::from_secs(1);
 /// The lower bound limits the CPU time, because the worker checks every connection in each tick.
 const MIN_TICK_LENGTH: Duration = Duration::from_millis(1);
 
-/// Number of ticks in the shorter timeout, within the bounds above. With more ticks, a timeout expires closer to its
-/// exact time.
+/// Number of ticks in the shorter of the two timeouts, unless a bound above applies. With more ticks, a timeout expires
+/// closer to its exact time.
 const TICKS_PER_TIMEOUT: u32 = 8;
 
 /// A timeout of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timeout {
-    /// The peer has not sent a request.
+    /// The peer has not sent anything.
     Idle,
     /// The peer has not read its reply, or has not completed a timed request.
     Stall,

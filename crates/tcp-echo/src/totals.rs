@@ -11,7 +11,7 @@ echo_service::counters! {
         refused_connection_limit,
         /// Connections closed immediately because their source had reached --connections-per-source.
         refused_source_limit,
-        /// Connections that the server could not accept, for example because it had no free file descriptor.
+        /// Failed attempts to accept a connection, for example because the server had no free file descriptor.
         accept_errors,
         /// Connections closed because the peer did not send anything within the time of --idle.
         closed_idle,

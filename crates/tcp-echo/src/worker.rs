@@ -3,15 +3,16 @@
 //! # The loop
 //!
 //! All sockets of a worker are non-blocking and registered with one [`Poller`] (on Linux, one epoll instance). The
-//! worker repeats these steps:
+//! worker repeats these actions:
 //!
-//! 1. It waits in the kernel. The wait ends when a socket is ready, when the worker must do step 3, 4 or 5, or when
-//!    another thread requests the shutdown.
+//! 1. It waits in the kernel. The wait ends when a socket is ready, when action 3, 4 or 5 is due, or when another
+//!    thread requests the shutdown.
 //! 2. Each connection with an event runs one *step*. The step reads once (at most [`crate::limits::READ_SIZE`] bytes),
 //!    converts the text to upper case, and sends the reply. The kernel may accept only a part of the reply. Then the
 //!    connection stores the rest, and does not read again until the kernel has accepted the rest.
 //! 3. Connections that need more work without a new event run one step each. A step is short, and each connection
-//!    runs only a few steps before the worker returns to 1. So a peer that sends much data does not delay other peers.
+//!    runs only a few steps before the worker returns to action 1. So a peer that sends much data does not delay other
+//!    peers.
 //! 4. The worker accepts new connections. After an error, it pauses before the next attempt.
 //! 5. Once in each tick, it closes the connections with an expired timeout ([`crate::timeouts`]).
 //!
@@ -19,7 +20,7 @@
 //!
 //! epoll reports each arrival of data once, and it reports once when space in the send buffer becomes free (epoll(7),
 //! "Edge-triggered"). It does not report the same data or the same space again. So the worker registers each socket
-//! only once, for both directions. A request needs no system call that changes the registration.
+//! only once, for reading and writing. A request needs no system call that changes the registration.
 //!
 //! If a step leaves data in the receive buffer, no event reports this data. The worker therefore adds the connection to
 //! the list of runnable connections ([`crate::connection::NextAction::StepAgain`]). It does not sleep while this list
@@ -45,8 +46,8 @@ use std::time::{Duration, Instant};
 /// At the start of the shutdown, the worker accepts the queued connections for at most this time.
 const SHUTDOWN_ACCEPT_TIMEOUT: Duration = SHUTDOWN_TIMEOUT.checked_div(4).unwrap();
 
-/// During the shutdown, connections with a complete reply wait for the peer's close for at most this time. This is
-/// enough for one or two round trips around the world.
+/// If all remaining connections only wait for the peer's close, the shutdown ends this time after its start. This time
+/// is enough for one or two round trips around the world.
 const PEER_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Accepts and serves connections until `state` requests the shutdown. Then answers the data that has arrived.

@@ -133,7 +133,7 @@ async fn peer_that_never_reads_is_reset_and_does_not_delay_others() {
 }
 
 #[tokio::test]
-async fn incomplete_timed_request_is_reset_even_if_bytes_continue_to_arrive() {
+async fn incomplete_timed_request_causes_a_reset_even_if_bytes_continue_to_arrive() {
     let stall_timeout = Duration::from_millis(300);
     let server = Server::start_with(Config { stall_timeout, ..Config::default() });
     let mut client = server.connect().await;
@@ -240,7 +240,7 @@ async fn rate_limited_connection_is_not_closed_as_idle() {
 }
 
 #[tokio::test]
-async fn busy_polling_does_not_delay_connections_that_need_no_event() {
+async fn busy_polling_does_not_delay_the_rest_of_a_long_text() {
     let busy_poll = Duration::from_secs(8);
     let server = Server::start_with(Config { busy_poll, ..Config::default() });
     let mut client = server.connect().await;

@@ -104,7 +104,7 @@ fn descriptor_limit_reduces_the_number_of_connections() {
         let is_served = is_sent && client.read(&mut [0]).is_ok_and(|length| length == 1);
         is_served.then_some(client)
     };
-    // The server reserves a quarter of the 64 descriptors, and closes further connections immediately.
+    // The server reserves 16 of the 64 descriptors. It serves 48 connections, and closes further ones immediately.
     let clients: Vec<_> = (0..100).map(|_| connect()).collect();
     assert_eq!(clients.iter().flatten().count(), 48);
     drop(clients);

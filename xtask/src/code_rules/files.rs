@@ -9,7 +9,7 @@ const MAX_MAIN_LINES: usize = 60;
 /// The maximum number of lines of any other file.
 const MAX_LINES: usize = 400;
 
-/// The mark before and after the name of a placeholder: a text or a number that the author adds later.
+/// The mark before and after the name of a placeholder. The author later replaces a placeholder by a text or a number.
 const PLACEHOLDER_MARK: &str = "@@";
 
 /// Checks the first comment and the length of a file.

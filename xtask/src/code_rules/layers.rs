@@ -114,8 +114,8 @@ pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
         for used in &module.paths {
             if let Some(target) = tree.defining_module(path, used) {
                 let other = Layer::of_module(&target);
-                // `use crate::protocol::udp;` alone is allowed, because the folder contains facts. The check reports
-                // paths that start with the imported name, such as `udp::open`.
+                // `use crate::protocol::udp;` alone is allowed, because code can then use `udp::facts`. The check
+                // reports the use of other items, such as `udp::open`.
                 let has_facts =
                     tree.modules.contains_key(&[&target[..], &["facts".to_owned()]].concat());
                 if has_facts && tree.imports_module(path, used) {

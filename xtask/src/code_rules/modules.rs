@@ -4,8 +4,8 @@ use super::source::SourceFile;
 use super::syntax::{PathUse, Token, paths};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The maximum number of re-exports between an import and the definition. An incomplete module tree can contain
-/// endless chains.
+/// The maximum number of re-exports between an import and the definition. This limit ends circular chains of
+/// re-exports.
 const MAX_RE_EXPORTS: usize = 16;
 
 /// The keywords before the name of an item.
@@ -59,8 +59,8 @@ impl<'a> ModuleTree<'a> {
         Self { modules }
     }
 
-    /// The module that defines the item with this `path`. `None` if another crate defines it. `module` contains the
-    /// path.
+    /// The module that defines the item with this `path`. `module` is the module in which the path occurs. `None` if the
+    /// path starts in another crate. If there is no definition, returns the last module on the path.
     pub(super) fn defining_module(
         &self,
         module: &ModulePath,

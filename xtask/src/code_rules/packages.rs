@@ -10,7 +10,7 @@ struct Package {
     name: &'static str,
     /// The path relative to the root of the workspace.
     directory: &'static str,
-    /// Packages of the workspace.
+    /// The packages of the workspace that this package may depend on.
     may_depend_on: &'static [&'static str],
 }
 
@@ -88,7 +88,7 @@ fn check_dependencies(package: &Package, dependencies: &BTreeSet<String>) -> Vec
     violations
 }
 
-/// The direct dependencies of a package, without its dev-dependencies.
+/// The direct dependencies of a package, without dev-dependencies and build dependencies.
 fn dependencies(package: &str) -> Result<BTreeSet<String>> {
     let mut tree = workspace::cargo();
     tree.args(["tree", "--quiet", "--locked", "--edges", "normal", "--depth", "1"]);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn echo_core_may_use_only_bytes() {
+    fn echo_core_may_depend_only_on_the_bytes_crate() {
         assert_eq!(violations("echo-core", &["bytes"]), [""; 0]);
         assert_eq!(
             violations("echo-core", &["tokio"]),

@@ -1,4 +1,4 @@
-//! Finds code that is not pure: it uses sockets, clocks, files, threads or processes.
+//! Finds code that is not pure: code that uses sockets, clocks, files, threads or processes.
 
 use super::Violation;
 use super::source::SourceFile;

@@ -35,7 +35,8 @@ pub(super) fn run() -> Result<()> {
     let idle = Child::start(idle.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
     let mut line = String::new();
     BufReader::new(idle.take_stdout().context("stdout is not a pipe")?).read_line(&mut line)?;
-    let connections: u64 = line.trim().parse().context("the number of idle connections")?;
+    let connections: u64 =
+        line.trim().parse().context("cannot read the number of idle connections")?;
     let after = own_memory(server.id())?;
     let each = after.saturating_sub(before) / connections.max(1);
     println!("\nTCP: memory of the server with {connections} idle connections");

@@ -1,5 +1,5 @@
-//! Measures round trips with sockperf and irtt if they are installed. Client and server run on one CPU. These rows have
-//! no limit; they are for comparison.
+//! Measures round trips with sockperf and irtt if they are installed. Client and server run on one CPU. The results
+//! have no limits.
 
 use super::{ROUNDS, print_rtt};
 use crate::floor::SIZE;
@@ -9,13 +9,13 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// The port of sockperf's server. sockperf cannot select a free port and print it.
+/// The port of sockperf's server. It is fixed, because the benchmark does not read the server's output.
 const SOCKPERF_PORT: &str = "25801";
 
-/// The address of irtt's server. irtt cannot select a free port and print it.
+/// The address of irtt's server. It is fixed for the same reason.
 const IRTT_ADDRESS: &str = "127.0.0.1:25802";
 
-/// The time that the servers need to start. They do not print a line when they are ready.
+/// The time for which the benchmark waits until a server has started.
 const START_TIME: Duration = Duration::from_millis(300);
 
 /// Measures with sockperf and prints the results.
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_of_both_programs_are_parsed() {
+    fn medians_of_sockperf_and_irtt_are_parsed() {
         let text = "sockperf: ---> percentile 90.000 =    9.1\nsockperf: ---> percentile 50.000 =    7.123\n";
         assert_eq!(sockperf_median(text), Some(Duration::from_nanos(7_123)));
         let text =

@@ -1,4 +1,5 @@
-//! Measures RTTs with one client that has one request in flight. Each round has its median (p50).
+//! Measures RTTs with one client that has one request in flight. The value of a round is the median (p50) of its RTTs.
+//! The result is the median of the rounds.
 
 use super::{
     CPU, Limit, OTHER_CPU, ROUNDS, floor, our_server, our_server_on, print_rtt, print_rtt_ratio,
@@ -11,11 +12,11 @@ use child_process::workspace::program;
 use child_process::{Server, output};
 use std::time::Duration;
 
-/// The number of exchanges in a round. They take at most a quarter of a second.
+/// The number of exchanges in a round.
 const COUNT: usize = 20_000;
 
 /// The time for which a worker of the server polls before it sleeps. The pauses between the requests are shorter, so the
-/// worker never sleeps.
+/// worker does not sleep between two requests.
 const BUSY_POLL: &str = "1ms";
 
 /// Measures the RTTs and prints the results.
@@ -66,8 +67,8 @@ fn one_cpu(protocol: Protocol) -> Result<()> {
     Ok(())
 }
 
-/// Compares clients that spin: they repeat a non-blocking system call instead of sleeping. The server spins, too. Each
-/// side has its own CPU.
+/// Compares clients that spin: they repeat a non-blocking system call instead of sleeping. The server spins, too.
+/// Client and server have one CPU each.
 fn spinning(protocol: Protocol) -> Result<()> {
     let server = floor_server(protocol, Waiting::Spin, OTHER_CPU)?;
     let (mut floor_rtts, mut our_rtts) = (Vec::new(), Vec::new());
@@ -82,8 +83,8 @@ fn spinning(protocol: Protocol) -> Result<()> {
     Ok(())
 }
 
-/// Compares a server that sleeps while it waits with a server that polls first. Each side has its own CPU. The client
-/// sleeps.
+/// Compares a server that sleeps while it waits with a server that polls first. The client sleeps while it waits.
+/// Client and server have one CPU each.
 fn busy_polling(protocol: Protocol) -> Result<()> {
     let cpu = OTHER_CPU.to_string();
     let sleeping = our_server_on(&cpu, protocol, &[])?;

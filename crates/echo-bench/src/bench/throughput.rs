@@ -1,5 +1,5 @@
-//! Measures the replies per second of our servers under load, and compares them with the floor's servers. For UDP, it
-//! also measures the CPU time for one reply. The load generator has its own CPU.
+//! Compares our servers with the floor's servers: the replies per second, and for one UDP load also the CPU time for
+//! one reply. Also compares our servers with one worker and with two workers.
 
 use super::{CPU, Limit, OTHER_CPU, floor, load, median, our_server, our_server_on};
 use crate::floor::{Side, Waiting};
@@ -11,13 +11,13 @@ use child_process::{Server, output};
 use std::thread;
 use std::time::Duration;
 
-/// The number of rounds. There are more rounds than for RTTs, because other programs disturb these results more.
+/// The number of rounds. It is higher than for RTTs, because other programs on the machine disturb these results more.
 const ROUNDS: usize = 15;
 
 /// The time in which replies are counted in each round.
 const DURATION: Duration = Duration::from_millis(250);
 
-/// The ratio of the time under load to [`DURATION`]. A load generator has a warm-up of a tenth.
+/// The ratio of the time under load to [`DURATION`]. A load generator also has a warm-up of a tenth of this duration.
 const LOADED_TIME: f64 = 1.1;
 
 /// A load, its name in the table, and the limits of its ratios to the floor.
@@ -25,7 +25,7 @@ struct Case {
     name: &'static str,
     load: Load,
     min_ratio: f64,
-    /// The maximum ratio of the CPU times for one reply. `None`: no measurement.
+    /// The maximum ratio of the CPU times for one reply. `None`: the ratio is not shown.
     max_cpu_ratio: Option<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! The servers of the floor. They have one thread and one buffer, and convert only ASCII to upper case.
+//! The servers of the floor. Each server has one thread and one buffer, and converts only ASCII to upper case.
 
 use super::{Waiting, retry};
 use crate::protocol::Protocol;
@@ -9,7 +9,7 @@ use std::net::{TcpListener, UdpSocket};
 /// The size of the buffer in bytes. Every datagram fits into it.
 const BUFFER_SIZE: usize = 65_536;
 
-/// Prints the server's address and answers requests. It returns only after an error.
+/// Prints the server's address and answers requests. Returns only after an error.
 pub(super) fn run(protocol: Protocol, waiting: Waiting) -> Result<()> {
     let is_nonblocking = waiting == Waiting::Spin;
     match (protocol, waiting) {
@@ -62,7 +62,7 @@ fn serve_tcp_with_epoll() -> Result<()> {
     let epoll = Epoll::new(EpollCreateFlags::empty())?;
     // The number 0 identifies the listener. Descriptor 0 is stdin, so no connection has this number.
     epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
-    // The index is the descriptor. Descriptors are small numbers, so this is the fastest look-up.
+    // The index is the descriptor, because descriptors are small numbers.
     let mut streams = Vec::new();
     let mut text = vec![0; BUFFER_SIZE];
     let mut events = vec![EpollEvent::empty(); 1024];

@@ -6,7 +6,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Keeps `depth` requests in flight on each of `connections` connections.
+/// Sends `depth` requests at once on each of `connections` connections. Repeats this on a connection when all its replies
+/// have arrived.
 #[cfg(target_os = "linux")]
 pub(super) fn run(
     address: SocketAddr,
@@ -21,7 +22,7 @@ pub(super) fn run(
 
     struct Connection {
         stream: TcpStream,
-        /// The number of bytes received since the last requests.
+        /// The number of bytes received since the last requests were sent.
         received: usize,
     }
 
@@ -76,8 +77,8 @@ pub(super) fn run(_: SocketAddr, _: usize, _: usize, _: Duration) -> Result<Load
 #[cfg(unix)]
 const RESERVED_DESCRIPTORS: usize = 100;
 
-/// Opens idle connections and makes one exchange on each. Prints their number and keeps them open until stdin ends.
-/// It opens fewer than `connections` if the limit on open files is lower.
+/// Opens `connections` connections, or fewer if the limit on open files is lower. Makes one exchange on each connection,
+/// prints the number of connections, and keeps them open until stdin ends.
 #[cfg(unix)]
 pub(super) fn hold_idle(address: SocketAddr, connections: usize) -> Result<()> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};

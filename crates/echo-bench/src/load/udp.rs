@@ -24,8 +24,8 @@ const MAX_BURST_DATAGRAMS: usize = 64;
 #[cfg(target_os = "linux")]
 const MAX_BURST_BYTES: usize = 65_000;
 
-/// The maximum number of datagrams in flight. They fit into a receive queue of the default size, so a server drops
-/// none of them.
+/// The maximum number of datagrams in flight. They fit into a receive queue of the default size, so the kernel
+/// drops none of them.
 #[cfg(target_os = "linux")]
 const MAX_IN_FLIGHT_DATAGRAMS: usize = 256;
 

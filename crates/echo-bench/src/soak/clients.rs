@@ -12,7 +12,7 @@ use std::time::Instant;
 pub(super) enum Behaviour {
     /// The client follows the rules of the protocol. Each of its requests must receive a correct reply.
     Honest,
-    /// The client breaks these rules or exceeds the limits of the server. It does not need to receive replies.
+    /// The client breaks these rules or exceeds the limits of the server. The server does not have to answer it.
     Hostile,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct ClientKind {
     name: &'static str,
     behaviour: Behaviour,
     pub(super) protocol: Protocol,
-    /// The last byte of its address in 127.0.0.0/24.
+    /// The last byte of the client's address in 127.0.0.0/24.
     host: u8,
     /// The number of clients of this kind. They run at the same time.
     pub(super) instances: usize,

@@ -14,7 +14,7 @@ const MAX_ATTEMPTS: u32 = 3;
 /// The pause between two requests. With this pause, a client stays below the rate limit of the server.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The number of repetitions in a long text. The result has about half a MiB.
+/// The number of repetitions of a sentence in the long text. The text has about half a MiB.
 const LONG_TEXT_REPETITIONS: usize = 12_000;
 
 /// Opens a connection from the address `source` and a port that the system chooses.
@@ -45,7 +45,8 @@ fn exchange_udp(socket: &mut UdpSocket, request: &str, counts: &Counts) -> io::R
             break;
         }
         counts.repeat();
-        // A late reply to the old socket cannot be confused with the reply to the next request.
+        // The new socket does not receive late replies to the old socket, so the client cannot confuse them with the
+        // reply to the next request.
         *socket = udp_socket(socket.peer_addr()?, socket.local_addr()?.ip())?;
     }
     std::thread::sleep(PAUSE);
@@ -54,7 +55,7 @@ fn exchange_udp(socket: &mut UdpSocket, request: &str, counts: &Counts) -> io::R
 
 /// Sends numbered requests. They contain characters that change their length in upper case.
 pub(super) fn udp(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
-    // The failure counts as a request without a reply. The test then fails.
+    // The failure counts as a request without a reply. The soak test then fails.
     let Ok(mut socket) = udp_socket(server, source) else { return counts.request() };
     let mut number = 0_u64;
     while Instant::now() < end {
@@ -95,7 +96,8 @@ pub(super) fn tcp_keep(server: SocketAddr, source: IpAddr, end: Instant, counts:
     }
 }
 
-/// Opens a connection for each request. The client closes its direction first, then the server does.
+/// Opens a connection for each request. The client closes its sending direction first, and then the
+/// server does.
 pub(super) fn tcp_each(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     while Instant::now() < end {
         let exchange = connect(server, source).and_then(|mut stream| {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 /// The pause between two attacks.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The number of requests in a flood before each pause. The rate is four times the server's limit for one source.
+/// The number of requests in a flood before each pause. The rate is at most four times the server's limit
+/// for one source.
 const FLOOD_REQUESTS: usize = 40;
 
 /// With more connections than this, a silent client closes all of them and starts again.
@@ -36,8 +37,8 @@ pub(super) fn udp_flood(server: SocketAddr, source: IpAddr, end: Instant, counts
 
 /// Sends from ports that the server must not answer. A service on such a port would answer the reply and create a loop.
 pub(super) fn udp_ports(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
-    // The server's own port is the port of the same server on another host. The others are ports of services
-    // (memcached, udp-echo). The client skips a port that another program on this machine uses.
+    // The first port is the server's own port: the same server on another host would use it. The others are ports of
+    // services (memcached, udp-echo). The client skips a port that another program on this machine uses.
     let ports = [server.port(), 11_211, 25_000];
     let sockets: Vec<_> =
         ports.iter().filter_map(|port| UdpSocket::bind((source, *port)).ok()).collect();
@@ -103,7 +104,8 @@ pub(super) fn tcp_silent(server: SocketAddr, source: IpAddr, end: Instant, count
         if connections.len() > MAX_SILENT_CONNECTIONS {
             connections.clear();
         }
-        // With this pause, the connections that the server accepts reach its limit for idle connections.
+        // With this pause, accepted connections stay open long enough to reach the server's timeout for idle
+        // connections.
         std::thread::sleep(5 * PAUSE);
     }
 }
@@ -128,7 +130,8 @@ pub(super) fn tcp_never_reads(server: SocketAddr, source: IpAddr, end: Instant, 
     }
 }
 
-/// Resets its connections: one before the request, the next after it, and the next while the reply arrives.
+/// Resets each connection: the first after the request, the second while the reply arrives, the third before a request,
+/// and so on.
 pub(super) fn tcp_reset(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let mut turn = 0;
     while Instant::now() < end {

@@ -1,5 +1,5 @@
 //! Starts a server on a free port, and provides functions for its clients.
-#![allow(dead_code, reason = "each test uses only a part of it")]
+#![allow(dead_code, reason = "each test file uses only a part of this module")]
 
 use echo_service::Signals;
 use std::net::SocketAddr;
@@ -49,7 +49,7 @@ pub async fn exchange(client: &mut TcpStream, request: &[u8], expected: &[u8]) {
     assert_eq!(reply, expected);
 }
 
-/// Reads until the server closes its direction.
+/// Reads until the server closes its sending direction.
 pub async fn read_to_end(client: &mut TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     timeout(TIMEOUT, client.read_to_end(&mut rest)).await.expect("the end").unwrap();

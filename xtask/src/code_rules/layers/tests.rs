@@ -157,7 +157,7 @@ fn io_and_clock_readings_in_pure_modules_are_reported() {
 }
 
 #[test]
-fn pure_code_may_use_address_types_error_numbers_and_clock_arguments() {
+fn pure_code_may_use_addresses_and_errno_and_may_receive_the_time() {
     let text = "use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr}; use std::time::{Duration, Instant};
         use nix::errno::Errno; use std::io::{self, Write}; use echo_core::Stamp;
         fn f(now: Instant) -> bool { libc::ECONNREFUSED == 1 && IpAddr::V4(Ipv4Addr::LOCALHOST).is_loopback() }

@@ -1,6 +1,6 @@
 //! Splits Rust code into tokens. It skips comments and replaces each string by `""`.
 
-/// A name, a number, `::`, `""` for a string, or any other single character.
+/// A name, a number, `::`, `""` for a string, `'` for a character or a lifetime, or any other single character.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::code_rules) struct Token {
     pub(in crate::code_rules) text: String,
