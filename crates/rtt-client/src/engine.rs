@@ -19,5 +19,5 @@ pub use trace::{FileOperation, TraceError, enter_lab, read_trace, trace};
 
 use std::time::Duration;
 
-/// The time between two progress events.
+/// The minimum time between two progress events.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);

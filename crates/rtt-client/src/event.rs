@@ -25,7 +25,7 @@ pub enum Event<'a> {
     Connection(&'a Connection),
     /// The outcome of a request is decided.
     Exchange(&'a Exchange),
-    /// The progress of a run, about ten times a second.
+    /// The progress of a run, at most ten times a second.
     Progress(&'a Progress<'a>),
     /// A run has ended.
     Summary {
@@ -47,7 +47,7 @@ pub enum Event<'a> {
         /// The RTTs of the pair.
         pair: &'a Pair,
     },
-    /// The progress of a comparison, about ten times a second.
+    /// The progress of a comparison.
     ComparisonProgress(ComparisonProgress),
     /// A comparison has ended.
     Verdict {
@@ -121,8 +121,8 @@ pub trait Report {
     /// An error ends the run with [`RunError::Report`](crate::RunError::Report).
     fn event(&mut self, event: &Event<'_>) -> io::Result<()>;
 
-    /// Writes buffered output. The client calls this function before a pause between two requests. The default
-    /// implementation does nothing.
+    /// Writes buffered output. The client calls this function before a pause, for example between two requests. The
+    /// default implementation does nothing.
     ///
     /// # Errors
     ///

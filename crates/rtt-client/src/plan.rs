@@ -27,18 +27,17 @@ use crate::plan::payload::{MAX_REQUESTS, Numbering, Payload, TimingHeader};
 use crate::protocol::registry::protocols_of;
 use std::time::Duration;
 
-/// The longest timeout and the longest interval. It is longer than the round trip of any path. A clock reading
-/// plus this duration does not overflow.
+/// The longest timeout and the longest interval. A clock reading plus this duration does not overflow.
 const MAX_WAIT: Duration = Duration::from_hours(1);
 
-/// The shortest timeout. The system calls cannot distinguish a shorter one from zero.
+/// The shortest timeout. A shorter one would expire before any reply could arrive.
 const MIN_TIMEOUT: Duration = Duration::from_micros(1);
 
 /// The longest duration of a run: one year of 365.25 days.
 const MAX_RUN: Duration = Duration::from_hours(24 * 365 + 6);
 
-/// The highest fixed rate, in requests per second. At a higher rate, a clock reading takes a large part of the
-/// time between two requests.
+/// The highest fixed rate, in requests per second. At this rate, a send call takes about as long as the time between
+/// two requests.
 const MAX_RATE: f64 = 1e6;
 
 /// The largest number of requests in flight. It limits the memory of the request tracker and of a connection.

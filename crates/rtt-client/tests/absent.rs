@@ -1,5 +1,5 @@
-//! `diagnose` in a network of three namespaces. Each case is a server that does not answer, or a server that answers in
-//! an unusual way. The test checks the condition, the reporter and the explanation over IPv4 and IPv6.
+//! `diagnose` in a network of three namespaces. In most cases, the server does not answer or answers in an unusual way.
+//! The test checks the condition, the reporter and the explanation over IPv4 and IPv6.
 //!
 //! The test also compares the results with the table in docs/absent-servers.md. If the environment variable
 //! `UPDATE_DOCS` is set, it writes the table instead.
@@ -253,7 +253,7 @@ fn check_details(results: &[Value], version: u64) {
     }
 }
 
-/// Checks that the explanations name the reporter.
+/// Checks a part of the explanation in some cases.
 fn check_explanations(results: &[Value], version: u64) {
     for protocol in ["udp", "tcp"] {
         for (name, expected) in [

@@ -56,7 +56,7 @@ fn summary_of_one_connection_has_all_phases() {
 }
 
 #[test]
-fn every_exchange_is_the_first_one_with_a_connection_for_each_exchange() {
+fn every_exchange_is_the_first_one_if_each_has_its_own_connection() {
     let server = tcp_server(|stream| echo(stream, usize::MAX));
     let settings = Settings { lifetime: Lifetime::Each, ..back_to_back(20) };
     let (summary, events) = series("tcp", &server, settings);
@@ -91,7 +91,7 @@ fn fixed_rate_over_tcp_sends_without_waiting_for_replies() {
 }
 
 #[test]
-fn wrong_reply_on_a_connection_affects_one_exchange() {
+fn wrong_reply_on_a_connection_affects_only_one_exchange() {
     let mut connections = 0;
     let server = tcp_server(move |mut stream| {
         connections += 1;

@@ -1,4 +1,4 @@
-//! `rtt-client diagnose` with servers on this host. The tests run on every system, without privileges.
+//! `rtt-client diagnose` with servers on this host. The tests need no privileges, and most of them run on every system.
 
 use serde_json::Value;
 use std::io::{Read as _, Write as _};

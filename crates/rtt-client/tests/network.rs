@@ -16,11 +16,12 @@ struct LabResult {
     summary: Value,
     /// The counts of the forwarder.
     injected: Value,
-    /// The RTTs between the packets on the client's interface, in nanoseconds.
+    /// The RTTs in a capture on the client's interface, in nanoseconds.
     captured_rtts: Vec<u64>,
 }
 
-/// Runs a series with a server of this project at the other end of the path. Returns `None` without the lab.
+/// Runs a series with a server of this project at the other end of the path. Returns `None` if this machine does not
+/// allow the lab.
 fn run_series(protocol: &str, mut scenario: Value, arguments: &[&str]) -> Option<LabResult> {
     scenario["server"] = json!([server(protocol), "--listen", "10.77.0.2:7777"]);
     let command = [CLIENT, protocol, "10.77.0.2:7777", "-q", "--format", "json"];

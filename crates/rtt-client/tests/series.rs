@@ -64,7 +64,8 @@ fn lost_and_duplicated_replies_are_counted_exactly() {
 fn request_is_lost_if_its_reply_is_late() {
     let mut delayed = None;
     let server = udp_server(move |number, reply, send| {
-        // The server delays each fifth reply until the next request. The client sends it after the timeout.
+        // The server delays each fifth reply until the next request. The client sends the next request after the
+        // timeout.
         if let Some(delayed) = delayed.take() {
             send(delayed);
         }
@@ -141,8 +142,9 @@ fn fixed_rate_measures_every_request_during_a_stall_of_the_server() {
     let settings = Settings { timeout: Duration::from_secs(5), ..at_rate(600, 1000.0) };
     let (summary, events) = series("udp", &server, settings);
     assert_eq!(counts(&summary, ["sent", "received", "lost"]), [600, 600, 0]);
-    // The stall delays about 150 requests. Half of them are delayed by more than half of its duration, so the p90 of 600
-    // RTTs is longer than that. A client that waits for each reply would measure only one long RTT.
+    // The stall delays about 150 requests. About 75 requests are delayed by more than half of the stall. They are more
+    // than 10 % of the 600 requests, so the p90 is longer than half of the stall. A client that waits for each reply
+    // would measure only one long RTT.
     let p90 = |name: &str| Duration::from_nanos(summary[name]["p90"].as_u64().unwrap());
     assert!(p90("rtt_ns") > STALL / 2, "{summary}");
     assert!(p90("rtt_from_schedule_ns") >= p90("rtt_ns"), "{summary}");

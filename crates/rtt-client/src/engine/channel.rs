@@ -19,7 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-/// The maximum number of bytes of a wrong reply that are stored. A reader can recognise the service from them.
+/// The maximum number of bytes of a wrong reply that are stored. They are enough to recognise the service.
 const MAX_WRONG_REPLY_LEN: usize = 1024;
 
 /// An open transport to the server.
@@ -29,7 +29,7 @@ pub(in crate::engine) struct Channel {
     framing: Framing,
     sent_requests: u64,
     replies: u64,
-    /// The requests without a reply, in the order of the expected replies. Only for streams.
+    /// The requests without a reply, in the order of the expected replies. Empty if the protocol is not a stream.
     unanswered: VecDeque<u64>,
     /// The received bytes of a stream that are not part of a complete reply.
     partial: BytesMut,
@@ -45,7 +45,7 @@ struct Arrival {
     timestamp: Option<SystemTime>,
 }
 
-/// The result of waiting on a channel.
+/// The result of a wait for a message.
 #[derive(Debug)]
 pub(in crate::engine) enum ChannelEvent {
     /// There is no complete message.
@@ -132,7 +132,7 @@ impl Channel {
         self.replies
     }
 
-    /// The requests on this channel without a reply. Only for streams.
+    /// The requests on this channel without a reply. Empty if the protocol is not a stream.
     pub(in crate::engine) fn unanswered(&self) -> &VecDeque<u64> {
         &self.unanswered
     }
@@ -165,7 +165,7 @@ impl Channel {
         self.transport.traffic()
     }
 
-    /// Closes the connection and waits until the server has closed it, too. Returns the duration of the wait.
+    /// Closes the connection and waits until the server has closed its side. Returns the duration of the wait.
     pub(in crate::engine) fn close(mut self, timeout: Duration) -> Option<Duration> {
         self.transport.close(timeout)
     }
@@ -200,7 +200,7 @@ impl Channel {
         let Arrival { received, timestamp } = arrival;
         let seq = self.unanswered.front().copied();
         let reply_len = payload.reply_len();
-        // If another request has no reply, bytes after this reply belong to the next one.
+        // If later requests also have no reply, the bytes after this reply belong to the next reply.
         let available = self.partial.len();
         let end = if self.unanswered.len() > 1 { reply_len.min(available) } else { available };
         let check = match seq {

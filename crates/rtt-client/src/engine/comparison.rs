@@ -34,14 +34,14 @@ use two_writes::Server;
 /// state, caches fill and routes are resolved. Experiments and later rounds need fewer of them.
 const WARM_UP: u64 = 20;
 
-/// The number of rounds. Each round opens new connections to both sides. The connection that is opened later can be
-/// faster by 1 % for its whole lifetime, so the rounds alternate the order.
+/// The largest number of rounds. Each round opens new connections to both sides. The connection that is opened later
+/// can be faster by 1 % for its whole lifetime, so the order alternates between rounds.
 const ROUNDS: u32 = 8;
 
-/// The smallest number of pairs in a round.
+/// The smallest number of pairs in a round, if there are several rounds.
 const MIN_PAIRS_PER_ROUND: u64 = 10;
 
-/// The number of rounds of an experiment.
+/// The largest number of rounds of an experiment.
 const EXPERIMENT_ROUNDS: u32 = 2;
 
 /// The largest number of pairs of each experiment.
@@ -49,8 +49,8 @@ const MAX_PAIRS_WITH_TIMESTAMPS: u64 = 300;
 const MAX_PAIRS_WITH_CONNECTIONS: u64 = 100;
 const MAX_PAIRS_PER_SIZE: u64 = 200;
 
-/// The smallest time limit of an experiment. The limit is a quarter of the duration of the main measurement, if this is
-/// longer.
+/// The smallest time limit of an experiment. The limit is a quarter of the time limit of the main measurement, if this
+/// quarter is longer.
 const MIN_EXPERIMENT_TIME: Duration = Duration::from_secs(1);
 
 /// Runs `comparison`, passes events to `report` and returns the verdict. Ends early when `stop` is set.
@@ -198,7 +198,7 @@ impl Experiments<'_> {
         Ok(())
     }
 
-    /// Sends requests in two writes to each side with a stream.
+    /// Sends requests in two writes to each side that uses a stream.
     fn two_writes(
         &self,
         interleaver: &mut Interleaver<'_>,
@@ -233,7 +233,7 @@ impl Experiments<'_> {
     }
 }
 
-/// Counts the pairs of an experiment in which a reply is missing. Returns `None` if there are none.
+/// Counts the pairs in which a correct reply is missing. Returns `None` if every pair is complete.
 fn incomplete(experiment: &str, pairs: &[Pair]) -> Option<IncompleteExperiment> {
     let missing = pairs.iter().filter(|pair| pair.difference().is_none()).count() as u64;
     (missing > 0).then(|| IncompleteExperiment {

@@ -22,7 +22,7 @@ const MAX_ADDRESSES: usize = 64;
 ///
 /// # Errors
 ///
-/// [`RunError`]. If the server does not answer, this is a finding and not an error.
+/// [`RunError`]. An absent server is a finding, not an error.
 pub fn diagnose(diagnosis: &DiagnosisPlan, report: &mut dyn Report) -> Result<bool, RunError> {
     let start = Instant::now();
     let Some(first) = diagnosis.plans.first() else { return Ok(false) };
@@ -79,7 +79,7 @@ fn run_probes(probes: Vec<Probe<'_>>, report: &mut dyn Report) -> Result<bool, R
     }
 }
 
-/// The finding if the name look-up returned no address.
+/// The finding if the name look-up found no address.
 fn without_address(plan: &Plan, failure: Failure) -> Finding {
     Finding {
         protocol: plan.protocol,

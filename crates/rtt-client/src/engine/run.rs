@@ -95,8 +95,8 @@ pub(in crate::engine) struct SelectedAddress {
     pub(in crate::engine) failed_attempts: Vec<FailedAttempt>,
 }
 
-/// Selects the first of the `addresses` that answers, or the last one. One exchange tests each address except the
-/// last one. These exchanges do not count.
+/// Selects the first of the `addresses` that answers, or the last one. The client makes one exchange with each address
+/// until one answers. It does not test the last address. These exchanges do not count.
 pub(in crate::engine) fn select_address(
     plan: &Plan,
     addresses: &[SocketAddr],
@@ -197,7 +197,7 @@ fn measure_once(
         for connection in &events.connections {
             report.event(&Event::Connection(connection))?;
         }
-        // After an interruption there is no exchange.
+        // After an interruption, there can be no exchange.
         if let Some(exchange) = &exchange {
             report.event(&Event::Exchange(exchange))?;
         }

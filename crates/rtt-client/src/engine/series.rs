@@ -5,7 +5,7 @@
 //! - [`Pacer`]: when to send the next request, and when the series ends
 //! - [`Connections`]: the channel to the server
 //! - [`Accounting`]: the outcome of each request, and the counts
-//! - [`UninstrumentedControl`]: exchanges without kernel timestamps and timing headers
+//! - [`UninstrumentedControl`]: exchanges with neither kernel timestamps nor timing headers
 //!
 //! `Series` calls these parts. This file contains the loop. [`exchange`] sends requests and processes received
 //! messages.
@@ -42,11 +42,11 @@ const MIN_LISTEN: Duration = Duration::from_millis(10);
 /// See [`MIN_LISTEN`].
 const LISTEN_RTTS: u32 = 3;
 
-/// The report writes its buffered output only in a longer pause than this. A system call takes much less time.
+/// The report writes its buffered output only before a pause that is longer than this. The write takes much less time.
 const MIN_IDLE: Duration = Duration::from_millis(1);
 
-/// Receives the events of a series. With one request at a time, a series never calls it between the two timestamps of
-/// an exchange.
+/// Receives the events of a series. A series that waits for replies never calls these functions between the two
+/// timestamps of an exchange.
 pub(in crate::engine) trait Sink {
     /// A connection was requested.
     fn connection(&mut self, connection: Connection) -> io::Result<()>;
@@ -73,7 +73,8 @@ pub(in crate::engine) struct Series {
 }
 
 impl Series {
-    /// Opens the first channel to `address`. If this fails, the first exchange has the corresponding outcome.
+    /// Opens the first channel to `address`. A failure of the peer or the route becomes the outcome of the first
+    /// exchange.
     pub(in crate::engine) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
         let settings = &plan.settings;
         let config = OpenConfig::new(settings);
@@ -97,7 +98,7 @@ impl Series {
         })
     }
 
-    /// The local address of the first channel, if it is open.
+    /// The local address of the first channel. `None` if the channel could not be opened, or after its first request.
     pub(in crate::engine) fn local(&self) -> Option<SocketAddr> {
         self.connections.first_local_address()
     }
@@ -136,7 +137,7 @@ impl Series {
         self.end(sink, stop)
     }
 
-    /// Performs one exchange now. Returns when its outcome is decided, or when `stop` is set.
+    /// Performs one exchange. Returns when its outcome is decided, or when `stop` is set.
     pub(in crate::engine) fn once(
         &mut self,
         sink: &mut dyn Sink,
@@ -187,7 +188,7 @@ impl Series {
         self.accounting.is_unreachable()
     }
 
-    /// The packets of all channels so far, if they are known.
+    /// The packet counts of all channels so far, if they are known.
     pub(in crate::engine) fn traffic(&self) -> Option<Traffic> {
         self.connections.traffic()
     }
@@ -218,8 +219,8 @@ impl Series {
         control.run_exchange(stop)
     }
 
-    /// Receives until `due`. If the series waits for replies, it first receives until each request in flight is decided.
-    /// Returns earlier if the server is unreachable and no request is in flight.
+    /// Receives until `due`. If the series waits for replies, it first receives until the outcome of each request in
+    /// flight is known. Returns earlier if the server is unreachable and no request is in flight.
     fn wait_until(
         &mut self,
         due: Instant,
@@ -234,7 +235,8 @@ impl Series {
         while !stop.load(Ordering::Relaxed) {
             let expiry = self.accounting.next_expiry();
             if waits_for_replies && let Some(expiry) = expiry {
-                // A coarse wait lasts for the whole timeout. After another message, only a part of the timeout is left.
+                // Without a message, a coarse wait lasts for the socket's whole receive timeout. After the first wait,
+                // the request can expire sooner.
                 let until =
                     if has_waited { WaitUntil::Exact(expiry) } else { WaitUntil::Coarse(expiry) };
                 self.receive(until, sink)?;

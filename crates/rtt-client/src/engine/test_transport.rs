@@ -32,8 +32,8 @@ pub(in crate::engine) fn scripted(incoming: impl IntoIterator<Item = Incoming>) 
     attempt(TestTransport { incoming: script.collect(), echoes: false, current: Vec::new() })
 }
 
-/// Opens a transport to a simulated server. It replies to each request in upper case, and closes a connection within a
-/// millisecond.
+/// Opens a transport to a simulated server. It replies with each request in upper case, and takes one millisecond to
+/// close a connection.
 #[expect(clippy::unnecessary_wraps, reason = "the signature of a driver")]
 pub(in crate::engine) fn open_echo(
     _: SocketAddr,

@@ -128,8 +128,8 @@ fn find_addresses(
     Ok(addresses)
 }
 
-/// Builds the socket address. Its scope id is the zone: the name or the index of an interface (RFC 4007, section
-/// 11.2).
+/// Builds a socket address. The zone is the name or the index of an interface (RFC 4007, section 11.2). The index
+/// becomes the scope id.
 fn socket_address(address: IpAndZone<'_>, port: u16) -> Result<SocketAddr, ZoneError> {
     let (IpAddr::V6(ip), Some(zone)) = (address.ip, address.zone) else {
         return Ok(SocketAddr::new(address.ip, port));
@@ -232,7 +232,7 @@ mod tests {
             let SocketAddr::V6(found) = resolve(text, 9, None, TIMEOUT).unwrap()[0] else {
                 panic!("{text} is an IPv6 address");
             };
-            assert_eq!(found.scope_id(), 1, "loopback is the first interface of every system");
+            assert_eq!(found.scope_id(), 1, "the loopback interface has index 1");
             assert_eq!(
                 local_address(text).unwrap(),
                 SocketAddrV6::new(*found.ip(), 0, 0, 1).into()
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn local_address_is_not_a_name_or_a_url() {
+    fn name_url_or_invalid_port_is_not_a_local_address() {
         for text in ["localhost", "localhost:5000", "udp://192.0.2.1", "192.0.2.1:0", "192.0.2.1:x"]
         {
             let error = local_address(text).unwrap_err();

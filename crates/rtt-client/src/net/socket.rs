@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::{fmt, io};
 use tracing::debug;
 
-/// The size of the program's receive buffer, in bytes. It is larger than the longest datagram (65,507 bytes), so no
-/// datagram is cut off.
+/// The size of the program's receive buffer, in bytes. It is larger than the longest UDP payload (65,527 bytes over
+/// IPv6), so no datagram is cut off.
 const BUFFER_LEN: usize = 65_536;
 
 pub(crate) struct BufferedSocket {

@@ -102,7 +102,8 @@ pub(crate) struct Interface {
 pub(crate) struct CaptureConfig {
     /// The index of the interface.
     pub(crate) interface: u32,
-    /// On loopback, the kernel passes each packet to a capture twice: when it is sent and when it is received.
+    /// Whether the interface is loopback. There, the kernel passes each packet to a capture twice: when the packet is
+    /// sent and when it is received.
     pub(crate) is_loopback: bool,
     /// The length of the Ethernet header, in bytes. 0 if the interface has no such header.
     pub(crate) link_header: u8,

@@ -49,7 +49,7 @@ impl OpenConfig {
         Self { receiver: ReceiveConfig { timestamps: false, ..self.receiver }, ..self }
     }
 
-    /// The same configuration without the user's local port, for a second socket next to the measured one.
+    /// The same configuration without the user's local port, for a second socket in addition to the measured one.
     pub(crate) fn with_any_local_port(mut self) -> Self {
         if let Some(address) = &mut self.bind {
             address.set_port(0);
@@ -179,8 +179,8 @@ impl fmt::Display for SocketOperation {
     }
 }
 
-/// The failure that an ICMP error causes. `None` if the packet is not lost: for example, the system itself handles
-/// "packet too big".
+/// The failure that an ICMP error indicates. `None` if its type and code indicate no condition, for example "packet too
+/// big".
 pub(crate) fn failure_from_icmp(error: &NetworkError, after: Duration) -> Option<Failure> {
     let condition = error.icmp.condition()?;
     let origin = Some(Origin::Icmp(error.icmp));
@@ -207,12 +207,12 @@ pub(crate) fn failure_from_error(error: io::Error, after: Duration) -> io::Resul
     Ok(Failure { error: Some(error), origin, ..Failure::new(condition, after) })
 }
 
-/// Converts the error of an attempt to open a transport to a failure. If there are ICMP errors, the latest one is
-/// its cause.
+/// Converts the error of an attempt to open a transport to a failure. If ICMP errors indicate a condition, the latest
+/// of them is the cause.
 ///
 /// # Errors
 ///
-/// Returns an error that is not about the peer or the route to it unchanged.
+/// Returns any other error unchanged, if no ICMP error indicates a condition.
 pub(crate) fn failure_with_cause(
     error: io::Error,
     network_errors: &[NetworkError],

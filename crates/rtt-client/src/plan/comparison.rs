@@ -6,10 +6,11 @@ use crate::model::target::Target;
 use crate::protocol::registry::PROTOCOLS;
 use std::time::Duration;
 
-/// The number of pairs of a comparison without a number and a duration.
+/// The number of pairs if the settings contain neither a number of pairs nor a duration.
 pub const DEFAULT_PAIRS: u64 = 2000;
 
-/// A comparison without a number of pairs, a duration and an interval stops after this time.
+/// The duration of a comparison if the settings contain neither a number of pairs nor a duration, and the interval is
+/// 0.
 pub const DEFAULT_PAIRS_DURATION: Duration = Duration::from_secs(4);
 
 /// The largest number of pairs. They take 160 MiB of memory.
@@ -19,8 +20,8 @@ pub(crate) const MAX_PAIRS: u64 = 1 << 22;
 const MIN_CONFIDENCE: f64 = 0.5;
 const MAX_CONFIDENCE: f64 = 0.9999;
 
-/// The request sizes of a sweep, in bytes. They grow by a factor of four. The smallest size has enough bytes for
-/// the number of a request. The largest one is the maximum of a UDP datagram over IPv4.
+/// The request sizes of a sweep, in bytes. The smallest size has enough bytes for the number of a request. The largest
+/// size is the longest UDP payload over IPv4.
 pub const SWEEP_SIZES: [usize; 8] =
     [16, 64, 256, 1024, 4096, 16_384, 32_768, echo_core::MAX_UDP_PAYLOAD_IPV4];
 
@@ -30,7 +31,7 @@ pub struct ComparisonSettings {
     /// The settings of each side. The comparison sets the count, duration, rate and lifetime itself; these values
     /// are ignored.
     pub each: Settings,
-    /// The number of pairs. Without a number and a duration, it is [`DEFAULT_PAIRS`].
+    /// The number of pairs. If this and `duration` are both `None`, the number is [`DEFAULT_PAIRS`].
     pub pairs: Option<u64>,
     /// The comparison stops measuring pairs after this time.
     pub duration: Option<Duration>,
@@ -67,9 +68,9 @@ pub(crate) struct SizePlan {
 impl ComparisonPlan {
     /// Creates a plan for the comparison of `a` and `b`.
     ///
-    /// A default port selects its protocol, if the target contains no protocol. With any other port, or without
-    /// a port, A uses the first registered protocol and B the second one. Without `b`, B is the host of A with
-    /// the other protocol.
+    /// In a target without a protocol, a default port selects the protocol. With any other port, or without a port, A
+    /// uses the first registered protocol and B the second one. Without `b`, B is the host of A with the other
+    /// protocol.
     ///
     /// # Errors
     ///
@@ -136,7 +137,7 @@ impl ComparisonPlan {
         self.pairs
     }
 
-    /// The comparison stops measuring pairs after this time, if it has a value.
+    /// The comparison stops measuring pairs after this time. `None` if only the number of pairs limits the comparison.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
         self.duration

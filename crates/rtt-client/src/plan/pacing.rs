@@ -17,8 +17,8 @@ const REST_AFTER_ERROR: Duration = Duration::from_millis(10);
 /// The rule for the time between two requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Pacing {
-    /// One request at a time. The next request follows when the previous one is decided, but not before this time has
-    /// passed since the previous send.
+    /// One request at a time. The next request follows when the outcome of the previous one is decided, but not before
+    /// this time has passed since the previous send.
     AfterReply(Duration),
     /// A fixed number of requests per second. The schedule does not wait for replies.
     FixedRate(f64),
@@ -86,7 +86,7 @@ impl Pacer {
             Pacing::AfterReply(interval) => {
                 self.last_sent.map_or(self.start, |last_sent| last_sent + interval)
             }
-            // Each time is computed from the start. Rounding errors do not accumulate.
+            // Each time is computed from the start, so rounding errors do not accumulate.
             Pacing::FixedRate(rate) => {
                 #[expect(clippy::cast_precision_loss, reason = "numbers stay below 2^53")]
                 let seconds = self.requests as f64 / rate;
@@ -95,8 +95,8 @@ impl Pacer {
         }
     }
 
-    /// The earliest time for a request that is due at `due`. During the pause after an error, it is the end of the
-    /// pause.
+    /// The earliest time for a request that is due at `due`. A request does not start before the end of the pause after
+    /// an error.
     pub(crate) fn earliest(&self, due: Instant) -> Instant {
         self.rest_until.map_or(due, |rest_until| rest_until.max(due))
     }

@@ -37,7 +37,7 @@ pub(crate) enum Numbering {
     Unnumbered,
 }
 
-/// Whether a request contains the timing header. It requests the server's processing time.
+/// Whether a request contains the timing header. The header requests the server's processing time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimingHeader {
     Requested,
@@ -236,7 +236,7 @@ fn header_len(timing: TimingHeader) -> usize {
     }
 }
 
-/// The length of the number before a text, including the space after it.
+/// The length of the number and the space before a text.
 fn number_len(numbering: Numbering) -> usize {
     match numbering {
         Numbering::Numbered => NUMBER_LEN + 1,
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn number_survives_the_conversion_to_upper_case() {
+    fn conversion_to_upper_case_does_not_change_the_number() {
         let street = "straße".as_bytes();
         for mut payload in [
             Payload::of_size(32, TimingHeader::Absent),
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn reply_can_have_a_timing_header_or_none() {
+    fn reply_is_complete_with_and_without_a_timing_header() {
         let mut payload = Payload::of_size(64, TimingHeader::Requested);
         let plain = uppercase(payload.request(7));
         assert_eq!(payload.check(7, &plain, 0), ReplyCheck::Complete(None));

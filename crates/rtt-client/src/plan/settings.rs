@@ -51,11 +51,11 @@ pub struct Settings {
     pub family: Option<Family>,
     /// The local address. With port 0, the system chooses the port.
     pub bind: Option<SocketAddr>,
-    /// The timeout for each step: name look-up, connection, reply.
+    /// The timeout of the name look-up, of each connection attempt and of each reply.
     pub timeout: Duration,
     /// The content of requests.
     pub content: Content,
-    /// The number of requests. Without a count and without a duration, the run lasts until it is interrupted.
+    /// The number of requests. If this and `duration` are both `None`, the run lasts until it is interrupted.
     pub count: Option<u64>,
     /// The run stops sending requests after this time.
     pub duration: Option<Duration>,
@@ -67,7 +67,7 @@ pub struct Settings {
     pub lifetime: Lifetime,
     /// Whether to split each RTT into its parts with kernel timestamps.
     pub breakdown: bool,
-    /// The CPU to run on.
+    /// The CPU that runs the measuring thread.
     pub pin: Option<usize>,
     /// Whether to busy-poll for replies instead of sleeping.
     pub spin: bool,
@@ -98,7 +98,7 @@ impl Settings {
         Self { content: Content::Sized(None), count: Some(count), ..Self::one("") }
     }
 
-    /// The version of IP in `family`. Without one, the version of the local address.
+    /// The version of IP in `family`. If it is `None`, the version of the local address.
     pub(crate) fn version(&self) -> Option<Family> {
         let version_of =
             |address: SocketAddr| if address.is_ipv4() { Family::V4 } else { Family::V6 };

@@ -123,6 +123,6 @@ fn default_port_selects_the_protocol_of_a_compared_target() {
     assert_eq!(compared("host:12000", Some("host:25000")), tcp_and_udp);
     assert_eq!(compared("udp://host", None), udp_and_tcp);
     assert_eq!(compared("udp://host:7", None), ["udp://host:7", "tcp://host:12000"]);
-    // Both servers of a host can use one port that is not a default.
+    // The UDP server and the TCP server of a host can use the same port.
     assert_eq!(compared("host:7", None), ["udp://host:7", "tcp://host:7"]);
 }

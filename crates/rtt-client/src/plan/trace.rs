@@ -33,8 +33,8 @@ pub struct TracePlan {
 }
 
 impl TracePlan {
-    /// Creates a plan for exchanges with each of `targets`. A target without a protocol is traced over every
-    /// protocol. Without targets, the exchanges are with this host.
+    /// Creates a plan for exchanges with each of `targets`. A target without a protocol is traced over every protocol.
+    /// If `targets` is empty, the exchanges are with this host.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl TracePlan {
         if count == 0 || count > MAX_EXCHANGES {
             return Err(PlanError::CountOutOfRange { quantity: "--count", max: MAX_EXCHANGES });
         }
-        // The capture lasts at least as long as all pauses together.
+        // Limit the total duration of the pauses.
         let pauses = u32::try_from(count).ok().and_then(|count| each.interval.checked_mul(count));
         let pauses = pauses.unwrap_or(Duration::MAX);
         check_max_duration("--count times --interval", pauses, MAX_WAIT)?;

@@ -6,12 +6,12 @@ use crate::engine::test_transport::{Incoming, scripted};
 use crate::plan::payload::TimingHeader;
 use std::time::Instant;
 
-/// Requests of ten bytes: only the number.
+/// Requests that contain only their number: ten bytes.
 fn payload() -> Payload {
     Payload::of_size(10, TimingHeader::Absent)
 }
 
-/// A channel with `requests` requests in flight, whose transport returns the `incoming` messages.
+/// A channel with `requests` requests in flight. Its transport returns the `incoming` messages.
 fn channel<const N: usize>(framing: Framing, requests: u64, incoming: [Incoming; N]) -> Channel {
     let mut channel = Channel::new(scripted(incoming), framing).unwrap();
     for seq in 1..=requests {
@@ -111,7 +111,7 @@ fn datagram_without_a_number_belongs_to_the_only_request_in_flight() {
 }
 
 #[test]
-fn wrong_reply_is_truncated() {
+fn only_the_beginning_of_a_long_wrong_reply_is_kept() {
     static LONG: [u8; 2 * MAX_WRONG_REPLY_LEN] = [b'A'; 2 * MAX_WRONG_REPLY_LEN];
     for framing in [Framing::Stream, Framing::Datagrams] {
         let mut channel = channel(framing, 1, [Piece(&LONG)]);

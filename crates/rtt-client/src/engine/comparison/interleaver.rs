@@ -15,13 +15,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The longest duration of the warm-up. The first pair can take longer.
+/// The longest duration of the warm-up in a round. If its first pair takes longer, the warm-up ends after this pair.
 const MAX_WARM_UP: Duration = Duration::from_millis(500);
 
-/// The number of pairs before the counted pairs, in an experiment and in each round after the first.
+/// The usual number of warm-up pairs. They do not count. The first round of the main measurement has more of them.
 pub(super) const SHORT_WARM_UP: u64 = 5;
 
-/// The experiment ends after this number of exchanges in a row without a reply. Each of them takes a whole timeout.
+/// The experiment ends if this number of exchanges in a row with one side have no correct reply. Each of them can take
+/// a whole timeout.
 const MAX_MISSING_IN_A_ROW: u32 = 5;
 
 /// The number of pairs from one observation of the TCP windows to the next.
@@ -32,7 +33,7 @@ const PAIRS_PER_OBSERVATION: usize = 64;
 pub(super) struct ExperimentLimits {
     /// The number of rounds. Each round opens new connections to both sides.
     pub(super) rounds: u32,
-    /// The number of pairs before the counted pairs, in the first round.
+    /// The number of warm-up pairs in the first round. They do not count.
     pub(super) warm_up: u64,
     /// The largest number of counted pairs.
     pub(super) pairs: u64,
@@ -42,7 +43,7 @@ pub(super) struct ExperimentLimits {
 
 /// The result of an experiment.
 pub(super) struct ExperimentResult {
-    /// The number of pairs that do not count.
+    /// The number of warm-up pairs. They do not count.
     pub(super) warm_up: u64,
     pub(super) pairs: Vec<Pair>,
     pub(super) sides: [SideResult; 2],
@@ -63,8 +64,8 @@ struct Experiment {
 }
 
 impl Experiment {
-    /// Whether the experiment measures the pairs for the verdict. Each of these pairs is reported. The requested pause
-    /// follows each of them.
+    /// Whether the experiment measures the pairs for the verdict. Each of these pairs is reported, and the requested
+    /// pause separates them.
     fn is_main(&self) -> bool {
         self.stage == ComparisonStage::Pairs
     }
@@ -135,7 +136,7 @@ impl<'a> Interleaver<'a> {
             if experiment.round_is_over(round) || self.is_stopped() || unreachable.is_some() {
                 break;
             }
-            // The connection that is opened later can be faster, so the rounds alternate the order.
+            // The connection that is opened later can be faster, so the order alternates between rounds.
             for side in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
                 sides[side].open()?;
             }
@@ -206,7 +207,7 @@ impl<'a> Interleaver<'a> {
         Ok(Some(Pair { b_first, a: select(a), b: select(b) }))
     }
 
-    /// Waits for the requested pause between two pairs, but not longer than until `deadline`.
+    /// Waits for the requested pause between two pairs, but at most until `deadline`.
     fn pause(&mut self, deadline: Option<Instant>) -> Result<(), RunError> {
         let end = Instant::now() + self.comparison.sides[0].settings.interval;
         let end = deadline.map_or(end, |deadline| deadline.min(end));
@@ -246,20 +247,20 @@ impl<'a> Interleaver<'a> {
     }
 }
 
-/// The name of the first unreachable side, if there is one.
+/// The name of an unreachable side, if there is one.
 fn unreachable_side(sides: &[SideRunner; 2]) -> Option<&'static str> {
     let mut sides = sides.iter().zip(["A", "B"]);
     sides.find(|(side, _)| side.is_unreachable(MAX_MISSING_IN_A_ROW)).map(|(_, name)| name)
 }
 
-/// The reason why the measurement of the pairs for the verdict ended early, if it did.
+/// The reasons why the measurement of the pairs for the verdict ended early. Empty if it did not.
 fn notes(experiment: &Experiment, unreachable: Option<&str>) -> Vec<String> {
     let mut notes = Vec::new();
     if !experiment.is_main() {
         return notes;
     }
     if let Some(side) = unreachable.filter(|_| !experiment.pairs.is_empty()) {
-        notes.push(format!("Ended early: the last exchanges with {side} had no reply."));
+        notes.push(format!("Ended early: the last exchanges with {side} had no correct reply."));
     }
     if experiment.pairs.len() as u64 == MAX_PAIRS {
         let pairs = counted(MAX_PAIRS, "pair", "pairs");

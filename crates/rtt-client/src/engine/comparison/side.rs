@@ -25,9 +25,10 @@ pub(super) struct SideRunner {
     is_counting: bool,
     /// The summary of the counted exchanges.
     counted: Summary,
-    /// The packets of the rounds that have ended. `None` if they are unknown for one of these rounds.
+    /// The packet counts of the rounds that have ended, without their warm-up. `None` if the counts of one of these
+    /// rounds are unknown.
     traffic: Option<Traffic>,
-    /// The packets of the warm-up of the current round. They do not count.
+    /// The packet counts at the end of the warm-up of the current round.
     traffic_at_start: Option<Traffic>,
     windows: WindowObserver,
     replies: Replies,
@@ -54,7 +55,7 @@ impl ExchangeTimes {
         self.rtt
     }
 
-    /// The time from the connection request to the reply. Without a new connection, it is the RTT.
+    /// The time from the connection request to the reply. Without a new connection, the RTT.
     pub(super) fn with_connection(self) -> Option<Duration> {
         self.with_connection
     }
@@ -133,8 +134,8 @@ impl SideRunner {
         self.windows.observe(self.series.as_ref().and_then(Series::tcp_info));
     }
 
-    /// Whether further exchanges will probably have no reply. Either the system has reported this, or the last
-    /// `max_missing_in_a_row` exchanges had no reply.
+    /// Whether further exchanges will probably have no reply. Either an error of the system indicates this, or the last
+    /// `max_missing_in_a_row` exchanges had no correct reply.
     pub(super) fn is_unreachable(&self, max_missing_in_a_row: u32) -> bool {
         let is_reported = self.series.as_ref().is_some_and(Series::is_unreachable);
         (is_reported && !self.replies.has_replied)

@@ -17,14 +17,14 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The number of measured requests of each setting. If each of them is delayed by 40 ms, they take 0.4 s.
+/// The number of measured requests for each setting. If each of them is delayed by 40 ms, they take 0.4 s.
 const REQUESTS: usize = 10;
 
 /// The longest duration of one setting.
 const MAX_DURATION: Duration = Duration::from_secs(3);
 
-/// The number of requests in one write before the measured requests. At the start of a connection, Linux acknowledges
-/// the first 16 segments immediately (`TCP_MAX_QUICKACKS`).
+/// The number of undivided requests before the measured requests. At the start of a connection, Linux acknowledges the
+/// first 16 segments immediately (`TCP_MAX_QUICKACKS`).
 const ORDINARY_EXCHANGES: usize = 20;
 
 /// A request, and the position at which it is divided.
@@ -34,7 +34,7 @@ struct DividedText {
     is_within_character: bool,
 }
 
-/// The server can reply to the first part.
+/// A server can reply to the first part before the second part arrives.
 const BETWEEN_WORDS: DividedText =
     DividedText { text: b"write, write, read", position: 7, is_within_character: false };
 
@@ -120,8 +120,9 @@ impl Setting<'_> {
             }
         }
         if times.count() == 0 && !stop.load(Ordering::Relaxed) {
-            let reason =
-                format!("the {ORDINARY_EXCHANGES} ordinary exchanges before it took too long");
+            let reason = format!(
+                "the first {ORDINARY_EXCHANGES} requests, each in one write, took too long"
+            );
             return Ok(Ended::Early { reason });
         }
         // The duration of the close is not measured.
@@ -148,7 +149,7 @@ fn exchange(
     while Instant::now() < deadline {
         match transport.receive(WaitUntil::Coarse(deadline)).map_err(reason)? {
             Received::Nothing => {}
-            Received::End => return Err("the server closes after the first reply".into()),
+            Received::End => return Err("the server closed the connection".into()),
             Received::Bytes { received, bytes, .. } => {
                 received_bytes += bytes.len();
                 if received_bytes >= expected {

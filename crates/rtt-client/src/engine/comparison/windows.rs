@@ -44,7 +44,8 @@ impl WindowObserver {
     }
 
     fn round(&self, now: &TcpInfo) -> Option<Windows> {
-        // A new connection counts from zero. Its duration can be smaller than the one at the start of the round.
+        // If a new connection has replaced the one at the start of the round, its durations count from zero. They can
+        // be smaller than those at the start.
         let since_start = |now: Option<Duration>, start: Option<Duration>| {
             let (now, start) = (now?, start.unwrap_or_default());
             Some(now.checked_sub(start).unwrap_or(now))

@@ -22,11 +22,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tracing::{debug, trace};
 
-/// The text of a request. It has only lower-case letters, so a server that returns the text unchanged is detected.
+/// The text of a request. All its letters are lower case, so a server that returns the text unchanged is detected.
 const TEXT: &[u8] = b"server available?";
 
-/// The times at which datagrams are sent, as fractions of the available time. There are several, because a datagram
-/// can be lost.
+/// The times at which datagrams are sent, as fractions of the available time. The client sends several datagrams,
+/// because one can be lost.
 const DATAGRAM_TIMES: [f64; 3] = [0.0, 0.3, 0.6];
 
 /// TCP retransmits lost bytes, so one request is enough.
@@ -47,7 +47,7 @@ impl Probe<'_> {
     pub(super) fn run(&self) -> Result<Finding, SocketError> {
         let address = self.address;
         thread::scope(|scope| {
-            // Both sockets wait at the same time, because they share the timeout.
+            // The connected and the unconnected socket wait at the same time, because they share the timeout.
             let unconnected = driver(self.plan.protocol).unconnected.map(|send_and_wait| {
                 let bind = self.config().with_any_local_port().bind;
                 let timeout = self.remaining();
@@ -114,7 +114,7 @@ impl Probe<'_> {
                     sent: Vec::new(),
                 };
                 let result = requests.run();
-                // The requests are logged after the exchange, because logging would make its RTT longer.
+                // Logging during the exchange would make its RTT longer.
                 for (seq, stamp) in (1_u64..).zip(&requests.sent) {
                     let at = stamp.monotonic().saturating_duration_since(start);
                     trace!(protocol = self.plan.protocol.name, address = %self.address, seq, ?at, "request sent");
@@ -129,7 +129,7 @@ impl Probe<'_> {
     }
 }
 
-/// Logs the result of an attempt to connect. Other commands log it with the series of a connection.
+/// Logs the result of an attempt to connect. In the other commands, the series logs its connections.
 fn log_connection(opened: &OpenAttempt, address: SocketAddr) {
     let Some(connection) = opened.connection else { return };
     match &opened.transport {
@@ -227,7 +227,7 @@ impl Requests {
         }
     }
 
-    /// The result if the time ends without a reply and without an error.
+    /// The result if neither a reply nor an error arrives in time.
     fn silent(&self, reply_len: usize) -> ProbeResult {
         let received = self.channel.partial_reply_len();
         let detail =
@@ -236,11 +236,11 @@ impl Requests {
         ProbeResult::NoAnswer(Failure { detail, ..failure })
     }
 
-    /// The result of the probe, if this error determines it. `None` if the network reported only temporary errors.
+    /// The result of the probe, if this error determines it. `None` if the ICMP errors indicate no condition.
     ///
     /// # Errors
     ///
-    /// Returns an error that is not about the peer or the path unchanged.
+    /// An error that is not about the peer or the path, unchanged.
     fn result_of_error(&mut self, error: io::Error, call: Call) -> io::Result<Option<ProbeResult>> {
         let after = self.start.elapsed();
         let network_errors = self.channel.network_errors();
@@ -259,7 +259,7 @@ impl Requests {
             (Condition::Reset | Condition::Refused, _) => {}
             // The request has not left this host, so this host caused the error.
             (_, Call::Send) => failure.origin = Some(Origin::ThisHost),
-            // If this host does not permit the request, the send call fails. An error of the receive call came from
+            // If this host does not permit the request, the send call fails. So an error of the receive call comes from
             // the network.
             (Condition::PermissionDenied, Call::Receive) => {
                 failure.condition = Condition::Prohibited;

@@ -1,5 +1,4 @@
-//! [`Connections`]: opens the channel of a series, replaces it when it cannot be used for the next request, and closes
-//! it.
+//! [`Connections`]: opens, replaces and closes the channel of a series.
 
 use crate::analysis::request_tracker::MAX_STORED_STATES;
 use crate::analysis::statistics::Distribution;
@@ -17,10 +16,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tracing::debug;
 
-/// The longest wait for the server to close a connection that the client has closed.
+/// The longest wait for the server to close its side of a connection. The client has closed the other side.
 const MAX_CLOSE_WAIT: Duration = Duration::from_secs(1);
 
-/// The largest number of requests without a reply on one connection. The request tracker stores the state of as many.
+/// The largest number of requests without a reply on one connection. The request tracker stores the states of the same
+/// number of requests.
 const MAX_UNANSWERED: usize = MAX_STORED_STATES;
 
 /// The largest number of local addresses that are stored. One exchange opens fewer channels.
@@ -48,7 +48,7 @@ pub(super) struct Connections {
     /// client logs and reports them later.
     events: Vec<ConnectionEvent>,
     local_addresses: VecDeque<SocketAddr>,
-    /// The packets of the channels that have ended. `None` if they are unknown for one of these channels.
+    /// The packet counts of the channels that have ended. `None` if the counts of one of these channels are unknown.
     ended_traffic: Option<Traffic>,
     ended_tcp_info: Option<TcpInfo>,
     close_durations: Distribution,
@@ -98,7 +98,7 @@ impl fmt::Display for CloseReason {
 #[derive(Debug)]
 pub(super) struct EndedChannel {
     /// The requests on this channel without a reply, in the order of their numbers. Some of them can already be lost.
-    /// Only for streams.
+    /// Empty if the protocol is not a stream.
     pub(super) unanswered: VecDeque<u64>,
     /// The number of complete replies.
     pub(super) replies: u64,
@@ -117,7 +117,7 @@ pub(super) struct ConnectionStatistics {
 }
 
 impl Connections {
-    /// Opens the first channel. The first call of [`Connections::ready`] returns its result.
+    /// Opens the first channel. The first call of [`Connections::ready`] returns the result.
     pub(super) fn open(
         plan: &Plan,
         address: SocketAddr,
@@ -153,7 +153,7 @@ impl Connections {
         })
     }
 
-    /// Returns the channel for the next request. If the open channel cannot be used for it, opens a new one.
+    /// Returns the channel for the next request. Opens a new channel if the open one cannot be used.
     pub(super) fn ready(&mut self) -> Result<Ready<'_>, SocketError> {
         if let Some(reason) =
             self.channel.as_ref().and_then(|channel| self.reason_to_replace(channel))
@@ -179,7 +179,7 @@ impl Connections {
         self.channel.as_mut()
     }
 
-    /// Removes the open channel, because the connection has ended.
+    /// Removes the open channel, because its connection has ended or cannot be used again.
     pub(super) fn end(&mut self, reason: CloseReason) -> Option<EndedChannel> {
         let channel = self.channel.take()?;
         self.record_end(&channel, reason);
@@ -191,7 +191,7 @@ impl Connections {
         Some(EndedChannel { unanswered, replies, partial_reply_len: channel.partial_reply_len() })
     }
 
-    /// Closes the open channel, and waits until the server has closed it, too.
+    /// Closes the open channel, and waits until the server has closed its side of the connection.
     pub(super) fn close(&mut self, reason: CloseReason) {
         let Some(channel) = self.channel.take() else { return };
         self.record_end(&channel, reason);
@@ -202,7 +202,7 @@ impl Connections {
     }
 
     /// The connections that were requested since the last call. Also logs the connection events since then, so do not
-    /// call it between the two timestamps of an exchange.
+    /// call this function between the two timestamps of an exchange.
     pub(super) fn new_connections(&mut self) -> impl Iterator<Item = Connection> + '_ {
         let (protocol, address) = (self.protocol.name, self.address);
         self.events.drain(..).filter_map(move |event| {
@@ -217,20 +217,20 @@ impl Connections {
         self.local_addresses.drain(..)
     }
 
-    /// The position of the last exchange on the open connection. `None` if the protocol has no connections.
+    /// Whether the last exchange was the first one on the open connection. `None` without an open connection.
     pub(super) fn exchange_position(&self) -> Option<ConnectionPosition> {
         let channel = self.channel.as_ref().filter(|channel| channel.has_connection())?;
         let is_first = channel.replies() <= 1;
         Some(if is_first { ConnectionPosition::First } else { ConnectionPosition::Later })
     }
 
-    /// The local address of the first channel. `None` after its first use.
+    /// The local address of the first channel. `None` if the channel could not be opened, or after its first request.
     pub(super) fn first_local_address(&self) -> Option<SocketAddr> {
         let transport = self.first_attempt.as_ref()?.transport.as_ref().ok()?;
         transport.local()
     }
 
-    /// The packets of all channels, if they are known.
+    /// The packet counts of all channels, if they are known.
     pub(super) fn traffic(&self) -> Option<Traffic> {
         let current = match &self.channel {
             Some(channel) => channel.traffic()?,
@@ -261,7 +261,7 @@ impl Connections {
         {
             return Some(CloseReason::OnePerExchange);
         }
-        // With several requests in flight, the client cannot close the connection in time.
+        // With several requests in flight, the client cannot close the connection before the server does.
         if let Some(limit) = self.reply_limit.confirmed.filter(|_| self.one_at_a_time)
             && channel.replies() >= limit
         {
@@ -289,7 +289,7 @@ impl Connections {
         Ok(channel)
     }
 
-    /// Adds the kernel's statistics about a channel that ends.
+    /// Records the end of a channel, and adds the kernel's statistics about the channel.
     fn record_end(&mut self, channel: &Channel, reason: CloseReason) {
         if channel.has_connection() {
             let replies = channel.replies();

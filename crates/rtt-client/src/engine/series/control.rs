@@ -1,7 +1,8 @@
-//! [`UninstrumentedControl`]: exchanges without kernel timestamps and timing headers.
+//! [`UninstrumentedControl`]: exchanges with neither kernel timestamps nor timing headers.
 //!
 //! Kernel timestamps and the timing header cost time. A series with a breakdown therefore alternates between an
-//! exchange with both and a control exchange without them. The difference of their RTTs is the cost of the breakdown.
+//! exchange with them and a control exchange without them. The difference between the RTTs of these exchanges is the
+//! cost of the breakdown.
 
 use crate::analysis::statistics::Distribution;
 use crate::engine::channel::{Channel, ChannelEvent};
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
-/// The control of a series, with its own channel to the same address.
+/// The control exchanges of a series. They use a separate channel to the same address.
 pub(super) struct UninstrumentedControl {
     protocol: &'static Protocol,
     address: SocketAddr,
@@ -34,7 +35,7 @@ pub(super) struct UninstrumentedControl {
 
 impl UninstrumentedControl {
     pub(super) fn new(plan: &Plan, address: SocketAddr, config: OpenConfig) -> Self {
-        // The socket of the series uses the local port of --bind.
+        // The socket of the series already uses the local port that `--bind` selects.
         let config = config.with_any_local_port();
         Self {
             protocol: plan.protocol,
@@ -51,8 +52,8 @@ impl UninstrumentedControl {
         }
     }
 
-    /// Records that an exchange of the series is decided. A control exchange follows only if the server has answered.
-    /// Otherwise, each lost request would cost two timeouts.
+    /// Records that the outcome of an exchange is decided. A control exchange follows only an exchange with a correct
+    /// reply. Otherwise, the client could wait for a second timeout after each lost request.
     pub(super) fn exchange_decided(&mut self, exchange: &Exchange) {
         self.is_due = exchange.rtt().is_some();
     }
@@ -76,8 +77,7 @@ impl UninstrumentedControl {
         self.rtts
     }
 
-    /// The RTT of one exchange, if the correct reply arrives in time. After an error, the next exchange opens a new
-    /// channel.
+    /// The RTT of one exchange, if the correct reply arrives in time. Otherwise, the next exchange opens a new channel.
     fn measure(&mut self, stop: &AtomicBool) -> Result<Option<Duration>, SocketError> {
         if self.channel.is_none() {
             let attempt = (self.open)(self.address, self.config)?;
@@ -124,7 +124,7 @@ impl UninstrumentedControl {
         Ok(None)
     }
 
-    /// Logs why a control exchange has no RTT. The outcome of the series does not depend on it.
+    /// Logs why a control exchange has no RTT.
     fn log_failure(&self, reason: &dyn std::fmt::Display) {
         debug!(
             protocol = self.protocol.name,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn control_follows_an_answered_exchange_only() {
+    fn control_follows_only_an_answered_exchange() {
         let mut control = control(Settings::series(10));
         assert!(!control.is_due());
         let received = Stamp::just_after();

@@ -167,18 +167,19 @@ impl Series {
             return Ok(());
         }
         let failure = self.failure(error)?;
-        // The error does not contain the number of its request.
+        // The error does not contain the number of its request. Assign it to the oldest request in flight.
         let Some(seq) = self.accounting.oldest_in_flight() else { return Ok(()) };
         self.request_failed(seq, failure, sink)
     }
 
-    /// Processes the errors that the network has reported. Each error belongs to the request that it quotes. Returns
-    /// whether there was an error.
+    /// Processes the errors that the network has reported. Each error is assigned to the request that it quotes, or to
+    /// the oldest request in flight. Returns whether there was an error.
     fn process_network_errors(&mut self, sink: &mut dyn Sink) -> Result<bool, RunError> {
         let Some(channel) = self.connections.channel() else { return Ok(false) };
         let errors = channel.network_errors();
         for error in &errors {
-            // A router can quote only 8 bytes after the IP header (RFC 792). They do not contain the number.
+            // A router can quote only the first 8 bytes after the IP header (RFC 792). They do not contain the
+            // request's number.
             let quoted = self.payload.number_in(&error.quoted_payload);
             let seq = quoted.or_else(|| self.accounting.oldest_in_flight());
             let Some(failure) = failure_from_icmp(error, Duration::ZERO) else { continue };
@@ -188,8 +189,8 @@ impl Series {
         Ok(!errors.is_empty())
     }
 
-    /// Removes a channel that has ended. Its requests without a reply are sent again or lost. See "Second send" in the
-    /// documentation of [`crate::analysis::accounting`].
+    /// Removes a channel that has ended. Its requests without a reply are sent again, or they fail. See "Second send"
+    /// in the documentation of [`crate::analysis::accounting`].
     fn channel_ended(&mut self, reason: CloseReason, sink: &mut dyn Sink) -> Result<(), RunError> {
         let Some(ended) = self.connections.end(reason) else { return Ok(()) };
         let mut unanswered = ended.unanswered;
@@ -210,7 +211,7 @@ impl Series {
         Ok(())
     }
 
-    /// Sends a request in flight again, on a new connection.
+    /// Sends request `seq` a second time, on a new connection.
     fn send_again(&mut self, seq: u64, sink: &mut dyn Sink) -> Result<(), RunError> {
         let result = match self.connections.ready()? {
             Ready::Open(channel) => channel.send(seq, self.payload.request(seq)),
@@ -228,7 +229,7 @@ impl Series {
         }
     }
 
-    /// Reports that a request in flight failed. The time until the failure counts from its first send.
+    /// Reports that a request in flight failed. The time until the failure counts from the request's first send.
     fn request_failed(
         &mut self,
         seq: u64,
@@ -242,8 +243,8 @@ impl Series {
         exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
     }
 
-    /// The failure of an exchange that a system error describes. An error that does not describe the peer or the path
-    /// ends the run.
+    /// Converts a system error to the failure of an exchange. An error that is not about the peer or the path is
+    /// returned, and it ends the run.
     fn failure(&self, error: io::Error) -> Result<Failure, SocketError> {
         failure_from_error(error, Duration::ZERO)
             .map_err(|error| OperationError::exchange(error).with_peer(self.protocol, self.address))
@@ -283,7 +284,8 @@ impl Series {
     }
 }
 
-/// Limits a wait to [`MAX_PAUSE`]. The client checks the stop flag after each wait.
+/// Limits a wait to [`MAX_PAUSE`], because the client checks the stop flag only after each wait. The socket's receive
+/// timeout already limits a coarse wait.
 fn limited_to_max_pause(until: WaitUntil) -> WaitUntil {
     let pause = Instant::now() + MAX_PAUSE;
     match until {

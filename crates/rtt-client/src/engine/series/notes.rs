@@ -1,4 +1,4 @@
-//! The notes of a summary. They explain what a reader needs to interpret the figures of a series.
+//! The notes of a summary: facts that a reader needs to interpret the figures of a series.
 
 use crate::analysis::statistics::Summary;
 use crate::model::format::counted;
@@ -8,7 +8,7 @@ use crate::model::format::counted;
 pub(super) struct SeriesEnd {
     /// The number of requests that were in flight when the user interrupted the series.
     pub(super) in_flight: usize,
-    /// Whether an error ended the series, because further requests would have no reply.
+    /// Whether an error ended the series, because further requests would probably have no reply.
     pub(super) unreachable: bool,
     /// The number of replies after which the server closes a connection.
     pub(super) reply_limit: Option<u64>,

@@ -1,5 +1,5 @@
-//! Platform code for systems other than Linux. Sockets and timeouts work. Other functions return `None`, or the
-//! error "not available on this system".
+//! Platform code for systems other than Linux. Sockets and timeouts work. A function that needs Linux returns an error
+//! or no value, or does nothing.
 
 use super::{
     CaptureConfig, CapturedFrame, ConnectResult, Interface, MAX_SPIN, NetworkError, ReceiveConfig,
@@ -21,7 +21,7 @@ pub(crate) const REPORTS_ICMP_ORIGIN: bool = false;
 /// This system does not record when packets are sent and received.
 pub(crate) const KERNEL_TIMESTAMPS: bool = false;
 
-/// Error numbers differ between systems, so only errors with an [`ErrorKind`] have a condition.
+/// Error numbers differ between systems, so this function converts none.
 pub(crate) fn condition_from_errno(_: i32) -> Option<Condition> {
     None
 }
@@ -154,7 +154,7 @@ pub(crate) fn pin(_: usize) -> io::Result<()> {
 
 pub(crate) fn use_precise_timers() {}
 
-/// A running capture. This system has none, so [`Capture::start`] always fails.
+/// A running capture. This system does not support captures, so [`Capture::start`] always returns an error.
 #[derive(Debug)]
 pub(crate) struct Capture {}
 

@@ -32,8 +32,8 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 /// so this pause is short.
 const WRITE_PAUSE: Duration = Duration::from_micros(20);
 
-/// The maximum number of bytes that are read while one request is written. They are its own reply, and replies to
-/// earlier requests from the buffers of both directions. More bytes than this cannot be replies.
+/// The maximum number of bytes that are read while one request is written. They can belong to its own reply, and to
+/// replies to earlier requests. More bytes than this cannot be replies.
 const MAX_EARLY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The length of a TCP header without options, in bytes (RFC 9293).
@@ -57,8 +57,7 @@ struct Tcp {
 pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
     let with_peer = |error: OperationError| error.with_peer(&FACTS, peer);
     let timeout = config.receiver.timeout;
-    // All options are set before the connection request. So the first request can follow immediately after the
-    // handshake.
+    // Set as many options as possible before the handshake, so that the first request can follow it soon.
     let mut socket = match BufferedSocket::new(peer, Type::STREAM, config.bind, config.receiver) {
         Ok(socket) => socket,
         Err(OperationError { operation: operation @ SocketOperation::Create, error }) => {
@@ -127,7 +126,7 @@ impl Transport for Tcp {
             self.socket.inner.set_nonblocking(false)?;
             result?;
         }
-        // The kernel identifies a write by the number of its last byte, which has 32 bits and wraps.
+        // The kernel identifies a write by the number of its last byte. This number has 32 bits and wraps.
         #[expect(clippy::cast_possible_truncation, reason = "a request has at most 16 MiB")]
         let length = request.len() as u32;
         self.sent = self.sent.wrapping_add(length);

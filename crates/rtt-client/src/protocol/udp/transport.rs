@@ -1,7 +1,8 @@
 //! The UDP transport: a connected UDP socket.
 //!
 //! Connecting a UDP socket sends no packet, but it changes what the socket receives. The kernel drops datagrams from
-//! other addresses. It reports ICMP errors about the socket's datagrams if it classifies these errors as permanent.
+//! other addresses. By default, it reports an ICMP error about the socket's datagrams only if it classifies the error
+//! as permanent.
 
 use super::facts::FACTS;
 use crate::model::breakdown::TimestampId;
@@ -22,8 +23,8 @@ use tracing::debug;
 /// The length of a UDP header, in bytes (RFC 768).
 const HEADER_LEN: u64 = 8;
 
-/// The maximum size of a packet that is never fragmented, in bytes, including headers. Every host accepts packets of
-/// this size (RFC 791). This value is used if the system does not report the MTU of the path.
+/// The assumed MTU of the path if the system does not report it, in bytes. Every host accepts packets of this size (RFC
+/// 791).
 const DEFAULT_MTU: u64 = 576;
 
 struct Udp {

@@ -89,7 +89,7 @@ fn client_replaces_a_connection_at_the_reply_limit_of_the_server() {
 }
 
 #[test]
-fn reply_limit_is_not_used_with_several_requests_in_flight() {
+fn reply_limit_is_not_used_at_a_fixed_rate() {
     let mut connections = connections(Settings { rate: Some(10.0), ..Settings::series(10) });
     for _ in 0..2 {
         exchange(&mut connections);

@@ -113,8 +113,8 @@ impl Capture {
     pub(crate) fn dropped(&self) -> Option<u64> {
         let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
         let mut length = libc::socklen_t::try_from(size_of_val(&statistics)).ok()?;
-        // SAFETY: `statistics` has `length` bytes, and the kernel writes at most `length` bytes to it. Both
-        // live until the call returns.
+        // SAFETY: `statistics` has `length` bytes, and the kernel writes at most `length` bytes to it. `statistics` and
+        // `length` live until the call returns.
         let result = unsafe {
             libc::getsockopt(
                 self.socket.as_raw_fd(),

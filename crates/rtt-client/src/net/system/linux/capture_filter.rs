@@ -5,7 +5,7 @@
 //! the capture. It accepts:
 //!
 //! - Packets of the protocol to and from the peer. A later fragment of a packet contains no port. Over IPv4, the
-//!   filter checks only the address of such a fragment. Over IPv6, it accepts every fragment.
+//!   filter checks only the protocol and the address of such a fragment. Over IPv6, it accepts every fragment.
 //! - Every ICMP error, because any router on the path can send one.
 //!
 //! The tests run the program in a small BPF interpreter.
@@ -44,7 +44,7 @@ const LOAD_BYTE: u16 = 0x30;
 const LOAD_HALF_AFTER_HEADER: u16 = 0x48;
 const LOAD_BYTE_AFTER_HEADER: u16 = 0x50;
 const LOAD_HEADER_LENGTH: u16 = 0xb1;
-// Test the loaded value with the operand, and jump.
+// Compare the loaded value with the operand, and jump.
 const EQUALS: u16 = 0x15;
 const GREATER: u16 = 0x25;
 const HAS_ANY_BIT: u16 = 0x45;
@@ -69,7 +69,7 @@ const ICMP: u32 = headers::ICMP as u32;
 const ICMPV6: u32 = headers::ICMPV6 as u32;
 const IPV6_FRAGMENT: u32 = headers::IPV6_FRAGMENT as u32;
 
-/// The largest type of an `ICMPv6` error (RFC 4443). The types 5 to 127 are reserved for future errors.
+/// The largest assigned type of an `ICMPv6` error (RFC 4443).
 const MAX_ICMPV6_ERROR: u32 = 4;
 
 /// The bits of the fragment offset in the IPv4 header. In the first fragment, all of them are 0.
@@ -79,7 +79,7 @@ const FRAGMENT_OFFSET_BITS: u32 = 0x1fff;
 pub(super) fn program(config: &CaptureConfig) -> Vec<Instruction> {
     let mut program = Assembler::default();
     if config.is_loopback {
-        // On loopback, each packet appears twice: when it is sent and when it is received. Drop the first one.
+        // On loopback, each packet appears twice: when it is sent and when it is received. Drop the sent one.
         program.load(LOAD_BYTE, PACKET_TYPE);
         program.test(EQUALS, OUTGOING, Target::Drop, Target::Next);
     }
@@ -136,7 +136,8 @@ fn ipv6(program: &mut Assembler, link: u32, protocol: u32, peer: Ipv6Addr, port:
     program.label("not ICMPv6");
     program.test(EQUALS, IPV6_FRAGMENT, Target::Accept, Target::Next);
     program.test(EQUALS, protocol, Target::Next, Target::Drop);
-    // Test the source first, then the destination. The offsets are those of the address and of the port.
+    // Test the source first, then the destination. The offsets of the address and the port count from the start of the
+    // IP header.
     for (address_offset, port_offset, other) in
         [(8, 40, Target::Label("not from the peer")), (24, 42, Target::Drop)]
     {
@@ -206,7 +207,7 @@ impl Assembler {
     /// # Panics
     ///
     /// A label is missing, is before a jump to it, or is more than 255 instructions away. This is an error in this
-    /// file. The tests assemble every kind of program.
+    /// file. The tests assemble programs for IPv4 and IPv6.
     fn assemble(self) -> Vec<Instruction> {
         let accept = self.instructions.len();
         let distance = |from: usize, target: Target| {

@@ -32,8 +32,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd as _;
 use std::time::SystemTime;
 
-/// The maximum number of stored timestamps of sent packets. The oldest are removed. The error queue of a socket
-/// holds fewer entries than this.
+/// The maximum number of stored timestamps of sent packets. The oldest are removed. With the default size of the
+/// receive buffer, the error queue of a socket holds fewer entries than this.
 const MAX_TIMESTAMPS: usize = 4096;
 
 /// The maximum number of stored ICMP errors. The oldest are removed. More errors contain no new information.
@@ -45,7 +45,7 @@ const QUOTED_LEN: usize = 64;
 /// How the kernel handles ICMP errors about the packets of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IcmpErrors {
-    /// The kernel adds them to the error queue. The next call on the socket fails.
+    /// The kernel adds them to the error queue. The next call on the socket also returns the error.
     Report,
     /// The kernel's implementation of the protocol handles them.
     HandleInKernel,
@@ -79,7 +79,7 @@ impl ErrorQueue {
     /// Reads all entries of the socket's queue.
     pub(super) fn fetch(&mut self, socket: &Socket) {
         if self.control.is_empty() {
-            // A timestamp, and a `sock_extended_err` with the address of its sender.
+            // Space for a timestamp, and for a `sock_extended_err` with the address of the ICMP error's sender.
             self.control = cmsg_space!([TimeSpec; 3], [u8; 64]);
         }
         let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;

@@ -27,8 +27,8 @@ pub(crate) const REPORTS_ICMP_ORIGIN: bool = true;
 /// This system records when packets are sent and received (see [`timestamps`]).
 pub(crate) const KERNEL_TIMESTAMPS: bool = true;
 
-/// The condition for an error number without an [`std::io::ErrorKind`]. Linux derives most of these error numbers
-/// from ICMP errors (`icmp_err_convert`, net/ipv4/icmp.c).
+/// The condition for an error number that [`Condition::from_error`] does not convert. Linux derives most of these error
+/// numbers from ICMP errors (`icmp_err_convert`, net/ipv4/icmp.c).
 pub(crate) fn condition_from_errno(errno: i32) -> Option<Condition> {
     match Errno::from_raw(errno) {
         // "Protocol unreachable": the host answered, but it does not support the protocol.

@@ -18,7 +18,7 @@ const LOOPBACK_INDEX: u32 = 1;
 pub(crate) fn pin(cpu: usize) -> io::Result<()> {
     let mut cpus = CpuSet::new();
     cpus.set(cpu)?;
-    // Process 0 is the calling thread.
+    // The process number 0 selects the calling thread.
     sched_setaffinity(Pid::from_raw(0), &cpus)?;
     debug!(cpu, "pinned the thread");
     Ok(())
@@ -27,7 +27,7 @@ pub(crate) fn pin(cpu: usize) -> io::Result<()> {
 /// Sets the timer slack of the calling thread to 1 ns. By default, the kernel wakes a thread up to 50 µs late,
 /// to combine timers (prctl(2), `PR_SET_TIMERSLACK`).
 pub(crate) fn use_precise_timers() {
-    // Without precise timers, requests are sent late. The report shows how late they are.
+    // Without precise timers, requests can be sent late. The report shows how late they are.
     if let Err(error) = set_timerslack(1) {
         debug!(%error, "PR_SET_TIMERSLACK refused");
     }

@@ -37,8 +37,8 @@ impl Receiver {
         let timeout = config.coarse_timeout();
         set_option("SO_RCVTIMEO", timeout, || socket.set_read_timeout(Some(timeout)))?;
         if config.timestamps {
-            // This call can take some milliseconds. It runs before the connection request, so that it does not make
-            // the measured handshake longer.
+            // The first call takes about 20 ms. It runs before the connection request, so it does not make the measured
+            // handshake longer.
             timestamps::keep_enabled();
         }
         set_icmp_errors(socket, IcmpErrors::Report)?;
@@ -87,7 +87,8 @@ impl Receiver {
         }
     }
 
-    /// The time at which the kernel passed the packet with this number to the network driver, if it has reported it.
+    /// The time at which the kernel passed the packet with this number to the network driver, if the kernel has
+    /// reported this time.
     pub(crate) fn transmitted(&mut self, socket: &Socket, id: u32) -> Option<SystemTime> {
         self.control.as_ref()?;
         self.errors.fetch(socket);
@@ -143,7 +144,7 @@ impl Receiver {
             }
             let asleep = left.saturating_sub(awake);
             if asleep.is_zero() {
-                // This lets a server on the same CPU run.
+                // This gives the CPU to a server that runs on the same CPU.
                 std::thread::yield_now();
                 continue;
             }

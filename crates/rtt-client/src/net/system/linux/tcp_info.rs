@@ -19,8 +19,8 @@ const BUFFER_LEN: usize = 512;
 pub(crate) fn tcp_info(socket: &Socket) -> Option<TcpInfo> {
     let mut buffer = [0_u8; BUFFER_LEN];
     let mut length = libc::socklen_t::try_from(BUFFER_LEN).ok()?;
-    // SAFETY: `buffer` has `length` bytes, and the kernel writes at most `length` bytes to it. It writes the
-    // number of these bytes to `length`. Both live until the call returns.
+    // SAFETY: `buffer` has `length` bytes, and the kernel writes at most `length` bytes to it. It writes the number of
+    // these bytes to `length`. `buffer` and `length` live until the call returns.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),

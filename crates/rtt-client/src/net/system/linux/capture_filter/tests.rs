@@ -143,7 +143,7 @@ fn filter_accepts_icmp_errors_and_drops_pings() {
 fn filter_drops_packets_that_end_before_the_port() {
     let program = program(&config("10.0.0.2:7777", 17, 14));
     let whole = packet("10.0.0.1:5555", "10.0.0.2:7777", 17, 14);
-    // The destination port has the bytes 36 and 37: after the headers of Ethernet (14) and IPv4 (20) and the source
+    // The destination port is in the bytes 36 and 37: after the headers of Ethernet (14) and IPv4 (20) and the source
     // port (2).
     let complete = 38;
     assert!(accepts(&program, &whole[..complete]));
