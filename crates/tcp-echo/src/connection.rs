@@ -262,7 +262,7 @@ impl Connection {
         }
         if context.config.show_messages {
             let peer = self.stream.peer_addr()?;
-            tracing::info!(%peer, "{}", escaped_excerpt(text));
+            tracing::info!(%peer, text = escaped_excerpt(text), "request");
         }
         context.answered_requests += 1;
         let reply = uppercase.push(text);

@@ -111,7 +111,7 @@ impl TimedRequests {
         }
         if config.show_messages {
             let peer = stream.peer_addr()?;
-            tracing::info!(%peer, "{}", escaped_excerpt(&text));
+            tracing::info!(%peer, text = escaped_excerpt(&text), "request");
         }
         echo_core::uppercase(&mut text);
         // Reads the clock as late as possible. The client counts the time after this reading as network time.

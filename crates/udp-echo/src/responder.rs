@@ -90,13 +90,13 @@ impl Responder {
     /// requests, and whether a datagram requested timing.
     fn convert_each(&self, meta: &ReceiveMeta, payload: &mut [u8]) -> (Vec<Resized>, bool) {
         if payload.is_empty() && self.show_messages {
-            tracing::info!(peer = %meta.peer, "");
+            tracing::info!(peer = %meta.peer, text = "", "request");
         }
         let mut is_any_timed = false;
         let mut resized = Vec::new();
         for (position, datagram) in payload.chunks_mut(meta.segment_size).enumerate() {
             if self.show_messages {
-                tracing::info!(peer = %meta.peer, "{}", escaped_excerpt(datagram));
+                tracing::info!(peer = %meta.peer, text = escaped_excerpt(datagram), "request");
             }
             let is_timed = requests_timing(datagram);
             is_any_timed |= is_timed;
