@@ -95,7 +95,8 @@ fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
         5,
         "A server that does not exist",
         "The client shows what it observes if no server answers, which host reported the\n\
-         error, and what the error means. For comparison, the first server answers.",
+         error, and what the error means. The first example is a server that answers, for\n\
+         comparison.",
     );
     let closed_port = closed_port()?;
     task.print("A server that answers:\n\n");

@@ -28,8 +28,8 @@ pub enum LogFormat {
 /// `trace`. Text on a terminal has colours unless `NO_COLOR` is set (<https://no-color.org>) or `TERM` is
 /// `dumb`.
 ///
-/// A separate thread writes the log. It ignores write errors, because the server must work without a log. The
-/// drop of the returned guard writes the queued lines. The drop waits about one second at most.
+/// A separate thread writes the log. It ignores write errors, because the server must work without a log. When
+/// the returned guard is dropped, it writes the queued lines. This takes about one second at most.
 #[must_use]
 pub fn log_to_stderr(verbose: u8, format: LogFormat) -> LogGuard {
     let level = match verbose {

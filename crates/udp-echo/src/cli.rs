@@ -41,7 +41,7 @@ fn after_help() -> String {
          3. Datagrams from a port of this server, or from port {DEFAULT_PORT}.\n\
          4. Datagrams from a multicast, broadcast or unspecified address.\n\
          5. On Linux: datagrams to a multicast or broadcast address.\n\
-         6. On Linux: replies that circulate between servers until their hop limit ends."
+         6. On Linux: replies that circulate between servers until the hop limit is used up."
     );
     service_help(DEFAULT_PORT, &notes)
 }

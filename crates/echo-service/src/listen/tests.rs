@@ -78,7 +78,7 @@ fn default_addresses_are_loopback_addresses() {
 }
 
 #[test]
-fn unavailable_address_means_no_ipv6_but_address_in_use_does_not() {
+fn only_an_unavailable_address_means_that_ipv6_is_missing() {
     let bind = |kind: ErrorKind| ListenError::bind("UDP", ANY_PORT, kind.into());
     assert!(bind(ErrorKind::AddrNotAvailable).is_without_ipv6());
     assert!(!bind(ErrorKind::AddrInUse).is_without_ipv6());

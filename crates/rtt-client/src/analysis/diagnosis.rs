@@ -334,7 +334,8 @@ impl Finding {
                     counted(self.sent.into(), "datagram", "datagrams")
                 ),
                 "the reason: an absent server, a firewall that drops packets and a lost reply look the same from here",
-                "try TCP: a host that is up answers a connection request, even with a refusal; capture packets there",
+                "try TCP: if no firewall drops the packets, a host that is up accepts or refuses a connection; capture packets \
+                 on the server's host",
             ),
         }
     }

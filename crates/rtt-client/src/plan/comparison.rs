@@ -162,8 +162,8 @@ fn protocol_of(target: &Target) -> Option<&'static Protocol> {
     target.protocol.or_else(by_port)
 }
 
-/// The host of `target` with another protocol than `protocol`. It keeps the port of a target without a protocol,
-/// unless this is the default port of `protocol`.
+/// A target with the same host and another protocol than `protocol`. The port stays the same if `target` is not a URL
+/// and its port is not the default port of `protocol`. Otherwise the result has no port.
 fn other_side(target: &Target, protocol: &Protocol) -> Target {
     let port_is_shared = target.protocol.is_none() && target.port != Some(protocol.default_port);
     Target {

@@ -7,7 +7,9 @@ pub(super) use stream::{exceeded_congestion_window, waited_for_acknowledgement};
 use super::PairedDifference;
 use crate::analysis::evidence::{Evidence, Side, differences};
 use crate::analysis::statistics::{Distribution, Summary};
-use crate::model::format::{count, decimal, duration, percent, signed, signed_nanoseconds};
+use crate::model::format::{
+    count, decimal, duration, durations, percent, signed, signed_nanoseconds,
+};
 use std::time::Duration;
 
 /// A possible cause of the difference.
@@ -24,7 +26,7 @@ pub struct Cause {
 /// The causes that a comparison examines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CauseKind {
-    /// All parts of the RTT, if none of them was measured.
+    /// Replaces the parts of the RTT (`Send` to `Receive`) if they were not measured. Its evidence is the reason.
     Breakdown,
     /// From the program to the network interface of this host.
     Send,
@@ -194,8 +196,11 @@ fn new_connection(
             kind: CauseKind::FirstExchange,
             share: Some(with_connection.estimate - difference.estimate - share),
             evidence: format!(
-                "A new connection adds this to the difference, in addition to the handshake. First exchange: {}; later \
-                 exchanges: {} (medians).{}",
+                "This remains of the difference with new connections: {} − {} (established connection) − {} \
+                 (handshake). For comparison, the medians. First exchange: {}; later exchanges: {}.{}",
+                durations(&[with_connection.estimate]),
+                durations(&[difference.estimate]),
+                durations(&[share]),
                 list_durations(names, first),
                 list_durations(names, later),
                 if is_slower_on_a_new_connection(evidence, first, later) {

@@ -8,16 +8,16 @@
 //! but they would dominate a mean.
 //!
 //! **The confidence interval inverts a sign test.** By definition, half of the differences are expected below the
-//! true median. The number that really is below varies by chance around half. Let r be the largest deviation that
+//! true median. The actual number varies around half by chance. Let r be the largest deviation that
 //! chance explains at the requested confidence. Then the interval starts r ranks below the middle of the sorted
 //! differences and ends r ranks above it. This assumes nothing about the shape of the distribution.
 //!
 //! **The variance takes autocorrelation into account.** For independent differences, each difference contributes 1/4
 //! to the variance of the number below the median. But measurements that are close in time are not independent: a
 //! busy period of the host affects many consecutive pairs. An interval that ignores this is too narrow. The code
-//! therefore estimates the *long-run variance*, which includes the covariance between different pairs. It computes
-//! the sign of each difference minus the median, and projects the signs on the first few cosines, which are slow
-//! oscillations over the whole series. Then it averages the squared projections with equal weights. A slow
+//! therefore estimates the *long-run variance*, which includes the covariance between different pairs. It
+//! subtracts the median from each difference and takes the sign of the result. It projects these signs on the first few
+//! cosines, which are slow oscillations over the whole series. Then it averages the squared projections with equal weights. A slow
 //! disturbance makes these projections large, and so the interval becomes wide. The critical value is that of
 //! Student's t-distribution. Its degrees of freedom are the number of cosines. Source: Lazarus, Lewis, Stock and
 //! Watson, "HAR Inference: Recommendations for Practice", Journal of Business & Economic Statistics 36, 2018.

@@ -309,7 +309,7 @@ fn verdict_needs_replies_and_enough_pairs() {
 }
 
 #[test]
-fn first_note_reports_a_slower_tail_of_the_faster_side() {
+fn first_note_reports_that_the_side_with_the_lower_median_has_the_higher_p99() {
     let mut tail = evidence(10);
     for (side, (usual, slow)) in tail.sides.iter_mut().zip([(100, 203), (110, 150)]) {
         for number in 0..600 {

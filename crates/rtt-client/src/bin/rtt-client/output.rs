@@ -1,4 +1,4 @@
-//! Standard output and standard error. The program that reads them can close them (`rtt-client … | head -1`).
+//! Standard output and standard error. The program at the other end of a pipe can close it (`rtt-client … | head -1`).
 
 use crate::process::request_stop;
 use std::fmt::Display;

@@ -19,8 +19,9 @@ pub(crate) struct CompareArgs {
     #[arg(default_value = DEFAULT_HOST, help = help_of_a())]
     a: Target,
 
-    /// Second target, like A, but any other port or none: TCP. Default: the host and port of A with the other
-    /// protocol. If A is a URL, has a default port or has no port, the port is the other protocol's default port
+    /// Second target, written like A. If its port does not select a protocol, the protocol is TCP. Without B: the
+    /// host of A with the other protocol. B then has the port of A, except if A is a URL, has a default port or has
+    /// no port: then B has the default port of its protocol
     b: Option<Target>,
 
     #[arg(short, long, value_name = "N", help = format!(
