@@ -54,7 +54,8 @@ pub fn raise_descriptor_limit() -> Option<u64> {
 pub(crate) struct PassedSockets {
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) tcp: Vec<TcpListener>,
-    /// Number of other descriptors: neither a UDP socket nor a TCP listener on an IP address, or not usable.
+    /// Number of all other descriptors. They are not UDP sockets or TCP listeners with an IP address, or the server
+    /// cannot use them.
     pub(crate) unsupported: usize,
 }
 

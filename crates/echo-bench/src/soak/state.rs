@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growth_and_open_descriptors_are_failures() {
+    fn memory_growth_and_descriptors_left_open_are_failures() {
         let state = |memory, descriptors| ServerState { memory, descriptors };
         let course = |at_end, settled| Course {
             before: state(0, 9),

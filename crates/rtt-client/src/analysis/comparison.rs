@@ -26,7 +26,7 @@
 //! assert_eq!(difference.higher(), Some(SideId::B));
 //! assert_eq!(
 //!     verdict.sentence,
-//!     "TCP takes 5.00 µs longer (95 % confidence interval 5.00 to 5.00 µs), in all pairs."
+//!     "TCP takes 5.00 µs longer (median; 95 % confidence interval 5.00 to 5.00 µs). TCP is slower in all pairs."
 //! );
 //! ```
 

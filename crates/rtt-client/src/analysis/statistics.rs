@@ -245,8 +245,9 @@ pub struct BreakdownFigures {
 }
 
 impl BreakdownFigures {
-    /// Whether network and server are separate for at least half of the exchanges. Reports show only the larger
-    /// group, because a mixture would count the time between the packets twice.
+    /// Whether network and server are separate for at least half of the exchanges. Some
+    /// exchanges have separate times for network and server, others have only the sum. Reports show only the more
+    /// frequent kind, because both kinds together would count the same time twice.
     #[must_use]
     pub fn server_is_separate(&self) -> bool {
         self.server.count() >= self.network_and_server.count()

@@ -260,9 +260,9 @@ impl TracedTarget {
         self.sample_positions().map(find).collect()
     }
 
-    /// For each sample, the position of its exchange. The client address determines the flow: the nth sample with
-    /// an address is the nth exchange of the flow from this address. If several flows have this client address,
-    /// the newest flow is used.
+    /// For each sample, the position of its exchange. The client address determines the flow. Of all samples
+    /// with the same client address, the nth belongs to the nth exchange of that flow. If several flows have this
+    /// client address, the newest flow is used.
     fn sample_positions(&self) -> impl Iterator<Item = Option<Position>> + '_ {
         self.samples.iter().enumerate().map(|(index, sample)| {
             let client = sample.client?;

@@ -123,9 +123,9 @@ pub(crate) fn split(
     if wall_rtt.abs_diff(rtt) > MAX_CLOCK_DRIFT + rtt / 1000 {
         return Err(BreakdownError::ClockWasSet);
     }
-    // `Stamp::just_before` reads the wall clock first, then the monotonic clock. `sending` starts at the first reading,
-    // so it includes the time for the second one. The RTT does not include this time, and `receive` is the rest of
-    // the RTT. So this time makes `receive` shorter, which is usually the longer part.
+    // `Stamp::just_before` reads the wall clock first, then the monotonic clock. `sending` starts at the
+    // wall-clock reading, so it includes the time to read the monotonic clock. The RTT does not include this time.
+    // `receive` is the rest of the RTT, so it becomes shorter by this time.
     let sending =
         transmitted.duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
     let between = arrived.duration_since(transmitted).map_err(|_| BreakdownError::ClockWasSet)?;

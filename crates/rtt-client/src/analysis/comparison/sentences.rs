@@ -40,7 +40,8 @@ pub(super) fn sentence(
     };
     let CommonUnit { numbers, unit } = in_common_unit(&[difference.estimate.abs(), low, high]);
     format!(
-        "{name} takes {} {unit} longer ({confidence} confidence interval {} to {} {unit}), in {}.",
+        "{name} takes {} {unit} longer (median; {confidence} confidence interval {} to {} {unit}). {name} is slower in \
+         {}.",
         numbers[0],
         numbers[1],
         numbers[2],

@@ -89,7 +89,7 @@ fn difference_has_an_interval_and_causes() {
     assert!(low <= 10_000 && 10_000 <= high && high - low < 2000, "{difference:?}");
     assert!(verdict.sentence.starts_with("TCP takes "), "{}", verdict.sentence);
     assert!(
-        verdict.sentence.contains("µs longer (95 % confidence interval "),
+        verdict.sentence.contains("µs longer (median; 95 % confidence interval "),
         "{}",
         verdict.sentence
     );

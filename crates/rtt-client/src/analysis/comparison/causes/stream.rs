@@ -75,7 +75,10 @@ fn two_writes(evidence: &Evidence, side: &Side, name: &str) -> Cause {
     Cause {
         kind: KIND,
         share: measured.then_some(0),
-        evidence: format!("Experiment with two writes ({name}). {}", results.join(" ")),
+        evidence: format!(
+            "Experiment: the client sends each {name} request in two writes. {}",
+            results.join(" ")
+        ),
     }
 }
 
@@ -115,9 +118,9 @@ impl NagleEffect {
 
 fn describe_two_writes(result: &TwoWrites) -> String {
     let split = if result.splits_character {
-        "Split inside a character, so that the server waits for the rest"
+        "If the text is split inside a character, the server waits for the rest"
     } else {
-        "Split between words"
+        "If the text is split between words"
     };
     let (Some(without_nagle), Some(with_nagle)) =
         (result.without_nagle.median(), result.with_nagle.median())

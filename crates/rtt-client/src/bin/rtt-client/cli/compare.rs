@@ -19,14 +19,14 @@ pub(crate) struct CompareArgs {
     #[arg(default_value = DEFAULT_HOST, help = help_of_a())]
     a: Target,
 
-    /// Second target, written like A. If its port does not select a protocol, the protocol is TCP. Without B: the
-    /// host of A with the other protocol. B then has the port of A, except if A is a URL, has a default port or has
-    /// no port: then B has the default port of its protocol
+    /// Second target, written like A. If its port does not select a protocol, the protocol is TCP. If B is absent, the
+    /// client uses the host of A with the other protocol. The port is the port of A. If A is a URL, or has a
+    /// default port or no port, the port is the default port of the other protocol
     b: Option<Target>,
 
     #[arg(short, long, value_name = "N", help = format!(
-        "Number of pairs of exchanges [default: {DEFAULT_PAIRS}, for at most {}; with --interval: {DEFAULT_PAIRS}; \
-         with --duration: as many as possible]",
+        "Number of pairs of exchanges [default: {DEFAULT_PAIRS}, but stop after {}; with --interval: {DEFAULT_PAIRS} \
+         without this limit; with --duration: as many as possible]",
         humantime::format_duration(DEFAULT_PAIRS_DURATION)
     ))]
     count: Option<u64>,
