@@ -1,14 +1,14 @@
 //! Generates the tables that `src/transform/table.rs` includes. The source is the mapping of the standard
 //! library, so the tables always have its Unicode version.
 //!
-//! Each character of two or three bytes has an entry, and each character of four bytes that begins with 0xF0.
+//! Each character of two or three bytes has an entry. A character of four bytes has one if it begins with 0xF0.
 //! If the upper case has the same length, the entry is the exclusive-or of the UTF-8 bytes of the character
 //! and of its upper case (little-endian). Otherwise, all bits of the entry are set. No exclusive-or has this
 //! value, because the first bytes of two sequences of the same length have the same top bit.
 //!
 //! Characters of two bytes have one table with the code point as its index. Characters of three and four
-//! bytes use pages. A page contains the entries of 64 characters that differ only in their last byte. Page 0
-//! is for all groups of characters without a change.
+//! bytes use pages. A page contains the entries of 64 characters that differ only in their last byte. All
+//! sets of 64 characters without a change share page 0.
 
 use std::fmt::Write as _;
 use std::{env, fs, ops::Range, path::Path};
@@ -57,8 +57,8 @@ fn main() {
     fs::write(Path::new(&directory).join("table.rs"), source).expect("OUT_DIR is writable");
 }
 
-/// The page number of each group of 64 characters up to the end of `range`. Groups before the start of `range`
-/// have page 0. They are included because the bits of overlong forms can select them.
+/// The page number of each set of 64 characters up to the end of `range`. The sets before the start of `range`
+/// have page 0. The index includes these sets, because the bits of overlong forms can select them.
 fn index(pages: &mut Vec<Page>, range: Range<u32>) -> Vec<u8> {
     let mut index = vec![0; range.end as usize / 64];
     for first in range.step_by(64) {

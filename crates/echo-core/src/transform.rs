@@ -27,9 +27,9 @@ pub const MAX_GROWTH: usize = 3;
 const MAX_RUN: usize = 4096;
 
 /// Number of bytes that [`append`] copies in its first iteration. The number doubles with each iteration. It
-/// returns to this minimum if a character that changes its length follows within this distance.
+/// returns to this minimum if the copy has a character among its first bytes that changes its length.
 ///
-/// The copy of the bytes after such a character is discarded. Large copies would therefore be slow for a text
+/// [`append`] discards the copied bytes from this character on. Large copies would therefore be slow for a text
 /// with many such characters.
 const MIN_RUN: usize = 64;
 

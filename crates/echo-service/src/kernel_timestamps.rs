@@ -5,7 +5,7 @@
 //! each packet.
 //!
 //! `linux.rs` uses the kernel's timestamps. `portable.rs` is for other systems, and for Linux with `--cfg
-//! portable`. It has no kernel timestamps, so the server reports the time since its own clock reading.
+//! portable`. There, kernel timestamps are missing, so the server reports the time since its own clock reading.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux;

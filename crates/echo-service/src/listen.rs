@@ -234,8 +234,8 @@ fn new_socket(
 
 /// Whether `address` is a multicast or broadcast address.
 ///
-/// The kernel has a list of the broadcast addresses of its networks. Connecting a UDP socket to such an
-/// address fails with EACCES unless the socket has `SO_BROADCAST` (ip(7)).
+/// The kernel has a list of the broadcast addresses of its networks. A UDP socket without `SO_BROADCAST` cannot
+/// connect to such an address. The error is EACCES (ip(7)).
 fn is_group_address(address: SocketAddr) -> bool {
     const DISCARD_PORT: u16 = 9;
     let is_broadcast = || {

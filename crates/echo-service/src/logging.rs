@@ -8,7 +8,7 @@ use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
 /// Maximum number of bytes of a peer's message that the log shows: a few lines of a terminal. Without this
-/// limit, a datagram could write 64 KiB to the log, and a TCP stream any amount.
+/// limit, a datagram could write 64 KiB to the log. A TCP stream could write even more.
 const MAX_EXCERPT_LEN: usize = 240;
 
 /// Maximum number of lines in the queue of the log thread. When the queue is full, new lines are dropped. If
@@ -25,8 +25,8 @@ pub enum LogFormat {
 }
 
 /// Starts the log on stderr. `verbose` selects the levels: 0 is `info` and above, 1 adds `debug`, and 2 adds
-/// `trace`. Text on a terminal has colours unless `NO_COLOR` is set (<https://no-color.org>) or `TERM` is
-/// `dumb`.
+/// `trace`. Text on a terminal has colours. Two environment variables can disable the colours: `NO_COLOR`
+/// (<https://no-color.org>), or `TERM` with the value `dumb`.
 ///
 /// A separate thread writes the log. It ignores write errors, because the server must work without a log. When
 /// the returned guard is dropped, it writes the queued lines. This takes about one second at most.

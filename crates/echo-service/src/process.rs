@@ -54,8 +54,7 @@ pub fn raise_descriptor_limit() -> Option<u64> {
 pub(crate) struct PassedSockets {
     pub(crate) udp: Vec<UdpSocket>,
     pub(crate) tcp: Vec<TcpListener>,
-    /// Number of all other descriptors. They are not UDP sockets or TCP listeners with an IP address, or the server
-    /// cannot use them.
+    /// Number of passed descriptors of other kinds, for example Unix sockets.
     pub(crate) unsupported: usize,
 }
 

@@ -37,7 +37,7 @@ const CAPACITY: u64 = 1_000_000_000;
 /// A limit on the requests per second from each source.
 #[derive(Debug)]
 pub struct RateLimit {
-    /// The part of a bucket's capacity that one request takes, in nanoseconds. At least 1.
+    /// The number of nanoseconds that one request takes from the capacity of a bucket. At least 1.
     cost: u64,
     limit: SourceLimit,
     start: Instant,

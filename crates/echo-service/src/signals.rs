@@ -136,7 +136,7 @@ impl OsSignals {
 
     async fn next(&mut self) -> Action {
         if tokio::signal::ctrl_c().await.is_err() {
-            // The handler of Ctrl-C was not installed. Ctrl-C then kills the process, the system's default.
+            // The handler of Ctrl-C was not installed. The system's default applies: Ctrl-C kills the process.
             std::future::pending::<()>().await;
         }
         Action::Shutdown { signal: "Ctrl-C", number: 2 }

@@ -132,7 +132,7 @@ impl Listener {
     }
 }
 
-/// Adds an allowed connection to `table`. Closes any other connection immediately, so that the peer does not wait for a
+/// Adds an allowed connection to `table`. Closes any other connection immediately. So the peer does not wait for a
 /// timeout.
 fn admit(
     stream: TcpStream,

@@ -214,7 +214,7 @@ impl Connection {
         }
         self.stream.shutdown(Shutdown::Write)?;
         // A reset after the close could delete an unread reply, so the connection waits for the peer's close. If the
-        // last transfer is more than one tick ago, the peer has probably read its reply, and the wait is not necessary.
+        // last transfer is more than one tick ago, the peer has probably read its reply. No wait is necessary.
         if context.is_shutting_down && context.tick - self.last_transfer <= 1 {
             self.phase = Phase::AwaitingPeerClose;
             return Ok(NextAction::StepAgain);
@@ -226,7 +226,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The error of the write, except `WouldBlock`.
+    /// The error of the write. `WouldBlock` is not an error here.
     pub(crate) fn send_pending_reply(
         &mut self,
         tick: Tick,

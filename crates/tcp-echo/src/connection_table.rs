@@ -199,7 +199,7 @@ impl<'a> ConnectionTable<'a> {
         self.totals.rate_limited_reads = counted;
     }
 
-    /// Runs one step of a connection, unless the rate limit of its source is exhausted.
+    /// Runs one step of a connection. If the rate limit of its source is exhausted, the connection waits instead.
     ///
     /// Does nothing if no connection has this token: an earlier step or a timeout can have closed the connection.
     fn step(&mut self, token: usize, read_mode: ReadMode, now: Instant) {
@@ -287,8 +287,8 @@ impl<'a> ConnectionTable<'a> {
     fn send_part_of_pending_reply(&mut self, token: usize) -> bool {
         let before = self.totals.bytes_answered;
         self.make_runnable(token);
-        // After an error, either the caller closes the connection, or the next step of the connection fails and closes
-        // it.
+        // An error needs no action here. The caller can close the connection. If it does not, the next step fails and
+        // closes the connection.
         let _ = self.connections[token].send_pending_reply(self.tick, &mut self.totals);
         self.totals.bytes_answered > before
     }

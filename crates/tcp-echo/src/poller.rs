@@ -28,8 +28,8 @@ pub(crate) struct Poller {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Readiness {
     pub(crate) token: usize,
-    /// The socket has data, a connection in its queue, the end of the input, or an error. If false, the socket is only
-    /// writable.
+    /// The socket has data, a connection in its queue, the end of the input, or an error. If the
+    /// field is false, the socket is only writable.
     pub(crate) is_readable: bool,
     /// The peer has closed its sending direction. No other event reports this close.
     pub(crate) is_read_closed: bool,
@@ -37,7 +37,7 @@ pub(crate) struct Readiness {
 
 impl Poller {
     /// Creates a poller without sockets. For the time `busy_poll` after each event, the poller checks for further events
-    /// without sleeping. Zero disables this.
+    /// without sleeping. Zero disables these checks.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl Poller {
         }
     }
 
-    /// The events of the last wait, except the wake-ups.
+    /// The events of the sockets in the last wait. Events of the waker are not included.
     pub(crate) fn events(&self) -> impl Iterator<Item = Readiness> {
         let sockets = self.events.iter().filter(|event| event.token() != WAKER);
         sockets.map(|event| Readiness {

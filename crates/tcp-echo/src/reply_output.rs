@@ -27,7 +27,7 @@ impl ReplyOutput {
     ///
     /// # Errors
     ///
-    /// The error of the write, except `WouldBlock`.
+    /// The error of the write. `WouldBlock` is not an error here.
     pub(crate) fn send(
         &mut self,
         mut stream: &TcpStream,
@@ -54,7 +54,7 @@ impl ReplyOutput {
     ///
     /// # Errors
     ///
-    /// The error of the write, except `WouldBlock`.
+    /// The error of the write. `WouldBlock` is not an error here.
     pub(crate) fn send_pending(
         &mut self,
         mut stream: &TcpStream,

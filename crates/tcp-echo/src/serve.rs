@@ -23,22 +23,22 @@ use std::time::Duration;
 pub struct Config {
     /// Log each request when the server answers it.
     pub show_messages: bool,
-    /// After an event, a worker polls its sockets for this time before it sleeps. Zero disables this.
+    /// After an event, a worker polls its sockets for this time before it sleeps. Zero disables polling.
     pub busy_poll: Duration,
     /// The networks whose peers may connect.
     pub allowed: AllowedNetworks,
-    /// Maximum number of requests per second from one source. Each read of text counts as one request, and so
-    /// does each timed request. `Some(0)` means no limit. `None` means the default of [`RateLimit::resolve`].
+    /// Maximum number of requests per second from one source. Each read of text counts as one request. Each
+    /// timed request also counts as one. `Some(0)` means no limit. `None` means the default of [`RateLimit::resolve`].
     pub rate: Option<u32>,
     /// Maximum number of open connections.
     pub max_connections: usize,
     /// Maximum number of open connections from one source. `Some(0)` means no limit. `None` means
-    /// [`crate::DEFAULT_MAX_CONNECTIONS_PER_SOURCE`] for other hosts and no limit for loopback addresses.
+    /// [`crate::DEFAULT_MAX_CONNECTIONS_PER_SOURCE`] for other hosts. Loopback addresses then have no limit.
     pub max_connections_per_source: Option<u64>,
     /// The server closes a connection if the peer does not send anything for this time. Zero disables the timeout.
     pub idle_timeout: Duration,
-    /// The server resets a connection if the peer does not read a reply, or does not complete a timed request, within
-    /// this time. Zero disables the timeout.
+    /// The server resets a connection if the peer does not read a reply within this time. The same time applies to an
+    /// incomplete timed request. Zero disables the timeout.
     pub stall_timeout: Duration,
 }
 

@@ -15,8 +15,8 @@ const MAX_TICK_LENGTH: Duration = Duration::from_secs(1);
 /// The lower bound limits the CPU time, because the worker checks every connection in each tick.
 const MIN_TICK_LENGTH: Duration = Duration::from_millis(1);
 
-/// Number of ticks in the shorter of the two timeouts, unless a bound above applies. With more ticks, a timeout expires
-/// closer to its exact time.
+/// Number of ticks in the shorter of the two timeouts. The bounds above can change this number. With more ticks, a
+/// timeout expires closer to its exact time.
 const TICKS_PER_TIMEOUT: u32 = 8;
 
 /// A timeout of a connection.
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn timeout_expires_after_its_last_tick_and_never_if_zero() {
+    fn timeout_expires_after_its_last_tick_and_zero_disables_it() {
         let timeouts = timeouts(Duration::ZERO, Duration::from_millis(80));
         assert!(!timeouts.is_expired(Timeout::Stall, 5, 13));
         assert!(timeouts.is_expired(Timeout::Stall, 5, 14));

@@ -18,8 +18,8 @@
 //!
 //! # Edge-triggered readiness
 //!
-//! epoll reports each arrival of data once, and it reports once when space in the send buffer becomes free (epoll(7),
-//! "Edge-triggered"). It does not report the same data or the same space again. So the worker registers each socket
+//! epoll reports each arrival of data once (epoll(7), "Edge-triggered"). It also reports once when space in the send
+//! buffer becomes free. It does not report the same data or the same space again. So the worker registers each socket
 //! only once, for reading and writing. A request needs no system call that changes the registration.
 //!
 //! If a step leaves data in the receive buffer, no event reports this data. The worker therefore adds the connection to
@@ -46,8 +46,8 @@ use std::time::{Duration, Instant};
 /// At the start of the shutdown, the worker accepts the queued connections for at most this time.
 const SHUTDOWN_ACCEPT_TIMEOUT: Duration = SHUTDOWN_TIMEOUT.checked_div(4).unwrap();
 
-/// If all remaining connections only wait for the peer's close, the shutdown ends this time after its start. This time
-/// is enough for one or two round trips around the world.
+/// Maximum duration of a shutdown if all remaining connections only wait for the peer's close. This time is enough for
+/// one or two round trips around the world.
 const PEER_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Accepts and serves connections until `state` requests the shutdown. Then answers the data that has arrived.

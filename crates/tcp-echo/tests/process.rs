@@ -68,7 +68,7 @@ fn start_event_contains_the_limits_of_the_command_line() {
 fn second_signal_stops_the_server_immediately() {
     use std::io::Write as _;
     let mut server = server_process::RunningServer::start(&["--listen", "127.0.0.1:0"]);
-    // This peer does not read, which delays the shutdown by two seconds.
+    // This peer does not read. So it delays the shutdown by two seconds.
     let mut not_reading = std::net::TcpStream::connect(&server.address).unwrap();
     not_reading.set_nonblocking(true).unwrap();
     let (chunk, mut failed_writes) = (vec![b'x'; 1 << 16], 0);

@@ -55,10 +55,10 @@ pub(crate) fn check_addresses(meta: &ReceiveMeta, own_ports: &[u16]) -> Result<(
 
 /// The hop limit (TTL) of the replies to a received buffer. `None` means the default of the system.
 ///
-/// If a datagram can be the reply of another server, the hop limit of our reply is one less than the
-/// remaining hop limit of the datagram, and at most [`MAX_REPLY_HOPS`]. A router reduces the hop limit in the
-/// same way. If two servers answer each other, the hop limit reaches zero and the loop ends. Each request of
-/// a client arrives with the same remaining hop limit, so the rule does not limit the number of requests.
+/// A datagram can be the reply of another server. The hop limit of our reply is then one less than the
+/// remaining hop limit of the datagram. It is at most [`MAX_REPLY_HOPS`]. A router reduces the hop limit in the
+/// same way. If two servers answer each other, the hop limit reaches zero and the loop ends. All requests of
+/// a client arrive with the same remaining hop limit, so a client can send any number of requests.
 pub(crate) fn reply_hops(meta: &ReceiveMeta, payload: &[u8]) -> Result<Option<u8>, Refusal> {
     let Some(remaining) = meta.hops else { return Ok(None) };
     let could_be_a_reply =

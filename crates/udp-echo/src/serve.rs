@@ -49,9 +49,9 @@ pub enum ServeError {
 /// Enables the information that [`serve`] needs about each datagram that arrives at `socket`. `address` is
 /// the local address of the socket. The socket does not need to be bound to it yet.
 ///
-/// [`serve`] calls this function too. But datagrams can arrive between the bind and [`serve`], and the kernel
-/// reports less about them: the destination address, for example, is missing. A call before the bind avoids
-/// this.
+/// [`serve`] calls this function too. But datagrams can arrive between the bind and [`serve`]. The kernel then
+/// does not report their destination address, for example. To get this information for all datagrams, call this
+/// function before the bind.
 pub fn prepare(socket: &UdpSocket, address: SocketAddr) {
     DatagramIo::prepare(socket, address);
 }

@@ -30,12 +30,12 @@ fn servers_resist_forged_datagrams_and_reply_from_the_requested_address() {
         assert_eq!(result["ended"], true, "{result}");
         ["a", "b"].map(|host| result[host]["answered"].as_u64().unwrap()).iter().sum::<u64>()
     };
-    // The forged datagram has the hop limit 64. Each reply has one hop less than the datagram that it
-    // answers, so the first reply has 63 hops, and the last one has 1.
+    // The forged datagram has the hop limit 64. Each reply reduces the hop limit by one. So the
+    // first reply has the hop limit 63. The last reply has the hop limit 1.
     for case in ["different ports", "different ports, empty datagram"] {
         assert_eq!(replies(case), 63, "{case}");
     }
-    // A reply has at most 64 hops.
+    // A reply has a hop limit of at most 64.
     assert_eq!(replies("different ports, 255 hops"), 64);
     // The first datagram has lower-case letters, so it cannot be a reply. The first reply has the default hop
     // limit, 64.

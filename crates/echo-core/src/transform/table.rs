@@ -17,8 +17,8 @@ pub(super) enum Change<Bytes> {
     Length,
 }
 
-/// Whether `byte` can be the first byte of a character that changes and is not ASCII. Also true for some
-/// bytes that begin no such character, because one range needs fewer comparisons.
+/// Whether `byte` can be the first byte of a character that changes and is not ASCII. The function also returns
+/// true for some other bytes. So it needs only a few ranges, and few comparisons.
 #[inline]
 pub(super) fn can_change(byte: u8) -> bool {
     // Comparisons instead of a table, because the compiler can turn them into vector instructions.

@@ -36,7 +36,7 @@ pub enum ListenError {
         /// The address.
         address: SocketAddr,
     },
-    /// A supervisor passed a socket that is not of the kind that the server needs.
+    /// A supervisor passed a socket of another kind than the server needs.
     #[error(
         "cannot use {count} of the sockets passed by the supervisor: they are not {protocol} sockets on an IP \
          address; check ListenStream= (TCP) and ListenDatagram= (UDP) in the unit"

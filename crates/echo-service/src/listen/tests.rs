@@ -42,7 +42,7 @@ fn address_in_use_error_states_address_and_protocol() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn workers_share_a_port_but_two_servers_do_not() {
+fn workers_can_share_a_port_but_servers_cannot_share_a_port() {
     let sets = open_udp_sockets(&args(&[ANY_PORT], 3), 0, |_, _| {}).unwrap();
     let addresses = sets.iter().map(|set| set[0].local_addr().unwrap());
     let first = sets[0][0].local_addr().unwrap();

@@ -21,15 +21,15 @@ use std::time::{Duration, Instant, SystemTime};
 const MAX_BUFFERS: usize = 32;
 
 /// As long as only one buffer arrives at a time, one call in this number requests several buffers. The other
-/// calls request a single buffer, which saves 3 % of a round trip over loopback: the kernel does not look for
-/// a second datagram.
+/// calls request a single buffer, so the kernel does not look for a second datagram. This saves 3 % of the time
+/// of a round trip over loopback.
 const SINGLE_RECEIVES: u32 = 8;
 
 /// Buffers for received datagrams.
 pub(super) struct Receiver {
     payloads: Vec<u8>,
-    /// The headers contain pointers into the vectors below, and `iovecs` into `payloads`. The memory of these
-    /// vectors is never moved or resized.
+    /// The headers contain pointers into the vectors below. `iovecs` contains pointers into `payloads`. The memory
+    /// of all these vectors is never moved or resized.
     headers: Vec<libc::mmsghdr>,
     names: Vec<libc::sockaddr_storage>,
     controls: Vec<ControlBuffer>,
