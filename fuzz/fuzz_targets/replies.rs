@@ -47,7 +47,7 @@ fuzz_target!(|input: (bool, bool, Vec<u8>)| {
         let target = peers()[usize::from(is_tcp)].to_string().parse().unwrap();
         let settings = Settings { timeout, breakdown, ..settings };
         let Ok(plan) = Plan::new(protocol, target, settings) else { continue };
-        // The outcome depends on the reply. The run must end with any outcome.
+        // The outcome depends on the reply. The run must end with every reply.
         let _ = run(&plan, &mut Json::new(sink(), JsonConfig::default()), &AtomicBool::new(false));
     }
 });

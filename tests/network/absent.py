@@ -87,8 +87,8 @@ def build_network():
         for host in ("r", "s"):
             sh(f"ip netns exec {host} sysctl -q {name}=1")
     # The kernel sends three requests for the link address of a neighbour, with `retrans_time_ms` between them. Then it
-    # discards the waiting datagrams (`neigh_invalidate`, net/core/neighbour.c). With these values, this does not happen
-    # at the moment at which the client's next datagram arrives.
+    # discards the waiting datagrams (`neigh_invalidate`, net/core/neighbour.c). With these values, the kernel does not
+    # discard them at the moment when the client's next datagram arrives.
     for host, device, milliseconds in (("c", "cr", 800), ("r", "rs", 400)):
         for version in (4, 6):
             sh(f"ip netns exec {host} sysctl -q net.ipv{version}.neigh.{device}.retrans_time_ms={milliseconds}")
@@ -128,7 +128,8 @@ def bind(kind, family, port):
 
 
 def serve_udp(port, reply_to):
-    """Starts a UDP server. It answers each datagram with `reply_to(request)`, unless this value is None."""
+    """Starts a UDP server that answers each datagram with `reply_to(request)`. The server sends no reply
+    if this value is None."""
     for family in (socket.AF_INET, socket.AF_INET6):
         listener = bind(socket.SOCK_DGRAM, family, port)
 

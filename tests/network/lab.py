@@ -43,7 +43,7 @@ ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO = 0x17, 0x19, 0x1F, 0x2
 
 def disable_offload(interface):
     """Makes the kernel compute the checksum of each packet and respect the MTU before the packet leaves the interface.
-    With offload, the hardware would do this, but a veth interface has no hardware."""
+    With offload, the kernel leaves this work to the hardware. A veth interface has no hardware."""
     control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for command in (ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO):
         value = ctypes.create_string_buffer(struct.pack("II", command, 0))
@@ -63,7 +63,7 @@ def build():
     sh("ip link add s0 netns s type veth peer name m1 netns m")
     for namespace, interface, ipv4, ipv6 in (("c", "c0", CLIENT, CLIENT6), ("s", "s0", SERVER, SERVER6)):
         sh(f"ip -n {namespace} address add {ipv4}/24 dev {interface}")
-        # "nodad" skips the check for duplicate addresses. It takes time, and this network has no duplicates.
+        # "nodad" skips the check for duplicate addresses. The check takes time, and this network has no duplicates.
         sh(f"ip -n {namespace} address add {ipv6}/64 dev {interface} nodad")
         sh(f"ip -n {namespace} link set lo up")
     for namespace, interface in (("c", "c0"), ("m", "m0"), ("m", "m1"), ("s", "s0")):
@@ -83,8 +83,8 @@ def packet_socket(interface):
 
 
 def parse(frame):
-    """Returns the protocol number, whether the client sent the packet, the TCP sequence number (None for UDP), and
-    the payload. Returns None for a packet that is neither UDP nor TCP."""
+    """Returns four values: the protocol number, whether the client sent the packet, the TCP sequence number, and the
+    payload. For UDP, the sequence number is None. For a packet of another protocol, the result is None."""
     if frame[12:14] == b"\x08\x00":
         header = (frame[14] & 15) * 4
         length = struct.unpack(">H", frame[16:18])[0]
@@ -127,7 +127,7 @@ class Rules:
     - "double": [n, r]: sends each UDP reply with number % n == r twice.
     - "hold", "overtake": [n, r, ms]: delays each UDP reply with number % n == r by ms milliseconds.
     - "slower": [port, us]: delays UDP replies from this port of the server by us microseconds. This rule does not delay
-      requests, because the server's CPU would then sleep longer, and the server would need more time.
+      requests. Otherwise, the server's CPU would sleep longer, and the server would need more time for a reply.
     - "drop_segments": drops the client's TCP data segments with these numbers, but not their retransmissions.
     - "late_segment": [n, ms]: delays the server's TCP data segment with the number n by ms milliseconds.
     - "punctual": the forwarder polls for packets and never sleeps, so its delays are more exact.

@@ -17,8 +17,8 @@ use std::sync::{Mutex, PoisonError};
 /// Only one lab runs at a time, because the tests measure times and each lab has five processes.
 static LAB: Mutex<()> = Mutex::new(());
 
-/// Runs `command` on the client's host with the rules of `scenario`. Returns the output of `lab.py`. `None` if network
-/// namespaces are not available.
+/// Runs `command` on the client's host with the rules of `scenario`. Returns the output of `lab.py`. Returns `None` if
+/// network namespaces are not available.
 pub fn run(scenario: &Value, command: &[&str]) -> Option<Value> {
     if !is_possible("true") {
         return None;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 /// Whether a test can create a network namespace, and the shell command `required` succeeds in this namespace.
 ///
-/// If not, prints SKIPPED; if `REQUIRE_NETNS` is set, as in CI, the test fails instead.
+/// If the result is false, prints SKIPPED. If `REQUIRE_NETNS` is set, as in CI, the test fails instead.
 pub fn is_possible(required: &str) -> bool {
     let check = format!("mount -t tmpfs tmpfs /run && ip link && python3 --version && {required}");
     let output = Command::new("unshare").args(["-Urnm", "sh", "-c", &check]).output();

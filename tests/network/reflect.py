@@ -1,5 +1,5 @@
-"""Creates two hosts with one UDP server each, and sends forged datagrams that could make the servers answer each other
-forever.
+"""Creates two hosts with one UDP server each, and sends forged datagrams. Without protection, such a datagram could
+make the servers answer each other forever.
 
     a (10.80.0.1, .11, fd80::1, ::11) -- b (10.80.0.2, fd80::2)
 
@@ -80,7 +80,7 @@ def forge(source, source_port, target, port, text=b"ECHO", hops=64):
 
 
 def wait_for_silence(host):
-    """Waits until a host has not received or sent a datagram for half a second. Returns False after 20 attempts."""
+    """Waits until a host exchanges no datagrams for half a second. Returns False after 20 attempts."""
     for _ in range(20):
         before = datagram_counters(host)
         time.sleep(0.5)

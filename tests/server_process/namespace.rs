@@ -8,7 +8,7 @@ use super::process::{RunningServer, has_ipv6};
 use std::process::{Command, Stdio};
 
 /// Returns the command that runs a shell script in a new network namespace. In the script, `$0` is the path of the
-/// server. `None` if network namespaces are not available.
+/// server. Returns `None` if network namespaces are not available.
 fn in_namespace(script: &str) -> Option<Command> {
     if !namespaces::is_possible("true") {
         return None;

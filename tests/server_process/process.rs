@@ -105,7 +105,8 @@ pub fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// Whether this machine has IPv6. If not, prints SKIPPED; if `REQUIRE_IPV6` is set, as in CI, the test fails instead.
+/// Whether this machine has IPv6. If the result is false, prints SKIPPED. If `REQUIRE_IPV6` is set, as in CI, the test
+/// fails instead.
 pub fn has_ipv6() -> bool {
     let has_ipv6 = std::net::UdpSocket::bind("[::1]:0").is_ok();
     if !has_ipv6 {

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-/// Returns the command that runs a program of `tests/textbook`. `None` without Python 3.
+/// Returns the command that runs a program of `tests/textbook`. Returns `None` if Python 3 is missing.
 pub fn program(name: &str) -> Option<Command> {
     let python = ["python3", "python"].into_iter().find(|python| {
         let version = Command::new(python).arg("--version").output();
@@ -44,7 +44,7 @@ pub struct Server {
 
 #[allow(dead_code, reason = "the tests of the servers use only clients")]
 impl Server {
-    /// Starts the server and waits until it listens. `None` without Python 3.
+    /// Starts the server and waits until it listens. Returns `None` if Python 3 is missing.
     pub fn start(name: &str) -> Option<Self> {
         let mut process = program(name)?.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();

@@ -91,8 +91,8 @@ pub(crate) fn run(side: Side) -> Result<()> {
     }
 }
 
-/// Repeats a non-blocking `call` until data arrives. A blocking call never returns [`ErrorKind::WouldBlock`], so it
-/// runs once.
+/// Repeats a non-blocking `call` until data arrives. A blocking call never returns [`ErrorKind::WouldBlock`], so
+/// `call` runs once.
 fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

@@ -1,5 +1,6 @@
 //! `cargo xtask soak`: runs honest and hostile clients against `udp-echo` and `tcp-echo` at the same time. An honest
-//! client follows the rules of the protocol and stays within the limits of the servers. A hostile client does not.
+//! client follows the rules of the protocol and stays within the limits of the servers. A hostile client breaks these
+//! rules or exceeds these limits.
 //!
 //! The soak test fails in these cases:
 //! - a client receives a wrong reply;

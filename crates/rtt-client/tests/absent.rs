@@ -2,7 +2,7 @@
 //! The test checks the condition, the reporter and the explanation over IPv4 and IPv6.
 //!
 //! The test also compares the results with the table in docs/absent-servers.md. If the environment variable
-//! `UPDATE_DOCS` is set, it writes the table instead.
+//! `UPDATE_DOCS` is set, the test writes the table instead.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/lab.rs"]

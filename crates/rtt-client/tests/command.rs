@@ -217,7 +217,7 @@ fn absent_server_is_reported_in_one_line() {
 
 #[test]
 fn every_address_of_a_name_is_tried() {
-    // The server has only one of the addresses of localhost. The client finds it in any order of the addresses.
+    // The server has only one of the addresses of localhost. The client finds the server in any order of the addresses.
     let server = udp_server();
     let port = server.rsplit(':').next().unwrap();
     let result = client(&["udp", &format!("localhost:{port}"), "x", "--format", "json"], "");

@@ -157,8 +157,8 @@ fn comparison_of_udp_and_tcp_has_causes_and_claims() {
     assert_eq!(verdict["with_connection"]["pairs"], 100);
     assert_eq!(verdict["claims"].as_array().unwrap().len(), 4);
     let two_writes = &cause(&verdict, "nagle-and-delayed-acknowledgement")["evidence"];
-    // This server does not support our timing header, so the client does not send it a divided character. Such a server
-    // can crash on half a character.
+    // This server does not support our timing header, so the client divides no character between two writes. Half a
+    // character can crash such a server.
     assert!(!two_writes.as_str().unwrap().contains("inside a character"), "{two_writes}");
     #[cfg(all(target_os = "linux", not(portable)))]
     {

@@ -57,7 +57,7 @@ fn median_rtt_is_the_captured_median_plus_the_time_in_this_host() {
     // A capture on this host measures the time between the two kernel timestamps.
     assert!(outside.abs_diff(capture_p50) <= capture_p50 / 100, "{outside} against {capture_p50}");
     // The rest of the RTT is the time inside this host. On an idle machine, it is less than 1 %. The breakdown contains
-    // it.
+    // this time.
     assert!(client_p50 >= capture_p50, "{client_p50} < {capture_p50}");
     let difference = client_p50 - capture_p50;
     assert!(difference <= inside + capture_p50 / 100, "{client_p50} against {capture_p50}");
@@ -74,8 +74,8 @@ fn client_and_forwarder_have_the_same_counts() {
         "delay_ms": 5,
         "drop": [10, 0],
         "double": [7, 0],
-        // The next four requests follow every 20 ms and overtake this one. A short pause of the machine does not change
-        // this order.
+        // The client sends a request every 20 ms, so the next four requests overtake this one. A short pause of the
+        // machine does not change this order.
         "overtake": [11, 0, 90],
         // The forwarder delays these requests for longer than the timeout.
         "hold": [50, 25, 600],
@@ -122,7 +122,7 @@ fn breakdown_separates_the_network_from_the_server() {
         let Some(lab) = run_series(protocol, json!({"delay_ms": 5}), &arguments) else { return };
         let part = |name: &str| lab.summary["breakdown"][name].as_u64().unwrap_or(0);
         assert!(part("network_ns") >= 10_000_000, "{}", lab.summary);
-        // The server has no injected delay. An idle server replies within microseconds, a busy server later.
+        // The server has no injected delay. An idle server replies within microseconds. A busy server needs longer.
         assert!((1..5_000_000).contains(&part("server_ns")), "{}", lab.summary);
     }
 }
@@ -159,7 +159,7 @@ fn comparison_detects_a_difference_of_100_microseconds() {
     };
     let covering = verdicts.iter().filter(contains_100_us).count();
     eprintln!("{covering} of {RUNS} confidence intervals contain the 100 µs");
-    // On average, 95 % of the intervals contain the real difference. The probability of fewer than seven of ten is 0.1 %
-    // (binomial distribution).
+    // On average, 95 % of the intervals contain the real difference. The test requires seven of ten intervals. By
+    // the binomial distribution, the probability of fewer is 0.1 %.
     assert!(covering >= 7, "{differences:?}");
 }

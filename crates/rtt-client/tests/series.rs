@@ -51,8 +51,8 @@ fn lost_and_duplicated_replies_are_counted_exactly() {
             }
         });
         let (summary, _) = series("udp", &server, settings);
-        // The 21 multiples of ten have no first reply. Three of them (70, 140 and 210) are also multiples of seven. They
-        // have two replies, and the second one is a duplicate.
+        // The server sends no first reply to the 21 multiples of ten. Three of these numbers (70, 140 and 210) are also
+        // multiples of seven. Each of these three requests has two replies, and one of them is a duplicate.
         let lost = 21 - 3;
         let duplicates = 2 * 30 - 3;
         let names = ["sent", "received", "lost", "corrupt", "duplicates", "late", "unmatched"];

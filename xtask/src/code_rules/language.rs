@@ -3,7 +3,7 @@
 use super::Violation;
 use super::source::SourceFile;
 
-/// Words that personify programs, or that do not name the program or the person.
+/// Words that personify programs, and words that hide which program or person acts.
 const FORBIDDEN_WORDS: [&str; 7] =
     ["told", "tell", "tells", "nobody", "somebody", "whoever", "untold"];
 

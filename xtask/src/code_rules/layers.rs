@@ -12,7 +12,8 @@ use Layer::{Analysis, Capture, Engine, Event, Facts, Model, Net, Plan, Protocol,
 const SRC: &str = "crates/rtt-client/src/";
 
 /// The source directory of the client's binary. The binary is a separate crate, so the compiler allows it only the
-/// library's public names. An attribute `#[path]` can circumvent this; the check reports it.
+/// library's public names. An attribute `#[path]` can circumvent this limit. The check reports such
+/// an attribute.
 const BINARY: &str = "crates/rtt-client/src/bin/";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

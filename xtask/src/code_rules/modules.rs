@@ -59,8 +59,8 @@ impl<'a> ModuleTree<'a> {
         Self { modules }
     }
 
-    /// The module that defines the item with this `path`. `module` is the module in which the path occurs. `None` if the
-    /// path starts in another crate. If there is no definition, returns the last module on the path.
+    /// The module that defines the item with this `path`. `module` is the module in which the path occurs. If there
+    /// is no definition, returns the last module on the path. If the path starts in another crate, returns `None`.
     pub(super) fn defining_module(
         &self,
         module: &ModulePath,

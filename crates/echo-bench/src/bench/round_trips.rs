@@ -83,8 +83,8 @@ fn spinning(protocol: Protocol) -> Result<()> {
     Ok(())
 }
 
-/// Compares a server that sleeps while it waits with a server that polls first. The client sleeps while it waits.
-/// Client and server have one CPU each.
+/// Compares two servers. The first server sleeps while it waits. The second server polls before it sleeps. The client
+/// sleeps while it waits. Client and server have one CPU each.
 fn busy_polling(protocol: Protocol) -> Result<()> {
     let cpu = OTHER_CPU.to_string();
     let sleeping = our_server_on(&cpu, protocol, &[])?;

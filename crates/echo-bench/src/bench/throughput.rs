@@ -1,5 +1,5 @@
-//! Compares our servers with the floor's servers: the replies per second, and for one UDP load also the CPU time for
-//! one reply. Also compares our servers with one worker and with two workers.
+//! Compares the replies per second of our servers and the floor's servers. For one UDP load, also compares the CPU time
+//! for one reply. Also compares our servers with one worker and with two workers.
 
 use super::{CPU, Limit, OTHER_CPU, floor, load, median, our_server, our_server_on};
 use crate::floor::{Side, Waiting};

@@ -87,7 +87,7 @@ fn serve_tcp_with_epoll() -> Result<()> {
                 text[..length].make_ascii_uppercase();
                 stream.write_all(&text[..length]).map(|()| length)
             });
-            // The end of the stream, an error, or a peer that does not read closes the connection.
+            // The connection closes at the end of the stream, after an error, or if the peer does not read.
             if !matches!(answered, Ok(1..)) {
                 *slot = None;
             }

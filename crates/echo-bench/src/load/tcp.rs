@@ -6,8 +6,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Sends `depth` requests at once on each of `connections` connections. Repeats this on a connection when all its replies
-/// have arrived.
+/// Sends `depth` requests at once on each of `connections` connections. When all replies on a connection
+/// have arrived, sends the next requests on this connection.
 #[cfg(target_os = "linux")]
 pub(super) fn run(
     address: SocketAddr,
@@ -78,7 +78,7 @@ pub(super) fn run(_: SocketAddr, _: usize, _: usize, _: Duration) -> Result<Load
 const RESERVED_DESCRIPTORS: usize = 100;
 
 /// Opens `connections` connections, or fewer if the limit on open files is lower. Makes one exchange on each connection,
-/// prints the number of connections, and keeps them open until stdin ends.
+/// and prints the number of connections. Keeps the connections open until stdin ends.
 #[cfg(unix)]
 pub(super) fn hold_idle(address: SocketAddr, connections: usize) -> Result<()> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};

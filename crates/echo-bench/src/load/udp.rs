@@ -29,7 +29,7 @@ const MAX_BURST_BYTES: usize = 65_000;
 #[cfg(target_os = "linux")]
 const MAX_IN_FLIGHT_DATAGRAMS: usize = 256;
 
-/// The maximum number of bytes in flight, for the same reason.
+/// The maximum number of bytes in flight. They fit into a receive queue, too.
 #[cfg(target_os = "linux")]
 const MAX_IN_FLIGHT_BYTES: usize = 130_000;
 
@@ -111,7 +111,7 @@ pub(super) fn run_bursts(
     setsockopt(&socket, sockopt::UdpGroSegment, &true)?;
     socket.set_read_timeout(Some(BURST_LOSS_TIMEOUT))?;
     let mut counter = Counter::new(duration);
-    // The unit is bytes, because one call can return any number of replies.
+    // This counter is in bytes, because one call can return any number of replies.
     let mut in_flight = 0;
     loop {
         while in_flight + request.len() <= max_in_flight {

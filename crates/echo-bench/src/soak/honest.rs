@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// The timeout for a reply. If hostile clients block a server, its replies exceed this time.
+/// The timeout for a reply. If hostile clients block the server, no reply arrives in this time.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// After this many attempts, a UDP client counts a request as one without a reply.
@@ -45,8 +45,8 @@ fn exchange_udp(socket: &mut UdpSocket, request: &str, counts: &Counts) -> io::R
             break;
         }
         counts.repeat();
-        // The new socket does not receive late replies to the old socket, so the client cannot confuse them with the
-        // reply to the next request.
+        // The new socket does not receive late replies to the old socket. Therefore, the client cannot confuse a late
+        // reply with the reply to the next request.
         *socket = udp_socket(socket.peer_addr()?, socket.local_addr()?.ip())?;
     }
     std::thread::sleep(PAUSE);
@@ -96,8 +96,8 @@ pub(super) fn tcp_keep(server: SocketAddr, source: IpAddr, end: Instant, counts:
     }
 }
 
-/// Opens a connection for each request. The client closes its sending direction first, and then the
-/// server does.
+/// Opens a connection for each request. The client closes its sending direction first. The server
+/// closes the other direction afterwards.
 pub(super) fn tcp_each(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     while Instant::now() < end {
         let exchange = connect(server, source).and_then(|mut stream| {

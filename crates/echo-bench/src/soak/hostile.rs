@@ -130,8 +130,7 @@ pub(super) fn tcp_never_reads(server: SocketAddr, source: IpAddr, end: Instant, 
     }
 }
 
-/// Resets each connection: the first after the request, the second while the reply arrives, the third before a request,
-/// and so on.
+/// Resets each connection. The moment changes in turn: after the request, while the reply arrives, or before a request.
 pub(super) fn tcp_reset(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let mut turn = 0;
     while Instant::now() < end {

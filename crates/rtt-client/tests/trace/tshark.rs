@@ -48,7 +48,7 @@ fn tshark_packets(file: &Path) -> BTreeMap<u64, TsharkPacket> {
     packets.collect()
 }
 
-/// Checks that the trace and tshark show the same packets and RTTs, and that `trace -r` can read the capture
+/// Checks that the trace and tshark show the same packets and RTTs. Also checks that `trace -r` can read the capture
 /// file. Deletes the file.
 pub fn assert_tshark_agrees(run: &TraceRun) {
     let tshark = tshark_packets(&run.file);
