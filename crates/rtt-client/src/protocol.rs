@@ -1,7 +1,7 @@
 //! The protocols. All code for one protocol is in its folder.
 //!
-//! [`registry`] lists the facts about each protocol. It does no I/O. [`driver`] returns the functions that use
-//! sockets.
+//! [`registry`] lists the facts about each protocol. The registry does no I/O. [`driver`] returns the functions that
+//! use sockets.
 
 pub(crate) mod registry;
 mod tcp;

@@ -19,8 +19,8 @@ use tracing::debug;
 /// The number of clock readings that measure the cost of one reading. They take about ten microseconds.
 const CLOCK_READINGS: u32 = 500;
 
-/// The reason why a run could not be completed. The behaviour of the server and the network is not such a reason, but
-/// an [`Outcome`].
+/// The reason why a run could not be completed. The behaviour of the server and the network is an [`Outcome`], not an
+/// error.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The system refused a socket operation that the measurement needs.
@@ -34,8 +34,8 @@ pub enum RunError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The report returned an error. The kind of the source is [`io::ErrorKind::BrokenPipe`] if the output is a pipe
-    /// and its reader has exited.
+    /// The report returned an error. If the reader of a pipe has exited, the kind of the source is
+    /// [`io::ErrorKind::BrokenPipe`].
     #[error("cannot write the report")]
     Report(#[from] io::Error),
 }

@@ -35,14 +35,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// After its last exchange, a series receives late and duplicate replies for [`LISTEN_RTTS`] times the longest RTT, but
-/// at least for this time.
+/// After its last exchange, a series still receives late and duplicate replies. This phase lasts for [`LISTEN_RTTS`]
+/// times the longest RTT. This constant is its minimum duration.
 const MIN_LISTEN: Duration = Duration::from_millis(10);
 
 /// See [`MIN_LISTEN`].
 const LISTEN_RTTS: u32 = 3;
 
-/// The report writes its buffered output only before a pause that is longer than this. The write takes much less time.
+/// The report writes its buffered output only before a pause that is longer than this. A write takes much less time
+/// than this pause.
 const MIN_IDLE: Duration = Duration::from_millis(1);
 
 /// Receives the events of a series. A series that waits for replies never calls these functions between the two
@@ -98,7 +99,8 @@ impl Series {
         })
     }
 
-    /// The local address of the first channel. `None` if the channel could not be opened, or after its first request.
+    /// The local address of the first channel. `None` if the channel could not be opened. Also `None` after the first
+    /// request.
     pub(in crate::engine) fn local(&self) -> Option<SocketAddr> {
         self.connections.first_local_address()
     }
@@ -236,7 +238,7 @@ impl Series {
             let expiry = self.accounting.next_expiry();
             if waits_for_replies && let Some(expiry) = expiry {
                 // Without a message, a coarse wait lasts for the socket's whole receive timeout. After the first wait,
-                // the request can expire sooner.
+                // less time is left before the request expires.
                 let until =
                     if has_waited { WaitUntil::Exact(expiry) } else { WaitUntil::Coarse(expiry) };
                 self.receive(until, sink)?;

@@ -1,5 +1,5 @@
-//! [`BufferedSocket`]: a socket with its receive buffer, used by every protocol. Also: [`OperationError`], and
-//! [`set_option`], which logs each socket option.
+//! [`BufferedSocket`]: a socket with its receive buffer, used by every protocol. This file also contains
+//! [`OperationError`] and [`set_option`]. `set_option` logs each socket option.
 
 use crate::model::protocol::Protocol;
 use crate::net::system::{NetworkError, ReceiveConfig, Receiver, WaitUntil};

@@ -62,8 +62,8 @@ pub(crate) enum WaitUntil {
     Coarse(Instant),
     /// The caller has work to do at the deadline. On Linux, this wait uses `ppoll` with a high-resolution timer.
     Exact(Instant),
-    /// Like `Exact`, but the thread does not sleep during the last part of the wait, which has this duration. A CPU
-    /// needs tens of microseconds to wake up from sleep, so a sleeping thread would be late.
+    /// Like `Exact`, but the thread stays awake for this duration before the deadline. A sleeping CPU needs tens of
+    /// microseconds to wake up, so a sleeping thread would be late.
     ExactAwake(Instant, Duration),
 }
 
@@ -128,7 +128,8 @@ pub(crate) struct NetworkError {
     pub(crate) icmp: IcmpError,
     /// The error number that the kernel derives from the ICMP type and code.
     pub(crate) errno: i32,
-    /// The beginning of the payload of the packet that caused the error. The ICMP error contains a copy of it.
+    /// The beginning of the payload of the packet that caused the error. The ICMP error contains a copy of these
+    /// bytes.
     pub(crate) quoted_payload: Vec<u8>,
 }
 

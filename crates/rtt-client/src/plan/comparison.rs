@@ -6,11 +6,11 @@ use crate::model::target::Target;
 use crate::protocol::registry::PROTOCOLS;
 use std::time::Duration;
 
-/// The number of pairs if the settings contain neither a number of pairs nor a duration.
+/// The default number of pairs. It applies if the settings contain no number of pairs and no duration.
 pub const DEFAULT_PAIRS: u64 = 2000;
 
-/// The duration of a comparison if the settings contain neither a number of pairs nor a duration, and the interval is
-/// 0.
+/// The default duration of a comparison with the interval 0. It applies if the settings contain no number of pairs and
+/// no duration.
 pub const DEFAULT_PAIRS_DURATION: Duration = Duration::from_secs(4);
 
 /// The largest number of pairs. They take 160 MiB of memory.
@@ -68,9 +68,8 @@ pub(crate) struct SizePlan {
 impl ComparisonPlan {
     /// Creates a plan for the comparison of `a` and `b`.
     ///
-    /// In a target without a protocol, a default port selects the protocol. With any other port, or without a port, A
-    /// uses the first registered protocol and B the second one. Without `b`, B is the host of A with the other
-    /// protocol.
+    /// In a target without a protocol, a default port selects the protocol. Otherwise, A uses the first registered
+    /// protocol, and B uses the second one. Without `b`, B has the host of A and the other protocol.
     ///
     /// # Errors
     ///
@@ -156,14 +155,14 @@ impl ComparisonPlan {
     }
 }
 
-/// The protocol in the target's URL. Without one, the protocol whose default port the target contains.
+/// The protocol in the target. Without a protocol in the target, its port selects the protocol with this default port.
 fn protocol_of(target: &Target) -> Option<&'static Protocol> {
     let by_port = || PROTOCOLS.iter().find(|protocol| Some(protocol.default_port) == target.port);
     target.protocol.or_else(by_port)
 }
 
-/// A target with the same host and another protocol than `protocol`. The port stays the same if `target` is not a URL
-/// and its port is not the default port of `protocol`. Otherwise the result has no port.
+/// A target with the same host and another protocol than `protocol`. The result has no port if `target` is a URL or
+/// has the default port of `protocol`. Any other port stays the same.
 fn other_side(target: &Target, protocol: &Protocol) -> Target {
     let port_is_shared = target.protocol.is_none() && target.port != Some(protocol.default_port);
     Target {

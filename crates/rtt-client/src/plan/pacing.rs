@@ -17,8 +17,8 @@ const REST_AFTER_ERROR: Duration = Duration::from_millis(10);
 /// The rule for the time between two requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Pacing {
-    /// One request at a time. The next request follows when the outcome of the previous one is decided, but not before
-    /// this time has passed since the previous send.
+    /// One request at a time. The next request waits for the outcome of the previous one. It also waits until this
+    /// time has passed since the previous send.
     AfterReply(Duration),
     /// A fixed number of requests per second. The schedule does not wait for replies.
     FixedRate(f64),
@@ -29,8 +29,8 @@ impl Pacing {
         matches!(self, Self::AfterReply(_))
     }
 
-    /// Before a request, the client polls for this time instead of sleeping. A fixed rate needs this to keep its
-    /// schedule.
+    /// Before a request, the client polls for this time instead of sleeping. A fixed rate needs this busy wait to keep
+    /// its schedule.
     pub(crate) fn busy_wait(self) -> Duration {
         match self {
             Self::AfterReply(_) => Duration::ZERO,
@@ -114,7 +114,7 @@ impl Pacer {
         self.send_duration = sent.saturating_duration_since(self.start);
     }
 
-    /// Records an exchange of the uninstrumented control. It takes one interval, but it does not count as a request.
+    /// Records a control exchange. This exchange takes one interval, but it does not count as a request.
     pub(crate) fn control_started(&mut self, now: Instant) {
         self.last_sent = Some(now);
     }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn control_takes_an_interval_but_is_not_counted() {
+    fn control_exchange_takes_one_interval_but_is_not_counted() {
         let (mut pacer, start) = pacer(Pacing::AfterReply(millis(10)), &Settings::series(1));
         pacer.control_started(start + millis(40));
         assert_eq!(pacer.due(), start + millis(50));

@@ -25,7 +25,7 @@ pub enum Family {
 /// The lifetime of connections, for protocols with connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lifetime {
-    /// One connection for the run. The client opens a new one if the server closes it.
+    /// One connection for the run. If the server closes the connection, the client opens a new one.
     #[default]
     Keep,
     /// One connection for each exchange.

@@ -14,8 +14,8 @@ const TIMEOUT: Duration = Duration::from_millis(200);
 /// The content of the datagrams.
 const MESSAGE: &[u8] = b"is a server listening?";
 
-/// Sends one datagram from each kind of socket. Returns `None` if the system cannot create or connect a socket, or if
-/// another process has just opened the port.
+/// Sends one datagram from each kind of socket. Returns `None` if the system cannot create or connect a socket. Also
+/// returns `None` if another process has just opened the port.
 pub(super) fn experiment() -> Option<ClosedPort> {
     let closed = {
         let temporary = socket().ok()?;

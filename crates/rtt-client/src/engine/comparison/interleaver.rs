@@ -15,10 +15,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The longest duration of the warm-up in a round. If its first pair takes longer, the warm-up ends after this pair.
+/// The longest duration of the warm-up in a round. If the first pair takes longer, the warm-up ends after this pair.
 const MAX_WARM_UP: Duration = Duration::from_millis(500);
 
-/// The usual number of warm-up pairs. They do not count. The first round of the main measurement has more of them.
+/// The usual number of warm-up pairs. Warm-up pairs do not count. The first round of the main measurement has more
+/// warm-up pairs.
 pub(super) const SHORT_WARM_UP: u64 = 5;
 
 /// The experiment ends if this number of exchanges in a row with one side have no correct reply. Each of them can take
@@ -82,7 +83,8 @@ impl Experiment {
         Some(self.start + self.limits.time?)
     }
 
-    /// Whether the round with this index has measured its share of the pairs, or has used its share of the time.
+    /// Whether the round with this index is over. A round ends when its share of the pairs is measured. It also ends
+    /// when its share of the time has passed.
     fn round_is_over(&self, round: u32) -> bool {
         self.progress() >= f64::from(round + 1) / f64::from(self.limits.rounds)
     }
@@ -253,7 +255,8 @@ fn unreachable_side(sides: &[SideRunner; 2]) -> Option<&'static str> {
     sides.find(|(side, _)| side.is_unreachable(MAX_MISSING_IN_A_ROW)).map(|(_, name)| name)
 }
 
-/// The reasons why the measurement of the pairs for the verdict ended early. Empty if it did not.
+/// The reasons why the measurement of the pairs for the verdict ended early. Empty if the measurement did not end
+/// early.
 fn notes(experiment: &Experiment, unreachable: Option<&str>) -> Vec<String> {
     let mut notes = Vec::new();
     if !experiment.is_main() {

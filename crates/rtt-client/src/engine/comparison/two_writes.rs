@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The number of measured requests for each setting. If each of them is delayed by 40 ms, they take 0.4 s.
+/// The number of measured requests for each setting. Ten delays of 40 ms take 0.4 s.
 const REQUESTS: usize = 10;
 
 /// The longest duration of one setting.
@@ -131,8 +131,8 @@ impl Setting<'_> {
     }
 }
 
-/// Sends one request in one or more writes, and reads a reply of the same length. Returns the time from the first write
-/// to the last byte of the reply, or the reason why the reply is incomplete.
+/// Sends one request in one or more writes, and reads a reply of the same length. Returns the time from the first
+/// write to the last byte of the reply. If the reply is incomplete, returns the reason.
 fn exchange(
     transport: &mut dyn Transport,
     writes: &[&[u8]],

@@ -44,8 +44,8 @@ impl WindowObserver {
     }
 
     fn round(&self, now: &TcpInfo) -> Option<Windows> {
-        // If a new connection has replaced the one at the start of the round, its durations count from zero. They can
-        // be smaller than those at the start.
+        // A new connection can replace the first connection of the round. The durations of the new connection count
+        // from zero. They can be smaller than the durations at the start of the round.
         let since_start = |now: Option<Duration>, start: Option<Duration>| {
             let (now, start) = (now?, start.unwrap_or_default());
             Some(now.checked_sub(start).unwrap_or(now))

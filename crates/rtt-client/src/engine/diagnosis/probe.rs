@@ -227,7 +227,7 @@ impl Requests {
         }
     }
 
-    /// The result if neither a reply nor an error arrives in time.
+    /// The result if no reply and no error arrives in time.
     fn silent(&self, reply_len: usize) -> ProbeResult {
         let received = self.channel.partial_reply_len();
         let detail =
@@ -254,8 +254,8 @@ impl Requests {
         }
         let mut failure = failure_from_error(error, after)?;
         match (failure.condition, call) {
-            // These errors come from the network, and any call can return them. For example, a refusal of an earlier
-            // datagram is the error of the next call.
+            // These errors come from the network, and any call can return them. For example, the call after a refused
+            // datagram returns the refusal.
             (Condition::Reset | Condition::Refused, _) => {}
             // The request has not left this host, so this host caused the error.
             (_, Call::Send) => failure.origin = Some(Origin::ThisHost),
@@ -277,8 +277,8 @@ enum Call {
     Receive,
 }
 
-/// Whether the sender of the ICMP error is this host. A socket can be bound to the sender's address only if it is an
-/// address of this host.
+/// Whether the sender of the ICMP error is this host. A socket can be bound only to an address of this host. The
+/// function therefore tries to bind a socket to the sender's address.
 fn is_icmp_from_this_host(finding: &Finding) -> bool {
     match finding.failure().and_then(|failure| failure.origin) {
         Some(Origin::Icmp(IcmpError { from: Some(from), .. })) => {

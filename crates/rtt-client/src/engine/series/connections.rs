@@ -201,8 +201,8 @@ impl Connections {
         }
     }
 
-    /// The connections that were requested since the last call. Also logs the connection events since then, so do not
-    /// call this function between the two timestamps of an exchange.
+    /// The connections that were requested since the last call. Also logs the connection events since then. Do not
+    /// call this function between the two timestamps of an exchange, because logging takes time.
     pub(super) fn new_connections(&mut self) -> impl Iterator<Item = Connection> + '_ {
         let (protocol, address) = (self.protocol.name, self.address);
         self.events.drain(..).filter_map(move |event| {
@@ -224,7 +224,8 @@ impl Connections {
         Some(if is_first { ConnectionPosition::First } else { ConnectionPosition::Later })
     }
 
-    /// The local address of the first channel. `None` if the channel could not be opened, or after its first request.
+    /// The local address of the first channel. `None` if the channel could not be opened. Also `None` after the first
+    /// request.
     pub(super) fn first_local_address(&self) -> Option<SocketAddr> {
         let transport = self.first_attempt.as_ref()?.transport.as_ref().ok()?;
         transport.local()

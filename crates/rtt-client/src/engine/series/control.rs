@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn control_follows_only_an_answered_exchange() {
+    fn control_exchange_follows_only_an_exchange_with_a_reply() {
         let mut control = control(Settings::series(10));
         assert!(!control.is_due());
         let received = Stamp::just_after();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn control_requests_neither_kernel_timestamps_nor_the_processing_time() {
+    fn control_exchange_requests_no_kernel_timestamps_and_no_processing_time() {
         let control = control(Settings::series(10));
         assert!(!control.config.receiver.timestamps);
         let payload = control.payload.clone().request(1).to_vec();

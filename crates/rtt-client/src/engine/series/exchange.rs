@@ -23,8 +23,8 @@ enum SendResult {
     Failed(Failure),
 }
 
-/// Whether the client sends a request again after an error. The error can belong to an earlier request. It can also
-/// mean that the server has closed an idle connection.
+/// Whether the client sends a request again after an error. The error can belong to an earlier request. The error can
+/// also mean that the server has closed an idle connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Retry {
     Allowed,
@@ -172,13 +172,13 @@ impl Series {
         self.request_failed(seq, failure, sink)
     }
 
-    /// Processes the errors that the network has reported. Each error is assigned to the request that it quotes, or to
-    /// the oldest request in flight. Returns whether there was an error.
+    /// Processes the errors that the network has reported. Each error is assigned to the request that it quotes. An
+    /// error without a request number is assigned to the oldest request in flight. Returns whether there was an error.
     fn process_network_errors(&mut self, sink: &mut dyn Sink) -> Result<bool, RunError> {
         let Some(channel) = self.connections.channel() else { return Ok(false) };
         let errors = channel.network_errors();
         for error in &errors {
-            // A router can quote only the first 8 bytes after the IP header (RFC 792). They do not contain the
+            // A router can quote only the first 8 bytes after the IP header (RFC 792). These bytes do not contain the
             // request's number.
             let quoted = self.payload.number_in(&error.quoted_payload);
             let seq = quoted.or_else(|| self.accounting.oldest_in_flight());
@@ -243,8 +243,7 @@ impl Series {
         exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
     }
 
-    /// Converts a system error to the failure of an exchange. An error that is not about the peer or the path is
-    /// returned, and it ends the run.
+    /// Converts a system error about the peer or the path to the failure of an exchange. Any other error ends the run.
     fn failure(&self, error: io::Error) -> Result<Failure, SocketError> {
         failure_from_error(error, Duration::ZERO)
             .map_err(|error| OperationError::exchange(error).with_peer(self.protocol, self.address))

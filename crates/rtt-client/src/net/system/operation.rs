@@ -1,4 +1,4 @@
-//! The operations of the capture and of the private network, so that an error names the one that failed.
+//! The operations of the capture and of the private network. An error contains the operation that failed.
 
 use std::{fmt, io};
 
@@ -39,7 +39,7 @@ impl fmt::Display for CaptureOperation {
 pub enum LabOperation {
     /// Creating the user namespace and the network namespace.
     CreateNamespaces,
-    /// Writing the file with this path, which maps the user or the group.
+    /// Writing the file with this path. The file maps the user or the group.
     WriteFile(&'static str),
     /// Activating the loopback interface of the new network namespace.
     ActivateLoopback,

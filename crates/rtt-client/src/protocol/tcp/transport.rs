@@ -28,12 +28,12 @@ const MAX_SINGLE_WRITE: usize = 16 * 1024;
 /// The minimum timeout that every system supports.
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// The pause if the client can neither write the rest of a long request nor read. A long request takes milliseconds,
+/// The pause if the client cannot write the rest of a long request and cannot read. A long request takes milliseconds,
 /// so this pause is short.
 const WRITE_PAUSE: Duration = Duration::from_micros(20);
 
-/// The maximum number of bytes that are read while one request is written. They can belong to its own reply, and to
-/// replies to earlier requests. More bytes than this cannot be replies.
+/// The maximum number of bytes that are read while one request is written. The bytes can belong to the reply to this
+/// request, and to replies to earlier requests. More bytes than this cannot be replies.
 const MAX_EARLY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The length of a TCP header without options, in bytes (RFC 9293).

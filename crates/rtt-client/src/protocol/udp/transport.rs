@@ -1,8 +1,7 @@
 //! The UDP transport: a connected UDP socket.
 //!
 //! Connecting a UDP socket sends no packet, but it changes what the socket receives. The kernel drops datagrams from
-//! other addresses. By default, it reports an ICMP error about the socket's datagrams only if it classifies the error
-//! as permanent.
+//! other addresses. By default, the kernel reports only the ICMP errors that it classifies as permanent.
 
 use super::facts::FACTS;
 use crate::model::breakdown::TimestampId;
@@ -112,7 +111,7 @@ impl Transport for Udp {
     fn traffic(&self) -> Option<Traffic> {
         let header = HEADER_LEN + ip_header_len(self.local()?);
         let mtu = path_mtu(&self.socket.inner).map_or(DEFAULT_MTU, u64::from);
-        // A longer datagram is sent in fragments. Their number is not known here.
+        // A longer datagram is sent in fragments. The number of fragments is not known here.
         if self.longest as u64 + header > mtu {
             return None;
         }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
-/// The maximum duration of the wait. After this time, neither a reply nor an error is expected.
+/// The maximum duration of the wait. After this time, no reply and no error is expected.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// The size of the receive buffer, in bytes. The content of the reply is not used.

@@ -52,7 +52,7 @@ fn first_local_address_is_available_before_the_first_exchange() {
 }
 
 #[test]
-fn first_exchange_on_a_connection_has_the_first_position() {
+fn first_exchange_on_a_connection_is_recognised() {
     let mut connections = connections(Settings::series(10));
     exchange(&mut connections);
     assert_eq!(connections.exchange_position(), Some(ConnectionPosition::First));

@@ -28,8 +28,8 @@ const MAX_PACKET_LEN: usize = 65_536 + 64;
 /// `ETH_P_ALL`: packets of every protocol (`include/uapi/linux/if_ether.h`).
 const ALL_PROTOCOLS: u16 = 3;
 
-/// The size of the socket's receive buffer, in bytes. It stores packets until the program reads them. The system can
-/// grant less (`net.core.rmem_max`).
+/// The size of the socket's receive buffer, in bytes. The buffer stores packets until the program reads them. The
+/// system can grant a smaller buffer (`net.core.rmem_max`).
 const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 
 /// A running capture on one interface.

@@ -110,8 +110,8 @@ fn ipv4(program: &mut Assembler, link: u32, protocol: u32, peer: Ipv4Addr, port:
 
     program.label("not ICMP");
     program.test(EQUALS, protocol, Target::Next, Target::Drop);
-    // Test the source first, then the destination. The offsets are those of the address in the IP header, and of the
-    // port in the UDP or TCP header.
+    // Test the source first, then the destination. The offset of the address counts from the start of the IP header.
+    // The offset of the port counts from the start of the UDP or TCP header.
     for (address_offset, port_offset, other) in
         [(12, 0, Target::Label("not from the peer")), (16, 2, Target::Drop)]
     {
@@ -136,8 +136,8 @@ fn ipv6(program: &mut Assembler, link: u32, protocol: u32, peer: Ipv6Addr, port:
     program.label("not ICMPv6");
     program.test(EQUALS, IPV6_FRAGMENT, Target::Accept, Target::Next);
     program.test(EQUALS, protocol, Target::Next, Target::Drop);
-    // Test the source first, then the destination. Both offsets, of the address and of the port,
-    // start at the beginning of the IP header.
+    // Test the source first, then the destination. The offsets of the address and of the port count from the start of
+    // the IP header.
     for (address_offset, port_offset, other) in
         [(8, 40, Target::Label("not from the peer")), (24, 42, Target::Drop)]
     {

@@ -1,7 +1,7 @@
 //! Connecting, with the times of the connection requests (SYN) that the kernel sends.
 //!
-//! If a SYN gets no answer, the kernel repeats it, and does not report this. So the client reads the number of
-//! retransmissions from `TCP_INFO` (tcp(7)) during the wait. If the server is silent, the client can then report "4
+//! The kernel repeats a SYN that gets no answer. It does not report these repetitions, so the client reads the number
+//! of retransmissions from `TCP_INFO` (tcp(7)) during the wait. If the server is silent, the client can then report "4
 //! connection requests (SYN), at 0.0, 1.0, 3.1 and 7.3 s".
 
 use super::super::ConnectResult;

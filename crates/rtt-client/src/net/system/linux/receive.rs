@@ -120,7 +120,7 @@ impl Receiver {
         }
     }
 
-    /// Waits until `deadline`. The thread does not sleep during the last part, which has the duration `awake`.
+    /// Waits until `deadline`. The thread stays awake for the duration `awake` before the deadline.
     fn wait_until(
         &mut self,
         socket: &Socket,

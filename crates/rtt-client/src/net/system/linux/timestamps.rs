@@ -9,7 +9,7 @@
 //!   The send call can return before this time. So the kernel adds the timestamp to the socket's error queue, and
 //!   [`super::error_queue`] reads it. With `OPT_TSONLY`, the entry contains no copy of the packet.
 //! - **The packet's number** (`OPT_ID`): the program uses it to find the request of a timestamp. For UDP, it is the
-//!   number of the datagram. For TCP, it is the number of the last byte of a write. Both start at 0.
+//!   number of the datagram. For TCP, it is the number of the last byte of a write. Both numbers start at 0.
 //! - **The clock**: the timestamps are wall-clock times. `model/breakdown.rs` compares them with the program's
 //!   readings of this clock.
 
@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use tracing::debug;
 
 /// The maximum time that the kernel needs to enable receive timestamps. The first socket that requests them enables
-/// them for the whole system. `net_enable_timestamp` (net/core/dev.c) does this later, in a work queue.
+/// them for the whole system. `net_enable_timestamp` (net/core/dev.c) enables them with a delay, in a work queue.
 const ENABLE_TIME: Duration = Duration::from_millis(20);
 
 /// The socket that keeps receive timestamps enabled until the process ends.
@@ -31,10 +31,10 @@ static KEEPER: OnceLock<Option<UdpSocket>> = OnceLock::new();
 
 /// Enables receive timestamps until the process ends, and waits until they are enabled.
 ///
-/// The kernel records the arrival of packets only while at least one socket requests it. If a packet has no
-/// timestamp, the kernel uses the time at which the program reads the packet. The program cannot detect such a late
-/// timestamp, which hides the time that the packet waited in the kernel. To prevent this, one socket stays open. It
-/// keeps receive timestamps enabled between two connections of a run.
+/// The kernel records the arrival of packets only while at least one socket requests it. If a packet has no timestamp,
+/// the kernel uses the time at which the program reads the packet. The program cannot detect such a late timestamp.
+/// The time that the packet waited in the kernel is then hidden. To prevent this, one socket stays open. It keeps
+/// receive timestamps enabled between two connections of a run.
 pub(super) fn keep_enabled() {
     KEEPER.get_or_init(|| {
         let keeper = UdpSocket::bind("127.0.0.1:0").ok()?;
