@@ -10,21 +10,22 @@
 //!
 //! **Classification.** The [`RequestTracker`] determines the class of each reply ([`ReplyClass`]):
 //!
-//! - first: the first reply to a request in flight. If it has the expected bytes, the request is received, and the
-//!   exchange has an RTT. Otherwise the request is corrupt, and the exchange has no RTT.
+//! - first: the first reply to a request in flight. If the reply has the expected bytes, the request is received, and
+//!   the exchange has an RTT. Otherwise the request is corrupt, and the exchange has no RTT.
 //! - late: the first reply to a lost request. The request stays lost.
 //! - duplicate: a further reply to a request.
 //! - unmatched: a reply that belongs to no request of this run.
 //!
-//! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send. It is also
-//! lost if the system reports an error for it, or refuses to send it. If an error of a datagram socket
-//! contains no request number, it belongs to the oldest request in flight.
+//! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send. A request is
+//! also lost if the system reports an error for it or refuses to send it. An error of a datagram socket can lack a
+//! request number. Such an error belongs to the oldest request in flight.
 //!
-//! **Second send.** A connection ends if the server closes it. It also ends after a wrong reply, because the
-//! position of the next reply is then unknown. Some requests can still wait for a reply on this connection. They
-//! are sent again on a new connection ([`Accounting::request_resent`]) under two conditions: the server has replied
-//! on the old connection, and no part of a further reply has arrived. Otherwise they are lost. A request that is
-//! sent again keeps its number and the time of its first send, so its RTT contains the lost time.
+//! **Second send.** A connection ends if the server closes it. It also ends after a wrong reply, because the position
+//! of the next reply is then unknown. Some requests can still wait for a reply on this connection. The client sends
+//! these requests again on a new connection ([`Accounting::request_resent`]) under two conditions. First, the server
+//! has replied on the old connection. Second, no part of a further reply has arrived. Otherwise these requests are
+//! lost. A request that is sent again keeps its number and the time of its first send. Its RTT therefore contains the
+//! lost time.
 //!
 //! Each request has exactly one outcome: `sent = received + lost + corrupt`.
 
@@ -41,7 +42,7 @@ use echo_core::Stamp;
 use echo_core::header::Timing;
 use std::time::{Duration, Instant, SystemTime};
 
-/// A series ends after this number of ICMP errors that can be transient, if no reply has arrived.
+/// The number of transient ICMP errors that ends a series. These errors count only as long as no reply has arrived.
 const MAX_TRANSIENT_ERRORS: u32 = 3;
 
 /// A message that has arrived. It can be a reply.
@@ -103,8 +104,8 @@ impl Accounting {
         self.summary
     }
 
-    /// Whether further requests will probably have no reply: no reply has arrived, but an error that is not transient,
-    /// or [`MAX_TRANSIENT_ERRORS`] transient ones.
+    /// Whether further requests will probably have no reply. Only errors before the first reply set this state: one
+    /// permanent error, or [`MAX_TRANSIENT_ERRORS`] transient errors.
     pub(crate) fn is_unreachable(&self) -> bool {
         self.unreachable
     }

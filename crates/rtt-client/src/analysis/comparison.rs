@@ -49,8 +49,8 @@ use sentences::{notes, sentence};
 pub struct Verdict {
     /// The difference between the RTTs. Absent if no pair has both replies.
     pub difference: Option<PairedDifference>,
-    /// The difference with a new connection for each exchange, from the connection request to the reply. Absent if it
-    /// was not measured.
+    /// The difference with a new connection for each exchange. Its times start at the connection request and end at
+    /// the reply. Absent if it was not measured.
     pub difference_with_connection: Option<PairedDifference>,
     /// The confidence of the intervals, between 0 and 1.
     pub confidence: f64,

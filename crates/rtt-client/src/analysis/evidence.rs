@@ -197,8 +197,8 @@ pub struct Windows {
 /// for the complete reply.
 #[derive(Debug, Default)]
 pub struct TwoWrites {
-    /// Whether the first write ends inside a multi-byte character. Then our server does not answer before the second
-    /// write arrives.
+    /// Whether the first write ends inside a multi-byte character. In this case, our server does not answer before
+    /// the second write arrives.
     pub splits_character: bool,
     /// RTTs with `TCP_NODELAY`: the kernel sends small writes immediately.
     pub without_nagle: Distribution,

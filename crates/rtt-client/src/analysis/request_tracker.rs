@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 /// The number of latest requests whose state is stored, one byte for each. The state of an older request is unknown,
 /// so its replies count as unmatched.
 ///
-/// [`MAX_IN_FLIGHT`] limits rate × timeout. The client can check a timeout late, and sends other requests until then.
-/// So slightly more requests can be in flight, and this number is 5 % larger.
+/// [`MAX_IN_FLIGHT`] limits rate × timeout. The client can check a timeout late. Until the check, it sends further
+/// requests. So the number of requests in flight can slightly exceed the limit. Therefore this number is 5 % larger
+/// than the limit.
 pub(crate) const MAX_STORED_STATES: usize = MAX_IN_FLIGHT as usize / 20 * 21;
 
 /// The state of a request that was sent.

@@ -54,8 +54,8 @@ pub struct Summary {
     pub jitter: Jitter,
     /// The parts of the RTTs.
     pub breakdown: BreakdownFigures,
-    /// RTTs of control exchanges, which have neither kernel timestamps nor a timing header. In a run with a breakdown,
-    /// the client alternates between control exchanges and other exchanges.
+    /// RTTs of control exchanges. A control exchange has no kernel timestamps and no timing header. In a run with a
+    /// breakdown, the client alternates between control exchanges and other exchanges.
     pub rtt_without_timestamps: Distribution,
     /// The kernel's data about the last connection, and the retransmissions of all connections.
     pub tcp: Option<TcpInfo>,
@@ -145,8 +145,8 @@ impl Summary {
         }
     }
 
-    /// Adds those counts of a finished series that are not counts of its exchanges. The caller adds the exchanges and
-    /// the connections itself, because it omits those of the warm-up.
+    /// Adds the counts of a finished series, for example its late replies. The function does not add the exchanges
+    /// and the connections. The caller adds these, because it omits the warm-up.
     pub(crate) fn add_round(&mut self, round: &Self) {
         self.duplicates += round.duplicates;
         self.out_of_order += round.out_of_order;
@@ -194,8 +194,8 @@ impl Summary {
     }
 }
 
-/// The interarrival jitter of RFC 3550, section 6.4.1, applied to round-trip times. Each difference between
-/// consecutive RTTs moves the estimate by one sixteenth of its distance from the estimate.
+/// The interarrival jitter of RFC 3550, section 6.4.1, applied to round-trip times. The estimate is a smoothed
+/// average of the differences between consecutive RTTs. Each new difference has a weight of one sixteenth.
 #[derive(Debug, Default)]
 pub struct Jitter {
     last: Option<Duration>,
@@ -223,9 +223,9 @@ impl Jitter {
 
 /// The parts of many RTTs.
 ///
-/// If network and server are separate, an exchange adds to `network` and `server`. Otherwise it adds to
-/// `network_and_server`. With our own server, a few exchanges are combined: usually the first one on each
-/// connection.
+/// If network and server are separate, an exchange adds to `network` and `server`. Otherwise the exchange is
+/// combined, and it adds to `network_and_server`. Even with our own server, the first exchange on a connection is
+/// usually combined.
 #[derive(Debug, Default)]
 pub struct BreakdownFigures {
     /// From the program to the network interface.
@@ -245,9 +245,9 @@ pub struct BreakdownFigures {
 }
 
 impl BreakdownFigures {
-    /// Whether network and server are separate for at least half of the exchanges. Some
-    /// exchanges have separate times for network and server, others have only the sum. Reports show only the more
-    /// frequent kind, because both kinds together would count the same time twice.
+    /// Whether network and server are separate for at least half of the exchanges. Some exchanges have separate times
+    /// for network and server. The other exchanges have only the sum. Reports show only the more frequent kind,
+    /// because both kinds together would count the same time twice.
     #[must_use]
     pub fn server_is_separate(&self) -> bool {
         self.server.count() >= self.network_and_server.count()

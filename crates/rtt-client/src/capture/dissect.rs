@@ -122,8 +122,8 @@ pub(crate) struct TcpHeader {
     pub(crate) rst: bool,
 }
 
-/// Dissects a packet. Returns `None` for a kind of packet that [`Packet`] does not describe, for an incomplete or
-/// invalid header, and for the outgoing copy of a loopback packet.
+/// Dissects a packet. Returns `None` if [`Packet`] does not describe this kind of packet, or if a header is
+/// incomplete or invalid. Also returns `None` for the outgoing copy of a loopback packet.
 pub(crate) fn dissect(captured: &CapturedPacket) -> Option<Packet> {
     let bytes = &captured.bytes[..];
     if is_second_copy(captured.link_type, bytes) {

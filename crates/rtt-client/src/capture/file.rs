@@ -36,7 +36,7 @@ pub(crate) const MAX_TOTAL_BYTES: usize = 64 * 1024 * 1024;
 /// The maximum length of a pcapng block, in bytes: the longest packet and about 1 MiB of options.
 const MAX_BLOCK_BYTES: usize = MAX_PACKET_BYTES + 1024 * 1024;
 
-/// The maximum number of interfaces that one section of a pcapng file may describe. More are an error.
+/// The maximum number of interfaces that one section of a pcapng file may describe. More interfaces are an error.
 const MAX_INTERFACES: usize = 1024;
 
 /// A packet as it was captured.
@@ -231,7 +231,8 @@ impl ByteOrder {
     }
 }
 
-/// Reads exactly `length` bytes. Returns `None` if the file contains no more bytes. Fewer bytes are an error.
+/// Reads exactly `length` bytes. Returns `None` at the end of the file. If the file ends after some of the bytes,
+/// returns an error.
 ///
 /// The memory grows with the bytes that the file contains. A wrong `length` alone does not allocate memory.
 fn read_bytes(file: &mut dyn Read, length: usize) -> Result<Option<Vec<u8>>, Incomplete> {

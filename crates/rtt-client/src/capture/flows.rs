@@ -43,9 +43,9 @@ impl FlowTable {
         table
     }
 
-    /// Removes the flows of other programs, and keeps the flows from the addresses `clients`. It also keeps
-    /// connections that the server did not accept, because the local address of a failed connection is not
-    /// known.
+    /// Removes the flows of other programs, and keeps the flows from the addresses `clients`. The local address of a
+    /// failed connection is not known. Therefore the function also keeps all connections that the server did not
+    /// accept.
     pub(crate) fn retain_clients(&mut self, clients: &[SocketAddr]) {
         // A flow has no IPv6 flow label and no scope, so the comparison ignores these values.
         let ip_and_port = |address: SocketAddr| (address.ip(), address.port());

@@ -85,7 +85,7 @@ impl ByteStream {
         self.first_sequence.replace(syn_sequence.wrapping_add(1)).is_some()
     }
 
-    /// Whether the stream has already started, and not with this SYN.
+    /// Whether the stream has already started with another sequence number than this SYN.
     pub(super) fn has_other_start(&self, syn_sequence: u32) -> bool {
         self.first_sequence.is_some_and(|first| first != syn_sequence.wrapping_add(1))
     }
@@ -114,7 +114,8 @@ impl ByteStream {
         Placement { start, arrival }
     }
 
-    /// Converts a sequence number to an offset, the possible offset that is nearest to the first gap.
+    /// Converts a sequence number to an offset. Of all possible offsets, the result is the one nearest to the first
+    /// gap.
     fn offset(&mut self, sequence: u32) -> u64 {
         let first = *self.first_sequence.get_or_insert(sequence);
         let lower_bits = u64::from(sequence.wrapping_sub(first));

@@ -13,13 +13,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The RTT of the program (monotonic clock) should not be shorter than the time from the request packet to the
-/// reply packet (wall clock). This difference is allowed, because neither clock is exact.
+/// The RTT of the program should not be shorter than the time from the request packet to the reply packet. A
+/// difference up to this value is allowed. The two times are from different clocks, and neither clock is exact.
 const CLOCK_TOLERANCE: Duration = Duration::from_micros(2);
 
-/// The maximum difference between the time from request to reply in the breakdown and in the capture. The kernel
-/// takes timestamps for the breakdown when the interface accepts the request and when the reply arrives. It takes
-/// timestamps for the capture when it passes these packets to the capture.
+/// The breakdown and the capture each contain the time from request to reply. This is the maximum difference between
+/// these two times. For the breakdown, the kernel takes timestamps when the interface accepts the request and when
+/// the reply arrives. For the capture, it takes timestamps when it passes these packets to the capture.
 const KERNEL_TIMESTAMP_TOLERANCE: Duration = Duration::from_micros(20);
 
 /// The result of a trace, from a capture or from a file.
@@ -71,8 +71,8 @@ pub struct Trace {
     pub dropped: Option<u64>,
     /// The number of packets that were read from a file.
     pub packets: usize,
-    /// The number of packets in the file that belong to no flow, for example packets of other protocols,
-    /// unreadable packets, and packets of further flows after the maximum number of flows.
+    /// The number of packets in the file that belong to no flow. Examples are packets of other protocols and
+    /// unreadable packets. Packets of further flows after the maximum number of flows also count.
     pub skipped: usize,
     /// The number of skipped packets that are truncated or have an unknown link type.
     pub unreadable: usize,
@@ -220,8 +220,8 @@ impl TracedTarget {
         timings.collect()
     }
 
-    /// The reason why the exchange with this number has no correct reply. `None` if it has a correct reply, and
-    /// for a file.
+    /// The reason why the exchange with this number has no correct reply. `None` if it has a correct reply. Always
+    /// `None` for a file.
     #[must_use]
     pub fn failure(&self, exchange: u64) -> Option<&Failure> {
         let index = usize::try_from(exchange.checked_sub(1)?).ok()?;

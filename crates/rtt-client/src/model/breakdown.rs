@@ -14,9 +14,9 @@ use echo_core::Stamp;
 use echo_core::header::{ArrivalClock, Timing};
 use std::time::{Duration, SystemTime};
 
-/// The wall clock and the monotonic clock may differ by this time, plus a thousandth of the RTT, over an
-/// exchange. The kernel's timestamps use the wall clock. Slewing changes the wall clock by at most 500 ppm
-/// (adjtimex(2)), so it stays within this limit. A step of the clock usually exceeds it.
+/// During an exchange, the wall clock and the monotonic clock may drift apart by this time plus a thousandth of the
+/// RTT. The kernel's timestamps use the wall clock. Slewing changes the wall clock by at most 500 ppm (adjtimex(2)),
+/// so the drift stays within this limit. A step of the clock usually exceeds the limit.
 const MAX_CLOCK_DRIFT: Duration = Duration::from_micros(1);
 
 /// Identifies the kernel's transmit timestamp of a request.
@@ -39,7 +39,7 @@ pub struct Breakdown {
     pub receive: Duration,
 }
 
-/// The time between the request's departure from this host's kernel and the reply's arrival there.
+/// The time from the departure of the request from this host's kernel to the arrival of the reply in the same kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkAndServer {
     /// The server reported its processing time.
@@ -54,7 +54,7 @@ pub enum NetworkAndServer {
     Combined {
         /// The sum of network and server.
         duration: Duration,
-        /// The reason why they are not separate.
+        /// The reason why network and server are not separate.
         reason: CombinedReason,
     },
 }
@@ -62,7 +62,7 @@ pub enum NetworkAndServer {
 /// The reason why the time of the network and the time of the server are not separate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CombinedReason {
-    /// The reply has no timing header. The server does not support it, or the request was too long for it.
+    /// The reply has no timing header. The server does not support the header, or the request was too long for it.
     NoTimingHeader,
     /// The reply has a timing header, but the server's kernel did not timestamp the request. This is usual for
     /// the first request on a connection or socket, because the server enables timestamps when it reads this

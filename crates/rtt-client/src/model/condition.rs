@@ -79,8 +79,8 @@ impl Condition {
         }
     }
 
-    /// The condition that an error of the operating system indicates, if it indicates one. The platform code in
-    /// `net/system` has a table of further error numbers.
+    /// The condition that an error of the operating system indicates. `None` if the error indicates no condition. The
+    /// platform code in `net/system` has a table of further error numbers.
     #[must_use]
     pub fn from_error(error: &io::Error) -> Option<Self> {
         use io::ErrorKind as Kind;
@@ -112,7 +112,7 @@ pub struct Failure {
     pub condition: Condition,
     /// The error of the operating system, if it reported one.
     pub error: Option<io::Error>,
-    /// The time from the request, or from the start of the name look-up, until the client detected the failure.
+    /// The time until the client detected the failure. It starts at the request or at the name look-up.
     pub after: Duration,
     /// The source of the report. Absent if this program observed the failure itself, for example a timeout.
     pub origin: Option<Origin>,

@@ -115,7 +115,7 @@ impl Exchange {
 pub enum UnconnectedResult {
     /// A reply, after this time.
     Reply(Duration),
-    /// An error of the system, with its number (errno) if it has one, after this time.
+    /// The system's error number (errno), and the time until the error. The number is absent if the error has none.
     Error(Option<i32>, Duration),
     /// Neither a reply nor an error within this time.
     Timeout(Duration),

@@ -69,8 +69,8 @@ pub(crate) fn counted(number: u64, singular: &str, plural: &str) -> String {
     format!("{} {}", count(number), if number == 1 { singular } else { plural })
 }
 
-/// Formats a share of `pairs`. With fewer than 100 pairs, the text is a number of pairs, otherwise a percentage. A
-/// share of 1 is `all pairs`, and no other share is rounded to 100 %.
+/// Formats a share of `pairs`. With fewer than 100 pairs, the text is a number of pairs. Otherwise it is a
+/// percentage. A share of 1 is `all pairs`. No other share is rounded to 100 %.
 pub(crate) fn share_of_pairs(share: f64, pairs: usize) -> String {
     let percent = 100.0 * share;
     if share >= 1.0 {

@@ -21,7 +21,7 @@ pub struct IcmpError {
 }
 
 impl IcmpError {
-    /// The condition that the error indicates, if it indicates one.
+    /// The condition that the error indicates. Absent if the error indicates none.
     #[must_use]
     pub fn condition(&self) -> Option<Condition> {
         match (self.is_v6, self.kind, self.code) {

@@ -11,8 +11,7 @@ use std::str::FromStr;
 pub struct Target {
     /// The protocol, if the target is a URL.
     pub protocol: Option<&'static Protocol>,
-    /// A host name, an IPv4 address, or an IPv6 address without brackets, optionally with a zone
-    /// (`fe80::1%eth0`).
+    /// A host name or an IP address. An IPv6 address has no brackets and can have a zone (`fe80::1%eth0`).
     pub host: String,
     /// The port, if the target has one.
     pub port: Option<u16>,

@@ -127,8 +127,8 @@ impl<Out: Write> Report for Json<Out> {
     }
 }
 
-/// Escapes the control characters that JSON allows, but that a terminal executes. They occur only inside strings,
-/// and `\uXXXX` has the same meaning there.
+/// Escapes control characters that JSON allows. A terminal would execute these characters. They occur only inside
+/// strings, and `\uXXXX` has the same meaning there.
 fn escape_terminal_control(json: String) -> String {
     if !json.contains(is_terminal_control) {
         return json;

@@ -26,7 +26,7 @@ pub struct Cause {
 /// The causes that a comparison examines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CauseKind {
-    /// Replaces the parts of the RTT (`Send` to `Receive`) if they were not measured. Its evidence is the reason.
+    /// Replaces the kinds `Send` to `Receive` if the parts of the RTT were not measured. Its evidence is the reason.
     Breakdown,
     /// From the program to the network interface of this host.
     Send,
@@ -142,7 +142,8 @@ fn parts(evidence: &Evidence, [a, b]: [&str; 2]) -> Vec<Cause> {
         .collect()
 }
 
-/// The median of network and server together. If most exchanges have separate parts, it is the sum of their medians.
+/// The median of network and server together. If most exchanges have separate times for network and server, the
+/// result is the sum of these two medians.
 fn network_and_server(summary: &Summary) -> Option<Duration> {
     let parts = &summary.breakdown;
     if parts.server_is_separate() {
@@ -333,7 +334,8 @@ fn change_with_size(differences: &[(usize, PairedDifference)], confidence: f64) 
     }
 }
 
-/// A cause that was not measured because of `reason`, or because the user ended the comparison early.
+/// A cause without a measurement. If the user ended the comparison early, this is the reason. Otherwise the reason is
+/// `reason`.
 fn not_reached(kind: CauseKind, evidence: &Evidence, reason: &str) -> Cause {
     not_measured(kind, if evidence.interrupted { "the comparison was interrupted" } else { reason })
 }

@@ -39,9 +39,9 @@ const NEEDS_BOTH_PROTOCOLS: &str = "Not measured: this needs a comparison of UDP
 struct StreamAgainstDatagrams<'a> {
     stream: &'a Side,
     datagrams: &'a Side,
-    /// The RTT of the stream on an established connection, in relation to the RTT of the datagrams.
+    /// The relation between the RTT of the stream and the RTT of the datagrams, on an established connection.
     rtt: Relation,
-    /// This relation with a new connection for each exchange, and the absolute difference in nanoseconds.
+    /// The same relation with a new connection for each exchange, and the absolute difference in nanoseconds.
     with_connection: Option<(Relation, i64)>,
 }
 
@@ -74,7 +74,8 @@ impl<'a> StreamAgainstDatagrams<'a> {
         Some(Self { stream, datagrams, rtt: relation(difference), with_connection })
     }
 
-    /// Whether a claim holds that explains a higher RTT of the stream by a cause. This cause was observed.
+    /// The result for a claim that a certain cause makes the stream slower. Call this function only if the cause was
+    /// observed.
     fn holds_if_stream_is_higher(&self) -> Option<bool> {
         match self.rtt {
             Relation::StreamIsHigher => Some(true),
@@ -83,8 +84,8 @@ impl<'a> StreamAgainstDatagrams<'a> {
         }
     }
 
-    /// The beginning of the evidence if there is no measurable difference, otherwise empty. It also states the
-    /// difference with a new connection for each exchange, because users often mean this difference.
+    /// The beginning of the evidence. Empty if there is a measurable difference. The text also states the difference
+    /// with a new connection for each exchange, because users often mean this difference.
     fn no_difference(&self) -> String {
         if self.rtt != Relation::NoMeasurableDifference {
             return String::new();
@@ -189,8 +190,8 @@ fn closed_port(closed_port: Option<ClosedPort>) -> Claim {
     let same = connected.is_some() == unconnected.is_some();
     Claim {
         claim,
-        // If only one kind of socket receives an error, the claim is neither true nor false: it depends on the socket
-        // that a client uses.
+        // If only one kind of socket receives an error, the claim is neither confirmed nor refuted. The result
+        // depends on the socket of the client.
         holds: same.then_some(connected.is_some()),
         evidence: format!(
             "{}After a datagram to a closed port of this host, a connected socket {}, and an unconnected socket {}. \

@@ -8,34 +8,35 @@
 //! but they would dominate a mean.
 //!
 //! **The confidence interval inverts a sign test.** By definition, half of the differences are expected below the
-//! true median. The actual number varies around half by chance. Let r be the largest deviation that
-//! chance explains at the requested confidence. Then the interval starts r ranks below the middle of the sorted
-//! differences and ends r ranks above it. This assumes nothing about the shape of the distribution.
+//! true median. The actual number varies around half by chance. Let r be the largest deviation that chance explains
+//! at the requested confidence. The interval starts r ranks below the middle of the sorted differences. It ends r
+//! ranks above the middle. This method assumes nothing about the shape of the distribution.
 //!
 //! **The variance takes autocorrelation into account.** For independent differences, each difference contributes 1/4
-//! to the variance of the number below the median. But measurements that are close in time are not independent: a
-//! busy period of the host affects many consecutive pairs. An interval that ignores this is too narrow. The code
-//! therefore estimates the *long-run variance*, which includes the covariance between different pairs. It
-//! subtracts the median from each difference and takes the sign of the result. It projects these signs on the first few
-//! cosines, which are slow oscillations over the whole series. Then it averages the squared projections with equal weights. A slow
-//! disturbance makes these projections large, and so the interval becomes wide. The critical value is that of
-//! Student's t-distribution. Its degrees of freedom are the number of cosines. Source: Lazarus, Lewis, Stock and
-//! Watson, "HAR Inference: Recommendations for Practice", Journal of Business & Economic Statistics 36, 2018.
+//! to the variance of the number below the median. But measurements that are close in time are not independent. For
+//! example, a busy period of the host affects many consecutive pairs. An interval that ignores this dependence is too
+//! narrow. The code therefore estimates the *long-run variance*, which includes the covariance between different
+//! pairs. The code subtracts the median from each difference and takes the sign of the result. It projects these
+//! signs on the first few cosines, which are slow oscillations over the whole series. Then it averages the squared
+//! projections with equal weights. A slow disturbance makes these projections large, and so the interval becomes
+//! wide. The critical value comes from Student's t-distribution. Its degrees of freedom are the number of cosines.
+//! Source: Lazarus, Lewis, Stock and Watson, "HAR Inference: Recommendations for Practice", Journal of Business &
+//! Economic Statistics 36, 2018.
 //!
 //! The computation uses no random numbers. The same differences always give the same interval.
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
 /// The number of cosines is this factor times n^(2/3), for n signs. The paper uses 0.4, for an autocorrelation of up to
-/// 0.7. Fewer cosines tolerate a stronger autocorrelation. Without autocorrelation, half of the paper's factor makes
-/// the intervals 7 % wider.
+/// 0.7. A smaller factor gives fewer cosines, and these tolerate a stronger autocorrelation. But without
+/// autocorrelation, this factor makes the intervals 7 % wider than the paper's factor.
 const COSINES: f64 = 0.2;
 
-/// With fewer cosines, the critical value is so large that the interval is useless.
+/// The minimum number of cosines. With fewer cosines, the critical value is so large that the interval is useless.
 const MIN_COSINES: usize = 4;
 
-/// With more differences, the code first adds up groups of consecutive signs. This limits the work. Groups are
-/// sufficient, because the long-run variance depends only on slow changes.
+/// The maximum number of groups. If there are more signs, the code first adds up groups of consecutive signs. This
+/// limits the work. The sums are sufficient, because the long-run variance depends only on slow changes.
 const MAX_GROUPS: usize = 4096;
 
 /// One of the two sides of a comparison.
@@ -165,7 +166,7 @@ fn long_run_variance(signs: &[i8]) -> (f64, usize) {
         power += 2.0 / groups * weighted.sum::<f64>().powi(2);
     }
     let variance = power / float(cosines) / float(group);
-    // Without any group, `variance` is NaN, and `max` returns 1/4.
+    // Without any sign, `variance` is NaN, and `max` returns 1/4.
     (variance.max(0.25), cosines)
 }
 

@@ -8,7 +8,7 @@ use crate::model::format::{
     signed,
 };
 
-/// The smallest number of exchanges for a statement about the slowest 1 %. With fewer, these are less than five
+/// The smallest number of exchanges for a statement about the slowest 1 %. With this number, the slowest 1 % are five
 /// exchanges.
 const MIN_TAIL_COUNT: u64 = 500;
 

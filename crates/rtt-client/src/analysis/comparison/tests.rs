@@ -249,7 +249,7 @@ fn interruption_is_the_reason_for_missing_measurements() {
 }
 
 #[test]
-fn change_with_the_size_needs_enough_pairs() {
+fn statement_about_the_request_size_needs_enough_pairs() {
     let size = |bytes, longer, count| SweepPoint { bytes, pairs: pairs(longer)[..count].to_vec() };
     let evidence_of = |sweep| {
         let evidence = Evidence { sweep, ..evidence(10) };

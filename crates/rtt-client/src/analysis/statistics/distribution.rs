@@ -7,8 +7,8 @@ use std::time::Duration;
 /// The resolution of the quantiles, in significant decimal digits.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// The histogram counts a longer duration as this one. It is twice the longest timeout. The limit bounds the memory
-/// of a distribution to about 270 KiB.
+/// The longest duration of the histogram. A longer duration counts as this duration. This value is twice the longest
+/// timeout. It limits the memory of a distribution to about 270 KiB.
 const MAX_DURATION: Duration = Duration::from_hours(2);
 
 /// The distribution of many durations. Minimum, maximum, mean and standard deviation are exact. Quantiles have a

@@ -1,11 +1,12 @@
-//! Standard output and standard error. The program at the other end of a pipe can close it (`rtt-client … | head -1`).
+//! Standard output and standard error. The program at the other end of a pipe can close the pipe (`rtt-client … |
+//! head -1`).
 
 use crate::process::request_stop;
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
 
-/// Returns standard output. When its reader closes it, the run stops as after Ctrl-C, and the rest of the output
-/// is dropped. The command ends without a message. Its exit status describes the exchanges until then.
+/// Returns standard output. When its reader closes the pipe, the run stops as after Ctrl-C. The rest of the output is
+/// dropped. The command ends without a message. The exit status describes the exchanges until this moment.
 pub(crate) fn stdout() -> Box<dyn Write> {
     let out = io::stdout();
     let is_terminal = out.is_terminal();
@@ -14,7 +15,7 @@ pub(crate) fn stdout() -> Box<dyn Write> {
     if is_terminal { Box::new(out) } else { Box::new(BufWriter::new(out)) }
 }
 
-/// Returns standard error. When its reader closes it, messages are dropped, and the run continues.
+/// Returns standard error. When its reader closes the pipe, messages are dropped, and the run continues.
 pub(crate) fn stderr() -> impl Write {
     Closable { out: io::stderr(), is_closed: false, on_close: || {} }
 }

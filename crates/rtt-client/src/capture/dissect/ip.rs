@@ -91,8 +91,8 @@ struct Extensions {
     is_later_fragment: bool,
 }
 
-/// Skips the extension headers. Each begins with the number of the next header. In all of them except the
-/// fragment header, the length follows.
+/// Skips the extension headers. Each header begins with the number of the next header. A length field follows in most
+/// headers. The fragment header has no length field.
 fn skip_extension_headers(bytes: &[u8]) -> Option<Extensions> {
     let (mut next_protocol, mut end) = (*bytes.get(6)?, IPV6_HEADER);
     let mut is_later_fragment = false;

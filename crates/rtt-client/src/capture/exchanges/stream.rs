@@ -5,8 +5,8 @@
 //! - For exchanges of this program, the lengths of a request and of a reply are known
 //!   ([`MessageLengths`]). The offset of a byte, divided by the length, gives the index of the exchange.
 //!   The last byte completes the reply.
-//! - For a capture file, the lengths are not known. Data from the client starts a new exchange if two
-//!   conditions hold: the data follows data from the server, and the server has sent at least as many bytes
+//! - For a capture file, the lengths are not known. Data from the client starts a new exchange under two
+//!   conditions. First, the data follows data from the server. Second, the server has sent at least as many bytes
 //!   as the client. The first condition is not sufficient, because a server can reply before it has the whole
 //!   request. Each new segment from the server becomes the new end of the reply.
 

@@ -56,7 +56,7 @@ fn pcap_file(byte_order: ByteOrder, resolution: Resolution, packets: &[CapturedP
 }
 
 #[test]
-fn reader_returns_the_packets_of_the_writer() {
+fn reader_returns_the_packets_that_the_writer_wrote() {
     let packets = [packet(1, 60), packet(2, 61), packet(3, 0), packet(4, 1514)];
     let contents = read(&pcapng_file(&packets, Some(7))[..]).unwrap();
     assert_eq!(contents.packets, packets);

@@ -99,7 +99,8 @@ pub(super) struct BreakdownMedians {
     network_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_ns: Option<u64>,
-    /// Network and server together. Present only if they are combined in more than half of the exchanges.
+    /// Network and server together. Present only if more than half of the exchanges have no separate times for the
+    /// two parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     network_and_server_ns: Option<u64>,
     receive_ns: u64,

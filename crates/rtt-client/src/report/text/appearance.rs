@@ -6,8 +6,8 @@ use std::borrow::Cow;
 /// The appearance of a text report. The report itself reads neither the environment nor the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextConfig {
-    /// The number of columns of a line. A value below [`Self::MIN_WIDTH`] means this minimum, and a value
-    /// above [`Self::MAX_WIDTH`] means this maximum.
+    /// The number of columns of a line. The report limits it to the range from [`Self::MIN_WIDTH`] to
+    /// [`Self::MAX_WIDTH`].
     pub width: usize,
     /// The number of columns of an error message. `None`: each message is one line.
     pub error_width: Option<usize>,

@@ -38,7 +38,7 @@ impl RttPart {
         }
     }
 
-    /// The start and the end of the part, for a legend. In 80 columns, a line of the legend has 37 columns for it.
+    /// The start and the end of the part, for a legend. At a width of 80, this text can have up to 37 columns.
     pub(super) fn span(self) -> &'static str {
         match self {
             Self::Send => "from program to network interface",
@@ -162,8 +162,8 @@ fn explain(reason: CombinedReason) -> &'static str {
 /// The parts that were measured, in the order of an exchange.
 fn medians(figures: &BreakdownFigures) -> Vec<(RttPart, Duration)> {
     let mut rows = vec![(RttPart::Send, &figures.send)];
-    // Some exchanges can have separate parts while others do not. Only the more frequent kind is shown,
-    // because both together would count the same time twice.
+    // Some exchanges can have separate parts while others do not. Only the more frequent kind is shown, because both
+    // kinds together would count the same time twice.
     if figures.server_is_separate() {
         rows.push((RttPart::Network, &figures.network));
         rows.push((RttPart::Server, &figures.server));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use textwrap::core::display_width;
 
 /// The share of the times that are outside the axis, at each end. If the axis contained all times, one stall could
-/// make it so long that all other times are in one column.
+/// make the axis very long. Then all other times would be in one column.
 const OUTSIDE_SHARE: f64 = 0.01;
 
 /// Writes a histogram for each side, and the axis below them. Writes nothing if both ends of

@@ -108,7 +108,7 @@ fn rows(summary: &Summary) -> Vec<(&'static str, &Distribution)> {
         ("send delay", &summary.lateness),
         ("handshake", &summary.connect),
     ];
-    // If all exchanges are of one kind, the row would be the same as the row of the RTT.
+    // If all exchanges are of one kind, this row would repeat the row of the RTT.
     if summary.first_exchange.count() > 0 && summary.later_exchanges.count() > 0 {
         rows.push(("first exchange", &summary.first_exchange));
         rows.push(("later exchanges", &summary.later_exchanges));

@@ -58,8 +58,9 @@ fn acknowledgements(side: &Side, name: &str) -> Cause {
 /// trip. Absent if it was not measured.
 pub(in super::super) fn waited_for_acknowledgement(side: &Side) -> Option<bool> {
     let (send, windows) = (side.with_timestamps.as_ref()?.breakdown.send.median()?, side.windows?);
-    // `send` ends when the last segment leaves. With several segments, this is late even without a wait, because the
-    // kernel first copies the other segments. So only a request in one segment shows whether it waited.
+    // `send` ends when the last segment leaves. With several segments, this moment is late even without a wait,
+    // because the kernel first copies the other segments. Therefore only a request in one segment shows whether it
+    // waited.
     let is_one_segment = side.request_bytes <= usize::try_from(windows.segment_bytes).ok()?;
     is_one_segment.then_some(send >= windows.min_rtt?)
 }
@@ -71,7 +72,7 @@ fn two_writes(evidence: &Evidence, side: &Side, name: &str) -> Cause {
     }
     let results: Vec<String> = side.two_writes.iter().map(describe_two_writes).collect();
     let measured = side.two_writes.iter().any(|result| result.with_nagle.median().is_some());
-    // The exchanges of a comparison use one write each, with TCP_NODELAY, so Nagle's algorithm does not delay them.
+    // Each exchange of a comparison is one write with TCP_NODELAY. Nagle's algorithm does not delay such a write.
     Cause {
         kind: KIND,
         share: measured.then_some(0),
