@@ -42,17 +42,28 @@ pub(crate) fn open_descriptors(process_id: u32) -> Result<usize> {
     Ok(fs::read_dir(&directory).with_context(|| format!("reading {directory}"))?.count())
 }
 
-/// The sum of the CPU times of all threads of a process.
+/// The sum of the CPU times of all threads of a process. A thread that ends during the call does not count.
 pub(crate) fn cpu_time(process_id: u32) -> Result<Duration> {
     let directory = format!("/proc/{process_id}/task");
     let mut sum = Duration::ZERO;
     for thread in fs::read_dir(&directory).with_context(|| format!("reading {directory}"))? {
         // The first field is the time on a CPU in nanoseconds (Documentation/scheduler/sched-stats.rst).
-        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        let text = match fs::read_to_string(thread?.path().join("schedstat")) {
+            Ok(text) => text,
+            Err(error) if has_ended(&error) => continue,
+            Err(error) => return Err(error).with_context(|| format!("reading {directory}")),
+        };
         let nanoseconds = text.split_whitespace().next().context("schedstat is empty")?;
         sum += Duration::from_nanos(nanoseconds.parse()?);
     }
     Ok(sum)
+}
+
+/// Whether reading a file of a thread failed because the thread has ended: its directory is missing (`ENOENT`), or the
+/// thread ended after the file was opened (`ESRCH`).
+fn has_ended(error: &std::io::Error) -> bool {
+    const ESRCH: i32 = 3;
+    error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
 }
 
 /// The number of datagrams to a port of 127.0.0.1 that the kernel dropped because the socket's receive queue was full.
@@ -80,6 +91,22 @@ mod tests {
         assert!(own_memory(id).unwrap() > 0);
         assert!(open_descriptors(id).unwrap() > 0);
         assert!(cpu_time(id).unwrap() > Duration::ZERO);
+    }
+
+    #[test]
+    fn cpu_time_ignores_threads_that_end_during_the_call() {
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let flag = std::sync::Arc::clone(&stop);
+        let starter = std::thread::spawn(move || {
+            while !flag.load(std::sync::atomic::Ordering::Relaxed) {
+                std::thread::spawn(|| {}).join().unwrap();
+            }
+        });
+        for _ in 0..300 {
+            cpu_time(std::process::id()).unwrap();
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        starter.join().unwrap();
     }
 
     #[test]

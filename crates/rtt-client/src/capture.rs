@@ -6,7 +6,7 @@
 //! |---|---|
 //! | Read and write capture files | [`mod@file`]: pcap, and pcapng with its reader and writer |
 //! | Find the headers, the addresses and the payload of a packet | [`dissect`] |
-//! | Assign the packet to a flow, the packets between two ports | [`flows`], the table of flows, and [`flow`] |
+//! | Assign the packet to a flow (all packets between two ports) | [`flows`], the table of flows, and [`flow`] |
 //! | Determine the role of the packet (SYN, request, retransmission, …) | [`role`]; for TCP, `flow::connection` |
 //! | Find out whether the bytes of a TCP segment are new | [`reassembly`] |
 //! | Assign the packet to an exchange | [`exchanges`] |

@@ -60,7 +60,8 @@ async fn server_stops_reading_from_a_peer_that_does_not_read() {
     let mut sent = 0;
     while let Ok(written) = timeout(Duration::from_millis(300), not_reading.write(&chunk)).await {
         sent += written.unwrap();
-        // This is more than four socket buffers of the maximum automatic size on Linux (tcp(7): 4 MiB and 6 MiB).
+        // 32 MiB is more than the send and receive buffers of both sides hold together: on Linux at most
+        // 2 × (4 + 6) MiB (tcp(7)).
         assert!(sent < 32 << 20, "the server continues to read");
     }
     let mut other = server.connect().await;

@@ -19,7 +19,7 @@ echo_service::counters! {
         /// (multicast, broadcast or unspecified).
         refused_non_unicast,
         /// Datagrams not answered, because they probably circulated between servers until their hop limit
-        /// ended.
+        /// was used up.
         refused_server_loop,
         /// Datagrams not answered, because their source exceeded --rate.
         refused_rate_limit,

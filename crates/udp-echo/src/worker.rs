@@ -9,7 +9,7 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 /// Maximum time to answer the datagrams that arrived before the shutdown. By default, the receive queue has
-/// space for some hundred datagrams, so the answers usually take less time. Only a flood makes them take longer.
+/// space for a few hundred datagrams, so the answers usually take less time. Only a flood makes them take longer.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Interval at which an idle worker checks for the shutdown. Each check costs a few microseconds.

@@ -326,7 +326,7 @@ impl Finding {
                 "the client sent connection requests (SYN), but received no answer, not even a refusal",
                 "the reason: a missing host, a firewall that drops packets (possibly on this host) and a broken \
                  return path look the same from here",
-                "try another port of the host; capture packets there",
+                "try another port of the host; capture packets on the host",
             ),
             (false, _) => explanation(
                 format!(

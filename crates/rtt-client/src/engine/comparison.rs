@@ -49,8 +49,8 @@ const MAX_PAIRS_WITH_TIMESTAMPS: u64 = 300;
 const MAX_PAIRS_WITH_CONNECTIONS: u64 = 100;
 const MAX_PAIRS_PER_SIZE: u64 = 200;
 
-/// The smallest time limit of an experiment. A longer limit is always a quarter of the time limit of the main
-/// measurement.
+/// The minimum time limit of an experiment. The limit is a quarter of the time limit of the main measurement, but at
+/// least this time.
 const MIN_EXPERIMENT_TIME: Duration = Duration::from_secs(1);
 
 /// Runs `comparison`, passes events to `report` and returns the verdict. Ends early when `stop` is set.

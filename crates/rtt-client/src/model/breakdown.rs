@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn server_without_kernel_timestamp_is_combined_with_the_network() {
+    fn server_time_without_kernel_timestamp_is_combined_with_the_network_time() {
         let parts = exchange(Some(timing(ArrivalClock::Program, 2))).unwrap();
         let (duration, reason) = (MICROSECOND * 37, CombinedReason::NoServerTimestamp);
         assert_eq!(parts.network_and_server, NetworkAndServer::Combined { duration, reason });

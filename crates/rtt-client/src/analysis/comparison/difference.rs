@@ -132,7 +132,8 @@ pub fn min_pairs(confidence: f64) -> usize {
 }
 
 /// Computes the rank of the lower bound in the sorted differences, from 1. The upper bound has the same rank, counted
-/// from the largest difference. `signs` contains the sign of each difference minus the median.
+/// from the largest difference. `signs` states for each difference whether it is above (1), equal to (0) or
+/// below (-1) the median.
 fn lower_rank(signs: &[i8], confidence: f64) -> Option<usize> {
     let count = signs.len();
     let (variance, cosines) = long_run_variance(signs);

@@ -77,7 +77,8 @@ impl Distribution {
         (count > 1).then(|| Duration::from_secs_f64((self.squares / float(count - 1)).sqrt() / 1e9))
     }
 
-    /// The quantile for `share`, from 0 to 1: at least this share of the durations is not longer than the result.
+    /// The quantile for `share`, from 0 to 1: at least this share of the durations is at most as long as
+    /// the result.
     /// Absent if the distribution is empty. The function does not check whether there are enough durations. Reports use
     /// [`supported_quantile`](Self::supported_quantile).
     #[must_use]

@@ -19,9 +19,9 @@ pub(crate) struct CompareArgs {
     #[arg(default_value = DEFAULT_HOST, help = help_of_a())]
     a: Target,
 
-    /// Second target, written like A. If its port does not select a protocol, the protocol is TCP. If B is absent, the
-    /// client uses the host of A with the other protocol. The port is the port of A. If A is a URL, or has a
-    /// default port or no port, the port is the default port of the other protocol
+    /// Second target, written like A. If its port does not select a protocol, the protocol is TCP. If B is absent, B is
+    /// the host of A with the other protocol. B then has the port of A if A is host:port with a port that selects no
+    /// protocol. Otherwise, B has the default port of its protocol
     b: Option<Target>,
 
     #[arg(short, long, value_name = "N", help = format!(

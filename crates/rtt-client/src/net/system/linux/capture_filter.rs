@@ -136,8 +136,8 @@ fn ipv6(program: &mut Assembler, link: u32, protocol: u32, peer: Ipv6Addr, port:
     program.label("not ICMPv6");
     program.test(EQUALS, IPV6_FRAGMENT, Target::Accept, Target::Next);
     program.test(EQUALS, protocol, Target::Next, Target::Drop);
-    // Test the source first, then the destination. The offsets of the address and of the port count from the start of
-    // the IP header.
+    // Test the source first, then the destination. Both offsets, of the address and of the port,
+    // are relative to the start of the IP header.
     for (address_offset, port_offset, other) in
         [(8, 40, Target::Label("not from the peer")), (24, 42, Target::Drop)]
     {
