@@ -28,5 +28,6 @@ pub(crate) mod accounting;
 pub mod comparison;
 pub mod diagnosis;
 pub mod evidence;
+pub(crate) mod explain;
 pub(crate) mod request_tracker;
 pub(crate) mod statistics;

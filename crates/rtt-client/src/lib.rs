@@ -83,7 +83,9 @@ pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 pub use model::condition::{Condition, Failure};
 pub use model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, UnconnectedResult};
 pub use model::icmp::{IcmpError, Origin};
-pub use model::protocol::Protocol;
+pub use model::protocol::{
+    Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder, ShownAddress,
+};
 pub use model::target::{Target, TargetError};
 pub use model::traffic::TcpInfo;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};
@@ -94,4 +96,4 @@ pub use plan::{
     DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, DiagnosisPlan, Family, Lifetime,
     MessagePart, Plan, PlanError, SWEEP_SIZES, Settings, TracePlan, TraceSettings,
 };
-pub use protocol::registry::{PROTOCOLS, protocol_named};
+pub use protocol::registry::{PROTOCOLS, default_pair, protocol_named, services};

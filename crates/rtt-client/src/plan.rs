@@ -105,22 +105,27 @@ impl Plan {
         &self.settings
     }
 
-    /// The target as a URL, with its protocol and its port.
+    /// The target as a URL, with its protocol and, if the protocol has ports, its port.
     #[must_use]
     pub fn url(&self) -> String {
-        let port = Some(self.port());
+        let port = self.url_port();
         Target { protocol: Some(self.protocol), port, ..self.target.clone() }.to_string()
     }
 
     /// The target's host and port.
     pub(crate) fn host_and_port(&self) -> String {
-        let port = Some(self.port());
+        let port = self.url_port();
         Target { protocol: None, port, ..self.target.clone() }.to_string()
     }
 
-    /// The port of the server.
+    /// The port of the server. It is 0 if the protocol has no ports.
     pub(crate) fn port(&self) -> u16 {
-        self.target.port.unwrap_or(self.protocol.default_port)
+        self.url_port().unwrap_or(0)
+    }
+
+    /// The port of the server, if the protocol has ports.
+    fn url_port(&self) -> Option<u16> {
+        self.target.port.or(self.protocol.default_port)
     }
 
     /// Whether the plan is one exchange of the user's message, without a number in the request.
@@ -181,6 +186,10 @@ fn check_target(
     {
         let target = target.clone();
         return Err(PlanError::OtherProtocol { target, theirs: other.name, ours: protocol.name });
+    }
+    if target.port.is_some() && !protocol.has_ports() {
+        let target = target.clone();
+        return Err(PlanError::HasNoPorts { target, protocol: protocol.title });
     }
     if let (Some(version), Some(address)) = (settings.version(), target.ip())
         && address.is_ipv4() != (version == Family::V4)

@@ -147,6 +147,8 @@ pub struct Side {
     pub windows: Option<Windows>,
     /// The results of requests in two writes. Empty if the protocol is not a stream.
     pub two_writes: Vec<TwoWrites>,
+    /// The measurements of the experiments of the protocol. Empty if the experiments did not run.
+    pub measurements: Vec<Measurement>,
     /// The reason why the side has no reply. Absent if it has at least one reply.
     pub failure: Option<Failure>,
 }
@@ -167,8 +169,14 @@ impl Side {
             traffic_exchanges: 0,
             windows: None,
             two_writes: Vec::new(),
+            measurements: Vec::new(),
             failure: None,
         }
+    }
+
+    /// The measurement with this name, if the experiment ran.
+    pub(crate) fn measurement(&self, name: &str) -> Option<&Measurement> {
+        self.measurements.iter().find(|measurement| measurement.name == name)
     }
 
     /// Whether the protocol is a byte stream over connections, with acknowledgements and windows.
@@ -191,6 +199,18 @@ pub struct Windows {
     pub limited_by_buffer: Duration,
     /// The smallest round-trip time that the kernel measured.
     pub min_rtt: Option<Duration>,
+}
+
+/// A measurement of an experiment that explains the RTT of one protocol. The folder of the protocol contains the
+/// experiment and the interpretation of its measurements.
+#[derive(Debug, Default)]
+pub struct Measurement {
+    /// The name of the measurement. It is unique within the protocol.
+    pub name: &'static str,
+    /// The measured durations. Empty if there are none.
+    pub durations: Distribution,
+    /// The reason why there are no durations, or fewer than planned.
+    pub failure: Option<String>,
 }
 
 /// The result of requests in two writes. The client sends the two parts of a request with separate writes and waits

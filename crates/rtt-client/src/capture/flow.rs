@@ -109,7 +109,9 @@ impl Flow {
         let (client, server) =
             if is_syn_ack { (destination, source) } else { (source, destination) };
         Self {
-            protocol: PROTOCOLS.iter().find(|protocol| protocol.ip_number == ip_protocol),
+            protocol: PROTOCOLS.iter().find(|protocol| {
+                protocol.ip_numbers.is_some_and(|numbers| numbers.contain(ip_protocol))
+            }),
             ip_protocol,
             client,
             server,

@@ -1,25 +1,122 @@
 //! [`Protocol`]: the facts about a protocol that generic code uses.
 
+use std::fmt;
+use std::net::SocketAddr;
+
 /// The facts about a protocol. Generic code uses these facts. It contains no special case for a single protocol.
+///
+/// The facts are independent of each other: for example, a protocol can have connections and still carry datagrams.
 #[derive(Debug)]
 pub struct Protocol {
-    /// The name in URLs, on the command line and in JSON: `udp`.
+    /// The name in URLs, on the command line and in JSON. It consists of lower-case letters.
     pub name: &'static str,
-    /// The name in text for people: `UDP`.
+    /// The name in text for people.
     pub title: &'static str,
     /// One line for `--help`.
     pub about: &'static str,
-    /// The server's port, if the target has none.
-    pub default_port: u16,
+    /// The server's port, if the target has none. Absent if the protocol has no ports.
+    pub default_port: Option<u16>,
+    /// What replies to a request.
+    pub responder: Responder,
+    /// The correct reply to a request.
+    pub reply_form: ReplyForm,
+    /// The phases of a connection before its first exchange, in their order. Empty if the protocol has no connections.
+    pub phases: &'static [Phase],
+    /// How replies arrive.
+    pub framing: Framing,
+    /// Whether each reply arrives at most once, in the order of the requests.
+    pub is_ordered: bool,
+    /// Whether the system acknowledges data, and sends lost data again.
+    pub is_reliable: bool,
     /// The maximum length of a request or a reply, in bytes.
     pub max_message_len: usize,
-    /// Whether a request can be empty. UDP sends an empty datagram. TCP sends nothing for an empty write.
+    /// Whether a request can be empty.
     pub carries_empty: bool,
+    /// The name of the kernel's statistics about a connection in JSON. Absent if the kernel has no such statistics.
+    pub kernel_statistics: Option<&'static str>,
+    /// The protocol numbers in the IP header. Absent if the client cannot capture and dissect the protocol's packets.
+    pub ip_numbers: Option<IpNumbers>,
+}
+
+/// What replies to the requests of a protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Responder {
+    /// A server program. The value is the name of this project's server, if the project has one.
+    Program(Option<&'static str>),
+    /// The kernel of the target's host. It replies without a server program.
+    Kernel,
+}
+
+/// The correct reply to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyForm {
+    /// The request in upper case.
+    UpperCase,
+    /// The unchanged request.
+    Unchanged,
+}
+
+/// A phase of a connection. The first phase starts with the connection request. Each later phase starts at the end of
+/// the previous one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// The name: `handshake`.
+    pub name: &'static str,
+    /// The event at its end: `connection established`.
+    pub end: &'static str,
+}
+
+/// The protocol numbers in the IP header (IANA "Protocol Numbers").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IpNumbers {
+    /// The number over IPv4.
+    pub v4: u8,
+    /// The number over IPv6.
+    pub v6: u8,
+}
+
+/// How replies arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Each reply is one datagram.
+    Datagrams,
+    /// Replies are a stream of bytes. One read can return a part of a reply or several replies.
+    Stream,
+}
+
+impl Protocol {
     /// Whether the client opens a connection to the server before the first request.
-    pub has_connections: bool,
-    pub(crate) framing: Framing,
-    /// The protocol number in the IP header (IANA "Protocol Numbers").
-    pub(crate) ip_number: u8,
+    #[must_use]
+    pub fn has_connections(&self) -> bool {
+        !self.phases.is_empty()
+    }
+
+    /// Whether a server has a port.
+    #[must_use]
+    pub fn has_ports(&self) -> bool {
+        self.default_port.is_some()
+    }
+
+    /// Whether a server program replies. A host can be up while this program does not run.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        matches!(self.responder, Responder::Program(_))
+    }
+
+    /// The name of this project's server for the protocol, if there is one.
+    #[must_use]
+    pub fn server_program(&self) -> Option<&'static str> {
+        match self.responder {
+            Responder::Program(program) => program,
+            Responder::Kernel => None,
+        }
+    }
+
+    /// The address for people and for JSON: without the port if the protocol has no ports.
+    #[must_use]
+    pub fn shown(&self, address: SocketAddr) -> ShownAddress {
+        ShownAddress { address, has_port: self.has_ports() }
+    }
 }
 
 impl PartialEq for Protocol {
@@ -30,11 +127,61 @@ impl PartialEq for Protocol {
 
 impl Eq for Protocol {}
 
-/// How replies arrive.
+impl IpNumbers {
+    /// The number in the header of a packet to or from `address`.
+    #[must_use]
+    pub fn for_address(self, address: SocketAddr) -> u8 {
+        if address.is_ipv4() { self.v4 } else { self.v6 }
+    }
+
+    /// Whether the packets of the protocol have this number.
+    #[must_use]
+    pub fn contain(self, number: u8) -> bool {
+        [self.v4, self.v6].contains(&number)
+    }
+}
+
+/// An address as text, with or without its port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// Each reply is one datagram. Replies can arrive in any order.
-    Datagrams,
-    /// Replies arrive in order, as a stream of bytes. One read can return a part of a reply or several replies.
-    Stream,
+pub struct ShownAddress {
+    address: SocketAddr,
+    has_port: bool,
+}
+
+impl fmt::Display for ShownAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            address if self.has_port => write!(f, "{address}"),
+            SocketAddr::V6(address) if address.scope_id() > 0 => {
+                write!(f, "{}%{}", address.ip(), address.scope_id())
+            }
+            address => write!(f, "{}", address.ip()),
+        }
+    }
+}
+
+impl serde::Serialize for ShownAddress {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_address_has_a_port_only_if_the_protocol_has_ports() {
+        for (address, with_port, without_port) in [
+            ("192.0.2.1:7", "192.0.2.1:7", "192.0.2.1"),
+            ("[2001:db8::1]:7", "[2001:db8::1]:7", "2001:db8::1"),
+            ("[fe80::1%3]:7", "[fe80::1%3]:7", "fe80::1%3"),
+        ] {
+            let shown = |has_port| {
+                let address = address.parse().unwrap();
+                ShownAddress { address, has_port }.to_string()
+            };
+            assert_eq!([shown(true), shown(false)], [with_port, without_port]);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Content, Lifetime, Plan, PlanError, Settings};
 use crate::model::protocol::Protocol;
 use crate::model::target::Target;
-use crate::protocol::registry::PROTOCOLS;
+use crate::protocol::registry::{PROTOCOLS, default_pair, services};
 use std::time::Duration;
 
 /// The default number of pairs. It applies if the settings contain no number of pairs and no duration.
@@ -68,8 +68,8 @@ pub(crate) struct SizePlan {
 impl ComparisonPlan {
     /// Creates a plan for the comparison of `a` and `b`.
     ///
-    /// In a target without a protocol, a default port selects the protocol. Otherwise, A uses the first registered
-    /// protocol, and B uses the second one. Without `b`, B has the host of A and the other protocol.
+    /// In a target without a protocol, a default port selects the protocol. Otherwise, A uses the first protocol
+    /// with a server program, and B uses the second one. Without `b`, B has the host of A and the other protocol.
     ///
     /// # Errors
     ///
@@ -87,9 +87,10 @@ impl ComparisonPlan {
         if pairs.is_some_and(|pairs| pairs == 0 || pairs > MAX_PAIRS) {
             return Err(PlanError::CountOutOfRange { quantity: "--count", max: MAX_PAIRS });
         }
-        let protocol_a = protocol_of(a).unwrap_or(&PROTOCOLS[0]);
+        let [default_a, default_b] = default_pair();
+        let protocol_a = protocol_of(a).unwrap_or(default_a);
         let b = b.cloned().unwrap_or_else(|| other_side(a, protocol_a));
-        let protocol_b = protocol_of(&b).unwrap_or(&PROTOCOLS[1]);
+        let protocol_b = protocol_of(&b).unwrap_or(default_b);
         let each = Settings {
             count: None,
             duration,
@@ -157,16 +158,16 @@ impl ComparisonPlan {
 
 /// The protocol in the target. Without a protocol in the target, its port selects the protocol with this default port.
 fn protocol_of(target: &Target) -> Option<&'static Protocol> {
-    let by_port = || PROTOCOLS.iter().find(|protocol| Some(protocol.default_port) == target.port);
-    target.protocol.or_else(by_port)
+    let by_port = |port| PROTOCOLS.iter().find(|protocol| protocol.default_port == Some(port));
+    target.protocol.or_else(|| by_port(target.port?))
 }
 
 /// A target with the same host and another protocol than `protocol`. The result has no port if `target` is a URL or
 /// has the default port of `protocol`. Any other port stays the same.
 fn other_side(target: &Target, protocol: &Protocol) -> Target {
-    let port_is_shared = target.protocol.is_none() && target.port != Some(protocol.default_port);
+    let port_is_shared = target.protocol.is_none() && target.port != protocol.default_port;
     Target {
-        protocol: PROTOCOLS.iter().find(|other| *other != protocol),
+        protocol: services().find(|other| *other != protocol),
         port: target.port.filter(|_| port_is_shared),
         ..target.clone()
     }

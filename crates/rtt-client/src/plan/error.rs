@@ -18,6 +18,14 @@ pub enum PlanError {
         /// The protocol of the command.
         ours: &'static str,
     },
+    /// The target has a port, but the protocol has no ports.
+    #[error("{target} has a port, but {protocol} has no ports")]
+    HasNoPorts {
+        /// The target.
+        target: Target,
+        /// The protocol's title.
+        protocol: &'static str,
+    },
     /// A request, or its reply, is too long for one exchange.
     #[error("the {part} has {len} bytes; one exchange over {protocol} carries at most {max} bytes")]
     TooLong {

@@ -1,14 +1,28 @@
 //! The list of protocols that the client can measure.
 //!
-//! To add a protocol, create its folder in `protocol/`. Then add it to [`PROTOCOLS`], and to `DRIVERS` in
-//! `protocol.rs`.
+//! To add a protocol, create its folder in `protocol/`, declare the module in `protocol.rs`, and add the module to the
+//! list here.
 
 use super::{tcp, udp};
 use crate::model::protocol::Protocol;
 use crate::model::target::Target;
 
-/// All protocols, in the order of the output.
-pub static PROTOCOLS: &[Protocol] = &[udp::facts::FACTS, tcp::facts::FACTS];
+/// Passes the modules of all protocols to a macro, in the order of the output.
+macro_rules! for_all_protocols {
+    ($macro:ident) => {
+        $macro! { udp, tcp }
+    };
+}
+pub(crate) use for_all_protocols;
+
+/// Creates the list of facts.
+macro_rules! facts {
+    ($($protocol:ident),*) => {
+        /// The facts about all protocols, in the order of the output.
+        pub static PROTOCOLS: &[Protocol] = &[$($protocol::facts::FACTS),*];
+    };
+}
+for_all_protocols!(facts);
 
 /// Finds the protocol with this name.
 #[must_use]
@@ -16,8 +30,25 @@ pub fn protocol_named(name: &str) -> Option<&'static Protocol> {
     PROTOCOLS.iter().find(|protocol| protocol.name == name)
 }
 
-/// The protocol in the target's URL. Without a URL, all protocols.
+/// The protocols with a server program. They are the default of commands with several protocols.
+pub fn services() -> impl Iterator<Item = &'static Protocol> {
+    PROTOCOLS.iter().filter(|protocol| protocol.is_service())
+}
+
+/// The protocols of a comparison if the targets do not select them: the first two protocols with a server program.
+#[must_use]
+pub fn default_pair() -> [&'static Protocol; 2] {
+    let mut services = services();
+    let mut next =
+        || services.next().expect("the registry has at least two protocols with servers");
+    [next(), next()]
+}
+
+/// The protocol in the target's URL. Without a URL, all protocols with a server program.
 pub(crate) fn protocols_of(target: &Target) -> impl Iterator<Item = &'static Protocol> {
     let selected = target.protocol;
-    PROTOCOLS.iter().filter(move |protocol| selected.is_none_or(|only| only == *protocol))
+    PROTOCOLS.iter().filter(move |protocol| match selected {
+        Some(only) => only == *protocol,
+        None => protocol.is_service(),
+    })
 }

@@ -1,8 +1,11 @@
 //! TCP: requests and replies are bytes of a stream. TCP does not mark the boundaries of messages.
 
+pub(super) mod explain;
 pub(super) mod facts;
 mod transport;
 
-use super::Driver;
+use crate::net::driver::Driver;
 
-pub(super) const DRIVER: Driver = Driver { open: transport::open, unconnected: None };
+/// The functions of TCP that use sockets.
+pub(super) const DRIVER: Driver =
+    Driver { open: transport::open, unconnected: None, experiments: &[] };

@@ -1,10 +1,15 @@
 //! UDP: a request is one datagram, and its reply is one datagram.
 
+pub(super) mod explain;
 pub(super) mod facts;
 mod transport;
 mod unconnected;
 
-use super::Driver;
+use crate::net::driver::Driver;
 
-pub(super) const DRIVER: Driver =
-    Driver { open: transport::open, unconnected: Some(unconnected::send_and_wait) };
+/// The functions of UDP that use sockets.
+pub(super) const DRIVER: Driver = Driver {
+    open: transport::open,
+    unconnected: Some(unconnected::send_and_wait),
+    experiments: &[],
+};

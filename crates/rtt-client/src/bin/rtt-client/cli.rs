@@ -74,8 +74,11 @@ impl SelectedCommand {
 impl Subcommand for SelectedCommand {
     fn augment_subcommands(command: Command) -> Command {
         let protocols = PROTOCOLS.iter().map(|protocol| {
-            let about = format!("{} (default port {})", protocol.about, protocol.default_port);
-            exchange::command(protocol).about(about)
+            let command = exchange::command(protocol);
+            match protocol.default_port {
+                Some(port) => command.about(format!("{} (default port {port})", protocol.about)),
+                None => command.about(protocol.about),
+            }
         });
         GeneralCommand::augment_subcommands(command.subcommands(protocols))
     }

@@ -56,11 +56,13 @@ pub(super) fn record(
     let interface = system::interface_to(address)
         .map_err(failed(CaptureOperation::FindInterface))
         .map_err(capture_error)?;
+    let ip_numbers =
+        plan.protocol.ip_numbers.expect("the plan checks that the protocol can be captured");
     let capture = Capture::start(&CaptureConfig {
         interface: interface.index,
         is_loopback: interface.is_loopback,
         link_header: if interface.is_ethernet { ETHERNET_HEADER } else { 0 },
-        protocol: plan.protocol.ip_number,
+        protocol: ip_numbers.for_address(address),
         peer: address,
     })
     .map_err(capture_error)?;

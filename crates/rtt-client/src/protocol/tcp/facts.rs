@@ -1,6 +1,6 @@
 //! Facts about TCP.
 
-use crate::model::protocol::{Framing, Protocol};
+use crate::model::protocol::{Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder};
 
 /// The registry's entry for TCP.
 pub(crate) const FACTS: Protocol = Protocol {
@@ -8,11 +8,17 @@ pub(crate) const FACTS: Protocol = Protocol {
     title: "TCP",
     about: "Measure the RTT over TCP: one exchange (with the times of the handshake, the request and both together) \
         or a series",
-    default_port: 12000,
+    default_port: Some(12000),
+    responder: Responder::Program(Some("tcp-echo")),
+    reply_form: ReplyForm::UpperCase,
+    phases: &[Phase { name: "handshake", end: "connection established" }],
+    framing: Framing::Stream,
+    is_ordered: true,
+    is_reliable: true,
     // TCP has no limit. The client has one because it keeps several copies of a message in memory.
     max_message_len: 16 * 1024 * 1024,
+    // TCP sends nothing for an empty write.
     carries_empty: false,
-    has_connections: true,
-    framing: Framing::Stream,
-    ip_number: crate::model::headers::TCP,
+    kernel_statistics: Some("tcp_info"),
+    ip_numbers: Some(IpNumbers { v4: 6, v6: 6 }),
 };

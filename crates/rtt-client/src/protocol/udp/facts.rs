@@ -1,16 +1,21 @@
 //! Facts about UDP.
 
-use crate::model::protocol::{Framing, Protocol};
+use crate::model::protocol::{Framing, IpNumbers, Protocol, ReplyForm, Responder};
 
 /// The registry's entry for UDP.
 pub(crate) const FACTS: Protocol = Protocol {
     name: "udp",
     title: "UDP",
     about: "Measure the RTT over UDP: one exchange or a series",
-    default_port: 25000,
+    default_port: Some(25000),
+    responder: Responder::Program(Some("udp-echo")),
+    reply_form: ReplyForm::UpperCase,
+    phases: &[],
+    framing: Framing::Datagrams,
+    is_ordered: false,
+    is_reliable: false,
     max_message_len: echo_core::MAX_UDP_PAYLOAD_IPV4,
     carries_empty: true,
-    has_connections: false,
-    framing: Framing::Datagrams,
-    ip_number: crate::model::headers::UDP,
+    kernel_statistics: None,
+    ip_numbers: Some(IpNumbers { v4: 17, v6: 17 }),
 };

@@ -5,7 +5,7 @@ use clap::Args;
 use rtt_client::{
     ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,
     DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, PROTOCOLS, PlanError, SWEEP_SIZES, Settings,
-    Target,
+    Target, default_pair,
 };
 use std::time::Duration;
 
@@ -19,9 +19,7 @@ pub(crate) struct CompareArgs {
     #[arg(default_value = DEFAULT_HOST, help = help_of_a())]
     a: Target,
 
-    /// Second target, written like A. If its port does not select a protocol, the protocol is TCP. If B is absent, B is
-    /// the host of A with the other protocol. B then has the port of A if A is host:port with a port that selects no
-    /// protocol. Otherwise, B has the default port of its protocol
+    #[arg(help = help_of_b())]
     b: Option<Target>,
 
     #[arg(short, long, value_name = "N", help = format!(
@@ -100,12 +98,21 @@ impl CompareArgs {
 fn help_of_a() -> String {
     let defaults: Vec<String> = PROTOCOLS
         .iter()
-        .map(|protocol| format!("{}: {}", protocol.default_port, protocol.title))
+        .filter_map(|protocol| Some(format!("{}: {}", protocol.default_port?, protocol.title)))
         .collect();
     format!(
         "First target: host, host:port, [IPv6]:port or a URL. If it is not a URL, its port selects the protocol \
          ({}, any other port or none: {})",
         defaults.join(", "),
-        PROTOCOLS[0].title
+        default_pair()[0].title
+    )
+}
+
+fn help_of_b() -> String {
+    format!(
+        "Second target, written like A. If its port does not select a protocol, the protocol is {}. If B is absent, B \
+         is the host of A with the other protocol. B then has the port of A if A is host:port with a port that \
+         selects no protocol. Otherwise, B has the default port of its protocol",
+        default_pair()[1].title
     )
 }

@@ -1,0 +1,54 @@
+//! [`Explain`]: the explanations that only one protocol can give. Generic code calls this trait. Each protocol implements
+//! it in its folder, in `protocol/*/explain.rs`.
+
+use crate::analysis::comparison::{Cause, Claim, PairedDifference};
+use crate::analysis::diagnosis::{Explanation, Finding};
+use crate::analysis::evidence::{Evidence, Side};
+
+/// The explanations of one protocol. Each function has a default, so a protocol implements only what it needs.
+pub(crate) trait Explain: Sync {
+    /// The explanation of a finding. `None` if the generic explanation of its condition is sufficient.
+    fn finding(&self, _finding: &Finding) -> Option<Explanation> {
+        None
+    }
+
+    /// The causes of a difference that only this protocol has, for the side in `context`.
+    fn causes(&self, _context: &CauseContext<'_>) -> Vec<Cause> {
+        Vec::new()
+    }
+
+    /// The popular claims about this protocol, checked against a comparison with at least one side of this protocol.
+    fn claims(&self, _context: &ClaimContext<'_>) -> Vec<Claim> {
+        Vec::new()
+    }
+}
+
+/// One side of a comparison, for [`Explain::causes`].
+pub(crate) struct CauseContext<'a> {
+    pub(crate) evidence: &'a Evidence,
+    /// The side that uses the protocol.
+    pub(crate) side: &'a Side,
+    /// The name of this side in sentences.
+    pub(crate) name: &'a str,
+    /// The other side.
+    pub(crate) other: &'a Side,
+    /// The name of the other side in sentences.
+    pub(crate) other_name: &'a str,
+    /// Whether `side` is B. The share of a cause is a part of B − A.
+    pub(crate) is_b: bool,
+}
+
+/// A comparison, for [`Explain::claims`].
+pub(crate) struct ClaimContext<'a> {
+    pub(crate) evidence: &'a Evidence,
+    /// The first side that uses the protocol.
+    pub(crate) side: &'a Side,
+    /// The other side.
+    pub(crate) other: &'a Side,
+    /// Whether `side` is B.
+    pub(crate) is_b: bool,
+    /// B − A on an established connection.
+    pub(crate) difference: PairedDifference,
+    /// B − A with a new connection for each exchange. Absent if it was not measured.
+    pub(crate) with_connection: Option<PairedDifference>,
+}

@@ -1,0 +1,49 @@
+//! [`Driver`]: the functions of a protocol that use sockets. Each protocol defines its driver in its folder.
+
+use super::transport::{OpenAttempt, OpenConfig, SocketError};
+use crate::analysis::evidence::Measurement;
+use crate::model::exchange::UnconnectedResult;
+use crate::plan::Plan;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// The functions of a protocol that use sockets.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    /// Opens a transport to a peer.
+    pub(crate) open: fn(SocketAddr, OpenConfig) -> Result<OpenAttempt, SocketError>,
+    /// Only for protocols with sockets that are not connected.
+    pub(crate) unconnected: Option<UnconnectedProbe>,
+    /// The experiments that explain the RTT of the protocol. A comparison runs them for each side that uses the protocol.
+    pub(crate) experiments: &'static [Experiment],
+}
+
+/// Sends one request from a socket that is not connected, and waits for a reply or an error. The arguments are
+/// the peer, the local address, the request and the timeout.
+pub(crate) type UnconnectedProbe =
+    fn(SocketAddr, Option<SocketAddr>, &[u8], Duration) -> io::Result<UnconnectedResult>;
+
+/// An experiment. It measures durations that explain the RTT of a protocol.
+#[derive(Debug)]
+pub(crate) struct Experiment {
+    /// The name for progress messages: `requests in two writes`.
+    pub(crate) name: &'static str,
+    /// Whether the result is the same for every target. A comparison then runs the experiment only once.
+    pub(crate) is_independent_of_target: bool,
+    /// Runs the experiment.
+    pub(crate) run: fn(&ExperimentContext<'_>) -> Result<Vec<Measurement>, SocketError>,
+}
+
+/// The target of an experiment.
+pub(crate) struct ExperimentContext<'a> {
+    /// The plan of the side.
+    pub(crate) plan: &'a Plan,
+    /// The address of the server.
+    pub(crate) address: SocketAddr,
+    /// Whether the server reports its processing time. Only a server of this project does.
+    pub(crate) has_timing_header: bool,
+    /// The experiment ends early when this flag is set.
+    pub(crate) stop: &'a AtomicBool,
+}

@@ -1,0 +1,25 @@
+//! The explanations of all protocols (pure). Generic code finds the explanation of a protocol here.
+
+use super::{tcp, udp};
+use crate::analysis::explain::Explain;
+use crate::model::protocol::Protocol;
+use crate::protocol::registry::for_all_protocols;
+
+/// Creates the list of explanations.
+macro_rules! explanations {
+    ($($protocol:ident),*) => {
+        /// One entry for each protocol.
+        static EXPLANATIONS: &[(&Protocol, &dyn Explain)] =
+            &[$((&$protocol::facts::FACTS, &$protocol::explain::Explanations)),*];
+    };
+}
+for_all_protocols!(explanations);
+
+/// The explanations of `protocol`.
+pub(crate) fn explanations_of(protocol: &Protocol) -> &'static dyn Explain {
+    EXPLANATIONS
+        .iter()
+        .find(|(facts, _)| *facts == protocol)
+        .map(|(_, explanations)| *explanations)
+        .expect("the registry contains every protocol")
+}
