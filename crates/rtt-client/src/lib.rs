@@ -81,13 +81,16 @@ pub use event::{
 };
 pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 pub use model::condition::{Condition, Failure};
-pub use model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, UnconnectedResult};
+pub use model::exchange::{
+    CompletedPhase, Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration,
+    UnconnectedResult,
+};
 pub use model::icmp::{IcmpError, Origin};
 pub use model::protocol::{
     Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder, ShownAddress,
 };
 pub use model::target::{Target, TargetError};
-pub use model::traffic::TcpInfo;
+pub use model::traffic::KernelStatistics;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};
 pub use net::system::operation::{CaptureOperation, LabOperation};
 pub use net::transport::{SocketError, SocketOperation};

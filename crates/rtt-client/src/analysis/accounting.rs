@@ -128,6 +128,11 @@ impl Accounting {
         self.tracker.oldest()
     }
 
+    /// The numbers of all requests in flight, in ascending order.
+    pub(crate) fn numbers_in_flight(&self) -> Vec<u64> {
+        self.tracker.numbers_in_flight().collect()
+    }
+
     /// The time of the first send of request `seq`, if it is in flight.
     pub(crate) fn sent_at(&mut self, seq: u64) -> Option<Stamp> {
         self.tracker.find(seq).map(|request| request.sent)

@@ -123,6 +123,11 @@ impl RequestTracker {
         self.requests.front().map(|request| request.seq)
     }
 
+    /// The numbers of the requests in flight, in ascending order.
+    pub(crate) fn numbers_in_flight(&self) -> impl Iterator<Item = u64> + '_ {
+        self.requests.iter().filter(|request| !request.decided).map(|request| request.seq)
+    }
+
     /// The number of the request in flight, if there is exactly one.
     pub(crate) fn only(&self) -> Option<u64> {
         self.oldest().filter(|_| self.undecided == 1)
@@ -210,8 +215,7 @@ mod tests {
         assert!(matches!(tracker.classify_reply(3), ReplyClass::Duplicate));
         assert!(matches!(tracker.classify_reply(6), ReplyClass::Unmatched));
         assert!(matches!(tracker.classify_reply(0), ReplyClass::Unmatched));
-        let undecided = tracker.requests.iter().filter(|request| !request.decided);
-        assert_eq!(undecided.map(|request| request.seq).collect::<Vec<_>>(), [4, 5]);
+        assert_eq!(tracker.numbers_in_flight().collect::<Vec<_>>(), [4, 5]);
         assert_eq!(tracker.oldest(), Some(4));
         assert_eq!(tracker.only(), None);
         assert!(tracker.expire(now).is_none());

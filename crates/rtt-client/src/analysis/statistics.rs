@@ -5,9 +5,10 @@ mod distribution;
 pub use distribution::{Distribution, Quantile};
 
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
-use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
+use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration};
 use crate::model::format::{nanoseconds, signed_nanoseconds};
-use crate::model::traffic::TcpInfo;
+use crate::model::protocol::Phase;
+use crate::model::traffic::KernelStatistics;
 use std::time::Duration;
 
 /// The first exchange on a connection is a cold start if it takes at least this many times as long as a later
@@ -42,13 +43,15 @@ pub struct Summary {
     pub rtt_from_schedule: Distribution,
     /// With a fixed request rate: how long after their scheduled time the requests were sent.
     pub lateness: Distribution,
-    /// Durations of the handshakes.
+    /// Durations of the established connections' phases, all phases together.
     pub connect: Distribution,
+    /// Durations of each completed phase, in the order of the phases.
+    pub phases: Vec<(&'static Phase, Distribution)>,
     /// RTTs of the first exchange on each connection.
     pub first_exchange: Distribution,
     /// RTTs of all other exchanges on connections.
     pub later_exchanges: Distribution,
-    /// From the FIN of this host to the FIN of the peer.
+    /// From the moment at which this host closes its side of a connection to the moment at which the peer closes its side.
     pub close: Distribution,
     /// The variation of consecutive RTTs.
     pub jitter: Jitter,
@@ -58,7 +61,7 @@ pub struct Summary {
     /// breakdown, the client alternates between control exchanges and other exchanges.
     pub rtt_without_timestamps: Distribution,
     /// The kernel's data about the last connection, and the retransmissions of all connections.
-    pub tcp: Option<TcpInfo>,
+    pub kernel_statistics: Option<KernelStatistics>,
     /// Exchanges without a breakdown although the user requested one: a timestamp was missing, or a clock was set.
     pub without_breakdown: u64,
     /// Facts that a reader of the result should know, for example why the run ended early.
@@ -75,7 +78,7 @@ pub struct Summary {
 pub(crate) struct SeriesMeasurements {
     pub(crate) close: Distribution,
     pub(crate) rtt_without_timestamps: Distribution,
-    pub(crate) tcp: Option<TcpInfo>,
+    pub(crate) kernel_statistics: Option<KernelStatistics>,
     pub(crate) send_duration: Duration,
     pub(crate) notes: Vec<String>,
 }
@@ -138,11 +141,23 @@ impl Summary {
         }
     }
 
-    /// Adds the handshake of a connection.
+    /// Adds the durations of a connection.
     pub(crate) fn add_connection(&mut self, connection: &Connection) {
-        if let Some(handshake) = connection.handshake() {
-            self.connect.add(handshake);
+        if let Some(duration) = connection.duration() {
+            self.connect.add(duration);
         }
+        for PhaseDuration { phase, duration } in connection.phase_durations() {
+            self.phase(phase).add(duration);
+        }
+    }
+
+    fn phase(&mut self, phase: &'static Phase) -> &mut Distribution {
+        let index = self.phases.iter().position(|(known, _)| *known == phase);
+        let index = index.unwrap_or_else(|| {
+            self.phases.push((phase, Distribution::default()));
+            self.phases.len() - 1
+        });
+        &mut self.phases[index].1
     }
 
     /// Adds the counts of a finished series, for example its late replies. The function does not add the exchanges
@@ -154,14 +169,22 @@ impl Summary {
         self.unmatched += round.unmatched;
         self.resent += round.resent;
         self.without_breakdown += round.without_breakdown;
-        self.tcp = round.tcp.map(|info| info.with_earlier_connections(self.tcp)).or(self.tcp);
+        self.kernel_statistics = round
+            .kernel_statistics
+            .map(|info| info.with_earlier_connections(self.kernel_statistics))
+            .or(self.kernel_statistics);
     }
 
     /// Adds the measurements that are complete only at the end of a series.
     pub(crate) fn finish_series(self, measurements: SeriesMeasurements) -> Self {
-        let SeriesMeasurements { close, rtt_without_timestamps, tcp, send_duration, notes } =
-            measurements;
-        Self { close, rtt_without_timestamps, tcp, notes, send_duration, ..self }
+        let SeriesMeasurements {
+            close,
+            rtt_without_timestamps,
+            kernel_statistics,
+            send_duration,
+            notes,
+        } = measurements;
+        Self { close, rtt_without_timestamps, kernel_statistics, notes, send_duration, ..self }
     }
 
     /// Adds the duration of the run at its end.
@@ -346,17 +369,23 @@ mod tests {
 
     #[test]
     fn added_round_adds_its_late_replies_but_not_its_exchanges() {
-        let retransmissions =
-            |number| Some(TcpInfo { retransmissions: Some(number), ..TcpInfo::default() });
-        let mut all = Summary { sent: 1, late: 2, tcp: retransmissions(3), ..Summary::default() };
+        let retransmissions = |number| {
+            Some(KernelStatistics { retransmissions: Some(number), ..KernelStatistics::default() })
+        };
+        let mut all = Summary {
+            sent: 1,
+            late: 2,
+            kernel_statistics: retransmissions(3),
+            ..Summary::default()
+        };
         all.add_round(&Summary {
             sent: 10,
             late: 4,
-            tcp: retransmissions(5),
+            kernel_statistics: retransmissions(5),
             ..Summary::default()
         });
         all.add_round(&Summary::default());
         assert_eq!((all.sent, all.late), (1, 6));
-        assert_eq!(all.tcp.unwrap().retransmissions, Some(8));
+        assert_eq!(all.kernel_statistics.unwrap().retransmissions, Some(8));
     }
 }

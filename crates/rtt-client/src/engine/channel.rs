@@ -6,9 +6,8 @@
 use crate::analysis::accounting::ReceivedReply;
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Failure;
-use crate::model::exchange::Connection;
 use crate::model::protocol::Framing;
-use crate::model::traffic::{TcpInfo, Traffic};
+use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{OpenAttempt, Received, SentRequest, Transport};
 use crate::plan::payload::{Mismatch, Payload, ReplyCheck};
@@ -25,11 +24,11 @@ const MAX_WRONG_REPLY_LEN: usize = 1024;
 /// An open transport to the server.
 pub(in crate::engine) struct Channel {
     transport: Box<dyn Transport>,
-    connection: Option<Connection>,
+    has_connection: bool,
     framing: Framing,
     sent_requests: u64,
     replies: u64,
-    /// The requests without a reply, in the order of the expected replies. Empty if the protocol is not a stream.
+    /// The requests without a reply, in the order of the expected replies. Empty if replies arrive as datagrams.
     unanswered: VecDeque<u64>,
     /// The received bytes of a stream that are not part of a complete reply.
     partial: BytesMut,
@@ -64,7 +63,7 @@ impl Channel {
     pub(in crate::engine) fn new(attempt: OpenAttempt, framing: Framing) -> Result<Self, Failure> {
         Ok(Self {
             transport: attempt.transport?,
-            connection: attempt.connection,
+            has_connection: attempt.connection.is_some(),
             framing,
             sent_requests: 0,
             replies: 0,
@@ -119,7 +118,7 @@ impl Channel {
 
     /// Whether the protocol has connections.
     pub(in crate::engine) fn has_connection(&self) -> bool {
-        self.connection.is_some()
+        self.has_connection
     }
 
     /// The number of requests that were sent.
@@ -132,9 +131,9 @@ impl Channel {
         self.replies
     }
 
-    /// The requests on this channel without a reply. Empty if the protocol is not a stream.
-    pub(in crate::engine) fn unanswered(&self) -> &VecDeque<u64> {
-        &self.unanswered
+    /// The number of requests on this channel without a reply. It is 0 if replies arrive as datagrams.
+    pub(in crate::engine) fn unanswered(&self) -> usize {
+        self.unanswered.len()
     }
 
     /// The number of bytes of an incomplete reply.
@@ -157,8 +156,8 @@ impl Channel {
         self.transport.transmitted(id)
     }
 
-    pub(in crate::engine) fn tcp_info(&self) -> Option<TcpInfo> {
-        self.transport.tcp_info()
+    pub(in crate::engine) fn kernel_statistics(&self) -> Option<KernelStatistics> {
+        self.transport.kernel_statistics()
     }
 
     pub(in crate::engine) fn traffic(&self) -> Option<Traffic> {

@@ -19,8 +19,8 @@ use super::run::RunError;
 use crate::analysis::accounting::Accounting;
 use crate::analysis::statistics::{SeriesMeasurements, Summary};
 use crate::model::exchange::{Connection, Exchange};
-use crate::model::protocol::{Framing, Protocol};
-use crate::model::traffic::{TcpInfo, Traffic};
+use crate::model::protocol::Protocol;
+use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::system::{KERNEL_TIMESTAMPS, WaitUntil};
 use crate::net::transport::{OpenConfig, SocketError};
 use crate::plan::pacing::{Pacer, Pacing};
@@ -178,7 +178,7 @@ impl Series {
                 .control
                 .map(UninstrumentedControl::finish)
                 .unwrap_or_default(),
-            tcp: connections.tcp_info,
+            kernel_statistics: connections.kernel_statistics,
             send_duration: self.pacer.send_duration(),
             notes: notes(end, &summary),
         };
@@ -196,8 +196,8 @@ impl Series {
     }
 
     /// The kernel's information about the open connection.
-    pub(in crate::engine) fn tcp_info(&self) -> Option<TcpInfo> {
-        self.connections.tcp_info()
+    pub(in crate::engine) fn kernel_statistics(&self) -> Option<KernelStatistics> {
+        self.connections.kernel_statistics()
     }
 
     /// The local addresses of the channels that were opened since the last call.
@@ -263,15 +263,14 @@ impl Series {
         Ok(())
     }
 
-    /// Receives late and duplicate replies. On a stream, there are none.
+    /// Receives late and duplicate replies. If the protocol delivers replies in order, there are none.
     fn receive_late_replies(
         &mut self,
         sink: &mut dyn Sink,
         stop: &AtomicBool,
     ) -> Result<(), RunError> {
         let is_single_exchange = self.settings.count == Some(1);
-        let is_stream = self.protocol.framing == Framing::Stream;
-        if is_single_exchange || is_stream || self.accounting.is_unreachable() {
+        if is_single_exchange || self.protocol.is_ordered || self.accounting.is_unreachable() {
             return Ok(());
         }
         let longest = self.accounting.summary().rtt.max().unwrap_or_default();

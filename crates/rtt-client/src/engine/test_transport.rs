@@ -2,6 +2,7 @@
 
 use crate::model::breakdown::TimestampId;
 use crate::model::exchange::Connection;
+use crate::model::protocol::Phase;
 use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, Received, SentRequest, SocketError, Transport,
@@ -16,6 +17,8 @@ use std::time::{Duration, SystemTime};
 /// The address of the simulated server.
 pub(in crate::engine) const ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7);
+
+static PHASE: Phase = Phase { name: "greeting", end: "greeting received" };
 
 /// The result of one call of `receive`.
 pub(in crate::engine) enum Incoming {
@@ -44,7 +47,9 @@ pub(in crate::engine) fn open_echo(
 
 fn attempt(transport: TestTransport) -> OpenAttempt {
     let requested = Stamp::just_before();
-    let connection = Connection { requested, established: Some(Stamp::just_after()) };
+    let mut connection = Connection::requested(requested);
+    connection.complete(&PHASE, Stamp::just_after());
+    connection.is_established = true;
     OpenAttempt { connection: Some(connection), transport: Ok(Box::new(transport)) }
 }
 

@@ -2,24 +2,72 @@
 
 use crate::model::breakdown::Breakdown;
 use crate::model::condition::Failure;
+use crate::model::protocol::Phase;
 use bytes::Bytes;
 use echo_core::Stamp;
 use std::time::Duration;
 
 /// A connection, or an attempt to establish one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Connection {
-    /// The time before the program called `connect`.
+    /// The time before the program requested the connection.
     pub requested: Stamp,
-    /// The time when the system reported that the connection is established. Absent if the attempt failed.
-    pub established: Option<Stamp>,
+    /// The completed phases, in their order. If the attempt failed, the failed phase and all later phases are absent.
+    pub phases: Vec<CompletedPhase>,
+    /// Whether all phases are complete.
+    pub is_established: bool,
+}
+
+/// A completed phase of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct CompletedPhase {
+    /// The phase.
+    pub phase: &'static Phase,
+    /// The time of its end.
+    pub end: Stamp,
+}
+
+/// A completed phase, with its duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhaseDuration {
+    /// The phase.
+    pub phase: &'static Phase,
+    /// The time from the end of the previous phase. For the first phase, the time from the connection request.
+    pub duration: Duration,
 }
 
 impl Connection {
-    /// The duration of the handshake, if the connection was established.
+    /// A connection attempt at `requested`. No phase is complete.
     #[must_use]
-    pub fn handshake(&self) -> Option<Duration> {
-        Some(self.established?.since(&self.requested))
+    pub fn requested(requested: Stamp) -> Self {
+        Self { requested, phases: Vec::new(), is_established: false }
+    }
+
+    /// Adds a completed phase.
+    pub fn complete(&mut self, phase: &'static Phase, end: Stamp) {
+        self.phases.push(CompletedPhase { phase, end });
+    }
+
+    /// The end of the last phase, if the connection was established.
+    #[must_use]
+    pub fn established(&self) -> Option<Stamp> {
+        self.phases.last().filter(|_| self.is_established).map(|last| last.end)
+    }
+
+    /// The duration of all phases together, if the connection was established.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        Some(self.established()?.since(&self.requested))
+    }
+
+    /// The durations of the completed phases.
+    pub fn phase_durations(&self) -> impl Iterator<Item = PhaseDuration> + '_ {
+        let mut start = self.requested;
+        self.phases.iter().map(move |&CompletedPhase { phase, end }| {
+            let duration = end.since(&start);
+            start = end;
+            PhaseDuration { phase, duration }
+        })
     }
 }
 
@@ -110,7 +158,7 @@ impl Exchange {
     }
 }
 
-/// The result of a UDP client as in textbooks. It does not connect its socket.
+/// The result of a client with a socket that is not connected. The clients of textbooks have such sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnconnectedResult {
     /// A reply, after this time.

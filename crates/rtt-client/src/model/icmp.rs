@@ -91,7 +91,7 @@ impl fmt::Display for IcmpError {
 pub enum Origin {
     /// The operating system of this host. It did not send the packet.
     ThisHost,
-    /// A TCP reset, or the end of the connection, from the peer's address. A firewall can send a reset with
+    /// A reset, or the end of the connection, from the peer's address. A firewall can send a reset with
     /// this address, too.
     Peer,
     /// An ICMP error from a router, a firewall or the peer.

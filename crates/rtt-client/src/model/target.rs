@@ -27,7 +27,7 @@ pub enum TargetError {
     #[error("`{0}` is not a port: use a number from 1 to 65535")]
     BadPort(String),
     /// The host is missing or not valid.
-    #[error("`{0}` is not a target: use host, host:port, [IPv6]:port or udp://host:port")]
+    #[error("`{0}` is not a target: use host, host:port, [IPv6]:port or a URL ({list})", list = schemes())]
     BadHost(String),
 }
 

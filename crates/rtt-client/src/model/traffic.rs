@@ -1,4 +1,4 @@
-//! [`Traffic`] and [`TcpInfo`]: the packets of a flow, and the kernel's information about a TCP connection.
+//! [`Traffic`] and [`KernelStatistics`]: the packets of a flow, and the kernel's information about a connection.
 
 use std::net::SocketAddr;
 use std::ops::{Add, Sub};
@@ -52,10 +52,9 @@ impl Traffic {
     }
 }
 
-/// The kernel's information about a TCP connection (`struct tcp_info`, include/uapi/linux/tcp.h). An older kernel
-/// does not report all fields.
+/// The kernel's information about a connection. A field that the kernel does not report is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TcpInfo {
+pub struct KernelStatistics {
     /// The smoothed round-trip time (RFC 6298).
     pub rtt: Option<Duration>,
     /// The variation of the round-trip time (RFC 6298).
@@ -78,7 +77,7 @@ pub struct TcpInfo {
     pub(crate) segments: Option<Segments>,
 }
 
-impl TcpInfo {
+impl KernelStatistics {
     /// Adds the retransmissions of `earlier` connections.
     pub(crate) fn with_earlier_connections(self, earlier: Option<Self>) -> Self {
         let before = earlier.and_then(|info| info.retransmissions).unwrap_or(0);
@@ -86,7 +85,7 @@ impl TcpInfo {
     }
 }
 
-/// The kernel's counters of segments and bytes of a TCP connection.
+/// The kernel's counters of segments and bytes of a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Segments {
     /// All segments.

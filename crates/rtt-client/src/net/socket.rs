@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::{fmt, io};
 use tracing::debug;
 
-/// The size of the program's receive buffer, in bytes. It is larger than the longest UDP payload (65,527 bytes over
-/// IPv6), so no datagram is cut off.
+/// The size of the program's receive buffer, in bytes. It is larger than the payload of the longest datagram (65,527 bytes
+/// over IPv6), so no datagram is cut off.
 const BUFFER_LEN: usize = 65_536;
 
 pub(crate) struct BufferedSocket {
@@ -83,9 +83,9 @@ impl OperationError {
         Self { operation: SocketOperation::Exchange, error }
     }
 
-    pub(crate) fn with_peer(self, protocol: &Protocol, address: SocketAddr) -> SocketError {
+    pub(crate) fn with_peer(self, protocol: &'static Protocol, address: SocketAddr) -> SocketError {
         let Self { operation, error } = self;
-        SocketError { operation, protocol: protocol.title, address, error }
+        SocketError { operation, protocol, address, error }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Platform code: waiting with microsecond precision, kernel timestamps, ICMP errors, `TCP_INFO`, routes,
+//! Platform code: waiting with microsecond precision, kernel timestamps, ICMP errors, routes,
 //! packet capture, CPU affinity.
 //!
 //! Two modules contain the same functions, and one of them is compiled as `imp`. `linux` implements all functions.
@@ -16,13 +16,11 @@ mod imp;
 mod imp;
 
 pub(crate) use imp::{
-    Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, condition_from_errno, connect,
-    enter_lab, interface_index, interface_to, path_mtu, pin, tcp_info, unresolved_next_hop,
-    use_precise_timers,
+    Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, condition_from_errno, enter_lab,
+    interface_index, interface_to, path_mtu, pin, unresolved_next_hop, use_precise_timers,
 };
 
 use crate::model::icmp::IcmpError;
-use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -131,12 +129,4 @@ pub(crate) struct NetworkError {
     /// The beginning of the payload of the packet that caused the error. The ICMP error contains a copy of these
     /// bytes.
     pub(crate) quoted_payload: Vec<u8>,
-}
-
-/// The result of an attempt to connect.
-#[derive(Debug)]
-pub(crate) struct ConnectResult {
-    pub(crate) result: io::Result<()>,
-    /// The times at which the kernel sent connection requests (SYN), counted from the first. Empty if not known.
-    pub(crate) requests: Vec<Duration>,
 }

@@ -7,7 +7,8 @@ use crate::model::breakdown::TimestampId;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::Connection;
 use crate::model::icmp::Origin;
-use crate::model::traffic::{TcpInfo, Traffic};
+use crate::model::protocol::Protocol;
+use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::system::{
     KERNEL_TIMESTAMPS, NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil,
     condition_from_errno,
@@ -88,8 +89,10 @@ pub(crate) trait Transport {
     /// The time at which the kernel passed a request to the network driver, if the kernel has recorded it.
     fn transmitted(&mut self, timestamp_id: TimestampId) -> Option<SystemTime>;
 
-    /// The kernel's information about the connection. Only for TCP.
-    fn tcp_info(&self) -> Option<TcpInfo> {
+    /// The kernel's statistics about the connection, if the kernel has them (see [`Protocol::kernel_statistics`]).
+    ///
+    /// [`Protocol::kernel_statistics`]: crate::model::protocol::Protocol::kernel_statistics
+    fn kernel_statistics(&self) -> Option<KernelStatistics> {
         None
     }
 
@@ -132,12 +135,12 @@ pub(crate) enum Received<'a> {
 
 /// An operation on a socket failed. The peer and the network are not the reason.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {operation} for {protocol} {address}")]
+#[error("cannot {operation} for {} {}", protocol.title, protocol.shown(*address))]
 pub struct SocketError {
     /// The operation that failed.
     pub operation: SocketOperation,
-    /// The protocol's title.
-    pub protocol: &'static str,
+    /// The protocol.
+    pub protocol: &'static Protocol,
     /// The address of the peer.
     pub address: SocketAddr,
     /// The system's error.
@@ -223,7 +226,7 @@ pub(crate) fn failure_with_cause(
         return Ok(failure);
     }
     let mut failure = failure_from_error(error, after)?;
-    // This system reports ICMP errors, and there is none. So the error comes from the peer's TCP or from this host.
+    // This system reports ICMP errors, and there is none. So the error comes from the peer's kernel or from this host.
     if REPORTS_ICMP_ORIGIN && failure.origin.is_some() {
         failure.origin = Some(match failure.condition {
             Condition::Refused | Condition::Reset => Origin::Peer,

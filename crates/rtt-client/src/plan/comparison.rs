@@ -21,9 +21,9 @@ const MIN_CONFIDENCE: f64 = 0.5;
 const MAX_CONFIDENCE: f64 = 0.9999;
 
 /// The request sizes of a sweep, in bytes. The smallest size has enough bytes for the number of a request. The largest
-/// size is the longest UDP payload over IPv4.
-pub const SWEEP_SIZES: [usize; 8] =
-    [16, 64, 256, 1024, 4096, 16_384, 32_768, echo_core::MAX_UDP_PAYLOAD_IPV4];
+/// size is the payload of the longest datagram over IPv4: 65,535 bytes without the IP header (20 bytes) and a header of
+/// 8 bytes.
+pub const SWEEP_SIZES: [usize; 8] = [16, 64, 256, 1024, 4096, 16_384, 32_768, 65_507];
 
 /// Everything that a caller can choose for a comparison, except the two targets.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 pub(super) mod explain;
 pub(super) mod facts;
+mod system;
 mod transport;
 
 use crate::net::driver::Driver;

@@ -83,11 +83,12 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         let title = plan.protocol.title;
         self.run.one_message = plan.is_one_message();
         self.run.target = match start.address {
-            Some(address) => format!("{title} {address}"),
+            Some(address) => format!("{title} {}", plan.protocol.shown(address)),
             None => format!("{title} {}", plan.target),
         };
         let (Some(address), Some(local)) = (start.address, start.local) else { return Ok(()) };
-        self.run.heading = format!("{title} to {address} from {local}");
+        let [to, from] = [address, local].map(|address| plan.protocol.shown(address));
+        self.run.heading = format!("{title} to {to} from {from}");
         if self.run.one_message {
             return Ok(());
         }
@@ -103,8 +104,9 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         let FailedAttempt { protocol, address, failure } = attempt;
         let (condition, after) = (failure.condition, duration(failure.after));
         self.errors.paragraph(&format!(
-            "rtt-client: {} {address} {condition} after {after}; trying the next address",
-            protocol.title
+            "rtt-client: {} {} {condition} after {after}; trying the next address",
+            protocol.title,
+            protocol.shown(*address)
         ))
     }
 
@@ -114,7 +116,12 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
             return self.error(exchange);
         }
         if run.one_message {
-            return single_exchange::write(printer, &run.heading, run.connection, exchange);
+            return single_exchange::write(
+                printer,
+                &run.heading,
+                run.connection.as_ref(),
+                exchange,
+            );
         }
         if self.quiet { Ok(()) } else { exchange_line::write(printer, exchange) }
     }
@@ -168,7 +175,7 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
             Event::Start(start) => self.start(start),
             Event::FailedAttempt(attempt) => self.failed_attempt(attempt),
             Event::Connection(connection) => {
-                self.run.connection = Some(**connection);
+                self.run.connection = Some((*connection).clone());
                 Ok(())
             }
             Event::Exchange(exchange) => self.exchange(exchange),

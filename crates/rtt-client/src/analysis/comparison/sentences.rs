@@ -112,7 +112,8 @@ fn notes_about_side(side: &Side, name: &str) -> Vec<String> {
             counted(summary.sent, "exchange", "exchanges")
         ));
     }
-    let retransmitted = summary.tcp.and_then(|info| info.retransmissions).unwrap_or(0);
+    let retransmitted =
+        summary.kernel_statistics.and_then(|info| info.retransmissions).unwrap_or(0);
     if retransmitted > 0 {
         notes.push(format!(
             "{name} retransmitted {}. A lost segment causes a long RTT, but a lost datagram has no RTT.",

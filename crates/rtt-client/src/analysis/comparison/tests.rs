@@ -7,7 +7,7 @@ use crate::analysis::evidence::{
 use crate::analysis::statistics::Summary;
 use crate::model::breakdown::{Breakdown, NetworkAndServer};
 use crate::model::condition::{Condition, Failure};
-use crate::model::traffic::{TcpInfo, Traffic};
+use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::protocol::registry::protocol_named;
 use std::time::Duration;
 
@@ -39,7 +39,8 @@ fn side(protocol: &str, send: u64, receive: u64) -> Side {
     with_connection.connect.add(microseconds(60));
     with_connection.rtt.add(microseconds(110));
     let mut summary = Summary { sent: 500, received: 500, ..Summary::default() };
-    summary.tcp = is_stream.then(|| TcpInfo { retransmissions: Some(0), ..TcpInfo::default() });
+    summary.kernel_statistics = is_stream
+        .then(|| KernelStatistics { retransmissions: Some(0), ..KernelStatistics::default() });
     summary.rtt.add(microseconds(100));
     Side {
         request_bytes: 64,
@@ -143,7 +144,7 @@ fn causes_without_measurements_have_no_share() {
         side.with_timestamps = None;
         side.windows = None;
         side.traffic = None;
-        side.summary.tcp = None;
+        side.summary.kernel_statistics = None;
         side.with_connection = None;
     }
     let verdict = judge(&portable, 0.95);
@@ -276,7 +277,7 @@ fn losses_and_retransmissions_are_noted() {
         pairs_without_reply: 3,
         pairs: 100,
     });
-    lossy.sides[1].summary.tcp.as_mut().unwrap().retransmissions = Some(3);
+    lossy.sides[1].summary.kernel_statistics.as_mut().unwrap().retransmissions = Some(3);
     let verdict = judge(&lossy, 0.95);
     assert!(!verdict.all_answered);
     assert!(verdict.notes[0].contains("20 of 500 exchanges with UDP"), "{:?}", verdict.notes);

@@ -48,7 +48,7 @@ fn one_piece_of_a_stream_can_contain_several_replies() {
     assert_eq!(channel.partial_reply_len(), 4);
     assert_eq!(reply_seq(&receive(&mut channel)), Some(3));
     assert_eq!((channel.replies(), channel.partial_reply_len()), (3, 0));
-    assert!(channel.unanswered().is_empty());
+    assert_eq!(channel.unanswered(), 0);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn wrong_reply_of_a_stream_belongs_to_the_oldest_request() {
     let mut channel = channel(Framing::Stream, 2, [Piece(b"0000000002")]);
     let differs = Mismatch::DiffersAtByte(10);
     assert_eq!(mismatch(&receive(&mut channel)), Some((Some(1), differs)));
-    assert_eq!(channel.unanswered(), &[2]);
+    assert_eq!(channel.unanswered(), 1);
 }
 
 #[test]

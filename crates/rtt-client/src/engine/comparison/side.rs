@@ -124,14 +124,14 @@ impl SideRunner {
     /// Ends the warm-up of the round. The following exchanges count.
     pub(super) fn start_counting(&mut self) {
         self.is_counting = true;
-        let info = self.series.as_ref().and_then(Series::tcp_info);
+        let info = self.series.as_ref().and_then(Series::kernel_statistics);
         self.traffic_at_start = self.series.as_ref().and_then(Series::traffic);
         self.windows.start_round(info);
     }
 
     /// Reads the current TCP windows.
     pub(super) fn observe_windows(&mut self) {
-        self.windows.observe(self.series.as_ref().and_then(Series::tcp_info));
+        self.windows.observe(self.series.as_ref().and_then(Series::kernel_statistics));
     }
 
     /// Whether further exchanges will probably have no reply. Either an error of the system indicates this, or the last
@@ -146,7 +146,7 @@ impl SideRunner {
     pub(super) fn close(&mut self, stop: &AtomicBool) -> Result<(), RunError> {
         self.is_counting = false;
         let Some(series) = self.series.take() else { return Ok(()) };
-        self.windows.end_round(series.tcp_info());
+        self.windows.end_round(series.kernel_statistics());
         self.traffic = match (self.traffic, series.traffic(), self.traffic_at_start) {
             (Some(earlier), Some(now), Some(start)) => Some(earlier + (now - start)),
             _ => None,

@@ -1,7 +1,7 @@
 //! [`WindowObserver`]: observes the TCP windows of one side during all rounds of an experiment.
 
 use crate::analysis::evidence::Windows;
-use crate::model::traffic::TcpInfo;
+use crate::model::traffic::KernelStatistics;
 use std::time::Duration;
 
 /// The windows of one side. The kernel's durations count from the start of a connection. Each round therefore subtracts
@@ -10,26 +10,26 @@ use std::time::Duration;
 pub(super) struct WindowObserver {
     /// The windows in the rounds that have ended.
     rounds: Option<Windows>,
-    at_start: TcpInfo,
+    at_start: KernelStatistics,
     /// The smallest congestion window, in segments.
     min_congestion_window: Option<u32>,
 }
 
 impl WindowObserver {
     /// Starts a round.
-    pub(super) fn start_round(&mut self, info: Option<TcpInfo>) {
+    pub(super) fn start_round(&mut self, info: Option<KernelStatistics>) {
         self.at_start = info.unwrap_or_default();
         self.observe(info);
     }
 
     /// Updates the smallest congestion window.
-    pub(super) fn observe(&mut self, info: Option<TcpInfo>) {
+    pub(super) fn observe(&mut self, info: Option<KernelStatistics>) {
         let window = info.and_then(|info| info.congestion_window);
         self.min_congestion_window = smaller(self.min_congestion_window, window);
     }
 
     /// Ends a round.
-    pub(super) fn end_round(&mut self, info: Option<TcpInfo>) {
+    pub(super) fn end_round(&mut self, info: Option<KernelStatistics>) {
         self.observe(info);
         let round = info.and_then(|info| self.round(&info));
         self.rounds = match (self.rounds, round) {
@@ -43,7 +43,7 @@ impl WindowObserver {
         self.rounds
     }
 
-    fn round(&self, now: &TcpInfo) -> Option<Windows> {
+    fn round(&self, now: &KernelStatistics) -> Option<Windows> {
         // A new connection can replace the first connection of the round. The durations of the new connection count
         // from zero. They can be smaller than the durations at the start of the round.
         let since_start = |now: Option<Duration>, start: Option<Duration>| {
@@ -82,13 +82,13 @@ fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 mod tests {
     use super::*;
 
-    fn info(window: u32, limited_us: u64) -> TcpInfo {
-        TcpInfo {
+    fn info(window: u32, limited_us: u64) -> KernelStatistics {
+        KernelStatistics {
             congestion_window: Some(window),
             segment_size: Some(1448),
             limited_by_peer: Some(Duration::from_micros(limited_us)),
             limited_by_buffer: Some(Duration::ZERO),
-            ..TcpInfo::default()
+            ..KernelStatistics::default()
         }
     }
 

@@ -4,6 +4,7 @@ use super::without_address;
 use crate::analysis::diagnosis::{Finding, ProbeResult};
 use crate::engine::channel::{Channel, ChannelEvent};
 use crate::model::condition::{Condition, Failure};
+use crate::model::exchange::Connection;
 use crate::model::icmp::{IcmpError, Origin};
 use crate::model::protocol::Framing;
 use crate::net::socket::OperationError;
@@ -96,7 +97,7 @@ impl Probe<'_> {
         let opened = (driver(self.plan.protocol).open)(self.address, self.config())?;
         log_connection(&opened, self.address);
         let mut finding = Finding {
-            connect_duration: opened.connection.and_then(|connection| connection.handshake()),
+            connect_duration: opened.connection.as_ref().and_then(Connection::duration),
             address: Some(self.address),
             ..without_address(self.plan, Failure::new(Condition::Silent, Duration::ZERO))
         };
@@ -131,12 +132,12 @@ impl Probe<'_> {
 
 /// Logs the result of an attempt to connect. In the other commands, the series logs its connections.
 fn log_connection(opened: &OpenAttempt, address: SocketAddr) {
-    let Some(connection) = opened.connection else { return };
+    let Some(connection) = &opened.connection else { return };
     match &opened.transport {
         Ok(transport) => {
             let local = transport.local().map(tracing::field::display);
-            let handshake = connection.handshake().map(tracing::field::debug);
-            debug!(%address, local, handshake, "connection opened");
+            let took = connection.duration().map(tracing::field::debug);
+            debug!(%address, local, took, "connection opened");
         }
         Err(failure) => {
             debug!(%address, condition = %failure.condition, "connection not opened");

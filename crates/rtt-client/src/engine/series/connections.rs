@@ -6,7 +6,7 @@ use crate::engine::channel::Channel;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition};
 use crate::model::protocol::Protocol;
-use crate::model::traffic::{TcpInfo, Traffic};
+use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::{Lifetime, Plan};
 use crate::protocol::driver;
@@ -50,7 +50,7 @@ pub(super) struct Connections {
     local_addresses: VecDeque<SocketAddr>,
     /// The packet counts of the channels that have ended. `None` if the counts of one of these channels are unknown.
     ended_traffic: Option<Traffic>,
-    ended_tcp_info: Option<TcpInfo>,
+    ended_statistics: Option<KernelStatistics>,
     close_durations: Distribution,
 }
 
@@ -97,9 +97,6 @@ impl fmt::Display for CloseReason {
 /// A channel that has ended before the end of the series.
 #[derive(Debug)]
 pub(super) struct EndedChannel {
-    /// The requests on this channel without a reply, in the order of their numbers. Some of them can already be lost.
-    /// Empty if the protocol is not a stream.
-    pub(super) unanswered: VecDeque<u64>,
     /// The number of complete replies.
     pub(super) replies: u64,
     /// The number of received bytes of an incomplete reply.
@@ -109,7 +106,7 @@ pub(super) struct EndedChannel {
 /// The statistics of the connections of a series.
 #[derive(Debug)]
 pub(super) struct ConnectionStatistics {
-    pub(super) tcp_info: Option<TcpInfo>,
+    pub(super) kernel_statistics: Option<KernelStatistics>,
     /// The time from the client's close of a connection to the server's close, for each connection.
     pub(super) close_durations: Distribution,
     /// The number of replies after which the server closes a connection.
@@ -148,7 +145,7 @@ impl Connections {
             events: Vec::new(),
             local_addresses: VecDeque::new(),
             ended_traffic: Some(Traffic::default()),
-            ended_tcp_info: None,
+            ended_statistics: None,
             close_durations: Distribution::default(),
         })
     }
@@ -187,8 +184,7 @@ impl Connections {
         if reason == CloseReason::ByServer(Condition::Closed) && replies > 0 {
             self.reply_limit.closed_after(replies);
         }
-        let unanswered = channel.unanswered().clone();
-        Some(EndedChannel { unanswered, replies, partial_reply_len: channel.partial_reply_len() })
+        Some(EndedChannel { replies, partial_reply_len: channel.partial_reply_len() })
     }
 
     /// Closes the open channel, and waits until the server has closed its side of the connection.
@@ -241,14 +237,14 @@ impl Connections {
     }
 
     /// The kernel's information about the open connection.
-    pub(super) fn tcp_info(&self) -> Option<TcpInfo> {
-        self.channel.as_ref()?.tcp_info()
+    pub(super) fn kernel_statistics(&self) -> Option<KernelStatistics> {
+        self.channel.as_ref()?.kernel_statistics()
     }
 
     /// The statistics of all channels that have ended.
     pub(super) fn finish(self) -> ConnectionStatistics {
         ConnectionStatistics {
-            tcp_info: self.ended_tcp_info,
+            kernel_statistics: self.ended_statistics,
             close_durations: self.close_durations,
             reply_limit: self.reply_limit.confirmed,
         }
@@ -268,11 +264,11 @@ impl Connections {
         {
             return Some(CloseReason::ReplyLimit(limit));
         }
-        (channel.unanswered().len() >= MAX_UNANSWERED).then_some(CloseReason::TooManyUnanswered)
+        (channel.unanswered() >= MAX_UNANSWERED).then_some(CloseReason::TooManyUnanswered)
     }
 
     fn channel_of(&mut self, attempt: OpenAttempt) -> Result<Channel, Failure> {
-        let connection = attempt.connection;
+        let connection = attempt.connection.clone();
         let result = Channel::new(attempt, self.protocol.framing);
         if let Some(connection) = connection {
             self.events.push(match &result {
@@ -298,8 +294,8 @@ impl Connections {
         }
         let traffic = self.ended_traffic.zip(channel.traffic());
         self.ended_traffic = traffic.map(|(earlier, current)| earlier + current);
-        if let Some(info) = channel.tcp_info() {
-            self.ended_tcp_info = Some(info.with_earlier_connections(self.ended_tcp_info));
+        if let Some(info) = channel.kernel_statistics() {
+            self.ended_statistics = Some(info.with_earlier_connections(self.ended_statistics));
         }
     }
 }
@@ -330,9 +326,9 @@ enum ConnectionEvent {
 }
 
 impl ConnectionEvent {
-    fn connection(&self) -> Option<Connection> {
+    fn connection(self) -> Option<Connection> {
         match self {
-            Self::Opened { connection, .. } | Self::Failed { connection, .. } => Some(*connection),
+            Self::Opened { connection, .. } | Self::Failed { connection, .. } => Some(connection),
             Self::Ended { .. } => None,
         }
     }
@@ -340,9 +336,9 @@ impl ConnectionEvent {
     fn log(&self, protocol: &str, address: SocketAddr) {
         match self {
             Self::Opened { connection, local } => {
-                let handshake = connection.handshake().map(tracing::field::debug);
+                let took = connection.duration().map(tracing::field::debug);
                 let local = local.map(tracing::field::display);
-                debug!(protocol, %address, local, handshake, "connection opened");
+                debug!(protocol, %address, local, took, "connection opened");
             }
             Self::Failed { condition, .. } => {
                 debug!(protocol, %address, %condition, "connection not opened");

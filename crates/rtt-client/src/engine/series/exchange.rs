@@ -64,12 +64,12 @@ impl Series {
             Err(error) => error,
         };
         let has_replied = channel.replies() > 0;
-        match (self.protocol.framing, retry) {
-            (Framing::Datagrams, Retry::Allowed) => {
+        match (self.protocol.has_connections(), retry) {
+            (false, Retry::Allowed) => {
                 self.process_network_errors(sink)?;
                 self.try_to_send(due, Retry::Exhausted, sink)
             }
-            (Framing::Datagrams, Retry::Exhausted) => {
+            (false, Retry::Exhausted) => {
                 let mut failure = self.failure(error)?;
                 // After the first attempt, the client has read all errors from the network. This error is therefore from
                 // this host. Only a refusal can still belong to an earlier request.
@@ -78,7 +78,8 @@ impl Series {
                 }
                 Ok(SendResult::Failed(failure))
             }
-            (Framing::Stream, _) => {
+            // After an error, the connection cannot be used again.
+            (true, _) => {
                 let failure = self.failure(error)?;
                 self.channel_ended(CloseReason::ByServer(failure.condition), sink)?;
                 if has_replied && retry == Retry::Allowed {
@@ -159,7 +160,7 @@ impl Series {
     }
 
     fn receive_failed(&mut self, error: io::Error, sink: &mut dyn Sink) -> Result<(), RunError> {
-        if self.protocol.framing == Framing::Stream {
+        if self.protocol.has_connections() {
             let failure = self.failure(error)?;
             return self.channel_ended(CloseReason::ByServer(failure.condition), sink);
         }
@@ -193,8 +194,7 @@ impl Series {
     /// in the documentation of [`crate::analysis::accounting`].
     fn channel_ended(&mut self, reason: CloseReason, sink: &mut dyn Sink) -> Result<(), RunError> {
         let Some(ended) = self.connections.end(reason) else { return Ok(()) };
-        let mut unanswered = ended.unanswered;
-        unanswered.retain(|seq| self.accounting.sent_at(*seq).is_some());
+        let unanswered = self.accounting.numbers_in_flight();
         if ended.replies > 0 && ended.partial_reply_len == 0 {
             return unanswered.into_iter().try_for_each(|seq| self.send_again(seq, sink));
         }

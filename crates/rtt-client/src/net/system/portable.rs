@@ -2,15 +2,14 @@
 //! or no value, or does nothing.
 
 use super::{
-    CaptureConfig, CapturedFrame, ConnectResult, Interface, MAX_SPIN, NetworkError, ReceiveConfig,
-    ReceiveMeta, WaitUntil,
+    CaptureConfig, CapturedFrame, Interface, MAX_SPIN, NetworkError, ReceiveConfig, ReceiveMeta,
+    WaitUntil,
 };
 use crate::model::condition::Condition;
-use crate::model::traffic::TcpInfo;
 use crate::net::socket::{OperationError, set_option};
 use crate::net::system::operation::{CaptureOperation, FailedOperation, LabOperation, failed};
 use dns_lookup::getaddrinfo;
-use socket2::{SockAddr, Socket};
+use socket2::Socket;
 use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
@@ -129,15 +128,6 @@ fn spin_until(socket: &Socket, buffer: &mut [u8], deadline: Instant) -> io::Resu
 
 fn not_available() -> io::Error {
     io::Error::new(ErrorKind::Unsupported, "not available on this system")
-}
-
-pub(crate) fn tcp_info(_: &Socket) -> Option<TcpInfo> {
-    None
-}
-
-/// Connects `socket` to `peer` within `timeout`.
-pub(crate) fn connect(socket: &Socket, peer: &SockAddr, timeout: Duration) -> ConnectResult {
-    ConnectResult { result: socket.connect_timeout(peer, timeout), requests: Vec::new() }
 }
 
 pub(crate) fn unresolved_next_hop(_: IpAddr) -> Option<IpAddr> {

@@ -1,12 +1,13 @@
 //! The TCP transport: one connection.
 
 use super::facts::FACTS;
+use super::system::{ConnectResult, connect, statistics};
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Failure;
 use crate::model::exchange::Connection;
-use crate::model::traffic::{TcpInfo, Traffic, ip_header_len};
+use crate::model::traffic::{KernelStatistics, Traffic, ip_header_len};
 use crate::net::socket::{BufferedSocket, OperationError, set_option};
-use crate::net::system::{ConnectResult, NetworkError, WaitUntil, connect, tcp_info};
+use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, Received, SentRequest, SocketError, SocketOperation, Transport,
     failure_with_cause,
@@ -84,7 +85,11 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, 
     let now = Stamp::just_after();
 
     let handshake = now.since(&requested);
-    let connection = Connection { requested, established: result.is_ok().then_some(now) };
+    let mut connection = Connection::requested(requested);
+    if result.is_ok() {
+        connection.complete(&FACTS.phases[0], now);
+        connection.is_established = true;
+    }
     let transport = match result {
         Ok(()) => {
             socket.receiver.disable_icmp_errors(&socket.inner).map_err(with_peer)?;
@@ -152,12 +157,12 @@ impl Transport for Tcp {
         self.socket.receiver.transmitted(&self.socket.inner, timestamp_id.id?)
     }
 
-    fn tcp_info(&self) -> Option<TcpInfo> {
-        tcp_info(&self.socket.inner)
+    fn kernel_statistics(&self) -> Option<KernelStatistics> {
+        statistics(&self.socket.inner)
     }
 
     fn traffic(&self) -> Option<Traffic> {
-        let segments = tcp_info(&self.socket.inner)?.segments?;
+        let segments = statistics(&self.socket.inner)?.segments?;
         let options = if segments.has_timestamps { TIMESTAMPS_LEN } else { 0 };
         let header = ip_header_len(self.local()?) + HEADER_LEN + options;
         Some(Traffic {

@@ -5,16 +5,16 @@ use super::time;
 use crate::event::FailedAttempt;
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::condition::Failure;
-use crate::model::exchange::{Connection, Exchange, Outcome};
+use crate::model::exchange::{Connection, Exchange, Outcome, PhaseDuration};
 use crate::model::format::nanoseconds;
+use crate::model::protocol::ShownAddress;
 use serde::Serialize;
-use std::net::SocketAddr;
 
 /// An address that did not answer. The client then tried another address.
 #[derive(Serialize)]
 pub(super) struct AttemptLine {
     protocol: &'static str,
-    address: SocketAddr,
+    address: ShownAddress,
     #[serde(flatten)]
     failure: ExplainedFailure,
 }
@@ -23,7 +23,7 @@ impl From<&FailedAttempt> for AttemptLine {
     fn from(attempt: &FailedAttempt) -> Self {
         Self {
             protocol: attempt.protocol.name,
-            address: attempt.address,
+            address: attempt.protocol.shown(attempt.address),
             failure: ExplainedFailure::from(&attempt.failure),
         }
     }
@@ -37,15 +37,34 @@ pub(super) struct ConnectionLine {
     established: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connect_ns: Option<u64>,
+    /// Only if the protocol has several phases, or if the attempt failed after its first phase.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    phases: Vec<PhaseFields>,
+}
+
+/// A completed phase of a connection.
+#[derive(Serialize)]
+struct PhaseFields {
+    phase: &'static str,
+    duration_ns: u64,
 }
 
 impl From<&Connection> for ConnectionLine {
     fn from(connection: &Connection) -> Self {
+        let is_one_phase = connection.is_established && connection.phases.len() == 1;
+        let phases = connection.phase_durations().map(PhaseFields::from);
         Self {
             requested: time(connection.requested),
-            established: connection.established.map(time),
-            connect_ns: connection.handshake().map(nanoseconds),
+            established: connection.established().map(time),
+            connect_ns: connection.duration().map(nanoseconds),
+            phases: if is_one_phase { Vec::new() } else { phases.collect() },
         }
+    }
+}
+
+impl From<PhaseDuration> for PhaseFields {
+    fn from(PhaseDuration { phase, duration }: PhaseDuration) -> Self {
+        Self { phase: phase.name, duration_ns: nanoseconds(duration) }
     }
 }
 

@@ -4,9 +4,10 @@ use crate::analysis::statistics::{
     BreakdownFigures, Distribution, Quantile, Summary, TimestampCost,
 };
 use crate::model::format::nanoseconds;
-use crate::model::traffic::TcpInfo;
+use crate::model::traffic::KernelStatistics;
 use crate::plan::Plan;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[derive(Serialize)]
@@ -33,14 +34,18 @@ pub(super) struct SummaryLine {
     jitter_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connect_ns: Option<DistributionFields>,
+    /// Only if connections have several phases.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    phases: Vec<PhaseFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_rtt_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     later_rtt_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     close_ns: Option<DistributionFields>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tcp_info: Option<TcpInfoFields>,
+    /// The name of the field depends on the protocol.
+    #[serde(flatten)]
+    kernel_statistics: BTreeMap<&'static str, KernelStatisticsFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     breakdown: Option<BreakdownMedians>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +75,7 @@ pub(super) struct DistributionFields {
 
 /// The kernel's data about a connection.
 #[derive(Serialize)]
-struct TcpInfoFields {
+struct KernelStatisticsFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,14 +147,37 @@ impl SummaryLine {
             lateness_ns: DistributionFields::of(&summary.lateness),
             jitter_ns: summary.jitter.estimate().map(nanoseconds),
             connect_ns: DistributionFields::of(&summary.connect),
+            phases: PhaseFields::of_several(summary),
             first_rtt_ns: DistributionFields::of(&summary.first_exchange),
             later_rtt_ns: DistributionFields::of(&summary.later_exchanges),
             close_ns: DistributionFields::of(&summary.close),
-            tcp_info: summary.tcp.as_ref().map(TcpInfoFields::from),
+            kernel_statistics: plan
+                .protocol
+                .kernel_statistics
+                .zip(summary.kernel_statistics.as_ref().map(KernelStatisticsFields::from))
+                .into_iter()
+                .collect(),
             breakdown: BreakdownMedians::of(&summary.breakdown, summary.without_breakdown),
             timestamp_cost: summary.timestamp_cost().map(TimestampCostFields::from),
             notes: summary.notes.clone(),
         }
+    }
+}
+
+/// The durations of one phase of the connections.
+#[derive(Serialize)]
+struct PhaseFields {
+    phase: &'static str,
+    duration_ns: DistributionFields,
+}
+
+impl PhaseFields {
+    /// The fields of all phases, if there are several. The duration of a single phase is `connect_ns`.
+    fn of_several(summary: &Summary) -> Vec<Self> {
+        let phases = summary.phases.iter().filter_map(|(phase, durations)| {
+            Some(Self { phase: phase.name, duration_ns: DistributionFields::of(durations)? })
+        });
+        if summary.phases.len() > 1 { phases.collect() } else { Vec::new() }
     }
 }
 
@@ -171,8 +199,8 @@ impl DistributionFields {
     }
 }
 
-impl From<&TcpInfo> for TcpInfoFields {
-    fn from(info: &TcpInfo) -> Self {
+impl From<&KernelStatistics> for KernelStatisticsFields {
+    fn from(info: &KernelStatistics) -> Self {
         let optional = |duration: Option<Duration>| duration.map(nanoseconds);
         Self {
             rtt_ns: optional(info.rtt),

@@ -6,7 +6,7 @@ use super::quantiles::Columns;
 use super::table::{self, MILLISECONDS, Table};
 use crate::analysis::statistics::{ColdStart, Distribution, Summary};
 use crate::model::format::{CommonUnit, count, in_common_unit, signed_nanoseconds};
-use crate::model::traffic::TcpInfo;
+use crate::model::traffic::KernelStatistics;
 use crate::plan::Plan;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) fn write(
     if let Some(rate) = plan.settings.rate {
         achieved_rate(printer, rate, summary)?;
     }
-    if let Some(info) = &summary.tcp {
+    if let Some(info) = &summary.kernel_statistics {
         let title = plan.protocol.title;
         printer.paragraph(&format!("{title} statistics of the kernel: {}", kernel(info)))?;
     }
@@ -106,8 +106,11 @@ fn rows(summary: &Summary) -> Vec<(&'static str, &Distribution)> {
         ("RTT", &summary.rtt),
         ("RTT from schedule", &summary.rtt_from_schedule),
         ("send delay", &summary.lateness),
-        ("handshake", &summary.connect),
     ];
+    rows.extend(summary.phases.iter().map(|(phase, durations)| (phase.name, durations)));
+    if summary.phases.len() > 1 {
+        rows.push(("all phases", &summary.connect));
+    }
     // If all exchanges are of one kind, this row would repeat the row of the RTT.
     if summary.first_exchange.count() > 0 && summary.later_exchanges.count() > 0 {
         rows.push(("first exchange", &summary.first_exchange));
@@ -147,7 +150,7 @@ fn achieved_rate(
     ))
 }
 
-fn kernel(info: &TcpInfo) -> String {
+fn kernel(info: &KernelStatistics) -> String {
     let mut parts = Vec::new();
     if let Some(rtt) = info.rtt {
         parts.push(format!("smoothed RTT {}", MILLISECONDS.quantity(rtt)));
@@ -204,8 +207,11 @@ fn share(part: u64, whole: u64) -> String {
 mod tests {
     use super::super::test_support::{WIDTHS, microseconds, printer, words, written};
     use super::*;
+    use crate::model::protocol::Phase;
     use crate::plan::Settings;
     use crate::protocol::registry::protocol_named;
+
+    static HANDSHAKE: Phase = Phase { name: "handshake", end: "connection established" };
 
     fn text(width: usize, summary: &Summary) -> String {
         let (tcp, target) = (protocol_named("tcp").unwrap(), "192.0.2.7:7".parse().unwrap());
@@ -218,7 +224,9 @@ mod tests {
     /// Exchanges on one connection. The first one takes 5 ms, and the others take about 40 µs.
     fn summary(count: u64) -> Summary {
         let mut summary = Summary { sent: count, received: count, ..Summary::default() };
-        summary.connect.add(microseconds(57));
+        let mut durations = Distribution::default();
+        durations.add(microseconds(57));
+        summary.phases.push((&HANDSHAKE, durations));
         for number in 0..count {
             let rtt = microseconds(if number == 0 { 5_012 } else { 40 + number % 7 });
             summary.rtt.add(rtt);

@@ -2,17 +2,20 @@
 
 use super::printer::Printer;
 use super::table::MILLISECONDS;
-use crate::model::exchange::{Connection, Exchange, Outcome};
+use crate::model::exchange::{CompletedPhase, Connection, Exchange, Outcome, PhaseDuration};
 use chrono::{DateTime, Local};
 use echo_core::{Stamp, escape};
 use std::io::{self, Write};
 use std::time::Duration;
 
+/// The event at the start of the first phase of a connection.
+const CONNECTION_REQUESTED: &str = "connection requested";
+
 /// Writes an exchange that has an RTT.
 pub(super) fn write(
     printer: &mut Printer<impl Write>,
     heading: &str,
-    connection: Option<Connection>,
+    connection: Option<&Connection>,
     exchange: &Exchange,
 ) -> io::Result<()> {
     let (Outcome::Reply { received, text }, Some(sent), Some(rtt)) =
@@ -20,49 +23,49 @@ pub(super) fn write(
     else {
         return Ok(());
     };
-    let handshake = connection.and_then(|connection| Some((connection, connection.established?)));
+    let connection = connection.filter(|connection| connection.is_established);
     printer.strong(heading)?;
     printer.blank()?;
     line(printer, "reply", &escape(text.as_deref().unwrap_or_default()))?;
-    if let Some((connection, established)) = handshake {
-        line(printer, "connection requested", &time(connection.requested))?;
-        line(printer, "connection established", &time(established))?;
+    if let Some(connection) = connection {
+        line(printer, CONNECTION_REQUESTED, &time(connection.requested))?;
+        for CompletedPhase { phase, end } in &connection.phases {
+            line(printer, phase.end, &time(*end))?;
+        }
     }
     line(printer, "request sent", &time(sent))?;
     line(printer, "reply received", &time(*received))?;
     printer.blank()?;
-    match handshake {
+    match connection {
         None => duration(printer, "RTT", rtt, "request sent → reply received")?,
-        Some((connection, established)) => {
-            let parts = Parts::of(connection.requested, established, sent, *received);
-            let Parts { handshake, client, rtt, total } = parts;
-            duration(printer, "handshake", handshake, "connection requested → established")?;
-            duration(printer, "in the client", client, "established → request sent")?;
-            duration(printer, "request RTT", rtt, "request sent → reply received")?;
-            duration(printer, "total", total, "connection requested → reply received")?;
-        }
+        Some(connection) => write_parts(printer, connection, sent, *received)?,
     }
     printer.flush()
 }
 
-/// The parts of the time from the connection request to the reply, in whole microseconds.
-#[derive(Debug, PartialEq, Eq)]
-struct Parts {
-    handshake: Duration,
-    /// From the end of the handshake to the sending of the request.
-    client: Duration,
-    rtt: Duration,
-    total: Duration,
-}
-
-impl Parts {
-    /// Rounds each part. The total is the sum of the rounded parts, so that the printed values add up.
-    fn of(requested: Stamp, established: Stamp, sent: Stamp, received: Stamp) -> Self {
-        let handshake = rounded(established.since(&requested));
-        let client = rounded(sent.since(&established));
-        let rtt = rounded(received.since(&sent));
-        Self { handshake, client, rtt, total: handshake + client + rtt }
+/// Writes the parts of the time from the connection request to the reply. Each part is rounded to whole microseconds.
+/// The total is the sum of the rounded parts, so that the printed values add up.
+fn write_parts(
+    printer: &mut Printer<impl Write>,
+    connection: &Connection,
+    sent: Stamp,
+    received: Stamp,
+) -> io::Result<()> {
+    let mut total = Duration::ZERO;
+    let mut part = |printer: &mut _, label: &str, length, meaning: &str| {
+        let length = rounded(length);
+        total += length;
+        duration(printer, label, length, meaning)
+    };
+    let mut start = CONNECTION_REQUESTED;
+    for PhaseDuration { phase, duration } in connection.phase_durations() {
+        part(printer, phase.name, duration, &format!("{start} → {}", phase.end))?;
+        start = phase.end;
     }
+    let opened = connection.established().unwrap_or(connection.requested);
+    part(printer, "in the client", sent.since(&opened), &format!("{start} → request sent"))?;
+    part(printer, "request RTT", received.since(&sent), "request sent → reply received")?;
+    duration(printer, "total", total, &format!("{CONNECTION_REQUESTED} → reply received"))
 }
 
 /// Rounds to a whole microsecond, the smallest unit that is printed.
@@ -95,11 +98,16 @@ fn time(stamp: Stamp) -> String {
 mod tests {
     use super::super::test_support::{WIDTHS, printer, written};
     use super::*;
+    use crate::model::protocol::Phase;
+
+    static HANDSHAKE: Phase = Phase { name: "handshake", end: "connection established" };
 
     fn exchange(connected: bool) -> (Option<Connection>, Exchange) {
         let requested = Stamp::just_before();
         let after = |nanoseconds| requested.later(Duration::from_nanos(nanoseconds));
-        let connection = Connection { requested, established: Some(after(57_400)) };
+        let mut connection = Connection::requested(requested);
+        connection.complete(&HANDSHAKE, after(57_400));
+        connection.is_established = true;
         let exchange = Exchange {
             seq: 1,
             sent: Some(after(63_800)),
@@ -116,7 +124,8 @@ mod tests {
         let (connection, exchange) = exchange(true);
         for width in WIDTHS {
             let mut printer = printer(width);
-            write(&mut printer, "TCP to server from client", connection, &exchange).unwrap();
+            write(&mut printer, "TCP to server from client", connection.as_ref(), &exchange)
+                .unwrap();
             let text = written(printer);
             let figure = |label: &str| {
                 let line = text.lines().find(|line| line.trim().starts_with(label)).unwrap();
@@ -133,7 +142,7 @@ mod tests {
     fn exchange_without_a_connection_has_one_duration() {
         let (connection, exchange) = exchange(false);
         let mut printer = printer(80);
-        write(&mut printer, "UDP to server from client", connection, &exchange).unwrap();
+        write(&mut printer, "UDP to server from client", connection.as_ref(), &exchange).unwrap();
         let text = written(printer);
         assert_eq!(text.matches(" ms ").count(), 1, "{text}");
         assert!(text.contains("  RTT                0.024 ms  (request sent → reply received)"));

@@ -182,7 +182,7 @@ pub(in super::super) fn exceeded_congestion_window(side: &Side) -> Option<bool> 
 
 fn retransmissions(side: &Side, name: &str) -> Cause {
     const KIND: CauseKind = CauseKind::Retransmission;
-    match side.summary.tcp.and_then(|info| info.retransmissions) {
+    match side.summary.kernel_statistics.and_then(|info| info.retransmissions) {
         None => {
             not_measured(KIND, "this system does not report the retransmissions of a connection")
         }

@@ -2,7 +2,7 @@
 //!
 //! # How an ICMP error reaches the client
 //!
-//! By default, a UDP socket that is not connected receives no ICMP errors. A connected UDP socket receives only an
+//! By default, a datagram socket that is not connected receives no ICMP errors. A connected one receives only an
 //! error number. With `IP_RECVERR` or `IPV6_RECVERR` (ip(7)), the kernel adds every ICMP error about a packet of the
 //! socket to the socket's error queue. The program reads the queue with `recvmsg` and `MSG_ERRQUEUE`. An entry
 //! consists of:

@@ -2,21 +2,17 @@
 
 mod capture;
 mod capture_filter;
-mod connect;
 mod error_queue;
 mod netlink;
 mod process;
 mod receive;
 mod routes;
-mod tcp_info;
 mod timestamps;
 
 pub(crate) use capture::Capture;
-pub(crate) use connect::connect;
 pub(crate) use process::{enter_lab, pin, use_precise_timers};
 pub(crate) use receive::Receiver;
 pub(crate) use routes::{interface_index, interface_to, path_mtu, unresolved_next_hop};
-pub(crate) use tcp_info::tcp_info;
 
 use crate::model::condition::Condition;
 use nix::errno::Errno;

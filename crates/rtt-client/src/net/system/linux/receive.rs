@@ -47,7 +47,7 @@ impl Receiver {
     }
 
     /// Enables kernel timestamps for this socket, if the configuration requests them. After this call, the kernel
-    /// numbers datagrams (UDP) or bytes (TCP) from 0.
+    /// numbers datagrams, or the bytes of a stream, from 0.
     pub(crate) fn enable_timestamps(&self, socket: &Socket) -> Result<(), OperationError> {
         if self.control.is_none() {
             return Ok(());
@@ -57,9 +57,9 @@ impl Receiver {
         })
     }
 
-    /// Passes later ICMP errors to the kernel's TCP. An established connection must survive an ICMP error that can
+    /// Passes later ICMP errors to the kernel's implementation of the protocol. An established connection must survive an ICMP error that can
     /// be temporary (RFC 1122, section 4.2.3.9). With `IP_RECVERR`, the kernel would report such an error
-    /// immediately and end the connection (tcp(7)).
+    /// immediately and end the connection (ip(7)).
     #[expect(clippy::unused_self, reason = "it reverses a setting of `new`")]
     pub(crate) fn disable_icmp_errors(&self, socket: &Socket) -> Result<(), OperationError> {
         set_icmp_errors(socket, IcmpErrors::HandleInKernel)

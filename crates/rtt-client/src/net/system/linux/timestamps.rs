@@ -8,15 +8,15 @@
 //! - **Sent packets** (`TX_SOFTWARE`): the kernel records the time when it passes the packet to the network driver.
 //!   The send call can return before this time. So the kernel adds the timestamp to the socket's error queue, and
 //!   [`super::error_queue`] reads it. With `OPT_TSONLY`, the entry contains no copy of the packet.
-//! - **The packet's number** (`OPT_ID`): the program uses it to find the request of a timestamp. For UDP, it is the
-//!   number of the datagram. For TCP, it is the number of the last byte of a write. Both numbers start at 0.
+//! - **The packet's number** (`OPT_ID`): the program uses it to find the request of a timestamp. For datagrams, it is
+//!   the number of the datagram. On a stream, it is the number of the last byte of a write. Both numbers start at 0.
 //! - **The clock**: the timestamps are wall-clock times. `model/breakdown.rs` compares them with the program's
 //!   readings of this clock.
 
 use nix::sys::socket::{TimestampingFlag, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
+use socket2::{Domain, Socket, Type};
 use std::io;
-use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -27,7 +27,7 @@ use tracing::debug;
 const ENABLE_TIME: Duration = Duration::from_millis(20);
 
 /// The socket that keeps receive timestamps enabled until the process ends.
-static KEEPER: OnceLock<Option<UdpSocket>> = OnceLock::new();
+static KEEPER: OnceLock<Option<Socket>> = OnceLock::new();
 
 /// Enables receive timestamps until the process ends, and waits until they are enabled.
 ///
@@ -37,7 +37,7 @@ static KEEPER: OnceLock<Option<UdpSocket>> = OnceLock::new();
 /// receive timestamps enabled between two connections of a run.
 pub(super) fn keep_enabled() {
     KEEPER.get_or_init(|| {
-        let keeper = UdpSocket::bind("127.0.0.1:0").ok()?;
+        let keeper = Socket::new(Domain::IPV4, Type::DGRAM, None).ok()?;
         request(&keeper).ok()?;
         std::thread::sleep(ENABLE_TIME);
         debug!(wait = ?ENABLE_TIME, "enabled receive timestamps in the kernel");

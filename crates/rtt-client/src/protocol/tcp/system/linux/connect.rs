@@ -5,7 +5,7 @@
 //! connection requests (SYN), at 0.0, 1.0, 3.1 and 7.3 s".
 
 use super::super::ConnectResult;
-use super::tcp_info;
+use super::statistics;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
@@ -22,7 +22,11 @@ const FIRST_CHECK: Duration = Duration::from_millis(950);
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Connects `socket` to `peer` within `timeout`.
-pub(crate) fn connect(socket: &Socket, peer: &SockAddr, timeout: Duration) -> ConnectResult {
+pub(in crate::protocol::tcp) fn connect(
+    socket: &Socket,
+    peer: &SockAddr,
+    timeout: Duration,
+) -> ConnectResult {
     let start = Instant::now();
     let mut requests = vec![Duration::ZERO];
     let result = socket.set_nonblocking(true).and_then(|()| {
@@ -54,7 +58,7 @@ fn wait(
             Ok(_) => return socket.take_error()?.map_or(Ok(()), Err),
             Err(error) => return Err(error.into()),
         }
-        let retransmissions = tcp_info(socket).and_then(|info| info.retransmissions).unwrap_or(0);
+        let retransmissions = statistics(socket).and_then(|info| info.retransmissions).unwrap_or(0);
         while (requests.len() as u64) <= retransmissions {
             requests.push(start.elapsed());
         }

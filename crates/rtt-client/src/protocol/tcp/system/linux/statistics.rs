@@ -4,7 +4,7 @@
 //! uses only the offsets of its fields, and decodes the bytes that the kernel returned.
 #![expect(unsafe_code, reason = "no safe function returns the length that the kernel has written")]
 
-use crate::model::traffic::{Segments, TcpInfo};
+use crate::model::traffic::{KernelStatistics, Segments};
 use libc::tcp_info as Raw;
 use socket2::Socket;
 use std::mem::offset_of;
@@ -16,7 +16,7 @@ use std::time::Duration;
 const BUFFER_LEN: usize = 512;
 
 /// Reads the kernel's information about the connection of `socket`.
-pub(crate) fn tcp_info(socket: &Socket) -> Option<TcpInfo> {
+pub(in crate::protocol::tcp) fn statistics(socket: &Socket) -> Option<KernelStatistics> {
     let mut buffer = [0_u8; BUFFER_LEN];
     let mut length = libc::socklen_t::try_from(BUFFER_LEN).ok()?;
     // SAFETY: `buffer` has `length` bytes, and the kernel writes at most `length` bytes to it. It writes the number of
@@ -35,12 +35,12 @@ pub(crate) fn tcp_info(socket: &Socket) -> Option<TcpInfo> {
 }
 
 /// Decodes `struct tcp_info` (include/uapi/linux/tcp.h). A field after the end of `info` is absent.
-fn decode(info: &[u8]) -> TcpInfo {
+fn decode(info: &[u8]) -> KernelStatistics {
     let word = |at: usize| Some(u32::from_ne_bytes(*info.get(at..)?.first_chunk()?));
     let long = |at: usize| Some(u64::from_ne_bytes(*info.get(at..)?.first_chunk()?));
     let microseconds = |at| word(at).map(|value| Duration::from_micros(value.into()));
     let long_microseconds = |at| long(at).map(Duration::from_micros);
-    TcpInfo {
+    KernelStatistics {
         segment_size: word(offset_of!(Raw, tcpi_snd_mss)),
         rtt: microseconds(offset_of!(Raw, tcpi_rtt)),
         rtt_variation: microseconds(offset_of!(Raw, tcpi_rttvar)),
@@ -86,14 +86,14 @@ mod tests {
         let older = decode(&complete[..104]);
         assert_eq!(older.retransmissions, Some(0x0101_0101));
         assert_eq!((older.min_rtt, older.busy, older.segments), (None, None, None));
-        assert_eq!(decode(&[]), TcpInfo::default());
+        assert_eq!(decode(&[]), KernelStatistics::default());
     }
 
     #[test]
     fn new_connection_has_the_initial_values_of_linux() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = Socket::from(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
-        let info = tcp_info(&socket).unwrap();
+        let info = statistics(&socket).unwrap();
         // RFC 6928: the initial window is ten segments.
         assert_eq!(info.congestion_window, Some(10));
         assert_eq!(info.retransmissions, Some(0));

@@ -1,0 +1,23 @@
+//! Platform code of TCP: connecting with the times of the connection requests, and the kernel's statistics about a
+//! connection. `linux` and `portable` contain the same functions, as in `net/system.rs`.
+
+#[cfg(all(target_os = "linux", not(portable)))]
+#[path = "system/linux/mod.rs"]
+mod imp;
+
+#[cfg(not(all(target_os = "linux", not(portable))))]
+#[path = "system/portable.rs"]
+mod imp;
+
+pub(super) use imp::{connect, statistics};
+
+use std::io;
+use std::time::Duration;
+
+/// The result of an attempt to connect.
+#[derive(Debug)]
+pub(super) struct ConnectResult {
+    pub(super) result: io::Result<()>,
+    /// The times at which the kernel sent connection requests (SYN), counted from the first. Empty if not known.
+    pub(super) requests: Vec<Duration>,
+}

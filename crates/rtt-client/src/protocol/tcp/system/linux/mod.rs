@@ -1,0 +1,7 @@
+//! Platform code of TCP for Linux. Each file explains its mechanism.
+
+mod connect;
+mod statistics;
+
+pub(in crate::protocol::tcp) use connect::connect;
+pub(in crate::protocol::tcp) use statistics::statistics;
