@@ -9,6 +9,8 @@
 pub(crate) mod explanations;
 pub(crate) mod registry;
 mod tcp;
+#[cfg(feature = "toy-protocol")]
+mod toy;
 mod udp;
 
 use crate::model::protocol::Protocol;
@@ -17,10 +19,10 @@ use registry::for_all_protocols;
 
 /// Creates the list of drivers.
 macro_rules! drivers {
-    ($($protocol:ident),*) => {
+    ($($(#[$attribute:meta])? $protocol:ident),*) => {
         /// One entry for each protocol.
         static DRIVERS: &[(&Protocol, Driver)] =
-            &[$((&$protocol::facts::FACTS, $protocol::DRIVER)),*];
+            &[$($(#[$attribute])? (&$protocol::facts::FACTS, $protocol::DRIVER)),*];
     };
 }
 for_all_protocols!(drivers);

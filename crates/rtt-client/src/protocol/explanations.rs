@@ -1,5 +1,7 @@
 //! The explanations of all protocols (pure). Generic code finds the explanation of a protocol here.
 
+#[cfg(feature = "toy-protocol")]
+use super::toy;
 use super::{tcp, udp};
 use crate::analysis::explain::Explain;
 use crate::model::protocol::Protocol;
@@ -7,10 +9,10 @@ use crate::protocol::registry::for_all_protocols;
 
 /// Creates the list of explanations.
 macro_rules! explanations {
-    ($($protocol:ident),*) => {
+    ($($(#[$attribute:meta])? $protocol:ident),*) => {
         /// One entry for each protocol.
         static EXPLANATIONS: &[(&Protocol, &dyn Explain)] =
-            &[$((&$protocol::facts::FACTS, &$protocol::explain::Explanations)),*];
+            &[$($(#[$attribute])? (&$protocol::facts::FACTS, &$protocol::explain::Explanations)),*];
     };
 }
 for_all_protocols!(explanations);

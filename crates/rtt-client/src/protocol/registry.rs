@@ -3,6 +3,8 @@
 //! To add a protocol, create its folder in `protocol/`, declare the module in `protocol.rs`, and add the module to the
 //! list here.
 
+#[cfg(feature = "toy-protocol")]
+use super::toy;
 use super::{tcp, udp};
 use crate::model::protocol::Protocol;
 use crate::model::target::Target;
@@ -10,16 +12,16 @@ use crate::model::target::Target;
 /// Passes the modules of all protocols to a macro, in the order of the output.
 macro_rules! for_all_protocols {
     ($macro:ident) => {
-        $macro! { udp, tcp }
+        $macro! { udp, tcp, #[cfg(feature = "toy-protocol")] toy }
     };
 }
 pub(crate) use for_all_protocols;
 
 /// Creates the list of facts.
 macro_rules! facts {
-    ($($protocol:ident),*) => {
+    ($($(#[$attribute:meta])? $protocol:ident),*) => {
         /// The facts about all protocols, in the order of the output.
-        pub static PROTOCOLS: &[Protocol] = &[$($protocol::facts::FACTS),*];
+        pub static PROTOCOLS: &[Protocol] = &[$($(#[$attribute])? $protocol::facts::FACTS),*];
     };
 }
 for_all_protocols!(facts);
