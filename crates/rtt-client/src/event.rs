@@ -1,7 +1,7 @@
 //! The events of a run (pure: no I/O, no clock), and [`Report`], the trait that every consumer of events implements.
 
 use crate::analysis::comparison::Verdict;
-use crate::analysis::diagnosis::Finding;
+use crate::analysis::diagnosis::{Finding, HostFinding};
 use crate::analysis::evidence::{Evidence, Pair};
 use crate::analysis::statistics::Summary;
 use crate::capture::trace::Trace;
@@ -36,6 +36,8 @@ pub enum Event<'a> {
     },
     /// The result of a diagnosis for one protocol and address.
     Finding(&'a Finding),
+    /// The conclusion of a diagnosis about the host of an address.
+    Host(&'a HostFinding),
     /// The captured packets, with their explanation.
     Trace(&'a Trace),
     /// A comparison starts.

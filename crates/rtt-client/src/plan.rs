@@ -24,7 +24,7 @@ use crate::model::protocol::Protocol;
 use crate::model::target::Target;
 use crate::plan::pacing::Pacing;
 use crate::plan::payload::{MAX_REQUESTS, Numbering, Payload, TimingHeader};
-use crate::protocol::registry::protocols_of;
+use crate::protocol::registry::{PROTOCOLS, protocols_of};
 use std::time::Duration;
 
 /// The longest timeout and the longest interval. A clock reading plus this duration does not overflow.
@@ -160,6 +160,9 @@ impl Plan {
 pub struct DiagnosisPlan {
     /// One plan for each protocol.
     pub(crate) plans: Vec<Plan>,
+    /// One plan for each protocol to which the kernel of a host replies. They show whether the host is up while its
+    /// services are down. Empty if `plans` contains no service.
+    pub(crate) host_checks: Vec<Plan>,
 }
 
 impl DiagnosisPlan {
@@ -170,9 +173,17 @@ impl DiagnosisPlan {
     ///
     /// If a setting is out of range.
     pub fn new(target: &Target, settings: &Settings) -> Result<Self, PlanError> {
-        let plans = protocols_of(target)
-            .map(|protocol| Plan::new(protocol, target.clone(), settings.clone()));
-        Ok(Self { plans: plans.collect::<Result<_, _>>()? })
+        let plan = |protocol, target: Target| Plan::new(protocol, target, settings.clone());
+        let plans: Vec<Plan> = protocols_of(target)
+            .map(|protocol| plan(protocol, target.clone()))
+            .collect::<Result<_, _>>()?;
+        let has_services = plans.iter().any(|plan| plan.protocol.is_service());
+        let host = Target { protocol: None, port: None, ..target.clone() };
+        let host_checks = PROTOCOLS
+            .iter()
+            .filter(|protocol| has_services && !protocol.is_service())
+            .map(|protocol| plan(protocol, host.clone()));
+        Ok(Self { host_checks: host_checks.collect::<Result<_, _>>()?, plans })
     }
 }
 

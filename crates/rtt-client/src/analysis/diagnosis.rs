@@ -31,6 +31,10 @@
 //! assert!(explanation.next_step.starts_with("start a server"));
 //! ```
 
+mod host;
+
+pub use host::{HostCheck, HostFinding, HostState};
+
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::UnconnectedResult;
 use crate::model::format::{counted, duration};

@@ -4,11 +4,14 @@
 mod probe;
 
 use super::run::{RunError, resolve_target};
-use crate::analysis::diagnosis::{Finding, ProbeResult};
+use crate::analysis::diagnosis::{Finding, HostCheck, HostFinding, ProbeResult};
 use crate::event::{Event, Report};
 use crate::model::condition::{Condition, Failure};
+use crate::net::transport::SocketError;
 use crate::plan::{DiagnosisPlan, Plan};
 use probe::Probe;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::Instant;
@@ -16,7 +19,8 @@ use std::time::Instant;
 /// The maximum number of addresses that are probed. A longer list of findings is not readable.
 const MAX_ADDRESSES: usize = 64;
 
-/// Runs `diagnosis` and reports one finding for each protocol and address. Returns whether an echo server answers.
+/// Runs `diagnosis` and reports one finding for each protocol and address. If the diagnosis includes services, also
+/// reports for each address whether its host is up. Returns whether an echo server answers.
 ///
 /// The timeout limits the name look-up and all probes together.
 ///
@@ -28,15 +32,10 @@ pub fn diagnose(diagnosis: &DiagnosisPlan, report: &mut dyn Report) -> Result<bo
     let Some(first) = diagnosis.plans.first() else { return Ok(false) };
     let deadline = start + first.settings.timeout;
     let is_answering = match resolve_target(first) {
-        Ok(addresses) => {
-            let addresses = addresses.into_iter().take(MAX_ADDRESSES);
-            let probes = diagnosis.plans.iter().flat_map(|plan| {
-                addresses.clone().map(move |mut address| {
-                    address.set_port(plan.port());
-                    Probe { plan, address, deadline }
-                })
-            });
-            run_probes(probes.collect(), report)?
+        Ok(mut addresses) => {
+            addresses.truncate(MAX_ADDRESSES);
+            let probes = |plans| probes(plans, &addresses, deadline);
+            run_probes(probes(&diagnosis.plans), probes(&diagnosis.host_checks), report)?
         }
         Err(failure) => {
             for plan in &diagnosis.plans {
@@ -53,30 +52,80 @@ pub fn diagnose(diagnosis: &DiagnosisPlan, report: &mut dyn Report) -> Result<bo
     Ok(is_answering)
 }
 
-/// Runs each probe in a separate thread. Reports the findings in the order of the probes. Returns whether an echo
-/// server answers.
-fn run_probes(probes: Vec<Probe<'_>>, report: &mut dyn Report) -> Result<bool, RunError> {
-    let mut is_answering = false;
+/// One probe for each plan and each address.
+fn probes<'a>(plans: &'a [Plan], addresses: &[SocketAddr], deadline: Instant) -> Vec<Probe<'a>> {
+    let probes = plans.iter().flat_map(|plan| {
+        addresses.iter().map(move |&address| {
+            let mut address = address;
+            address.set_port(plan.port());
+            Probe { plan, address, deadline }
+        })
+    });
+    probes.collect()
+}
+
+/// Runs each probe in a separate thread. Reports the findings in the order of the probes, and then the conclusion about
+/// each host. Returns whether an echo server answers.
+fn run_probes<'a>(
+    probes: Vec<Probe<'a>>,
+    host_checks: Vec<Probe<'a>>,
+    report: &mut dyn Report,
+) -> Result<bool, RunError> {
+    let mut findings = Vec::new();
     let mut first_error = None;
+    let mut checks = Vec::new();
     thread::scope(|scope| -> Result<(), RunError> {
-        let threads: Vec<_> =
-            probes.into_iter().map(|probe| scope.spawn(move || probe.run())).collect();
-        for thread in threads {
+        let start = |probe: Probe<'a>| (probe.address, scope.spawn(move || probe.run()));
+        let probes: Vec<_> = probes.into_iter().map(|probe| start(probe).1).collect();
+        let host_checks: Vec<_> = host_checks.into_iter().map(start).collect();
+        for thread in probes {
             match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
                 Ok(finding) => {
-                    is_answering |= finding.condition() == Condition::Answering;
                     report.event(&Event::Finding(&finding))?;
+                    findings.push(finding);
                 }
                 // The findings of the other probes are still reported.
                 Err(error) => first_error = first_error.take().or(Some(error)),
             }
         }
+        for (address, thread) in host_checks {
+            let check = match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
+                Ok(finding) => HostCheck::Finding(finding),
+                Err(error) => HostCheck::NotPossible(reason(&error)),
+            };
+            checks.push((address.ip(), check));
+        }
         Ok(())
     })?;
+    report_hosts(&findings, checks, report)?;
     match first_error {
         Some(error) => Err(error.into()),
-        None => Ok(is_answering),
+        None => Ok(findings.iter().any(|finding| finding.condition() == Condition::Answering)),
     }
+}
+
+/// Reports the conclusion about the host of each address with at least one check.
+fn report_hosts(
+    findings: &[Finding],
+    checks: Vec<(IpAddr, HostCheck)>,
+    report: &mut dyn Report,
+) -> Result<(), RunError> {
+    let mut checks_of: BTreeMap<IpAddr, Vec<HostCheck>> = BTreeMap::new();
+    for (address, check) in checks {
+        checks_of.entry(address).or_default().push(check);
+    }
+    for (host, checks) in checks_of {
+        let is_at_host =
+            |finding: &&Finding| finding.address.is_some_and(|address| address.ip() == host);
+        let services: Vec<&Finding> = findings.iter().filter(is_at_host).collect();
+        report.event(&Event::Host(&HostFinding::new(host, &services, checks)))?;
+    }
+    Ok(())
+}
+
+/// The error with its source, in one line.
+fn reason(error: &SocketError) -> String {
+    format!("{error}: {}", error.error)
 }
 
 /// The finding if the name look-up found no address.

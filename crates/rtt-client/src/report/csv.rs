@@ -87,6 +87,7 @@ impl<Out: Write> Report for Csv<Out> {
             | Event::Progress(_)
             | Event::ComparisonProgress(_)
             | Event::Finding(_)
+            | Event::Host(_)
             | Event::Trace(_) => Ok(()),
         }
     }

@@ -4,6 +4,7 @@
 
 mod exchange;
 mod finding;
+mod host;
 mod packets;
 mod summary;
 mod verdict;
@@ -17,6 +18,7 @@ use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, is_terminal_control};
 use exchange::{AttemptLine, ConnectionLine, ExchangeLine};
 use finding::FindingLine;
+use host::HostLine;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -106,6 +108,7 @@ impl<Out: Write> Report for Json<Out> {
             Event::Trace(trace) => return self.trace(trace),
             Event::Pair { number, pair } if !quiet => Line::Pair(PairLine::new(*number, pair)),
             Event::Finding(finding) => Line::Finding(Box::new(FindingLine::from(*finding))),
+            Event::Host(host) => Line::Host(Box::new(HostLine::from(*host))),
             Event::Summary { plan, summary } => {
                 Line::Summary(Box::new(SummaryLine::new(plan, summary)))
             }
@@ -154,6 +157,7 @@ enum Line {
     Exchange(Box<ExchangeLine>),
     Summary(Box<SummaryLine>),
     Finding(Box<FindingLine>),
+    Host(Box<HostLine>),
     Packet(Box<packets::PacketLine>),
     #[serde(rename = "exchange-timing")]
     ExchangeTiming(packets::ExchangeTimingLine),

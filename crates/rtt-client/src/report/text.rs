@@ -14,6 +14,7 @@ mod causes;
 mod exchange_line;
 mod finding;
 mod histogram;
+mod host;
 mod packet_diagram;
 mod printer;
 mod quantiles;
@@ -187,6 +188,10 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
             Event::Trace(trace) => self.trace(trace),
             Event::Finding(finding) => {
                 finding::write(&mut self.printer, finding)?;
+                self.printer.flush()
+            }
+            Event::Host(host) => {
+                host::write(&mut self.printer, host)?;
                 self.printer.flush()
             }
             Event::Verdict { comparison, evidence, verdict } => {
