@@ -29,5 +29,6 @@ pub mod comparison;
 pub mod diagnosis;
 pub mod evidence;
 pub(crate) mod explain;
+pub(crate) mod loss_pattern;
 pub(crate) mod request_tracker;
 pub(crate) mod statistics;

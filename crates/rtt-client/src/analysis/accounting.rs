@@ -29,6 +29,7 @@
 //!
 //! Each request has exactly one outcome: `sent = received + lost + corrupt`.
 
+use crate::analysis::loss_pattern::{LossPattern, LossTracker};
 use crate::analysis::request_tracker::{InFlight, ReplyClass, RequestTracker};
 use crate::analysis::statistics::Summary;
 use crate::model::breakdown::{self, Breakdown, BreakdownError, ExchangeTimestamps, TimestampId};
@@ -70,8 +71,17 @@ pub(crate) struct Accounting {
     scheduled: bool,
     /// The position of the user's message in a reply, if requests contain one.
     text_offset: Option<usize>,
+    losses: LossTracker,
     transient_errors: u32,
     unreachable: bool,
+}
+
+/// The results of a run.
+pub(crate) struct AccountingResult {
+    /// The counts and distributions.
+    pub(crate) summary: Summary,
+    /// The pattern of the missing replies, if it is regular.
+    pub(crate) loss_pattern: Option<LossPattern>,
 }
 
 /// A request whose outcome has just been decided.
@@ -89,6 +99,7 @@ impl Accounting {
             breakdown: plan.settings.breakdown,
             scheduled: !plan.pacing.waits_for_replies(),
             text_offset: plan.has_a_message().then(|| plan.payload.text_offset()),
+            losses: LossTracker::default(),
             transient_errors: 0,
             unreachable: false,
         }
@@ -99,9 +110,9 @@ impl Accounting {
         &self.summary
     }
 
-    /// The counts and distributions at the end.
-    pub(crate) fn finish(self) -> Summary {
-        self.summary
+    /// The results at the end.
+    pub(crate) fn finish(self) -> AccountingResult {
+        AccountingResult { summary: self.summary, loss_pattern: self.losses.pattern() }
     }
 
     /// Whether further requests will probably have no reply. Only errors before the first reply set this state: one
@@ -333,6 +344,9 @@ impl Accounting {
     }
 
     fn count(&mut self, exchange: Exchange) -> Exchange {
+        if matches!(exchange.outcome, Outcome::Lost(_)) {
+            self.losses.add(exchange.seq);
+        }
         self.summary.add(&exchange);
         exchange
     }

@@ -4,6 +4,7 @@
 use crate::analysis::comparison::{Cause, Claim, PairedDifference};
 use crate::analysis::diagnosis::{Explanation, Finding};
 use crate::analysis::evidence::{Evidence, Side};
+use crate::analysis::loss_pattern::LossPattern;
 
 /// The explanations of one protocol. Each function has a default, so a protocol implements only what it needs.
 pub(crate) trait Explain: Sync {
@@ -20,6 +21,11 @@ pub(crate) trait Explain: Sync {
     /// The popular claims about this protocol, checked against a comparison with at least one side of this protocol.
     fn claims(&self, _context: &ClaimContext<'_>) -> Vec<Claim> {
         Vec::new()
+    }
+
+    /// A possible reason for missing replies that form a regular pattern, as a note of the summary.
+    fn missing_replies(&self, _pattern: LossPattern) -> Option<String> {
+        None
     }
 }
 

@@ -16,7 +16,7 @@ mod exchange;
 mod notes;
 
 use super::run::RunError;
-use crate::analysis::accounting::Accounting;
+use crate::analysis::accounting::{Accounting, AccountingResult};
 use crate::analysis::statistics::{SeriesMeasurements, Summary};
 use crate::model::exchange::{Connection, Exchange};
 use crate::model::protocol::Protocol;
@@ -26,6 +26,7 @@ use crate::net::transport::{OpenConfig, SocketError};
 use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
 use crate::plan::{Plan, Settings};
+use crate::protocol::explanations::explanations_of;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
 use notes::{SeriesEnd, notes};
@@ -165,13 +166,17 @@ impl Series {
         let is_single_exchange = self.settings.count == Some(1);
         let unreachable =
             self.accounting.is_unreachable() && self.accounting.summary().received == 0;
+        let unreachable = unreachable && !is_single_exchange;
+        let in_flight = self.accounting.in_flight();
+        let AccountingResult { summary, loss_pattern } = self.accounting.finish();
         let end = SeriesEnd {
-            in_flight: self.accounting.in_flight(),
-            unreachable: unreachable && !is_single_exchange,
+            in_flight,
+            unreachable,
             reply_limit: connections.reply_limit,
             breakdown_unavailable: self.settings.breakdown && !KERNEL_TIMESTAMPS,
+            missing_replies: loss_pattern
+                .and_then(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
         };
-        let summary = self.accounting.finish();
         let measurements = SeriesMeasurements {
             close: connections.close_durations,
             rtt_without_timestamps: self

@@ -4,7 +4,7 @@ use crate::analysis::statistics::Summary;
 use crate::model::format::counted;
 
 /// How a series ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct SeriesEnd {
     /// The number of requests that were in flight when the user interrupted the series.
     pub(super) in_flight: usize,
@@ -14,6 +14,8 @@ pub(super) struct SeriesEnd {
     pub(super) reply_limit: Option<u64>,
     /// Whether the plan requests a breakdown that this system does not support.
     pub(super) breakdown_unavailable: bool,
+    /// The protocol's explanation of a regular pattern of missing replies.
+    pub(super) missing_replies: Option<String>,
 }
 
 /// The notes of a series. Each note is one or more complete sentences.
@@ -35,6 +37,7 @@ pub(super) fn notes(end: SeriesEnd, summary: &Summary) -> Vec<String> {
         let replies = counted(replies, "reply", "replies");
         notes.push(format!("The server closes each connection after {replies}."));
     }
+    notes.extend(end.missing_replies);
     if summary.resent > 0 {
         let requests = counted(summary.resent, "request", "requests");
         notes.push(format!(
@@ -53,6 +56,7 @@ mod tests {
         unreachable: false,
         reply_limit: None,
         breakdown_unavailable: false,
+        missing_replies: None,
     };
 
     #[test]
@@ -67,6 +71,7 @@ mod tests {
             unreachable: true,
             reply_limit: Some(3),
             breakdown_unavailable: true,
+            missing_replies: Some("Every tenth reply is missing.".to_owned()),
         };
         let summary = Summary { resent: 2000, ..Summary::default() };
         assert_eq!(
@@ -76,6 +81,7 @@ mod tests {
                 "Interrupted: 1 request in flight did not count.",
                 "Ended early: no request was answered, and the system reported an error.",
                 "The server closes each connection after 3 replies.",
+                "Every tenth reply is missing.",
                 "The client sent 2,000 requests again on a new connection, because the server had closed the \
                  old one.",
             ]
