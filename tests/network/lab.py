@@ -82,9 +82,18 @@ def packet_socket(interface):
     return packets
 
 
+# Protocol numbers in the IP header: TCP, and the protocols whose requests and replies are datagrams (UDP, ICMP echo over
+# IPv4 and over IPv6).
+TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
+DATAGRAMS = (UDP, ICMP, ICMPV6)
+
+# Types of ICMP messages: echo request and echo reply (RFC 792, RFC 4443).
+ECHO_TYPES = {ICMP: (8, 0), ICMPV6: (128, 129)}
+
+
 def parse(frame):
     """Returns four values: the protocol number, whether the client sent the packet, the TCP sequence number, and the
-    payload. For UDP, the sequence number is None. For a packet of another protocol, the result is None."""
+    payload. For a datagram, the sequence number is None. For any other packet, the result is None."""
     if frame[12:14] == b"\x08\x00":
         header = (frame[14] & 15) * 4
         length = struct.unpack(">H", frame[16:18])[0]
@@ -98,10 +107,10 @@ def parse(frame):
         protocol, rest = packet[6], packet[40:]
     else:
         return None
-    if protocol == 17:
-        return 17, from_client, None, rest[8:]
-    if protocol == 6:
-        return 6, from_client, struct.unpack(">I", rest[4:8])[0], rest[(rest[12] >> 4) * 4 :]
+    if protocol == UDP or protocol in ECHO_TYPES and rest[0] in ECHO_TYPES[protocol]:
+        return protocol, from_client, None, rest[8:]
+    if protocol == TCP:
+        return TCP, from_client, struct.unpack(">I", rest[4:8])[0], rest[(rest[12] >> 4) * 4 :]
     return None
 
 
@@ -123,9 +132,9 @@ class Rules:
     """Applies the rules of a scenario to packets. The keys of the scenario are:
 
     - "delay_ms": delays each packet in each direction.
-    - "drop": [n, r]: drops each UDP request with number % n == r.
-    - "double": [n, r]: sends each UDP reply with number % n == r twice.
-    - "hold", "overtake": [n, r, ms]: delays each UDP reply with number % n == r by ms milliseconds.
+    - "drop": [n, r]: drops each request datagram with number % n == r.
+    - "double": [n, r]: sends each reply datagram with number % n == r twice.
+    - "hold", "overtake": [n, r, ms]: delays each reply datagram with number % n == r by ms milliseconds.
     - "slower": [port, us]: delays UDP replies from this port of the server by us microseconds. This rule does not delay
       requests. Otherwise, the server's CPU would sleep longer, and the server would need more time for a reply.
     - "drop_segments": drops the client's TCP data segments with these numbers, but not their retransmissions.
@@ -151,12 +160,12 @@ class Rules:
             return [0]
         protocol, from_client, sequence, payload = parsed
         slower_port, microseconds = self.scenario.get("slower", [0, 0])
-        if protocol == 17 and not from_client and source_port(frame) == slower_port:
+        if protocol == UDP and not from_client and source_port(frame) == slower_port:
             delay += microseconds / 1e6
-        if protocol == 17 and from_client and self.matches("drop", request_number(payload)):
+        if protocol in DATAGRAMS and from_client and self.matches("drop", request_number(payload)):
             self.count["dropped"] += 1
             return []
-        if protocol == 17 and not from_client:
+        if protocol in DATAGRAMS and not from_client:
             number = request_number(payload)
             for rule in ("hold", "overtake"):
                 if self.matches(rule, number):
@@ -166,13 +175,13 @@ class Rules:
             if self.matches("double", number):
                 self.count["doubled"] += 1
                 return [delay, delay]
-        if protocol == 6 and not from_client and payload and "late_segment" in self.scenario:
+        if protocol == TCP and not from_client and payload and "late_segment" in self.scenario:
             self.server_segments += 1
             late_segment, milliseconds = self.scenario["late_segment"]
             if self.server_segments == late_segment:
                 self.count["held"] += 1
                 return [delay + milliseconds / 1000]
-        if protocol == 6 and from_client and payload:
+        if protocol == TCP and from_client and payload:
             if sequence in self.segment_numbers:
                 self.count["retransmitted"] += 1
             else:
@@ -217,7 +226,7 @@ def forward(results, scenario):
 
 
 def capture(results, ready):
-    """Runs the capture until SIGTERM. It measures the RTTs of UDP exchanges in nanoseconds, from kernel timestamps on
+    """Runs the capture until SIGTERM. It measures the RTTs of datagram exchanges in nanoseconds, from kernel timestamps on
     the client's interface. When it is ready, it writes one byte to `ready`. At the end, it writes the RTTs to `results`."""
     enter("c")
     packets = packet_socket("c0")
@@ -231,7 +240,7 @@ def capture(results, ready):
             continue
         frame, control, _, _ = packets.recvmsg(65536, 256)
         parsed = parse(frame)
-        if parsed is None or parsed[0] != 17 or not control:
+        if parsed is None or parsed[0] not in DATAGRAMS or not control:
             continue
         seconds, nanoseconds = struct.unpack("qq", control[0][2][:16])
         timestamp, number = seconds * 10**9 + nanoseconds, request_number(parsed[3])
