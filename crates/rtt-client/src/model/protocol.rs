@@ -139,12 +139,6 @@ impl IpNumbers {
     pub fn for_ip(self, address: IpAddr) -> u8 {
         if address.is_ipv4() { self.v4 } else { self.v6 }
     }
-
-    /// Whether the packets of the protocol have this number.
-    #[must_use]
-    pub fn contain(self, number: u8) -> bool {
-        [self.v4, self.v6].contains(&number)
-    }
 }
 
 /// An address as text, with or without its port.
