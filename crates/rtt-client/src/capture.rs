@@ -5,22 +5,26 @@
 //! | task | module |
 //! |---|---|
 //! | Read and write capture files | [`mod@file`]: pcap, and pcapng with its reader and writer |
-//! | Find the headers, the addresses and the payload of a packet | [`dissect`] |
+//! | Find the headers, the addresses and the payload of a packet | [`dissect`]; [`dissector`] is the interface to each protocol |
 //! | Assign the packet to a flow (all packets between two ports) | [`flows`], the table of flows, and [`flow`] |
-//! | Determine the role of the packet (SYN, request, retransmission, …) | [`role`]; for TCP, `flow::connection` |
-//! | Find out whether the bytes of a TCP segment are new | [`reassembly`] |
+//! | Determine the role of the packet (SYN, request, retransmission, …) | `protocol/*/packets.rs`; [`datagram_flow`] for datagrams; [`role`] has the names |
+//! | Find out whether the bytes of a segment are new | [`reassembly`] |
 //! | Assign the packet to an exchange | [`exchanges`] |
 //! | Count the packets and bytes of each protocol | [`totals`] |
 //! | Collect the result of the trace | [`trace`] |
 //!
 //! `net::system` captures the packets, and `engine::trace` runs the capture.
 
+pub(crate) mod datagram_flow;
 pub(crate) mod dissect;
+pub(crate) mod dissector;
 pub(crate) mod exchanges;
 pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod flows;
 pub(crate) mod reassembly;
 pub(crate) mod role;
+#[cfg(test)]
+pub(crate) mod script;
 pub(crate) mod totals;
 pub(crate) mod trace;

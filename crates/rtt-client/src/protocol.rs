@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`registry`] | the list of protocols and their facts (pure) |
 //! | [`explanations`] | the explanations of each protocol (pure) |
+//! | [`dissectors`] | the dissectors of each protocol's packets (pure) |
 //! | this file | the functions of each protocol that use sockets: [`driver`] |
 
+pub(crate) mod dissectors;
 pub(crate) mod explanations;
 pub(crate) mod registry;
 mod tcp;

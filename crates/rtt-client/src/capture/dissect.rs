@@ -13,14 +13,19 @@ mod ip;
 #[cfg(test)]
 mod tests;
 
+use crate::capture::dissector::{Dissector, IpPayload, u16_at};
 use crate::capture::file::{CapturedPacket, LinkType};
 use crate::model::headers::{
-    ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ICMP, ICMP_ERROR_TYPES, ICMPV6, TCP, UDP,
+    ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ICMP, ICMP_ERROR_TYPES, ICMPV6,
 };
 use crate::model::icmp::IcmpError;
+use crate::protocol::dissectors::DISSECTORS;
 use ip::IpPacket;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+/// The dissectors of all protocols. `None` for a protocol that cannot be dissected.
+type Dissectors = &'static [Option<&'static dyn Dissector>];
 
 /// Lengths of link headers, in bytes.
 const VLAN_TAG: usize = 4;
@@ -28,10 +33,12 @@ const COOKED_HEADER: usize = 16;
 const COOKED2_HEADER: usize = 20;
 const NULL_HEADER: usize = 4;
 
-/// Lengths of headers after the IP header, in bytes. A TCP header with options is longer.
-const UDP_HEADER: usize = 8;
-const TCP_HEADER: usize = 20;
+/// The length of the header of an ICMP error, in bytes (RFC 792, RFC 4443).
 const ICMP_HEADER: usize = 8;
+
+/// The maximum number of header bytes that are kept of a packet. The longest header, with all its options, has 60 bytes
+/// (RFC 9293, section 3.1).
+const MAX_KEPT_HEADER: usize = 60;
 
 /// The maximum number of VLAN tags (IEEE 802.1Q) in a packet. One or two are usual.
 const MAX_VLAN_TAGS: usize = 4;
@@ -43,14 +50,15 @@ const VLAN_TAG_TYPES: [u16; 3] = [0x8100, 0x88a8, 0x9100];
 /// The types of `ICMPv6` errors are below this number (RFC 4443, section 2.1).
 const ICMPV6_ERROR_TYPES_END: u8 = 128;
 
-/// A UDP datagram, a TCP segment, an ICMP error about one of these, or an IP fragment that is not the first.
+/// A packet of a registered protocol, an ICMP error about such a packet, or an IP fragment that is not the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packet {
     /// The time since 1970-01-01 00:00 UTC.
     pub(crate) time: Duration,
     pub(crate) sizes: LayerSizes,
-    pub(crate) source: SocketAddr,
-    pub(crate) destination: SocketAddr,
+    /// The addresses in the IP header.
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
     pub(crate) kind: PacketKind,
     /// The captured part of the payload.
     pub(crate) payload: Vec<u8>,
@@ -65,7 +73,7 @@ pub struct LayerSizes {
     pub link: usize,
     /// The IP header with its options or extension headers.
     pub ip: usize,
-    /// The header of UDP, TCP or ICMP.
+    /// The header that follows the IP header.
     pub transport: usize,
     /// The data after all headers.
     pub payload: usize,
@@ -80,51 +88,34 @@ impl LayerSizes {
 }
 
 /// The kind of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PacketKind {
-    Udp,
-    Tcp(TcpHeader),
+    /// A packet of a registered protocol.
+    Protocol(ProtocolPacket),
     /// An ICMP error. It contains the beginning of the packet that caused it.
-    Icmp {
-        error: IcmpError,
-        quoted: Endpoints,
-    },
+    IcmpError { error: IcmpError, quoted: ProtocolPacket },
     /// A fragment of an IP packet, but not the first one. It has no ports.
-    Fragment {
-        ip_protocol: u8,
-    },
+    Fragment { ip_protocol: u8 },
 }
 
-/// The protocol, the source and the destination of a UDP datagram or a TCP segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Endpoints {
-    /// The protocol number in the IP header.
-    pub(crate) ip_protocol: u8,
+/// A packet of a registered protocol: its protocol, its endpoints and its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProtocolPacket {
+    pub(crate) dissector: &'static dyn Dissector,
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
+    /// The captured part of the header after the IP header. An ICMP error can contain only the first 8 bytes.
+    pub(crate) header: Vec<u8>,
 }
 
-impl Endpoints {
-    pub(crate) fn of(packet: &Packet, ip_protocol: u8) -> Self {
-        Self { ip_protocol, source: packet.source, destination: packet.destination }
-    }
-}
-
-/// The fields of a TCP header that the analysis uses (RFC 9293, section 3.1).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "the flags of the TCP header")]
-pub(crate) struct TcpHeader {
-    pub(crate) sequence: u32,
-    pub(crate) acknowledgement: u32,
-    pub(crate) syn: bool,
-    pub(crate) ack: bool,
-    pub(crate) fin: bool,
-    pub(crate) rst: bool,
-}
-
-/// Dissects a packet. Returns `None` if [`Packet`] does not describe this kind of packet, or if a header is
+/// Dissects a packet of a registered protocol. Returns `None` if [`Packet`] does not describe this kind of packet, or if a header is
 /// incomplete or invalid. Also returns `None` for the outgoing copy of a loopback packet.
 pub(crate) fn dissect(captured: &CapturedPacket) -> Option<Packet> {
+    dissect_with(DISSECTORS, captured)
+}
+
+/// Dissects a packet with these dissectors.
+pub(super) fn dissect_with(dissectors: Dissectors, captured: &CapturedPacket) -> Option<Packet> {
     let bytes = &captured.bytes[..];
     if is_second_copy(captured.link_type, bytes) {
         return None;
@@ -136,20 +127,20 @@ pub(crate) fn dissect(captured: &CapturedPacket) -> Option<Packet> {
         0 => captured.original_length.checked_sub(link + ip.header_length)?,
         length => length.checked_sub(ip.header_length)?,
     };
-    let transport = Transport::parse(&ip)?;
+    let content = Content::parse(&ip, dissectors)?;
     let sizes = LayerSizes {
         link,
         ip: ip.header_length,
-        transport: transport.header_length,
-        payload: ip_payload_size.checked_sub(transport.header_length)?,
+        transport: content.header_length,
+        payload: ip_payload_size.checked_sub(content.header_length)?,
     };
-    let payload = &transport.payload[..transport.payload.len().min(sizes.payload)];
+    let payload = &content.payload[..content.payload.len().min(sizes.payload)];
     Some(Packet {
         time: captured.time,
         sizes,
-        source: SocketAddr::new(ip.source, transport.ports.source),
-        destination: SocketAddr::new(ip.destination, transport.ports.destination),
-        kind: transport.kind,
+        source: ip.source,
+        destination: ip.destination,
+        kind: content.kind,
         payload: payload.to_vec(),
         is_truncated: captured.bytes.len() < captured.original_length,
     })
@@ -192,97 +183,77 @@ fn is_second_copy(link_type: LinkType, bytes: &[u8]) -> bool {
 }
 
 /// The content of an IP packet.
-struct Transport<'a> {
+struct Content<'a> {
     kind: PacketKind,
+    /// The length of the header after the IP header, in bytes. 0 for a fragment.
     header_length: usize,
-    ports: Ports,
     payload: &'a [u8],
 }
 
-/// The ports of a packet. They are 0 for ICMP and for a fragment that is not the first.
-#[derive(Clone, Copy, Default)]
-struct Ports {
-    source: u16,
-    destination: u16,
-}
-
-impl<'a> Transport<'a> {
-    fn parse(ip: &IpPacket<'a>) -> Option<Self> {
-        let without_ports = |kind, header_length| {
-            let payload = ip.payload.get(header_length..)?;
-            Some(Self { kind, header_length, ports: Ports::default(), payload })
+impl<'a> Content<'a> {
+    fn parse(ip: &IpPacket<'a>, dissectors: Dissectors) -> Option<Self> {
+        let (kind, header_length) = if ip.is_later_fragment {
+            (PacketKind::Fragment { ip_protocol: ip.protocol }, 0)
+        } else if let Some(error) = icmp_error(ip) {
+            let quoted = quoted_packet(ip, dissectors)?;
+            (PacketKind::IcmpError { error, quoted }, ICMP_HEADER)
+        } else {
+            let mut packet = ProtocolPacket::parse(ip, dissectors)?;
+            let header_length = packet.dissector.header_len(ip.content())?;
+            packet.header.truncate(header_length);
+            (PacketKind::Protocol(packet), header_length)
         };
-        if ip.is_later_fragment {
-            return without_ports(PacketKind::Fragment { ip_protocol: ip.protocol }, 0);
-        }
-        match ip.protocol {
-            UDP => Some(Self {
-                kind: PacketKind::Udp,
-                header_length: UDP_HEADER,
-                ports: Ports::parse(ip.payload)?,
-                payload: ip.payload.get(UDP_HEADER..)?,
-            }),
-            TCP => Some(Self {
-                kind: PacketKind::Tcp(tcp_header(ip.payload)?),
-                header_length: tcp_header_length(ip.payload)?,
-                ports: Ports::parse(ip.payload)?,
-                // The capture can end within the options. The fixed part of the header is sufficient.
-                payload: ip.payload.get(tcp_header_length(ip.payload)?..).unwrap_or_default(),
-            }),
-            ICMP | ICMPV6 => without_ports(icmp_error(ip)?, ICMP_HEADER),
-            _ => None,
-        }
+        // The capture can end within the header.
+        let payload = ip.payload.get(header_length..).unwrap_or_default();
+        Some(Self { kind, header_length, payload })
     }
 }
 
-impl Ports {
-    /// The ports are the first fields of a UDP header and of a TCP header.
-    fn parse(transport: &[u8]) -> Option<Self> {
-        Some(Self { source: u16_at(transport, 0)?, destination: u16_at(transport, 2)? })
+impl ProtocolPacket {
+    /// Finds the protocol and the ports of an IP packet. The header can be truncated.
+    fn parse(ip: &IpPacket<'_>, dissectors: Dissectors) -> Option<Self> {
+        let (dissector, ports) = dissectors.iter().flatten().find_map(|dissector| {
+            let numbers = dissector.protocol().ip_numbers?;
+            let is_candidate = numbers.for_ip(ip.source) == ip.protocol;
+            let ports = is_candidate.then(|| dissector.ports(ip.content())).flatten()?;
+            Some((*dissector, ports))
+        })?;
+        Some(Self {
+            dissector,
+            source: SocketAddr::new(ip.source, ports.source),
+            destination: SocketAddr::new(ip.destination, ports.destination),
+            header: ip.payload[..ip.payload.len().min(MAX_KEPT_HEADER)].to_vec(),
+        })
     }
 }
 
-/// The length of a TCP header with its options, in bytes.
-fn tcp_header_length(bytes: &[u8]) -> Option<usize> {
-    let length = usize::from(*bytes.get(12)? >> 4) * 4;
-    (length >= TCP_HEADER).then_some(length)
+impl<'a> IpPacket<'a> {
+    /// The content, for a dissector.
+    fn content(&self) -> IpPayload<'a> {
+        IpPayload { ip_protocol: self.protocol, bytes: self.payload }
+    }
 }
 
-fn tcp_header(bytes: &[u8]) -> Option<TcpHeader> {
-    let u32_at = |offset: usize| Some(u32::from_be_bytes(*bytes.get(offset..)?.first_chunk()?));
-    let flags = *bytes.get(13)?;
-    let has_flag = |bit: u8| flags & bit != 0;
-    Some(TcpHeader {
-        sequence: u32_at(4)?,
-        acknowledgement: u32_at(8)?,
-        fin: has_flag(0x01),
-        syn: has_flag(0x02),
-        rst: has_flag(0x04),
-        ack: has_flag(0x10),
-    })
-}
-
-/// Parses an ICMP error about a UDP or TCP packet. The beginning of that packet follows the ICMP header.
-/// Returns `None` for other ICMP messages.
-fn icmp_error(ip: &IpPacket<'_>) -> Option<PacketKind> {
+/// Parses the type and the code of an ICMP error. Returns `None` for other packets, for example for other ICMP messages.
+fn icmp_error(ip: &IpPacket<'_>) -> Option<IcmpError> {
     let (kind, code) = (*ip.payload.first()?, *ip.payload.get(1)?);
-    let is_v6 = ip.protocol == ICMPV6;
-    let is_error =
-        if is_v6 { kind < ICMPV6_ERROR_TYPES_END } else { ICMP_ERROR_TYPES.contains(&kind) };
-    let quoted = IpPacket::parse(ip.payload.get(ICMP_HEADER..)?)?;
-    let has_ports = matches!(quoted.protocol, TCP | UDP) && !quoted.is_later_fragment;
-    let ports = Ports::parse(quoted.payload)?;
-    (is_error && has_ports).then_some(PacketKind::Icmp {
-        error: IcmpError { is_v6, kind, code, from: Some(ip.source) },
-        quoted: Endpoints {
-            ip_protocol: quoted.protocol,
-            source: SocketAddr::new(quoted.source, ports.source),
-            destination: SocketAddr::new(quoted.destination, ports.destination),
-        },
-    })
+    let is_v6 = ip.source.is_ipv6();
+    let is_error = match ip.protocol {
+        ICMP if !is_v6 => ICMP_ERROR_TYPES.contains(&kind),
+        ICMPV6 if is_v6 => kind < ICMPV6_ERROR_TYPES_END,
+        _ => false,
+    };
+    is_error.then_some(IcmpError { is_v6, kind, code, from: Some(ip.source) })
 }
 
-/// The 16-bit integer at `offset`, in network byte order.
-fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(*bytes.get(offset..)?.first_chunk()?))
+/// Parses the packet that caused an ICMP error. Its beginning follows the ICMP header. Returns `None` if its ports are
+/// missing, or if its protocol is not registered.
+///
+/// A host receives errors only about its own packets. If the quoted packet has another source, the error is forged.
+fn quoted_packet(error: &IpPacket<'_>, dissectors: Dissectors) -> Option<ProtocolPacket> {
+    let quoted = IpPacket::parse(error.payload.get(ICMP_HEADER..)?)?;
+    if quoted.is_later_fragment || quoted.source != error.destination {
+        return None;
+    }
+    ProtocolPacket::parse(&quoted, dissectors)
 }

@@ -44,18 +44,18 @@ impl Exchanges {
     }
 
     /// The number of the latest exchange.
-    pub(super) fn latest(&self) -> Option<u64> {
+    pub(crate) fn latest(&self) -> Option<u64> {
         Some(self.list.len() as u64).filter(|number| *number > 0)
     }
 
     /// Starts an exchange. `request` is the time of the request. Returns the number of the exchange.
-    pub(super) fn start(&mut self, request: Duration) -> u64 {
+    pub(crate) fn start(&mut self, request: Duration) -> u64 {
         self.list.push(WireExchange { request, reply: None });
         self.list.len() as u64
     }
 
     /// Stores the time of a packet of the reply. This time replaces the time of an earlier packet.
-    pub(super) fn record_reply(&mut self, number: u64, time: Duration) {
+    pub(crate) fn record_reply(&mut self, number: u64, time: Duration) {
         if let Some(exchange) = index_of(number).and_then(|index| self.list.get_mut(index)) {
             exchange.reply = Some(time);
         }

@@ -1,16 +1,12 @@
 //! A flow: the packets between two ports. Each packet has a role, and most belong to an exchange.
 
-mod connection;
-
-use crate::capture::dissect::{Endpoints, LayerSizes, Packet, PacketKind, TcpHeader};
+use crate::capture::dissect::{LayerSizes, Packet, PacketKind, ProtocolPacket};
+use crate::capture::dissector::{Classification, Dissector, FlowState, ObservedPacket};
 use crate::capture::exchanges::Exchanges;
-use crate::capture::exchanges::datagrams::DatagramPairing;
 use crate::capture::exchanges::stream::MessageLengths;
 use crate::capture::role::{Detail, PacketRole};
 use crate::model::icmp::IcmpError;
 use crate::model::protocol::Protocol;
-use crate::protocol::registry::PROTOCOLS;
-use connection::{Connection, ObservedSegment};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -51,31 +47,10 @@ pub struct PacketRecord {
     pub icmp: Option<IcmpError>,
 }
 
-/// The role of a packet, and its exchange.
-#[derive(Debug, Clone, Copy)]
-struct Classification {
-    role: PacketRole,
-    detail: Option<Detail>,
-    exchange: Option<u64>,
-}
-
-impl Classification {
-    fn new(role: PacketRole, exchange: Option<u64>) -> Self {
-        Self { role, detail: None, exchange }
-    }
-
-    fn with_detail(self, detail: Detail) -> Self {
-        Self { detail: Some(detail), ..self }
-    }
-}
-
 /// The packets between a port of a client and a port of a server.
 #[derive(Debug)]
 pub struct Flow {
-    /// `None` if the registry does not contain the protocol.
-    pub(crate) protocol: Option<&'static Protocol>,
-    /// The protocol number in the IP header.
-    pub(crate) ip_protocol: u8,
+    dissector: &'static dyn Dissector,
     /// The address of the client.
     pub client: SocketAddr,
     /// The address of the server.
@@ -83,8 +58,7 @@ pub struct Flow {
     /// The packets in the order of the capture.
     pub packets: Vec<PacketRecord>,
     pub(crate) exchanges: Exchanges,
-    datagrams: DatagramPairing,
-    connection: Connection,
+    state: Box<dyn FlowState>,
     /// The latest packet with a payload. A fragment without ports has the same sender and exchange.
     last_payload: LastPayload,
 }
@@ -96,59 +70,62 @@ struct LastPayload {
 }
 
 impl Flow {
-    /// Creates the flow of `packet`, its first packet. The sender of a SYN, ACK is the server. The sender of
-    /// any other first packet is the client.
-    pub(super) fn new(
-        endpoints: Endpoints,
-        packet: &Packet,
-        lengths: Option<MessageLengths>,
-    ) -> Self {
-        let Endpoints { ip_protocol, source, destination } = endpoints;
-        let is_syn_ack =
-            matches!(packet.kind, PacketKind::Tcp(TcpHeader { syn: true, ack: true, .. }));
-        let (client, server) =
-            if is_syn_ack { (destination, source) } else { (source, destination) };
+    /// Creates the flow of its first packet.
+    pub(super) fn new(first: &ProtocolPacket, lengths: Option<MessageLengths>) -> Self {
+        let ProtocolPacket { dissector, source, destination, ref header } = *first;
+        let (client, server) = match dissector.first_sender(header) {
+            FlowSide::Client => (source, destination),
+            FlowSide::Server => (destination, source),
+        };
         Self {
-            protocol: PROTOCOLS.iter().find(|protocol| {
-                protocol.ip_numbers.is_some_and(|numbers| numbers.contain(ip_protocol))
-            }),
-            ip_protocol,
+            dissector,
             client,
             server,
             packets: Vec::new(),
             exchanges: Exchanges::default(),
-            datagrams: DatagramPairing::default(),
-            connection: Connection::new(lengths),
+            state: dissector.new_flow(lengths),
             last_payload: LastPayload { sender: FlowSide::Client, exchange: None },
         }
     }
 
-    /// The side that closed the connection: the sender of the first FIN or RST.
-    #[must_use]
-    pub fn closed_by(&self) -> Option<FlowSide> {
-        self.connection.closed_by()
+    pub(crate) fn protocol(&self) -> &'static Protocol {
+        self.dissector.protocol()
     }
 
-    /// Whether a packet with these endpoints belongs to the flow. The direction does not matter.
-    pub(super) fn matches(&self, endpoints: &Endpoints) -> bool {
-        let Endpoints { ip_protocol, source, destination } = *endpoints;
-        self.ip_protocol == ip_protocol
+    /// The side that closed the connection first. `None` if no side closed it, or if the flow is not a connection.
+    #[must_use]
+    pub fn closed_by(&self) -> Option<FlowSide> {
+        self.state.closed_by()
+    }
+
+    /// Whether the flow is a connection that the server did not accept.
+    pub(crate) fn is_failed_connection(&self) -> bool {
+        self.protocol().has_connections() && !self.state.was_accepted()
+    }
+
+    /// Whether the packet has the protocol and the endpoints of the flow. The direction does not matter.
+    pub(super) fn matches(&self, packet: &ProtocolPacket) -> bool {
+        let ProtocolPacket { dissector, source, destination, .. } = *packet;
+        self.dissector == dissector
             && ([self.client, self.server] == [source, destination]
                 || [self.server, self.client] == [source, destination])
     }
 
-    /// Whether source and destination of `packet` are the hosts of the flow. The direction does not matter.
-    pub(super) fn connects_hosts_of(&self, packet: &Packet) -> bool {
-        let hosts = [packet.source.ip(), packet.destination.ip()];
-        [self.client.ip(), self.server.ip()] == hosts
-            || [self.server.ip(), self.client.ip()] == hosts
+    /// Whether an IP packet with this protocol number has the protocol and the hosts of the flow. The direction does not
+    /// matter.
+    pub(super) fn connects_hosts_of(&self, packet: &Packet, ip_protocol: u8) -> bool {
+        let hosts = [packet.source, packet.destination];
+        let numbers = self.protocol().ip_numbers;
+        numbers.is_some_and(|numbers| numbers.for_ip(packet.source) == ip_protocol)
+            && ([self.client.ip(), self.server.ip()] == hosts
+                || [self.server.ip(), self.client.ip()] == hosts)
     }
 
     /// Whether the packet starts another connection between the same ports.
-    pub(super) fn is_followed_by(&self, packet: &Packet) -> bool {
-        match &packet.kind {
-            PacketKind::Tcp(header) => self.connection.is_followed_by(header),
-            _ => false,
+    pub(super) fn is_followed_by(&self, packet: &PacketKind) -> bool {
+        match packet {
+            PacketKind::Protocol(packet) => self.state.is_followed_by(&packet.header),
+            PacketKind::IcmpError { .. } | PacketKind::Fragment { .. } => false,
         }
     }
 
@@ -161,8 +138,8 @@ impl Flow {
             self.last_payload = LastPayload { sender, exchange };
         }
         let icmp = match packet.kind {
-            PacketKind::Icmp { error, .. } => Some(error),
-            _ => None,
+            PacketKind::IcmpError { error, .. } => Some(error),
+            PacketKind::Protocol(_) | PacketKind::Fragment { .. } => None,
         };
         self.packets.push(PacketRecord {
             number,
@@ -179,28 +156,36 @@ impl Flow {
     }
 
     fn sender_of(&self, packet: &Packet) -> FlowSide {
-        let is_from_client = match packet.kind {
+        match &packet.kind {
+            PacketKind::Protocol(packet) => self.side_of(packet),
             // An ICMP error arrives at the sender of the quoted packet.
-            PacketKind::Icmp { quoted, .. } => quoted.source == self.server,
-            PacketKind::Fragment { .. } => return self.last_payload.sender,
-            PacketKind::Udp | PacketKind::Tcp(_) => packet.source == self.client,
-        };
-        if is_from_client { FlowSide::Client } else { FlowSide::Server }
+            PacketKind::IcmpError { quoted, .. } => self.side_of(quoted).opposite(),
+            PacketKind::Fragment { .. } => self.last_payload.sender,
+        }
+    }
+
+    /// The side that sent the packet.
+    fn side_of(&self, packet: &ProtocolPacket) -> FlowSide {
+        // Both sides can have the same address and the same port or identifier.
+        if self.client == self.server {
+            return self.dissector.first_sender(&packet.header);
+        }
+        if packet.source == self.client { FlowSide::Client } else { FlowSide::Server }
     }
 
     fn classify(&mut self, packet: &Packet, sender: FlowSide) -> Classification {
-        match packet.kind {
-            PacketKind::Udp => self.classify_datagram(packet, sender),
-            PacketKind::Tcp(header) => {
-                let segment = ObservedSegment {
-                    header,
+        match &packet.kind {
+            PacketKind::Protocol(ProtocolPacket { header, .. }) => {
+                let observed = ObservedPacket {
                     sender,
-                    payload_bytes: packet.sizes.payload as u64,
                     time: packet.time,
+                    header,
+                    payload: &packet.payload,
+                    payload_bytes: packet.sizes.payload as u64,
                 };
-                self.connection.add(segment, &mut self.exchanges)
+                self.state.add(&observed, &mut self.exchanges)
             }
-            PacketKind::Icmp { .. } => {
+            PacketKind::IcmpError { .. } => {
                 Classification::new(PacketRole::IcmpError, self.exchanges.latest())
             }
             PacketKind::Fragment { .. } => {
@@ -212,22 +197,13 @@ impl Flow {
             }
         }
     }
+}
 
-    fn classify_datagram(&mut self, packet: &Packet, sender: FlowSide) -> Classification {
-        let (payload, time) = (&packet.payload, packet.time);
-        match sender {
-            FlowSide::Client => {
-                let number = self.datagrams.add_request(payload, time, &mut self.exchanges);
-                Classification::new(PacketRole::Request, Some(number))
-            }
-            FlowSide::Server => {
-                let reply = self.datagrams.add_reply(payload, time, &mut self.exchanges);
-                let classification = Classification::new(PacketRole::Reply, reply.exchange);
-                if reply.is_duplicate {
-                    return classification.with_detail(Detail::DuplicateReply);
-                }
-                classification
-            }
+impl FlowSide {
+    fn opposite(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One direction of a TCP connection: which bytes the capture contains, and whether a segment repeats them.
+//! One direction of a connection with sequence numbers: which bytes the capture contains, and whether a segment repeats them.
 //!
 //! # From sequence numbers to offsets
 //!
@@ -33,7 +33,7 @@ const SEQUENCE_SPACE: u64 = 1 << 32;
 
 /// One direction of a connection.
 #[derive(Debug, Default)]
-pub(super) struct ByteStream {
+pub(crate) struct ByteStream {
     /// The sequence number of the first byte.
     first_sequence: Option<u32>,
     /// The offset of the first gap, or of the end. All bytes before this offset were captured.
@@ -46,27 +46,27 @@ pub(super) struct ByteStream {
 
 /// A segment with data or with a FIN.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Segment {
-    pub(super) sequence: u32,
+pub(crate) struct Segment {
+    pub(crate) sequence: u32,
     /// The number of bytes. A FIN counts as one byte (RFC 9293, section 3.4).
-    pub(super) length: u64,
-    pub(super) time: Duration,
+    pub(crate) length: u64,
+    pub(crate) time: Duration,
     /// The maximum time between the segment with the highest offset and a segment that is out of order. After
     /// this time, a segment that fills a gap is a retransmission.
-    pub(super) reordering_window: Duration,
+    pub(crate) reordering_window: Duration,
 }
 
 /// The position of a segment in the stream.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Placement {
+pub(crate) struct Placement {
     /// The offset of the first byte.
-    pub(super) start: u64,
-    pub(super) arrival: Arrival,
+    pub(crate) start: u64,
+    pub(crate) arrival: Arrival,
 }
 
 /// The relation between a segment and the bytes that were captured before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     /// The segment begins after the highest captured offset.
     New,
     /// All bytes were captured before: a retransmission.
@@ -81,22 +81,22 @@ pub(super) enum Arrival {
 impl ByteStream {
     /// Starts the stream with the sequence number of a SYN. The first byte has the next number. Returns
     /// whether an earlier segment has already started the stream.
-    pub(super) fn start(&mut self, syn_sequence: u32) -> bool {
+    pub(crate) fn start(&mut self, syn_sequence: u32) -> bool {
         self.first_sequence.replace(syn_sequence.wrapping_add(1)).is_some()
     }
 
     /// Whether the stream has already started with another sequence number than this SYN.
-    pub(super) fn has_other_start(&self, syn_sequence: u32) -> bool {
+    pub(crate) fn has_other_start(&self, syn_sequence: u32) -> bool {
         self.first_sequence.is_some_and(|first| first != syn_sequence.wrapping_add(1))
     }
 
     /// The offset of the first gap, or of the end. All bytes before this offset were captured.
-    pub(super) fn contiguous_end(&self) -> u64 {
+    pub(crate) fn contiguous_end(&self) -> u64 {
         self.contiguous_end
     }
 
     /// Adds the bytes of a segment.
-    pub(super) fn add(&mut self, segment: Segment) -> Placement {
+    pub(crate) fn add(&mut self, segment: Segment) -> Placement {
         let start = self.offset(segment.sequence);
         let end = start + segment.length;
         if self.contains(start, end) {

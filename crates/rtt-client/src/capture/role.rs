@@ -2,7 +2,7 @@
 
 use crate::capture::flow::{FlowSide, PacketRecord};
 
-/// The role of a packet in its flow. Some roles have the names of TCP flags (RFC 9293).
+/// The role of a packet in its flow. Some roles have the names of header flags (RFC 9293).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PacketRole {

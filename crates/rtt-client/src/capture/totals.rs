@@ -2,7 +2,6 @@
 
 use crate::capture::flow::{Flow, FlowSide};
 use crate::capture::role::PacketRole;
-use crate::model::protocol::Framing;
 
 /// The totals of the flows with one target, or of one protocol in a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -19,8 +18,7 @@ pub(crate) struct Totals {
     pub(crate) closed_by: Option<ClosedBy>,
 }
 
-/// The number of connections that each side closed. The side that sent the first FIN or RST closed the
-/// connection.
+/// The number of connections that each side closed first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ClosedBy {
     /// All connections. This number also includes connections that no side closed during the capture.
@@ -55,9 +53,7 @@ impl Totals {
 
 impl ClosedBy {
     fn of(flows: &[Flow]) -> Option<Self> {
-        let is_connection = |flow: &&Flow| {
-            flow.protocol.is_some_and(|protocol| protocol.framing == Framing::Stream)
-        };
+        let is_connection = |flow: &&Flow| flow.protocol().has_connections();
         let closed_by = |side| flows.iter().filter(|flow| flow.closed_by() == Some(side)).count();
         let connections = flows.iter().filter(is_connection).count();
         (connections > 0).then(|| Self {

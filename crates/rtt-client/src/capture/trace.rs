@@ -196,14 +196,14 @@ impl TracedTarget {
     /// One target for each protocol in `flows`, in the order of the first packets.
     pub(crate) fn by_protocol(flows: Vec<Flow>) -> Vec<Self> {
         let mut protocols: Vec<&'static Protocol> = Vec::new();
-        for protocol in flows.iter().filter_map(|flow| flow.protocol) {
+        for protocol in flows.iter().map(Flow::protocol) {
             if !protocols.contains(&protocol) {
                 protocols.push(protocol);
             }
         }
         let mut rest = flows;
         let target = |protocol| {
-            let flows = rest.extract_if(.., |flow| flow.protocol == Some(protocol)).collect();
+            let flows = rest.extract_if(.., |flow| flow.protocol() == protocol).collect();
             Self::new(protocol).with_flows(flows)
         };
         protocols.into_iter().map(target).collect()
@@ -342,7 +342,7 @@ impl fmt::Display for Disagreement {
     }
 }
 
-/// For example `TCP SYN, ACK: the server accepts the connection`.
+/// The comment of a packet: its protocol, its role and its meaning.
 fn comment(protocol: &Protocol, packet: &PacketRecord) -> String {
     let (title, role) = (protocol.title, packet.role.label());
     let explanation = packet.explanation();

@@ -12,7 +12,7 @@ use crate::capture::exchanges::stream::MessageLengths;
 use crate::capture::file::{
     self, CapturedPacket, FileError, Incomplete, InterfaceDescription, LinkType, Writer,
 };
-use crate::capture::flows::FlowTable;
+use crate::capture::flows::{FlowTable, MeasuredFlows};
 use crate::capture::trace::{Sample, Trace, TracedTarget};
 use crate::event::{Event, Report};
 use crate::model::condition::Failure;
@@ -149,7 +149,11 @@ impl Session {
         };
         let first_number = self.captured.len() + 1;
         let mut table = FlowTable::from_packets(&packets, first_number, Some(lengths));
-        table.retain_clients(&recording.clients);
+        table.retain_measured(MeasuredFlows {
+            protocol: plan.protocol,
+            server: address,
+            clients: &recording.clients,
+        });
         let target = TracedTarget {
             target: plan.url(),
             interface: Some(recording.interface.name.clone()),

@@ -7,10 +7,8 @@ pub(crate) const ETHERNET_HEADER: u8 = 14;
 pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
 pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
 
-/// Protocol numbers in an IP header (IANA "Protocol Numbers").
+/// Protocol numbers in an IP header (IANA "Protocol Numbers"). The facts of each protocol contain its own numbers.
 pub(crate) const ICMP: u8 = 1;
-pub(crate) const TCP: u8 = 6;
-pub(crate) const UDP: u8 = 17;
 pub(crate) const ICMPV6: u8 = 58;
 /// The fragment header of IPv6 (RFC 8200, section 4.5).
 pub(crate) const IPV6_FRAGMENT: u8 = 44;

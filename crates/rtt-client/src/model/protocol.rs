@@ -1,7 +1,7 @@
 //! [`Protocol`]: the facts about a protocol that generic code uses.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The facts about a protocol. Generic code uses these facts. It contains no special case for a single protocol.
 ///
@@ -131,13 +131,13 @@ impl IpNumbers {
     /// The number in the header of a packet to or from `address`.
     #[must_use]
     pub fn for_address(self, address: SocketAddr) -> u8 {
-        if address.is_ipv4() { self.v4 } else { self.v6 }
+        self.for_ip(address.ip())
     }
 
-    /// Whether the packets of the protocol have this number.
+    /// The number in the header of a packet to or from the host with this address.
     #[must_use]
-    pub fn contain(self, number: u8) -> bool {
-        [self.v4, self.v6].contains(&number)
+    pub fn for_ip(self, address: IpAddr) -> u8 {
+        if address.is_ipv4() { self.v4 } else { self.v6 }
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) use imp::{
 };
 
 use crate::model::icmp::IcmpError;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How a socket waits and which timestamps it requests.
@@ -106,8 +106,10 @@ pub(crate) struct CaptureConfig {
     /// The length of the Ethernet header, in bytes. 0 if the interface has no such header.
     pub(crate) link_header: u8,
     /// The protocol number in the IP header.
-    pub(crate) protocol: u8,
-    pub(crate) peer: SocketAddr,
+    pub(crate) ip_protocol: u8,
+    pub(crate) peer: IpAddr,
+    /// The peer's port. `None` if the protocol has no ports.
+    pub(crate) port: Option<u16>,
 }
 
 /// A captured packet.

@@ -58,6 +58,12 @@ pub enum PlanError {
         /// The protocol's title.
         protocol: &'static str,
     },
+    /// A trace cannot contain the packets of the protocol.
+    #[error("cannot trace {protocol}: the client cannot capture and explain its packets")]
+    NotCaptured {
+        /// The protocol's title.
+        protocol: &'static str,
+    },
     /// A duration is zero.
     #[error("{quantity} must be longer than 0")]
     ZeroDuration {

@@ -1,6 +1,7 @@
 //! [`TracePlan`]: exchanges to capture.
 
 use super::{Content, DEFAULT_HOST, MAX_WAIT, Plan, PlanError, Settings, check_max_duration};
+use crate::model::protocol::Protocol;
 use crate::model::target::Target;
 use crate::protocol::registry::protocols_of;
 use std::time::Duration;
@@ -33,12 +34,12 @@ pub struct TracePlan {
 }
 
 impl TracePlan {
-    /// Creates a plan for exchanges with each of `targets`. A target without a protocol is traced over every protocol.
-    /// If `targets` is empty, the exchanges are with this host.
+    /// Creates a plan for exchanges with each of `targets`. A target without a protocol is traced over
+    /// every protocol with a server program, if its packets can be captured. If `targets` is empty, the exchanges are with this host.
     ///
     /// # Errors
     ///
-    /// If a protocol cannot carry the messages, or a setting is out of range.
+    /// If a protocol cannot carry the messages, if the client cannot capture its packets, or if a setting is out of range.
     pub fn new(targets: &[Target], settings: &TraceSettings) -> Result<Self, PlanError> {
         let TraceSettings { ref each, count, size } = *settings;
         if count == 0 || count > MAX_EXCHANGES {
@@ -57,8 +58,52 @@ impl TracePlan {
         let this_host = Target { protocol: None, host: DEFAULT_HOST.into(), port: None };
         let targets = if targets.is_empty() { std::slice::from_ref(&this_host) } else { targets };
         let plans = targets.iter().flat_map(|target| {
-            protocols_of(target).map(|protocol| Plan::new(protocol, target.clone(), each.clone()))
+            let selected = protocols_of(target)
+                .filter(|protocol| target.protocol.is_some() || protocol.ip_numbers.is_some());
+            selected.map(|protocol| {
+                check_capture(protocol)?;
+                Plan::new(protocol, target.clone(), each.clone())
+            })
         });
         Ok(Self { plans: plans.collect::<Result<_, _>>()?, count })
+    }
+}
+
+/// Checks that the client can capture and dissect the packets of the protocol.
+fn check_capture(protocol: &Protocol) -> Result<(), PlanError> {
+    match protocol.ip_numbers {
+        Some(_) => Ok(()),
+        None => Err(PlanError::NotCaptured { protocol: protocol.title }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::protocol::{Framing, IpNumbers, ReplyForm, Responder};
+
+    const CAPTURED: Protocol = Protocol {
+        name: "fake",
+        title: "Fake",
+        about: "",
+        default_port: None,
+        responder: Responder::Kernel,
+        reply_form: ReplyForm::Unchanged,
+        phases: &[],
+        framing: Framing::Datagrams,
+        is_ordered: false,
+        is_reliable: false,
+        max_message_len: 100,
+        carries_empty: true,
+        kernel_statistics: None,
+        ip_numbers: Some(IpNumbers { v4: 253, v6: 253 }),
+    };
+
+    #[test]
+    fn protocol_without_ip_numbers_cannot_be_traced() {
+        assert_eq!(check_capture(&CAPTURED), Ok(()));
+        let error = check_capture(&Protocol { ip_numbers: None, ..CAPTURED }).unwrap_err();
+        let expected = "cannot trace Fake: the client cannot capture and explain its packets";
+        assert_eq!(error.to_string(), expected);
     }
 }

@@ -6,6 +6,7 @@
 
 pub(super) mod explain;
 pub(super) mod facts;
+pub(super) mod packets;
 mod transport;
 
 use crate::net::driver::Driver;

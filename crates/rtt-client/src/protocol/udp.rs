@@ -2,6 +2,7 @@
 
 pub(super) mod explain;
 pub(super) mod facts;
+pub(super) mod packets;
 mod transport;
 mod unconnected;
 

@@ -1,6 +1,6 @@
 //! Parses IP headers of version 4 and 6.
 
-use super::u16_at;
+use crate::capture::dissector::u16_at;
 use crate::model::headers::IPV6_FRAGMENT;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::capture::file::LinkType;
+use crate::capture::script::dissector_of;
 use proptest::prelude::*;
 
 /// An IPv4 datagram with the payload `hello` from 10.0.0.1:5555 to 10.0.0.2:25000.
@@ -40,6 +41,24 @@ fn captured(link_type: LinkType, bytes: Vec<u8>) -> CapturedPacket {
     CapturedPacket { time: Duration::ZERO, original_length, bytes, link_type, interface: 0 }
 }
 
+/// An ICMP error from a router about the beginning of a packet from 10.0.0.1.
+fn icmp_error_about(quoted: &[u8]) -> Vec<u8> {
+    let mut message = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 254, 10, 0, 0, 1];
+    message.extend([3, 13, 0, 0, 0, 0, 0, 0]);
+    message.extend(quoted);
+    let length = u16::try_from(message.len()).unwrap();
+    message[2..4].copy_from_slice(&length.to_be_bytes());
+    message
+}
+
+/// The part of a packet that belongs to its protocol. The test fails for ICMP errors and fragments.
+fn packet_of(packet: &Packet) -> &ProtocolPacket {
+    match &packet.kind {
+        PacketKind::Protocol(packet) => packet,
+        kind => panic!("{kind:?}"),
+    }
+}
+
 #[test]
 fn every_link_type_gives_the_same_datagram() {
     let vlan = [&[0, 5, 8, 0][..], &udp_over_ipv4()].concat();
@@ -57,16 +76,20 @@ fn every_link_type_gives_the_same_datagram() {
             dissect(&captured(link_type, bytes)).unwrap_or_else(|| panic!("{link_type:?}"));
         let sizes = LayerSizes { link: link_header, ip: 20, transport: 8, payload: 5 };
         assert_eq!(packet.sizes, sizes, "{link_type:?}");
-        assert_eq!(packet.kind, PacketKind::Udp, "{link_type:?}");
         assert_eq!(packet.payload, b"hello", "{link_type:?}");
-        assert_eq!(packet.source, "10.0.0.1:5555".parse().unwrap());
-        assert_eq!(packet.destination, "10.0.0.2:25000".parse().unwrap());
+        let expected = ProtocolPacket {
+            dissector: dissector_of("udp"),
+            source: "10.0.0.1:5555".parse().unwrap(),
+            destination: "10.0.0.2:25000".parse().unwrap(),
+            header: udp_over_ipv4()[20..28].to_vec(),
+        };
+        assert_eq!(*packet_of(&packet), expected, "{link_type:?}");
         assert!(!packet.is_truncated);
     }
     let packet =
         dissect(&captured(LinkType::Ethernet, ethernet(0x86dd, &udp_over_ipv6()))).unwrap();
     assert_eq!(packet.sizes, LayerSizes { link: 14, ip: 40, transport: 8, payload: 5 });
-    assert_eq!(packet.destination, "[fd00::2]:25000".parse().unwrap());
+    assert_eq!(packet_of(&packet).destination, "[fd00::2]:25000".parse().unwrap());
 }
 
 #[test]
@@ -85,8 +108,7 @@ fn loopback_packet_in_a_cooked_capture_is_dissected_once() {
 fn tcp_header_is_read_with_its_options() {
     let packet = dissect(&captured(LinkType::Raw, tcp_over_ipv4())).unwrap();
     assert_eq!(packet.sizes, LayerSizes { link: 0, ip: 20, transport: 32, payload: 2 });
-    let expected = TcpHeader { sequence: 7, acknowledgement: 9, ack: true, ..TcpHeader::default() };
-    assert_eq!(packet.kind, PacketKind::Tcp(expected));
+    assert_eq!(packet_of(&packet).header, tcp_over_ipv4()[20..52]);
     assert_eq!(packet.payload, b"hi");
 }
 
@@ -111,19 +133,49 @@ fn truncated_packet_has_the_sizes_of_the_original_packet() {
 
 #[test]
 fn icmp_error_contains_the_addresses_of_the_quoted_packet() {
-    let mut message = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 254, 10, 0, 0, 1];
-    message.extend([3, 13, 0, 0, 0, 0, 0, 0]);
-    message.extend(&udp_over_ipv4()[..28]);
-    let length = u16::try_from(message.len()).unwrap();
-    message[2..4].copy_from_slice(&length.to_be_bytes());
-    let packet = dissect(&captured(LinkType::Raw, message.clone())).unwrap();
-    let PacketKind::Icmp { error, quoted } = packet.kind else { panic!("{packet:?}") };
-    assert_eq!((error.kind, error.code, quoted.ip_protocol), (3, 13, 17));
-    assert_eq!(error.from, Some("10.0.0.254".parse().unwrap()));
-    assert_eq!(quoted.source, "10.0.0.1:5555".parse().unwrap());
-    assert_eq!(quoted.destination, "10.0.0.2:25000".parse().unwrap());
-    // An echo request (ping) is not an error.
-    message[20] = 8;
+    for (quoted, protocol) in [(udp_over_ipv4(), "udp"), (tcp_over_ipv4(), "tcp")] {
+        // RFC 792 requires the IP header and 8 bytes.
+        let mut message = icmp_error_about(&quoted[..28]);
+        let packet = dissect(&captured(LinkType::Raw, message.clone())).unwrap();
+        let PacketKind::IcmpError { error, quoted } = packet.kind else { panic!("{packet:?}") };
+        assert_eq!((error.kind, error.code), (3, 13));
+        assert_eq!(error.from, Some("10.0.0.254".parse().unwrap()));
+        assert_eq!(quoted.dissector, dissector_of(protocol));
+        assert_eq!(quoted.source, "10.0.0.1:5555".parse().unwrap());
+        assert_eq!(quoted.destination.ip(), "10.0.0.2".parse::<IpAddr>().unwrap());
+        // An echo request (ping) is not an error.
+        message[20] = 8;
+        assert_eq!(dissect(&captured(LinkType::Raw, message)), None);
+    }
+}
+
+#[test]
+fn icmp_error_with_a_truncated_or_forged_quoted_packet_is_skipped() {
+    for quoted in [udp_over_ipv4(), tcp_over_ipv4()] {
+        let is_skipped =
+            |quoted: &[u8]| dissect(&captured(LinkType::Raw, icmp_error_about(quoted))).is_none();
+        // The ports end after the bytes of the IP header (20) and 4 bytes.
+        for length in 0..24 {
+            assert!(is_skipped(&quoted[..length]), "{length}");
+        }
+        assert!(!is_skipped(&quoted[..24]));
+        let changed = |index: usize, byte: u8| {
+            let mut quoted = quoted.clone();
+            quoted[index] = byte;
+            quoted
+        };
+        // Not the source to which the error was sent; an IP header with 60 bytes; IPv6; a packet with 20 bytes; a later
+        // fragment; a protocol that is not registered.
+        for (index, byte) in [(15, 9), (0, 0x4f), (0, 0x65), (3, 20), (7, 3), (9, 200)] {
+            assert!(is_skipped(&changed(index, byte)), "{index} {byte}");
+        }
+    }
+}
+
+#[test]
+fn icmp_of_the_other_ip_version_is_no_icmp_error() {
+    let mut message = icmp_error_about(&udp_over_ipv4());
+    message[9] = 58;
     assert_eq!(dissect(&captured(LinkType::Raw, message)), None);
 }
 
@@ -133,7 +185,7 @@ fn fragment_after_the_first_has_a_payload_and_no_ports() {
     later[6..8].copy_from_slice(&[0, 3]);
     let packet = dissect(&captured(LinkType::Raw, later)).unwrap();
     assert_eq!(packet.kind, PacketKind::Fragment { ip_protocol: 17 });
-    assert_eq!((packet.sizes.payload, packet.source.port()), (13, 0));
+    assert_eq!((packet.sizes.payload, packet.source), (13, "10.0.0.1".parse().unwrap()));
 }
 
 #[test]
@@ -146,7 +198,8 @@ fn ipv6_extension_headers_are_skipped() {
     packet[5] += 16;
     let first = dissect(&captured(LinkType::Raw, packet.clone())).unwrap();
     assert_eq!(first.sizes, LayerSizes { link: 0, ip: 56, transport: 8, payload: 5 });
-    assert_eq!((first.kind, &first.payload[..]), (PacketKind::Udp, &b"hello"[..]));
+    assert_eq!(packet_of(&first).dissector, dissector_of("udp"));
+    assert_eq!(first.payload, b"hello");
     packet[40 + 8 + 3] = 0x09;
     let later = dissect(&captured(LinkType::Raw, packet.clone())).unwrap();
     assert_eq!(later.kind, PacketKind::Fragment { ip_protocol: 17 });
@@ -173,12 +226,13 @@ proptest! {
             LinkType::Ethernet, LinkType::Raw, LinkType::Null, LinkType::Cooked,
             LinkType::Cooked2, LinkType::Other(9),
         ]),
-        base in 0..4_usize,
+        base in 0..5_usize,
     ) {
         let mut bytes = match base {
             0 => random,
             1 => udp_over_ipv4(),
             2 => ethernet(0x86dd, &udp_over_ipv6()),
+            3 => icmp_error_about(&tcp_over_ipv4()),
             _ => ethernet(0x0800, &tcp_over_ipv4()),
         };
         for (index, byte) in changes {
@@ -192,6 +246,11 @@ proptest! {
         if let Some(packet) = dissect(&captured) {
             prop_assert!(packet.payload.len() <= packet.sizes.payload);
             prop_assert!(packet.payload.len() <= captured.bytes.len());
+            if let PacketKind::Protocol(packet) | PacketKind::IcmpError { quoted: packet, .. } =
+                packet.kind
+            {
+                prop_assert!(packet.header.len() <= MAX_KEPT_HEADER);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Pairs the datagrams of a flow. Each request starts an exchange, and each reply belongs to one exchange.
 //!
-//! An echo server returns the request in upper case. A request matches a reply if the request in upper case
-//! is equal to the reply. The first of these rules that applies determines the exchange of a reply:
+//! A request matches a reply if the reply has the correct form: the request in upper case, or the unchanged request
+//! ([`ReplyForm`]). The first of these rules that applies determines the exchange of a reply:
 //!
 //! 1. The reply belongs to the newest matching request that has no reply.
 //! 2. If all matching requests already have a reply, the new reply is a duplicate. It belongs to the newest
@@ -11,6 +11,7 @@
 //! 4. If no request matches and all requests have a reply, the new reply belongs to the latest exchange.
 
 use super::Exchanges;
+use crate::model::protocol::ReplyForm;
 use echo_core::header::{HEADER_LEN, ReplyHeader, parse_reply_header};
 use std::time::Duration;
 
@@ -21,28 +22,33 @@ const MAX_CANDIDATES: usize = 1000;
 const COMPARED_BYTES: usize = 2048;
 
 /// The requests of a flow, for the comparison with its replies.
-#[derive(Debug, Default)]
-pub(in crate::capture) struct DatagramPairing {
+#[derive(Debug)]
+pub(crate) struct DatagramPairing {
+    reply_form: ReplyForm,
     /// The beginning of the expected reply of each exchange. Empty for an old request that is ignored.
     expected_replies: Vec<Vec<u8>>,
 }
 
 /// The exchange of a reply.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::capture) struct PairedReply {
-    pub(in crate::capture) exchange: Option<u64>,
-    pub(in crate::capture) is_duplicate: bool,
+pub(crate) struct PairedReply {
+    pub(crate) exchange: Option<u64>,
+    pub(crate) is_duplicate: bool,
 }
 
 impl DatagramPairing {
+    pub(crate) fn new(reply_form: ReplyForm) -> Self {
+        Self { reply_form, expected_replies: Vec::new() }
+    }
+
     /// Starts the exchange of a request. Returns its number.
-    pub(in crate::capture) fn add_request(
+    pub(crate) fn add_request(
         &mut self,
         payload: &[u8],
         time: Duration,
         exchanges: &mut Exchanges,
     ) -> u64 {
-        self.expected_replies.push(expected_reply(payload));
+        self.expected_replies.push(expected_reply(payload, self.reply_form));
         if let Some(index) = self.expected_replies.len().checked_sub(MAX_CANDIDATES + 1) {
             self.expected_replies[index] = Vec::new();
         }
@@ -50,14 +56,14 @@ impl DatagramPairing {
     }
 
     /// Finds the exchange of a reply, and stores the time of the reply there.
-    pub(in crate::capture) fn add_reply(
+    pub(crate) fn add_reply(
         &self,
         payload: &[u8],
         time: Duration,
         exchanges: &mut Exchanges,
     ) -> PairedReply {
         let matches =
-            |number: &u64| is_expected(&self.expected_replies[index_of(*number)], payload);
+            |number: &u64| self.is_expected(&self.expected_replies[index_of(*number)], payload);
         if let Some(number) =
             self.newest_first().filter(matches).find(|number| exchanges.is_open(*number))
         {
@@ -74,6 +80,17 @@ impl DatagramPairing {
         PairedReply { exchange: oldest_open.or(exchanges.latest()), is_duplicate: false }
     }
 
+    /// Whether `reply` is equal to the expected reply, up to [`COMPARED_BYTES`]. The comparison skips a timing header,
+    /// because a server program writes its processing time into this header. An unchanged reply has the request's header.
+    fn is_expected(&self, expected: &[u8], reply: &[u8]) -> bool {
+        let reply = &reply[..reply.len().min(COMPARED_BYTES)];
+        let start = match self.reply_form {
+            ReplyForm::UpperCase if begins_with_timing_header(expected) => HEADER_LEN,
+            ReplyForm::UpperCase | ReplyForm::Unchanged => 0,
+        };
+        expected.len() == reply.len() && expected.get(start..) == reply.get(start..)
+    }
+
     /// The numbers of the newest exchanges.
     fn newest_first(&self) -> impl DoubleEndedIterator<Item = u64> + use<> {
         let last = self.expected_replies.len();
@@ -87,21 +104,15 @@ fn index_of(number: u64) -> usize {
     usize::try_from(number - 1).unwrap_or(usize::MAX)
 }
 
-/// The beginning of the reply from an echo server: the request in upper case.
-fn expected_reply(request: &[u8]) -> Vec<u8> {
+/// The beginning of the correct reply to `request`.
+fn expected_reply(request: &[u8], form: ReplyForm) -> Vec<u8> {
     let mut expected = bytes::BytesMut::from(&request[..request.len().min(COMPARED_BYTES)]);
-    echo_core::uppercase(&mut expected);
+    if form == ReplyForm::UpperCase {
+        echo_core::uppercase(&mut expected);
+    }
     // Some characters have more bytes in upper case.
     expected.truncate(COMPARED_BYTES);
     expected.to_vec()
-}
-
-/// Whether `reply` is equal to the expected reply, up to [`COMPARED_BYTES`]. The comparison skips a timing
-/// header, because the server writes its processing time into this header.
-fn is_expected(expected: &[u8], reply: &[u8]) -> bool {
-    let reply = &reply[..reply.len().min(COMPARED_BYTES)];
-    let start = if begins_with_timing_header(expected) { HEADER_LEN } else { 0 };
-    expected.len() == reply.len() && expected.get(start..) == reply.get(start..)
 }
 
 /// Whether the expected reply begins with a timing header that the comparison can skip. Other bytes must follow
@@ -110,4 +121,34 @@ fn begins_with_timing_header(expected: &[u8]) -> bool {
     let header = expected.split_first_chunk().filter(|(_, rest)| !rest.is_empty());
     header
         .is_some_and(|(header, _)| parse_reply_header(header, expected.len()) == ReplyHeader::Plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The exchange of a reply to the requests `hello` and `again`.
+    fn exchange_of(reply: &[u8], form: ReplyForm) -> (Option<u64>, bool) {
+        let mut pairing = DatagramPairing::new(form);
+        let mut exchanges = Exchanges::default();
+        for request in [b"hello", b"again"] {
+            pairing.add_request(request, Duration::ZERO, &mut exchanges);
+        }
+        // The exchange of `again` already has its reply.
+        exchanges.record_reply(2, Duration::ZERO);
+        let PairedReply { exchange, is_duplicate } =
+            pairing.add_reply(reply, Duration::ZERO, &mut exchanges);
+        (exchange, is_duplicate)
+    }
+
+    #[test]
+    fn reply_form_determines_which_reply_matches() {
+        for (form, matching, other) in
+            [(ReplyForm::UpperCase, b"AGAIN", b"again"), (ReplyForm::Unchanged, b"again", b"AGAIN")]
+        {
+            assert_eq!(exchange_of(matching, form), (Some(2), true), "{form:?}");
+            // Without a match, the oldest open request is used.
+            assert_eq!(exchange_of(other, form), (Some(1), false), "{form:?}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Divides the two byte streams of a connection into exchanges. TCP has no message boundaries.
+//! Divides the two byte streams of a connection into exchanges. A byte stream has no message boundaries.
 //!
 //! There are two methods:
 //!
@@ -22,7 +22,7 @@ pub(crate) struct MessageLengths {
 
 /// Assigns the bytes of a connection to exchanges.
 #[derive(Debug)]
-pub(in crate::capture) struct StreamPairing {
+pub(crate) struct StreamPairing {
     lengths: Option<MessageLengths>,
     /// Whether the latest data came from the server.
     last_was_reply: bool,
@@ -30,21 +30,21 @@ pub(in crate::capture) struct StreamPairing {
 
 /// The bytes of a segment. `start` is their offset in the stream.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::capture) struct StreamBytes {
-    pub(in crate::capture) start: u64,
-    pub(in crate::capture) length: u64,
-    pub(in crate::capture) time: Duration,
+pub(crate) struct StreamBytes {
+    pub(crate) start: u64,
+    pub(crate) length: u64,
+    pub(crate) time: Duration,
     /// The number of bytes from the server before the first gap in the capture.
-    pub(in crate::capture) reply_end: u64,
+    pub(crate) reply_end: u64,
 }
 
 impl StreamPairing {
-    pub(in crate::capture) fn new(lengths: Option<MessageLengths>) -> Self {
+    pub(crate) fn new(lengths: Option<MessageLengths>) -> Self {
         Self { lengths, last_was_reply: true }
     }
 
     /// The exchange of bytes from the client. Starts a new exchange if necessary.
-    pub(in crate::capture) fn add_request(
+    pub(crate) fn add_request(
         &mut self,
         bytes: StreamBytes,
         exchanges: &mut Exchanges,
@@ -64,7 +64,7 @@ impl StreamPairing {
     }
 
     /// The exchange of new bytes from the server. Stores the time of each reply that these bytes complete.
-    pub(in crate::capture) fn add_reply(
+    pub(crate) fn add_reply(
         &mut self,
         bytes: StreamBytes,
         exchanges: &mut Exchanges,
@@ -86,11 +86,7 @@ impl StreamPairing {
     }
 
     /// The exchange of bytes from the server, without a change of reply times. Suitable for repeated bytes.
-    pub(in crate::capture) fn exchange_of_reply(
-        &mut self,
-        start: u64,
-        exchanges: &Exchanges,
-    ) -> Option<u64> {
+    pub(crate) fn exchange_of_reply(&mut self, start: u64, exchanges: &Exchanges) -> Option<u64> {
         if let Some(MessageLengths { reply, .. }) = self.lengths {
             return Some(start / reply + 1).filter(|number| *number <= exchanges.len() as u64);
         }

@@ -1,10 +1,10 @@
 //! [`TraceError`]: why a trace failed.
 
 use crate::engine::run::RunError;
+use crate::model::protocol::ShownAddress;
 use crate::net::system::operation::{CaptureOperation, FailedOperation, LabOperation};
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// The reason why a trace failed. A message does not contain the text of its source. Print the whole chain of
@@ -24,7 +24,7 @@ pub enum TraceError {
     )]
     NotPermitted {
         /// The address of the server.
-        address: SocketAddr,
+        address: ShownAddress,
         /// The system's error.
         source: io::Error,
     },
@@ -34,7 +34,7 @@ pub enum TraceError {
         /// The operation that failed.
         operation: CaptureOperation,
         /// The address of the server.
-        address: SocketAddr,
+        address: ShownAddress,
         /// The system's error.
         source: io::Error,
     },
@@ -66,7 +66,10 @@ pub enum TraceError {
 
 impl TraceError {
     /// The error of a capture of the packets to `address`.
-    pub(super) fn capture(failed: FailedOperation<CaptureOperation>, address: SocketAddr) -> Self {
+    pub(super) fn capture(
+        failed: FailedOperation<CaptureOperation>,
+        address: ShownAddress,
+    ) -> Self {
         let FailedOperation { operation, error: source } = failed;
         match source.kind() {
             io::ErrorKind::PermissionDenied => Self::NotPermitted { address, source },

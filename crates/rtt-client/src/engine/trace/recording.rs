@@ -52,7 +52,7 @@ pub(super) fn record(
     config: RecordConfig,
     stop: &AtomicBool,
 ) -> Result<Recording, TraceError> {
-    let capture_error = |failed| TraceError::capture(failed, address);
+    let capture_error = |failed| TraceError::capture(failed, plan.protocol.shown(address));
     let interface = system::interface_to(address)
         .map_err(failed(CaptureOperation::FindInterface))
         .map_err(capture_error)?;
@@ -62,8 +62,9 @@ pub(super) fn record(
         interface: interface.index,
         is_loopback: interface.is_loopback,
         link_header: if interface.is_ethernet { ETHERNET_HEADER } else { 0 },
-        protocol: ip_numbers.for_address(address),
-        peer: address,
+        ip_protocol: ip_numbers.for_address(address),
+        peer: address.ip(),
+        port: plan.protocol.has_ports().then_some(address.port()),
     })
     .map_err(capture_error)?;
     let capture = CaptureThread {

@@ -7,6 +7,7 @@ use crate::capture::totals;
 use crate::capture::trace::{ExchangeTiming, Trace, TracedTarget};
 use crate::model::format::nanoseconds;
 use crate::model::icmp::Origin;
+use crate::model::protocol::{Protocol, ShownAddress};
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::Serialize;
 use std::time::Duration;
@@ -27,8 +28,8 @@ pub(super) struct PacketLine {
     payload_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     exchange: Option<u64>,
-    client: String,
-    server: String,
+    client: ShownAddress,
+    server: ShownAddress,
     #[serde(skip_serializing_if = "String::is_empty")]
     payload: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +113,7 @@ pub(super) fn packet_lines(trace: &Trace) -> Vec<PacketLine> {
     for target in &trace.targets {
         for flow in &target.flows {
             let packets = flow.packets.iter();
-            lines.extend(packets.map(|packet| PacketLine::new(target.protocol.name, flow, packet)));
+            lines.extend(packets.map(|packet| PacketLine::new(target.protocol, flow, packet)));
         }
     }
     lines.sort_by_key(|line| line.number);
@@ -130,10 +131,10 @@ pub(super) fn exchange_timings(trace: &Trace) -> Vec<ExchangeTimingLine> {
 }
 
 impl PacketLine {
-    fn new(protocol: &'static str, flow: &Flow, packet: &PacketRecord) -> Self {
+    fn new(protocol: &'static Protocol, flow: &Flow, packet: &PacketRecord) -> Self {
         let sizes = packet.sizes;
         Self {
-            protocol,
+            protocol: protocol.name,
             number: packet.number,
             time: time(packet.time),
             direction: match packet.sender {
@@ -147,8 +148,8 @@ impl PacketLine {
             transport_bytes: sizes.transport,
             payload_bytes: sizes.payload,
             exchange: packet.exchange,
-            client: flow.client.to_string(),
-            server: flow.server.to_string(),
+            client: protocol.shown(flow.client),
+            server: protocol.shown(flow.server),
             payload: String::from_utf8_lossy(&packet.payload).into_owned(),
             icmp: packet.icmp.and_then(|icmp| IcmpFields::of(Origin::Icmp(icmp))),
             truncated: packet.is_truncated,

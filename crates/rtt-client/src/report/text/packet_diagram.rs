@@ -26,10 +26,11 @@ pub(super) fn write(
     target: &TracedTarget,
     flow: &Flow,
 ) -> io::Result<()> {
-    let title = target.protocol.title;
+    let protocol = target.protocol;
+    let title = protocol.title;
     let interface = target.interface.as_ref();
     let interface = interface.map_or_else(String::new, |name| format!(", interface {name}"));
-    let (client, server) = (flow.client, flow.server);
+    let [client, server] = [flow.client, flow.server].map(|address| protocol.shown(address));
     printer.strong(&format!("{title}: client {client}, server {server}{interface}"))?;
     printer.blank()?;
     let diagram = Diagram::new(&flow.packets);

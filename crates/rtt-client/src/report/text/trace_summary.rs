@@ -129,9 +129,10 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> i
         ))?;
     }
     if trace.targets.is_empty() {
-        let titles: Vec<&str> = PROTOCOLS.iter().map(|protocol| protocol.title).collect();
-        printer
-            .paragraph(&format!("The file contains no exchange over {}.", titles.join(" or ")))?;
+        let dissected = PROTOCOLS.iter().filter(|protocol| protocol.ip_numbers.is_some());
+        let titles: Vec<&str> = dissected.map(|protocol| protocol.title).collect();
+        let text = format!("The file contains no exchange over {}.", alternatives(&titles));
+        printer.paragraph(&text)?;
     }
     if let Some(file) = &trace.file {
         let text = format!(
@@ -140,6 +141,14 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> i
         printer.paragraph(&text)?;
     }
     Ok(())
+}
+
+/// The names as a list: `A, B or C`.
+fn alternatives(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +174,13 @@ mod tests {
                             and after the reply packet";
             assert_eq!(words(&written(printer)), expected);
         }
+    }
+
+    #[test]
+    fn last_of_several_alternatives_follows_or() {
+        assert_eq!(alternatives(&["A"]), "A");
+        assert_eq!(alternatives(&["A", "B"]), "A or B");
+        assert_eq!(alternatives(&["A", "B", "C"]), "A, B or C");
     }
 
     #[test]

@@ -71,6 +71,8 @@ impl Capture {
         debug!(
             interface = config.interface,
             peer = %config.peer,
+            port = config.port,
+            ip_protocol = config.ip_protocol,
             filter_instructions = filter.len(),
             receive_buffer = granted,
             "capture started"

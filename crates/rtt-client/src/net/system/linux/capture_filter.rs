@@ -4,8 +4,9 @@
 //! The filter runs in the kernel, so packets of other hosts and other ports do not fill the receive buffer of
 //! the capture. It accepts:
 //!
-//! - Packets of the protocol to and from the peer. A later fragment of a packet contains no port. Over IPv4, the
-//!   filter checks only the protocol and the address of such a fragment. Over IPv6, it accepts every fragment.
+//! - Packets of the protocol to and from the peer. If the protocol has no ports, the filter checks only the protocol and
+//!   the address. A later fragment of a packet contains no port. Over IPv4, the filter checks only the protocol and the
+//!   address of such a fragment. Over IPv6, it accepts every fragment.
 //! - Every ICMP error, because any router on the path can send one.
 //!
 //! The tests run the program in a small BPF interpreter.
@@ -83,21 +84,35 @@ pub(super) fn program(config: &CaptureConfig) -> Vec<Instruction> {
         program.load(LOAD_BYTE, PACKET_TYPE);
         program.test(EQUALS, OUTGOING, Target::Drop, Target::Next);
     }
-    let link = u32::from(config.link_header);
-    let (protocol, port) = (u32::from(config.protocol), u32::from(config.peer.port()));
     let ethertype = if config.peer.is_ipv4() { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 };
-    if link > 0 {
+    let packets = Packets {
+        link: config.link_header.into(),
+        ip_protocol: config.ip_protocol.into(),
+        port: config.port.map(u32::from),
+    };
+    if packets.link > 0 {
         program.load(LOAD_HALF, ETHERTYPE_OFFSET);
         program.test(EQUALS, ethertype, Target::Next, Target::Drop);
     }
-    match config.peer.ip() {
-        IpAddr::V4(peer) => ipv4(&mut program, link, protocol, peer, port),
-        IpAddr::V6(peer) => ipv6(&mut program, link, protocol, peer, port),
+    match config.peer {
+        IpAddr::V4(peer) => ipv4(&mut program, packets, peer),
+        IpAddr::V6(peer) => ipv6(&mut program, packets, peer),
     }
     program.assemble()
 }
 
-fn ipv4(program: &mut Assembler, link: u32, protocol: u32, peer: Ipv4Addr, port: u32) {
+/// The accepted packets of the peer.
+#[derive(Clone, Copy)]
+struct Packets {
+    /// The length of the link header, in bytes.
+    link: u32,
+    ip_protocol: u32,
+    /// The peer's port. With `None`, all packets of the protocol are accepted.
+    port: Option<u32>,
+}
+
+fn ipv4(program: &mut Assembler, packets: Packets, peer: Ipv4Addr) {
+    let Packets { link, ip_protocol, port } = packets;
     let peer = u32::from(peer);
     program.load(LOAD_HEADER_LENGTH, link);
     program.load(LOAD_BYTE, link + 9);
@@ -106,36 +121,44 @@ fn ipv4(program: &mut Assembler, link: u32, protocol: u32, peer: Ipv4Addr, port:
     for kind in headers::ICMP_ERROR_TYPES {
         program.test(EQUALS, kind.into(), Target::Accept, Target::Next);
     }
-    program.jump(Target::Drop);
+    // Other ICMP messages are accepted only if the capture is for this protocol number.
+    program.load(LOAD_BYTE, link + 9);
 
     program.label("not ICMP");
-    program.test(EQUALS, protocol, Target::Next, Target::Drop);
+    program.test(EQUALS, ip_protocol, Target::Next, Target::Drop);
     // Test the source first, then the destination. The offset of the address counts from the start of the IP header.
-    // The offset of the port counts from the start of the UDP or TCP header.
+    // The offset of the port counts from the end of the IP header.
     for (address_offset, port_offset, other) in
         [(12, 0, Target::Label("not from the peer")), (16, 2, Target::Drop)]
     {
         program.load(LOAD_WORD, link + address_offset);
         program.test(EQUALS, peer, Target::Next, other);
-        program.load(LOAD_HALF, link + 6);
-        program.test(HAS_ANY_BIT, FRAGMENT_OFFSET_BITS, Target::Accept, Target::Next);
-        program.load(LOAD_HALF_AFTER_HEADER, link + port_offset);
-        program.test(EQUALS, port, Target::Accept, other);
+        if let Some(port) = port {
+            program.load(LOAD_HALF, link + 6);
+            program.test(HAS_ANY_BIT, FRAGMENT_OFFSET_BITS, Target::Accept, Target::Next);
+            program.load(LOAD_HALF_AFTER_HEADER, link + port_offset);
+            program.test(EQUALS, port, Target::Accept, other);
+        } else {
+            program.jump(Target::Accept);
+        }
         if let Target::Label(name) = other {
             program.label(name);
         }
     }
 }
 
-fn ipv6(program: &mut Assembler, link: u32, protocol: u32, peer: Ipv6Addr, port: u32) {
+fn ipv6(program: &mut Assembler, packets: Packets, peer: Ipv6Addr) {
+    let Packets { link, ip_protocol, port } = packets;
     program.load(LOAD_BYTE, link + 6);
     program.test(EQUALS, ICMPV6, Target::Next, Target::Label("not ICMPv6"));
     program.load(LOAD_BYTE, link + 40);
-    program.test(GREATER, MAX_ICMPV6_ERROR, Target::Drop, Target::Accept);
+    program.test(GREATER, MAX_ICMPV6_ERROR, Target::Next, Target::Accept);
+    // Other ICMPv6 messages are accepted only if the capture is for this protocol number.
+    program.load(LOAD_BYTE, link + 6);
 
     program.label("not ICMPv6");
     program.test(EQUALS, IPV6_FRAGMENT, Target::Accept, Target::Next);
-    program.test(EQUALS, protocol, Target::Next, Target::Drop);
+    program.test(EQUALS, ip_protocol, Target::Next, Target::Drop);
     // Test the source first, then the destination. Both offsets, of the address and of the port,
     // are relative to the start of the IP header.
     for (address_offset, port_offset, other) in
@@ -145,8 +168,12 @@ fn ipv6(program: &mut Assembler, link: u32, protocol: u32, peer: Ipv6Addr, port:
             program.load(LOAD_WORD, link + address_offset + offset);
             program.test(EQUALS, word, Target::Next, other);
         }
-        program.load(LOAD_HALF, link + port_offset);
-        program.test(EQUALS, port, Target::Accept, other);
+        if let Some(port) = port {
+            program.load(LOAD_HALF, link + port_offset);
+            program.test(EQUALS, port, Target::Accept, other);
+        } else {
+            program.jump(Target::Accept);
+        }
         if let Target::Label(name) = other {
             program.label(name);
         }

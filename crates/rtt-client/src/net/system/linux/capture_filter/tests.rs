@@ -44,14 +44,22 @@ fn accepts(program: &[Instruction], packet: &[u8]) -> bool {
     }
 }
 
-fn config(peer: &str, protocol: u8, link_header: u8) -> CaptureConfig {
+/// A capture for a protocol with ports.
+fn config(peer: &str, ip_protocol: u8, link_header: u8) -> CaptureConfig {
+    let peer: SocketAddr = peer.parse().unwrap();
     CaptureConfig {
         interface: 1,
         is_loopback: false,
         link_header,
-        protocol,
-        peer: peer.parse().unwrap(),
+        ip_protocol,
+        peer: peer.ip(),
+        port: Some(peer.port()),
     }
+}
+
+/// A capture for a protocol without ports.
+fn config_without_port(peer: &str, ip_protocol: u8, link_header: u8) -> CaptureConfig {
+    CaptureConfig { port: None, ..config(peer, ip_protocol, link_header) }
 }
 
 fn packet(from: &str, to: &str, protocol: u8, link_header: u8) -> Vec<u8> {
@@ -136,6 +144,50 @@ fn filter_accepts_icmp_errors_and_drops_pings() {
             packet[14 + header] = kind;
             assert_eq!(accepts(&program, &packet), is_error, "{protocol} {kind}");
         }
+    }
+}
+
+#[test]
+fn filter_without_a_port_accepts_all_packets_of_the_protocol_and_the_peer() {
+    for (client, peer, other, number, echo_types) in [
+        ("10.0.0.1:5555", "10.0.0.2:0", "10.0.0.3:0", 1, [8, 0]),
+        ("[fd00::1]:5555", "[fd00::2]:0", "[fd00::3]:0", 58, [128, 129]),
+        ("10.0.0.1:5555", "10.0.0.2:0", "10.0.0.3:0", 253, [8, 0]),
+        ("[fd00::1]:5555", "[fd00::2]:0", "[fd00::3]:0", 253, [128, 129]),
+    ] {
+        for link_header in [0, 14] {
+            let program = program(&config_without_port(peer, number, link_header));
+            let ip_header = if client.starts_with('[') { 40 } else { 20 };
+            let accepts = |from, to, protocol, kind| {
+                let mut packet = packet(from, to, protocol, link_header);
+                packet[usize::from(link_header) + ip_header] = kind;
+                accepts(&program, &packet)
+            };
+            for kind in echo_types {
+                assert!(accepts(client, peer, number, kind), "{number} {kind}");
+                assert!(accepts(peer, client, number, kind), "{number} {kind}");
+                assert!(!accepts(client, other, number, kind), "{number} {kind}");
+                assert!(!accepts(other, client, number, kind), "{number} {kind}");
+                assert!(!accepts(client, peer, 17, kind) && !accepts(peer, client, 6, kind));
+            }
+            // Any host can send an ICMP error. The type 3 is an error in both versions of ICMP.
+            let icmp = if ip_header == 40 { 58 } else { 1 };
+            assert!(accepts(other, client, icmp, 3), "{number}");
+        }
+    }
+}
+
+#[test]
+fn filter_without_a_port_accepts_later_fragments_of_the_peer() {
+    let program = program(&config_without_port("10.0.0.2:0", 1, 14));
+    for (from, to, is_accepted) in [
+        ("10.0.0.1:1", "10.0.0.2:1", true),
+        ("10.0.0.2:1", "10.0.0.1:1", true),
+        ("10.0.0.1:1", "10.0.0.3:1", false),
+    ] {
+        let mut packet = packet(from, to, 1, 14);
+        packet[14 + 7] = 185;
+        assert_eq!(accepts(&program, &packet), is_accepted, "{from} {to}");
     }
 }
 

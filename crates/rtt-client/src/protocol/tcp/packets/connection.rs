@@ -1,9 +1,10 @@
 //! The state of a TCP connection. It determines the role of each segment.
 
-use super::{Classification, FlowSide};
-use crate::capture::dissect::TcpHeader;
+use super::Header;
+use crate::capture::dissector::{Classification, FlowState, ObservedPacket};
 use crate::capture::exchanges::Exchanges;
 use crate::capture::exchanges::stream::{MessageLengths, StreamBytes, StreamPairing};
+use crate::capture::flow::FlowSide;
 use crate::capture::reassembly::{Arrival, ByteStream, Segment};
 use crate::capture::role::{Detail, PacketRole};
 use std::time::Duration;
@@ -25,17 +26,19 @@ pub(super) struct Connection {
     /// The side that sent the first FIN or RST.
     closed_by: Option<FlowSide>,
     has_fin: bool,
+    /// Whether the server sent a SYN, ACK.
+    was_accepted: bool,
     /// Whether the connection has ended. A later SYN starts another connection.
     is_over: bool,
 }
 
-/// The fields of a segment that determine its role.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ObservedSegment {
-    pub(super) header: TcpHeader,
-    pub(super) sender: FlowSide,
-    pub(super) payload_bytes: u64,
-    pub(super) time: Duration,
+/// A segment, and the fields of its header.
+#[derive(Clone, Copy)]
+struct ObservedSegment {
+    header: Header,
+    sender: FlowSide,
+    payload_bytes: u64,
+    time: Duration,
 }
 
 impl Connection {
@@ -48,22 +51,41 @@ impl Connection {
             handshake_rtt: None,
             closed_by: None,
             has_fin: false,
+            was_accepted: false,
             is_over: false,
         }
     }
+}
 
-    pub(super) fn closed_by(&self) -> Option<FlowSide> {
-        self.closed_by
+impl FlowState for Connection {
+    fn add(&mut self, packet: &ObservedPacket<'_>, exchanges: &mut Exchanges) -> Classification {
+        let ObservedPacket { sender, time, payload_bytes, .. } = *packet;
+        // The dissector has checked the header, so it is complete.
+        let header = Header::parse(packet.header).unwrap_or_default();
+        self.add_segment(ObservedSegment { header, sender, payload_bytes, time }, exchanges)
     }
 
     /// Whether this is the SYN of another connection between the same ports.
-    pub(super) fn is_followed_by(&self, header: &TcpHeader) -> bool {
-        let is_syn = header.syn && !header.ack;
-        is_syn && (self.is_over || self.from_client.has_other_start(header.sequence))
+    fn is_followed_by(&self, header: &[u8]) -> bool {
+        Header::parse(header).is_some_and(|Header { syn, ack, sequence, .. }| {
+            let is_first_syn = syn && !ack;
+            is_first_syn && (self.is_over || self.from_client.has_other_start(sequence))
+        })
     }
 
+    /// The side that sent the first FIN or RST.
+    fn closed_by(&self) -> Option<FlowSide> {
+        self.closed_by
+    }
+
+    fn was_accepted(&self) -> bool {
+        self.was_accepted
+    }
+}
+
+impl Connection {
     /// Adds a segment and determines its role.
-    pub(super) fn add(
+    fn add_segment(
         &mut self,
         segment: ObservedSegment,
         exchanges: &mut Exchanges,
@@ -93,6 +115,7 @@ impl Connection {
                 .with_detail(Detail::OfHandshake);
         }
         if header.ack {
+            self.was_accepted = true;
             self.handshake_rtt = self.syn_time.and_then(|syn_time| time.checked_sub(syn_time));
             Classification::new(PacketRole::SynAck, None)
         } else {

@@ -1,0 +1,74 @@
+//! The packets of TCP: the header of a segment (RFC 9293, section 3.1). The roles of segments are in [`connection`].
+
+mod connection;
+#[cfg(test)]
+mod tests;
+
+use super::facts::FACTS;
+use crate::capture::dissector::{Dissector, FlowState, IpPayload, Ports};
+use crate::capture::exchanges::stream::MessageLengths;
+use crate::capture::flow::FlowSide;
+use crate::model::protocol::Protocol;
+use connection::Connection;
+
+/// The dissector of TCP.
+pub(crate) const DISSECTOR: Option<&dyn Dissector> = Some(&Tcp);
+
+/// The length of a header without options, in bytes.
+const FIXED_HEADER_LEN: usize = 20;
+
+struct Tcp;
+
+impl Dissector for Tcp {
+    fn protocol(&self) -> &'static Protocol {
+        &FACTS
+    }
+
+    fn ports(&self, packet: IpPayload<'_>) -> Option<Ports> {
+        Ports::at_start_of(packet.bytes)
+    }
+
+    fn header_len(&self, packet: IpPayload<'_>) -> Option<usize> {
+        // The capture can end within the options. The fields that the analysis uses are sufficient.
+        Header::parse(packet.bytes)?;
+        let length = usize::from(*packet.bytes.get(12)? >> 4) * 4;
+        (length >= FIXED_HEADER_LEN).then_some(length)
+    }
+
+    /// The sender of a SYN, ACK is the server. The sender of any other first segment is the client.
+    fn first_sender(&self, header: &[u8]) -> FlowSide {
+        match Header::parse(header) {
+            Some(Header { syn: true, ack: true, .. }) => FlowSide::Server,
+            _ => FlowSide::Client,
+        }
+    }
+
+    fn new_flow(&self, lengths: Option<MessageLengths>) -> Box<dyn FlowState> {
+        Box::new(Connection::new(lengths))
+    }
+}
+
+/// The fields of a header that the analysis uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the header")]
+struct Header {
+    sequence: u32,
+    syn: bool,
+    ack: bool,
+    fin: bool,
+    rst: bool,
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let flags = *bytes.get(13)?;
+        let has_flag = |bit: u8| flags & bit != 0;
+        Some(Self {
+            sequence: u32::from_be_bytes(*bytes.get(4..)?.first_chunk()?),
+            fin: has_flag(0x01),
+            syn: has_flag(0x02),
+            rst: has_flag(0x04),
+            ack: has_flag(0x10),
+        })
+    }
+}
