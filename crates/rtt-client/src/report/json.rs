@@ -5,6 +5,7 @@
 mod exchange;
 mod finding;
 mod packets;
+mod protocol;
 mod summary;
 mod verdict;
 
@@ -16,6 +17,7 @@ use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, is_terminal_control};
 use exchange::{AttemptLine, ConnectionLine, ExchangeLine};
 use finding::FindingLine;
+use protocol::ProtocolLine;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -99,6 +101,7 @@ impl<Out: Write> Report for Json<Out> {
                 let line = StartLine::new(start, None, self.config.invocation.as_ref());
                 Line::Start(Box::new(line))
             }
+            Event::Protocol(protocol) => Line::Protocol((*protocol).into()),
             Event::FailedAttempt(attempt) => Line::Attempt((*attempt).into()),
             Event::Connection(connection) => Line::Connection((*connection).into()),
             Event::Exchange(exchange) if !quiet => Line::Exchange(Box::new((*exchange).into())),
@@ -149,6 +152,7 @@ fn escape_terminal_control(json: String) -> String {
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Line {
     Start(Box<StartLine>),
+    Protocol(ProtocolLine),
     Attempt(AttemptLine),
     Connection(ConnectionLine),
     Exchange(Box<ExchangeLine>),
