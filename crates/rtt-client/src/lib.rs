@@ -14,7 +14,7 @@
 //!
 //! # Examples
 //!
-//! Three exchanges with a UDP echo server:
+//! Three exchanges with an echo server:
 //!
 //! ```
 //! use rtt_client::{Event, Plan, Report, Settings, protocol_named, run};

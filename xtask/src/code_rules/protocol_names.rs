@@ -159,16 +159,16 @@ fn lines(texts: &[Text]) -> Vec<(usize, TextKind, &str)> {
     let mut lines = Vec::new();
     // The line of the previous line of an example.
     let mut example: Option<usize> = None;
-    for Text { kind, text, line } in texts {
+    for Text { kind, content, line } in texts {
         if *kind == TextKind::DocComment {
             let is_in_example = example.is_some_and(|previous| previous + 1 == *line);
-            let is_fence = text[3..].trim_start().starts_with("```");
+            let is_fence = content[3..].trim_start().starts_with("```");
             example = (is_in_example != is_fence).then_some(*line);
             if is_in_example || is_fence {
                 continue;
             }
         }
-        let numbered = text.lines().enumerate();
+        let numbered = content.lines().enumerate();
         lines.extend(numbered.map(|(index, text)| (line + index, *kind, text)));
     }
     lines

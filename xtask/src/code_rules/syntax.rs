@@ -340,7 +340,7 @@ mod tests {
                 const F: &str = \"removed\";
             }
             // f";
-        let texts: Vec<String> = parse(text).texts.into_iter().map(|text| text.text).collect();
+        let texts: Vec<String> = parse(text).texts.into_iter().map(|text| text.content).collect();
         assert_eq!(texts, ["//! a", "\"b\"", "// c", "\"d\"", "// e", "// f"]);
     }
 

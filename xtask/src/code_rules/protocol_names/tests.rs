@@ -103,9 +103,9 @@ fn files_of_the_protocols_and_of_the_dissector_are_exempt() {
 #[test]
 fn other_crates_are_exempt() {
     let text = "struct Udp; // TCP";
-    let server = SourceFile::new("crates/udp-echo/src/lib.rs", text);
-    let test = SourceFile::new("crates/rtt-client/tests/series.rs", text);
-    assert_eq!(check(&[server, test]), []);
+    let other_crate = SourceFile::new("crates/udp-echo/src/lib.rs", text);
+    let integration_test = SourceFile::new("crates/rtt-client/tests/series.rs", text);
+    assert_eq!(check(&[other_crate, integration_test]), []);
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(in crate::code_rules) struct Token {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::code_rules) struct Text {
     pub(in crate::code_rules) kind: TextKind,
-    pub(in crate::code_rules) text: String,
+    pub(in crate::code_rules) content: String,
     /// The number of the line where the text starts, from 1.
     pub(in crate::code_rules) line: usize,
 }
@@ -62,7 +62,7 @@ pub(super) fn tokenize(text: &str) -> (Vec<Token>, Vec<Text>) {
             }
         };
         if text == STRING {
-            texts.push(Text { kind: TextKind::String, text: reader.text_since(start), line });
+            texts.push(Text { kind: TextKind::String, content: reader.text_since(start), line });
         }
         tokens.push(Token { text, line });
     }
@@ -102,10 +102,10 @@ impl Reader {
 
     /// The comment that starts at the position `start` and ends here.
     fn comment(&self, start: usize, line: usize) -> Text {
-        let text = self.text_since(start);
-        let is_doc = text.starts_with("///") || text.starts_with("//!");
+        let content = self.text_since(start);
+        let is_doc = content.starts_with("///") || content.starts_with("//!");
         let kind = if is_doc { TextKind::DocComment } else { TextKind::Comment };
-        Text { kind, text, line }
+        Text { kind, content, line }
     }
 
     /// Skips a block comment. A block comment can contain other block comments.
@@ -215,7 +215,7 @@ mod tests {
     fn comments_and_strings_are_collected_with_their_lines() {
         let (_, texts) = tokenize("/// a\n//! b\nlet x = \"c\\\"\n\"; // d\n/* e\n*/ br#\"f\"#");
         let texts: Vec<_> =
-            texts.iter().map(|text| (text.kind, text.text.as_str(), text.line)).collect();
+            texts.iter().map(|text| (text.kind, text.content.as_str(), text.line)).collect();
         let expected = [
             (TextKind::DocComment, "/// a", 1),
             (TextKind::DocComment, "//! b", 2),
