@@ -2,6 +2,7 @@
 //!
 //! - [`mod@packages`]: the allowed dependencies between packages;
 //! - [`layers`]: the allowed imports between modules of the client, and the modules that are pure;
+//! - [`protocol_names`]: no name of a protocol in generic code of the client;
 //! - [`files`]: the first comment and the length of a file, and unfilled placeholders;
 //! - [`language`]: words and patterns that the project does not use.
 
@@ -10,6 +11,7 @@ mod language;
 mod layers;
 mod modules;
 mod packages;
+mod protocol_names;
 mod purity;
 mod source;
 mod syntax;
@@ -62,6 +64,7 @@ pub(crate) fn check() -> Result<()> {
 
 fn check_sources(sources: &[SourceFile]) -> Vec<Violation> {
     let mut violations = layers::check(sources);
+    violations.extend(protocol_names::check(sources));
     for source in sources {
         violations.extend(files::check(source));
         violations.extend(files::check_placeholders(&source.path, &source.text));

@@ -3,10 +3,13 @@
 //! Each result comes from a program that the demo starts. The demo also writes files to `target/demo/`: the output
 //! of each task, the captured packets, and the logs of the servers.
 
+mod servers;
+
 use anyhow::{Context as _, Result};
 use child_process::workspace::{self, program};
-use child_process::{Server, command_line, logged_totals, output_with_status};
-use std::fs::{self, File};
+use child_process::{command_line, output_with_status};
+use servers::Servers;
+use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -24,16 +27,17 @@ pub(crate) fn run() -> Result<()> {
     println!("It first builds the programs. On a fresh clone, this takes one to three minutes.\n");
     workspace::build_programs()?;
     let files = Files::create()?;
-    let (udp, udp_log) = files.start_server("udp-echo")?;
-    let (tcp, tcp_log) = files.start_server("tcp-echo")?;
+    let servers = Servers::start(&files)?;
     let programs = workspace::PROGRAMS.join(", ");
     println!("\nPrograms     {} ({programs})", shown(&workspace::program_directory()));
     let first_copy = shown(&files.path("task-1.txt"));
     println!("Output       {first_copy} to task-6.txt (copies of the text below)");
     println!("Packets      {} (for Wireshark)", shown(&files.capture()));
-    println!("Server logs  {}, {}", shown(&udp_log), shown(&tcp_log));
-    println!("Servers      udp-echo on {}, tcp-echo on {}", udp.address, tcp.address);
-    let (udp_url, tcp_url) = (format!("udp://{}", udp.address), format!("tcp://{}", tcp.address));
+    println!("Server logs  {}", servers.logs());
+    println!("Servers      {}", servers.addresses());
+    // The tasks of the assignment are about UDP and TCP.
+    let (udp, tcp) = (servers.address("udp")?, servers.address("tcp")?);
+    let (udp_url, tcp_url) = (servers.url("udp")?, servers.url("tcp")?);
 
     let mut task = files.task(
         1,
@@ -41,7 +45,7 @@ pub(crate) fn run() -> Result<()> {
         "The client sends one datagram and receives one datagram. The RTT (round-trip\n\
          time) is the time from sending the request to receiving the reply.",
     );
-    task.client(&["udp", &udp.address, "hello, world"], &[ALL_ANSWERED])?;
+    task.client(&["udp", udp, "hello, world"], &[ALL_ANSWERED])?;
     task.write()?;
 
     let mut task = files.task(
@@ -51,7 +55,7 @@ pub(crate) fn run() -> Result<()> {
          server converts the letters of every alphabet to upper case. The reply can be\n\
          longer than the request.",
     );
-    task.client(&["tcp", &tcp.address, "straße, καφές, кофе, ŉ"], &[ALL_ANSWERED])?;
+    task.client(&["tcp", tcp, "straße, καφές, кофе, ŉ"], &[ALL_ANSWERED])?;
     task.write()?;
 
     let mut task = files.task(
@@ -65,7 +69,7 @@ pub(crate) fn run() -> Result<()> {
          Such an exchange can be much slower than later ones. Task 4 measures many\n\
          exchanges.",
     );
-    task.client(&["tcp", &tcp.address, "hello, world"], &[ALL_ANSWERED])?;
+    task.client(&["tcp", tcp, "hello, world"], &[ALL_ANSWERED])?;
     task.write()?;
 
     let mut task = files.task(
@@ -77,20 +81,17 @@ pub(crate) fn run() -> Result<()> {
     task.client(&["compare", &udp_url, &tcp_url], &[ALL_ANSWERED])?;
     task.write()?;
 
-    absent_servers(&files, &udp_url)?;
+    absent_servers(&files, &servers)?;
     packets(&files, &udp_url, &tcp_url)?;
 
     heading("Counters of the servers", "Counters with the value 0 are not shown.");
-    for (name, server, log) in [("udp-echo", udp, udp_log), ("tcp-echo", tcp, tcp_log)] {
-        server.terminate()?;
-        print_counters(name, &log)?;
-    }
+    servers.stop()?;
     println!("\nThe demo is complete. Its files are in {}.", shown(&files.directory));
     Ok(())
 }
 
 /// Task 5: the cases that need only one host. Also runs some cases in a virtual network, if this system allows one.
-fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
+fn absent_servers(files: &Files, servers: &Servers) -> Result<()> {
     let mut task = files.task(
         5,
         "A server that does not exist",
@@ -100,7 +101,7 @@ fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
     );
     let closed_port = closed_port()?;
     task.print("A server that answers:\n\n");
-    task.client(&["diagnose", udp_url], &[ALL_ANSWERED])?;
+    task.client(&["diagnose", &servers.url("udp")?], &[ALL_ANSWERED])?;
     task.print("\nA closed port:\n\n");
     task.client(&["diagnose", &closed_port], &[NOT_ALL_ANSWERED])?;
     task.print("\nA name that does not exist:\n\n");
@@ -119,7 +120,7 @@ fn absent_servers(files: &Files, udp_url: &str) -> Result<()> {
         let script = workspace::root().join("tests").join("network").join("absent.py");
         let mut lab = Command::new("unshare");
         lab.args(["-Urnm", "python3"]).arg(script);
-        for name in workspace::PROGRAMS {
+        for name in [servers.program("udp")?, servers.program("tcp")?, "rtt-client"] {
             lab.arg(program(name).get_program());
         }
         let text = output_with_status(lab.args(LAB_CASES), &[0])?;
@@ -181,19 +182,6 @@ fn closed_port() -> Result<String> {
     Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-/// Prints the counters in a server's log that are not 0.
-fn print_counters(name: &str, log: &Path) -> Result<()> {
-    let text = fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
-    let counts: Vec<String> = logged_totals(&text)
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(field, count)| format!("{} {count}", field.replace('_', " ")))
-        .collect();
-    let counts = if counts.is_empty() { "not logged".to_owned() } else { counts.join(", ") };
-    println!("{name}: {counts}");
-    Ok(())
-}
-
 /// The directory with the files of this run.
 struct Files {
     directory: PathBuf,
@@ -216,15 +204,6 @@ impl Files {
 
     fn capture(&self) -> PathBuf {
         self.path("task-6.pcapng")
-    }
-
-    /// Starts a server that writes its log to a file. Returns the server and the path of the log.
-    fn start_server(&self, name: &str) -> Result<(Server, PathBuf)> {
-        let path = self.path(&format!("{name}.log"));
-        let log = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
-        let server = Server::start(program(name).args(["--listen", "127.0.0.1:0"]).stderr(log))
-            .with_context(|| format!("the log of {name} is in {}", path.display()))?;
-        Ok((server, path))
     }
 
     /// Prints the heading and the introduction of a task.

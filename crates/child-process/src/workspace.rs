@@ -11,7 +11,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The programs that users install.
+/// The programs that users install. A tool needs this list before the client exists. When the client is built,
+/// `rtt-client protocols --format json` lists the servers with their protocols.
 pub const PROGRAMS: [&str; 3] = ["udp-echo", "tcp-echo", "rtt-client"];
 
 /// The root directory of the workspace.

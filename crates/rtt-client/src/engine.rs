@@ -6,6 +6,7 @@
 mod channel;
 mod comparison;
 mod diagnosis;
+mod protocols;
 mod run;
 mod series;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod trace;
 
 pub use comparison::compare;
 pub use diagnosis::diagnose;
+pub use protocols::list_protocols;
 pub use run::{RunError, run};
 pub use trace::{FileOperation, TraceError, enter_lab, read_trace, trace};
 

@@ -19,6 +19,8 @@ use std::time::Duration;
 pub enum Event<'a> {
     /// A run starts.
     Start(&'a Start<'a>),
+    /// The facts about a protocol.
+    Protocol(&'static Protocol),
     /// An address of the target's name did not answer. The client tries the next address.
     FailedAttempt(&'a FailedAttempt),
     /// The client requested a connection.

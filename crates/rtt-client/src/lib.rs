@@ -10,11 +10,11 @@
 //!    module [`report`] contains reports as text, JSON and CSV.
 //!
 //! [`compare`], [`diagnose`] and [`trace`] work in the same way, with a [`ComparisonPlan`], a [`DiagnosisPlan`]
-//! and a [`TracePlan`].
+//! and a [`TracePlan`]. [`list_protocols`] reports the facts about the protocols.
 //!
 //! # Examples
 //!
-//! Three exchanges with a UDP echo server:
+//! Three exchanges with an echo server:
 //!
 //! ```
 //! use rtt_client::{Event, Plan, Report, Settings, protocol_named, run};
@@ -73,7 +73,8 @@ pub use capture::flow::{Flow, FlowSide, PacketRecord};
 pub use capture::role::PacketRole;
 pub use capture::trace::{Disagreement, ExchangeTiming, Trace, TracedTarget};
 pub use engine::{
-    FileOperation, RunError, TraceError, compare, diagnose, enter_lab, read_trace, run, trace,
+    FileOperation, RunError, TraceError, compare, diagnose, enter_lab, list_protocols, read_trace,
+    run, trace,
 };
 pub use event::{
     ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt, Progress, Report,

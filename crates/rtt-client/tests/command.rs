@@ -130,6 +130,7 @@ fn help_fits_80_columns() {
         &["compare", "-h"],
         &["diagnose", "-h"],
         &["trace", "-h"],
+        &["protocols", "-h"],
     ] {
         let help = client(arguments, "");
         assert_eq!(help.status, Some(0));
@@ -138,6 +139,19 @@ fn help_fits_80_columns() {
             assert!(line.chars().count() <= 80, "{line}");
         }
     }
+}
+
+#[test]
+fn protocols_are_listed_as_text_and_as_json() {
+    let text = client(&["protocols"], "");
+    assert_eq!((text.status, text.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("protocols_text", text.out);
+    for line in text.out.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let json = client(&["protocols", "--format", "json"], "");
+    assert_eq!((json.status, json.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("protocols_json", json.out);
 }
 
 #[test]
@@ -241,6 +255,8 @@ fn usage_errors_are_messages_of_clap() {
         (&["diagnose", "127.0.0.1", "--format", "csv"], "[possible values: text, json]"),
         (&["trace", "--format", "csv"], "[possible values: text, json]"),
         (&["trace", "-q"], "-q"),
+        (&["protocols", "127.0.0.1"], "127.0.0.1"),
+        (&["protocols", "--format", "csv"], "[possible values: text, json]"),
     ] {
         let result = client(arguments, "");
         let Finished { status, out, err } = &result;

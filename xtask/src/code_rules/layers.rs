@@ -1,15 +1,18 @@
 //! The layers of the client's library. Each module belongs to one layer. Each layer may import only certain layers,
 //! and some layers must be pure.
 //!
-//! An import through a re-export counts as an import of the module that defines the name.
+//! An import through a re-export counts as an import of the module that defines the name. Macros are not expanded, so
+//! the paths that a macro creates are not checked.
 
 use super::modules::ModuleTree;
 use super::source::SourceFile;
 use super::{Violation, purity};
-use Layer::{Analysis, Capture, Engine, Event, Facts, Model, Net, Plan, Protocol, Report};
+use Layer::{
+    Analysis, Capture, Engine, Event, Explanations, Facts, Model, Net, Plan, Protocol, Report,
+};
 
 /// The source directory of the client.
-const SRC: &str = "crates/rtt-client/src/";
+pub(super) const SRC: &str = "crates/rtt-client/src/";
 
 /// The source directory of the client's binary. The binary is a separate crate, so the compiler allows it only the
 /// library's public names. An attribute `#[path]` can circumvent this limit. The check reports such
@@ -24,6 +27,8 @@ enum Layer {
     Plan,
     Analysis,
     Capture,
+    /// The pure hooks of the protocols: [`EXPLANATION_LISTS`] and [`EXPLANATION_MODULES`].
+    Explanations,
     Event,
     Report,
     Net,
@@ -32,18 +37,27 @@ enum Layer {
     Engine,
 }
 
+/// The lists of the pure hooks of all protocols: `protocol/explanations.rs` and `protocol/dissectors.rs`.
+const EXPLANATION_LISTS: [&str; 2] = ["explanations", "dissectors"];
+
+/// The modules with the pure hooks in the folder of a protocol: `protocol/*/explain.rs` and `protocol/*/packets.rs`.
+const EXPLANATION_MODULES: [&str; 2] = ["explain", "packets"];
+
 impl Layer {
-    const ALL: [Self; 10] =
-        [Model, Facts, Plan, Analysis, Capture, Event, Report, Net, Protocol, Engine];
+    const ALL: [Self; 11] =
+        [Model, Facts, Plan, Analysis, Capture, Explanations, Event, Report, Net, Protocol, Engine];
 
     /// The layer of a module. The crate root and unknown modules have none.
     fn of_module(module: &[String]) -> Option<Self> {
         let names: Vec<&str> = module.iter().map(String::as_str).collect();
         match names[..] {
             ["protocol", "registry", ..] | ["protocol", _, "facts", ..] => Some(Facts),
-            [name, ..] => {
-                Self::ALL.into_iter().find(|layer| *layer != Facts && layer.name() == name)
+            ["protocol", list, ..] if EXPLANATION_LISTS.contains(&list) => Some(Explanations),
+            ["protocol", _, module, ..] if EXPLANATION_MODULES.contains(&module) => {
+                Some(Explanations)
             }
+            // The name of Facts and the name of Explanations contain a space, so no module has these names.
+            [name, ..] => Self::ALL.into_iter().find(|layer| layer.name() == name),
             [] => None,
         }
     }
@@ -55,6 +69,7 @@ impl Layer {
             Plan => "plan",
             Analysis => "analysis",
             Capture => "capture",
+            Explanations => "protocol explanations",
             Event => "event",
             Report => "report",
             Net => "net",
@@ -73,12 +88,15 @@ impl Layer {
         match self {
             Model => &[Facts],
             Facts => &[Model],
-            Plan | Capture => &[Model, Facts],
-            Analysis | Net => &[Model, Plan, Facts],
+            Plan => &[Model, Facts],
+            Analysis => &[Model, Plan, Facts, Explanations],
+            Capture => &[Model, Facts, Explanations],
+            Explanations => &[Model, Facts, Plan, Analysis, Capture],
+            Net => &[Model, Plan, Facts, Analysis],
             Event => &[Model, Plan, Analysis, Capture, Facts],
             Report => &[Model, Plan, Analysis, Capture, Event, Facts],
-            Protocol => &[Model, Plan, Net, Facts],
-            Engine => &[Model, Facts, Plan, Analysis, Capture, Event, Net, Protocol],
+            Protocol => &[Model, Plan, Net, Facts, Analysis],
+            Engine => &[Model, Facts, Plan, Analysis, Capture, Explanations, Event, Net, Protocol],
         }
     }
 

@@ -10,7 +10,7 @@ pub(super) struct SourceFile {
     /// The path relative to the root of the workspace. The separator is `/`.
     pub(super) path: String,
     pub(super) text: String,
-    /// The code without comments, string contents and tests.
+    /// The code without tests.
     pub(super) code: Code,
 }
 

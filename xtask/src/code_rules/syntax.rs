@@ -5,13 +5,18 @@
 
 mod tokens;
 
-pub(super) use tokens::Token;
+pub(super) use tokens::{Text, TextKind, Token};
 
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use tokens::tokenize;
 
-/// The code of a file without comments, string contents and tests.
+/// The code of a file without tests.
 pub(super) struct Code {
+    /// The tokens, without comments and string contents.
     pub(super) tokens: Vec<Token>,
+    /// The comments and the strings.
+    pub(super) texts: Vec<Text>,
     /// The modules that the file declares only for tests: `#[cfg(test)] mod name;`.
     pub(super) test_modules: Vec<String>,
 }
@@ -37,8 +42,9 @@ impl PathUse {
 
 /// Splits a file into tokens and removes the tests.
 pub(super) fn parse(text: &str) -> Code {
-    let all = tokenize(text);
-    let mut code = Code { tokens: Vec::new(), test_modules: Vec::new() };
+    let (all, texts) = tokenize(text);
+    let mut code = Code { tokens: Vec::new(), texts: Vec::new(), test_modules: Vec::new() };
+    let mut test_lines = Vec::new();
     let mut index = 0;
     while index < all.len() {
         let Some(attribute_end) = attribute_end(&all, index) else {
@@ -55,13 +61,42 @@ pub(super) fn parse(text: &str) -> Code {
             {
                 code.test_modules.push(name.text.clone());
             }
+            test_lines.push(all[index].line..=all[end - 1].line);
             index = end;
         } else {
             code.tokens.extend_from_slice(&all[index..attribute_end]);
             index = attribute_end;
         }
     }
+    code.texts = without_tests(texts, &test_lines, &code.tokens);
     code
+}
+
+/// Removes the comments and strings of tests, and the comments directly above a test. `tokens` are the tokens of the
+/// other code.
+fn without_tests(
+    mut texts: Vec<Text>,
+    test_lines: &[RangeInclusive<usize>],
+    tokens: &[Token],
+) -> Vec<Text> {
+    let code: BTreeSet<usize> = tokens.iter().map(|token| token.line).collect();
+    let comments: BTreeSet<usize> = texts
+        .iter()
+        .filter(|text| text.kind != TextKind::String && !code.contains(&text.line))
+        .map(|text| text.line)
+        .collect();
+    let with_comments: Vec<RangeInclusive<usize>> = test_lines
+        .iter()
+        .map(|lines| {
+            let mut start = *lines.start();
+            while comments.contains(&(start - 1)) {
+                start -= 1;
+            }
+            start..=*lines.end()
+        })
+        .collect();
+    texts.retain(|text| !with_comments.iter().any(|lines| lines.contains(&text.line)));
+    texts
 }
 
 /// The index after the attribute `#[…]` that starts at `start`. `None` if no attribute starts there.
@@ -289,6 +324,24 @@ mod tests {
             use o::p;";
         assert_eq!(texts(text), ["a::b", "i::j", "m::n", "o::p"]);
         assert_eq!(parse(text).test_modules, ["tests"]);
+    }
+
+    #[test]
+    fn comments_and_strings_of_tests_are_removed() {
+        let text = "//! a
+            const B: &str = \"b\"; // c
+
+            /// Removed.
+            #[cfg(test)] const C: &str = \"removed\";
+            const D: &str = \"d\"; // e
+            #[cfg(test)]
+            mod tests {
+                // Removed.
+                const F: &str = \"removed\";
+            }
+            // f";
+        let texts: Vec<String> = parse(text).texts.into_iter().map(|text| text.content).collect();
+        assert_eq!(texts, ["//! a", "\"b\"", "// c", "\"d\"", "// e", "// f"]);
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl<Out: Write> Report for Csv<Out> {
             Event::ComparisonStart(_) => writeln!(self.out, "{PAIR_HEADER}"),
             Event::Pair { number, pair } => self.pair(*number, pair),
             Event::Summary { .. } | Event::Verdict { .. } => self.out.flush(),
-            Event::FailedAttempt(_)
+            Event::Protocol(_)
+            | Event::FailedAttempt(_)
             | Event::Connection(_)
             | Event::Progress(_)
             | Event::ComparisonProgress(_)

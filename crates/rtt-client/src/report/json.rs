@@ -6,6 +6,7 @@ mod exchange;
 mod finding;
 mod host;
 mod packets;
+mod protocol;
 mod summary;
 mod verdict;
 
@@ -19,6 +20,7 @@ use echo_core::{Stamp, is_terminal_control};
 use exchange::{AttemptLine, ConnectionLine, ExchangeLine};
 use finding::FindingLine;
 use host::HostLine;
+use protocol::ProtocolLine;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -101,6 +103,7 @@ impl<Out: Write> Report for Json<Out> {
                 let line = StartLine::new(start, None, self.config.invocation.as_ref());
                 Line::Start(Box::new(line))
             }
+            Event::Protocol(protocol) => Line::Protocol((*protocol).into()),
             Event::FailedAttempt(attempt) => Line::Attempt((*attempt).into()),
             Event::Connection(connection) => Line::Connection((*connection).into()),
             Event::Exchange(exchange) if !quiet => Line::Exchange(Box::new((*exchange).into())),
@@ -152,6 +155,7 @@ fn escape_terminal_control(json: String) -> String {
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Line {
     Start(Box<StartLine>),
+    Protocol(ProtocolLine),
     Attempt(AttemptLine),
     Connection(ConnectionLine),
     Exchange(Box<ExchangeLine>),

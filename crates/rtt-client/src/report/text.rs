@@ -6,6 +6,7 @@
 //! | series | a line for each exchange, and a summary |
 //! | comparison | the verdict, the distributions, the causes, the claims |
 //! | diagnosis | a block for each finding |
+//! | protocols | a block for each protocol |
 //! | trace | the packets as arrows, and the times of the exchanges |
 
 mod appearance;
@@ -17,6 +18,7 @@ mod histogram;
 mod host;
 mod packet_diagram;
 mod printer;
+mod protocol;
 mod quantiles;
 mod series_summary;
 mod single_exchange;
@@ -174,6 +176,7 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         match event {
             Event::Start(start) => self.start(start),
+            Event::Protocol(facts) => protocol::write(&mut self.printer, facts),
             Event::FailedAttempt(attempt) => self.failed_attempt(attempt),
             Event::Connection(connection) => {
                 self.run.connection = Some((*connection).clone());

@@ -97,6 +97,8 @@ fn closed_stdout_ends_every_command_without_a_message() {
         (0, &["diagnose", "tcp://127.0.0.1:1"], 1),
         (0, &["trace", "-r", capture_file], 0),
         (0, &["trace", "-r", capture_file, "--format", "json"], 0),
+        (1, &["protocols"], 0),
+        (0, &["protocols", "--format", "json"], 0),
         (1, &["--help"], 0),
     ] {
         let mut process = client_process()

@@ -3,27 +3,38 @@
 use super::*;
 
 /// The files of a client without violations.
-const GOOD: [(&str, &str); 14] = [
+const GOOD: [(&str, &str); 19] = [
     (
         "lib.rs",
         "mod model; mod plan; mod protocol; mod analysis; mod capture; mod event; mod report; mod net; mod engine;
          pub use analysis::Verdict; pub use engine::run; pub use protocol::Registry;",
     ),
     ("model.rs", "use std::net::{IpAddr, SocketAddr}; use std::time::Instant; pub struct Target;"),
-    ("protocol.rs", "pub mod registry; pub mod udp; pub use registry::Registry; use std::net::UdpSocket;"),
+    ("protocol.rs", "pub mod registry; pub mod explanations; pub mod dissectors; pub mod udp; pub use registry::Registry; use std::net::UdpSocket;"),
     ("protocol/registry.rs", "use super::udp; pub struct Registry; fn f() { udp::facts::PORT }"),
-    ("protocol/udp.rs", "pub mod facts; use crate::net::resolve; use std::time::Instant;
+    ("protocol/udp.rs", "pub mod facts; pub mod explain; pub mod packets; use crate::net::resolve; use std::time::Instant;
+        use crate::analysis::Verdict;
         fn f() { Instant::now(); }"),
     ("protocol/udp/facts.rs", "use crate::model::Target; pub const PORT: u16 = 25_000;"),
+    ("protocol/udp/explain.rs", "mod causes; use crate::model::Target; use crate::analysis::Verdict;
+        use crate::capture; use super::facts::PORT; pub struct Explanations;"),
+    ("protocol/udp/explain/causes.rs", "use crate::plan::Plan; use super::Explanations;"),
+    ("protocol/udp/packets.rs", "use crate::capture::Packet; pub fn roles() {}"),
+    ("protocol/explanations.rs", "use super::udp; use crate::analysis::Verdict; pub fn explanations_of() {}
+        fn f() { udp::explain::Explanations }"),
+    ("protocol/dissectors.rs", "use super::udp; use crate::capture::Packet; pub fn dissector() {}
+        fn f() { udp::packets::roles() }"),
     ("plan.rs", "use crate::protocol::registry::Registry; use crate::model::Target; pub struct Plan;"),
-    ("analysis.rs", "use crate::{model::Target, plan::Plan}; use crate::Registry; pub struct Verdict;"),
-    ("capture.rs", "use std::io::Read; use crate::model::Target;"),
+    ("analysis.rs", "use crate::{model::Target, plan::Plan}; use crate::Registry; pub struct Verdict;
+        use crate::protocol::explanations::explanations_of;"),
+    ("capture.rs", "use std::io::Read; use crate::model::Target; use crate::protocol::dissectors::dissector;
+        pub struct Packet;"),
     ("event.rs", "use crate::Verdict; pub enum Event {}"),
     ("report/mod.rs", "pub mod text; use crate::event::Event; use std::io::Write;"),
     ("report/text.rs", "use super::Report; use crate::analysis::Verdict;
         #[cfg(test)] mod tests { use crate::engine::run; use std::fs::File; }"),
-    ("net/mod.rs", "pub fn resolve() {} use std::net::UdpSocket; use crate::plan::Plan;"),
-    ("engine.rs", "use crate::{event::Event, net, protocol::udp, Verdict}; pub fn run() { net::resolve() }"),
+    ("net/mod.rs", "pub fn resolve() {} use std::net::UdpSocket; use crate::plan::Plan; use crate::analysis::Verdict;"),
+    ("engine.rs", "use crate::{event::Event, net, protocol::udp, Verdict}; use crate::protocol::explanations; pub fn run() { net::resolve() }"),
 ];
 
 /// Adds a file to [`GOOD`], or replaces one, and returns the violations.
@@ -58,7 +69,7 @@ fn forbidden_import_is_reported_with_file_line_and_rule() {
     assert_violation(
         "analysis/extra.rs",
         "//! Header.\n\nuse crate::net::resolve;\n",
-        "analysis/extra.rs:3: imports crate::net::resolve (net); RULE: analysis may import only model, plan, protocol facts",
+        "analysis/extra.rs:3: imports crate::net::resolve (net); RULE: analysis may import only model, plan, protocol facts, protocol explanations",
     );
 }
 
@@ -68,7 +79,11 @@ fn violation_lists_the_layers_that_may_be_imported() {
         ("model/x.rs", "crate::plan::Plan", "model may import only protocol facts"),
         ("protocol/udp/facts.rs", "crate::plan::Plan", "protocol facts may import only model"),
         ("plan/x.rs", "crate::protocol::udp::open", "plan may import only model, protocol facts"),
-        ("capture/x.rs", "crate::plan::Plan", "capture may import only model, protocol facts"),
+        (
+            "capture/x.rs",
+            "crate::plan::Plan",
+            "capture may import only model, protocol facts, protocol explanations",
+        ),
         (
             "event/x.rs",
             "crate::engine::run",
@@ -79,16 +94,21 @@ fn violation_lists_the_layers_that_may_be_imported() {
             "crate::protocol::udp::open",
             "report may import only model, plan, analysis, capture, event, protocol facts",
         ),
-        ("net/x.rs", "crate::analysis::Verdict", "net may import only model, plan, protocol facts"),
+        (
+            "net/x.rs",
+            "crate::capture::Packet",
+            "net may import only model, plan, protocol facts, analysis",
+        ),
         (
             "protocol/tcp.rs",
-            "crate::analysis::Verdict",
-            "protocol may import only model, plan, net, protocol facts",
+            "crate::capture::Packet",
+            "protocol may import only model, plan, net, protocol facts, analysis",
         ),
         (
             "engine/x.rs",
             "crate::report::text",
-            "engine may import only model, protocol facts, plan, analysis, capture, event, net, protocol",
+            "engine may import only model, protocol facts, plan, analysis, capture, protocol explanations, event, net, \
+             protocol",
         ),
     ];
     for (path, import, rule) in cases {
@@ -125,6 +145,49 @@ fn pure_layers_may_use_only_the_facts_of_a_protocol() {
         "use crate::protocol::udp;\nfn f() { udp::facts::PORT }\nfn g() { udp::open() }",
         "plan/x.rs:3: imports udp::open (protocol); RULE: plan may import only model, protocol facts",
     );
+}
+
+#[test]
+fn explanations_may_import_only_pure_layers() {
+    let rule = "RULE: protocol explanations may import only model, protocol facts, plan, analysis, capture";
+    for path in [
+        "protocol/explanations.rs",
+        "protocol/dissectors.rs",
+        "protocol/tcp/explain.rs",
+        "protocol/tcp/explain/claims.rs",
+        "protocol/tcp/packets.rs",
+        "protocol/tcp/packets/roles.rs",
+    ] {
+        for (import, layer) in [
+            ("crate::net::resolve", "net"),
+            ("crate::protocol::udp::open", "protocol"),
+            ("crate::engine::run", "engine"),
+            ("crate::event::Event", "event"),
+        ] {
+            let text = format!("use {import};");
+            assert_violation(path, &text, &format!("{path}:1: imports {import} ({layer}); {rule}"));
+        }
+        let found = violations(path, "fn f() { Instant::now(); }");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("RULE: protocol explanations is pure"), "{found:?}");
+    }
+}
+
+#[test]
+fn only_analysis_capture_and_engine_may_import_explanations() {
+    for module in ["explanations", "dissectors"] {
+        let text = format!("use crate::protocol::{module}::any;");
+        for path in ["analysis/x.rs", "capture/x.rs", "engine/x.rs"] {
+            assert_eq!(violations(path, &text), [""; 0], "{path}");
+        }
+        for layer in ["model", "plan", "event", "report", "net", "protocol/udp/transport"] {
+            let found = violations(&format!("{layer}/x.rs"), &text);
+            assert_eq!(found.len(), 1, "{layer}: {found:?}");
+            assert!(found[0].contains("(protocol explanations); RULE: "), "{found:?}");
+        }
+    }
+    let text = "use crate::protocol::udp; fn f() { udp::explain::Explanations }";
+    assert_eq!(violations("report/x.rs", text).len(), 1);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Splits Rust code into tokens. It skips comments and replaces each string by `""`.
+//! Splits Rust code into tokens, and collects its comments and strings. In the tokens, `""` replaces each string.
 
 /// A name, a number, `::`, `""` for a string, `'` for a character or a lifetime, or any other single character.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,12 +8,31 @@ pub(in crate::code_rules) struct Token {
     pub(in crate::code_rules) line: usize,
 }
 
-/// Splits `text` into tokens.
-pub(super) fn tokenize(text: &str) -> Vec<Token> {
+/// A comment or a string, with its delimiters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::code_rules) struct Text {
+    pub(in crate::code_rules) kind: TextKind,
+    pub(in crate::code_rules) content: String,
+    /// The number of the line where the text starts, from 1.
+    pub(in crate::code_rules) line: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::code_rules) enum TextKind {
+    /// A comment of one line (`// …`) or a block comment.
+    Comment,
+    /// One line of a doc comment: `/// …` or `//! …`.
+    DocComment,
+    String,
+}
+
+/// Splits `text` into tokens, and collects its comments and strings.
+pub(super) fn tokenize(text: &str) -> (Vec<Token>, Vec<Text>) {
     let mut reader = Reader { characters: text.chars().collect(), position: 0, line: 1 };
     let mut tokens = Vec::new();
+    let mut texts = Vec::new();
     while let Some(first) = reader.peek(0) {
-        let line = reader.line;
+        let (start, line) = (reader.position, reader.line);
         let text = match first {
             _ if first.is_whitespace() => {
                 reader.next();
@@ -21,10 +40,12 @@ pub(super) fn tokenize(text: &str) -> Vec<Token> {
             }
             '/' if reader.peek(1) == Some('/') => {
                 reader.skip_while(|character| character != '\n');
+                texts.push(reader.comment(start, line));
                 continue;
             }
             '/' if reader.peek(1) == Some('*') => {
                 reader.skip_block_comment();
+                texts.push(reader.comment(start, line));
                 continue;
             }
             '"' => reader.string(),
@@ -40,10 +61,16 @@ pub(super) fn tokenize(text: &str) -> Vec<Token> {
                 first.to_string()
             }
         };
+        if text == STRING {
+            texts.push(Text { kind: TextKind::String, content: reader.text_since(start), line });
+        }
         tokens.push(Token { text, line });
     }
-    tokens
+    (tokens, texts)
 }
+
+/// The token that replaces a string.
+const STRING: &str = "\"\"";
 
 struct Reader {
     characters: Vec<char>,
@@ -67,6 +94,18 @@ impl Reader {
         while self.peek(0).is_some_and(&condition) {
             self.next();
         }
+    }
+
+    fn text_since(&self, start: usize) -> String {
+        self.characters[start..self.position].iter().collect()
+    }
+
+    /// The comment that starts at the position `start` and ends here.
+    fn comment(&self, start: usize, line: usize) -> Text {
+        let content = self.text_since(start);
+        let is_doc = content.starts_with("///") || content.starts_with("//!");
+        let kind = if is_doc { TextKind::DocComment } else { TextKind::Comment };
+        Text { kind, content, line }
     }
 
     /// Skips a block comment. A block comment can contain other block comments.
@@ -97,7 +136,7 @@ impl Reader {
                 _ => {}
             }
         }
-        "\"\"".to_owned()
+        STRING.to_owned()
     }
 
     /// Reads a raw string after its `r`: `#"…"#` or `"…"`.
@@ -114,7 +153,7 @@ impl Reader {
                 break;
             }
         }
-        "\"\"".to_owned()
+        STRING.to_owned()
     }
 
     /// Reads a character (`'x'`, `'\n'`) or a lifetime (`'a`).
@@ -138,7 +177,7 @@ impl Reader {
     fn word(&mut self) -> String {
         let start = self.position;
         self.skip_while(|character| character.is_alphanumeric() || character == '_');
-        let word: String = self.characters[start..self.position].iter().collect();
+        let word = self.text_since(start);
         let is_raw_string = self.peek(0) == Some('"')
             || (self.peek(0) == Some('#') && matches!(self.peek(1), Some('"' | '#')));
         match word.as_str() {
@@ -155,7 +194,7 @@ mod tests {
     use super::*;
 
     fn texts(text: &str) -> Vec<String> {
-        tokenize(text).into_iter().map(|token| token.text).collect()
+        tokenize(text).0.into_iter().map(|token| token.text).collect()
     }
 
     #[test]
@@ -167,8 +206,24 @@ mod tests {
 
     #[test]
     fn lines_in_comments_and_strings_are_counted() {
-        let tokens = tokenize("/*\n*/ a \"\n\" b r#\"\n\"# c");
+        let (tokens, _) = tokenize("/*\n*/ a \"\n\" b r#\"\n\"# c");
         let lines: Vec<_> = tokens.iter().map(|token| token.line).collect();
         assert_eq!(lines, [2, 2, 3, 3, 4]);
+    }
+
+    #[test]
+    fn comments_and_strings_are_collected_with_their_lines() {
+        let (_, texts) = tokenize("/// a\n//! b\nlet x = \"c\\\"\n\"; // d\n/* e\n*/ br#\"f\"#");
+        let texts: Vec<_> =
+            texts.iter().map(|text| (text.kind, text.content.as_str(), text.line)).collect();
+        let expected = [
+            (TextKind::DocComment, "/// a", 1),
+            (TextKind::DocComment, "//! b", 2),
+            (TextKind::String, "\"c\\\"\n\"", 3),
+            (TextKind::Comment, "// d", 4),
+            (TextKind::Comment, "/* e\n*/", 5),
+            (TextKind::String, "br#\"f\"#", 6),
+        ];
+        assert_eq!(texts, expected);
     }
 }

@@ -5,11 +5,13 @@
 mod compare;
 mod diagnose;
 mod exchange;
+mod protocols;
 mod trace;
 
 pub(crate) use compare::CompareArgs;
 pub(crate) use diagnose::DiagnoseArgs;
 pub(crate) use exchange::{ExchangeArgs, OneMessage};
+pub(crate) use protocols::ProtocolsArgs;
 pub(crate) use trace::TraceArgs;
 
 use clap::{
@@ -57,6 +59,7 @@ pub(crate) enum GeneralCommand {
     Compare(CompareArgs),
     Diagnose(DiagnoseArgs),
     Trace(TraceArgs),
+    Protocols(ProtocolsArgs),
 }
 
 impl SelectedCommand {
@@ -67,6 +70,7 @@ impl SelectedCommand {
             Self::General(GeneralCommand::Compare(args)) => args.measure.log.verbose,
             Self::General(GeneralCommand::Diagnose(args)) => args.log.verbose,
             Self::General(GeneralCommand::Trace(args)) => args.measure.log.verbose,
+            Self::General(GeneralCommand::Protocols(_)) => 0,
         }
     }
 }

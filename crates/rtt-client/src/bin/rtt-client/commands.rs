@@ -1,13 +1,14 @@
 //! Runs the selected command: creates a plan from the arguments, and passes the plan and a report to the library.
 
 use crate::cli::{
-    CompareArgs, DiagnoseArgs, ExchangeArgs, Format, GeneralCommand, OneMessage, SelectedCommand,
+    CompareArgs, DiagnoseArgs, ExchangeArgs, Format, GeneralCommand, OneMessage, ProtocolsArgs,
+    SelectedCommand,
 };
 use crate::output::print_error;
 use crate::process::{ReportOptions, interrupt_flag, report, stop_on_interrupt};
 use crate::{lab, prompt};
 use anyhow::{Context as _, Result};
-use rtt_client::{Plan, Protocol, compare, diagnose};
+use rtt_client::{Plan, Protocol, compare, diagnose, list_protocols};
 
 /// Runs `command`. Returns whether every exchange had a correct reply (`diagnose`: whether a server answers).
 pub(crate) fn run(command: &SelectedCommand) -> Result<bool> {
@@ -16,6 +17,7 @@ pub(crate) fn run(command: &SelectedCommand) -> Result<bool> {
         SelectedCommand::General(GeneralCommand::Compare(args)) => comparison(args),
         SelectedCommand::General(GeneralCommand::Diagnose(args)) => diagnosis(args),
         SelectedCommand::General(GeneralCommand::Trace(args)) => lab::trace(args),
+        SelectedCommand::General(GeneralCommand::Protocols(args)) => protocols(args),
     }
 }
 
@@ -59,4 +61,11 @@ fn diagnosis(args: &DiagnoseArgs) -> Result<bool> {
     let plan = args.plan()?;
     let options = ReportOptions { format: args.format.into(), quiet: false, progress_bar: false };
     Ok(diagnose(&plan, report(options).as_mut())?)
+}
+
+/// The facts about all protocols.
+fn protocols(args: &ProtocolsArgs) -> Result<bool> {
+    let options = ReportOptions { format: args.format.into(), quiet: false, progress_bar: false };
+    list_protocols(report(options).as_mut())?;
+    Ok(true)
 }

@@ -4,7 +4,7 @@
 use crate::cli::TraceArgs;
 use crate::process::{ReportOptions, report, stop_on_interrupt};
 use anyhow::{Context as _, Result, bail};
-use rtt_client::{PROTOCOLS, Target, enter_lab, read_trace, trace as trace_exchanges};
+use rtt_client::{Target, enter_lab, read_trace, services, trace as trace_exchanges};
 use std::env;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -33,7 +33,7 @@ pub(crate) fn trace(args: &TraceArgs) -> Result<bool> {
     Ok(trace_exchanges(&plan, args.write.as_deref(), report.as_mut(), stop)?)
 }
 
-/// One server for each protocol, in an isolated network. Dropping this value stops the servers.
+/// Our server for each protocol, in an isolated network. Dropping this value stops the servers.
 struct LabServers {
     children: Vec<Child>,
     targets: Vec<Target>,
@@ -42,9 +42,9 @@ struct LabServers {
 impl LabServers {
     /// Enters the isolated network and starts the servers there.
     fn start() -> Result<Self> {
-        let programs: Vec<(&str, PathBuf)> = PROTOCOLS
-            .iter()
-            .map(|protocol| Ok((protocol.name, find_program(&format!("{}-echo", protocol.name))?)))
+        let programs: Vec<(&str, PathBuf)> = services()
+            .filter_map(|protocol| Some((protocol.name, protocol.server_program()?)))
+            .map(|(protocol, program)| Ok((protocol, find_program(program)?)))
             .collect::<Result<_>>()?;
         enter_lab()?;
         let mut servers = Self { children: Vec::new(), targets: Vec::new() };
