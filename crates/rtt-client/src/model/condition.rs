@@ -16,7 +16,7 @@ pub enum Condition {
     NoRoute,
     /// A route exists, but this host or a router cannot reach the target's host.
     HostUnreachable,
-    /// A TCP reset or an ICMP error reported that no process listens on the port.
+    /// The peer or an ICMP error reported that no process listens on the port.
     Refused,
     /// A firewall reported that it does not forward the packet.
     Prohibited,
@@ -24,7 +24,7 @@ pub enum Condition {
     Silent,
     /// The peer closed the connection before its reply was complete.
     Closed,
-    /// A TCP reset from the peer's address ended an established connection.
+    /// A reset from the peer's address ended an established connection.
     Reset,
     /// The reply is not the request in upper case.
     WrongAnswer,

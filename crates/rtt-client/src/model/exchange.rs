@@ -110,7 +110,7 @@ impl Exchange {
     }
 }
 
-/// The result of a UDP client as in textbooks. It does not connect its socket.
+/// The result of a client as in textbooks. It does not connect its socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnconnectedResult {
     /// A reply, after this time.
