@@ -3,9 +3,10 @@
 pub(super) mod explain;
 pub(super) mod facts;
 mod transport;
+mod two_writes;
 
 use crate::net::driver::Driver;
 
 /// The functions of TCP that use sockets.
 pub(super) const DRIVER: Driver =
-    Driver { open: transport::open, unconnected: None, experiments: &[] };
+    Driver { open: transport::open, unconnected: None, experiments: &[two_writes::EXPERIMENT] };
