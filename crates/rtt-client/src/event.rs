@@ -200,8 +200,11 @@ pub enum ComparisonStage {
     KernelTimestamps,
     /// Pairs with a new connection for each exchange.
     NewConnections,
-    /// Requests that are written in two parts.
-    TwoWrites,
+    /// An experiment that explains the RTT of one protocol.
+    Experiment {
+        /// The name: `requests in two writes`.
+        name: &'static str,
+    },
     /// Pairs with requests of another size.
     RequestSize {
         /// The size of a request, in bytes.

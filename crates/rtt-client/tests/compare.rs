@@ -1,9 +1,13 @@
 //! Comparisons with servers in this process: the verdict, its causes and claims, and servers that do not answer.
 
 use rtt_client::report::{Csv, Json, JsonConfig, Text, TextConfig};
-use rtt_client::{ComparisonPlan, ComparisonSettings, Content, Report, Settings, compare};
+use rtt_client::{
+    ComparisonPlan, ComparisonProgress, ComparisonSettings, ComparisonStage, Content, Event,
+    Report, Settings, compare,
+};
 use serde_json::Value;
-use std::io::{Read as _, Write as _};
+use std::collections::BTreeMap;
+use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::sync::atomic::AtomicBool;
 use std::thread;
@@ -186,6 +190,54 @@ fn comparison_of_udp_and_tcp_has_causes_and_claims() {
         let evidence = cause(&verdict, name)["evidence"].as_str().unwrap();
         assert!(evidence.starts_with("Not measured: "), "{evidence}");
     }
+}
+
+/// Counts how often each experiment of a protocol starts.
+#[derive(Default)]
+struct ExperimentCounter(BTreeMap<&'static str, u32>);
+
+impl Report for ExperimentCounter {
+    fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        if let Event::ComparisonProgress(ComparisonProgress {
+            stage: ComparisonStage::Experiment { name },
+            ..
+        }) = event
+        {
+            *self.0.entry(name).or_default() += 1;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn experiments_run_for_each_side_unless_their_result_is_the_same_for_every_target() {
+    let udp = || udp_server(Duration::ZERO, never);
+    let tcp = || tcp_server(AfterReply::Keep);
+    let experiments = |a: &str, b: &str| {
+        let mut counter = ExperimentCounter::default();
+        run(a, b, &settings(10), &mut counter);
+        counter.0.into_iter().collect::<Vec<_>>()
+    };
+    let (closed_port, two_writes) = ("datagrams to a closed port", "requests in two writes");
+    assert_eq!(experiments(&udp(), &udp()), [(closed_port, 1)]);
+    assert_eq!(experiments(&tcp(), &tcp()), [(two_writes, 2)]);
+    assert_eq!(experiments(&tcp(), &udp()), [(closed_port, 1), (two_writes, 1)]);
+}
+
+#[test]
+fn comparison_of_one_protocol_has_only_the_claims_about_it() {
+    let udp = || udp_server(Duration::ZERO, never);
+    let (verdict, _) = events(&udp(), &udp(), &settings(10));
+    let claims: Vec<&str> = verdict["claims"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|claim| claim["claim"].as_str().unwrap())
+        .collect();
+    assert_eq!(claims.len(), 2, "{claims:?}");
+    assert!(claims.iter().all(|claim| claim.contains("UDP")), "{claims:?}");
+    let evidence = verdict["claims"][1]["evidence"].as_str().unwrap();
+    assert!(evidence.contains("a connected socket received an error after "), "{evidence}");
 }
 
 #[test]

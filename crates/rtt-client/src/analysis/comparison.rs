@@ -36,9 +36,12 @@ mod difference;
 mod sentences;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transmission;
 
-pub use causes::{Cause, CauseKind};
+pub(crate) use causes::{CONNECTION_PHASES, not_measured, not_reached, per_exchange};
+pub use causes::{Cause, CauseKind, ProtocolCause};
 pub use claims::Claim;
+pub(crate) use claims::{Relation, undecided};
 pub use difference::{ConfidenceInterval, PairedDifference, SideId, min_pairs};
 
 use crate::analysis::evidence::{Evidence, differences};
@@ -60,7 +63,7 @@ pub struct Verdict {
     pub sentence_with_connection: Option<String>,
     /// Possible causes of the difference, each with its share. Empty if `difference` is absent.
     pub causes: Vec<Cause>,
-    /// Popular claims about TCP and UDP, checked against this comparison. Empty if `difference` is absent.
+    /// Popular claims about the protocols of both sides, checked against this comparison. Empty if `difference` is absent.
     pub claims: Vec<Claim>,
     /// Whether each side has at least one exchange, and each exchange of the main measurement has a correct reply.
     pub all_answered: bool,

@@ -32,6 +32,8 @@
 //! ```
 
 mod host;
+#[cfg(test)]
+mod tests;
 
 pub use host::{HostCheck, HostFinding, HostState};
 
@@ -39,7 +41,8 @@ use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::UnconnectedResult;
 use crate::model::format::{counted, duration};
 use crate::model::icmp::{IcmpError, Origin};
-use crate::model::protocol::{Framing, Protocol};
+use crate::model::protocol::{Protocol, ReplyForm};
+use crate::protocol::explanations::explanations_of;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -55,7 +58,7 @@ pub struct Finding {
     pub address: Option<SocketAddr>,
     /// Whether an ICMP error arrived from an address of this host.
     pub icmp_from_this_host: bool,
-    /// The duration of the handshake. Absent if no connection was established.
+    /// From the connection request until the connection was established. Absent if no connection was established.
     pub connect_duration: Option<Duration>,
     /// The number of requests that the client sent.
     pub sent: u32,
@@ -129,6 +132,12 @@ impl Finding {
     /// Explains the finding.
     #[must_use]
     pub fn explain(&self) -> Explanation {
+        let specific = explanations_of(self.protocol).finding(self);
+        specific.unwrap_or_else(|| self.explain_generically())
+    }
+
+    /// The explanation that is correct for every protocol. It depends only on facts about the protocol.
+    pub(crate) fn explain_generically(&self) -> Explanation {
         match self.condition() {
             Condition::Answering => self.answering(),
             Condition::NameNotFound => explanation(
@@ -161,7 +170,14 @@ impl Finding {
                 "read the server's log; capture packets on both hosts",
             ),
             Condition::WrongAnswer => explanation(
-                "a server answers, but not with the text in upper case, so it is another service",
+                match self.protocol.reply_form {
+                    ReplyForm::UpperCase => {
+                        "a server answers, but not with the text in upper case, so it is another service"
+                    }
+                    ReplyForm::Unchanged => {
+                        "a server answers, but not with the unchanged text, so it is another service"
+                    }
+                },
                 "whether an echo server runs on another port",
                 "check whether the port is correct; read the received text",
             ),
@@ -188,15 +204,20 @@ impl Finding {
         )
     }
 
-    fn is_stream(&self) -> bool {
-        self.protocol.framing == Framing::Stream
+    /// Whether the address belongs to a group of hosts.
+    pub(crate) fn is_group_address(&self) -> bool {
+        self.address.is_some_and(|address| match address.ip() {
+            IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
+            IpAddr::V6(address) => address.is_multicast(),
+        })
     }
 
     fn origin(&self) -> Option<Origin> {
         self.failure()?.origin
     }
 
-    fn icmp(&self) -> Option<IcmpError> {
+    /// The ICMP error, if it is the origin of the failure.
+    pub(crate) fn icmp(&self) -> Option<IcmpError> {
         match self.origin()? {
             Origin::Icmp(icmp) => Some(icmp),
             _ => None,
@@ -223,15 +244,11 @@ impl Finding {
     }
 
     fn no_route(&self) -> Explanation {
-        let is_group = self.address.is_some_and(|address| match address.ip() {
-            IpAddr::V4(address) => address.is_multicast() || address.is_broadcast(),
-            IpAddr::V6(address) => address.is_multicast(),
-        });
-        if is_group && self.is_stream() {
+        if self.is_group_address() && self.protocol.has_connections() {
             return explanation(
                 "the address belongs to a group of hosts, but a connection needs exactly one peer",
                 "which hosts are members of the group",
-                "use UDP, or the address of one host",
+                "use the address of one host",
             );
         }
         let has_no_zone = matches!(self.address, Some(SocketAddr::V6(address))
@@ -282,8 +299,10 @@ impl Finding {
     fn refused(&self) -> Explanation {
         let not_certain =
             "whether the target's host sent this: a firewall can use the host's address";
-        let start_server =
-            format!("start a server: `{}-echo --listen IP:PORT` on that host", self.protocol.name);
+        let start_server = match self.protocol.server_program() {
+            Some(program) => format!("start a server: `{program} --listen IP:PORT` on that host"),
+            None => "start a server on that host".to_owned(),
+        };
         let from = self.icmp().and_then(|icmp| icmp.from);
         match from {
             Some(_) if self.icmp_from_this_host && !self.icmp_is_from_target() => explanation(
@@ -303,8 +322,8 @@ impl Finding {
                 "whether a server runs on the target's host: the packet did not reach it",
                 format!("check the firewall rules on {from}"),
             ),
-            None if self.is_stream() => explanation(
-                "the host is up; its TCP reset reports that no process listens on the port",
+            None if self.protocol.has_connections() && self.icmp().is_none() => explanation(
+                "the host is up; it refused the connection, so no process listens on the port",
                 not_certain,
                 start_server,
             ),
@@ -317,29 +336,28 @@ impl Finding {
     }
 
     fn silent(&self) -> Explanation {
-        match (self.is_stream(), self.connect_duration) {
-            (true, Some(connect_duration)) => explanation(
+        match self.connect_duration {
+            Some(connect_duration) => explanation(
                 format!(
                     "the peer accepted the connection in {}, but did not send a reply",
                     duration(connect_duration)
                 ),
-                "whether the server hangs or is another service: its kernel accepts connections for it",
+                "whether the server hangs or is another service",
                 "read the server's log; check whether the port is correct",
             ),
-            (true, None) => explanation(
-                "the client sent connection requests (SYN), but received no answer, not even a refusal",
+            None if self.protocol.has_connections() => explanation(
+                "the client sent connection requests, but received no answer, not even a refusal",
                 "the reason: a missing host, a firewall that drops packets (possibly on this host) and a broken \
                  return path look the same from here",
                 "try another port of the host; capture packets on the host",
             ),
-            (false, _) => explanation(
+            None => explanation(
                 format!(
                     "the client sent {}, but received no answer",
-                    counted(self.sent.into(), "datagram", "datagrams")
+                    counted(self.sent.into(), "request", "requests")
                 ),
                 "the reason: an absent server, a firewall that drops packets and a lost reply look the same from here",
-                "try TCP: if no firewall drops the packets, a host that is up accepts or refuses a connection; capture packets \
-                 on the server's host",
+                "capture packets on the server's host",
             ),
         }
     }

@@ -28,7 +28,7 @@ use crate::analysis::comparison::SideId;
 use crate::analysis::statistics::{Distribution, Summary};
 use crate::model::condition::Failure;
 use crate::model::format::signed_nanoseconds;
-use crate::model::protocol::{Framing, Protocol};
+use crate::model::protocol::Protocol;
 use crate::model::traffic::Traffic;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -83,8 +83,6 @@ pub struct Evidence {
     pub pairs_with_connection: Vec<Pair>,
     /// Pairs with other request sizes. Empty without `--sweep`.
     pub sweep: Vec<SweepPoint>,
-    /// The results of two datagrams to a closed port of this host. Absent if they were not measured.
-    pub closed_port: Option<ClosedPort>,
     /// From the start of the comparison to its end.
     pub duration: Duration,
     /// Facts that a reader of the result should know, for example why the comparison ended early.
@@ -104,7 +102,6 @@ impl Evidence {
             no_breakdown_reason: None,
             pairs_with_connection: Vec::new(),
             sweep: Vec::new(),
-            closed_port: None,
             duration: Duration::ZERO,
             notes: Vec::new(),
         }
@@ -145,8 +142,6 @@ pub struct Side {
     pub(crate) traffic_exchanges: u64,
     /// The windows of the connection. Absent if the system does not report them.
     pub windows: Option<Windows>,
-    /// The results of requests in two writes. Empty if the protocol is not a stream.
-    pub two_writes: Vec<TwoWrites>,
     /// The measurements of the experiments of the protocol. Empty if the experiments did not run.
     pub measurements: Vec<Measurement>,
     /// The reason why the side has no reply. Absent if it has at least one reply.
@@ -168,7 +163,6 @@ impl Side {
             traffic: None,
             traffic_exchanges: 0,
             windows: None,
-            two_writes: Vec::new(),
             measurements: Vec::new(),
             failure: None,
         }
@@ -177,12 +171,6 @@ impl Side {
     /// The measurement with this name, if the experiment ran.
     pub(crate) fn measurement(&self, name: &str) -> Option<&Measurement> {
         self.measurements.iter().find(|measurement| measurement.name == name)
-    }
-
-    /// Whether the protocol is a byte stream over connections, with acknowledgements and windows.
-    #[must_use]
-    pub fn is_stream(&self) -> bool {
-        self.protocol.framing == Framing::Stream
     }
 }
 
@@ -213,22 +201,6 @@ pub struct Measurement {
     pub failure: Option<String>,
 }
 
-/// The result of requests in two writes. The client sends the two parts of a request with separate writes and waits
-/// for the complete reply.
-#[derive(Debug, Default)]
-pub struct TwoWrites {
-    /// Whether the first write ends inside a multi-byte character. In this case, our server does not answer before
-    /// the second write arrives.
-    pub splits_character: bool,
-    /// RTTs with `TCP_NODELAY`: the kernel sends small writes immediately.
-    pub without_nagle: Distribution,
-    /// RTTs with Nagle's algorithm (RFC 896): the kernel delays a small write until the peer has acknowledged the
-    /// earlier data.
-    pub with_nagle: Distribution,
-    /// The reason why there are no results, or fewer than planned.
-    pub failure: Option<String>,
-}
-
 /// Pairs with one request size.
 #[derive(Debug)]
 pub struct SweepPoint {
@@ -236,15 +208,4 @@ pub struct SweepPoint {
     pub bytes: usize,
     /// The pairs.
     pub pairs: Vec<Pair>,
-}
-
-/// The results of two datagrams to a port of this host, one from each kind of socket. No process listens on the port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClosedPort {
-    /// The time until a connected socket received an error. Absent if it received none.
-    pub connected: Option<Duration>,
-    /// The time until an unconnected socket received an error. Absent if it received none.
-    pub unconnected: Option<Duration>,
-    /// The longest time for which a socket waited.
-    pub timeout: Duration,
 }

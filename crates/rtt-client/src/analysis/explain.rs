@@ -46,7 +46,6 @@ pub(crate) struct CauseContext<'a> {
 
 /// A comparison, for [`Explain::claims`].
 pub(crate) struct ClaimContext<'a> {
-    pub(crate) evidence: &'a Evidence,
     /// The first side that uses the protocol.
     pub(crate) side: &'a Side,
     /// The other side.

@@ -5,30 +5,27 @@
 //! 1. the pairs for the verdict
 //! 2. pairs with kernel timestamps, which split the RTT into parts
 //! 3. pairs with a new connection for each exchange
-//! 4. requests in two writes
+//! 4. the experiments of the protocols of both sides
 //! 5. pairs with other request sizes
-//! 6. datagrams to a closed port
 //!
 //! All results are stored in [`Evidence`]. [`judge`] derives the verdict from it.
 
-mod closed_port;
 mod interleaver;
 mod side;
-mod two_writes;
 mod windows;
 
 use super::run::{RunError, new_start, prepare_thread, resolve_target, select_address};
 use crate::analysis::comparison::{Verdict, judge};
 use crate::analysis::evidence::{Evidence, IncompleteExperiment, Pair, Side, SweepPoint};
-use crate::analysis::statistics::Summary;
 use crate::event::{ComparisonStage, ComparisonStart, Event, Report};
+use crate::net::driver::ExperimentContext;
 use crate::net::system::KERNEL_TIMESTAMPS;
 use crate::plan::{ComparisonPlan, Lifetime, Plan, PlanError, Settings, SizePlan};
+use crate::protocol::driver;
 use interleaver::{ExperimentLimits, ExperimentResult, Interleaver, SHORT_WARM_UP};
 use side::{ExchangeTimes, SideResult};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use two_writes::Server;
 
 /// The number of pairs before the counted pairs, in the first round. During these pairs, connections reach their steady
 /// state, caches fill and routes are resolved. Experiments and later rounds need fewer of them.
@@ -119,14 +116,10 @@ fn measure(
         return Ok(());
     }
     let experiments = Experiments { comparison, stop };
-    let servers = experiments.kernel_timestamps(&mut interleaver, evidence)?;
+    let has_timing_header = experiments.kernel_timestamps(&mut interleaver, evidence)?;
     experiments.new_connections(&mut interleaver, evidence)?;
-    experiments.two_writes(&mut interleaver, evidence, servers)?;
-    experiments.sweep(&mut interleaver, evidence)?;
-    if !stop.load(Ordering::Relaxed) {
-        evidence.closed_port = closed_port::experiment();
-    }
-    Ok(())
+    experiments.of_protocols(&mut interleaver, evidence, has_timing_header)?;
+    experiments.sweep(&mut interleaver, evidence)
 }
 
 /// The experiments that explain a difference.
@@ -148,29 +141,30 @@ impl Experiments<'_> {
         }
     }
 
-    /// Splits the RTTs of both sides with kernel timestamps. Returns the kind of each server: only a server of this
-    /// project reports its processing time.
+    /// Splits the RTTs of both sides with kernel timestamps. Returns for each server whether it reports its processing
+    /// time. Only a server of this project does.
     fn kernel_timestamps(
         &self,
         interleaver: &mut Interleaver<'_>,
         evidence: &mut Evidence,
-    ) -> Result<[Server; 2], RunError> {
+    ) -> Result<[bool; 2], RunError> {
         let plans = match plans_with_timestamps(self.comparison) {
             Ok(plans) => plans,
             Err(reason) => {
                 evidence.no_breakdown_reason = Some(reason);
-                return Ok([Server::ThirdParty; 2]);
+                return Ok([false; 2]);
             }
         };
         let stage = ComparisonStage::KernelTimestamps;
         let limits = self.limits(MAX_PAIRS_WITH_TIMESTAMPS);
         let result = interleaver.measure(stage, &plans, limits, ExchangeTimes::rtt)?;
         evidence.incomplete.extend(incomplete("kernel timestamps", &result.pairs));
-        let servers = result.sides.each_ref().map(|side| server_kind(&side.summary));
+        let has_timing_header =
+            result.sides.each_ref().map(|side| side.summary.breakdown.server.count() > 0);
         for (side, SideResult { summary, .. }) in evidence.sides.iter_mut().zip(result.sides) {
             side.with_timestamps = (summary.breakdown.send.count() > 0).then_some(summary);
         }
-        Ok(servers)
+        Ok(has_timing_header)
     }
 
     /// Measures pairs with a new connection for each exchange, if a side has connections.
@@ -179,7 +173,7 @@ impl Experiments<'_> {
         interleaver: &mut Interleaver<'_>,
         evidence: &mut Evidence,
     ) -> Result<(), RunError> {
-        if !evidence.sides.iter().any(Side::is_stream) {
+        if !evidence.sides.iter().any(|side| side.protocol.has_connections()) {
             return Ok(());
         }
         let plans = self.comparison.sides.each_ref().map(|plan| {
@@ -193,24 +187,38 @@ impl Experiments<'_> {
         evidence.incomplete.extend(incomplete("new connections", &result.pairs));
         evidence.pairs_with_connection = result.pairs;
         for (side, SideResult { summary, .. }) in evidence.sides.iter_mut().zip(result.sides) {
-            side.with_connection = side.is_stream().then_some(summary);
+            side.with_connection = side.protocol.has_connections().then_some(summary);
         }
         Ok(())
     }
 
-    /// Sends requests in two writes to each side that uses a stream.
-    fn two_writes(
+    /// Runs the experiments of the protocols of both sides. An experiment whose result is the same for every target runs
+    /// only for the first side that uses the protocol.
+    fn of_protocols(
         &self,
         interleaver: &mut Interleaver<'_>,
         evidence: &mut Evidence,
-        servers: [Server; 2],
+        has_timing_header: [bool; 2],
     ) -> Result<(), RunError> {
+        let have_same_protocol = evidence.sides[0].protocol == evidence.sides[1].protocol;
         for (index, side) in evidence.sides.iter_mut().enumerate() {
-            if let (true, Some(address)) = (side.is_stream(), side.address) {
-                interleaver.report_progress(ComparisonStage::TwoWrites, index as u64, 2)?;
-                let server = servers[index];
-                let plan = &self.comparison.sides[index];
-                side.two_writes = two_writes::experiment(plan, address, server, self.stop)?;
+            let Some(address) = side.address else { continue };
+            let context = ExperimentContext {
+                plan: &self.comparison.sides[index],
+                address,
+                has_timing_header: has_timing_header[index],
+                stop: self.stop,
+            };
+            for experiment in driver(side.protocol).experiments {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                if index == 1 && have_same_protocol && experiment.is_independent_of_target {
+                    continue;
+                }
+                let stage = ComparisonStage::Experiment { name: experiment.name };
+                interleaver.report_progress(stage, 0, 1)?;
+                side.measurements.extend((experiment.run)(&context)?);
             }
         }
         Ok(())
@@ -271,8 +279,4 @@ fn store_main_result(result: ExperimentResult, evidence: &mut Evidence) {
         side.windows = result.windows;
         side.failure = result.failure.filter(|_| side.summary.received == 0);
     }
-}
-
-fn server_kind(summary: &Summary) -> Server {
-    if summary.breakdown.server.count() > 0 { Server::Ours } else { Server::ThirdParty }
 }

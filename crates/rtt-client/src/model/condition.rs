@@ -16,7 +16,7 @@ pub enum Condition {
     NoRoute,
     /// A route exists, but this host or a router cannot reach the target's host.
     HostUnreachable,
-    /// A reset or an ICMP error reported that no process listens on the port.
+    /// The peer or an ICMP error reported that no process listens on the port.
     Refused,
     /// A firewall reported that it does not forward the packet.
     Prohibited,

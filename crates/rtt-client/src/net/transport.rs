@@ -24,19 +24,15 @@ use std::{fmt, io};
 pub(crate) struct OpenConfig {
     /// The local address. With port 0, the system chooses a port.
     pub(crate) bind: Option<SocketAddr>,
-    /// Do not set `TCP_NODELAY`. Nagle's algorithm (RFC 896) then delays a small write until the peer acknowledges
-    /// the earlier data. Only for TCP.
-    pub(crate) nagle: bool,
     pub(crate) receiver: ReceiveConfig,
 }
 
 impl OpenConfig {
-    /// The configuration for `settings`, without Nagle's algorithm. It has kernel timestamps if the settings request
+    /// The configuration for `settings`. It has kernel timestamps if the settings request
     /// a breakdown and this system supports them.
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             bind: settings.bind,
-            nagle: false,
             receiver: ReceiveConfig {
                 timeout: settings.timeout,
                 spin: settings.spin,

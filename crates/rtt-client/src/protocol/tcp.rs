@@ -5,9 +5,10 @@ pub(super) mod facts;
 pub(super) mod packets;
 mod system;
 mod transport;
+mod two_writes;
 
 use crate::net::driver::Driver;
 
 /// The functions of TCP that use sockets.
 pub(super) const DRIVER: Driver =
-    Driver { open: transport::open, unconnected: None, experiments: &[] };
+    Driver { open: transport::open, unconnected: None, experiments: &[two_writes::EXPERIMENT] };

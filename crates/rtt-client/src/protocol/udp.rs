@@ -1,5 +1,6 @@
 //! UDP: a request is one datagram, and its reply is one datagram.
 
+mod closed_port;
 pub(super) mod explain;
 pub(super) mod facts;
 pub(super) mod packets;
@@ -12,5 +13,5 @@ use crate::net::driver::Driver;
 pub(super) const DRIVER: Driver = Driver {
     open: transport::open,
     unconnected: Some(unconnected::send_and_wait),
-    experiments: &[],
+    experiments: &[closed_port::EXPERIMENT],
 };

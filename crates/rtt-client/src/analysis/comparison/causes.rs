@@ -1,16 +1,18 @@
 //! Possible causes of a difference between two RTTs, each with its share and its evidence.
 
-mod stream;
-
-pub(super) use stream::{exceeded_congestion_window, waited_for_acknowledgement};
+mod new_connection;
 
 use super::PairedDifference;
-use crate::analysis::evidence::{Evidence, Side, differences};
+use crate::analysis::evidence::{Evidence, differences};
+use crate::analysis::explain::CauseContext;
 use crate::analysis::statistics::{Distribution, Summary};
-use crate::model::format::{
-    count, decimal, duration, durations, percent, signed, signed_nanoseconds,
-};
+use crate::model::format::{count, decimal, duration, percent, signed, signed_nanoseconds};
+use crate::model::protocol::Phase;
+use crate::protocol::explanations::explanations_of;
 use std::time::Duration;
+
+/// The name of several phases together.
+pub(crate) const CONNECTION_PHASES: &str = "connection phases";
 
 /// A possible cause of the difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,22 +40,29 @@ pub enum CauseKind {
     NetworkAndServer,
     /// From the network interface of this host to the program.
     Receive,
-    /// The handshake of a connection.
-    Handshake,
+    /// The only phase of a connection before its first exchange, for example the handshake.
+    Phase(&'static Phase),
+    /// All phases of a connection before its first exchange, if there are several.
+    Phases,
     /// The extra time of the first exchange on a connection.
     FirstExchange,
     /// The number and the size of the packets.
     Packets,
-    /// Waiting for acknowledgements.
-    Acknowledgements,
-    /// Nagle's algorithm (RFC 896) together with delayed acknowledgements.
-    NagleAndDelayedAcknowledgement,
-    /// The congestion window, the receive window and the send buffer.
-    Windows,
-    /// Segments that TCP sent again.
-    Retransmission,
     /// The size of the request.
     PayloadSize,
+    /// A cause that only one protocol has.
+    Protocol(&'static ProtocolCause),
+}
+
+/// A cause that only one protocol has. The folder of the protocol defines it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ProtocolCause {
+    /// The name in JSON: `windows`.
+    pub name: &'static str,
+    /// The name in text.
+    pub label: &'static str,
+    /// The text after the label if the share is 0: `no effect`.
+    pub no_effect: &'static str,
 }
 
 impl CauseKind {
@@ -67,14 +76,12 @@ impl CauseKind {
             Self::Server => "server",
             Self::NetworkAndServer => "network-and-server",
             Self::Receive => "receive",
-            Self::Handshake => "handshake",
+            Self::Phase(phase) => phase.name,
+            Self::Phases => "connection-phases",
             Self::FirstExchange => "first-exchange",
             Self::Packets => "packets",
-            Self::Acknowledgements => "acknowledgements",
-            Self::NagleAndDelayedAcknowledgement => "nagle-and-delayed-acknowledgement",
-            Self::Windows => "windows",
-            Self::Retransmission => "retransmission",
             Self::PayloadSize => "payload-size",
+            Self::Protocol(cause) => cause.name,
         }
     }
 
@@ -97,10 +104,14 @@ pub(super) fn list(
     confidence: f64,
 ) -> Vec<Cause> {
     let mut causes = parts(evidence, names);
-    causes.extend(new_connection(evidence, difference, with_connection, names));
+    causes.extend(new_connection::causes(evidence, difference, with_connection, names));
     causes.push(packets(evidence, names));
-    for (side, name) in evidence.sides.iter().zip(names).filter(|(side, _)| side.is_stream()) {
-        causes.extend(stream::list(evidence, side, name));
+    let [a, b] = &evidence.sides;
+    for (side, name, other, other_name, is_b) in
+        [(a, names[0], b, names[1], false), (b, names[1], a, names[0], true)]
+    {
+        let context = CauseContext { evidence, side, name, other, other_name, is_b };
+        causes.extend(explanations_of(side.protocol).causes(&context));
     }
     causes.push(payload_size(evidence, names, confidence));
     causes
@@ -153,104 +164,12 @@ fn network_and_server(summary: &Summary) -> Option<Duration> {
     }
 }
 
-/// Lists the costs of a new connection for each exchange: the handshake, and the extra time of the first exchange.
-fn new_connection(
-    evidence: &Evidence,
-    difference: PairedDifference,
-    with_connection: Option<PairedDifference>,
-    names: [&str; 2],
-) -> Vec<Cause> {
-    if !evidence.sides.iter().any(Side::is_stream) {
-        return Vec::new();
-    }
-    let handshakes =
-        evidence.sides.each_ref().map(|side| side.with_connection.as_ref()?.connect.median());
-    let (Some(with_connection), [Some(_), _] | [_, Some(_)]) = (with_connection, handshakes) else {
-        let reason = "no exchange with a new connection succeeded";
-        return vec![not_reached(CauseKind::Handshake, evidence, reason)];
-    };
-    let [of_a, of_b] = handshakes.map(Option::unwrap_or_default);
-    let share = signed_nanoseconds(of_b) - signed_nanoseconds(of_a);
-    let first = [
-        first_exchange(
-            &evidence.sides[0],
-            evidence.pairs_with_connection.iter().map(|pair| pair.a),
-        ),
-        first_exchange(
-            &evidence.sides[1],
-            evidence.pairs_with_connection.iter().map(|pair| pair.b),
-        ),
-    ];
-    let later = evidence.sides.each_ref().map(|side| side.summary.rtt.median());
-    vec![
-        Cause {
-            kind: CauseKind::Handshake,
-            share: Some(share),
-            evidence: format!(
-                "{} (median of {} connections), once for each connection. The RTT on an established connection does \
-                 not include it.",
-                list_durations(names, handshakes),
-                count(evidence.pairs_with_connection.len() as u64)
-            ),
-        },
-        Cause {
-            kind: CauseKind::FirstExchange,
-            share: Some(with_connection.estimate - difference.estimate - share),
-            evidence: format!(
-                "This remains of the difference with new connections: {} − {} (established connection) − {} \
-                 (handshake). For comparison, the medians. First exchange: {}; later exchanges: {}.{}",
-                durations(&[with_connection.estimate]),
-                durations(&[difference.estimate]),
-                durations(&[share]),
-                list_durations(names, first),
-                list_durations(names, later),
-                if is_slower_on_a_new_connection(evidence, first, later) {
-                    " Before the first reply, the server must accept the connection."
-                } else {
-                    ""
-                }
-            ),
-        },
-    ]
-}
-
-/// Whether the first exchange on a connection of a stream takes longer than a later one.
-fn is_slower_on_a_new_connection(
-    evidence: &Evidence,
-    first: [Option<Duration>; 2],
-    later: [Option<Duration>; 2],
-) -> bool {
-    let durations = first.into_iter().zip(later);
-    evidence.sides.iter().zip(durations).any(|(side, (first, later))| {
-        side.is_stream() && first.zip(later).is_some_and(|(first, later)| first > later)
-    })
-}
-
-/// The median RTT of the first exchange on a connection. For a protocol without connections, it is the median of
-/// `times`.
-fn first_exchange(side: &Side, times: impl Iterator<Item = Option<Duration>>) -> Option<Duration> {
-    if side.is_stream() {
-        return side.with_connection.as_ref()?.rtt.median();
-    }
-    let mut distribution = Distribution::default();
-    times.flatten().for_each(|time| distribution.add(time));
-    distribution.median()
-}
-
-/// Formats a list without the absent durations: `UDP 98.0 µs, TCP 110.0 µs`.
-fn list_durations(names: [&str; 2], durations: [Option<Duration>; 2]) -> String {
-    let known = names.into_iter().zip(durations);
-    let known: Vec<String> =
-        known.filter_map(|(name, time)| Some(format!("{name} {}", duration(time?)))).collect();
-    known.join(", ")
-}
-
 /// Describes the packets of one exchange. There is no separate share, because the parts of the RTT contain
 /// their effect.
 fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
     let sides = evidence.sides.iter().zip(names).map(|(side, name)| {
         match side.traffic.filter(|_| side.traffic_exchanges > 0) {
-            None if side.is_stream() => {
+            None if side.protocol.has_connections() => {
                 format!("{name}: not counted, because this system does not count the packets of a connection.")
             }
             None => format!(
@@ -336,16 +255,17 @@ fn change_with_size(differences: &[(usize, PairedDifference)], confidence: f64) 
 
 /// A cause without a measurement. If the user ended the comparison early, this is the reason. Otherwise the reason is
 /// `reason`.
-fn not_reached(kind: CauseKind, evidence: &Evidence, reason: &str) -> Cause {
+pub(crate) fn not_reached(kind: CauseKind, evidence: &Evidence, reason: &str) -> Cause {
     not_measured(kind, if evidence.interrupted { "the comparison was interrupted" } else { reason })
 }
 
-fn not_measured(kind: CauseKind, reason: &str) -> Cause {
+/// A cause without a measurement.
+pub(crate) fn not_measured(kind: CauseKind, reason: &str) -> Cause {
     Cause { kind, share: None, evidence: format!("Not measured: {reason}.") }
 }
 
 /// Formats an average with at most two decimals.
-fn per_exchange(total: u64, exchanges: u64) -> String {
+pub(crate) fn per_exchange(total: u64, exchanges: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
     let average = total as f64 / exchanges as f64;
     decimal((average * 100.0).round() / 100.0)

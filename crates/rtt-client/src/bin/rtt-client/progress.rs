@@ -103,7 +103,7 @@ fn stage_name(stage: ComparisonStage) -> String {
         ComparisonStage::Pairs => "pairs".to_owned(),
         ComparisonStage::KernelTimestamps => "pairs with kernel timestamps".to_owned(),
         ComparisonStage::NewConnections => "pairs with new connections".to_owned(),
-        ComparisonStage::TwoWrites => "requests in two writes".to_owned(),
+        ComparisonStage::Experiment { name } => name.to_owned(),
         ComparisonStage::RequestSize { bytes } => {
             format!("pairs of {} bytes", HumanCount(bytes as u64))
         }

@@ -26,7 +26,7 @@ pub(super) const SHORT_WARM_UP: u64 = 5;
 /// a whole timeout.
 const MAX_MISSING_IN_A_ROW: u32 = 5;
 
-/// The number of pairs from one observation of the TCP windows to the next.
+/// The number of pairs from one observation of the windows of the connections to the next.
 const PAIRS_PER_OBSERVATION: usize = 64;
 
 /// The limits of an experiment.

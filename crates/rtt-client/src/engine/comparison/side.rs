@@ -129,7 +129,7 @@ impl SideRunner {
         self.windows.start_round(info);
     }
 
-    /// Reads the current TCP windows.
+    /// Reads the current windows of the connection.
     pub(super) fn observe_windows(&mut self) {
         self.windows.observe(self.series.as_ref().and_then(Series::kernel_statistics));
     }

@@ -1,4 +1,4 @@
-//! [`WindowObserver`]: observes the TCP windows of one side during all rounds of an experiment.
+//! [`WindowObserver`]: observes the windows of the connections of one side during all rounds of an experiment.
 
 use crate::analysis::evidence::Windows;
 use crate::model::traffic::KernelStatistics;

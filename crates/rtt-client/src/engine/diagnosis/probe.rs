@@ -6,7 +6,6 @@ use crate::engine::channel::{Channel, ChannelEvent};
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::Connection;
 use crate::model::icmp::{IcmpError, Origin};
-use crate::model::protocol::Framing;
 use crate::net::socket::OperationError;
 use crate::net::system::{self, WaitUntil};
 use crate::net::transport::{
@@ -16,8 +15,9 @@ use crate::plan::payload::{Numbering, Payload, TimingHeader};
 use crate::plan::{Plan, Settings};
 use crate::protocol::driver;
 use echo_core::Stamp;
+use socket2::{Domain, Socket, Type};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,12 +26,12 @@ use tracing::{debug, trace};
 /// The text of a request. All its letters are lower case, so a server that returns the text unchanged is detected.
 const TEXT: &[u8] = b"server available?";
 
-/// The times at which datagrams are sent, as fractions of the available time. The client sends several datagrams,
-/// because one can be lost.
-const DATAGRAM_TIMES: [f64; 3] = [0.0, 0.3, 0.6];
+/// The times at which requests are sent if the protocol is not reliable, as fractions of the available time. The client
+/// sends several requests, because one can be lost.
+const SEVERAL_TIMES: [f64; 3] = [0.0, 0.3, 0.6];
 
-/// TCP retransmits lost bytes, so one request is enough.
-const STREAM_TIMES: [f64; 1] = [0.0];
+/// A reliable protocol sends lost data again, so one request is enough.
+const ONE_TIME: [f64; 1] = [0.0];
 
 /// The minimum time for a probe. It applies if the name look-up has used the whole timeout.
 const MIN_TIME: Duration = Duration::from_millis(1);
@@ -106,10 +106,7 @@ impl Probe<'_> {
             Ok(channel) => {
                 let mut requests = Requests {
                     channel,
-                    times: match self.plan.protocol.framing {
-                        Framing::Datagrams => &DATAGRAM_TIMES,
-                        Framing::Stream => &STREAM_TIMES,
-                    },
+                    times: if self.plan.protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,
                     deadline: self.deadline,
                     sent: Vec::new(),
@@ -283,7 +280,9 @@ enum Call {
 fn is_icmp_from_this_host(finding: &Finding) -> bool {
     match finding.failure().and_then(|failure| failure.origin) {
         Some(Origin::Icmp(IcmpError { from: Some(from), .. })) => {
-            UdpSocket::bind((from, 0)).is_ok()
+            let address = SocketAddr::from((from, 0));
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None);
+            socket.and_then(|socket| socket.bind(&address.into())).is_ok()
         }
         _ => false,
     }

@@ -1,8 +1,27 @@
 //! The explanations of TCP: failures, causes and claims.
 
-use crate::analysis::explain::Explain;
+mod causes;
+mod claims;
+mod failures;
+pub(super) mod two_writes;
+
+use crate::analysis::comparison::{Cause, Claim};
+use crate::analysis::diagnosis::{Explanation, Finding};
+use crate::analysis::explain::{CauseContext, ClaimContext, Explain};
 
 /// The explanations of TCP.
 pub(crate) struct Explanations;
 
-impl Explain for Explanations {}
+impl Explain for Explanations {
+    fn finding(&self, finding: &Finding) -> Option<Explanation> {
+        failures::explain(finding)
+    }
+
+    fn causes(&self, context: &CauseContext<'_>) -> Vec<Cause> {
+        causes::list(context)
+    }
+
+    fn claims(&self, context: &ClaimContext<'_>) -> Vec<Claim> {
+        claims::list(context)
+    }
+}

@@ -54,8 +54,25 @@ struct Tcp {
     early_received: Option<Stamp>,
 }
 
-/// Connects to `peer`.
+/// Whether Nagle's algorithm (RFC 896) is on. It delays a small write until the peer has acknowledged the earlier data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nagle {
+    Off,
+    On,
+}
+
+/// Connects to `peer`, without Nagle's algorithm. With it, a request could wait for the acknowledgement of the previous
+/// one.
 pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
+    open_with(peer, config, Nagle::Off)
+}
+
+/// Connects to `peer`.
+pub(super) fn open_with(
+    peer: SocketAddr,
+    config: OpenConfig,
+    nagle: Nagle,
+) -> Result<OpenAttempt, SocketError> {
     let with_peer = |error: OperationError| error.with_peer(&FACTS, peer);
     let timeout = config.receiver.timeout;
     // Set as many options as possible before the handshake, so that the first request can follow it soon.
@@ -68,8 +85,7 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, 
         }
         Err(error) => return Err(with_peer(error)),
     };
-    // With Nagle's algorithm (RFC 896), a request could wait for the acknowledgement of the previous one.
-    let no_delay = !config.nagle;
+    let no_delay = nagle == Nagle::Off;
     set_option("TCP_NODELAY", no_delay, || socket.inner.set_tcp_nodelay(no_delay))
         .map_err(with_peer)?;
     let write_timeout = timeout.max(MIN_TIMEOUT);

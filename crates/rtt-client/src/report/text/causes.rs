@@ -2,7 +2,7 @@
 
 use super::breakdown_bar::RttPart;
 use super::printer::Printer;
-use crate::analysis::comparison::{CauseKind, PairedDifference, Verdict};
+use crate::analysis::comparison::{CONNECTION_PHASES, CauseKind, PairedDifference, Verdict};
 use crate::model::format::{CommonUnit, in_common_unit, signed};
 use std::io::{self, Write};
 
@@ -24,10 +24,7 @@ pub(super) fn write(
         let label = label(cause.kind);
         let heading = match (cause.kind, cause.share) {
             (_, None) => label.to_owned(),
-            // Only a request in two writes can be delayed in this way.
-            (CauseKind::NagleAndDelayedAcknowledgement, Some(0)) => {
-                format!("{label}: no effect on this comparison (one write for each request)")
-            }
+            (CauseKind::Protocol(cause), Some(0)) => format!("{label}: {}", cause.no_effect),
             (_, Some(0)) => format!("{label}: no effect"),
             (_, Some(share)) => format!("{label}: {}", signed(share)),
         };
@@ -83,16 +80,12 @@ fn label(kind: CauseKind) -> &'static str {
         CauseKind::Server => RttPart::Server.name(),
         CauseKind::NetworkAndServer => RttPart::NetworkAndServer.name(),
         CauseKind::Receive => RttPart::Receive.name(),
-        CauseKind::Handshake => "handshake",
+        CauseKind::Phase(phase) => phase.name,
+        CauseKind::Phases => CONNECTION_PHASES,
         CauseKind::FirstExchange => "first exchange",
         CauseKind::Packets => "packets",
-        CauseKind::Acknowledgements => "acknowledgements",
-        CauseKind::NagleAndDelayedAcknowledgement => {
-            "Nagle's algorithm and delayed acknowledgements"
-        }
-        CauseKind::Windows => "TCP windows",
-        CauseKind::Retransmission => "retransmissions",
         CauseKind::PayloadSize => "size of the request",
+        CauseKind::Protocol(cause) => cause.label,
     }
 }
 
@@ -112,7 +105,15 @@ fn part(kind: CauseKind) -> Option<RttPart> {
 mod tests {
     use super::super::test_support::{in_all_layouts, words};
     use super::*;
-    use crate::analysis::comparison::Cause;
+    use crate::analysis::comparison::{Cause, ProtocolCause};
+
+    static TWO_WRITES: ProtocolCause = ProtocolCause {
+        name: "two-writes",
+        label: "delayed acknowledgements",
+        no_effect: "no effect on this comparison (one write for each request)",
+    };
+    static WINDOWS: ProtocolCause =
+        ProtocolCause { name: "windows", label: "TCP windows", no_effect: "no effect" };
 
     fn cause(kind: CauseKind, share: Option<i64>) -> Cause {
         Cause { kind, share, evidence: "the evidence".to_owned() }
@@ -124,9 +125,9 @@ mod tests {
         let causes = vec![
             cause(CauseKind::Send, Some(-250)),
             cause(CauseKind::Receive, Some(2230)),
-            cause(CauseKind::NagleAndDelayedAcknowledgement, Some(0)),
+            cause(CauseKind::Protocol(&TWO_WRITES), Some(0)),
             cause(CauseKind::FirstExchange, Some(3720)),
-            cause(CauseKind::Windows, Some(0)),
+            cause(CauseKind::Protocol(&WINDOWS), Some(0)),
             cause(CauseKind::PayloadSize, None),
         ];
         let verdict = Verdict {
@@ -155,7 +156,7 @@ mod tests {
         for sentence in [
             "The parts add up to +1.98 µs; the RTTs differ by +1.75 µs. The parts were measured in \
              separate exchanges with kernel timestamps, and medians do not add up exactly.",
-            "acknowledgements: no effect on this comparison (one write for each request)",
+            "delayed acknowledgements: no effect on this comparison (one write for each request)",
         ] {
             assert!(text.contains(sentence), "{sentence} in {text}");
         }

@@ -52,10 +52,11 @@ fn write_side(
 ) -> io::Result<()> {
     let address = match (side.address, &side.failure) {
         (_, Some(failure)) => format!(", {failure}"),
-        (Some(address), None) if !side.target.contains(&address.to_string()) => {
-            format!(" ({address})")
+        (Some(address), None) => {
+            let address = side.protocol.shown(address).to_string();
+            if side.target.contains(&address) { String::new() } else { format!(" ({address})") }
         }
-        _ => String::new(),
+        (None, None) => String::new(),
     };
     let name = if name == letter { String::new() } else { format!("{name}  ") };
     printer.indented(&format!("{letter}  {name}"), 3, &format!("{}{address}", side.target))

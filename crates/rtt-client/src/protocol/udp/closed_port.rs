@@ -3,7 +3,10 @@
 //! The experiment tests the claim that a UDP client receives an error if no server exists. The datagrams do not leave
 //! this host.
 
-use crate::analysis::evidence::ClosedPort;
+use super::explain::claims::{CONNECTED_SOCKET, UNCONNECTED_SOCKET};
+use crate::analysis::evidence::Measurement;
+use crate::model::format::decimal;
+use crate::net::driver::Experiment;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -14,9 +17,16 @@ const TIMEOUT: Duration = Duration::from_millis(200);
 /// The content of the datagrams.
 const MESSAGE: &[u8] = b"is a server listening?";
 
+/// Datagrams to a closed port of this host.
+pub(super) const EXPERIMENT: Experiment = Experiment {
+    name: "datagrams to a closed port",
+    is_independent_of_target: true,
+    run: |_| Ok(run().map_or_else(Vec::new, Vec::from)),
+};
+
 /// Sends one datagram from each kind of socket. Returns `None` if the system cannot create or connect a socket. Also
 /// returns `None` if another process has just opened the port.
-pub(super) fn experiment() -> Option<ClosedPort> {
+fn run() -> Option<[Measurement; 2]> {
     let closed = {
         let temporary = socket().ok()?;
         temporary.local_addr().ok()?
@@ -29,11 +39,7 @@ pub(super) fn experiment() -> Option<ClosedPort> {
     if [connected, unconnected].contains(&Answer::Reply) {
         return None;
     }
-    Some(ClosedPort {
-        connected: connected.time_of_error(),
-        unconnected: unconnected.time_of_error(),
-        timeout: TIMEOUT,
-    })
+    Some([measurement(CONNECTED_SOCKET, connected), measurement(UNCONNECTED_SOCKET, unconnected)])
 }
 
 fn socket() -> io::Result<UdpSocket> {
@@ -53,13 +59,16 @@ enum Answer {
     Reply,
 }
 
-impl Answer {
-    fn time_of_error(self) -> Option<Duration> {
-        match self {
-            Self::Error { after } => Some(after),
-            Self::Nothing | Self::Reply => None,
+fn measurement(name: &'static str, answer: Answer) -> Measurement {
+    let mut measurement = Measurement { name, ..Measurement::default() };
+    match answer {
+        Answer::Error { after } => measurement.durations.add(after),
+        Answer::Nothing | Answer::Reply => {
+            let timeout = decimal(TIMEOUT.as_secs_f64() * 1e3);
+            measurement.failure = Some(format!("no error within {timeout} ms"));
         }
     }
+    measurement
 }
 
 /// Sends the datagram with `send` and waits for an answer.
@@ -79,9 +88,12 @@ mod tests {
 
     #[test]
     fn only_the_connected_socket_receives_an_error() {
-        let result = experiment().expect("a loopback interface");
-        assert!(result.connected.is_some(), "{result:?}");
+        let [connected, unconnected] = run().expect("a loopback interface");
+        assert_eq!((connected.durations.count(), &connected.failure), (1, &None));
         #[cfg(target_os = "linux")]
-        assert_eq!(result.unconnected, None);
+        {
+            assert_eq!(unconnected.durations.count(), 0);
+            assert_eq!(unconnected.failure.as_deref(), Some("no error within 200 ms"));
+        }
     }
 }

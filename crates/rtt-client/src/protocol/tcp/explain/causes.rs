@@ -1,0 +1,118 @@
+//! The causes that only TCP has: acknowledgements, Nagle's algorithm, windows and retransmissions.
+
+use super::two_writes;
+use crate::analysis::comparison::transmission::{
+    exceeded_congestion_window, waited_for_acknowledgement,
+};
+use crate::analysis::comparison::{Cause, CauseKind, ProtocolCause, not_measured, per_exchange};
+use crate::analysis::evidence::Side;
+use crate::analysis::explain::CauseContext;
+use crate::model::format::{count, counted, duration};
+
+static ACKNOWLEDGEMENTS: ProtocolCause =
+    ProtocolCause { name: "acknowledgements", label: "acknowledgements", no_effect: "no effect" };
+
+/// The congestion window, the receive window and the send buffer.
+static WINDOWS: ProtocolCause =
+    ProtocolCause { name: "windows", label: "TCP windows", no_effect: "no effect" };
+
+static RETRANSMISSION: ProtocolCause =
+    ProtocolCause { name: "retransmission", label: "retransmissions", no_effect: "no effect" };
+
+/// Lists the causes for one side.
+pub(super) fn list(context: &CauseContext<'_>) -> Vec<Cause> {
+    let CauseContext { evidence, side, name, .. } = *context;
+    vec![
+        acknowledgements(side, name),
+        two_writes::cause(evidence, side, name),
+        windows(side, name),
+        retransmissions(side, name),
+    ]
+}
+
+fn acknowledgements(side: &Side, name: &str) -> Cause {
+    const KIND: CauseKind = CauseKind::Protocol(&ACKNOWLEDGEMENTS);
+    let Some(traffic) = side.traffic.filter(|_| side.traffic_exchanges > 0) else {
+        return not_measured(KIND, "this system does not count the packets of a connection");
+    };
+    let average = |total: u64| per_exchange(total, side.traffic_exchanges);
+    let received = traffic.without_data_in;
+    let mut evidence = format!(
+        "{name} sent {} and received {} pure acknowledgements for each exchange.",
+        average(traffic.without_data_out),
+        average(received)
+    );
+    let share = match waited_for_acknowledgement(side) {
+        Some(false) => {
+            if received * 10 < side.traffic_exchanges {
+                evidence.push_str(" The reply itself acknowledges the request.");
+            }
+            evidence.push_str(" No request waited for an acknowledgement.");
+            Some(0)
+        }
+        Some(true) => {
+            evidence.push_str(" Requests left this host late, as if they waited for one.");
+            None
+        }
+        None => {
+            evidence.push_str(" It was not measured whether requests waited for one.");
+            None
+        }
+    };
+    Cause { kind: KIND, share, evidence }
+}
+
+fn windows(side: &Side, name: &str) -> Cause {
+    const KIND: CauseKind = CauseKind::Protocol(&WINDOWS);
+    let Some(windows) = side.windows else {
+        return not_measured(KIND, "this system does not report the windows of a connection");
+    };
+    let mut evidence = format!(
+        "{name} requests have {} bytes. The smallest observed congestion window was {} segments of {} bytes.",
+        count(side.request_bytes as u64),
+        count(windows.min_congestion_window.into()),
+        count(windows.segment_bytes.into()),
+    );
+    let too_long = exceeded_congestion_window(side) == Some(true);
+    if too_long {
+        evidence.push_str(" The requests did not fit into it.");
+    }
+    let delayed = windows.limited_by_peer + windows.limited_by_buffer;
+    if delayed.is_zero() {
+        evidence
+            .push_str(" Neither the peer's receive window nor the send buffer delayed any data.");
+    } else {
+        evidence.extend([
+            " The peer's receive window delayed data for ".to_owned(),
+            duration(windows.limited_by_peer),
+            " in total, and the send buffer for ".to_owned(),
+            duration(windows.limited_by_buffer),
+            ".".to_owned(),
+        ]);
+    }
+    let share = (!too_long && delayed.is_zero()).then_some(0);
+    Cause { kind: KIND, share, evidence }
+}
+
+fn retransmissions(side: &Side, name: &str) -> Cause {
+    const KIND: CauseKind = CauseKind::Protocol(&RETRANSMISSION);
+    match side.summary.kernel_statistics.and_then(|info| info.retransmissions) {
+        None => {
+            not_measured(KIND, "this system does not report the retransmissions of a connection")
+        }
+        Some(0) => Cause {
+            kind: KIND,
+            share: Some(0),
+            evidence: format!("{name} retransmitted no segment."),
+        },
+        Some(segments) => {
+            let longest = side.summary.rtt.max().map_or_else(String::new, duration);
+            let segments = counted(segments, "segment", "segments");
+            Cause {
+                kind: KIND,
+                share: None,
+                evidence: format!("{name} retransmitted {segments}. Its longest RTT is {longest}."),
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Popular claims about TCP.
+
+use crate::analysis::comparison::transmission::exceeded_congestion_window;
+use crate::analysis::comparison::{Claim, Relation, undecided};
+use crate::analysis::explain::ClaimContext;
+use crate::model::format::{count, duration};
+
+/// Checks all claims about TCP.
+pub(super) fn list(context: &ClaimContext<'_>) -> Vec<Claim> {
+    vec![congestion_control(context), handshake(context)]
+}
+
+fn congestion_control(context: &ClaimContext<'_>) -> Claim {
+    let claim = "TCP's RTT is higher because of congestion control";
+    let side = context.side;
+    // Two reliable protocols both have congestion control.
+    if context.other.protocol.is_reliable {
+        return undecided(claim, "Not measured: this needs a comparison of UDP with TCP.");
+    }
+    if context.relation() == Relation::Lower {
+        let evidence = "TCP's RTT is not higher here.".to_owned();
+        return Claim { claim, holds: Some(false), evidence };
+    }
+    let (Some(windows), Some(exceeded)) = (side.windows, exceeded_congestion_window(side)) else {
+        return undecided(claim, "Not measured: this system does not report congestion windows.");
+    };
+    let window = format!(
+        "{} segments of {} bytes",
+        count(windows.min_congestion_window.into()),
+        count(windows.segment_bytes.into())
+    );
+    let bytes = count(side.request_bytes as u64);
+    if exceeded {
+        let evidence = format!(
+            "Requests of {bytes} bytes do not always fit into the congestion window. The smallest observed window \
+             was {window}."
+        );
+        return Claim { claim, holds: context.holds_if(Relation::Higher), evidence };
+    }
+    let evidence = format!(
+        "{}Requests of {bytes} bytes always fit into the congestion window. The smallest observed window was \
+         {window}.",
+        context.no_difference()
+    );
+    Claim { claim, holds: Some(false), evidence }
+}
+
+fn handshake(context: &ClaimContext<'_>) -> Claim {
+    let claim = "the handshake is part of TCP's RTT";
+    let side = context.side;
+    let measured = side.with_connection.as_ref().and_then(|with_connection| {
+        let handshake = with_connection.connect.median()?;
+        Some((handshake, with_connection.rtt.median()?, side.summary.rtt.median()?))
+    });
+    let (Some((handshake, first, later)), Some(_)) = (measured, context.with_connection) else {
+        return undecided(claim, "Not measured: no exchange used a new connection.");
+    };
+    Claim {
+        claim,
+        holds: Some(false),
+        evidence: format!(
+            "The handshake takes {}, once for each connection, before the client sends the request. The first \
+             exchange after it takes {}. A later exchange takes {}.",
+            duration(handshake),
+            duration(first),
+            duration(later)
+        ),
+    }
+}
