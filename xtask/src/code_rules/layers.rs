@@ -95,7 +95,7 @@ impl Layer {
             Net => &[Model, Plan, Facts, Analysis],
             Event => &[Model, Plan, Analysis, Capture, Facts],
             Report => &[Model, Plan, Analysis, Capture, Event, Facts],
-            Protocol => &[Model, Plan, Net, Facts, Analysis],
+            Protocol => &[Model, Plan, Net, Facts, Analysis, Explanations],
             Engine => &[Model, Facts, Plan, Analysis, Capture, Explanations, Event, Net, Protocol],
         }
     }

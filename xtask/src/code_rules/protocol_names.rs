@@ -4,7 +4,6 @@
 //! identifiers, the strings and the comments of the library and the binary. These places may contain the names:
 //!
 //! - `protocol.rs` and `protocol/`: the code for the protocols;
-//! - [`DISSECTOR`], which reads the headers of all protocols;
 //! - tests;
 //! - examples in doc comments;
 //! - for a few protocols, other meanings of the name: see [`SHARED_NAMES`].
@@ -18,9 +17,6 @@ use std::collections::BTreeSet;
 
 /// The source directory of the client's binary.
 const BINARY: &str = "crates/rtt-client/src/bin/rtt-client/";
-
-/// The dissector of packets.
-const DISSECTOR: [&str; 2] = ["capture/dissect.rs", "capture/dissect/"];
 
 const RULE: &str =
     "code for one protocol is in protocol/; other code uses the facts and hooks of all protocols";
@@ -68,10 +64,7 @@ pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
 
 fn is_exempt(source: &SourceFile) -> bool {
     let path = source.path.strip_prefix(SRC).unwrap_or(&source.path);
-    path == "protocol.rs"
-        || path.starts_with("protocol/")
-        || DISSECTOR.iter().any(|dissector| path.starts_with(dissector))
-        || path.ends_with("/tests.rs")
+    path == "protocol.rs" || path.starts_with("protocol/") || path.ends_with("/tests.rs")
 }
 
 fn check_file(source: &SourceFile, names: &BTreeSet<&str>) -> Vec<Violation> {

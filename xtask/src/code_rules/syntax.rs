@@ -55,7 +55,7 @@ pub(super) fn parse(text: &str) -> Code {
         if is_test_attribute(&all[index..attribute_end]) {
             let item = skip_attributes(&all, attribute_end);
             let end = item_end(&all, item);
-            if let [keyword, name, semicolon] = &all[item..end]
+            if let [.., keyword, name, semicolon] = &all[item..end]
                 && keyword.text == "mod"
                 && semicolon.text == ";"
             {
@@ -321,9 +321,10 @@ mod tests {
             #[test] fn t() { k::l() }
             #[cfg(not(test))] fn n() { m::n() }
             #[cfg(test)] mod tests;
+            #[cfg(test)] pub(crate) mod script;
             use o::p;";
         assert_eq!(texts(text), ["a::b", "i::j", "m::n", "o::p"]);
-        assert_eq!(parse(text).test_modules, ["tests"]);
+        assert_eq!(parse(text).test_modules, ["tests", "script"]);
     }
 
     #[test]

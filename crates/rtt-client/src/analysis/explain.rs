@@ -23,6 +23,11 @@ pub(crate) trait Explain: Sync {
         Vec::new()
     }
 
+    /// The reason why the packets of a side were not counted.
+    fn packets_not_counted(&self) -> &'static str {
+        "this system does not count its packets"
+    }
+
     /// A possible reason for missing replies that form a regular pattern, as a note of the summary.
     fn missing_replies(&self, _pattern: LossPattern) -> Option<String> {
         None
@@ -36,12 +41,6 @@ pub(crate) struct CauseContext<'a> {
     pub(crate) side: &'a Side,
     /// The name of this side in sentences.
     pub(crate) name: &'a str,
-    /// The other side.
-    pub(crate) other: &'a Side,
-    /// The name of the other side in sentences.
-    pub(crate) other_name: &'a str,
-    /// Whether `side` is B. The share of a cause is a part of B − A.
-    pub(crate) is_b: bool,
 }
 
 /// A comparison, for [`Explain::claims`].

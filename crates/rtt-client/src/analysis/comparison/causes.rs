@@ -1,6 +1,7 @@
 //! Possible causes of a difference between two RTTs, each with its share and its evidence.
 
 mod new_connection;
+mod server_program;
 
 use super::PairedDifference;
 use crate::analysis::evidence::{Evidence, differences};
@@ -48,6 +49,8 @@ pub enum CauseKind {
     FirstExchange,
     /// The number and the size of the packets.
     Packets,
+    /// The time that a server program adds to the time of its host's kernel.
+    ServerProgram,
     /// The size of the request.
     PayloadSize,
     /// A cause that only one protocol has.
@@ -80,6 +83,7 @@ impl CauseKind {
             Self::Phases => "connection-phases",
             Self::FirstExchange => "first-exchange",
             Self::Packets => "packets",
+            Self::ServerProgram => "server-program",
             Self::PayloadSize => "payload-size",
             Self::Protocol(cause) => cause.name,
         }
@@ -106,11 +110,9 @@ pub(super) fn list(
     let mut causes = parts(evidence, names);
     causes.extend(new_connection::causes(evidence, difference, with_connection, names));
     causes.push(packets(evidence, names));
-    let [a, b] = &evidence.sides;
-    for (side, name, other, other_name, is_b) in
-        [(a, names[0], b, names[1], false), (b, names[1], a, names[0], true)]
-    {
-        let context = CauseContext { evidence, side, name, other, other_name, is_b };
+    causes.extend(server_program::cause(evidence, difference, names));
+    for (side, name) in evidence.sides.iter().zip(names) {
+        let context = CauseContext { evidence, side, name };
         causes.extend(explanations_of(side.protocol).causes(&context));
     }
     causes.push(payload_size(evidence, names, confidence));
@@ -169,13 +171,10 @@ fn network_and_server(summary: &Summary) -> Option<Duration> {
 fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
     let sides = evidence.sides.iter().zip(names).map(|(side, name)| {
         match side.traffic.filter(|_| side.traffic_exchanges > 0) {
-            None if side.protocol.has_connections() => {
-                format!("{name}: not counted, because this system does not count the packets of a connection.")
+            None => {
+                let reason = explanations_of(side.protocol).packets_not_counted();
+                format!("{name}: not counted, because {reason}.")
             }
-            None => format!(
-                "{name}: not counted, because a request is longer than a packet, and this system does not count \
-                 fragments."
-            ),
             Some(traffic) => {
                 let average = |total: u64| per_exchange(total, side.traffic_exchanges);
                 let payload = 2 * side.request_bytes as u64;

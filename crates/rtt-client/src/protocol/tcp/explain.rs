@@ -24,4 +24,8 @@ impl Explain for Explanations {
     fn claims(&self, context: &ClaimContext<'_>) -> Vec<Claim> {
         claims::list(context)
     }
+
+    fn packets_not_counted(&self) -> &'static str {
+        "this system does not count the packets of a connection"
+    }
 }

@@ -18,4 +18,8 @@ impl Explain for Explanations {
     fn claims(&self, context: &ClaimContext<'_>) -> Vec<Claim> {
         claims::list(context)
     }
+
+    fn packets_not_counted(&self) -> &'static str {
+        "a request is longer than a packet, and this system does not count fragments"
+    }
 }

@@ -84,6 +84,7 @@ fn label(kind: CauseKind) -> &'static str {
         CauseKind::Phases => CONNECTION_PHASES,
         CauseKind::FirstExchange => "first exchange",
         CauseKind::Packets => "packets",
+        CauseKind::ServerProgram => "server program",
         CauseKind::PayloadSize => "size of the request",
         CauseKind::Protocol(cause) => cause.label,
     }

@@ -19,25 +19,25 @@ static CAUSE: ProtocolCause = ProtocolCause {
 
 /// A way to divide a request into two writes, and the names of its measurements.
 #[derive(Debug)]
-pub(in crate::protocol::tcp) struct Division {
+pub(crate) struct Division {
     /// RTTs with `TCP_NODELAY`: the kernel sends small writes immediately.
-    pub(in crate::protocol::tcp) without_nagle: &'static str,
+    pub(crate) without_nagle: &'static str,
     /// RTTs with Nagle's algorithm (RFC 896): the kernel delays a small write until the peer has acknowledged the
     /// earlier data.
-    pub(in crate::protocol::tcp) with_nagle: &'static str,
+    pub(crate) with_nagle: &'static str,
     /// The beginning of the sentence about the results.
     description: &'static str,
 }
 
 /// The first write ends between two words. A server can reply to it before the second write arrives.
-pub(in crate::protocol::tcp) const BETWEEN_WORDS: Division = Division {
+pub(crate) const BETWEEN_WORDS: Division = Division {
     without_nagle: "divided between words, with TCP_NODELAY",
     with_nagle: "divided between words, with Nagle's algorithm",
     description: "If the text is split between words",
 };
 
 /// The first write ends inside a multi-byte character. Our server does not answer before the second write arrives.
-pub(in crate::protocol::tcp) const WITHIN_CHARACTER: Division = Division {
+pub(crate) const WITHIN_CHARACTER: Division = Division {
     without_nagle: "divided inside a character, with TCP_NODELAY",
     with_nagle: "divided inside a character, with Nagle's algorithm",
     description: "If the text is split inside a character, the server waits for the rest",

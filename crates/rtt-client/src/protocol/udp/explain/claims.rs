@@ -7,10 +7,10 @@ use crate::analysis::explain::ClaimContext;
 use crate::model::format::duration;
 
 /// The measurement of the time until a connected socket received an error from a closed port.
-pub(in crate::protocol::udp) const CONNECTED_SOCKET: &str = "error at a connected socket";
+pub(crate) const CONNECTED_SOCKET: &str = "error at a connected socket";
 
 /// The measurement of the time until an unconnected socket received an error from a closed port.
-pub(in crate::protocol::udp) const UNCONNECTED_SOCKET: &str = "error at an unconnected socket";
+pub(crate) const UNCONNECTED_SOCKET: &str = "error at an unconnected socket";
 
 /// Checks all claims about UDP.
 pub(super) fn list(context: &ClaimContext<'_>) -> Vec<Claim> {
