@@ -22,6 +22,7 @@ pub(crate) fn run() -> Result<()> {
         check_command(&format!("{package} by itself"), &mut build)?;
     }
     check_command("tests", &mut tests(workspace::cargo()))?;
+    check_command("toy protocol", &mut toy_protocol())?;
     check_command("portable: clippy", &mut clippy(portable_cargo()))?;
     check_command("portable: tests", &mut tests(portable_cargo()))?;
     check("demo", demo::run)?;
@@ -52,6 +53,15 @@ fn clippy(mut cargo: Command) -> Command {
 
 fn tests(mut cargo: Command) -> Command {
     cargo.args(["test", "--quiet", "--workspace", "--locked"]);
+    cargo
+}
+
+/// The test that runs every command with a protocol that exists only for this test. It shows that generic code of the
+/// client does not depend on a real protocol.
+fn toy_protocol() -> Command {
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--quiet", "--package", "rtt-client", "--locked"]);
+    cargo.args(["--features", "toy-protocol", "--test", "toy"]);
     cargo
 }
 

@@ -50,5 +50,5 @@ pub fn without_alignment(text: &str) -> String {
 pub fn without_host(json: &str) -> String {
     let Some((before, rest)) = json.split_once(",\"host\":{") else { return json.to_owned() };
     let (_, after) = rest.split_once('}').unwrap();
-    format!("{before}{after}")
+    format!("{before}{}", without_host(after))
 }

@@ -38,6 +38,9 @@ pub(super) fn write(
     histogram::write(printer, &evidence.pairs, names)?;
     write_quantiles(printer, evidence, names)?;
     causes::write(printer, verdict, names)?;
+    if verdict.claims.is_empty() {
+        return Ok(());
+    }
     printer.blank()?;
     printer.strong("Common claims, checked against this run")?;
     verdict.claims.iter().try_for_each(|claim| write_claim(printer, claim))
