@@ -56,7 +56,9 @@ fn series_counts_replies_in_another_order() {
     let text = client(&arguments, "").out;
     assert!(text.contains("8 sent, 8 received, 0 lost"), "{text}");
     assert!(text.contains("Unusual replies: 2 out of order"), "{text}");
-    insta::assert_snapshot!("toy_series_text", without_numbers(&without_alignment(&text)));
+    // The rate is a whole number in some runs, and has a decimal in others.
+    let text = without_numbers(&without_alignment(&text)).replace("rate: 0.0 per", "rate: 0 per");
+    insta::assert_snapshot!("toy_series_text", text);
     insta::assert_snapshot!("toy_series_json", json(&arguments, 0));
     let csv = client(&["toy", "127.0.0.1", "-c", "2", "-i", "0", "--format", "csv"], "").out;
     insta::assert_snapshot!("toy_series_csv", without_numbers(&csv));
