@@ -82,6 +82,7 @@ pub use event::{
 pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 pub use model::condition::{Condition, Failure};
 pub use model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, UnconnectedResult};
+pub use model::hop_limit::{Distance, ReplyTtl};
 pub use model::icmp::{IcmpError, Origin};
 pub use model::protocol::{
     Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder, ShownAddress,

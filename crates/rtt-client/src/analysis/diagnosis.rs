@@ -157,7 +157,7 @@ impl Finding {
                 "read the server's log; capture packets on both hosts",
             ),
             Condition::WrongAnswer => explanation(
-                "a server answers, but not with the text in upper case, so it is another service",
+                "a server answers, but not with the expected reply, so it is another service",
                 "whether an echo server runs on another port",
                 "check whether the port is correct; read the received text",
             ),

@@ -35,6 +35,8 @@ pub(crate) struct ReceiveConfig {
     pub(crate) spin: bool,
     /// Request a kernel timestamp for each packet that is sent or received.
     pub(crate) timestamps: bool,
+    /// Read the hop limit (TTL) of each received packet, if the system supports this.
+    pub(crate) hop_limit: bool,
 }
 
 impl ReceiveConfig {
@@ -81,6 +83,8 @@ pub(crate) struct ReceiveMeta {
     pub(crate) len: usize,
     /// The time at which the packet arrived in the kernel (wall clock), if the kernel recorded it.
     pub(crate) timestamp: Option<SystemTime>,
+    /// The hop limit (TTL) of the packet, if [`ReceiveConfig::hop_limit`] requests it.
+    pub(crate) hop_limit: Option<u8>,
 }
 
 /// A network interface.

@@ -12,6 +12,7 @@ use crate::analysis::comparison::SideId;
 use crate::capture::trace::Trace;
 use crate::event::{ComparisonStart, Event, Report, Start};
 use crate::model::format::nanoseconds;
+use crate::model::protocol::ShownAddress;
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, is_terminal_control};
 use exchange::{AttemptLine, ConnectionLine, ExchangeLine};
@@ -19,7 +20,6 @@ use finding::FindingLine;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use summary::SummaryLine;
 use verdict::{PairLine, VerdictLine};
 
@@ -172,22 +172,23 @@ struct StartLine {
     protocol: &'static str,
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<SocketAddr>,
+    address: Option<ShownAddress>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    local: Option<SocketAddr>,
+    local: Option<ShownAddress>,
     clock_cost_ns: u64,
 }
 
 impl StartLine {
     fn new(start: &Start<'_>, side: Option<SideId>, invocation: Option<&Invocation>) -> Self {
+        let protocol = start.plan.protocol;
         Self {
             version: env!("CARGO_PKG_VERSION"),
             invocation: invocation.cloned(),
             side: side.map(SideId::name),
-            protocol: start.plan.protocol.name,
+            protocol: protocol.name,
             target: start.plan.target.to_string(),
-            address: start.address,
-            local: start.local,
+            address: start.address.map(|address| protocol.shown(address)),
+            local: start.local.map(|local| protocol.shown(local)),
             clock_cost_ns: nanoseconds(start.clock_cost),
         }
     }

@@ -83,10 +83,11 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         let title = plan.protocol.title;
         self.run.one_message = plan.is_one_message();
         self.run.target = match start.address {
-            Some(address) => format!("{title} {address}"),
+            Some(address) => format!("{title} {}", plan.protocol.shown(address)),
             None => format!("{title} {}", plan.target),
         };
         let (Some(address), Some(local)) = (start.address, start.local) else { return Ok(()) };
+        let [address, local] = [address, local].map(|address| plan.protocol.shown(address));
         self.run.heading = format!("{title} to {address} from {local}");
         if self.run.one_message {
             return Ok(());
@@ -103,8 +104,9 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         let FailedAttempt { protocol, address, failure } = attempt;
         let (condition, after) = (failure.condition, duration(failure.after));
         self.errors.paragraph(&format!(
-            "rtt-client: {} {address} {condition} after {after}; trying the next address",
-            protocol.title
+            "rtt-client: {} {} {condition} after {after}; trying the next address",
+            protocol.title,
+            protocol.shown(*address)
         ))
     }
 
@@ -222,6 +224,7 @@ mod tests {
             connection_position: None,
             outcome: Outcome::Lost(failure),
             breakdown: None,
+            hop_limit: None,
         };
         let (mut out, mut errors) = (Vec::new(), Vec::new());
         let config = TextConfig { error_width, ..TextConfig::default() };

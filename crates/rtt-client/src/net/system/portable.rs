@@ -71,7 +71,7 @@ impl Receiver {
             }
         };
         match received {
-            Ok(len) => Ok(Some(ReceiveMeta { len, timestamp: None })),
+            Ok(len) => Ok(Some(ReceiveMeta { len, timestamp: None, hop_limit: None })),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => Ok(None),
                 _ => Err(error),

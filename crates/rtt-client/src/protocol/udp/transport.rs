@@ -6,14 +6,12 @@
 use super::facts::FACTS;
 use crate::model::breakdown::TimestampId;
 use crate::model::traffic::{Traffic, ip_header_len};
-use crate::net::socket::{BufferedSocket, OperationError};
+use crate::net::socket::{BufferedSocket, OperationError, SocketKind};
 use crate::net::system::{NetworkError, WaitUntil, path_mtu};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, Received, SentRequest, SocketError, SocketOperation, Transport,
-    failure_with_cause,
 };
 use echo_core::Stamp;
-use socket2::Type;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
@@ -45,22 +43,17 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, 
             let traffic = Traffic::default();
             Ok(Box::new(Udp { socket, sent: 0, traffic, longest: 0 }) as Box<dyn Transport>)
         }
-        Err(OperationError {
-            operation: operation @ (SocketOperation::Create | SocketOperation::Connect),
-            error,
-        }) => {
+        Err(error) => {
             debug!(%peer, %error, "not connected");
-            let failure = failure_with_cause(error, &[], start.elapsed());
-            Err(failure
-                .map_err(|error| OperationError { operation, error }.with_peer(&FACTS, peer))?)
+            let failure = error.into_failure(&[], start.elapsed());
+            Err(failure.map_err(|error| error.with_peer(&FACTS, peer))?)
         }
-        Err(error) => return Err(error.with_peer(&FACTS, peer)),
     };
     Ok(OpenAttempt { connection: None, transport })
 }
 
 fn open_socket(peer: SocketAddr, config: OpenConfig) -> Result<BufferedSocket, OperationError> {
-    let socket = BufferedSocket::new(peer, Type::DGRAM, config.bind, config.receiver)?;
+    let socket = BufferedSocket::new(peer, SocketKind::DATAGRAMS, &config)?;
     // The kernel looks up the route when the socket is connected. So this call fails if there is no route.
     socket
         .inner

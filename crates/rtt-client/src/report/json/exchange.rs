@@ -7,14 +7,14 @@ use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::model::format::nanoseconds;
+use crate::model::protocol::ShownAddress;
 use serde::Serialize;
-use std::net::SocketAddr;
 
 /// An address that did not answer. The client then tried another address.
 #[derive(Serialize)]
 pub(super) struct AttemptLine {
     protocol: &'static str,
-    address: SocketAddr,
+    address: ShownAddress,
     #[serde(flatten)]
     failure: ExplainedFailure,
 }
@@ -23,7 +23,7 @@ impl From<&FailedAttempt> for AttemptLine {
     fn from(attempt: &FailedAttempt) -> Self {
         Self {
             protocol: attempt.protocol.name,
-            address: attempt.address,
+            address: attempt.protocol.shown(attempt.address),
             failure: ExplainedFailure::from(&attempt.failure),
         }
     }
@@ -65,6 +65,8 @@ pub(super) struct ExchangeLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     lateness_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     breakdown: Option<BreakdownFields>,
     /// The reason why `breakdown` has no separate network and server: [`CombinedReason::name`]. The field is outside
     /// `breakdown`, so that `breakdown` contains only durations.
@@ -89,6 +91,7 @@ impl From<&Exchange> for ExchangeLine {
             rtt_ns: exchange.rtt().map(nanoseconds),
             reply: text.map(|text| String::from_utf8_lossy(text).into_owned()),
             lateness_ns: exchange.lateness.map(nanoseconds),
+            ttl: exchange.hop_limit,
             breakdown: exchange.breakdown.map(BreakdownFields::from),
             combined_reason: exchange.breakdown.and_then(combined_reason),
             failure: exchange.outcome.failure().map(ExplainedFailure::from),

@@ -12,7 +12,10 @@ use std::io::{self, Write};
 /// Writes a finding.
 pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io::Result<()> {
     let title = finding.protocol.title;
-    let target = finding.address.map_or_else(|| finding.target.clone(), |at| at.to_string());
+    let target = match finding.address {
+        Some(address) => finding.protocol.shown(address).to_string(),
+        None => finding.target.clone(),
+    };
     let after = duration(finding.after());
     printer.strong(&format!("{title} {target}: {} after {after}", finding.condition()))?;
     if let Some(took) = finding.connect_duration {

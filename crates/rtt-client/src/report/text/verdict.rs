@@ -50,11 +50,10 @@ fn write_side(
     letter: &str,
     name: &str,
 ) -> io::Result<()> {
-    let address = match (side.address, &side.failure) {
+    let shown = side.address.map(|address| side.protocol.shown(address).to_string());
+    let address = match (shown, &side.failure) {
         (_, Some(failure)) => format!(", {failure}"),
-        (Some(address), None) if !side.target.contains(&address.to_string()) => {
-            format!(" ({address})")
-        }
+        (Some(shown), None) if !side.target.contains(&shown) => format!(" ({shown})"),
         _ => String::new(),
     };
     let name = if name == letter { String::new() } else { format!("{name}  ") };

@@ -74,7 +74,7 @@ pub(super) fn command(protocol: &Protocol) -> Command {
     );
     ExchangeArgs::augment_args(Command::new(protocol.name))
         .mut_arg("target", |argument| argument.help(target))
-        .mut_arg("connection", |argument| argument.hide(!protocol.has_connections))
+        .mut_arg("connection", |argument| argument.hide(!protocol.has_connections()))
         .after_help(EXIT_STATUS)
 }
 
