@@ -191,6 +191,12 @@ fn check_target(
         let target = target.clone();
         return Err(PlanError::HasNoPorts { target, protocol: protocol.title });
     }
+    if let Some(port) = settings.bind.map(|address| address.port())
+        && port > 0
+        && !protocol.has_ports()
+    {
+        return Err(PlanError::BindHasNoPorts { port, protocol: protocol.title });
+    }
     if let (Some(version), Some(address)) = (settings.version(), target.ip())
         && address.is_ipv4() != (version == Family::V4)
     {

@@ -16,9 +16,9 @@ mod imp;
 mod imp;
 
 pub(crate) use imp::{
-    Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, condition_from_errno, connect,
-    enter_lab, interface_index, interface_to, path_mtu, pin, tcp_info, unresolved_next_hop,
-    use_precise_timers,
+    Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, attach_filter, condition_from_errno,
+    connect, enter_lab, interface_index, interface_to, path_mtu, pin, tcp_info,
+    unresolved_next_hop, use_precise_timers,
 };
 
 use crate::model::icmp::IcmpError;
@@ -85,6 +85,22 @@ pub(crate) struct ReceiveMeta {
     pub(crate) timestamp: Option<SystemTime>,
     /// The hop limit (TTL) of the packet, if [`ReceiveConfig::hop_limit`] requests it.
     pub(crate) hop_limit: Option<u8>,
+}
+
+/// An instruction of a packet filter, for the kernel's classic BPF machine (`struct sock_filter`,
+/// include/uapi/linux/filter.h).
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(all(target_os = "linux", not(portable))),
+    expect(dead_code, reason = "only the Linux implementation attaches filters")
+)]
+pub(crate) struct FilterInstruction {
+    pub(crate) code: u16,
+    /// The number of instructions to skip if a test is true.
+    pub(crate) skip_if_true: u8,
+    /// The number of instructions to skip if a test is false.
+    pub(crate) skip_if_false: u8,
+    pub(crate) operand: u32,
 }
 
 /// A network interface.

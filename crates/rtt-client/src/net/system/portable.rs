@@ -2,8 +2,8 @@
 //! or no value, or does nothing.
 
 use super::{
-    CaptureConfig, CapturedFrame, ConnectResult, Interface, MAX_SPIN, NetworkError, ReceiveConfig,
-    ReceiveMeta, WaitUntil,
+    CaptureConfig, CapturedFrame, ConnectResult, FilterInstruction, Interface, MAX_SPIN,
+    NetworkError, ReceiveConfig, ReceiveMeta, WaitUntil,
 };
 use crate::model::condition::Condition;
 use crate::model::traffic::TcpInfo;
@@ -138,6 +138,12 @@ pub(crate) fn tcp_info(_: &Socket) -> Option<TcpInfo> {
 /// Connects `socket` to `peer` within `timeout`.
 pub(crate) fn connect(socket: &Socket, peer: &SockAddr, timeout: Duration) -> ConnectResult {
     ConnectResult { result: socket.connect_timeout(peer, timeout), requests: Vec::new() }
+}
+
+/// This system attaches no filter, so every packet reaches the program.
+#[expect(clippy::unnecessary_wraps, reason = "the signature of `linux`")]
+pub(crate) fn attach_filter(_: &Socket, _: &[FilterInstruction]) -> Result<(), OperationError> {
+    Ok(())
 }
 
 pub(crate) fn unresolved_next_hop(_: IpAddr) -> Option<IpAddr> {
