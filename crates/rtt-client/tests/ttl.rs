@@ -1,57 +1,30 @@
 //! The option `--ttl`, on a path with one router.
 #![cfg(all(target_os = "linux", not(portable)))]
 
-#[path = "../../../tests/network/namespaces.rs"]
-mod namespaces;
+#[path = "../../../tests/network/routed.rs"]
+mod routed;
 
 use serde_json::Value;
 use std::process::{Command, Output};
 
-/// Builds a client (10.77.0.1, fd77::1), a router and a server (10.77.1.2, fd77:1::2). Then runs the client's command
-/// line in the arguments of the script.
-const NETWORK: &str = "
-    set -e
-    mount -t tmpfs tmpfs /run; mkdir /run/netns
-    for host in c r s; do
-        ip netns add $host; ip -n $host link set lo up
-        ip netns exec $host sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0
-    done
-    link() { # left, right, the middle of the addresses of IPv4 and IPv6
-        ip link add $1$2 netns $1 type veth peer name $2$1 netns $2
-        ip -n $1 addr add 10.77.$3.1/24 dev $1$2; ip -n $1 addr add $4::1/64 dev $1$2
-        ip -n $2 addr add 10.77.$3.2/24 dev $2$1; ip -n $2 addr add $4::2/64 dev $2$1
-        ip -n $1 link set $1$2 up; ip -n $2 link set $2$1 up
-    }
-    link c r 0 fd77; link r s 1 fd77:1
-    ip netns exec r sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-    ip -n c route add default via 10.77.0.2; ip -n c route add default via fd77::2
-    ip -n s route add default via 10.77.1.1; ip -n s route add default via fd77:1::1
-    exec ip netns exec c \"$@\"";
-
 /// Runs the client in the network. Returns the only exchange.
 fn exchange(protocol: &str, arguments: &[&str]) -> Value {
-    let Output { stdout, stderr, .. } = Command::new("unshare")
-        .args(["-Urnm", "sh", "-c", NETWORK, "sh", env!("CARGO_BIN_EXE_rtt-client"), protocol])
-        .args(arguments)
-        .args(["hello", "--format", "json"])
-        .output()
-        .unwrap();
+    let command = [env!("CARGO_BIN_EXE_rtt-client"), protocol, "hello", "--format", "json"];
+    let (program, message) = command.split_at(2);
+    let Output { stdout, stderr, .. } = routed::run(&[program, arguments, message].concat());
     let lines = String::from_utf8(stdout).unwrap();
-    let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     events
-        .filter(|event| event["type"] == "exchange")
-        .last()
+        .rfind(|event| event["type"] == "exchange")
         .unwrap_or_else(|| panic!("{lines}{}", String::from_utf8_lossy(&stderr)))
 }
 
 #[test]
 fn router_reports_a_packet_whose_hop_limit_is_too_small() {
-    if !namespaces::is_possible("true") {
+    if !routed::is_possible("true") {
         return;
     }
-    for (server, router, icmp) in
-        [("10.77.1.2", "10.77.0.2", (11, 0)), ("fd77:1::2", "fd77::2", (3, 0))]
-    {
+    for ((server, router), icmp) in routed::ADDRESSES.into_iter().zip([(11, 0), (3, 0)]) {
         for protocol in ["udp", "tcp"] {
             let failed = exchange(protocol, &[server, "--ttl", "1"]);
             assert_eq!(failed["condition"], "host-unreachable", "{failed}");

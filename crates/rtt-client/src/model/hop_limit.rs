@@ -76,6 +76,9 @@ impl fmt::Display for ReplyTtl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.distance() {
             None => f.write_str("(the TTL changed; the replies probably took different paths)"),
+            Some(Distance { hops: 0, assumed_initial }) => {
+                write!(f, "(no router on the way back, if the initial TTL was {assumed_initial})")
+            }
             Some(Distance { hops: 1, assumed_initial }) => {
                 write!(f, "(about 1 hop away, if the initial TTL was {assumed_initial})")
             }
@@ -101,6 +104,7 @@ mod tests {
         let text = ReplyTtl::from(61).to_string();
         assert_eq!(text, "(about 3 hops away, if the initial TTL was 64)");
         assert!(ReplyTtl::from(63).to_string().contains("1 hop away"));
+        assert!(ReplyTtl::from(64).to_string().contains("no router on the way back"));
     }
 
     #[test]

@@ -82,13 +82,33 @@ impl BufferedSocket {
 
     /// Waits for data. [`Received::Bytes`] with 0 bytes is an empty datagram or the end of a stream.
     pub(crate) fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {
-        let Some(meta) = self.receiver.receive(&self.inner, &mut self.buffer, until)? else {
+        let Some(arrival) = self.receive_to_buffer(until)? else {
             return Ok(Received::Nothing);
         };
-        let received = Stamp::just_after();
-        let ReceiveMeta { len, timestamp, hop_limit } = meta;
-        Ok(Received::Bytes { received, timestamp, hop_limit, bytes: &self.buffer[..len] })
+        let ReceiveMeta { timestamp, hop_limit, .. } = arrival.meta;
+        let (received, bytes) = (arrival.received, self.bytes(&arrival));
+        Ok(Received::Bytes { received, timestamp, hop_limit, bytes })
     }
+
+    /// Waits for data, and stores it in the buffer. Returns `None` if the wait ended without data.
+    pub(crate) fn receive_to_buffer(&mut self, until: WaitUntil) -> io::Result<Option<Arrival>> {
+        let meta = self.receiver.receive(&self.inner, &mut self.buffer, until)?;
+        let received = Stamp::just_after();
+        Ok(meta.map(|meta| Arrival { received, meta }))
+    }
+
+    /// The bytes of `arrival`. They are valid until the next call of a function that receives data.
+    pub(crate) fn bytes(&self, arrival: &Arrival) -> &[u8] {
+        &self.buffer[..arrival.meta.len]
+    }
+}
+
+/// Data that has arrived.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// When the system returned the data to the program.
+    pub(crate) received: Stamp,
+    pub(crate) meta: ReceiveMeta,
 }
 
 /// A failed operation on a socket. [`OperationError::with_peer`] converts it to a [`SocketError`].
@@ -171,9 +191,7 @@ pub(crate) fn set_option(
 mod tests {
     use super::*;
     use crate::model::condition::Condition;
-    use crate::net::system::MAX_PAUSE;
     use crate::plan::Settings;
-    use std::time::Instant;
 
     fn loopback(ip: &str) -> SocketAddr {
         SocketAddr::new(ip.parse().unwrap(), 0)
@@ -211,7 +229,7 @@ mod tests {
                 let sender = socket(ip, |config| config.ttl = NonZeroU8::new(61));
                 let to = receiver.local().unwrap();
                 sender.inner.send_to(b"x", &to.into()).unwrap();
-                let until = WaitUntil::Exact(Instant::now() + 10 * MAX_PAUSE);
+                let until = WaitUntil::Exact(std::time::Instant::now() + Duration::from_secs(1));
                 let Received::Bytes { hop_limit, timestamp, .. } = receiver.receive(until).unwrap()
                 else {
                     panic!("nothing received");
