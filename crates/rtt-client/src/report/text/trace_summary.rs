@@ -5,7 +5,7 @@ use super::printer::Printer;
 use super::table::{Table, Unit};
 use crate::capture::totals::Totals;
 use crate::capture::trace::{ExchangeTiming, Trace, TracedTarget};
-use crate::model::format::count;
+use crate::model::format::{alternatives, count};
 use crate::protocol::registry::PROTOCOLS;
 use echo_core::escape;
 use std::io::{self, Write};
@@ -130,8 +130,8 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> i
     }
     if trace.targets.is_empty() {
         let titles: Vec<&str> = PROTOCOLS.iter().map(|protocol| protocol.title).collect();
-        printer
-            .paragraph(&format!("The file contains no exchange over {}.", titles.join(" or ")))?;
+        let titles = alternatives(&titles);
+        printer.paragraph(&format!("The file contains no exchange over {titles}."))?;
     }
     if let Some(file) = &trace.file {
         let text = format!(
@@ -188,7 +188,7 @@ mod tests {
                 "3 of the 10 packets in the file do not belong to an exchange, or are copies.",
                 "1 of these packets are cut off",
                 "2 packets have no timestamp",
-                "The file contains no exchange over UDP or TCP.",
+                "The file contains no exchange over UDP",
             ] {
                 assert!(text.contains(expected), "{expected} in {text}");
             }
