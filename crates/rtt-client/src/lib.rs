@@ -86,6 +86,7 @@ pub use model::exchange::{
     CompletedPhase, Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration,
     UnconnectedResult,
 };
+pub use model::hop_limit::{Distance, ReplyTtl};
 pub use model::icmp::{IcmpError, Origin};
 pub use model::protocol::{
     Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder, ShownAddress,

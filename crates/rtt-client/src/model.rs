@@ -5,6 +5,7 @@ pub(crate) mod condition;
 pub(crate) mod exchange;
 pub(crate) mod format;
 pub(crate) mod headers;
+pub(crate) mod hop_limit;
 pub(crate) mod icmp;
 pub(crate) mod protocol;
 pub(crate) mod target;

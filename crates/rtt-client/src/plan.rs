@@ -202,6 +202,12 @@ fn check_target(
         let target = target.clone();
         return Err(PlanError::HasNoPorts { target, protocol: protocol.title });
     }
+    if let Some(port) = settings.bind.map(|address| address.port())
+        && port > 0
+        && !protocol.has_ports()
+    {
+        return Err(PlanError::BindHasNoPorts { port, protocol: protocol.title });
+    }
     if let (Some(version), Some(address)) = (settings.version(), target.ip())
         && address.is_ipv4() != (version == Family::V4)
     {
@@ -255,8 +261,12 @@ fn check_rate(rate: f64, settings: &Settings) -> Result<f64, PlanError> {
 
 /// The requests that the settings select, if the protocol can carry them and their replies.
 fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, PlanError> {
-    let timed = settings.breakdown;
-    let timing = TimingHeader::for_breakdown(timed);
+    let form = protocol.reply_form;
+    let timing = if settings.breakdown {
+        TimingHeader::requested_from(protocol)
+    } else {
+        TimingHeader::Absent
+    };
     let check_len = |part, len| {
         let max = protocol.max_message_len;
         if len > max {
@@ -268,16 +278,17 @@ fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, 
         Content::Message(text) if text.is_empty() && !protocol.carries_empty => {
             return Err(PlanError::EmptyMessage { protocol: protocol.title });
         }
-        Content::Message(text) => Payload::of_text(text, Numbering::Unnumbered, timing),
-        Content::Numbered(text) => Payload::of_text(text, Numbering::Numbered, timing),
+        Content::Message(text) => Payload::of_text(text, Numbering::Unnumbered, timing, form),
+        Content::Numbered(text) => Payload::of_text(text, Numbering::Numbered, timing, form),
         Content::Sized(size) => {
             let size = size.unwrap_or(DEFAULT_REQUEST_LEN);
             let min = Payload::min_size(timing);
             if size < min {
+                let timed = timing == TimingHeader::Requested;
                 return Err(PlanError::TooShort { size, min, timed });
             }
             check_len(MessagePart::Request, size)?;
-            Payload::of_size(size, timing)
+            Payload::of_size(size, timing, form)
         }
     };
     check_len(MessagePart::Request, payload.request_len())?;

@@ -14,7 +14,8 @@
 //!   the exchange has an RTT. Otherwise the request is corrupt, and the exchange has no RTT.
 //! - late: the first reply to a lost request. The request stays lost.
 //! - duplicate: a further reply to a request.
-//! - unmatched: a reply that belongs to no request of this run.
+//! - unmatched: a reply that belongs to no request of this run. Stray packets also count here. A transport recognises
+//!   them before they are compared with a request, for example because of a wrong identifier.
 //!
 //! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send. A request is
 //! also lost if the system reports an error for it or refuses to send it. An error of a datagram socket can lack a
@@ -36,6 +37,7 @@ use crate::model::breakdown::{self, Breakdown, BreakdownError, ExchangeTimestamp
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
 use crate::model::icmp::Origin;
+use crate::model::protocol::Responder;
 use crate::plan::Plan;
 use crate::plan::payload::Mismatch;
 use bytes::Bytes;
@@ -55,6 +57,8 @@ pub(crate) struct ReceivedReply {
     pub(crate) received: Stamp,
     /// The time at which the packet arrived in the kernel.
     pub(crate) timestamp: Option<SystemTime>,
+    /// The hop limit of the packet, if the transport reads it.
+    pub(crate) hop_limit: Option<u8>,
     /// The processing time that the server reported.
     pub(crate) timing: Option<Timing>,
     pub(crate) bytes: Bytes,
@@ -67,6 +71,7 @@ pub(crate) struct Accounting {
     summary: Summary,
     timeout: Duration,
     breakdown: bool,
+    responder: Responder,
     /// Whether the requests have a schedule. Only then can they be late.
     scheduled: bool,
     /// The position of the user's message in a reply, if requests contain one.
@@ -97,6 +102,7 @@ impl Accounting {
             summary: Summary::default(),
             timeout: plan.settings.timeout,
             breakdown: plan.settings.breakdown,
+            responder: plan.protocol.responder,
             scheduled: !plan.pacing.waits_for_replies(),
             text_offset: plan.has_a_message().then(|| plan.payload.text_offset()),
             losses: LossTracker::default(),
@@ -240,6 +246,11 @@ impl Accounting {
         expired
     }
 
+    /// Counts a packet that cannot be a reply to a request of this run.
+    pub(crate) fn stray_received(&mut self) {
+        self.summary.unmatched += 1;
+    }
+
     /// Counts a message that is not the expected reply. Returns the exchange if this message determines its outcome.
     pub(crate) fn wrong_reply(
         &mut self,
@@ -267,10 +278,10 @@ impl Accounting {
             Ok(breakdown) => breakdown,
             Err(mismatch) => return self.corrupt(decided, reply, mismatch),
         };
-        let ReceivedReply { received, bytes, .. } = reply;
+        let ReceivedReply { received, bytes, hop_limit, .. } = reply;
         let text = self.text_offset.map(|offset| bytes.slice(offset.min(bytes.len())..));
         let exchange = self.exchange(decided, Outcome::Reply { received, text });
-        self.count(Exchange { breakdown, ..exchange })
+        self.count(Exchange { breakdown, hop_limit, ..exchange })
     }
 
     /// Splits the RTT into its parts, if the plan requests this.
@@ -289,7 +300,7 @@ impl Accounting {
             arrived: reply.timestamp,
             received: reply.received,
         };
-        match breakdown::split(timestamps, reply.timing) {
+        match breakdown::split(timestamps, reply.timing, self.responder) {
             Ok(breakdown) => Ok(Some(breakdown)),
             Err(BreakdownError::ImpossibleServerTime) => Err(Mismatch::ImpossibleServerTime),
             Err(BreakdownError::MissingTimestamp | BreakdownError::ClockWasSet) => {
@@ -340,6 +351,7 @@ impl Accounting {
             connection_position: *position,
             outcome,
             breakdown: None,
+            hop_limit: None,
         }
     }
 
@@ -361,6 +373,7 @@ pub(crate) fn unsent_exchange(seq: u64, failure: Failure) -> Exchange {
         connection_position: None,
         outcome: failure_outcome(failure),
         breakdown: None,
+        hop_limit: None,
     }
 }
 

@@ -7,6 +7,7 @@ pub use distribution::{Distribution, Quantile};
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration};
 use crate::model::format::{nanoseconds, signed_nanoseconds};
+use crate::model::hop_limit::ReplyTtl;
 use crate::model::protocol::Phase;
 use crate::model::traffic::KernelStatistics;
 use std::time::Duration;
@@ -60,6 +61,8 @@ pub struct Summary {
     /// RTTs of control exchanges. A control exchange has no kernel timestamps and no timing header. In a run with a
     /// breakdown, the client alternates between control exchanges and other exchanges.
     pub rtt_without_timestamps: Distribution,
+    /// The hop limits (TTL) of the correct replies. Absent if they were not measured.
+    pub reply_ttl: Option<ReplyTtl>,
     /// The kernel's data about the last connection, and the retransmissions of all connections.
     pub kernel_statistics: Option<KernelStatistics>,
     /// Exchanges without a breakdown although the user requested one: a timestamp was missing, or a clock was set.
@@ -138,6 +141,9 @@ impl Summary {
         }
         if let Some(breakdown) = &exchange.breakdown {
             self.breakdown.add(breakdown);
+        }
+        if let Some(ttl) = exchange.hop_limit {
+            self.reply_ttl = Some(ReplyTtl::with(self.reply_ttl, ttl));
         }
     }
 
@@ -259,6 +265,8 @@ pub struct BreakdownFigures {
     pub without_timing_header: u64,
     /// The number of combined exchanges with [`CombinedReason::NoServerTimestamp`].
     pub without_server_timestamp: u64,
+    /// The number of combined exchanges with [`CombinedReason::KernelReply`].
+    pub kernel_replies: u64,
     /// The network alone.
     pub network: Distribution,
     /// The server alone.
@@ -282,6 +290,9 @@ impl BreakdownFigures {
     pub fn combined_reason(&self) -> Option<CombinedReason> {
         if self.server_is_separate() {
             None
+        } else if self.kernel_replies > 0 {
+            // The kernel replies to all requests of a protocol, or to none.
+            Some(CombinedReason::KernelReply)
         } else if self.without_server_timestamp > self.without_timing_header {
             Some(CombinedReason::NoServerTimestamp)
         } else {
@@ -298,6 +309,7 @@ impl BreakdownFigures {
                 match reason {
                     CombinedReason::NoTimingHeader => self.without_timing_header += 1,
                     CombinedReason::NoServerTimestamp => self.without_server_timestamp += 1,
+                    CombinedReason::KernelReply => self.kernel_replies += 1,
                 }
             }
             NetworkAndServer::Separate { network, server } => {

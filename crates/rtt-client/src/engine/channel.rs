@@ -42,6 +42,7 @@ pub(in crate::engine) struct Channel {
 struct Arrival {
     received: Stamp,
     timestamp: Option<SystemTime>,
+    hop_limit: Option<u8>,
 }
 
 /// The result of a wait for a message.
@@ -49,6 +50,8 @@ struct Arrival {
 pub(in crate::engine) enum ChannelEvent {
     /// There is no complete message.
     Nothing,
+    /// A packet that cannot be a reply to a request on this channel.
+    Stray,
     /// The server has closed the connection.
     End,
     /// A reply with the expected bytes.
@@ -99,8 +102,9 @@ impl Channel {
         match self.transport.receive(until)? {
             Received::Nothing => Ok(ChannelEvent::Nothing),
             Received::End => Ok(ChannelEvent::End),
-            Received::Bytes { received, timestamp, bytes } => {
-                let arrival = Arrival { received, timestamp };
+            Received::Stray => Ok(ChannelEvent::Stray),
+            Received::Bytes { received, timestamp, hop_limit, bytes } => {
+                let arrival = Arrival { received, timestamp, hop_limit };
                 match self.framing {
                     Framing::Datagrams => {
                         let bytes = Bytes::copy_from_slice(bytes);
@@ -172,12 +176,12 @@ impl Channel {
     fn check_datagram(
         &mut self,
         bytes: Bytes,
-        Arrival { received, timestamp }: Arrival,
+        arrival: Arrival,
         payload: &mut Payload,
         only_in_flight: Option<u64>,
     ) -> ChannelEvent {
         let seq = payload.number_in(&bytes).or(only_in_flight);
-        let mut reply = ReceivedReply { seq, received, timestamp, timing: None, bytes };
+        let mut reply = arrival.reply(seq, bytes);
         let mismatch = match payload.check(seq.unwrap_or(0), &reply.bytes, 0) {
             ReplyCheck::Complete(timing) => {
                 self.replies += 1;
@@ -196,7 +200,6 @@ impl Channel {
     /// The next message of a stream: a complete reply, or bytes that differ from the expected reply.
     fn next_in_stream(&mut self, payload: &mut Payload) -> Option<ChannelEvent> {
         let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
-        let Arrival { received, timestamp } = arrival;
         let seq = self.unanswered.front().copied();
         let reply_len = payload.reply_len();
         // If later requests also have no reply, the bytes after this reply belong to the next reply.
@@ -216,16 +219,23 @@ impl Channel {
                 self.replies += 1;
                 self.unanswered.pop_front();
                 let bytes = self.partial.split_to(reply_len).freeze();
-                Some(ChannelEvent::Reply(ReceivedReply { seq, received, timestamp, timing, bytes }))
+                Some(ChannelEvent::Reply(ReceivedReply { timing, ..arrival.reply(seq, bytes) }))
             }
             ReplyCheck::Wrong(mismatch) => {
                 self.unanswered.pop_front();
                 let mut bytes = std::mem::take(&mut self.partial).freeze();
                 bytes.truncate(MAX_WRONG_REPLY_LEN);
-                let reply = ReceivedReply { seq, received, timestamp, timing: None, bytes };
-                Some(ChannelEvent::Wrong { reply, mismatch })
+                Some(ChannelEvent::Wrong { reply: arrival.reply(seq, bytes), mismatch })
             }
         }
+    }
+}
+
+impl Arrival {
+    /// The message that consists of `bytes`.
+    fn reply(self, seq: Option<u64>, bytes: Bytes) -> ReceivedReply {
+        let Self { received, timestamp, hop_limit } = self;
+        ReceivedReply { seq, received, timestamp, hop_limit, timing: None, bytes }
     }
 }
 

@@ -23,14 +23,16 @@ static PHASE: Phase = Phase { name: "greeting", end: "greeting received" };
 /// The result of one call of `receive`.
 pub(in crate::engine) enum Incoming {
     Bytes(&'static [u8]),
+    Stray,
     End,
 }
 
 /// A successful attempt to open a transport. The transport returns the `incoming` messages, and then nothing.
 pub(in crate::engine) fn scripted(incoming: impl IntoIterator<Item = Incoming>) -> OpenAttempt {
     let script = incoming.into_iter().map(|incoming| match incoming {
-        Incoming::Bytes(bytes) => Some(bytes.to_vec()),
-        Incoming::End => None,
+        Incoming::Bytes(bytes) => Message::Bytes(bytes.to_vec()),
+        Incoming::Stray => Message::Stray,
+        Incoming::End => Message::End,
     });
     attempt(TestTransport { incoming: script.collect(), echoes: false, current: Vec::new() })
 }
@@ -53,9 +55,15 @@ fn attempt(transport: TestTransport) -> OpenAttempt {
     OpenAttempt { connection: Some(connection), transport: Ok(Box::new(transport)) }
 }
 
+/// A message that the transport returns.
+enum Message {
+    Bytes(Vec<u8>),
+    Stray,
+    End,
+}
+
 struct TestTransport {
-    /// The next messages. `None` is the end of the connection.
-    incoming: VecDeque<Option<Vec<u8>>>,
+    incoming: VecDeque<Message>,
     echoes: bool,
     current: Vec<u8>,
 }
@@ -69,19 +77,25 @@ impl Transport for TestTransport {
         if self.echoes {
             let mut reply = BytesMut::from(request);
             echo_core::uppercase(&mut reply);
-            self.incoming.push_back(Some(reply.to_vec()));
+            self.incoming.push_back(Message::Bytes(reply.to_vec()));
         }
         Ok(SentRequest { stamp: Stamp::just_before(), timestamp_id: TimestampId::default() })
     }
 
     fn receive(&mut self, _: WaitUntil) -> io::Result<Received<'_>> {
         match self.incoming.pop_front() {
-            Some(Some(bytes)) => {
+            Some(Message::Bytes(bytes)) => {
                 self.current = bytes;
                 let received = Stamp::just_after();
-                Ok(Received::Bytes { received, timestamp: None, bytes: &self.current })
+                Ok(Received::Bytes {
+                    received,
+                    timestamp: None,
+                    hop_limit: None,
+                    bytes: &self.current,
+                })
             }
-            Some(None) => Ok(Received::End),
+            Some(Message::Stray) => Ok(Received::Stray),
+            Some(Message::End) => Ok(Received::End),
             None => Ok(Received::Nothing),
         }
     }

@@ -10,6 +10,7 @@
 //! The timing header of the reply (docs/protocol.md) contains the processing time of the server. This time
 //! divides the middle part into network and server.
 
+use crate::model::protocol::Responder;
 use echo_core::Stamp;
 use echo_core::header::{ArrivalClock, Timing};
 use std::time::{Duration, SystemTime};
@@ -68,6 +69,8 @@ pub enum CombinedReason {
     /// the first request on a connection or socket, because the server enables timestamps when it reads this
     /// request (docs/protocol.md).
     NoServerTimestamp,
+    /// The kernel of the target's host replies. It reports no processing time.
+    KernelReply,
 }
 
 impl CombinedReason {
@@ -77,6 +80,7 @@ impl CombinedReason {
         match self {
             Self::NoTimingHeader => "no-timing-header",
             Self::NoServerTimestamp => "no-server-timestamp",
+            Self::KernelReply => "kernel-reply",
         }
     }
 }
@@ -109,6 +113,7 @@ pub(crate) struct ExchangeTimestamps {
 pub(crate) fn split(
     timestamps: ExchangeTimestamps,
     timing: Option<Timing>,
+    responder: Responder,
 ) -> Result<Breakdown, BreakdownError> {
     let ExchangeTimestamps { sent, transmitted, arrived, received } = timestamps;
     let rtt = received.since(&sent);
@@ -134,7 +139,10 @@ pub(crate) fn split(
     let receive = rtt.saturating_sub(sending + between);
     let combined = |reason| NetworkAndServer::Combined { duration: between, reason };
     let network_and_server = match timing {
-        None => combined(CombinedReason::NoTimingHeader),
+        None => combined(match responder {
+            Responder::Program(_) => CombinedReason::NoTimingHeader,
+            Responder::Kernel => CombinedReason::KernelReply,
+        }),
         Some(Timing { arrival: ArrivalClock::Program, .. }) => {
             combined(CombinedReason::NoServerTimestamp)
         }
@@ -187,7 +195,7 @@ mod tests {
             arrived: wall(38),
             received: sent.later(MICROSECOND * 73),
         };
-        split(timestamps, timing)
+        split(timestamps, timing, Responder::Program(None))
     }
 
     #[test]
@@ -212,6 +220,21 @@ mod tests {
     }
 
     #[test]
+    fn kernel_that_replies_is_combined_with_the_network() {
+        let sent = Stamp::just_before();
+        let timestamps = ExchangeTimestamps {
+            sent,
+            transmitted: Some(sent.wall() + MICROSECOND),
+            arrived: Some(sent.wall() + MICROSECOND * 5),
+            received: sent.later(MICROSECOND * 7),
+        };
+        let parts = split(timestamps, None, Responder::Kernel).unwrap();
+        let (duration, reason) = (MICROSECOND * 4, CombinedReason::KernelReply);
+        assert_eq!(parts.network_and_server, NetworkAndServer::Combined { duration, reason });
+        assert_eq!(parts.total(), MICROSECOND * 7);
+    }
+
+    #[test]
     fn impossible_server_time_is_an_error() {
         assert_eq!(
             exchange(Some(timing(ArrivalClock::Kernel, 38))),
@@ -228,7 +251,8 @@ mod tests {
         let sent = Stamp::just_before();
         let received = sent.later(Duration::from_secs(1));
         let split = |transmitted, arrived| {
-            split(ExchangeTimestamps { sent, transmitted, arrived, received }, None)
+            let timestamps = ExchangeTimestamps { sent, transmitted, arrived, received };
+            split(timestamps, None, Responder::Kernel)
         };
         assert_eq!(split(None, None), Err(BreakdownError::MissingTimestamp));
         let before_sent = Some(sent.wall() - MICROSECOND);

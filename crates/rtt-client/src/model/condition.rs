@@ -26,7 +26,7 @@ pub enum Condition {
     Closed,
     /// A reset from the peer's address ended an established connection.
     Reset,
-    /// The reply is not the request in upper case.
+    /// The reply is not the expected reply.
     WrongAnswer,
     /// This host does not permit the operation.
     PermissionDenied,
@@ -72,7 +72,7 @@ impl Condition {
                 "the peer accepts connections, but closes them before the reply is complete"
             }
             Self::Reset => "the connection was established, and then a reset ended it",
-            Self::WrongAnswer => "the peer answers, but not with the request in upper case",
+            Self::WrongAnswer => "the peer answers, but not with the expected reply",
             Self::PermissionDenied => {
                 "this host does not permit it, because of a firewall rule or a broadcast address"
             }

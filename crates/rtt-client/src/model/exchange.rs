@@ -86,6 +86,8 @@ pub struct Exchange {
     pub outcome: Outcome,
     /// The parts of the RTT. Absent if they were not requested, or if a timestamp was missing.
     pub breakdown: Option<Breakdown>,
+    /// The hop limit (TTL) of the packet with the correct reply. Absent if it was not measured.
+    pub hop_limit: Option<u8>,
 }
 
 /// The position of an exchange among the exchanges on one connection.
@@ -109,7 +111,7 @@ pub enum Outcome {
     },
     /// No complete reply arrived before the timeout.
     Lost(Failure),
-    /// The reply is not the request in upper case.
+    /// The reply is not the expected reply.
     Corrupt {
         /// The time after the program received the first wrong bytes.
         received: Stamp,

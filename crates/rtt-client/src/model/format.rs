@@ -99,9 +99,25 @@ pub(crate) fn decimal(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Joins alternatives to one text: `A, B or C`.
+pub(crate) fn alternatives(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [name] => (*name).to_owned(),
+        [others @ .., last] => format!("{} or {last}", others.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn last_alternative_follows_the_word_or() {
+        assert_eq!(alternatives(&["A"]), "A");
+        assert_eq!(alternatives(&["A", "B"]), "A or B");
+        assert_eq!(alternatives(&["A", "B", "C"]), "A, B or C");
+    }
 
     #[test]
     fn durations_have_one_unit() {

@@ -7,7 +7,6 @@ use crate::plan::Plan;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 /// The functions of a protocol that use sockets.
 #[derive(Debug)]
@@ -21,9 +20,9 @@ pub(crate) struct Driver {
 }
 
 /// Sends one request from a socket that is not connected, and waits for a reply or an error. The arguments are
-/// the peer, the local address, the request and the timeout.
+/// the peer, the configuration of the socket and the request.
 pub(crate) type UnconnectedProbe =
-    fn(SocketAddr, Option<SocketAddr>, &[u8], Duration) -> io::Result<UnconnectedResult>;
+    fn(SocketAddr, &OpenConfig, &[u8]) -> io::Result<UnconnectedResult>;
 
 /// An experiment. It measures durations that explain the RTT of a protocol.
 #[derive(Debug)]

@@ -1,18 +1,38 @@
 //! [`BufferedSocket`]: a socket with its receive buffer, used by every protocol. This file also contains
 //! [`OperationError`] and [`set_option`]. `set_option` logs each socket option.
 
+use crate::model::condition::Failure;
 use crate::model::protocol::Protocol;
-use crate::net::system::{NetworkError, ReceiveConfig, Receiver, WaitUntil};
-use crate::net::transport::{Received, SocketError, SocketOperation};
+use crate::net::system::{NetworkError, ReceiveMeta, Receiver, WaitUntil};
+use crate::net::transport::{
+    OpenConfig, Received, SocketError, SocketOperation, failure_with_cause,
+};
 use echo_core::Stamp;
 use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
+use std::time::Duration;
 use std::{fmt, io};
 use tracing::debug;
 
 /// The size of the program's receive buffer, in bytes. It is larger than the payload of the longest datagram (65,527 bytes
 /// over IPv6), so no datagram is cut off.
 const BUFFER_LEN: usize = 65_536;
+
+/// The kind of a socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SocketKind {
+    pub(crate) style: Type,
+    /// Without a value, the system chooses the usual protocol for the style.
+    pub(crate) protocol: Option<socket2::Protocol>,
+}
+
+impl SocketKind {
+    /// A socket for datagrams.
+    pub(crate) const DATAGRAMS: Self = Self { style: Type::DGRAM, protocol: None };
+    /// A socket for a stream.
+    pub(crate) const STREAM: Self = Self { style: Type::STREAM, protocol: None };
+}
 
 pub(crate) struct BufferedSocket {
     pub(crate) inner: Socket,
@@ -29,21 +49,24 @@ impl BufferedSocket {
     /// peer's version of IP.
     pub(crate) fn new(
         peer: SocketAddr,
-        kind: Type,
-        bind: Option<SocketAddr>,
-        config: ReceiveConfig,
+        kind: SocketKind,
+        config: &OpenConfig,
     ) -> Result<Self, OperationError> {
-        let inner = Socket::new(Domain::for_address(peer), kind, None)
+        let SocketKind { style, protocol } = kind;
+        let inner = Socket::new(Domain::for_address(peer), style, protocol)
             .map_err(|error| OperationError { operation: SocketOperation::Create, error })?;
         debug!(%peer, ?kind, "socket created");
-        if let Some(address) = bind {
+        if let Some(ttl) = config.ttl {
+            set_hop_limit(&inner, peer, ttl)?;
+        }
+        if let Some(address) = config.bind {
             inner.bind(&address.into()).map_err(|error| OperationError {
                 operation: SocketOperation::Bind(address),
                 error,
             })?;
             debug!(%address, "socket bound");
         }
-        let receiver = Receiver::new(&inner, config)?;
+        let receiver = Receiver::new(&inner, config.receiver)?;
         Ok(Self { inner, receiver, buffer: vec![0; BUFFER_LEN].into_boxed_slice() })
     }
 
@@ -59,13 +82,33 @@ impl BufferedSocket {
 
     /// Waits for data. [`Received::Bytes`] with 0 bytes is an empty datagram or the end of a stream.
     pub(crate) fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {
-        let Some(meta) = self.receiver.receive(&self.inner, &mut self.buffer, until)? else {
+        let Some(arrival) = self.receive_to_buffer(until)? else {
             return Ok(Received::Nothing);
         };
-        let received = Stamp::just_after();
-        let bytes = &self.buffer[..meta.len];
-        Ok(Received::Bytes { received, timestamp: meta.timestamp, bytes })
+        let ReceiveMeta { timestamp, hop_limit, .. } = arrival.meta;
+        let (received, bytes) = (arrival.received, self.bytes(&arrival));
+        Ok(Received::Bytes { received, timestamp, hop_limit, bytes })
     }
+
+    /// Waits for data, and stores it in the buffer. Returns `None` if the wait ended without data.
+    pub(crate) fn receive_to_buffer(&mut self, until: WaitUntil) -> io::Result<Option<Arrival>> {
+        let meta = self.receiver.receive(&self.inner, &mut self.buffer, until)?;
+        let received = Stamp::just_after();
+        Ok(meta.map(|meta| Arrival { received, meta }))
+    }
+
+    /// The bytes of `arrival`. They are valid until the next call of a function that receives data.
+    pub(crate) fn bytes(&self, arrival: &Arrival) -> &[u8] {
+        &self.buffer[..arrival.meta.len]
+    }
+}
+
+/// Data that has arrived.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// When the system returned the data to the program.
+    pub(crate) received: Stamp,
+    pub(crate) meta: ReceiveMeta,
 }
 
 /// A failed operation on a socket. [`OperationError::with_peer`] converts it to a [`SocketError`].
@@ -83,10 +126,51 @@ impl OperationError {
         Self { operation: SocketOperation::Exchange, error }
     }
 
+    /// Converts the error of an attempt to open a transport to a failure, if it is about the peer or the route.
+    /// `after` is the time since the start of the attempt.
+    ///
+    /// # Errors
+    ///
+    /// Returns any other error unchanged. For example, a missing permission to create a socket does not depend on the
+    /// peer.
+    pub(crate) fn into_failure(
+        self,
+        network_errors: &[NetworkError],
+        after: Duration,
+    ) -> Result<Failure, Self> {
+        let Self { operation, error } = self;
+        let is_about_peer = match operation {
+            SocketOperation::Create => error.kind() != io::ErrorKind::PermissionDenied,
+            SocketOperation::Connect => true,
+            _ => false,
+        };
+        if !is_about_peer {
+            return Err(Self { operation, error });
+        }
+        failure_with_cause(error, network_errors, after).map_err(|error| Self { operation, error })
+    }
+
     pub(crate) fn with_peer(self, protocol: &'static Protocol, address: SocketAddr) -> SocketError {
         let Self { operation, error } = self;
         SocketError { operation, protocol, address, error }
     }
+}
+
+/// Sets the hop limit of sent packets. An IPv6 socket can also send over IPv4, so it has both limits.
+pub(crate) fn set_hop_limit(
+    socket: &Socket,
+    peer: SocketAddr,
+    ttl: NonZeroU8,
+) -> Result<(), OperationError> {
+    let hops = u32::from(ttl.get());
+    let set_v4 = || socket.set_ttl_v4(hops);
+    if peer.is_ipv4() {
+        return set_option("IP_TTL", hops, set_v4);
+    }
+    set_option("IPV6_UNICAST_HOPS", hops, || socket.set_unicast_hops_v6(hops))?;
+    // If the socket refuses this option, it cannot send over IPv4, so the error is ignored.
+    let _ = set_option("IP_TTL", hops, set_v4);
+    Ok(())
 }
 
 /// Calls `set` to set a socket option, and logs the option, its value and the result.
@@ -101,4 +185,73 @@ pub(crate) fn set_option(
         Err(error) => debug!(option, ?value, %error, "socket option refused"),
     }
     result.map_err(|error| OperationError { operation: SocketOperation::SetOption(option), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::condition::Condition;
+    use crate::plan::Settings;
+
+    fn loopback(ip: &str) -> SocketAddr {
+        SocketAddr::new(ip.parse().unwrap(), 0)
+    }
+
+    fn socket(ip: &str, change: impl FnOnce(&mut OpenConfig)) -> BufferedSocket {
+        let mut config = OpenConfig::new(&Settings::one(""));
+        config.bind = Some(loopback(ip));
+        change(&mut config);
+        BufferedSocket::new(loopback(ip), SocketKind::DATAGRAMS, &config).unwrap()
+    }
+
+    #[test]
+    fn sent_packets_have_the_configured_hop_limit() {
+        let ttl = NonZeroU8::new(7);
+        let v4 = socket("127.0.0.1", |config| config.ttl = ttl);
+        assert_eq!(v4.inner.ttl_v4().unwrap(), 7);
+        let unchanged = socket("127.0.0.1", |_| {});
+        assert_ne!(unchanged.inner.ttl_v4().unwrap(), 7);
+        if std::net::UdpSocket::bind("[::1]:0").is_ok() {
+            let v6 = socket("::1", |config| config.ttl = ttl);
+            assert_eq!(v6.inner.unicast_hops_v6().unwrap(), 7);
+        }
+    }
+
+    #[cfg(all(target_os = "linux", not(portable)))]
+    #[test]
+    fn hop_limit_of_a_received_packet_is_reported_if_it_is_requested() {
+        for ip in ["127.0.0.1", "::1"] {
+            if std::net::UdpSocket::bind(loopback(ip)).is_err() {
+                continue;
+            }
+            for requested in [true, false] {
+                let mut receiver = socket(ip, |config| config.receiver.hop_limit = requested);
+                let sender = socket(ip, |config| config.ttl = NonZeroU8::new(61));
+                let to = receiver.local().unwrap();
+                sender.inner.send_to(b"x", &to.into()).unwrap();
+                let until = WaitUntil::Exact(std::time::Instant::now() + Duration::from_secs(1));
+                let Received::Bytes { hop_limit, timestamp, .. } = receiver.receive(until).unwrap()
+                else {
+                    panic!("nothing received");
+                };
+                assert_eq!(hop_limit, requested.then_some(61), "{ip}");
+                assert_eq!(timestamp, None, "kernel timestamps were not requested");
+            }
+        }
+    }
+
+    #[test]
+    fn missing_permission_to_create_a_socket_is_not_a_failure_of_the_peer() {
+        let error =
+            |operation, kind: io::ErrorKind| OperationError { operation, error: kind.into() };
+        let denied = io::ErrorKind::PermissionDenied;
+        let into_failure = |error: OperationError| error.into_failure(&[], Duration::ZERO);
+        assert!(into_failure(error(SocketOperation::Create, denied)).is_err());
+        assert!(into_failure(error(SocketOperation::SetOption("IP_TTL"), denied)).is_err());
+        // A firewall rule of this host refuses the connection.
+        let failure = into_failure(error(SocketOperation::Connect, denied)).unwrap();
+        assert_eq!(failure.condition, Condition::PermissionDenied);
+        let unreachable = error(SocketOperation::Create, io::ErrorKind::NetworkUnreachable);
+        assert_eq!(into_failure(unreachable).unwrap().condition, Condition::NoRoute);
+    }
 }

@@ -16,8 +16,9 @@ mod imp;
 mod imp;
 
 pub(crate) use imp::{
-    Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, condition_from_errno, enter_lab,
-    interface_index, interface_to, path_mtu, pin, unresolved_next_hop, use_precise_timers,
+    Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, attach_filter, condition_from_errno,
+    enter_lab, interface_index, interface_to, path_mtu, pin, unresolved_next_hop,
+    use_precise_timers,
 };
 
 use crate::model::icmp::IcmpError;
@@ -33,6 +34,12 @@ pub(crate) struct ReceiveConfig {
     pub(crate) spin: bool,
     /// Request a kernel timestamp for each packet that is sent or received.
     pub(crate) timestamps: bool,
+    /// Read the hop limit (TTL) of each received packet, if the system supports this.
+    #[cfg_attr(
+        not(all(target_os = "linux", not(portable))),
+        expect(dead_code, reason = "only the Linux implementation reads hop limits")
+    )]
+    pub(crate) hop_limit: bool,
 }
 
 impl ReceiveConfig {
@@ -79,6 +86,24 @@ pub(crate) struct ReceiveMeta {
     pub(crate) len: usize,
     /// The time at which the packet arrived in the kernel (wall clock), if the kernel recorded it.
     pub(crate) timestamp: Option<SystemTime>,
+    /// The hop limit (TTL) of the packet, if [`ReceiveConfig::hop_limit`] requests it.
+    pub(crate) hop_limit: Option<u8>,
+}
+
+/// An instruction of a packet filter, for the kernel's classic BPF machine (`struct sock_filter`,
+/// include/uapi/linux/filter.h).
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(all(target_os = "linux", not(portable))),
+    allow(dead_code, reason = "only the Linux implementation and tests read the fields")
+)]
+pub(crate) struct FilterInstruction {
+    pub(crate) code: u16,
+    /// The number of instructions to skip if a test is true.
+    pub(crate) skip_if_true: u8,
+    /// The number of instructions to skip if a test is false.
+    pub(crate) skip_if_false: u8,
+    pub(crate) operand: u32,
 }
 
 /// A network interface.

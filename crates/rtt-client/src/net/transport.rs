@@ -16,6 +16,7 @@ use crate::net::system::{
 use crate::plan::Settings;
 use echo_core::Stamp;
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::time::{Duration, SystemTime};
 use std::{fmt, io};
 
@@ -24,6 +25,8 @@ use std::{fmt, io};
 pub(crate) struct OpenConfig {
     /// The local address. With port 0, the system chooses a port.
     pub(crate) bind: Option<SocketAddr>,
+    /// The hop limit of sent packets. Without a value, the system chooses it.
+    pub(crate) ttl: Option<NonZeroU8>,
     pub(crate) receiver: ReceiveConfig,
 }
 
@@ -33,10 +36,12 @@ impl OpenConfig {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             bind: settings.bind,
+            ttl: settings.ttl,
             receiver: ReceiveConfig {
                 timeout: settings.timeout,
                 spin: settings.spin,
                 timestamps: settings.breakdown && KERNEL_TIMESTAMPS,
+                hop_limit: false,
             },
         }
     }
@@ -117,6 +122,8 @@ pub(crate) struct SentRequest {
 pub(crate) enum Received<'a> {
     /// The wait ended without data.
     Nothing,
+    /// A packet arrived that cannot be a reply to a request of this transport.
+    Stray,
     /// The peer has closed its side of the connection.
     End,
     /// A datagram, or the next bytes of a stream.
@@ -125,13 +132,15 @@ pub(crate) enum Received<'a> {
         received: Stamp,
         /// When the kernel received the packet.
         timestamp: Option<SystemTime>,
+        /// The hop limit (TTL) of the received packet, if the transport requests it.
+        hop_limit: Option<u8>,
         bytes: &'a [u8],
     },
 }
 
 /// An operation on a socket failed. The peer and the network are not the reason.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {operation} for {} {}", protocol.title, protocol.shown(*address))]
+#[error("cannot {operation} for {} {}", .protocol.title, .protocol.shown(*.address))]
 pub struct SocketError {
     /// The operation that failed.
     pub operation: SocketOperation,

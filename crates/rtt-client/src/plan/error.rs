@@ -26,6 +26,14 @@ pub enum PlanError {
         /// The protocol's title.
         protocol: &'static str,
     },
+    /// The local address has a port, but the protocol has no ports.
+    #[error("--bind selects port {port}, but {protocol} has no ports")]
+    BindHasNoPorts {
+        /// The port.
+        port: u16,
+        /// The protocol's title.
+        protocol: &'static str,
+    },
     /// A request, or its reply, is too long for one exchange.
     #[error("the {part} has {len} bytes; one exchange over {protocol} carries at most {max} bytes")]
     TooLong {

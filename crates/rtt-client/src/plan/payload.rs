@@ -12,6 +12,7 @@
 //! The conversion to upper case does not change digits. Every echo server returns the number unchanged, so the
 //! number in a reply identifies its request.
 
+use crate::model::protocol::{Protocol, ReplyForm, Responder};
 use bytes::BytesMut;
 use echo_core::header::{self, HEADER_LEN, MAX_TIMED_LEN, ReplyHeader, Timing};
 use std::fmt;
@@ -45,9 +46,13 @@ pub(crate) enum TimingHeader {
 }
 
 impl TimingHeader {
-    /// The header that a breakdown requires.
-    pub(crate) fn for_breakdown(breakdown: bool) -> Self {
-        if breakdown { Self::Requested } else { Self::Absent }
+    /// The header of requests that need the server's processing time. A kernel does not report this time, and a reply
+    /// that is the unchanged request has no place for it.
+    pub(crate) fn requested_from(protocol: &Protocol) -> Self {
+        match (protocol.responder, protocol.reply_form) {
+            (Responder::Program(_), ReplyForm::UpperCase) => Self::Requested,
+            (Responder::Kernel, _) | (_, ReplyForm::Unchanged) => Self::Absent,
+        }
     }
 }
 
@@ -61,6 +66,7 @@ pub(crate) struct Payload {
     header_len: usize,
     timing: TimingHeader,
     numbering: Numbering,
+    form: ReplyForm,
 }
 
 /// The result of the comparison of received bytes with the expected reply.
@@ -118,23 +124,28 @@ impl fmt::Display for Mismatch {
 
 impl Payload {
     /// Requests with this text. If the text is too long for a timing header, the requests have no timing header.
-    pub(crate) fn of_text(text: &[u8], numbering: Numbering, timing: TimingHeader) -> Self {
+    pub(crate) fn of_text(
+        text: &[u8],
+        numbering: Numbering,
+        timing: TimingHeader,
+        form: ReplyForm,
+    ) -> Self {
         let number_len = number_len(numbering);
         let fits = HEADER_LEN + number_len + text.len() <= MAX_TIMED_LEN;
         let timing = if fits { timing } else { TimingHeader::Absent };
         let mut request = vec![b' '; header_len(timing) + number_len];
         request.extend_from_slice(text);
-        Self::new(request, timing, numbering)
+        Self::new(request, timing, numbering, form)
     }
 
     /// Numbered requests of `size` bytes, at least [`Payload::min_size`]. If the size is too large for a timing header,
     /// the requests have no timing header.
-    pub(crate) fn of_size(size: usize, timing: TimingHeader) -> Self {
+    pub(crate) fn of_size(size: usize, timing: TimingHeader, form: ReplyForm) -> Self {
         let timing = if size <= MAX_TIMED_LEN { timing } else { TimingHeader::Absent };
         let mut request = vec![b' '; Self::min_size(timing)];
         let filler_len = size.saturating_sub(request.len());
         request.extend(FILLER.iter().cycle().take(filler_len));
-        Self::new(request, timing, Numbering::Numbered)
+        Self::new(request, timing, Numbering::Numbered, form)
     }
 
     /// The size of the shortest numbered request, in bytes.
@@ -142,14 +153,19 @@ impl Payload {
         header_len(timing) + NUMBER_LEN
     }
 
-    fn new(mut request: Vec<u8>, timing: TimingHeader, numbering: Numbering) -> Self {
+    fn new(
+        mut request: Vec<u8>,
+        timing: TimingHeader,
+        numbering: Numbering,
+        form: ReplyForm,
+    ) -> Self {
         let header_len = header_len(timing);
         if timing == TimingHeader::Requested {
             let header = header::request_header(request.len());
             request[..header_len].copy_from_slice(&header);
         }
-        let expected = uppercase(&request);
-        Self { request, expected, header_len, timing, numbering }
+        let expected = reply_to(&request, form);
+        Self { request, expected, header_len, timing, numbering, form }
     }
 
     /// The same requests without the timing header. Other bytes replace it, so that the length does not
@@ -157,7 +173,7 @@ impl Payload {
     pub(crate) fn without_timing(&self) -> Self {
         let mut request = self.request.clone();
         request[..self.header_len].fill(b'.');
-        let expected = uppercase(&request);
+        let expected = reply_to(&request, self.form);
         Self { request, expected, timing: TimingHeader::Absent, ..*self }
     }
 
@@ -250,6 +266,14 @@ fn write_number(bytes: &mut [u8], offset: usize, numbering: Numbering, seq: u64)
     }
 }
 
+/// The correct reply to `request`, without timings.
+fn reply_to(request: &[u8], form: ReplyForm) -> Vec<u8> {
+    match form {
+        ReplyForm::UpperCase => uppercase(request),
+        ReplyForm::Unchanged => request.to_vec(),
+    }
+}
+
 fn uppercase(text: &[u8]) -> Vec<u8> {
     let mut text = BytesMut::from(text);
     echo_core::uppercase(&mut text);
@@ -262,8 +286,10 @@ mod tests {
     use echo_core::header::ArrivalClock;
     use std::time::Duration;
 
+    const UPPER: ReplyForm = ReplyForm::UpperCase;
+
     fn message(text: &str) -> Payload {
-        Payload::of_text(text.as_bytes(), Numbering::Unnumbered, TimingHeader::Absent)
+        Payload::of_text(text.as_bytes(), Numbering::Unnumbered, TimingHeader::Absent, UPPER)
     }
 
     fn differs_at(position: usize) -> ReplyCheck {
@@ -284,6 +310,21 @@ mod tests {
     }
 
     #[test]
+    fn reply_of_the_unchanged_form_must_be_the_request() {
+        let (text, unnumbered) = ("straße".as_bytes(), Numbering::Unnumbered);
+        let mut payload =
+            Payload::of_text(text, unnumbered, TimingHeader::Absent, ReplyForm::Unchanged);
+        assert_eq!(payload.check(1, text, 0), ReplyCheck::Complete(None));
+        assert_eq!(payload.check(1, b"STRASSE", 0), differs_at(1));
+        let series = Payload::of_size(64, TimingHeader::Absent, ReplyForm::Unchanged);
+        for mut payload in [series.without_timing(), series] {
+            let reply = payload.request(3).to_vec();
+            assert_eq!(payload.check(3, &reply, 0), ReplyCheck::Complete(None));
+            assert_eq!(payload.check(4, &reply, 0), differs_at(10));
+        }
+    }
+
+    #[test]
     fn bytes_that_were_checked_earlier_are_skipped() {
         let mut payload = message("hello");
         assert_eq!(payload.check(1, b"HELLO", 3), ReplyCheck::Complete(None));
@@ -294,25 +335,25 @@ mod tests {
     fn conversion_to_upper_case_does_not_change_the_number() {
         let street = "straße".as_bytes();
         for mut payload in [
-            Payload::of_size(32, TimingHeader::Absent),
-            Payload::of_text(street, Numbering::Numbered, TimingHeader::Absent),
+            Payload::of_size(32, TimingHeader::Absent, UPPER),
+            Payload::of_text(street, Numbering::Numbered, TimingHeader::Absent, UPPER),
         ] {
             let reply = uppercase(payload.request(4711));
             assert_eq!(payload.number_in(&reply), Some(4711));
             assert_eq!(payload.check(4711, &reply, 0), ReplyCheck::Complete(None));
             assert_eq!(payload.check(4712, &reply, 0), differs_at(10));
         }
-        let mut payload = Payload::of_size(32, TimingHeader::Absent);
+        let mut payload = Payload::of_size(32, TimingHeader::Absent, UPPER);
         assert_eq!(payload.request_len(), 32);
         assert_eq!(payload.number_in(b"GARBAGE THAT IS LONG ENOUGH"), None);
         assert_eq!(payload.number_in(b"000"), None);
-        payload = Payload::of_size(10, TimingHeader::Absent);
+        payload = Payload::of_size(10, TimingHeader::Absent, UPPER);
         assert_eq!(payload.request(7), b"0000000007");
     }
 
     #[test]
     fn reply_is_complete_with_and_without_a_timing_header() {
-        let mut payload = Payload::of_size(64, TimingHeader::Requested);
+        let mut payload = Payload::of_size(64, TimingHeader::Requested, UPPER);
         let plain = uppercase(payload.request(7));
         assert_eq!(payload.check(7, &plain, 0), ReplyCheck::Complete(None));
         assert_eq!(payload.number_in(&plain), Some(7));
@@ -332,7 +373,7 @@ mod tests {
 
     #[test]
     fn request_without_timing_has_the_same_length_and_number() {
-        let mut payload = Payload::of_size(64, TimingHeader::Requested).without_timing();
+        let mut payload = Payload::of_size(64, TimingHeader::Requested, UPPER).without_timing();
         assert_eq!(payload.request_len(), 64);
         let reply = uppercase(payload.request(9));
         assert_eq!(payload.number_in(&reply), Some(9));
@@ -343,7 +384,7 @@ mod tests {
     fn text_of_the_user_follows_the_header_and_the_number() {
         for numbering in [Numbering::Unnumbered, Numbering::Numbered] {
             for timing in [TimingHeader::Absent, TimingHeader::Requested] {
-                let mut payload = Payload::of_text(b"hi", numbering, timing);
+                let mut payload = Payload::of_text(b"hi", numbering, timing, UPPER);
                 let offset = payload.text_offset();
                 assert_eq!(&payload.request(1)[offset..], b"hi");
             }

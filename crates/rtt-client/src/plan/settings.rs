@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 /// The size of a request in a series if none is given, in bytes.
@@ -51,6 +52,8 @@ pub struct Settings {
     pub family: Option<Family>,
     /// The local address. With port 0, the system chooses the port.
     pub bind: Option<SocketAddr>,
+    /// The hop limit (TTL) of sent packets. Without a value, the system chooses it.
+    pub ttl: Option<NonZeroU8>,
     /// The timeout of the name look-up, of each connection attempt and of each reply.
     pub timeout: Duration,
     /// The content of requests.
@@ -79,6 +82,7 @@ impl Settings {
         Self {
             family: None,
             bind: None,
+            ttl: None,
             timeout: DEFAULT_TIMEOUT,
             content: Content::Message(message.into()),
             count: Some(1),

@@ -196,7 +196,7 @@ impl StartLine {
             protocol: protocol.name,
             target: start.plan.target.to_string(),
             address: start.address.map(|address| protocol.shown(address)),
-            local: start.local.map(|address| protocol.shown(address)),
+            local: start.local.map(|local| protocol.shown(local)),
             clock_cost_ns: nanoseconds(start.clock_cost),
         }
     }

@@ -90,8 +90,8 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
             None => format!("{title} {}", plan.target),
         };
         let (Some(address), Some(local)) = (start.address, start.local) else { return Ok(()) };
-        let [to, from] = [address, local].map(|address| plan.protocol.shown(address));
-        self.run.heading = format!("{title} to {to} from {from}");
+        let [address, local] = [address, local].map(|address| plan.protocol.shown(address));
+        self.run.heading = format!("{title} to {address} from {local}");
         if self.run.one_message {
             return Ok(());
         }
@@ -237,6 +237,7 @@ mod tests {
             connection_position: None,
             outcome: Outcome::Lost(failure),
             breakdown: None,
+            hop_limit: None,
         };
         let (mut out, mut errors) = (Vec::new(), Vec::new());
         let config = TextConfig { error_width, ..TextConfig::default() };

@@ -29,7 +29,14 @@ fn series(requests: u64) -> (Accounting, Stamp) {
 
 fn reply(seq: u64, received: Stamp) -> ReceivedReply {
     let bytes = Bytes::from_static(b"0000000001 HELLO");
-    ReceivedReply { seq: Some(seq), received, timestamp: None, timing: None, bytes }
+    ReceivedReply {
+        seq: Some(seq),
+        received,
+        timestamp: None,
+        hop_limit: None,
+        timing: None,
+        bytes,
+    }
 }
 
 fn receive(accounting: &mut Accounting, reply: ReceivedReply) -> Option<Exchange> {
@@ -59,6 +66,18 @@ fn failure(condition: Condition, origin: Option<Origin>) -> Failure {
 fn router_error(condition: Condition) -> Failure {
     let icmp = IcmpError { is_v6: false, kind: 3, code: 1, from: None };
     failure(condition, Some(Origin::Icmp(icmp)))
+}
+
+#[test]
+fn stray_packet_decides_no_outcome() {
+    let (mut accounting, sent) = series(1);
+    accounting.stray_received();
+    assert_eq!((accounting.summary().unmatched, accounting.in_flight()), (1, 1));
+    let ttl = ReceivedReply { hop_limit: Some(61), ..reply(1, sent) };
+    let exchange = receive(&mut accounting, ttl).unwrap();
+    assert_eq!((exchange.outcome.name(), exchange.hop_limit), ("reply", Some(61)));
+    assert_eq!(accounting.summary().reply_ttl.unwrap().min(), 61);
+    assert_eq!(outcomes(&accounting), [1, 0, 0]);
 }
 
 #[test]

@@ -16,12 +16,13 @@ pub(crate) use trace::TraceArgs;
 
 use clap::{
     ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
-    ValueEnum,
+    ValueEnum, value_parser,
 };
 use rtt_client::{
     DEFAULT_TIMEOUT, Family, PROTOCOLS, Protocol, Settings, local_address, protocol_named,
 };
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -143,6 +144,7 @@ impl MeasureArgs {
         Settings {
             family: self.addresses.family(),
             bind: self.addresses.bind,
+            ttl: self.addresses.ttl(),
             timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT),
             pin: self.pin,
             spin: self.spin,
@@ -151,7 +153,7 @@ impl MeasureArgs {
     }
 }
 
-/// Options that select addresses.
+/// Options of the addresses and the sockets.
 #[derive(Debug, Args)]
 struct AddressArgs {
     /// Use IPv4 only
@@ -165,6 +167,10 @@ struct AddressArgs {
     /// Local address to send from, optionally with a port
     #[arg(short = 'B', long, value_name = "ADDR", value_parser = local_address)]
     bind: Option<SocketAddr>,
+
+    /// Hop limit (TTL) of sent packets, from 1 to 255 [default: the system's value]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(1..))]
+    ttl: Option<u8>,
 }
 
 impl AddressArgs {
@@ -175,6 +181,11 @@ impl AddressArgs {
             (_, true) => Some(Family::V6),
             _ => None,
         }
+    }
+
+    /// The hop limit, if the user selects one.
+    fn ttl(&self) -> Option<NonZeroU8> {
+        self.ttl.and_then(NonZeroU8::new)
     }
 }
 

@@ -1,14 +1,15 @@
 //! Tests: the division of received bytes into replies.
 
 use super::*;
-use crate::engine::test_transport::Incoming::{Bytes as Piece, End};
+use crate::engine::test_transport::Incoming::{Bytes as Piece, End, Stray};
 use crate::engine::test_transport::{Incoming, scripted};
+use crate::model::protocol::ReplyForm;
 use crate::plan::payload::TimingHeader;
 use std::time::Instant;
 
 /// Requests that contain only their number: ten bytes.
 fn payload() -> Payload {
-    Payload::of_size(10, TimingHeader::Absent)
+    Payload::of_size(10, TimingHeader::Absent, ReplyForm::UpperCase)
 }
 
 /// A channel with `requests` requests in flight. Its transport returns the `incoming` messages.
@@ -92,6 +93,14 @@ fn datagrams_are_matched_by_their_number() {
     let datagrams = [Piece(b"0000000002"), Piece(b"0000000001")];
     let mut channel = channel(Framing::Datagrams, 2, datagrams);
     assert_eq!(reply_seq(&receive(&mut channel)), Some(2));
+    assert_eq!(reply_seq(&receive(&mut channel)), Some(1));
+}
+
+#[test]
+fn stray_packet_is_not_a_message() {
+    let mut channel = channel(Framing::Datagrams, 1, [Stray, Piece(b"0000000001")]);
+    assert!(matches!(receive(&mut channel), ChannelEvent::Stray));
+    assert_eq!(channel.replies(), 0);
     assert_eq!(reply_seq(&receive(&mut channel)), Some(1));
 }
 

@@ -50,9 +50,8 @@ impl Probe<'_> {
         thread::scope(|scope| {
             // The connected and the unconnected socket wait at the same time, because they share the timeout.
             let unconnected = driver(self.plan.protocol).unconnected.map(|send_and_wait| {
-                let bind = self.config().with_any_local_port().bind;
-                let timeout = self.remaining();
-                scope.spawn(move || send_and_wait(address, bind, TEXT, timeout))
+                let config = self.config().with_any_local_port();
+                scope.spawn(move || send_and_wait(address, &config, TEXT))
             });
             let mut finding = self.run_connected()?;
             if finding.connect_duration.is_none() {
@@ -104,9 +103,13 @@ impl Probe<'_> {
         match Channel::new(opened, self.plan.protocol.framing) {
             Err(failure) => finding.result = ProbeResult::NoAnswer(failure),
             Ok(channel) => {
+                let protocol = self.plan.protocol;
+                let timing = TimingHeader::requested_from(protocol);
+                let numbering = Numbering::Numbered;
                 let mut requests = Requests {
                     channel,
-                    times: if self.plan.protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
+                    payload: Payload::of_text(TEXT, numbering, timing, protocol.reply_form),
+                    times: if protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,
                     deadline: self.deadline,
                     sent: Vec::new(),
@@ -145,6 +148,7 @@ fn log_connection(opened: &OpenAttempt, address: SocketAddr) {
 /// The requests of a probe on an open channel.
 struct Requests {
     channel: Channel,
+    payload: Payload,
     /// The times at which requests are sent, as fractions of the time from `start` to `deadline`.
     times: &'static [f64],
     start: Instant,
@@ -160,11 +164,10 @@ impl Requests {
     ///
     /// An error that is not about the peer or the path.
     fn run(&mut self) -> io::Result<ProbeResult> {
-        let mut payload = Payload::of_text(TEXT, Numbering::Numbered, TimingHeader::Requested);
         loop {
             if self.next_send().is_some_and(|due| Instant::now() >= due) {
                 let seq = self.sent.len() as u64 + 1;
-                match self.channel.send(seq, payload.request(seq)) {
+                match self.channel.send(seq, self.payload.request(seq)) {
                     Ok(sent) => self.sent.push(sent.stamp),
                     Err(error) => match self.result_of_error(error, Call::Send)? {
                         Some(result) => return Ok(result),
@@ -173,9 +176,9 @@ impl Requests {
                 }
             }
             let until = self.next_send().map_or(self.deadline, |due| due.min(self.deadline));
-            match self.channel.receive(WaitUntil::Exact(until), &mut payload, None) {
+            match self.channel.receive(WaitUntil::Exact(until), &mut self.payload, None) {
                 Ok(event) => {
-                    if let Some(result) = self.result_of_event(event, payload.reply_len()) {
+                    if let Some(result) = self.result_of_event(event) {
                         return Ok(result);
                     }
                 }
@@ -186,7 +189,7 @@ impl Requests {
                 }
             }
             if Instant::now() >= self.deadline {
-                return Ok(self.silent(payload.reply_len()));
+                return Ok(self.silent());
             }
         }
     }
@@ -198,9 +201,9 @@ impl Requests {
     }
 
     /// The result of the probe, if this event determines it.
-    fn result_of_event(&self, event: ChannelEvent, reply_len: usize) -> Option<ProbeResult> {
+    fn result_of_event(&self, event: ChannelEvent) -> Option<ProbeResult> {
         match event {
-            ChannelEvent::Nothing => None,
+            ChannelEvent::Nothing | ChannelEvent::Stray => None,
             ChannelEvent::Reply(reply) => {
                 let index = usize::try_from(reply.seq?).ok()?.checked_sub(1)?;
                 let rtt = reply.received.since(self.sent.get(index)?);
@@ -214,6 +217,7 @@ impl Requests {
                 Some(ProbeResult::WrongAnswer { failure, text: reply.bytes })
             }
             ChannelEvent::End => {
+                let reply_len = self.payload.reply_len();
                 let received = self.channel.partial_reply_len();
                 let failure = Failure::new(Condition::Closed, self.start.elapsed());
                 Some(ProbeResult::NoAnswer(Failure {
@@ -226,7 +230,8 @@ impl Requests {
     }
 
     /// The result if no reply and no error arrives in time.
-    fn silent(&self, reply_len: usize) -> ProbeResult {
+    fn silent(&self) -> ProbeResult {
+        let reply_len = self.payload.reply_len();
         let received = self.channel.partial_reply_len();
         let detail =
             (received > 0).then(|| format!("{received} of the reply's {reply_len} bytes arrived"));

@@ -105,7 +105,7 @@ impl UninstrumentedControl {
                     }
                     return Ok(Some(reply.received.since(&sent)));
                 }
-                Ok(ChannelEvent::Nothing | ChannelEvent::Reply(_)) => {}
+                Ok(ChannelEvent::Nothing | ChannelEvent::Stray | ChannelEvent::Reply(_)) => {}
                 Ok(ChannelEvent::End) => {
                     self.log_failure(&"the server closed the connection");
                     return Ok(None);
@@ -165,6 +165,7 @@ mod tests {
             connection_position: None,
             outcome,
             breakdown: None,
+            hop_limit: None,
         }
     }
 

@@ -105,6 +105,10 @@ impl Series {
         };
         match channel.receive(until, &mut self.payload, only_in_flight) {
             Ok(ChannelEvent::Nothing) => Ok(()),
+            Ok(ChannelEvent::Stray) => {
+                self.accounting.stray_received();
+                Ok(())
+            }
             Ok(ChannelEvent::Reply(reply)) => {
                 let position = self.connections.exchange_position();
                 let channel = self.connections.channel();

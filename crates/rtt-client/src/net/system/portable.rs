@@ -2,8 +2,8 @@
 //! or no value, or does nothing.
 
 use super::{
-    CaptureConfig, CapturedFrame, Interface, MAX_SPIN, NetworkError, ReceiveConfig, ReceiveMeta,
-    WaitUntil,
+    CaptureConfig, CapturedFrame, FilterInstruction, Interface, MAX_SPIN, NetworkError,
+    ReceiveConfig, ReceiveMeta, WaitUntil,
 };
 use crate::model::condition::Condition;
 use crate::net::socket::{OperationError, set_option};
@@ -70,7 +70,7 @@ impl Receiver {
             }
         };
         match received {
-            Ok(len) => Ok(Some(ReceiveMeta { len, timestamp: None })),
+            Ok(len) => Ok(Some(ReceiveMeta { len, timestamp: None, hop_limit: None })),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => Ok(None),
                 _ => Err(error),
@@ -128,6 +128,12 @@ fn spin_until(socket: &Socket, buffer: &mut [u8], deadline: Instant) -> io::Resu
 
 fn not_available() -> io::Error {
     io::Error::new(ErrorKind::Unsupported, "not available on this system")
+}
+
+/// This system attaches no filter, so every packet reaches the program.
+#[expect(clippy::unnecessary_wraps, reason = "the signature of `linux`")]
+pub(crate) fn attach_filter(_: &Socket, _: &[FilterInstruction]) -> Result<(), OperationError> {
+    Ok(())
 }
 
 pub(crate) fn unresolved_next_hop(_: IpAddr) -> Option<IpAddr> {

@@ -6,15 +6,13 @@ use crate::model::breakdown::TimestampId;
 use crate::model::condition::Failure;
 use crate::model::exchange::Connection;
 use crate::model::traffic::{KernelStatistics, Traffic, ip_header_len};
-use crate::net::socket::{BufferedSocket, OperationError, set_option};
+use crate::net::socket::{BufferedSocket, OperationError, SocketKind, set_option};
 use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, Received, SentRequest, SocketError, SocketOperation, Transport,
-    failure_with_cause,
 };
 use bytes::BytesMut;
 use echo_core::Stamp;
-use socket2::Type;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::thread;
@@ -76,14 +74,12 @@ pub(super) fn open_with(
     let with_peer = |error: OperationError| error.with_peer(&FACTS, peer);
     let timeout = config.receiver.timeout;
     // Set as many options as possible before the handshake, so that the first request can follow it soon.
-    let mut socket = match BufferedSocket::new(peer, Type::STREAM, config.bind, config.receiver) {
+    let mut socket = match BufferedSocket::new(peer, SocketKind::STREAM, &config) {
         Ok(socket) => socket,
-        Err(OperationError { operation: operation @ SocketOperation::Create, error }) => {
-            let failure = failure_with_cause(error, &[], Duration::ZERO)
-                .map_err(|error| with_peer(OperationError { operation, error }))?;
+        Err(error) => {
+            let failure = error.into_failure(&[], Duration::ZERO).map_err(with_peer)?;
             return Ok(OpenAttempt { connection: None, transport: Err(failure) });
         }
-        Err(error) => return Err(with_peer(error)),
     };
     let no_delay = nagle == Nagle::Off;
     set_option("TCP_NODELAY", no_delay, || socket.inner.set_tcp_nodelay(no_delay))
@@ -113,10 +109,9 @@ pub(super) fn open_with(
             Ok(Box::new(Tcp::new(socket, timeout)) as Box<dyn Transport>)
         }
         Err(error) => {
-            let failure = failure_with_cause(error, &socket.network_errors(), handshake);
-            let operation = SocketOperation::Connect;
+            let error = OperationError { operation: SocketOperation::Connect, error };
             let failure =
-                failure.map_err(|error| with_peer(OperationError { operation, error }))?;
+                error.into_failure(&socket.network_errors(), handshake).map_err(with_peer)?;
             let detail = failure.detail.or(describe_requests(&requests));
             Err(Failure { detail, ..failure })
         }
@@ -157,7 +152,12 @@ impl Transport for Tcp {
 
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {
         if let Some(received) = self.early_received.take() {
-            return Ok(Received::Bytes { received, timestamp: None, bytes: &self.early });
+            return Ok(Received::Bytes {
+                received,
+                timestamp: None,
+                hop_limit: None,
+                bytes: &self.early,
+            });
         }
         match self.socket.receive(until)? {
             Received::Bytes { bytes: [], .. } => Ok(Received::End),
@@ -199,7 +199,7 @@ impl Transport for Tcp {
             match self.receive(WaitUntil::Exact(deadline)) {
                 Ok(Received::End) => return Some(start.elapsed()),
                 // After the last exchange, no request waits for these bytes.
-                Ok(Received::Bytes { .. } | Received::Nothing) => {}
+                Ok(Received::Bytes { .. } | Received::Stray | Received::Nothing) => {}
                 Err(_) => return None,
             }
         }

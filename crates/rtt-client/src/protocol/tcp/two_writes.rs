@@ -125,7 +125,7 @@ fn exchange(
     let mut received_bytes = 0;
     while Instant::now() < deadline {
         match transport.receive(WaitUntil::Coarse(deadline)).map_err(reason)? {
-            Received::Nothing => {}
+            Received::Nothing | Received::Stray => {}
             Received::End => return Err("the server closed the connection".into()),
             Received::Bytes { received, bytes, .. } => {
                 received_bytes += bytes.len();

@@ -5,15 +5,14 @@
 
 use super::facts::FACTS;
 use crate::model::breakdown::TimestampId;
-use crate::model::traffic::{Traffic, ip_header_len};
-use crate::net::socket::{BufferedSocket, OperationError};
-use crate::net::system::{NetworkError, WaitUntil, path_mtu};
+use crate::model::traffic::Traffic;
+use crate::net::datagram_counter::DatagramCounter;
+use crate::net::socket::{BufferedSocket, OperationError, SocketKind};
+use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, Received, SentRequest, SocketError, SocketOperation, Transport,
-    failure_with_cause,
 };
 use echo_core::Stamp;
-use socket2::Type;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
@@ -22,18 +21,11 @@ use tracing::debug;
 /// The length of a UDP header, in bytes (RFC 768).
 const HEADER_LEN: u64 = 8;
 
-/// The assumed MTU of the path if the system does not report it, in bytes. Every host accepts packets of this size (RFC
-/// 791).
-const DEFAULT_MTU: u64 = 576;
-
 struct Udp {
     socket: BufferedSocket,
     /// The number of datagrams sent. The kernel uses this number to identify timestamps.
     sent: u32,
-    /// The numbers of datagrams and payload bytes. [`Transport::traffic`] adds the headers.
-    traffic: Traffic,
-    /// The length of the longest datagram, in bytes.
-    longest: usize,
+    counter: DatagramCounter,
 }
 
 /// Opens a socket that is connected to `peer`.
@@ -42,25 +34,20 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, 
     let transport = match open_socket(peer, config) {
         Ok(socket) => {
             debug!(%peer, local = socket.local().map(tracing::field::display), "connected");
-            let traffic = Traffic::default();
-            Ok(Box::new(Udp { socket, sent: 0, traffic, longest: 0 }) as Box<dyn Transport>)
+            let counter = DatagramCounter::new(HEADER_LEN);
+            Ok(Box::new(Udp { socket, sent: 0, counter }) as Box<dyn Transport>)
         }
-        Err(OperationError {
-            operation: operation @ (SocketOperation::Create | SocketOperation::Connect),
-            error,
-        }) => {
+        Err(error) => {
             debug!(%peer, %error, "not connected");
-            let failure = failure_with_cause(error, &[], start.elapsed());
-            Err(failure
-                .map_err(|error| OperationError { operation, error }.with_peer(&FACTS, peer))?)
+            let failure = error.into_failure(&[], start.elapsed());
+            Err(failure.map_err(|error| error.with_peer(&FACTS, peer))?)
         }
-        Err(error) => return Err(error.with_peer(&FACTS, peer)),
     };
     Ok(OpenAttempt { connection: None, transport })
 }
 
 fn open_socket(peer: SocketAddr, config: OpenConfig) -> Result<BufferedSocket, OperationError> {
-    let socket = BufferedSocket::new(peer, Type::DGRAM, config.bind, config.receiver)?;
+    let socket = BufferedSocket::new(peer, SocketKind::DATAGRAMS, &config)?;
     // The kernel looks up the route when the socket is connected. So this call fails if there is no route.
     socket
         .inner
@@ -80,9 +67,7 @@ impl Transport for Udp {
         self.socket.inner.send(request)?;
         let id = Some(self.sent);
         self.sent = self.sent.wrapping_add(1);
-        self.traffic.packets_out += 1;
-        self.traffic.ip_bytes_out += request.len() as u64;
-        self.longest = self.longest.max(request.len());
+        self.counter.sent(request.len());
         Ok(SentRequest { stamp, timestamp_id: TimestampId { id } })
     }
 
@@ -93,9 +78,7 @@ impl Transport for Udp {
             _ => error,
         })?;
         if let Received::Bytes { bytes, .. } = &received {
-            self.traffic.packets_in += 1;
-            self.traffic.ip_bytes_in += bytes.len() as u64;
-            self.longest = self.longest.max(bytes.len());
+            self.counter.received(bytes.len());
         }
         Ok(received)
     }
@@ -109,17 +92,6 @@ impl Transport for Udp {
     }
 
     fn traffic(&self) -> Option<Traffic> {
-        let header = HEADER_LEN + ip_header_len(self.local()?);
-        let mtu = path_mtu(&self.socket.inner).map_or(DEFAULT_MTU, u64::from);
-        // A longer datagram is sent in fragments. The number of fragments is not known here.
-        if self.longest as u64 + header > mtu {
-            return None;
-        }
-        let Traffic { packets_out, packets_in, .. } = self.traffic;
-        Some(Traffic {
-            ip_bytes_out: self.traffic.ip_bytes_out + packets_out * header,
-            ip_bytes_in: self.traffic.ip_bytes_in + packets_in * header,
-            ..self.traffic
-        })
+        self.counter.traffic(&self.socket.inner)
     }
 }

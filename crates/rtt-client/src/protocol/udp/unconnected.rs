@@ -1,6 +1,9 @@
 //! The UDP client of the textbook: its socket is not connected. It sends one datagram and waits for a reply.
 
 use crate::model::exchange::UnconnectedResult;
+use crate::net::socket::set_hop_limit;
+use crate::net::transport::OpenConfig;
+use socket2::SockRef;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -19,17 +22,19 @@ const BUFFER_LEN: usize = 2048;
 /// The system cannot create, bind or configure the socket.
 pub(super) fn send_and_wait(
     peer: SocketAddr,
-    bind: Option<SocketAddr>,
+    config: &OpenConfig,
     request: &[u8],
-    timeout: Duration,
 ) -> io::Result<UnconnectedResult> {
     let any: SocketAddr = match peer {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let socket = UdpSocket::bind(bind.unwrap_or(any))?;
+    let socket = UdpSocket::bind(config.bind.unwrap_or(any))?;
+    if let Some(ttl) = config.ttl {
+        set_hop_limit(&SockRef::from(&socket), peer, ttl).map_err(|error| error.error)?;
+    }
     debug!(%peer, local = ?socket.local_addr().ok(), "unconnected socket bound");
-    let timeout = timeout.min(MAX_WAIT);
+    let timeout = config.receiver.timeout.min(MAX_WAIT);
     let start = Instant::now();
     if let Err(error) = socket.send_to(request, peer) {
         return Ok(UnconnectedResult::Error(error.raw_os_error(), start.elapsed()));

@@ -84,6 +84,8 @@ pub(super) struct ExchangeLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     lateness_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     breakdown: Option<BreakdownFields>,
     /// The reason why `breakdown` has no separate network and server: [`CombinedReason::name`]. The field is outside
     /// `breakdown`, so that `breakdown` contains only durations.
@@ -108,6 +110,7 @@ impl From<&Exchange> for ExchangeLine {
             rtt_ns: exchange.rtt().map(nanoseconds),
             reply: text.map(|text| String::from_utf8_lossy(text).into_owned()),
             lateness_ns: exchange.lateness.map(nanoseconds),
+            ttl: exchange.hop_limit,
             breakdown: exchange.breakdown.map(BreakdownFields::from),
             combined_reason: exchange.breakdown.and_then(combined_reason),
             failure: exchange.outcome.failure().map(ExplainedFailure::from),

@@ -4,6 +4,7 @@ use crate::analysis::statistics::{
     BreakdownFigures, Distribution, Quantile, Summary, TimestampCost,
 };
 use crate::model::format::nanoseconds;
+use crate::model::hop_limit::ReplyTtl;
 use crate::model::traffic::KernelStatistics;
 use crate::plan::Plan;
 use serde::Serialize;
@@ -43,6 +44,8 @@ pub(super) struct SummaryLine {
     later_rtt_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     close_ns: Option<DistributionFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_ttl: Option<ReplyTtlFields>,
     /// The name of the field depends on the protocol.
     #[serde(flatten)]
     kernel_statistics: BTreeMap<&'static str, KernelStatisticsFields>,
@@ -71,6 +74,16 @@ pub(super) struct DistributionFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     p999: Option<u64>,
     max: u64,
+}
+
+/// The hop limits (TTL) of the replies.
+#[derive(Serialize)]
+struct ReplyTtlFields {
+    min: u8,
+    max: u8,
+    /// The distance in hops, with an assumed initial value. Absent if the values differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hops: Option<u8>,
 }
 
 /// The kernel's data about a connection.
@@ -115,6 +128,10 @@ pub(super) struct BreakdownMedians {
     /// Exchanges in which network and server are not separate, because the server's kernel did not timestamp the
     /// request.
     without_server_timestamp: u64,
+    /// Exchanges in which network and server are not separate, because the kernel of the target's host replied. Absent
+    /// if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernel_replies: Option<u64>,
     /// Exchanges without any breakdown.
     without_breakdown: u64,
 }
@@ -151,6 +168,7 @@ impl SummaryLine {
             first_rtt_ns: DistributionFields::of(&summary.first_exchange),
             later_rtt_ns: DistributionFields::of(&summary.later_exchanges),
             close_ns: DistributionFields::of(&summary.close),
+            reply_ttl: summary.reply_ttl.map(ReplyTtlFields::from),
             kernel_statistics: plan
                 .protocol
                 .kernel_statistics
@@ -199,6 +217,13 @@ impl DistributionFields {
     }
 }
 
+impl From<ReplyTtl> for ReplyTtlFields {
+    fn from(ttl: ReplyTtl) -> Self {
+        let hops = ttl.distance().map(|distance| distance.hops);
+        Self { min: ttl.min(), max: ttl.max(), hops }
+    }
+}
+
 impl From<&KernelStatistics> for KernelStatisticsFields {
     fn from(info: &KernelStatistics) -> Self {
         let optional = |duration: Option<Duration>| duration.map(nanoseconds);
@@ -230,6 +255,7 @@ impl BreakdownMedians {
             exchanges: figures.send.count(),
             without_timing_header: figures.without_timing_header,
             without_server_timestamp: figures.without_server_timestamp,
+            kernel_replies: Some(figures.kernel_replies).filter(|count| *count > 0),
             without_breakdown,
         })
     }

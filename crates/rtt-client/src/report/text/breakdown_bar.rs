@@ -156,6 +156,10 @@ fn explain(reason: CombinedReason) -> &'static str {
              is usual for the first request that a socket of the server receives. The server enables \
              timestamps when it reads that request."
         }
+        CombinedReason::KernelReply => {
+            "Network and server are not separate: the kernel of the target's host replies. It reports no \
+             processing time."
+        }
     }
 }
 

@@ -81,6 +81,7 @@ mod tests {
             connection_position: None,
             outcome: Outcome::Reply { received, text: None },
             breakdown: None,
+            hop_limit: None,
         }
     }
 

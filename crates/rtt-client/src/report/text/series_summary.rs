@@ -20,6 +20,10 @@ pub(super) fn write(
     printer.blank()?;
     counts(printer, summary)?;
     times(printer, summary)?;
+    if let Some(ttl) = summary.reply_ttl {
+        printer
+            .labelled(&format!("{:<17}  {:>9}  ", "reply TTL", ttl.range()), &ttl.to_string())?;
+    }
     if let Some(rate) = plan.settings.rate {
         achieved_rate(printer, rate, summary)?;
     }
@@ -207,6 +211,7 @@ fn share(part: u64, whole: u64) -> String {
 mod tests {
     use super::super::test_support::{WIDTHS, microseconds, printer, words, written};
     use super::*;
+    use crate::model::hop_limit::ReplyTtl;
     use crate::model::protocol::Phase;
     use crate::plan::Settings;
     use crate::protocol::registry::protocol_named;
@@ -281,6 +286,22 @@ mod tests {
                 assert_eq!(decimals.len(), 3, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn hop_limit_of_the_replies_is_printed_if_it_was_measured() {
+        let with_ttl = |ttl: Option<ReplyTtl>| text(80, &Summary { reply_ttl: ttl, ..summary(5) });
+        assert!(!with_ttl(None).contains("TTL"));
+        let equal = with_ttl(Some(61.into()));
+        let expected =
+            "reply TTL                 61  (about 3 hops away, if the initial TTL was 64)\n";
+        assert!(equal.contains(expected), "{equal}");
+        let different = with_ttl(Some(ReplyTtl::with(Some(61.into()), 58)));
+        assert!(
+            different.contains("reply TTL           58 to 61  (the TTL changed"),
+            "{different}"
+        );
+        assert!(!different.contains("hops away"), "{different}");
     }
 
     #[test]

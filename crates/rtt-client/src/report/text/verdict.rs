@@ -53,13 +53,11 @@ fn write_side(
     letter: &str,
     name: &str,
 ) -> io::Result<()> {
-    let address = match (side.address, &side.failure) {
+    let shown = side.address.map(|address| side.protocol.shown(address).to_string());
+    let address = match (shown, &side.failure) {
         (_, Some(failure)) => format!(", {failure}"),
-        (Some(address), None) => {
-            let address = side.protocol.shown(address).to_string();
-            if side.target.contains(&address) { String::new() } else { format!(" ({address})") }
-        }
-        (None, None) => String::new(),
+        (Some(shown), None) if !side.target.contains(&shown) => format!(" ({shown})"),
+        (_, None) => String::new(),
     };
     let name = if name == letter { String::new() } else { format!("{name}  ") };
     printer.indented(&format!("{letter}  {name}"), 3, &format!("{}{address}", side.target))

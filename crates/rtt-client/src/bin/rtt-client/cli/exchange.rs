@@ -68,10 +68,14 @@ pub(crate) struct ExchangeArgs {
 
 /// Creates the command of a protocol, without its description.
 pub(super) fn command(protocol: &Protocol) -> Command {
-    let target = format!(
-        "Server to measure: host, host:port, [IPv6]:port, or a URL such as {}://host:port",
-        protocol.name
-    );
+    let name = protocol.name;
+    let target = if protocol.has_ports() {
+        format!(
+            "Server to measure: host, host:port, [IPv6]:port, or a URL such as {name}://host:port"
+        )
+    } else {
+        format!("Host to measure: host, IPv6, or a URL such as {name}://host")
+    };
     ExchangeArgs::augment_args(Command::new(protocol.name))
         .mut_arg("target", |argument| argument.help(target))
         .mut_arg("connection", |argument| argument.hide(!protocol.has_connections()))

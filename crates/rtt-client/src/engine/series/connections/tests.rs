@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::channel::ChannelEvent;
 use crate::engine::test_transport::{ADDRESS, open_echo};
+use crate::model::protocol::ReplyForm;
 use crate::net::system::WaitUntil;
 use crate::plan::Settings;
 use crate::plan::payload::{Payload, TimingHeader};
@@ -20,7 +21,7 @@ fn connections(settings: Settings) -> Connections {
 
 /// Sends one request and receives its reply. Returns the number of new connections.
 fn exchange(connections: &mut Connections) -> usize {
-    let mut payload = Payload::of_size(10, TimingHeader::Absent);
+    let mut payload = Payload::of_size(10, TimingHeader::Absent, ReplyForm::UpperCase);
     let Ok(Ready::Open(channel)) = connections.ready() else { panic!("no channel") };
     channel.send(1, payload.request(1)).unwrap();
     let event = channel.receive(WaitUntil::Exact(Instant::now()), &mut payload, None).unwrap();

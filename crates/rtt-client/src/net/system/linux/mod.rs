@@ -3,6 +3,7 @@
 mod capture;
 mod capture_filter;
 mod error_queue;
+mod filter;
 mod netlink;
 mod process;
 mod receive;
@@ -10,6 +11,7 @@ mod routes;
 mod timestamps;
 
 pub(crate) use capture::Capture;
+pub(crate) use filter::attach_filter;
 pub(crate) use process::{enter_lab, pin, use_precise_timers};
 pub(crate) use receive::Receiver;
 pub(crate) use routes::{interface_index, interface_to, path_mtu, unresolved_next_hop};

@@ -1,4 +1,4 @@
-//! [`Receiver`]: waits for data on a socket, and reads kernel timestamps and ICMP errors.
+//! [`Receiver`]: waits for data on a socket, and reads kernel timestamps, hop limits and ICMP errors.
 //!
 //! The waits of [`WaitUntil`] use these system calls:
 //!
@@ -13,11 +13,12 @@ use super::super::{MAX_SPIN, NetworkError, ReceiveConfig, ReceiveMeta, WaitUntil
 use super::error_queue::{ErrorQueue, IcmpErrors, set_icmp_errors};
 use super::timestamps;
 use crate::net::socket::{OperationError, set_option};
+use crate::net::transport::SocketOperation;
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use nix::{cmsg_space, errno::Errno};
-use socket2::Socket;
+use socket2::{Domain, Socket};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::{Duration, Instant, SystemTime};
@@ -26,7 +27,8 @@ use std::time::{Duration, Instant, SystemTime};
 #[derive(Debug)]
 pub(crate) struct Receiver {
     spin: bool,
-    /// The buffer for control messages. `None` if the configuration does not request timestamps.
+    timestamps: bool,
+    /// The buffer for control messages. `None` if the configuration requests none.
     control: Option<Vec<u8>>,
     errors: ErrorQueue,
 }
@@ -42,14 +44,19 @@ impl Receiver {
             timestamps::keep_enabled();
         }
         set_icmp_errors(socket, IcmpErrors::Report)?;
-        let control = config.timestamps.then(|| cmsg_space!([TimeSpec; 3], [u8; 64]));
-        Ok(Self { spin: config.spin, control, errors: ErrorQueue::default() })
+        if config.hop_limit {
+            request_hop_limit(socket)?;
+        }
+        let ReceiveConfig { spin, timestamps, hop_limit, .. } = config;
+        let control =
+            (timestamps || hop_limit).then(|| cmsg_space!([TimeSpec; 3], [u8; 64], libc::c_int));
+        Ok(Self { spin, timestamps, control, errors: ErrorQueue::default() })
     }
 
     /// Enables kernel timestamps for this socket, if the configuration requests them. After this call, the kernel
     /// numbers datagrams, or the bytes of a stream, from 0.
     pub(crate) fn enable_timestamps(&self, socket: &Socket) -> Result<(), OperationError> {
-        if self.control.is_none() {
+        if !self.timestamps {
             return Ok(());
         }
         set_option("SO_TIMESTAMPING", "software, with packet numbers", || {
@@ -90,7 +97,9 @@ impl Receiver {
     /// The time at which the kernel passed the packet with this number to the network driver, if the kernel has
     /// reported this time.
     pub(crate) fn transmitted(&mut self, socket: &Socket, id: u32) -> Option<SystemTime> {
-        self.control.as_ref()?;
+        if !self.timestamps {
+            return None;
+        }
         self.errors.fetch(socket);
         self.errors.transmitted(id)
     }
@@ -129,7 +138,7 @@ impl Receiver {
         awake: Duration,
     ) -> nix::Result<ReceiveMeta> {
         // While the error queue has an entry, `ppoll` returns immediately.
-        let mut error_queue_may_have_entries = self.control.is_some();
+        let mut error_queue_may_have_entries = self.timestamps;
         loop {
             match self.receive_once(socket, buffer, MsgFlags::MSG_DONTWAIT) {
                 Err(Errno::EAGAIN) => {}
@@ -163,16 +172,37 @@ impl Receiver {
     ) -> nix::Result<ReceiveMeta> {
         let Some(control) = &mut self.control else {
             let len = recv(socket.as_raw_fd(), buffer, flags)?;
-            return Ok(ReceiveMeta { len, timestamp: None });
+            return Ok(ReceiveMeta { len, timestamp: None, hop_limit: None });
         };
         let mut data = [IoSliceMut::new(buffer)];
         let message = recvmsg::<()>(socket.as_raw_fd(), &mut data, Some(&mut control[..]), flags)?;
-        let timestamp = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::ScmTimestampsns(timestamps) => {
-                Some(timestamps::wall_clock(timestamps.system))
+        let mut meta = ReceiveMeta { len: message.bytes, timestamp: None, hop_limit: None };
+        for control in message.cmsgs()? {
+            match control {
+                ControlMessageOwned::ScmTimestampsns(timestamps) => {
+                    meta.timestamp = Some(timestamps::wall_clock(timestamps.system));
+                }
+                ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => {
+                    meta.hop_limit = u8::try_from(hops).ok();
+                }
+                _ => {}
             }
-            _ => None,
-        });
-        Ok(ReceiveMeta { len: message.bytes, timestamp })
+        }
+        Ok(meta)
     }
+}
+
+/// Requests the hop limit of each received packet as a control message.
+fn request_hop_limit(socket: &Socket) -> Result<(), OperationError> {
+    let operation = SocketOperation::ReadOption("SO_DOMAIN");
+    let domain = socket.domain().map_err(|error| OperationError { operation, error })?;
+    let request_v4 = || Ok(setsockopt(socket, sockopt::Ipv4RecvTtl, &true)?);
+    if domain != Domain::IPV6 {
+        return set_option("IP_RECVTTL", true, request_v4);
+    }
+    set_option("IPV6_RECVHOPLIMIT", true, || socket.set_recv_hoplimit_v6(true))?;
+    // An IPv6 socket can receive packets of IPv4. If the socket refuses this option, it receives none, so the error is
+    // ignored.
+    let _ = set_option("IP_RECVTTL", true, request_v4);
+    Ok(())
 }
