@@ -1,8 +1,5 @@
 //! The dissectors of all protocols (pure). Generic code finds the dissector of a packet here.
 
-#[cfg(feature = "toy-protocol")]
-use super::toy;
-use super::{tcp, udp};
 use crate::capture::dissector::Dissector;
 use crate::protocol::registry::for_all_protocols;
 
@@ -11,7 +8,7 @@ macro_rules! dissectors {
     ($($(#[$attribute:meta])? $protocol:ident),*) => {
         /// One entry for each protocol, in the order of the registry. `None` if the client cannot dissect its packets.
         pub(crate) static DISSECTORS: &[Option<&dyn Dissector>] =
-            &[$($(#[$attribute])? $protocol::packets::DISSECTOR),*];
+            &[$($(#[$attribute])? super::$protocol::packets::DISSECTOR),*];
     };
 }
 for_all_protocols!(dissectors);

@@ -1,8 +1,5 @@
 //! The explanations of all protocols (pure). Generic code finds the explanation of a protocol here.
 
-#[cfg(feature = "toy-protocol")]
-use super::toy;
-use super::{tcp, udp};
 use crate::analysis::explain::Explain;
 use crate::model::protocol::Protocol;
 use crate::protocol::registry::for_all_protocols;
@@ -11,8 +8,10 @@ use crate::protocol::registry::for_all_protocols;
 macro_rules! explanations {
     ($($(#[$attribute:meta])? $protocol:ident),*) => {
         /// One entry for each protocol.
-        static EXPLANATIONS: &[(&Protocol, &dyn Explain)] =
-            &[$($(#[$attribute])? (&$protocol::facts::FACTS, &$protocol::explain::Explanations)),*];
+        static EXPLANATIONS: &[(&Protocol, &dyn Explain)] = &[$(
+            $(#[$attribute])?
+            (&super::$protocol::facts::FACTS, &super::$protocol::explain::Explanations)
+        ),*];
     };
 }
 for_all_protocols!(explanations);

@@ -3,9 +3,6 @@
 //! To add a protocol, create its folder in `protocol/`, declare the module in `protocol.rs`, and add the module to the
 //! list here.
 
-#[cfg(feature = "toy-protocol")]
-use super::toy;
-use super::{tcp, udp};
 use crate::model::protocol::Protocol;
 use crate::model::target::Target;
 
@@ -21,7 +18,8 @@ pub(crate) use for_all_protocols;
 macro_rules! facts {
     ($($(#[$attribute:meta])? $protocol:ident),*) => {
         /// The facts about all protocols, in the order of the output.
-        pub static PROTOCOLS: &[Protocol] = &[$($(#[$attribute])? $protocol::facts::FACTS),*];
+        pub static PROTOCOLS: &[Protocol] =
+            &[$($(#[$attribute])? super::$protocol::facts::FACTS),*];
     };
 }
 for_all_protocols!(facts);
@@ -38,6 +36,10 @@ pub fn services() -> impl Iterator<Item = &'static Protocol> {
 }
 
 /// The protocols of a comparison if the targets do not select them: the first two protocols with a server program.
+///
+/// # Panics
+///
+/// Never: the registry has at least two of these protocols.
 #[must_use]
 pub fn default_pair() -> [&'static Protocol; 2] {
     let mut services = services();

@@ -111,7 +111,8 @@ impl Transport for Toy {
         };
         self.current = self.replies.remove(index).1;
         let received = Stamp::just_after();
-        Ok(Received::Bytes { received, timestamp: None, bytes: &self.current })
+        let bytes = &self.current;
+        Ok(Received::Bytes { received, timestamp: None, hop_limit: None, bytes })
     }
 
     fn network_errors(&mut self) -> Vec<NetworkError> {
