@@ -173,16 +173,20 @@ impl DiagnosisPlan {
     ///
     /// If a setting is out of range.
     pub fn new(target: &Target, settings: &Settings) -> Result<Self, PlanError> {
-        let plan = |protocol, target: Target| Plan::new(protocol, target, settings.clone());
         let plans: Vec<Plan> = protocols_of(target)
-            .map(|protocol| plan(protocol, target.clone()))
+            .map(|protocol| Plan::new(protocol, target.clone(), settings.clone()))
             .collect::<Result<_, _>>()?;
         let has_services = plans.iter().any(|plan| plan.protocol.is_service());
         let host = Target { protocol: None, port: None, ..target.clone() };
+        // The port of `--bind` belongs to the services.
+        let mut settings = settings.clone();
+        if let Some(address) = &mut settings.bind {
+            address.set_port(0);
+        }
         let host_checks = PROTOCOLS
             .iter()
             .filter(|protocol| has_services && !protocol.is_service())
-            .map(|protocol| plan(protocol, host.clone()));
+            .map(|protocol| Plan::new(protocol, host.clone(), settings.clone()));
         Ok(Self { host_checks: host_checks.collect::<Result<_, _>>()?, plans })
     }
 }

@@ -8,7 +8,8 @@
 )]
 
 use super::super::{CaptureConfig, CapturedFrame};
-use super::capture_filter::{self, Instruction};
+use super::capture_filter;
+use super::filter::socket_filter;
 use super::timestamps;
 use crate::net::system::operation::{CaptureOperation, FailedOperation, failed};
 use nix::cmsg_space;
@@ -16,7 +17,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
-use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::{Duration, SystemTime};
@@ -50,12 +51,7 @@ impl Capture {
         // A packet socket with protocol 0 receives no packets. So none arrives before the filter is attached.
         let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))
             .map_err(failed(CaptureOperation::CreateSocket))?;
-        let filter: Vec<SockFilter> = capture_filter::program(config)
-            .into_iter()
-            .map(|Instruction { code, skip_if_true, skip_if_false, operand }| {
-                SockFilter::new(code, skip_if_true, skip_if_false, operand)
-            })
-            .collect();
+        let filter = socket_filter(&capture_filter::program(config));
         socket.attach_filter(&filter).map_err(failed(CaptureOperation::AttachFilter))?;
         // With a smaller buffer, the kernel can drop packets. The capture reports their number.
         let granted = socket

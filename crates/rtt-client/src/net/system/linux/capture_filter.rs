@@ -22,20 +22,9 @@
 //! - **A filter for the protocol only**, and a check of address and port in Rust. Other traffic of the protocol
 //!   could then fill the receive buffer, and the check in Rust is as long as the program here.
 
-use super::super::CaptureConfig;
+use super::super::{CaptureConfig, FilterInstruction};
 use crate::model::headers;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// An instruction (`struct sock_filter`, include/uapi/linux/filter.h).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Instruction {
-    pub(super) code: u16,
-    /// The number of instructions to skip if a test is true.
-    pub(super) skip_if_true: u8,
-    /// The number of instructions to skip if a test is false.
-    pub(super) skip_if_false: u8,
-    pub(super) operand: u32,
-}
 
 // Load a word (4 bytes), a half word (2 bytes) or a byte of the packet. The operand is the offset.
 const LOAD_WORD: u16 = 0x20;
@@ -77,7 +66,7 @@ const MAX_ICMPV6_ERROR: u32 = 4;
 const FRAGMENT_OFFSET_BITS: u32 = 0x1fff;
 
 /// Builds the filter program for a capture.
-pub(super) fn program(config: &CaptureConfig) -> Vec<Instruction> {
+pub(super) fn program(config: &CaptureConfig) -> Vec<FilterInstruction> {
     let mut program = Assembler::default();
     if config.is_loopback {
         // On loopback, each packet appears twice: when it is sent and when it is received. Drop the sent one.
@@ -235,7 +224,7 @@ impl Assembler {
     ///
     /// A label is missing, is before a jump to it, or is more than 255 instructions away. This is an error in this
     /// file. The tests assemble programs for IPv4 and IPv6.
-    fn assemble(self) -> Vec<Instruction> {
+    fn assemble(self) -> Vec<FilterInstruction> {
         let accept = self.instructions.len();
         let distance = |from: usize, target: Target| {
             let index = match target {
@@ -250,18 +239,18 @@ impl Assembler {
             let distance = index.checked_sub(from + 1).and_then(|skip| u8::try_from(skip).ok());
             distance.expect("every jump is forward and short")
         };
-        let mut program: Vec<Instruction> = self
+        let mut program: Vec<FilterInstruction> = self
             .instructions
             .iter()
             .enumerate()
-            .map(|(index, instruction)| Instruction {
+            .map(|(index, instruction)| FilterInstruction {
                 code: instruction.code,
                 skip_if_true: distance(index, instruction.if_true),
                 skip_if_false: distance(index, instruction.if_false),
                 operand: instruction.operand,
             })
             .collect();
-        program.extend([WHOLE_PACKET, 0].map(|operand| Instruction {
+        program.extend([WHOLE_PACKET, 0].map(|operand| FilterInstruction {
             code: RETURN,
             skip_if_true: 0,
             skip_if_false: 0,

@@ -9,15 +9,18 @@ pub(crate) fn attach_filter(
     socket: &Socket,
     program: &[FilterInstruction],
 ) -> Result<(), OperationError> {
-    let program: Vec<SockFilter> = program
-        .iter()
-        .map(|instruction| {
-            let FilterInstruction { code, skip_if_true, skip_if_false, operand } = *instruction;
-            SockFilter::new(code, skip_if_true, skip_if_false, operand)
-        })
-        .collect();
+    let program = socket_filter(program);
     let instructions = program.len();
     set_option("SO_ATTACH_FILTER", instructions, || socket.attach_filter(&program))
+}
+
+/// Converts a filter to the type of the system call.
+pub(super) fn socket_filter(program: &[FilterInstruction]) -> Vec<SockFilter> {
+    let convert = |instruction: &FilterInstruction| {
+        let FilterInstruction { code, skip_if_true, skip_if_false, operand } = *instruction;
+        SockFilter::new(code, skip_if_true, skip_if_false, operand)
+    };
+    program.iter().map(convert).collect()
 }
 
 #[cfg(test)]

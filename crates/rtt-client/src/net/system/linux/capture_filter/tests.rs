@@ -4,10 +4,10 @@ use super::*;
 use std::net::SocketAddr;
 
 /// Runs the program in the same way as the kernel. Returns whether it accepts the packet.
-fn accepts(program: &[Instruction], packet: &[u8]) -> bool {
+fn accepts(program: &[FilterInstruction], packet: &[u8]) -> bool {
     let (mut a, mut x, mut at) = (0_u32, 0_u32, 0_usize);
     loop {
-        let Instruction { code, skip_if_true, skip_if_false, operand: k } = program[at];
+        let FilterInstruction { code, skip_if_true, skip_if_false, operand: k } = program[at];
         let load = |from: u32, length: usize| -> Option<u32> {
             let bytes = packet.get(from as usize..)?.get(..length)?;
             Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
