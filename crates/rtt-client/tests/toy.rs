@@ -84,17 +84,22 @@ fn comparison_has_causes_and_no_claims_of_other_protocols() {
     insta::assert_snapshot!("toy_compare_json", without_times(&verdict));
 }
 
+/// The output of a diagnosis without the conclusion about the host, which depends on the rights of the user.
+fn finding(output: &str) -> String {
+    let is_host = |line: &str| line.starts_with("Host ") || line.contains("\"type\":\"host\"");
+    let lines: Vec<&str> = output.lines().take_while(|line| !is_host(line)).collect();
+    lines.join("\n")
+}
+
 #[test]
 fn diagnosis_uses_the_explanation_of_the_protocol() {
     let arguments = ["diagnose", "toy://127.0.0.1:4003"];
-    insta::assert_snapshot!("toy_diagnose_text", text(&arguments, 1));
-    insta::assert_snapshot!("toy_diagnose_json", json(&arguments, 1));
-    insta::assert_snapshot!(
-        "toy_diagnose_answering_text",
-        text(&["diagnose", "toy://127.0.0.1"], 0)
-    );
+    insta::assert_snapshot!("toy_diagnose_text", finding(&text(&arguments, 1)));
+    insta::assert_snapshot!("toy_diagnose_json", finding(&json(&arguments, 1)));
+    let answering = ["diagnose", "toy://127.0.0.1"];
+    insta::assert_snapshot!("toy_diagnose_answering_text", finding(&text(&answering, 0)));
     let silent = ["diagnose", "toy://127.0.0.1:4004", "-W", "0.1"];
-    insta::assert_snapshot!("toy_diagnose_silent_text", text(&silent, 1));
+    insta::assert_snapshot!("toy_diagnose_silent_text", finding(&text(&silent, 1)));
 }
 
 #[test]
