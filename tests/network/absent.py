@@ -25,10 +25,10 @@ from namespaces import enter, sh
 ADDRESSES = {
     4: {"client": "10.78.0.1", "router": "10.78.0.254", "server": "10.78.1.2", "down": "10.78.1.77",
         "down on link": "10.78.0.77", "no route": "203.0.113.1", "no route on router": "10.79.0.1",
-        "prohibited": "10.90.0.1", "blackhole": "10.91.0.1", "loop": "10.80.0.1"},
+        "prohibited": "10.90.0.1", "blackhole": "10.91.0.1", "loop": "10.80.0.1", "no ping": "10.78.1.3"},
     6: {"client": "fd78::1", "router": "fd78::fe", "server": "fd78:1::2", "down": "fd78:1::77",
         "down on link": "fd78::77", "no route": "2001:db8::1", "no route on router": "fd79::1",
-        "prohibited": "fd90::1", "blackhole": "fd91::1", "loop": "fd80::1"},
+        "prohibited": "fd90::1", "blackhole": "fd91::1", "loop": "fd80::1", "no ping": "fd78:1::3"},
 }
 
 # Firewall rules that reject requests to a port with an ICMP error. The value is nft's name of the error.
@@ -46,6 +46,7 @@ CASES = {
     "no route from the router": ("no route on router", 7777),
     "an echo server of this project": ("server", 7777),
     "a plain echo server": ("server", 7001),
+    "a server behind a firewall that drops echo requests": ("no ping", 7777),
     "a closed port": ("server", 9),
     "a host that is down, behind a router": ("down", 7777),
     "a host that is down, on the client's link": ("down on link", 7777),
@@ -83,6 +84,9 @@ def build_network():
             sh(f"ip -n {end} addr add 10.78.{subnet}.{host[0]}/24 dev {end}{other}")
             sh(f"ip -n {end} addr add {prefix}{host[1]}/64 dev {end}{other} nodad")
             sh(f"ip -n {end} link set {end}{other} up")
+    # A second address of the server. The router drops echo requests to it. With "preferred_lft 0", the server does not
+    # select it as the source address of other packets.
+    sh("ip -n s addr add 10.78.1.3/24 dev sr && ip -n s addr add fd78:1::3/64 dev sr nodad preferred_lft 0")
     for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
         for host in ("r", "s"):
             sh(f"ip netns exec {host} sysctl -q {name}=1")
@@ -106,6 +110,8 @@ def build_network():
     sh("ip -n s route add default via 10.78.1.254 && ip -n s route add default via fd78:1::fe")
     rules = ["table inet lab {", "chain forward { type filter hook forward priority 0;"]
     rules += ["th dport 7010 drop", "th sport 7011 drop", "tcp dport 7020 reject with tcp reset"]
+    rules += [f"ip daddr {ADDRESSES[4]['no ping']} icmp type echo-request drop",
+              f"ip6 daddr {ADDRESSES[6]['no ping']} icmpv6 type echo-request drop"]
     for version, family in ((4, "icmp"), (6, "icmpv6")):
         nfproto = "ipv4" if version == 4 else "ipv6"
         for port, kind in REJECTS[version].items():
@@ -267,7 +273,8 @@ def main():
     os.read(is_ready, 1)
     servers = [
         subprocess.Popen(["ip", "netns", "exec", "s", server, "--listen", "10.78.1.2:7777",
-                          "--listen", "[fd78:1::2]:7777"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                          "--listen", "[fd78:1::2]:7777", "--listen", "10.78.1.3:7777",
+                          "--listen", "[fd78:1::3]:7777"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         for server in (udp_server, tcp_server)
     ]
     for server in servers:

@@ -9,6 +9,7 @@
 
 pub(crate) mod dissectors;
 pub(crate) mod explanations;
+mod icmp;
 pub(crate) mod registry;
 mod tcp;
 #[cfg(feature = "toy-protocol")]

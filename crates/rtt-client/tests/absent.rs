@@ -15,9 +15,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The name of a case, and the expected results over UDP and over TCP.
-const CASES: [(&str, Expected, Expected); 21] = [
+const CASES: [(&str, Expected, Expected); 22] = [
     ("an echo server of this project", ANSWERING, ANSWERING),
     ("a plain echo server", ANSWERING, ANSWERING),
+    ("a server behind a firewall that drops echo requests", ANSWERING, ANSWERING),
     ("a closed port", icmp("refused", (3, 3), (1, 4), SERVER), no_icmp("refused")),
     (
         "a host that is down, behind a router",
@@ -150,6 +151,7 @@ fn every_case_has_the_expected_condition_reporter_and_explanation() {
     for version in [4, 6] {
         check_details(&results, version);
         check_explanations(&results, version);
+        check_hosts(&results, version);
     }
     let documented = documented_table(&table);
     assert_eq!(documented, table, "docs/absent-servers.md is out of date (see UPDATE_DOCS)");
@@ -272,6 +274,36 @@ fn check_explanations(results: &[Value], version: u64) {
             let explanation = finding["explanation"].as_str().unwrap();
             assert!(explanation.contains(expected), "{name}, {protocol}: {explanation}");
         }
+    }
+}
+
+/// Checks the conclusion about the host.
+fn check_hosts(results: &[Value], version: u64) {
+    for (name, state, condition) in [
+        ("an echo server of this project", "service-up", "answering"),
+        (
+            "a server behind a firewall that drops echo requests",
+            "service-up-host-check-unanswered",
+            "silent",
+        ),
+        ("a closed port", "host-up-service-down", "answering"),
+        ("a firewall that drops requests", "host-up-service-down", "answering"),
+        ("a server that does not reply", "host-up-service-down", "answering"),
+        ("a host that is down, behind a router", "host-down", "host-unreachable"),
+        ("a host that is down, on the client's link", "host-down", "host-unreachable"),
+        ("no route from the client", "unknown", "no-route"),
+        ("a prohibit route on the client", "unknown", "permission-denied"),
+    ] {
+        let events = result(results, name, version)["findings"].as_array().unwrap();
+        let host = events.iter().find(|event| event["type"] == "host").unwrap();
+        assert_eq!(host["state"], state, "{name}, IPv{version}: {host}");
+        let checks = host["checks"].as_array().unwrap();
+        assert_eq!(checks.len(), 1, "{name}: {host}");
+        assert_eq!(
+            (&checks[0]["protocol"], &checks[0]["condition"]),
+            (&"icmp".into(), &condition.into()),
+            "{name}, IPv{version}: {host}"
+        );
     }
 }
 

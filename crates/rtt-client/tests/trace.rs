@@ -80,13 +80,23 @@ fn trace_in_namespace(name: &str, script: &str) -> TraceRun {
 fn trace_over_path(
     server: &str,
     name: &str,
+    scenario: Value,
+    arguments: &[&str],
+) -> Option<TraceRun> {
+    trace_target_over_path(&format!("tcp://{server}"), server, name, scenario, arguments)
+}
+
+/// Traces exchanges with `target` in another namespace. A TCP server with the address `server` runs there.
+fn trace_target_over_path(
+    target: &str,
+    server: &str,
+    name: &str,
     mut scenario: Value,
     arguments: &[&str],
 ) -> Option<TraceRun> {
     let file = file_path(name);
     scenario["server"] = json!([network::server("tcp"), "--listen", server]);
-    let target = format!("tcp://{server}");
-    let command = [CLIENT, "trace", &target, "--format", "json", "-w", file.to_str().unwrap()];
+    let command = [CLIENT, "trace", target, "--format", "json", "-w", file.to_str().unwrap()];
     let result = network::run(&scenario, &[&command, arguments].concat())?;
     let stdout = result["out"].as_str().unwrap();
     assert!(!stdout.is_empty(), "{result}");
@@ -197,6 +207,48 @@ fn trace_shows_a_delayed_segment_as_out_of_order() {
         let Some(run) = trace_over_path(server, "late", scenario, &["-s", "6000"]) else { return };
         assert!(run.roles("tcp").contains(&"out-of-order"), "{:?}", run.roles("tcp"));
         assert_tshark_agrees(&run);
+    }
+}
+
+#[test]
+fn echo_messages_belong_to_the_exchanges_that_the_client_measured() {
+    if !is_possible() {
+        return;
+    }
+    for (server, target) in SERVERS.into_iter().zip(["icmp://10.77.0.2", "icmp://[fd77::2]"]) {
+        // The path drops request 3, and sends the reply to request 5 twice.
+        let scenario = json!({"delay_ms": 2, "drop": [8, 3], "double": [8, 5]});
+        let arguments = ["-c", "6", "-W", "200ms"];
+        let run = trace_target_over_path(target, server, "echo", scenario, &arguments);
+        let Some(run) = run else { return };
+        let packets_of = |exchange: u64| -> Vec<&Value> {
+            let packets = run.events_of_type("packet").into_iter();
+            packets.filter(|packet| packet["exchange"] == exchange).collect()
+        };
+        for exchange in 1..=6 {
+            let roles: Vec<&str> = packets_of(exchange)
+                .iter()
+                .map(|packet| packet["role"].as_str().unwrap())
+                .collect();
+            let expected = match exchange {
+                3 => &["request"][..],
+                5 => &["request", "reply", "reply"],
+                _ => &["request", "reply"],
+            };
+            assert_eq!(roles, expected, "exchange {exchange}");
+        }
+        let timings = run.events_of_type("exchange-timing");
+        let lost = timings.iter().find(|timing| timing["exchange"] == 3).unwrap();
+        assert_eq!((&lost["condition"], &lost["wire_rtt_ns"]), (&json!("silent"), &Value::Null));
+        // The duplicate reply does not extend the exchange.
+        let doubled = timings.iter().find(|timing| timing["exchange"] == 5).unwrap();
+        let [request, reply, _] = &packets_of(5)[..] else { panic!("{doubled}") };
+        let (request, reply) = (time_ns(request), time_ns(reply));
+        assert_eq!(doubled["wire_rtt_ns"].as_i64(), Some(reply - request), "{doubled}");
+        for (packet, tshark) in tshark::packets_with_tshark(&run) {
+            tshark::assert_same_packet(packet, &tshark);
+        }
+        std::fs::remove_file(&run.file).unwrap();
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::target::Target;
 /// Passes the modules of all protocols to a macro, in the order of the output.
 macro_rules! for_all_protocols {
     ($macro:ident) => {
-        $macro! { udp, tcp, #[cfg(feature = "toy-protocol")] toy }
+        $macro! { udp, tcp, icmp, #[cfg(feature = "toy-protocol")] toy }
     };
 }
 pub(crate) use for_all_protocols;

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// The fields of a packet according to tshark: name -> value.
-type TsharkPacket = BTreeMap<&'static str, String>;
+pub type TsharkPacket = BTreeMap<&'static str, String>;
 
 /// The packets of a file according to tshark: number -> packet.
 fn tshark_packets(file: &Path) -> BTreeMap<u64, TsharkPacket> {
-    const FIELDS: [&str; 18] = [
+    const FIELDS: [&str; 19] = [
         "frame.number",
         "frame.time_epoch",
         "frame.len",
@@ -31,6 +31,7 @@ fn tshark_packets(file: &Path) -> BTreeMap<u64, TsharkPacket> {
         "tcp.analysis.out_of_order",
         "icmp.type",
         "icmpv6.type",
+        "data.len",
     ];
     let mut command = Command::new("tshark");
     command.arg("-r").arg(file).args(["-T", "fields", "-E", "occurrence=f", "-E", "separator=|"]);
@@ -70,7 +71,17 @@ pub fn assert_tshark_agrees(run: &TraceRun) {
     std::fs::remove_file(&run.file).unwrap();
 }
 
-fn assert_same_packet(packet: &Value, tshark: &TsharkPacket) {
+/// The packets of a trace, each with its fields according to tshark.
+pub fn packets_with_tshark(run: &TraceRun) -> Vec<(&Value, TsharkPacket)> {
+    let mut tshark = tshark_packets(&run.file);
+    let packets = run.events_of_type("packet").into_iter();
+    packets
+        .map(|packet| (packet, tshark.remove(&packet["number"].as_u64().unwrap()).unwrap()))
+        .collect()
+}
+
+/// Checks that tshark shows the same packet.
+pub fn assert_same_packet(packet: &Value, tshark: &TsharkPacket) {
     let both = format!("{packet}\n{tshark:?}");
     assert_eq!(packet["wire_bytes"].to_string(), tshark["frame.len"], "{both}");
     let (seconds, fraction) = tshark["frame.time_epoch"].split_once('.').unwrap();
@@ -79,16 +90,18 @@ fn assert_same_packet(packet: &Value, tshark: &TsharkPacket) {
     let role = packet["role"].as_str().unwrap();
     assert_eq!(role, tshark_role(packet, tshark), "{both}");
     if role != "icmp-error" {
-        let payload = match tshark["udp.length"].parse::<u64>() {
-            Ok(length) => length - 8,
-            Err(_) => tshark["tcp.len"].parse().unwrap(),
-        };
-        assert_eq!(packet["payload_bytes"].as_u64(), Some(payload), "{both}");
+        let lengths = [("udp.length", 8), ("tcp.len", 0), ("data.len", 0)];
+        let payload = lengths
+            .iter()
+            .find_map(|(field, header)| Some(tshark[field].parse::<u64>().ok()? - header));
+        assert_eq!(packet["payload_bytes"].as_u64(), payload, "{both}");
         let port = [&tshark["udp.srcport"][..], &tshark["tcp.srcport"]].concat();
         let address = [&tshark["ip.src"][..], &tshark["ipv6.src"]].concat();
         let sender = if packet["direction"] == "request" { "client" } else { "server" };
         let sender = packet[sender].as_str().unwrap();
-        assert!(sender.ends_with(&format!(":{port}")) && sender.contains(&address), "{both}");
+        // ICMP has no ports.
+        let end = if port.is_empty() { address.clone() } else { format!(":{port}") };
+        assert!(sender.ends_with(&end) && sender.contains(&address), "{both}");
     }
     let layers = ["link_bytes", "ip_bytes", "transport_bytes", "payload_bytes"];
     let sum: u64 = layers.iter().map(|layer| packet[layer].as_u64().unwrap()).sum();
@@ -103,7 +116,12 @@ fn tshark_role(packet: &Value, tshark: &TsharkPacket) -> &'static str {
     let is_set = |field: &str| matches!(tshark[field].as_str(), "1" | "True");
     let exists = |field: &str| !tshark[field].is_empty();
     let data = if packet["direction"] == "request" { "request" } else { "reply" };
-    if exists("icmp.type") || exists("icmpv6.type") {
+    let icmp_type = [&tshark["icmp.type"][..], &tshark["icmpv6.type"]].concat();
+    if let "8" | "128" = &icmp_type[..] {
+        "request"
+    } else if let "0" | "129" = &icmp_type[..] {
+        "reply"
+    } else if !icmp_type.is_empty() {
         "icmp-error"
     } else if exists("udp.srcport") {
         data

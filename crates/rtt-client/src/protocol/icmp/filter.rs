@@ -1,0 +1,144 @@
+//! The identifiers of raw sockets, and the packet filter of a raw socket.
+//!
+//! A raw socket receives every ICMP message from its peer. So it also receives its own requests on loopback, and the
+//! replies to every other socket of this host. They would take time in the measurement. The kernel therefore drops:
+//!
+//! - all messages except echo replies
+//! - replies to other sockets of this process, for example to its control exchanges
+//!
+//! Replies with any other identifier reach the program, which counts them as stray packets.
+
+use super::message::Version;
+use crate::net::system::FilterInstruction;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// The bits of an identifier that distinguish the sockets of a process. A process has fewer sockets open at one time.
+const SOCKET_BITS: u16 = 0x003f;
+
+// Load a byte or a half word (2 bytes) of the packet. The operand is the offset.
+const LOAD_BYTE: u16 = 0x30;
+const LOAD_HALF: u16 = 0x28;
+// The same, but the length of the IPv4 header is added to the offset. `LOAD_HEADER_LENGTH` must run first.
+const LOAD_BYTE_AFTER_HEADER: u16 = 0x50;
+const LOAD_HALF_AFTER_HEADER: u16 = 0x48;
+const LOAD_HEADER_LENGTH: u16 = 0xb1;
+// Compare the loaded value with the operand, and jump.
+const EQUALS: u16 = 0x15;
+// Combine the loaded value with the operand.
+const AND: u16 = 0x54;
+// End the program. The operand is the number of bytes of the packet that the socket receives.
+const RETURN: u16 = 0x06;
+
+/// The position of the identifier in an echo message.
+const IDENTIFIER: u32 = 4;
+
+/// A new identifier for a raw socket. The identifiers of a process differ only in [`SOCKET_BITS`]. The other bits are
+/// random, so two processes rarely have the same identifiers.
+pub(super) fn new_identifier() -> u16 {
+    static FIRST: OnceLock<u16> = OnceLock::new();
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = *FIRST.get_or_init(|| fastrand::u16(..));
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    (first & !SOCKET_BITS) | (first.wrapping_add(number) & SOCKET_BITS)
+}
+
+/// The filter of a raw socket with this identifier. A raw socket for IPv4 filters packets with their IP header.
+pub(super) fn program(version: Version, identifier: u16) -> Vec<FilterInstruction> {
+    let (load_byte, load_half) = match version {
+        Version::V4 => (LOAD_BYTE_AFTER_HEADER, LOAD_HALF_AFTER_HEADER),
+        Version::V6 => (LOAD_BYTE, LOAD_HALF),
+    };
+    let jump = |operand, skip_if_true, skip_if_false| FilterInstruction {
+        code: EQUALS,
+        skip_if_true,
+        skip_if_false,
+        operand,
+    };
+    let step =
+        |code, operand| FilterInstruction { code, skip_if_true: 0, skip_if_false: 0, operand };
+    let family = u32::from(identifier & !SOCKET_BITS);
+    let load_header_length = (version == Version::V4).then(|| step(LOAD_HEADER_LENGTH, 0));
+    load_header_length
+        .into_iter()
+        .chain([
+            step(load_byte, 0),
+            jump(u32::from(version.types().reply), 0, 5), // otherwise drop
+            step(load_half, IDENTIFIER),
+            jump(u32::from(identifier), 2, 0), // accept
+            step(AND, u32::from(!SOCKET_BITS)),
+            jump(family, 1, 0), // drop
+            step(RETURN, u32::MAX),
+            step(RETURN, 0),
+        ])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the kernel passes `packet` to the socket. Interprets the instructions that [`program`] uses.
+    fn accepts(program: &[FilterInstruction], packet: &[u8]) -> bool {
+        let byte = |at: usize| packet.get(at).map(|byte| u32::from(*byte));
+        let (mut value, mut header, mut at) = (0, 0, 0);
+        loop {
+            let FilterInstruction { code, skip_if_true, skip_if_false, operand } = program[at];
+            at += 1;
+            let offset = operand as usize;
+            let loaded = match code {
+                LOAD_HEADER_LENGTH => {
+                    header = 4 * (packet[0] & 0x0f) as usize;
+                    continue;
+                }
+                LOAD_BYTE => byte(offset),
+                LOAD_BYTE_AFTER_HEADER => byte(header + offset),
+                LOAD_HALF => byte(offset).zip(byte(offset + 1)).map(|(a, b)| a << 8 | b),
+                LOAD_HALF_AFTER_HEADER => {
+                    let (a, b) = (byte(header + offset), byte(header + offset + 1));
+                    a.zip(b).map(|(a, b)| a << 8 | b)
+                }
+                AND => Some(value & operand),
+                EQUALS => {
+                    at += usize::from(if value == operand { skip_if_true } else { skip_if_false });
+                    continue;
+                }
+                RETURN => return operand > 0,
+                code => panic!("unknown instruction {code:#x}"),
+            };
+            // The kernel drops a packet if a load is outside of the packet.
+            let Some(loaded) = loaded else { return false };
+            value = loaded;
+        }
+    }
+
+    fn packet(version: Version, kind: u8, identifier: u16) -> Vec<u8> {
+        let header = if version == Version::V4 { &[0x45; 20][..] } else { &[] };
+        let [high, low] = identifier.to_be_bytes();
+        [header, &[kind, 0, 0, 0, high, low, 0, 1]].concat()
+    }
+
+    #[test]
+    fn only_replies_that_belong_to_no_other_socket_of_the_process_pass() {
+        for version in [Version::V4, Version::V6] {
+            let ours = 0x1234;
+            let program = program(version, ours);
+            let reply = version.types().reply;
+            assert!(accepts(&program, &packet(version, reply, ours)));
+            assert!(!accepts(&program, &packet(version, reply, ours ^ 1)), "another socket");
+            assert!(accepts(&program, &packet(version, reply, ours ^ 0x0100)), "stray");
+            assert!(!accepts(&program, &packet(version, reply ^ 8, ours)), "another type");
+            let truncated = &packet(version, reply, ours)[..];
+            assert!(!accepts(&program, &truncated[..truncated.len() - 3]));
+        }
+    }
+
+    #[test]
+    fn sockets_of_a_process_have_different_identifiers_of_one_family() {
+        let identifiers: Vec<u16> = (0..=SOCKET_BITS / 2).map(|_| new_identifier()).collect();
+        for (index, identifier) in identifiers.iter().enumerate() {
+            assert!(!identifiers[..index].contains(identifier));
+            assert_eq!(identifier & !SOCKET_BITS, identifiers[0] & !SOCKET_BITS);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The packets of ICMP echo. Each request and each reply is one message.
+
+use super::facts::{ECHO_V4, ECHO_V6, EchoTypes, FACTS, HEADER_LEN};
+use crate::capture::datagram_flow::DatagramFlow;
+use crate::capture::dissector::{
+    Classification, Dissector, FlowState, IpPayload, ObservedPacket, Ports, u16_at,
+};
+use crate::capture::exchanges::Exchanges;
+use crate::capture::exchanges::stream::MessageLengths;
+use crate::capture::flow::FlowSide;
+use crate::model::headers::ICMPV6;
+use crate::model::protocol::Protocol;
+
+/// The dissector of ICMP echo.
+pub(crate) const DISSECTOR: Option<&dyn Dissector> = Some(&Echo);
+
+/// The positions of the identifier and of the sequence number in a header.
+const IDENTIFIER: usize = 4;
+const SEQUENCE: usize = 6;
+
+struct Echo;
+
+impl Dissector for Echo {
+    fn protocol(&self) -> &'static Protocol {
+        &FACTS
+    }
+
+    /// The identifier takes the place of the client's port.
+    fn ports(&self, packet: IpPayload<'_>) -> Option<Ports> {
+        let EchoTypes { request, reply } =
+            if packet.ip_protocol == ICMPV6 { ECHO_V6 } else { ECHO_V4 };
+        let identifier = u16_at(packet.bytes, IDENTIFIER)?;
+        let [kind, 0, ..] = *packet.bytes else { return None };
+        if kind == request {
+            Some(Ports { source: identifier, destination: 0 })
+        } else if kind == reply {
+            Some(Ports { source: 0, destination: identifier })
+        } else {
+            None
+        }
+    }
+
+    fn header_len(&self, packet: IpPayload<'_>) -> Option<usize> {
+        (packet.bytes.len() >= HEADER_LEN).then_some(HEADER_LEN)
+    }
+
+    fn first_sender(&self, header: &[u8]) -> FlowSide {
+        let is_reply =
+            header.first().is_some_and(|kind| [ECHO_V4.reply, ECHO_V6.reply].contains(kind));
+        if is_reply { FlowSide::Server } else { FlowSide::Client }
+    }
+
+    fn new_flow(&self, _: Option<MessageLengths>) -> Box<dyn FlowState> {
+        Box::new(EchoFlow { datagrams: DatagramFlow::new(FACTS.reply_form) })
+    }
+}
+
+/// The messages with one identifier. A reply belongs to the request with the same sequence number and the same payload.
+#[derive(Debug)]
+struct EchoFlow {
+    datagrams: DatagramFlow,
+}
+
+impl FlowState for EchoFlow {
+    fn add(&mut self, packet: &ObservedPacket<'_>, exchanges: &mut Exchanges) -> Classification {
+        let sequence = packet.header.get(SEQUENCE..).unwrap_or_default();
+        let content = [sequence, packet.payload].concat();
+        self.datagrams.add(&ObservedPacket { payload: &content, ..*packet }, exchanges)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::headers::ICMP;
+    use std::time::Duration;
+
+    fn header(kind: u8, sequence: u8) -> [u8; HEADER_LEN] {
+        [kind, 0, 0, 0, 0x12, 0x34, 0, sequence]
+    }
+
+    #[test]
+    fn identifier_is_the_port_of_the_client() {
+        for (ip_protocol, EchoTypes { request, reply }) in [(ICMP, ECHO_V4), (ICMPV6, ECHO_V6)] {
+            let ports = |bytes: &[u8]| Echo.ports(IpPayload { ip_protocol, bytes });
+            let from_client = Some(Ports { source: 0x1234, destination: 0 });
+            let from_server = Some(Ports { source: 0, destination: 0x1234 });
+            assert_eq!(ports(&header(request, 1)), from_client);
+            assert_eq!(ports(&header(reply, 1)), from_server);
+            // An ICMP error can quote a header that is cut off after the identifier.
+            assert_eq!(ports(&header(request, 1)[..6]), from_client);
+            assert_eq!(ports(&header(request, 1)[..5]), None);
+            assert_eq!(ports(&[]), None);
+            for other in [3, 13, 133, 135] {
+                assert_eq!(ports(&header(other, 1)), None, "type {other}");
+            }
+        }
+        // The types of one version have no meaning in the other version.
+        let v6_in_v4 = IpPayload { ip_protocol: ICMP, bytes: &header(ECHO_V6.request, 1) };
+        assert_eq!(Echo.ports(v6_in_v4), None);
+    }
+
+    #[test]
+    fn reply_belongs_to_the_request_with_its_sequence_number() {
+        let mut flow = Echo.new_flow(None);
+        let mut exchanges = Exchanges::default();
+        let mut add = |sender, kind, sequence| {
+            let header = header(kind, sequence);
+            let packet = ObservedPacket {
+                sender,
+                time: Duration::from_millis(sequence.into()),
+                header: &header,
+                payload: b"the same text",
+                payload_bytes: 13,
+            };
+            flow.add(&packet, &mut exchanges).exchange
+        };
+        assert_eq!(add(FlowSide::Client, ECHO_V4.request, 1), Some(1));
+        assert_eq!(add(FlowSide::Client, ECHO_V4.request, 2), Some(2));
+        assert_eq!(add(FlowSide::Server, ECHO_V4.reply, 1), Some(1));
+        assert_eq!(add(FlowSide::Server, ECHO_V4.reply, 2), Some(2));
+    }
+
+    #[test]
+    fn flow_that_starts_with_a_reply_has_the_receiver_as_its_client() {
+        assert_eq!(Echo.first_sender(&header(ECHO_V4.reply, 1)), FlowSide::Server);
+        assert_eq!(Echo.first_sender(&header(ECHO_V6.reply, 1)), FlowSide::Server);
+        assert_eq!(Echo.first_sender(&header(ECHO_V6.request, 1)), FlowSide::Client);
+        assert_eq!(Echo.first_sender(&[]), FlowSide::Client);
+    }
+}

@@ -1,0 +1,242 @@
+//! The protocol ICMP: each kind of socket, ICMP errors, and forged messages.
+#![cfg(all(target_os = "linux", not(portable)))]
+
+#[path = "../../../tests/network/routed.rs"]
+mod routed;
+
+use routed::is_possible;
+use serde_json::{Value, json};
+use std::process::{Command, Output};
+
+const CLIENT: &str = env!("CARGO_BIN_EXE_rtt-client");
+
+/// The privileges of the client in a new user namespace and network namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum User {
+    /// Root, with all capabilities. The group is not in `net.ipv4.ping_group_range`.
+    Root,
+    /// No capabilities. The group is in `net.ipv4.ping_group_range`.
+    InGroup,
+    /// No capabilities. The group is not in `net.ipv4.ping_group_range`.
+    OutsideGroup,
+}
+
+impl User {
+    /// A shell script that sets the privileges and runs the command in its arguments.
+    fn script(self) -> &'static str {
+        match self {
+            Self::Root => "ip link set lo up && exec \"$@\"",
+            Self::InGroup => {
+                "ip link set lo up && sysctl -qw net.ipv4.ping_group_range='0 0' \
+                 && exec setpriv --bounding-set=-all --inh-caps=-all \"$@\""
+            }
+            Self::OutsideGroup => {
+                "ip link set lo up && exec setpriv --bounding-set=-all --inh-caps=-all \"$@\""
+            }
+        }
+    }
+
+    fn run(self, arguments: &[&str]) -> Output {
+        self.run_program(&[&[CLIENT, "icmp"], arguments].concat())
+    }
+
+    fn run_program(self, command: &[&str]) -> Output {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["-Urn", "sh", "-c", self.script(), "sh"]);
+        unshare.args(command).output().unwrap()
+    }
+}
+
+/// Whether this machine allows the namespaces and the privileges of the tests.
+fn can_change_privileges() -> bool {
+    is_possible("setpriv --bounding-set=-all --inh-caps=-all true")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The events in the client's output.
+fn events(output: &Output) -> Vec<Value> {
+    let lines = text(&output.stdout);
+    assert!(!lines.is_empty(), "{}", text(&output.stderr));
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn summary(output: &Output) -> Value {
+    let summary = events(output).pop().unwrap();
+    assert_eq!(summary["type"], "summary", "{summary}");
+    summary
+}
+
+/// Checks the numbers of received, lost, corrupt and unusual replies.
+#[track_caller]
+fn assert_all_received(summary: &Value, count: u64) {
+    for (name, expected) in [
+        ("sent", count),
+        ("received", count),
+        ("lost", 0),
+        ("corrupt", 0),
+        ("duplicates", 0),
+        ("out_of_order", 0),
+        ("late", 0),
+        ("unmatched", 0),
+    ] {
+        assert_eq!(summary[name], expected, "{name} in {summary}");
+    }
+}
+
+#[test]
+fn each_kind_of_socket_measures_every_request() {
+    if !can_change_privileges() {
+        return;
+    }
+    for (user, log) in [(User::Root, "style: SOCK_RAW"), (User::InGroup, "style: SOCK_DGRAM")] {
+        for host in ["127.0.0.1", "::1"] {
+            for options in [
+                &["-c", "50", "-i", "0"][..],
+                &["-c", "20", "-i", "0", "-s", "1400"],
+                &["-c", "100", "--rate", "200"],
+            ] {
+                let more = ["--format", "json", "-v"];
+                let output = user.run(&[&[host], options, &more[..]].concat());
+                let count = options[1].parse().unwrap();
+                let summary = summary(&output);
+                assert_all_received(&summary, count);
+                assert_eq!(summary["reply_ttl"], json!({"min": 64, "max": 64, "hops": 0}));
+                for exchange in events(&output).iter().filter(|event| event["type"] == "exchange") {
+                    assert_eq!(exchange["ttl"], 64, "{exchange}");
+                }
+                let created = text(&output.stderr);
+                let created = created.lines().filter(|line| line.contains("socket created"));
+                assert!(created.clone().count() > 0, "{user:?}");
+                assert!(created.clone().all(|line| line.contains(log)), "{user:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_of_the_breakdown_add_up_to_the_rtt() {
+    if !can_change_privileges() {
+        return;
+    }
+    for user in [User::Root, User::InGroup] {
+        for host in ["127.0.0.1", "::1"] {
+            let output =
+                user.run(&[host, "-c", "20", "-i", "0", "--breakdown", "--format", "json"]);
+            // Control exchanges use a second socket. Its replies do not count as unmatched.
+            let summary = summary(&output);
+            assert_all_received(&summary, 20);
+            assert_eq!(summary["breakdown"]["kernel_replies"], 20, "{summary}");
+            assert_eq!(summary["timestamp_cost"]["exchanges"], 20, "{summary}");
+            for exchange in events(&output).iter().filter(|event| event["type"] == "exchange") {
+                let part = |name: &str| exchange["breakdown"][name].as_u64().unwrap();
+                let parts = ["send_ns", "network_and_server_ns", "receive_ns"].map(part);
+                assert_eq!(parts.iter().sum::<u64>(), exchange["rtt_ns"], "{exchange}");
+                assert!(parts.iter().all(|part| *part > 0), "{exchange}");
+                assert_eq!(exchange["combined_reason"], "kernel-reply");
+            }
+        }
+    }
+}
+
+#[test]
+fn missing_privileges_are_one_line_with_the_setting_and_the_capability() {
+    if !can_change_privileges() {
+        return;
+    }
+    for host in ["127.0.0.1", "::1"] {
+        let output = User::OutsideGroup.run(&[host, "hello"]);
+        assert_eq!(output.status.code(), Some(2));
+        let error = text(&output.stderr);
+        let start = format!("rtt-client: cannot create a socket for ICMP {host}: ");
+        assert!(error.starts_with(&start), "{error}");
+        assert!(error.contains("net.ipv4.ping_group_range (now "), "{error}");
+        assert!(error.contains("CAP_NET_RAW"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn targets_and_messages_that_icmp_cannot_carry_are_rejected() {
+    for (arguments, error) in [
+        (&["127.0.0.1:7", "hello"][..], "has a port, but ICMP has no ports"),
+        (&["icmp://[::1]:7", "hello"], "has a port, but ICMP has no ports"),
+        (&["127.0.0.1", "-B", "127.0.0.1:7", "hello"], "--bind selects port 7"),
+        (&["127.0.0.1", "-c", "1", "-s", "65508"], "at most 65507 bytes"),
+    ] {
+        let output = Command::new(CLIENT).arg("icmp").args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(error), "{output:?}");
+    }
+}
+
+#[test]
+fn longest_message_is_measured() {
+    if !can_change_privileges() {
+        return;
+    }
+    for user in [User::Root, User::InGroup] {
+        for host in ["127.0.0.1", "::1"] {
+            let output = user.run(&[host, "-c", "3", "-i", "0", "-s", "65507", "--format", "json"]);
+            assert_all_received(&summary(&output), 3);
+        }
+    }
+}
+
+#[test]
+fn forged_messages_never_decide_the_outcome_of_a_request() {
+    if !can_change_privileges() {
+        return;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/network/forged_icmp.py");
+    for (kind, unmatched) in [
+        ("identifier", 20),
+        ("sequence", 20),
+        ("foreign quote", 20),
+        // The kernel drops these messages.
+        ("short", 0),
+        ("truncated quote", 0),
+    ] {
+        let forger = ["python3", script, kind, CLIENT, "icmp", "127.0.0.1"];
+        let series = ["-c", "20", "-i", "0", "-W", "5s", "--format", "json", "-q"];
+        let mut summary = summary(&User::Root.run_program(&[&forger[..], &series].concat()));
+        assert_eq!(summary["unmatched"], unmatched, "{kind}: {summary}");
+        summary["unmatched"] = 0.into();
+        assert_all_received(&summary, 20);
+    }
+}
+
+#[test]
+fn router_on_the_path_reports_its_errors_and_decreases_the_ttl() {
+    if !can_change_privileges() {
+        return;
+    }
+    let ping_socket = "sysctl -qw net.ipv4.ping_group_range='0 0'; exec \"$@\"";
+    for script in ["exec \"$@\"", ping_socket] {
+        for ((server, router), icmp) in routed::ADDRESSES.into_iter().zip([(11, 0), (3, 0)]) {
+            let run = |arguments: &[&str]| {
+                let shell = ["sh", "-c", script, "sh", CLIENT, "icmp", server];
+                routed::run(&[&shell[..], arguments, &["--format", "json"]].concat())
+            };
+            let answered = summary(&run(&["-c", "5", "-i", "0"]));
+            assert_all_received(&answered, 5);
+            assert_eq!(answered["reply_ttl"], json!({"min": 63, "max": 63, "hops": 1}));
+            // Each error quotes the number of its request.
+            let failed = run(&["-c", "3", "-i", "0", "--ttl", "1"]);
+            let exchanges = events(&failed);
+            let exchanges: Vec<&Value> =
+                exchanges.iter().filter(|event| event["type"] == "exchange").collect();
+            assert_eq!(exchanges.len(), 3, "{failed:?}");
+            for (exchange, seq) in exchanges.into_iter().zip(1..) {
+                assert_eq!(exchange["seq"], seq, "{exchange}");
+                assert_eq!(exchange["outcome"], "error", "{exchange}");
+                assert_eq!(exchange["condition"], "host-unreachable", "{exchange}");
+                let expected = json!({"type": icmp.0, "code": icmp.1, "from": router});
+                assert_eq!(exchange["icmp"], expected, "{exchange}");
+            }
+        }
+    }
+}

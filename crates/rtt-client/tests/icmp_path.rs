@@ -1,0 +1,136 @@
+//! The protocol ICMP on a path with known delay, loss, duplication and reordering, and a comparison with `ping`.
+#![cfg(all(target_os = "linux", not(portable)))]
+
+#[path = "../../../tests/network/lab.rs"]
+mod network;
+
+use network::{is_possible, server};
+use serde_json::{Value, json};
+
+const CLIENT: &str = env!("CARGO_BIN_EXE_rtt-client");
+
+/// Runs `command` on a path with the rules of `scenario`. The server is idle, because a kernel replies.
+fn run_in_lab(mut scenario: Value, command: &[&str]) -> Option<Value> {
+    scenario["server"] = json!([server("udp"), "--listen", "10.77.0.2:7777"]);
+    network::run(&scenario, command)
+}
+
+#[test]
+fn client_and_forwarder_have_the_same_counts() {
+    const COUNT: u64 = 200;
+    let is_dropped = |number| number % 10 == 0;
+    let is_duplicated = |number| number % 7 == 0;
+    let is_overtaken = |number| number % 11 == 0;
+    let scenario =
+        json!({"delay_ms": 5, "drop": [10, 0], "double": [7, 0], "overtake": [11, 0, 90]});
+    let command = [CLIENT, "icmp", "10.77.0.2", "-q", "--format", "json"];
+    let series = ["-c", "200", "--rate", "50", "-W", "400ms"];
+    let Some(lab) = run_in_lab(scenario, &[&command[..], &series].concat()) else { return };
+    let summary: Value =
+        serde_json::from_str(lab["out"].as_str().unwrap().lines().last().unwrap()).unwrap();
+    let count = |rule: &dyn Fn(u64) -> bool| (1..=COUNT).filter(|number| rule(*number)).count();
+    let lost = count(&is_dropped);
+    assert_eq!(lab["injected"]["dropped"], lost);
+    for (name, expected) in [
+        ("sent", 200),
+        ("received", 200 - lost),
+        ("lost", lost),
+        ("late", 0),
+        ("duplicates", count(&|number| is_duplicated(number) && !is_dropped(number))),
+        ("out_of_order", count(&|number| is_overtaken(number) && !is_dropped(number))),
+        ("corrupt", 0),
+        ("unmatched", 0),
+    ] {
+        assert_eq!(summary[name], expected, "{name} in {summary}");
+    }
+    let notes = summary["notes"].as_array().unwrap();
+    let is_about_rate_limit =
+        |note: &Value| note.as_str().unwrap().contains("a router or a host that limits its rate");
+    assert!(notes.iter().any(is_about_rate_limit), "{notes:?}");
+}
+
+/// A UDP server that works for 500 µs before each reply.
+const SLOW_SERVER: &str = "
+import socket, time
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(('10.77.0.2', 7777))
+print('slow server listening on 10.77.0.2:7777', flush=True)
+while True:
+    request, client = server.recvfrom(65536)
+    end = time.perf_counter() + 500e-6
+    while time.perf_counter() < end:
+        pass
+    server.sendto(request.upper(), client)
+";
+
+#[test]
+fn comparison_states_how_much_a_slow_server_adds_to_its_kernel() {
+    let scenario = json!({"delay_ms": 1, "server": ["python3", "-c", SLOW_SERVER]});
+    let [icmp, udp] = ["icmp://10.77.0.2", "udp://10.77.0.2:7777"];
+    for (a, b, sign) in [(icmp, udp, 1), (udp, icmp, -1)] {
+        let command = [CLIENT, "compare", a, b, "-c", "200", "-q", "--format", "json"];
+        let Some(lab) = network::run(&scenario, &command) else { return };
+        let verdict = lab["out"].as_str().unwrap().lines().last().unwrap();
+        let verdict: Value = serde_json::from_str(verdict).unwrap();
+        let mut causes = verdict["causes"].as_array().unwrap().iter();
+        let cause = causes.find(|cause| cause["cause"] == "server-program").unwrap();
+        let share = sign * cause["share_ns"]["estimate"].as_i64().unwrap();
+        eprintln!("{a} and {b}: {cause}");
+        // Python needs up to some hundred microseconds in addition to the 500 µs of the loop.
+        assert!((500_000..1_500_000).contains(&share), "{cause}");
+        let evidence = cause["evidence"].as_str().unwrap();
+        assert!(evidence.contains("a server program replies to UDP"), "{cause}");
+    }
+}
+
+/// The middle one of the values.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Runs `ping` and the client in turns, four times. `ping` prints RTTs below 10 ms with a precision of 0.01 ms.
+const IN_TURNS: &str = "
+for round in 1 2 3 4; do
+    ping -U -c 40 -i 0.02 -s 64 10.77.0.2 | sed 's/^/until the program: /'
+    $0 icmp 10.77.0.2 -c 40 -i 20ms --format json
+    ping -c 40 -i 0.02 -s 64 10.77.0.2 | sed 's/^/until the kernel: /'
+    $0 icmp 10.77.0.2 -c 40 -i 20ms --breakdown --format json
+done";
+
+#[test]
+fn medians_agree_with_ping() {
+    if !is_possible("ping -V") {
+        return;
+    }
+    let scenario = json!({"delay_ms": 2.5, "punctual": true});
+    let Some(lab) = run_in_lab(scenario, &["sh", "-c", IN_TURNS, CLIENT]) else { return };
+    let out = lab["out"].as_str().unwrap();
+    let ping = |prefix: &str| -> Vec<f64> {
+        let lines = out.lines().filter_map(|line| line.strip_prefix(prefix));
+        let rtts = lines.filter_map(|line| line.split_once("time=")?.1.strip_suffix(" ms"));
+        rtts.map(|rtt| rtt.parse::<f64>().unwrap() * 1e6).collect()
+    };
+    let events = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let exchanges = events.filter(|event| event["type"] == "exchange");
+    let (with_breakdown, without): (Vec<Value>, Vec<Value>) =
+        exchanges.partition(|exchange| exchange["breakdown"].is_object());
+    let nanoseconds = |value: &Value| value.as_f64().unwrap();
+    // With the option -U, the RTT of `ping` ends when the program has the reply, as the RTT of the client does.
+    let rtts = without.iter().map(|exchange| nanoseconds(&exchange["rtt_ns"]));
+    assert_within_one_percent(rtts.collect(), ping("until the program: "));
+    // Without options, the RTT of `ping` ends at the kernel's timestamp of the reply.
+    let until_arrival = with_breakdown.iter().map(|exchange| {
+        nanoseconds(&exchange["rtt_ns"]) - nanoseconds(&exchange["breakdown"]["receive_ns"])
+    });
+    assert_within_one_percent(until_arrival.collect(), ping("until the kernel: "));
+}
+
+/// Checks that the medians of the client and of `ping` differ by at most 1 %.
+fn assert_within_one_percent(client: Vec<f64>, ping: Vec<f64>) {
+    assert_eq!((client.len(), ping.len()), (160, 160));
+    let (client, ping) = (median(client), median(ping));
+    eprintln!("medians: ping {ping} ns, client {client} ns");
+    assert!(ping >= 5e6, "2.5 ms in each direction: {ping}");
+    assert!((client - ping).abs() <= ping / 100.0, "{client} against {ping}");
+}
