@@ -219,7 +219,8 @@ mod tests {
         finding(ProbeResult::Echo { rtt: TIME, is_ours: false })
     }
 
-    fn fails(condition: Condition, origin: Option<Origin>) -> Finding {
+    fn fails(condition: Condition, origin: impl Into<Option<Origin>>) -> Finding {
+        let origin = origin.into();
         finding(ProbeResult::NoAnswer(Failure { origin, ..Failure::new(condition, TIME) }))
     }
 
@@ -227,9 +228,9 @@ mod tests {
         fails(Condition::Silent, None)
     }
 
-    fn icmp(code: u8, from: &str) -> Option<Origin> {
+    fn icmp(code: u8, from: &str) -> Origin {
         let from = Some(from.parse().unwrap());
-        Some(Origin::Icmp(IcmpError { is_v6: false, kind: 3, code, from }))
+        Origin::Icmp(IcmpError { is_v6: false, kind: 3, code, from })
     }
 
     fn state(service: &Finding, check: Option<Finding>) -> HostState {
@@ -251,22 +252,22 @@ mod tests {
 
     #[test]
     fn host_is_down_only_if_a_router_or_this_host_reports_it() {
-        for origin in [icmp(1, "192.0.2.254"), Some(Origin::ThisHost)] {
+        for origin in [icmp(1, "192.0.2.254"), Origin::ThisHost] {
             let unreachable = fails(Condition::HostUnreachable, origin);
             assert_eq!(state(&unreachable, Some(silent())), HostState::HostDown);
             assert_eq!(state(&silent(), Some(unreachable)), HostState::HostDown);
         }
-        let no_route = fails(Condition::NoRoute, Some(Origin::ThisHost));
+        let no_route = fails(Condition::NoRoute, Origin::ThisHost);
         assert_eq!(state(&no_route, Some(silent())), HostState::Unknown);
     }
 
     #[test]
     fn refusal_shows_that_the_host_is_up_only_if_it_comes_from_the_host() {
-        let refused = |origin| fails(Condition::Refused, origin);
-        assert_eq!(state(&refused(Some(Origin::Peer)), None), HostState::ServiceDown);
+        let refused = |origin: Origin| fails(Condition::Refused, origin);
+        assert_eq!(state(&refused(Origin::Peer), None), HostState::ServiceDown);
         assert_eq!(state(&refused(icmp(3, "192.0.2.7")), None), HostState::ServiceDown);
         assert_eq!(state(&refused(icmp(3, "192.0.2.254")), None), HostState::Unknown);
-        assert_eq!(state(&refused(Some(Origin::Unknown)), None), HostState::Unknown);
+        assert_eq!(state(&refused(Origin::Unknown), None), HostState::Unknown);
     }
 
     #[test]
