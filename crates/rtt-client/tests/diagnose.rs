@@ -16,11 +16,18 @@ fn diagnose(arguments: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
-/// Runs `diagnose` with JSON output. Returns the exit status and the findings.
-fn findings(arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
+/// Runs `diagnose` with JSON output. Returns the exit status and the events.
+fn events(arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
     let (status, out, err) = diagnose(&[arguments, &["--format", "json"]].concat());
     assert_eq!(err, "");
     (status, out.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+/// Like [`events`], but returns only the findings.
+fn findings(arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
+    let (status, mut events) = events(arguments);
+    events.retain(|event| event["type"] == "finding");
+    (status, events)
 }
 
 /// Starts a TCP server that calls `handle` with the first bytes of each connection. The server does not close the
@@ -82,6 +89,38 @@ fn closed_port_is_refused_over_both_protocols() {
     }
     #[cfg(target_os = "linux")]
     assert_eq!(findings[0]["unconnected"]["result"], "timeout");
+}
+
+#[test]
+fn host_event_follows_the_findings_and_states_that_the_host_is_up() {
+    let server = tcp_server(send_upper_case);
+    let icmp = Command::new(env!("CARGO_BIN_EXE_rtt-client"))
+        .args(["icmp", "127.0.0.1", "hello"])
+        .output()
+        .unwrap();
+    for (target, status, state) in [
+        (format!("tcp://{server}"), 0, "service-up"),
+        (format!("tcp://{}", closed_port()), 1, "host-up-service-down"),
+    ] {
+        let (actual_status, events) = events(&[&target]);
+        assert_eq!((actual_status, events.len()), (Some(status), 2), "{events:?}");
+        let host = &events[1];
+        assert_eq!((&host["type"], &host["address"]), (&"host".into(), &"127.0.0.1".into()));
+        assert_eq!(host["state"], state, "{host}");
+        let [check] = &host["checks"].as_array().unwrap()[..] else { panic!("{host}") };
+        // Not every user may send echo requests. Then the conclusion depends on the other findings.
+        if icmp.status.success() {
+            assert_eq!(
+                (&check["protocol"], &check["condition"]),
+                (&"icmp".into(), &"answering".into())
+            );
+        } else {
+            assert!(check["not_possible"].is_string(), "{host}");
+        }
+    }
+    // A diagnosis of the host itself has no additional conclusion.
+    let (_, out, _) = diagnose(&["icmp://127.0.0.1", "--format", "json"]);
+    assert!(!out.contains("\"type\":\"host\""), "{out}");
 }
 
 #[test]
@@ -214,8 +253,10 @@ fn very_verbose_output_contains_each_request_and_finding() {
     let (status, _, err) = diagnose(&[&target, "-W", "300ms", "-vv"]);
     assert_eq!(status, Some(1));
     let count = |text: &str| err.lines().filter(|line| line.contains(text)).count();
-    assert_eq!((count("request sent"), count("finding")), (3, 1), "{err}");
-    let finding = err.lines().find(|line| line.contains("finding")).unwrap();
+    let requests = count("request sent protocol=\"udp\"");
+    assert_eq!((requests, count("finding protocol=\"udp\"")), (3, 1), "{err}");
+    // The check of the host can have a finding, too.
+    let finding = err.lines().find(|line| line.contains("finding protocol=\"udp\"")).unwrap();
     assert!(finding.contains("silent"), "{finding}");
 }
 

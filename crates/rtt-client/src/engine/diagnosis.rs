@@ -104,7 +104,7 @@ fn run_probes<'a>(
     }
 }
 
-/// Reports the conclusion about the host of each address with at least one check.
+/// Reports the conclusion about the host of each address with at least one check and one finding.
 fn report_hosts(
     findings: &[Finding],
     checks: Vec<(IpAddr, HostCheck)>,
@@ -118,6 +118,10 @@ fn report_hosts(
         let is_at_host =
             |finding: &&Finding| finding.address.is_some_and(|address| address.ip() == host);
         let services: Vec<&Finding> = findings.iter().filter(is_at_host).collect();
+        // If no probe could start, the error is the result.
+        if services.is_empty() {
+            continue;
+        }
         report.event(&Event::Host(&HostFinding::new(host, &services, checks)))?;
     }
     Ok(())
