@@ -89,7 +89,7 @@ pub use model::exchange::{
 pub use model::hop_limit::{Distance, ReplyTtl};
 pub use model::icmp::{IcmpError, Origin};
 pub use model::protocol::{
-    Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder, ShownAddress,
+    DisplayAddress, Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder,
 };
 pub use model::target::{Target, TargetError};
 pub use model::traffic::KernelStatistics;
@@ -101,4 +101,4 @@ pub use plan::{
     DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, DiagnosisPlan, Family, Lifetime,
     MessagePart, Plan, PlanError, SWEEP_SIZES, Settings, TracePlan, TraceSettings,
 };
-pub use protocol::registry::{PROTOCOLS, default_pair, protocol_named, services};
+pub use protocol::registry::{PROTOCOLS, default_pair, protocol_named, protocols_with_servers};

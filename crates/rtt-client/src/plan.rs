@@ -176,7 +176,7 @@ impl DiagnosisPlan {
         let plans: Vec<Plan> = protocols_of(target)
             .map(|protocol| Plan::new(protocol, target.clone(), settings.clone()))
             .collect::<Result<_, _>>()?;
-        let has_services = plans.iter().any(|plan| plan.protocol.is_service());
+        let has_services = plans.iter().any(|plan| plan.protocol.needs_server_program());
         let host = Target { protocol: None, port: None, ..target.clone() };
         // The port of `--bind` belongs to the services.
         let mut settings = settings.clone();
@@ -185,7 +185,7 @@ impl DiagnosisPlan {
         }
         let host_checks = PROTOCOLS
             .iter()
-            .filter(|protocol| has_services && !protocol.is_service())
+            .filter(|protocol| has_services && !protocol.needs_server_program())
             .map(|protocol| Plan::new(protocol, host.clone(), settings.clone()));
         Ok(Self { host_checks: host_checks.collect::<Result<_, _>>()?, plans })
     }
@@ -279,7 +279,7 @@ fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, 
         Ok(())
     };
     let payload = match &settings.content {
-        Content::Message(text) if text.is_empty() && !protocol.carries_empty => {
+        Content::Message(text) if text.is_empty() && !protocol.allows_empty_message => {
             return Err(PlanError::EmptyMessage { protocol: protocol.title });
         }
         Content::Message(text) => Payload::of_text(text, Numbering::Unnumbered, timing, form),

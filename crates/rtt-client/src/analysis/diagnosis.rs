@@ -299,7 +299,7 @@ impl Finding {
     fn refused(&self) -> Explanation {
         let not_certain =
             "whether the target's host sent this: a firewall can use the host's address";
-        let start_server = match self.protocol.server_program() {
+        let start_server = match self.protocol.our_server() {
             Some(program) => format!("start a server: `{program} --listen IP:PORT` on that host"),
             None => "start a server on that host".to_owned(),
         };

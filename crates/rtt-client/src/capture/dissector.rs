@@ -69,7 +69,7 @@ pub(crate) trait FlowState: fmt::Debug + Send + Sync {
     fn add(&mut self, packet: &ObservedPacket<'_>, exchanges: &mut Exchanges) -> Classification;
 
     /// Whether a packet with this header starts another connection between the same ports.
-    fn is_followed_by(&self, _header: &[u8]) -> bool {
+    fn is_start_of_next_connection(&self, _header: &[u8]) -> bool {
         false
     }
 

@@ -113,7 +113,7 @@ impl Flow {
 
     /// Whether an IP packet with this protocol number has the protocol and the hosts of the flow. The direction does not
     /// matter.
-    pub(super) fn connects_hosts_of(&self, packet: &Packet, ip_protocol: u8) -> bool {
+    pub(super) fn has_hosts_of(&self, packet: &Packet, ip_protocol: u8) -> bool {
         let hosts = [packet.source, packet.destination];
         let numbers = self.protocol().ip_numbers;
         numbers.is_some_and(|numbers| numbers.for_ip(packet.source) == ip_protocol)
@@ -122,9 +122,9 @@ impl Flow {
     }
 
     /// Whether the packet starts another connection between the same ports.
-    pub(super) fn is_followed_by(&self, packet: &PacketKind) -> bool {
+    pub(super) fn is_start_of_next_connection(&self, packet: &PacketKind) -> bool {
         match packet {
-            PacketKind::Protocol(packet) => self.state.is_followed_by(&packet.header),
+            PacketKind::Protocol(packet) => self.state.is_start_of_next_connection(&packet.header),
             PacketKind::IcmpError { .. } | PacketKind::Fragment { .. } => false,
         }
     }

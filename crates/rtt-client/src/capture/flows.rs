@@ -78,7 +78,9 @@ impl FlowTable {
         // A later connection can use the same ports, so the search starts at the newest flow.
         let known = self.flows.iter().rposition(|flow| flow.matches(in_flow));
         match known {
-            Some(index) if !self.flows[index].is_followed_by(kind) => self.flows.get_mut(index),
+            Some(index) if !self.flows[index].is_start_of_next_connection(kind) => {
+                self.flows.get_mut(index)
+            }
             _ if self.flows.len() >= MAX_FLOWS => None,
             _ => {
                 self.flows.push(Flow::new(in_flow, self.lengths));
@@ -90,6 +92,6 @@ impl FlowTable {
     /// The flow of a fragment without ports: the newest flow of the protocol between the two hosts.
     fn fragment_flow(&mut self, packet: &Packet, ip_protocol: u8) -> Option<&mut Flow> {
         let mut newest_first = self.flows.iter_mut().rev();
-        newest_first.find(|flow| flow.connects_hosts_of(packet, ip_protocol))
+        newest_first.find(|flow| flow.has_hosts_of(packet, ip_protocol))
     }
 }

@@ -31,7 +31,7 @@ pub struct Protocol {
     /// The maximum length of a request or a reply, in bytes.
     pub max_message_len: usize,
     /// Whether a request can be empty.
-    pub carries_empty: bool,
+    pub allows_empty_message: bool,
     /// The name of the kernel's statistics about a connection in JSON. Absent if the kernel has no such statistics.
     pub kernel_statistics: Option<&'static str>,
     /// The protocol numbers in the IP header. Absent if the client cannot capture and dissect the protocol's packets.
@@ -99,13 +99,13 @@ impl Protocol {
 
     /// Whether a server program replies. A host can be up while this program does not run.
     #[must_use]
-    pub fn is_service(&self) -> bool {
+    pub fn needs_server_program(&self) -> bool {
         matches!(self.responder, Responder::Program(_))
     }
 
     /// The name of this project's server for the protocol, if there is one.
     #[must_use]
-    pub fn server_program(&self) -> Option<&'static str> {
+    pub fn our_server(&self) -> Option<&'static str> {
         match self.responder {
             Responder::Program(program) => program,
             Responder::Kernel => None,
@@ -114,8 +114,8 @@ impl Protocol {
 
     /// The address for people and for JSON: without the port if the protocol has no ports.
     #[must_use]
-    pub fn shown(&self, address: SocketAddr) -> ShownAddress {
-        ShownAddress { address, has_port: self.has_ports() }
+    pub fn display_address(&self, address: SocketAddr) -> DisplayAddress {
+        DisplayAddress { address, has_port: self.has_ports() }
     }
 }
 
@@ -143,12 +143,12 @@ impl IpNumbers {
 
 /// An address as text, with or without its port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ShownAddress {
+pub struct DisplayAddress {
     address: SocketAddr,
     has_port: bool,
 }
 
-impl fmt::Display for ShownAddress {
+impl fmt::Display for DisplayAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address {
             address if self.has_port => write!(f, "{address}"),
@@ -160,7 +160,7 @@ impl fmt::Display for ShownAddress {
     }
 }
 
-impl serde::Serialize for ShownAddress {
+impl serde::Serialize for DisplayAddress {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -181,7 +181,7 @@ pub(crate) fn example() -> Protocol {
         is_ordered: false,
         is_reliable: false,
         max_message_len: 1000,
-        carries_empty: true,
+        allows_empty_message: true,
         kernel_statistics: None,
         ip_numbers: None,
     }
@@ -200,7 +200,7 @@ mod tests {
         ] {
             let shown = |has_port| {
                 let address = address.parse().unwrap();
-                ShownAddress { address, has_port }.to_string()
+                DisplayAddress { address, has_port }.to_string()
             };
             assert_eq!([shown(true), shown(false)], [with_port, without_port]);
         }

@@ -140,7 +140,7 @@ pub(crate) enum Received<'a> {
 
 /// An operation on a socket failed. The peer and the network are not the reason.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {operation} for {} {}", .protocol.title, .protocol.shown(*.address))]
+#[error("cannot {operation} for {} {}", .protocol.title, .protocol.display_address(*.address))]
 pub struct SocketError {
     /// The operation that failed.
     pub operation: SocketOperation,

@@ -3,7 +3,7 @@
 use super::{Content, Lifetime, Plan, PlanError, Settings};
 use crate::model::protocol::Protocol;
 use crate::model::target::Target;
-use crate::protocol::registry::{PROTOCOLS, default_pair, services};
+use crate::protocol::registry::{PROTOCOLS, default_pair, protocols_with_servers};
 use std::time::Duration;
 
 /// The default number of pairs. It applies if the settings contain no number of pairs and no duration.
@@ -167,7 +167,7 @@ fn protocol_of(target: &Target) -> Option<&'static Protocol> {
 fn other_side(target: &Target, protocol: &Protocol) -> Target {
     let port_is_shared = target.protocol.is_none() && target.port != protocol.default_port;
     Target {
-        protocol: services().find(|other| *other != protocol),
+        protocol: protocols_with_servers().find(|other| *other != protocol),
         port: target.port.filter(|_| port_is_shared),
         ..target.clone()
     }

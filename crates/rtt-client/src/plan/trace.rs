@@ -94,7 +94,7 @@ mod tests {
         is_ordered: false,
         is_reliable: false,
         max_message_len: 100,
-        carries_empty: true,
+        allows_empty_message: true,
         kernel_statistics: None,
         ip_numbers: Some(IpNumbers { v4: 253, v6: 253 }),
     };

@@ -31,8 +31,8 @@ pub fn protocol_named(name: &str) -> Option<&'static Protocol> {
 }
 
 /// The protocols with a server program. They are the default of commands with several protocols.
-pub fn services() -> impl Iterator<Item = &'static Protocol> {
-    PROTOCOLS.iter().filter(|protocol| protocol.is_service())
+pub fn protocols_with_servers() -> impl Iterator<Item = &'static Protocol> {
+    PROTOCOLS.iter().filter(|protocol| protocol.needs_server_program())
 }
 
 /// The protocols of a comparison if the targets do not select them: the first two protocols with a server program.
@@ -42,9 +42,9 @@ pub fn services() -> impl Iterator<Item = &'static Protocol> {
 /// Never: the registry has at least two of these protocols.
 #[must_use]
 pub fn default_pair() -> [&'static Protocol; 2] {
-    let mut services = services();
+    let mut protocols = protocols_with_servers();
     let mut next =
-        || services.next().expect("the registry has at least two protocols with servers");
+        || protocols.next().expect("the registry has at least two protocols with servers");
     [next(), next()]
 }
 
@@ -53,6 +53,6 @@ pub(crate) fn protocols_of(target: &Target) -> impl Iterator<Item = &'static Pro
     let selected = target.protocol;
     PROTOCOLS.iter().filter(move |protocol| match selected {
         Some(only) => only == *protocol,
-        None => protocol.is_service(),
+        None => protocol.needs_server_program(),
     })
 }

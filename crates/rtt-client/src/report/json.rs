@@ -14,7 +14,7 @@ use crate::analysis::comparison::SideId;
 use crate::capture::trace::Trace;
 use crate::event::{ComparisonStart, Event, Report, Start};
 use crate::model::format::nanoseconds;
-use crate::model::protocol::ShownAddress;
+use crate::model::protocol::DisplayAddress;
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, is_terminal_control};
 use exchange::{AttemptLine, ConnectionLine, ExchangeLine};
@@ -180,9 +180,9 @@ struct StartLine {
     protocol: &'static str,
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<ShownAddress>,
+    address: Option<DisplayAddress>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    local: Option<ShownAddress>,
+    local: Option<DisplayAddress>,
     clock_cost_ns: u64,
 }
 
@@ -195,8 +195,8 @@ impl StartLine {
             side: side.map(SideId::name),
             protocol: protocol.name,
             target: start.plan.target.to_string(),
-            address: start.address.map(|address| protocol.shown(address)),
-            local: start.local.map(|local| protocol.shown(local)),
+            address: start.address.map(|address| protocol.display_address(address)),
+            local: start.local.map(|local| protocol.display_address(local)),
             clock_cost_ns: nanoseconds(start.clock_cost),
         }
     }

@@ -86,11 +86,12 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         let title = plan.protocol.title;
         self.run.one_message = plan.is_one_message();
         self.run.target = match start.address {
-            Some(address) => format!("{title} {}", plan.protocol.shown(address)),
+            Some(address) => format!("{title} {}", plan.protocol.display_address(address)),
             None => format!("{title} {}", plan.target),
         };
         let (Some(address), Some(local)) = (start.address, start.local) else { return Ok(()) };
-        let [address, local] = [address, local].map(|address| plan.protocol.shown(address));
+        let [address, local] =
+            [address, local].map(|address| plan.protocol.display_address(address));
         self.run.heading = format!("{title} to {address} from {local}");
         if self.run.one_message {
             return Ok(());
@@ -109,7 +110,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         self.errors.paragraph(&format!(
             "rtt-client: {} {} {condition} after {after}; trying the next address",
             protocol.title,
-            protocol.shown(*address)
+            protocol.display_address(*address)
         ))
     }
 

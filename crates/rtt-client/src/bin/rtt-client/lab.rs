@@ -4,7 +4,7 @@
 use crate::cli::TraceArgs;
 use crate::process::{ReportOptions, report, stop_on_interrupt};
 use anyhow::{Context as _, Result, bail};
-use rtt_client::{Target, enter_lab, read_trace, services, trace as trace_exchanges};
+use rtt_client::{Target, enter_lab, protocols_with_servers, read_trace, trace as trace_exchanges};
 use std::env;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -42,8 +42,8 @@ struct LabServers {
 impl LabServers {
     /// Enters the isolated network and starts the servers there.
     fn start() -> Result<Self> {
-        let programs: Vec<(&str, PathBuf)> = services()
-            .filter_map(|protocol| Some((protocol.name, protocol.server_program()?)))
+        let programs: Vec<(&str, PathBuf)> = protocols_with_servers()
+            .filter_map(|protocol| Some((protocol.name, protocol.our_server()?)))
             .map(|(protocol, program)| Ok((protocol, find_program(program)?)))
             .collect::<Result<_>>()?;
         enter_lab()?;

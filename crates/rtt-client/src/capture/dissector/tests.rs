@@ -21,7 +21,7 @@ static FACTS: Protocol = Protocol {
     is_ordered: false,
     is_reliable: false,
     max_message_len: 100,
-    carries_empty: true,
+    allows_empty_message: true,
     kernel_statistics: None,
     // Numbers for experiments (RFC 3692).
     ip_numbers: Some(IpNumbers { v4: 253, v6: 254 }),
@@ -80,7 +80,7 @@ impl FlowState for FakeFlow {
         self.pairing.add(packet, exchanges)
     }
 
-    fn is_followed_by(&self, header: &[u8]) -> bool {
+    fn is_start_of_next_connection(&self, header: &[u8]) -> bool {
         self.has_reply && header[0] == REQUEST
     }
 

@@ -1,7 +1,7 @@
 //! [`TraceError`]: why a trace failed.
 
 use crate::engine::run::RunError;
-use crate::model::protocol::ShownAddress;
+use crate::model::protocol::DisplayAddress;
 use crate::net::system::operation::{CaptureOperation, FailedOperation, LabOperation};
 use std::fmt;
 use std::io;
@@ -24,7 +24,7 @@ pub enum TraceError {
     )]
     NotPermitted {
         /// The address of the server.
-        address: ShownAddress,
+        address: DisplayAddress,
         /// The system's error.
         source: io::Error,
     },
@@ -34,7 +34,7 @@ pub enum TraceError {
         /// The operation that failed.
         operation: CaptureOperation,
         /// The address of the server.
-        address: ShownAddress,
+        address: DisplayAddress,
         /// The system's error.
         source: io::Error,
     },
@@ -68,7 +68,7 @@ impl TraceError {
     /// The error of a capture of the packets to `address`.
     pub(super) fn capture(
         failed: FailedOperation<CaptureOperation>,
-        address: ShownAddress,
+        address: DisplayAddress,
     ) -> Self {
         let FailedOperation { operation, error: source } = failed;
         match source.kind() {

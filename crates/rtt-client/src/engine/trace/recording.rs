@@ -52,7 +52,8 @@ pub(super) fn record(
     config: RecordConfig,
     stop: &AtomicBool,
 ) -> Result<Recording, TraceError> {
-    let capture_error = |failed| TraceError::capture(failed, plan.protocol.shown(address));
+    let capture_error =
+        |failed| TraceError::capture(failed, plan.protocol.display_address(address));
     let interface = system::interface_to(address)
         .map_err(failed(CaptureOperation::FindInterface))
         .map_err(capture_error)?;

@@ -53,7 +53,7 @@ impl Explain for Explanations {
 fn ping_is_the_rtt_of_an_application(context: &ClaimContext<'_>) -> Claim {
     let claim = "the time that `ping` shows is the RTT of an application on the host";
     let ClaimContext { side, other, .. } = context;
-    if !other.protocol.is_service() {
+    if !other.protocol.needs_server_program() {
         return undecided(claim, "Not measured: this needs a comparison with a server program.");
     }
     let ip = |address: Option<std::net::SocketAddr>| address.map(|address| address.ip());

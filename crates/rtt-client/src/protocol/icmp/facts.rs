@@ -34,7 +34,7 @@ pub(crate) const FACTS: Protocol = Protocol {
     // The longest IPv4 packet (65,535 bytes) without the IP header (20 bytes) and the ICMP header (8 bytes). IPv6 can
     // carry 20 bytes more. Both versions have the same limit, because a name can have addresses of both versions.
     max_message_len: 65_535 - 20 - 8,
-    carries_empty: true,
+    allows_empty_message: true,
     kernel_statistics: None,
     ip_numbers: Some(IpNumbers { v4: ICMP, v6: ICMPV6 }),
 };

@@ -18,7 +18,7 @@ pub(crate) const FACTS: Protocol = Protocol {
     // TCP has no limit. The client has one because it keeps several copies of a message in memory.
     max_message_len: 16 * 1024 * 1024,
     // TCP sends nothing for an empty write.
-    carries_empty: false,
+    allows_empty_message: false,
     kernel_statistics: Some("tcp_info"),
     ip_numbers: Some(IpNumbers { v4: 6, v6: 6 }),
 };

@@ -18,7 +18,7 @@ pub(crate) const FACTS: Protocol = Protocol {
     is_ordered: false,
     is_reliable: false,
     max_message_len: 1000,
-    carries_empty: false,
+    allows_empty_message: false,
     kernel_statistics: None,
     ip_numbers: None,
 };

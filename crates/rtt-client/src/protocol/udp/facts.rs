@@ -15,7 +15,7 @@ pub(crate) const FACTS: Protocol = Protocol {
     is_ordered: false,
     is_reliable: false,
     max_message_len: echo_core::MAX_UDP_PAYLOAD_IPV4,
-    carries_empty: true,
+    allows_empty_message: true,
     kernel_statistics: None,
     ip_numbers: Some(IpNumbers { v4: 17, v6: 17 }),
 };

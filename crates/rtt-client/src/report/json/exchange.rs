@@ -7,14 +7,14 @@ use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome, PhaseDuration};
 use crate::model::format::nanoseconds;
-use crate::model::protocol::ShownAddress;
+use crate::model::protocol::DisplayAddress;
 use serde::Serialize;
 
 /// An address that did not answer. The client then tried another address.
 #[derive(Serialize)]
 pub(super) struct AttemptLine {
     protocol: &'static str,
-    address: ShownAddress,
+    address: DisplayAddress,
     #[serde(flatten)]
     failure: ExplainedFailure,
 }
@@ -23,7 +23,7 @@ impl From<&FailedAttempt> for AttemptLine {
     fn from(attempt: &FailedAttempt) -> Self {
         Self {
             protocol: attempt.protocol.name,
-            address: attempt.protocol.shown(attempt.address),
+            address: attempt.protocol.display_address(attempt.address),
             failure: ExplainedFailure::from(&attempt.failure),
         }
     }

@@ -5,7 +5,7 @@ use crate::model::condition::Failure;
 use crate::model::exchange::UnconnectedResult;
 use crate::model::format::nanoseconds;
 use crate::model::icmp::{IcmpError, Origin};
-use crate::model::protocol::ShownAddress;
+use crate::model::protocol::DisplayAddress;
 use serde::Serialize;
 use std::io;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ pub(super) struct FindingLine {
     protocol: &'static str,
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<ShownAddress>,
+    address: Option<DisplayAddress>,
     condition: &'static str,
     after_ns: u64,
     #[serde(flatten)]
@@ -60,7 +60,7 @@ impl From<&Finding> for FindingLine {
         Self {
             protocol: finding.protocol.name,
             target: finding.target.clone(),
-            address: finding.address.map(|address| finding.protocol.shown(address)),
+            address: finding.address.map(|address| finding.protocol.display_address(address)),
             condition: finding.condition().name(),
             after_ns: nanoseconds(finding.after()),
             failure: finding.failure().map(FailureFields::from),

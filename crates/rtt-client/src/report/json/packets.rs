@@ -7,7 +7,7 @@ use crate::capture::totals;
 use crate::capture::trace::{ExchangeTiming, Trace, TracedTarget};
 use crate::model::format::nanoseconds;
 use crate::model::icmp::Origin;
-use crate::model::protocol::{Protocol, ShownAddress};
+use crate::model::protocol::{DisplayAddress, Protocol};
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::Serialize;
 use std::time::Duration;
@@ -28,8 +28,8 @@ pub(super) struct PacketLine {
     payload_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     exchange: Option<u64>,
-    client: ShownAddress,
-    server: ShownAddress,
+    client: DisplayAddress,
+    server: DisplayAddress,
     #[serde(skip_serializing_if = "String::is_empty")]
     payload: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,8 +148,8 @@ impl PacketLine {
             transport_bytes: sizes.transport,
             payload_bytes: sizes.payload,
             exchange: packet.exchange,
-            client: protocol.shown(flow.client),
-            server: protocol.shown(flow.server),
+            client: protocol.display_address(flow.client),
+            server: protocol.display_address(flow.server),
             payload: String::from_utf8_lossy(&packet.payload).into_owned(),
             icmp: packet.icmp.and_then(|icmp| IcmpFields::of(Origin::Icmp(icmp))),
             truncated: packet.is_truncated,

@@ -46,7 +46,7 @@ impl From<&Protocol> for ProtocolLine {
                 Responder::Program(_) => "program",
                 Responder::Kernel => "kernel",
             },
-            server: protocol.server_program(),
+            server: protocol.our_server(),
             reply: match protocol.reply_form {
                 ReplyForm::UpperCase => "upper",
                 ReplyForm::Unchanged => "same",

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io::Result<()> {
     let title = finding.protocol.title;
     let target = match finding.address {
-        Some(address) => finding.protocol.shown(address).to_string(),
+        Some(address) => finding.protocol.display_address(address).to_string(),
         None => finding.target.clone(),
     };
     let after = duration(finding.after());

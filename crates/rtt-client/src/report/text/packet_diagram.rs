@@ -30,7 +30,8 @@ pub(super) fn write(
     let title = protocol.title;
     let interface = target.interface.as_ref();
     let interface = interface.map_or_else(String::new, |name| format!(", interface {name}"));
-    let [client, server] = [flow.client, flow.server].map(|address| protocol.shown(address));
+    let [client, server] =
+        [flow.client, flow.server].map(|address| protocol.display_address(address));
     printer.strong(&format!("{title}: client {client}, server {server}{interface}"))?;
     printer.blank()?;
     let diagram = Diagram::new(&flow.packets);

@@ -14,7 +14,7 @@ pub(super) fn write(printer: &mut Printer<impl Write>, protocol: &Protocol) -> i
     fact("name", &format!("{0} (rtt-client {0}, {0}://HOST)", protocol.name))?;
     fact("default port", port.as_deref().unwrap_or("none: the protocol has no ports"))?;
     fact("replies come from", responder(protocol.responder))?;
-    fact("our server", protocol.server_program().unwrap_or("none"))?;
+    fact("our server", protocol.our_server().unwrap_or("none"))?;
     fact("correct reply", reply_form(protocol.reply_form))?;
     fact("connection phases", &phases(protocol))?;
     fact("messages", framing(protocol.framing))?;

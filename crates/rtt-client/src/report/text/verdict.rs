@@ -53,7 +53,7 @@ fn write_side(
     letter: &str,
     name: &str,
 ) -> io::Result<()> {
-    let shown = side.address.map(|address| side.protocol.shown(address).to_string());
+    let shown = side.address.map(|address| side.protocol.display_address(address).to_string());
     let address = match (shown, &side.failure) {
         (_, Some(failure)) => format!(", {failure}"),
         (Some(shown), None) if !side.target.contains(&shown) => format!(" ({shown})"),

@@ -133,7 +133,7 @@ mod tests {
             is_ordered: false,
             is_reliable: false,
             max_message_len: 1000,
-            carries_empty: true,
+            allows_empty_message: true,
             kernel_statistics: None,
             ip_numbers: None,
         }

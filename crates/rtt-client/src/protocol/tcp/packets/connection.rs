@@ -66,7 +66,7 @@ impl FlowState for Connection {
     }
 
     /// Whether this is the SYN of another connection between the same ports.
-    fn is_followed_by(&self, header: &[u8]) -> bool {
+    fn is_start_of_next_connection(&self, header: &[u8]) -> bool {
         Header::parse(header).is_some_and(|Header { syn, ack, sequence, .. }| {
             let is_first_syn = syn && !ack;
             is_first_syn && (self.is_over || self.from_client.has_other_start(sequence))
