@@ -1,4 +1,4 @@
-//! Measures round-trip times (RTTs) to echo servers, and explains them. This library is the measuring part of
+//! Measures round-trip times (RTTs) to echo servers and hosts, and explains them. This library is the measuring part of
 //! the program `rtt-client`.
 //!
 //! Data moves in one direction:

@@ -166,8 +166,8 @@ pub struct DiagnosisPlan {
 }
 
 impl DiagnosisPlan {
-    /// Creates a plan for the diagnosis of `target`. Without a protocol in the target, the plan contains every
-    /// protocol.
+    /// Creates a plan for the diagnosis of `target`. Without a protocol in the target, the plan contains every protocol
+    /// with a server program.
     ///
     /// # Errors
     ///
@@ -211,6 +211,9 @@ fn check_target(
         && !protocol.has_ports()
     {
         return Err(PlanError::BindHasNoPorts { port, protocol: protocol.title });
+    }
+    if settings.lifetime == Lifetime::Each && !protocol.has_connections() {
+        return Err(PlanError::HasNoConnections { protocol: protocol.title });
     }
     if let (Some(version), Some(address)) = (settings.version(), target.ip())
         && address.is_ipv4() != (version == Family::V4)

@@ -127,6 +127,7 @@ fn help_fits_80_columns() {
         &["--help"][..],
         &["udp", "--help"],
         &["tcp", "-h"],
+        &["icmp", "-h"],
         &["compare", "-h"],
         &["diagnose", "-h"],
         &["trace", "-h"],
@@ -216,6 +217,8 @@ fn invalid_values_are_reported_in_one_line() {
         (&["udp", "127.0.0.1", "-s", "9"], "too small"),
         (&["udp", "127.0.0.1", "-c", "2", "-s", "49", "--breakdown"], "timing header"),
         (&["tcp", "127.0.0.1", ""], "empty"),
+        (&["udp", "127.0.0.1", "-c", "2", "--connection", "each"], "has no connections"),
+        (&["icmp", "127.0.0.1:7", "x"], "has no ports"),
     ] {
         let result = client(arguments, "");
         let Finished { status, out, err } = &result;

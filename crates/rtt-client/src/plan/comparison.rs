@@ -69,7 +69,8 @@ impl ComparisonPlan {
     /// Creates a plan for the comparison of `a` and `b`.
     ///
     /// In a target without a protocol, a default port selects the protocol. Otherwise, A uses the first protocol
-    /// with a server program, and B uses the second one. Without `b`, B has the host of A and the other protocol.
+    /// with a server program, and B uses the second one. Without `b`, B has the host of A, and the
+    /// first protocol with a server program that A does not use.
     ///
     /// # Errors
     ///

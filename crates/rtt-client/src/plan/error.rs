@@ -34,6 +34,14 @@ pub enum PlanError {
         /// The protocol's title.
         protocol: &'static str,
     },
+    /// The settings request a connection for each exchange, but the protocol has no connections.
+    #[error(
+        "--connection each opens a connection for each exchange, but {protocol} has no connections"
+    )]
+    HasNoConnections {
+        /// The protocol's title.
+        protocol: &'static str,
+    },
     /// A request, or its reply, is too long for one exchange.
     #[error("the {part} has {len} bytes; one exchange over {protocol} carries at most {max} bytes")]
     TooLong {

@@ -20,6 +20,7 @@ use clap::{
 };
 use rtt_client::{
     DEFAULT_TIMEOUT, Family, PROTOCOLS, Protocol, Settings, local_address, protocol_named,
+    protocols_with_servers,
 };
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
@@ -37,7 +38,7 @@ const EXIT_STATUS: &str = "Exit status: 0 if every request had a correct reply, 
 const EXIT_STATUS_OF_ALL: &str = "Exit status: 0 if every request had a correct reply (diagnose: if an echo server \
                                   answers), 1 if not, 2 if the command could not run as requested";
 
-/// Measure the application-level round-trip time (RTT) to an echo server
+/// Measure the application-level round-trip time (RTT) to a host, and explain it
 #[derive(Debug, Parser)]
 #[command(name = "rtt-client", version, arg_required_else_help = true, after_help = EXIT_STATUS_OF_ALL)]
 struct Cli {
@@ -244,6 +245,15 @@ pub(crate) fn parse() -> Result<SelectedCommand, ExitCode> {
 fn command() -> Command {
     let width = |command: Command| command.max_term_width(HELP_WIDTH);
     width(Cli::command()).mut_subcommands(width)
+}
+
+/// The titles of the protocols with a server program, as a list: `A and B`.
+fn titles_with_servers() -> String {
+    let titles: Vec<&str> = protocols_with_servers().map(|protocol| protocol.title).collect();
+    match &titles[..] {
+        [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        titles => titles.concat(),
+    }
 }
 
 /// Parses a duration: a number of seconds, as for `ping`, or a number with a unit.

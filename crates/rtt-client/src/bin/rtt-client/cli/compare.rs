@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Compare two targets: which RTT is higher, by how much, how certain the result is, and why
 ///
 /// Each pair has one exchange with A and one with B, in random order. So changes over time affect A and B equally.
-/// Small experiments then explain the difference. The command needs no privileges.
+/// Small experiments then explain the difference.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct CompareArgs {
@@ -109,10 +109,10 @@ fn help_of_a() -> String {
 }
 
 fn help_of_b() -> String {
+    let [first, second] = default_pair().map(|protocol| protocol.title);
     format!(
-        "Second target, written like A. If its port does not select a protocol, the protocol is {}. If B is absent, B \
-         is the host of A with the other protocol. B then has the port of A if A is host:port with a port that \
-         selects no protocol. Otherwise, B has the default port of its protocol",
-        default_pair()[1].title
+        "Second target, written like A. If its port does not select a protocol, the protocol is {second}. If B is absent, \
+         B is the host of A with {first}, or with {second} if A uses {first}. B then has the port of A if A is host:port \
+         with a port that selects no protocol. Otherwise, B has the default port of its protocol"
     )
 }

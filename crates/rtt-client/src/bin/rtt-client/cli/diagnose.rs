@@ -1,6 +1,6 @@
 //! Arguments of `diagnose`.
 
-use super::{AddressArgs, EventFormat, LogArgs, duration};
+use super::{AddressArgs, EventFormat, LogArgs, duration, titles_with_servers};
 use clap::Args;
 use rtt_client::{Content, DiagnosisPlan, PlanError, Settings, Target};
 use std::time::Duration;
@@ -13,7 +13,10 @@ const EXIT_STATUS: &str = "Exit status: 0 if an echo server answers, 1 if no ech
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct DiagnoseArgs {
-    /// Server to diagnose: host, host:port or [IPv6]:port for all protocols, or a URL for one protocol
+    #[arg(help = format!(
+        "Server to diagnose: host, host:port or [IPv6]:port for {}, or a URL for one protocol. In addition, the command \
+         checks whether the host is up", titles_with_servers()
+    ))]
     target: Target,
 
     /// Maximum duration of the whole diagnosis (seconds, or with a unit: 500ms)

@@ -78,6 +78,13 @@ pub(super) fn command(protocol: &Protocol) -> Command {
     };
     ExchangeArgs::augment_args(Command::new(protocol.name))
         .mut_arg("target", |argument| argument.help(target))
+        .mut_arg("bind", |argument| {
+            if protocol.has_ports() {
+                argument
+            } else {
+                argument.help("Local address to send from")
+            }
+        })
         .mut_arg("connection", |argument| argument.hide(!protocol.has_connections()))
         .after_help(EXIT_STATUS)
 }

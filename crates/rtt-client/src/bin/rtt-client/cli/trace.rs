@@ -1,6 +1,6 @@
 //! Arguments of `trace`.
 
-use super::{EXIT_STATUS, EventFormat, MeasureArgs, duration};
+use super::{EXIT_STATUS, EventFormat, MeasureArgs, duration, titles_with_servers};
 use clap::Args;
 use rtt_client::{DEFAULT_HOST, PlanError, Settings, Target, TracePlan, TraceSettings};
 use std::path::PathBuf;
@@ -14,8 +14,9 @@ use std::time::Duration;
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct TraceArgs {
     #[arg(help = format!(
-        "Servers to measure: host, host:port or [IPv6]:port for all protocols, or a URL for one protocol \
-         [default: {DEFAULT_HOST}]"
+        "Servers to measure: host, host:port or [IPv6]:port for {}, or a URL for one protocol \
+         [default: {DEFAULT_HOST}]",
+        titles_with_servers()
     ))]
     targets: Vec<Target>,
 
