@@ -74,7 +74,7 @@ pub(super) fn command(protocol: &Protocol) -> Command {
             "Server to measure: host, host:port, [IPv6]:port, or a URL such as {name}://host:port"
         )
     } else {
-        format!("Host to measure: host, IPv6, or a URL such as {name}://host")
+        format!("Host to measure: a name, an IP address, or a URL such as {name}://host")
     };
     ExchangeArgs::augment_args(Command::new(protocol.name))
         .mut_arg("target", |argument| argument.help(target))
