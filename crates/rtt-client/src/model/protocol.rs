@@ -168,24 +168,22 @@ impl serde::Serialize for DisplayAddress {
 
 /// A protocol for tests: it has datagrams and no connections, and almost no other property.
 #[cfg(test)]
-pub(crate) fn example() -> Protocol {
-    Protocol {
-        name: "example",
-        title: "Example",
-        about: "Measure the RTT over the protocol of the tests",
-        default_port: Some(7),
-        responder: Responder::Program(None),
-        reply_form: ReplyForm::UpperCase,
-        phases: &[],
-        framing: Framing::Datagrams,
-        is_ordered: false,
-        is_reliable: false,
-        max_message_len: 1000,
-        allows_empty_message: true,
-        kernel_statistics: None,
-        ip_numbers: None,
-    }
-}
+pub(crate) const EXAMPLE: Protocol = Protocol {
+    name: "example",
+    title: "Example",
+    about: "Measure the RTT over the protocol of the tests",
+    default_port: Some(7),
+    responder: Responder::Program(None),
+    reply_form: ReplyForm::UpperCase,
+    phases: &[],
+    framing: Framing::Datagrams,
+    is_ordered: false,
+    is_reliable: false,
+    max_message_len: 1000,
+    allows_empty_message: true,
+    kernel_statistics: None,
+    ip_numbers: None,
+};
 
 #[cfg(test)]
 mod tests {

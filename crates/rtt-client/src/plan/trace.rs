@@ -80,30 +80,15 @@ fn check_capture(protocol: &Protocol) -> Result<(), PlanError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::protocol::{Framing, IpNumbers, ReplyForm, Responder};
-
-    const CAPTURED: Protocol = Protocol {
-        name: "fake",
-        title: "Fake",
-        about: "",
-        default_port: None,
-        responder: Responder::Kernel,
-        reply_form: ReplyForm::Unchanged,
-        phases: &[],
-        framing: Framing::Datagrams,
-        is_ordered: false,
-        is_reliable: false,
-        max_message_len: 100,
-        allows_empty_message: true,
-        kernel_statistics: None,
-        ip_numbers: Some(IpNumbers { v4: 253, v6: 253 }),
-    };
+    use crate::model::protocol::{EXAMPLE, IpNumbers};
 
     #[test]
     fn protocol_without_ip_numbers_cannot_be_traced() {
+        static CAPTURED: Protocol =
+            Protocol { ip_numbers: Some(IpNumbers { v4: 253, v6: 253 }), ..EXAMPLE };
         assert_eq!(check_capture(&CAPTURED), Ok(()));
-        let error = check_capture(&Protocol { ip_numbers: None, ..CAPTURED }).unwrap_err();
-        let expected = "cannot trace Fake: the client cannot capture and explain its packets";
+        let error = check_capture(&EXAMPLE).unwrap_err();
+        let expected = "cannot trace Example: the client cannot capture and explain its packets";
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -7,24 +7,18 @@ use crate::capture::file::{CapturedPacket, LinkType};
 use crate::capture::flow::Flow;
 use crate::capture::flows::{FlowTable, MeasuredFlows};
 use crate::capture::totals::{ClosedBy, Totals};
-use crate::model::protocol::{Framing, IpNumbers, Phase, ReplyForm, Responder};
+use crate::model::protocol::{EXAMPLE, IpNumbers, Phase, ReplyForm, Responder};
 
 static FACTS: Protocol = Protocol {
     name: "fake",
     title: "Fake",
-    about: "",
     default_port: None,
     responder: Responder::Kernel,
     reply_form: ReplyForm::Unchanged,
     phases: &[Phase { name: "greeting", end: "greeting received" }],
-    framing: Framing::Datagrams,
-    is_ordered: false,
-    is_reliable: false,
-    max_message_len: 100,
-    allows_empty_message: true,
-    kernel_statistics: None,
     // Numbers for experiments (RFC 3692).
     ip_numbers: Some(IpNumbers { v4: 253, v6: 254 }),
+    ..EXAMPLE
 };
 
 /// The first byte of a packet.

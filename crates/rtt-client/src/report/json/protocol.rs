@@ -71,7 +71,7 @@ impl From<&Protocol> for ProtocolLine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::protocol::{Phase, example};
+    use crate::model::protocol::{EXAMPLE, Phase};
 
     #[test]
     fn absent_facts_have_no_field() {
@@ -83,7 +83,7 @@ mod tests {
                 Phase { name: "handshake", end: "connection established" },
                 Phase { name: "key exchange", end: "keys exchanged" },
             ],
-            ..example()
+            ..EXAMPLE
         };
         let json = serde_json::to_string(&ProtocolLine::from(&protocol)).unwrap();
         let expected = "{\"name\":\"example\",\"title\":\"Example\",\"responder\":\"kernel\",\"reply\":\"same\",\

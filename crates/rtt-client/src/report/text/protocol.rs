@@ -81,7 +81,7 @@ fn packet_trace(numbers: IpNumbers) -> String {
 mod tests {
     use super::super::test_support::{in_all_layouts, words};
     use super::*;
-    use crate::model::protocol::{Phase, example};
+    use crate::model::protocol::{EXAMPLE, Phase};
 
     fn text(protocol: &Protocol) -> String {
         words(&in_all_layouts(|printer| write(printer, protocol)))
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn absent_facts_are_written_as_absent() {
-        let text = text(&example());
+        let text = text(&EXAMPLE);
         for fact in [
             "default port 7 ",
             "our server none ",
@@ -111,38 +111,35 @@ mod tests {
         let numbers = |v4, v6| Some(IpNumbers { v4, v6 });
         for (protocol, fact) in [
             (
-                Protocol { default_port: None, ..example() },
+                Protocol { default_port: None, ..EXAMPLE },
                 "default port none: the protocol has no ports",
             ),
             (
-                Protocol { responder: Responder::Kernel, ..example() },
+                Protocol { responder: Responder::Kernel, ..EXAMPLE },
                 "replies come from the kernel of the target's host",
             ),
             (
-                Protocol { responder: Responder::Program(Some("x-echo")), ..example() },
+                Protocol { responder: Responder::Program(Some("x-echo")), ..EXAMPLE },
                 "our server x-echo",
             ),
             (
-                Protocol { reply_form: ReplyForm::Unchanged, ..example() },
+                Protocol { reply_form: ReplyForm::Unchanged, ..EXAMPLE },
                 "correct reply the unchanged request",
             ),
             (
-                Protocol { phases, ..example() },
+                Protocol { phases, ..EXAMPLE },
                 "handshake (until: connection established), key exchange (until: keys exchanged)",
             ),
-            (Protocol { framing: Framing::Stream, ..example() }, "messages a stream of bytes"),
-            (Protocol { is_ordered: true, ..example() }, "order replies arrive at most once"),
-            (Protocol { is_reliable: true, ..example() }, "lost data the system sends it again"),
+            (Protocol { framing: Framing::Stream, ..EXAMPLE }, "messages a stream of bytes"),
+            (Protocol { is_ordered: true, ..EXAMPLE }, "order replies arrive at most once"),
+            (Protocol { is_reliable: true, ..EXAMPLE }, "lost data the system sends it again"),
+            (Protocol { kernel_statistics: Some("x_info"), ..EXAMPLE }, "kernel statistics x_info"),
             (
-                Protocol { kernel_statistics: Some("x_info"), ..example() },
-                "kernel statistics x_info",
-            ),
-            (
-                Protocol { ip_numbers: numbers(7, 7), ..example() },
+                Protocol { ip_numbers: numbers(7, 7), ..EXAMPLE },
                 "supported (protocol number 7 in the IP header)",
             ),
             (
-                Protocol { ip_numbers: numbers(1, 58), ..example() },
+                Protocol { ip_numbers: numbers(1, 58), ..EXAMPLE },
                 "supported (protocol number 1 in the IPv4 header, 58 in the IPv6 header)",
             ),
         ] {

@@ -118,25 +118,10 @@ mod tests {
     use super::*;
     use crate::analysis::evidence::Pair;
     use crate::analysis::statistics::Summary;
-    use crate::model::protocol::{Framing, Phase, Protocol, ReplyForm, Responder};
+    use crate::model::protocol::{EXAMPLE, Phase, Protocol};
 
     const fn protocol(name: &'static str, phases: &'static [Phase]) -> Protocol {
-        Protocol {
-            name,
-            title: name,
-            about: "",
-            default_port: Some(1),
-            responder: Responder::Program(None),
-            reply_form: ReplyForm::UpperCase,
-            phases,
-            framing: Framing::Datagrams,
-            is_ordered: false,
-            is_reliable: false,
-            max_message_len: 1000,
-            allows_empty_message: true,
-            kernel_statistics: None,
-            ip_numbers: None,
-        }
+        Protocol { name, title: name, phases, ..EXAMPLE }
     }
 
     static NO_PHASE: Protocol = protocol("none", &[]);
