@@ -25,10 +25,12 @@ from namespaces import enter, sh
 ADDRESSES = {
     4: {"client": "10.78.0.1", "router": "10.78.0.254", "server": "10.78.1.2", "down": "10.78.1.77",
         "down on link": "10.78.0.77", "no route": "203.0.113.1", "no route on router": "10.79.0.1",
-        "prohibited": "10.90.0.1", "blackhole": "10.91.0.1", "loop": "10.80.0.1", "no ping": "10.78.1.3"},
+        "prohibited": "10.90.0.1", "blackhole": "10.91.0.1", "unreachable": "10.92.0.1", "loop": "10.80.0.1",
+        "no ping": "10.78.1.3"},
     6: {"client": "fd78::1", "router": "fd78::fe", "server": "fd78:1::2", "down": "fd78:1::77",
         "down on link": "fd78::77", "no route": "2001:db8::1", "no route on router": "fd79::1",
-        "prohibited": "fd90::1", "blackhole": "fd91::1", "loop": "fd80::1", "no ping": "fd78:1::3"},
+        "prohibited": "fd90::1", "blackhole": "fd91::1", "unreachable": "fd92::1", "loop": "fd80::1",
+        "no ping": "fd78:1::3"},
 }
 
 # Firewall rules that reject requests to a port with an ICMP error. The value is nft's name of the error.
@@ -55,6 +57,7 @@ CASES = {
     "a routing loop": ("loop", 7777),
     "a prohibit route on the client": ("prohibited", 7777),
     "a blackhole route on the client": ("blackhole", 7777),
+    "an unreachable route on the client": ("unreachable", 7777),
     "a firewall that drops requests": ("server", 7010),
     "a firewall that drops replies": ("server", 7011),
     "a firewall that sends a TCP reset": ("server", 7020),
@@ -106,6 +109,7 @@ def build_network():
     # The routing loop: the router sends these packets to the server. The server's default route is the router.
     sh("ip -n r route add 10.80.0.0/16 via 10.78.1.2 && ip -n r route add fd80::/16 via fd78:1::2")
     sh("ip -n c route add prohibit 10.90.0.0/16 && ip -n c route add prohibit fd90::/16")
+    sh("ip -n c route add unreachable 10.92.0.0/16 && ip -n c route add unreachable fd92::/16")
     sh("ip -n c route add blackhole 10.91.0.0/16 && ip -n c route add blackhole fd91::/16")
     sh("ip -n s route add default via 10.78.1.254 && ip -n s route add default via fd78:1::fe")
     rules = ["table inet lab {", "chain forward { type filter hook forward priority 0;"]

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The name of a case, and the expected results over UDP and over TCP.
-const CASES: [(&str, Expected, Expected); 22] = [
+const CASES: [(&str, Expected, Expected); 23] = [
     ("an echo server of this project", ANSWERING, ANSWERING),
     ("a plain echo server", ANSWERING, ANSWERING),
     ("a server behind a firewall that drops echo requests", ANSWERING, ANSWERING),
@@ -48,6 +48,11 @@ const CASES: [(&str, Expected, Expected); 22] = [
     ),
     ("a prohibit route on the client", no_icmp("permission-denied"), no_icmp("permission-denied")),
     ("a blackhole route on the client", no_icmp("no-route"), no_icmp("no-route")),
+    (
+        "an unreachable route on the client",
+        no_icmp("host-unreachable"),
+        no_icmp("host-unreachable"),
+    ),
     ("a firewall that drops requests", no_icmp("silent"), no_icmp("silent")),
     ("a firewall that drops replies", no_icmp("silent"), no_icmp("silent")),
     ("a firewall that sends a TCP reset", ANSWERING, no_icmp("refused")),
@@ -245,6 +250,7 @@ fn check_details(results: &[Value], version: u64) {
     for (name, protocol, origin) in [
         ("no route from the client", "tcp", "this-host"),
         ("a prohibit route on the client", "tcp", "this-host"),
+        ("an unreachable route on the client", "udp", "this-host"),
         ("a local firewall rule that drops requests", "udp", "this-host"),
         ("a server that resets the connection", "tcp", "peer"),
         ("a server that closes the connection", "tcp", "peer"),
@@ -269,6 +275,7 @@ fn check_explanations(results: &[Value], version: u64) {
             ("no route from the client", "this host has no route to the address"),
             ("no route from the router", "a host on the path, has no route to the address"),
             ("a prohibit route on the client", "a route of type `prohibit`"),
+            ("an unreachable route on the client", "a route of type `unreachable`"),
         ] {
             let finding = finding(results, name, version, protocol);
             let explanation = finding["explanation"].as_str().unwrap();
@@ -291,8 +298,11 @@ fn check_hosts(results: &[Value], version: u64) {
         ("a server that does not reply", "host-up-service-down", "answering"),
         ("a host that is down, behind a router", "host-down", "host-unreachable"),
         ("a host that is down, on the client's link", "host-down", "host-unreachable"),
+        ("the same host, with a timeout of 1 s", "host-down", "host-unreachable"),
         ("no route from the client", "unknown", "no-route"),
         ("a prohibit route on the client", "unknown", "permission-denied"),
+        ("an unreachable route on the client", "unknown", "host-unreachable"),
+        ("a routing loop", "unknown", "host-unreachable"),
     ] {
         let events = result(results, name, version)["findings"].as_array().unwrap();
         let host = events.iter().find(|event| event["type"] == "host").unwrap();

@@ -173,11 +173,11 @@ fn comparison_of_udp_and_tcp_has_causes_and_claims() {
         }
         let packets = cause(&verdict, "packets")["evidence"].as_str().unwrap();
         assert!(
-            packets.contains("UDP sent 1 and received 1 packets for each exchange."),
+            packets.contains("UDP sent 1 and received 1 packet for each exchange."),
             "{packets}"
         );
         assert!(
-            packets.contains("TCP sent 1 and received 1 packets for each exchange."),
+            packets.contains("TCP sent 1 and received 1 packet for each exchange."),
             "{packets}"
         );
         for bytes in ["56 bytes of headers (IP and UDP)", "104 bytes of headers (IP and TCP)"] {
@@ -234,9 +234,10 @@ fn comparison_of_one_protocol_has_only_the_claims_about_it() {
         .iter()
         .map(|claim| claim["claim"].as_str().unwrap())
         .collect();
-    assert_eq!(claims.len(), 2, "{claims:?}");
+    // The claim about acknowledgements needs a reliable protocol at the other side.
+    assert_eq!(claims.len(), 1, "{claims:?}");
     assert!(claims.iter().all(|claim| claim.contains("UDP")), "{claims:?}");
-    let evidence = verdict["claims"][1]["evidence"].as_str().unwrap();
+    let evidence = verdict["claims"][0]["evidence"].as_str().unwrap();
     assert!(evidence.contains("a connected socket received an error after "), "{evidence}");
 }
 

@@ -18,6 +18,8 @@
 //!     target: "192.0.2.1:12000".into(),
 //!     address: Some("192.0.2.1:12000".parse().unwrap()),
 //!     icmp_from_this_host: false,
+//!     unresolved_next_hop: None,
+//!     hop_limit: None,
 //!     connect_duration: None,
 //!     sent: 0,
 //!     result: ProbeResult::NoAnswer(failure),
@@ -31,20 +33,21 @@
 //! assert!(explanation.next_step.starts_with("start a server"));
 //! ```
 
+mod generic;
 mod host;
 #[cfg(test)]
 mod tests;
 
-pub use host::{HostCheck, HostFinding, HostState};
+pub use host::{HostCheck, HostFinding, HostState, Service};
 
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::UnconnectedResult;
-use crate::model::format::{counted, duration};
 use crate::model::icmp::{IcmpError, Origin};
-use crate::model::protocol::{Protocol, ReplyForm};
+use crate::model::protocol::Protocol;
 use crate::protocol::explanations::explanations_of;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 /// The result of probing one address over one protocol.
@@ -58,6 +61,11 @@ pub struct Finding {
     pub address: Option<SocketAddr>,
     /// Whether an ICMP error arrived from an address of this host.
     pub icmp_from_this_host: bool,
+    /// The next hop to the address, if it has not answered the address resolution (ARP or neighbour discovery) of this
+    /// host. It is the target's host or a router. The client looks it up only if it received no packet.
+    pub unresolved_next_hop: Option<IpAddr>,
+    /// The hop limit of the requests, if the user set one.
+    pub hop_limit: Option<NonZeroU8>,
     /// From the connection request until the connection was established. Absent if no connection was established.
     pub connect_duration: Option<Duration>,
     /// The number of requests that the client sent.
@@ -136,72 +144,18 @@ impl Finding {
         specific.unwrap_or_else(|| self.explain_generically())
     }
 
-    /// The explanation that is correct for every protocol. It depends only on facts about the protocol.
-    pub(crate) fn explain_generically(&self) -> Explanation {
-        match self.condition() {
-            Condition::Answering => self.answering(),
-            Condition::NameNotFound => explanation(
-                "the client found no address for the name, so it sent nothing",
-                "whether the name has an address in another network",
-                "check the spelling; try an IP address, or the other IP version",
-            ),
-            Condition::NameLookupFailed => explanation(
-                "the name look-up failed, so the address is unknown",
-                "everything about the host: the client sent nothing to it",
-                "try an IP address; check whether the name server in /etc/resolv.conf answers",
-            ),
-            Condition::NoRoute => self.no_route(),
-            Condition::HostUnreachable => self.host_unreachable(),
-            Condition::Refused => self.refused(),
-            Condition::Prohibited => explanation(
-                self.reporter("does not permit this packet"),
-                "whether a server runs behind the firewall",
-                "check the firewall's rules for this port and protocol; try the other protocol",
-            ),
-            Condition::Silent => self.silent(),
-            Condition::Closed => explanation(
-                "the peer accepts connections and closes them before the answer is complete",
-                "which server it is: a proxy can accept connections for another server",
-                "check whether the port is correct; read the server's log",
-            ),
-            Condition::Reset => explanation(
-                "the connection was established, and a reset ended it before the answer was complete",
-                "whether the server sent the reset: a firewall can send one with the server's address",
-                "read the server's log; capture packets on both hosts",
-            ),
-            Condition::WrongAnswer => explanation(
-                match self.protocol.reply_form {
-                    ReplyForm::UpperCase => {
-                        "a server answers, but not with the text in upper case, so it is another service"
-                    }
-                    ReplyForm::Unchanged => {
-                        "a server answers, but not with the unchanged text, so it is another service"
-                    }
-                },
-                "whether an echo server runs on another port",
-                "check whether the port is correct; read the received text",
-            ),
-            Condition::PermissionDenied => explanation(
-                "this host does not permit the packet, because of a firewall rule, a route of type `prohibit`, or a \
-                 broadcast address",
-                "everything about the target: the client sent nothing to it",
-                "check this host's firewall rules and routes (`nft list ruleset`, `ip route get`)",
-            ),
-        }
+    /// The packet with which the peer reported the failure, for example a reset. Absent if the protocol has no name
+    /// for it, or if the peer reported no failure.
+    #[must_use]
+    pub fn packet_of_peer(&self) -> Option<&'static str> {
+        let condition =
+            self.origin().filter(|origin| *origin == Origin::Peer).map(|_| self.condition());
+        explanations_of(self.protocol).packet_of_peer(condition?)
     }
 
-    fn answering(&self) -> Explanation {
-        let meaning = match self.result {
-            ProbeResult::Echo { is_ours: true, .. } => {
-                "an echo server of this project answers; it reports its processing time for each request"
-            }
-            _ => "an echo server answers; it does not report its processing time",
-        };
-        explanation(
-            meaning,
-            "the typical RTT: one exchange is not enough to know it",
-            format!("measure it: `rtt-client {} {} -c 100 -i 0`", self.protocol.name, self.target),
-        )
+    /// Whether this host made the error: it did not send the packet, or it sent the ICMP error itself.
+    pub(crate) fn is_error_of_this_host(&self) -> bool {
+        self.icmp_from_this_host || self.origin() == Some(Origin::ThisHost)
     }
 
     /// Whether the address belongs to a group of hosts.
@@ -227,146 +181,7 @@ impl Finding {
     /// Whether an ICMP error arrived from the target's address.
     fn icmp_is_from_target(&self) -> bool {
         let from = self.icmp().and_then(|icmp| icmp.from);
-        from.is_some() && from == self.address.map(|address| address.ip())
+        let target = self.address.map(|address| address.ip().to_canonical());
+        from.is_some() && from.map(|from| from.to_canonical()) == target
     }
-
-    /// Builds a sentence about the reporter of the failure.
-    fn reporter(&self, predicate: &str) -> String {
-        match (self.origin(), self.icmp().and_then(|icmp| icmp.from)) {
-            (Some(Origin::ThisHost), _) => format!("this host {predicate}"),
-            (_, Some(_)) if self.icmp_from_this_host => format!("this host {predicate}"),
-            (_, Some(from)) if self.icmp_is_from_target() => {
-                format!("the target's host ({from}) {predicate}")
-            }
-            (_, Some(from)) => format!("{from}, a host on the path, {predicate}"),
-            _ => format!("a host {predicate}; this system does not report which one"),
-        }
-    }
-
-    fn no_route(&self) -> Explanation {
-        if self.is_group_address() && self.protocol.has_connections() {
-            return explanation(
-                "the address belongs to a group of hosts, but a connection needs exactly one peer",
-                "which hosts are members of the group",
-                "use the address of one host",
-            );
-        }
-        let has_no_zone = matches!(self.address, Some(SocketAddr::V6(address))
-            if address.ip().is_unicast_link_local() && address.scope_id() == 0);
-        if has_no_zone {
-            return explanation(
-                "the address is link-local, so it can exist on every link; the target does not name the link",
-                "whether the host exists",
-                "add the zone to the address: fe80::1%eth0",
-            );
-        }
-        let by_this_host = self.icmp().is_none() || self.icmp_from_this_host;
-        let place = if by_this_host { "this host" } else { "the router that reported the error" };
-        explanation(
-            self.reporter("has no route to the address"),
-            "whether the host exists",
-            format!("run `ip route get` on {place}"),
-        )
-    }
-
-    fn host_unreachable(&self) -> Explanation {
-        // "Time exceeded" has type 11 in ICMP and type 3 in ICMPv6.
-        let time_exceeded = |icmp: IcmpError| icmp.kind == if icmp.is_v6 { 3 } else { 11 };
-        if self.icmp().is_some_and(time_exceeded) {
-            return explanation(
-                self.reporter("discarded the packet because its hop limit reached zero: the path has a loop or is \
-                               too long"),
-                "whether the host exists: the packet did not reach its network",
-                "run `traceroute`; it shows whether the path has a loop",
-            );
-        }
-        let by_this_host =
-            self.icmp_from_this_host || matches!(self.origin(), Some(Origin::ThisHost));
-        if by_this_host {
-            return explanation(
-                "on this host's own link, no host answers ARP or neighbour discovery for the target or its router",
-                "whether the host is off, asleep, or on another network",
-                "check whether the host is on and connected; run `ip neigh` on this host",
-            );
-        }
-        explanation(
-            self.reporter("could not reach the target's host"),
-            "whether the host is down, or only the link to it",
-            "check whether the host is on; run `ip neigh` on the router that reported the error",
-        )
-    }
-
-    fn refused(&self) -> Explanation {
-        let not_certain =
-            "whether the target's host sent this: a firewall can use the host's address";
-        let start_server = match self.protocol.our_server() {
-            Some(program) => format!("start a server: `{program} --listen IP:PORT` on that host"),
-            None => "start a server on that host".to_owned(),
-        };
-        let from = self.icmp().and_then(|icmp| icmp.from);
-        match from {
-            Some(_) if self.icmp_from_this_host && !self.icmp_is_from_target() => explanation(
-                "a firewall rule of this host rejects outgoing packets",
-                "everything about the target: the client sent nothing to it",
-                "check this host's firewall rules (`nft list ruleset`)",
-            ),
-            Some(from) if self.icmp_is_from_target() => explanation(
-                format!("the host ({from}) is up; it reports that no process listens on the port"),
-                not_certain,
-                start_server,
-            ),
-            Some(from) => explanation(
-                format!(
-                    "{from} reports that the port is unreachable, but it is not the target's host"
-                ),
-                "whether a server runs on the target's host: the packet did not reach it",
-                format!("check the firewall rules on {from}"),
-            ),
-            None if self.protocol.has_connections() && self.icmp().is_none() => explanation(
-                "the host is up; it refused the connection, so no process listens on the port",
-                not_certain,
-                start_server,
-            ),
-            None => explanation(
-                "an ICMP error reports that no process listens on the port; this system does not report its sender",
-                not_certain,
-                start_server,
-            ),
-        }
-    }
-
-    fn silent(&self) -> Explanation {
-        match self.connect_duration {
-            Some(connect_duration) => explanation(
-                format!(
-                    "the peer accepted the connection in {}, but did not send a reply",
-                    duration(connect_duration)
-                ),
-                "whether the server hangs or is another service",
-                "read the server's log; check whether the port is correct",
-            ),
-            None if self.protocol.has_connections() => explanation(
-                "the client sent connection requests, but received no answer, not even a refusal",
-                "the reason: a missing host, a firewall that drops packets (possibly on this host) and a broken \
-                 return path look the same from here",
-                "try another port of the host; capture packets on the host",
-            ),
-            None => explanation(
-                format!(
-                    "the client sent {}, but received no answer",
-                    counted(self.sent.into(), "request", "requests")
-                ),
-                "the reason: an absent server, a firewall that drops packets and a lost reply look the same from here",
-                "capture packets on the server's host",
-            ),
-        }
-    }
-}
-
-fn explanation(
-    meaning: impl Into<String>,
-    not_certain: &'static str,
-    next_step: impl Into<String>,
-) -> Explanation {
-    Explanation { meaning: meaning.into(), not_certain, next_step: next_step.into() }
 }

@@ -30,7 +30,7 @@ use crate::model::condition::Failure;
 use crate::model::format::signed_nanoseconds;
 use crate::model::protocol::Protocol;
 use crate::model::traffic::Traffic;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Two consecutive exchanges, one with each side.
@@ -166,6 +166,11 @@ impl Side {
             measurements: Vec::new(),
             failure: None,
         }
+    }
+
+    /// The measured IP address. An IPv4 address that is mapped to IPv6 becomes an IPv4 address.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        Some(self.address?.ip().to_canonical())
     }
 
     /// The measurement with this name, if the experiment ran.

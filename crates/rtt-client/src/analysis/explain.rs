@@ -5,11 +5,17 @@ use crate::analysis::comparison::{Cause, Claim, PairedDifference};
 use crate::analysis::diagnosis::{Explanation, Finding};
 use crate::analysis::evidence::{Evidence, Side};
 use crate::analysis::loss_pattern::LossPattern;
+use crate::model::condition::Condition;
 
 /// The explanations of one protocol. Each function has a default, so a protocol implements only what it needs.
 pub(crate) trait Explain: Sync {
     /// The explanation of a finding. `None` if the generic explanation of its condition is sufficient.
     fn finding(&self, _finding: &Finding) -> Option<Explanation> {
+        None
+    }
+
+    /// The packet with which the peer reports this failure, for example a reset. `None` if the protocol has no name for it.
+    fn packet_of_peer(&self, _condition: Condition) -> Option<&'static str> {
         None
     }
 

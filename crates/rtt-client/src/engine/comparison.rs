@@ -10,18 +10,22 @@
 //!
 //! All results are stored in [`Evidence`]. [`judge`] derives the verdict from it.
 
+mod addresses;
 mod interleaver;
 mod side;
 mod windows;
 
-use super::run::{RunError, new_start, prepare_thread, resolve_target, select_address};
+use super::run::{
+    RunError, SelectedAddress, new_start, prepare_thread, resolve_target, select_address,
+};
 use crate::analysis::comparison::{Verdict, judge};
 use crate::analysis::evidence::{Evidence, IncompleteExperiment, Pair, Side, SweepPoint};
-use crate::event::{ComparisonStage, ComparisonStart, Event, Report};
+use crate::event::{ComparisonStage, ComparisonStart, Event, FailedAttempt, Report};
 use crate::net::driver::ExperimentContext;
 use crate::net::system::KERNEL_TIMESTAMPS;
 use crate::plan::{ComparisonPlan, Lifetime, Plan, PlanError, Settings, SizePlan};
 use crate::protocol::driver;
+use addresses::select_addresses;
 use interleaver::{ExperimentLimits, ExperimentResult, Interleaver, SHORT_WARM_UP};
 use side::{ExchangeTimes, SideResult};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,17 +68,7 @@ pub fn compare(
     let start = Instant::now();
     prepare_thread(&comparison.sides[0].settings)?;
     let mut evidence = Evidence::new(comparison.sides.each_ref().map(new_side));
-    let mut failed_attempts = Vec::new();
-    for (plan, side) in comparison.sides.iter().zip(&mut evidence.sides) {
-        match resolve_target(plan) {
-            Err(failure) => side.failure = Some(failure),
-            Ok(addresses) => {
-                let selected = select_address(plan, &addresses, stop)?;
-                side.address = Some(selected.address);
-                failed_attempts.extend(selected.failed_attempts);
-            }
-        }
-    }
+    let failed_attempts = select_both_addresses(comparison, &mut evidence.sides, stop)?;
     let addresses = evidence.sides.each_ref().map(|side| side.address);
     let starts = [0, 1].map(|side| new_start(&comparison.sides[side], addresses[side]));
     report.event(&Event::ComparisonStart(&ComparisonStart { comparison, sides: &starts }))?;
@@ -90,6 +84,34 @@ pub fn compare(
     let verdict = judge(&evidence, comparison.confidence);
     report.event(&Event::Verdict { comparison, evidence: &evidence, verdict: &verdict })?;
     Ok(verdict)
+}
+
+/// Resolves the names of both sides and selects their addresses. Returns the failed attempts.
+fn select_both_addresses(
+    comparison: &ComparisonPlan,
+    sides: &mut [Side; 2],
+    stop: &AtomicBool,
+) -> Result<Vec<FailedAttempt>, RunError> {
+    let [a, b] = &comparison.sides;
+    let resolved = [a, b].map(resolve_target);
+    let mut selected = [None, None];
+    match &resolved {
+        [Ok(of_a), Ok(of_b)] => {
+            selected = select_addresses([a, b], [of_a, of_b], stop)?.map(Some);
+        }
+        [Ok(of_a), Err(_)] => selected[0] = Some(select_address(a, of_a, stop)?),
+        [Err(_), Ok(of_b)] => selected[1] = Some(select_address(b, of_b, stop)?),
+        [Err(_), Err(_)] => {}
+    }
+    let mut failed_attempts = Vec::new();
+    for ((side, resolved), selected) in sides.iter_mut().zip(resolved).zip(selected) {
+        side.failure = resolved.err();
+        if let Some(SelectedAddress { address, failed_attempts: failed }) = selected {
+            side.address = Some(address);
+            failed_attempts.extend(failed);
+        }
+    }
+    Ok(failed_attempts)
 }
 
 fn new_side(plan: &Plan) -> Side {

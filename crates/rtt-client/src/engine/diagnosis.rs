@@ -10,8 +10,7 @@ use crate::model::condition::{Condition, Failure};
 use crate::net::transport::SocketError;
 use crate::plan::{DiagnosisPlan, Plan};
 use probe::Probe;
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::Instant;
@@ -75,9 +74,12 @@ fn run_probes<'a>(
     let mut first_error = None;
     let mut checks = Vec::new();
     thread::scope(|scope| -> Result<(), RunError> {
-        let start = |probe: Probe<'a>| (probe.address, scope.spawn(move || probe.run()));
-        let probes: Vec<_> = probes.into_iter().map(|probe| start(probe).1).collect();
-        let host_checks: Vec<_> = host_checks.into_iter().map(start).collect();
+        let start = |probe: Probe<'a>| scope.spawn(move || probe.run());
+        let probes: Vec<_> = probes.into_iter().map(start).collect();
+        let host_checks: Vec<_> = host_checks
+            .into_iter()
+            .map(|probe| (probe.address, probe.plan.protocol, start(probe)))
+            .collect();
         for thread in probes {
             match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
                 Ok(finding) => {
@@ -88,12 +90,12 @@ fn run_probes<'a>(
                 Err(error) => first_error = first_error.take().or(Some(error)),
             }
         }
-        for (address, thread) in host_checks {
+        for (address, protocol, thread) in host_checks {
             let check = match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
                 Ok(finding) => HostCheck::Finding(finding),
-                Err(error) => HostCheck::NotPossible(reason(&error)),
+                Err(error) => HostCheck::NotPossible { protocol, reason: reason(&error) },
             };
-            checks.push((address.ip(), check));
+            checks.push((address, check));
         }
         Ok(())
     })?;
@@ -104,19 +106,16 @@ fn run_probes<'a>(
     }
 }
 
-/// Reports the conclusion about the host of each address with at least one check and one finding.
+/// Reports the conclusion about the host of each address with at least one check and one finding, in the order of the
+/// probes.
 fn report_hosts(
     findings: &[Finding],
-    checks: Vec<(IpAddr, HostCheck)>,
+    checks: Vec<(SocketAddr, HostCheck)>,
     report: &mut dyn Report,
 ) -> Result<(), RunError> {
-    let mut checks_of: BTreeMap<IpAddr, Vec<HostCheck>> = BTreeMap::new();
-    for (address, check) in checks {
-        checks_of.entry(address).or_default().push(check);
-    }
-    for (host, checks) in checks_of {
+    for (host, checks) in by_host(checks) {
         let is_at_host =
-            |finding: &&Finding| finding.address.is_some_and(|address| address.ip() == host);
+            |finding: &&Finding| finding.address.is_some_and(|address| is_same_host(address, host));
         let services: Vec<&Finding> = findings.iter().filter(is_at_host).collect();
         // If no probe could start, the error is the result.
         if services.is_empty() {
@@ -125,6 +124,28 @@ fn report_hosts(
         report.event(&Event::Host(&HostFinding::new(host, &services, checks)))?;
     }
     Ok(())
+}
+
+/// Groups `checks` by host. Keeps their order.
+fn by_host<T>(checks: Vec<(SocketAddr, T)>) -> Vec<(SocketAddr, Vec<T>)> {
+    let mut hosts: Vec<(SocketAddr, Vec<T>)> = Vec::new();
+    for (address, check) in checks {
+        match hosts.iter_mut().find(|(host, _)| is_same_host(*host, address)) {
+            Some((_, checks)) => checks.push(check),
+            None => hosts.push((address, vec![check])),
+        }
+    }
+    hosts
+}
+
+/// Whether two addresses belong to the same host. A link-local address can exist on every link, so the zone is part of
+/// the address.
+fn is_same_host(a: SocketAddr, b: SocketAddr) -> bool {
+    let zone = |address| match address {
+        SocketAddr::V6(address) => address.scope_id(),
+        SocketAddr::V4(_) => 0,
+    };
+    a.ip() == b.ip() && zone(a) == zone(b)
 }
 
 /// The error with its source, in one line.
@@ -139,9 +160,31 @@ fn without_address(plan: &Plan, failure: Failure) -> Finding {
         target: plan.host_and_port(),
         address: None,
         icmp_from_this_host: false,
+        unresolved_next_hop: None,
+        hop_limit: None,
         connect_duration: None,
         sent: 0,
         result: ProbeResult::NoAnswer(failure),
         unconnected: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_keep_the_order_of_the_probes_and_their_zones() {
+        let checks =
+            ["[fe80::5%2]:1", "192.0.2.9:1", "[fe80::5%1]:1", "192.0.2.1:1", "192.0.2.9:2"];
+        let checks = checks.map(|address| (address.parse().unwrap(), address)).to_vec();
+        let hosts: Vec<_> = by_host(checks).into_iter().map(|(_, checks)| checks).collect();
+        let expected: [&[&str]; 4] = [
+            &["[fe80::5%2]:1"],
+            &["192.0.2.9:1", "192.0.2.9:2"],
+            &["[fe80::5%1]:1"],
+            &["192.0.2.1:1"],
+        ];
+        assert_eq!(hosts, expected);
     }
 }

@@ -102,19 +102,31 @@ pub(in crate::engine) fn select_address(
     addresses: &[SocketAddr],
     stop: &AtomicBool,
 ) -> Result<SelectedAddress, RunError> {
-    let plan = plan.one_exchange();
     let mut failed_attempts = Vec::new();
     let (last, others) = addresses.split_last().expect("a resolved name has an address");
     for &address in others {
-        let mut trial = Trial::run(&plan, address, stop)?;
-        match trial.events.exchanges.pop().map(|exchange| exchange.outcome) {
-            Some(Outcome::Lost(failure) | Outcome::Error(failure)) => {
-                failed_attempts.push(FailedAttempt { protocol: plan.protocol, address, failure });
-            }
-            _ => return Ok(SelectedAddress { address, failed_attempts }),
+        match try_address(plan, address, stop)? {
+            Some(attempt) => failed_attempts.push(attempt),
+            None => return Ok(SelectedAddress { address, failed_attempts }),
         }
     }
     Ok(SelectedAddress { address: *last, failed_attempts })
+}
+
+/// Makes one exchange with `address`. It does not count. Returns the failure if there is no answer.
+pub(in crate::engine) fn try_address(
+    plan: &Plan,
+    address: SocketAddr,
+    stop: &AtomicBool,
+) -> Result<Option<FailedAttempt>, RunError> {
+    let plan = plan.one_exchange();
+    let mut trial = Trial::run(&plan, address, stop)?;
+    Ok(match trial.events.exchanges.pop().map(|exchange| exchange.outcome) {
+        Some(Outcome::Lost(failure) | Outcome::Error(failure)) => {
+            Some(FailedAttempt { protocol: plan.protocol, address, failure })
+        }
+        _ => None,
+    })
 }
 
 /// The start event of a run that has not opened a socket.

@@ -72,6 +72,8 @@ pub(in crate::engine) struct Series {
     accounting: Accounting,
     control: Option<UninstrumentedControl>,
     last_progress: Instant,
+    /// Whether the series sent fewer requests than planned, because the server is unreachable.
+    ended_early: bool,
 }
 
 impl Series {
@@ -97,6 +99,7 @@ impl Series {
             accounting: Accounting::new(plan),
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             last_progress: now,
+            ended_early: false,
         })
     }
 
@@ -127,6 +130,10 @@ impl Series {
                 self.send(due, sink)?;
             }
         }
+        // A reply to a request in flight can still arrive, but the decision to end the series does not change.
+        self.ended_early = !stopped()
+            && self.accounting.is_unreachable()
+            && !self.pacer.is_finished(Instant::now());
         // With a fixed rate, several requests can be in flight at the end.
         while !stopped() && self.accounting.in_flight() > 0 {
             if let Some(expiry) = self.accounting.next_expiry() {
@@ -163,15 +170,11 @@ impl Series {
         self.report_connections(sink)?;
 
         let connections = self.connections.finish();
-        let is_single_exchange = self.settings.count == Some(1);
-        let unreachable =
-            self.accounting.is_unreachable() && self.accounting.summary().received == 0;
-        let unreachable = unreachable && !is_single_exchange;
         let in_flight = self.accounting.in_flight();
         let AccountingResult { summary, loss_pattern } = self.accounting.finish();
         let end = SeriesEnd {
             in_flight,
-            unreachable,
+            ended_early: self.ended_early,
             reply_limit: connections.reply_limit,
             breakdown_unavailable: self.settings.breakdown && !KERNEL_TIMESTAMPS,
             missing_replies: loss_pattern

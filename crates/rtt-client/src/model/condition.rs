@@ -1,6 +1,8 @@
 //! [`Condition`]: the state of a target, and [`Failure`]: the reason why an exchange failed.
 
 use crate::model::icmp::Origin;
+use crate::model::protocol::Protocol;
+use std::fmt::Write as _;
 use std::{fmt, io, time::Duration};
 
 /// The state of a target, as far as a client can observe it.
@@ -52,15 +54,22 @@ impl Condition {
         }
     }
 
-    /// The meaning of the condition, in one sentence for the user.
+    /// The meaning of the condition over `protocol`, in one sentence for the user.
     #[must_use]
-    pub fn meaning(self) -> &'static str {
+    pub fn meaning(self, protocol: &Protocol) -> &'static str {
         match self {
+            Self::Answering if !protocol.needs_server_program() => "the kernel of the host replies",
             Self::Answering => "an echo server answers",
             Self::NameNotFound => "the name has no address; is the spelling correct?",
             Self::NameLookupFailed => "the name look-up failed; is a name server reachable?",
             Self::NoRoute => "no route leads to the address",
             Self::HostUnreachable => "this host or a router cannot reach the target's host",
+            Self::Refused if !protocol.needs_server_program() => {
+                "the host or a firewall rejects the packet"
+            }
+            Self::Refused if !protocol.has_ports() => {
+                "in most cases, no process receives the packet; is the server running?"
+            }
             Self::Refused => {
                 "in most cases, no process listens on the port; is the server running?"
             }
@@ -125,31 +134,48 @@ impl Failure {
     pub(crate) fn new(condition: Condition, after: Duration) -> Self {
         Self { condition, error: None, after, origin: None, detail: None }
     }
-}
 
-/// One line for the user: `refused, reported by ICMP type 3 code 3 … : no process listens on this port`.
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.condition)?;
+    /// One line for the user: `refused, reported by ICMP type 3 code 3 … : no process listens on this port`. The exchange
+    /// used `protocol`.
+    #[must_use]
+    pub fn describe(&self, protocol: &Protocol) -> String {
+        let mut text = self.condition.to_string();
         if self.condition == Condition::Silent {
-            write!(f, " for {:.3} s", self.after.as_secs_f64())?;
+            let _ = write!(text, " for {:.3} s", self.after.as_secs_f64());
         }
         if let Some(detail) = &self.detail {
-            write!(f, " ({detail})")?;
+            let _ = write!(text, " ({detail})");
         }
         match self.origin {
-            Some(Origin::Icmp(icmp)) => write!(f, ", reported by {icmp}")?,
-            Some(Origin::ThisHost) => f.write_str(", reported by this host")?,
+            Some(Origin::Icmp(icmp)) => {
+                let _ = write!(text, ", reported by {icmp}");
+            }
+            Some(Origin::ThisHost) => text.push_str(", reported by this host"),
             Some(Origin::Peer | Origin::Unknown) | None => {}
         }
-        write!(f, ": {}", self.condition.meaning())
+        let _ = write!(text, ": {}", self.condition.meaning(protocol));
+        text
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::protocol::{Responder, example};
     use std::io::ErrorKind;
+
+    #[test]
+    fn refusal_mentions_the_server_and_the_port_only_if_they_exist() {
+        let refused = Failure::new(Condition::Refused, Duration::ZERO);
+        let text = |protocol: &Protocol| refused.describe(protocol);
+        let program = text(&example());
+        assert!(program.contains("port") && program.contains("server"), "{program}");
+        let without_port = text(&Protocol { default_port: None, ..example() });
+        assert!(!without_port.contains("port"), "{without_port}");
+        let kernel =
+            text(&Protocol { default_port: None, responder: Responder::Kernel, ..example() });
+        assert!(!kernel.contains("port") && !kernel.contains("server"), "{kernel}");
+    }
 
     #[test]
     fn system_errors_indicate_a_condition() {

@@ -99,12 +99,12 @@ pub(crate) fn decimal(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Joins alternatives to one text: `A, B or C`.
-pub(crate) fn alternatives(names: &[&str]) -> String {
+/// Joins names to one text. With the conjunction `or`: `A, B or C`.
+pub(crate) fn joined(names: &[&str], conjunction: &str) -> String {
     match names {
         [] => String::new(),
         [name] => (*name).to_owned(),
-        [others @ .., last] => format!("{} or {last}", others.join(", ")),
+        [others @ .., last] => format!("{} {conjunction} {last}", others.join(", ")),
     }
 }
 
@@ -113,10 +113,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn last_alternative_follows_the_word_or() {
-        assert_eq!(alternatives(&["A"]), "A");
-        assert_eq!(alternatives(&["A", "B"]), "A or B");
-        assert_eq!(alternatives(&["A", "B", "C"]), "A, B or C");
+    fn last_name_follows_the_conjunction() {
+        assert_eq!(joined(&["A"], "or"), "A");
+        assert_eq!(joined(&["A", "B"], "and"), "A and B");
+        assert_eq!(joined(&["A", "B", "C"], "or"), "A, B or C");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Each router decreases the hop limit of a packet by 1. The receiver sees only the remaining value. It has to assume
 //! the initial value. Linux and macOS use 64, Windows uses 128, and many routers use 255.
 
+use crate::model::format::counted;
 use std::fmt;
 
 /// The usual initial hop limits, in ascending order.
@@ -71,19 +72,17 @@ impl ReplyTtl {
     }
 }
 
-/// The meaning for people, in parentheses: `(about 3 hops away, if the initial TTL was 64)`.
+/// The meaning for people, in parentheses: `(3 routers on the way back, if it started at 64)`.
 impl fmt::Display for ReplyTtl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.distance() {
             None => f.write_str("(the TTL changed; the replies probably took different paths)"),
-            Some(Distance { hops: 0, assumed_initial }) => {
-                write!(f, "(no router on the way back, if the initial TTL was {assumed_initial})")
-            }
-            Some(Distance { hops: 1, assumed_initial }) => {
-                write!(f, "(about 1 hop away, if the initial TTL was {assumed_initial})")
-            }
             Some(Distance { hops, assumed_initial }) => {
-                write!(f, "(about {hops} hops away, if the initial TTL was {assumed_initial})")
+                let routers = match hops {
+                    0 => "no router".to_owned(),
+                    hops => counted(hops.into(), "router", "routers"),
+                };
+                write!(f, "({routers} on the way back, if it started at {assumed_initial})")
             }
         }
     }
@@ -102,8 +101,8 @@ mod tests {
             assert_eq!(ReplyTtl::from(received).distance(), Some(distance));
         }
         let text = ReplyTtl::from(61).to_string();
-        assert_eq!(text, "(about 3 hops away, if the initial TTL was 64)");
-        assert!(ReplyTtl::from(63).to_string().contains("1 hop away"));
+        assert_eq!(text, "(3 routers on the way back, if it started at 64)");
+        assert!(ReplyTtl::from(63).to_string().contains("(1 router on the way back"));
         assert!(ReplyTtl::from(64).to_string().contains("no router on the way back"));
     }
 

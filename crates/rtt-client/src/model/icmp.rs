@@ -26,15 +26,26 @@ impl IcmpError {
     pub fn condition(&self) -> Option<Condition> {
         match (self.is_v6, self.kind, self.code) {
             (false, 3, 0 | 6 | 8 | 11) | (true, 1, 0 | 2) => Some(Condition::NoRoute),
-            // Type 11 (IPv4) and type 3 (IPv6): the hop limit reached zero, for example in a routing loop.
-            (false, 3, 1 | 5 | 7 | 12) | (true, 1, 3) | (false, 11, 0) | (true, 3, 0) => {
-                Some(Condition::HostUnreachable)
-            }
+            (false, 3, 1 | 5 | 7 | 12) | (true, 1, 3) => Some(Condition::HostUnreachable),
+            // For example in a routing loop.
+            _ if self.is_time_exceeded() => Some(Condition::HostUnreachable),
             // "Protocol unreachable" and "next header unknown": the host does not support the protocol.
             (false, 3, 2 | 3) | (true, 1, 4) | (true, 4, 1) => Some(Condition::Refused),
             (false, 3, 9 | 10 | 13..=15) | (true, 1, 1 | 5 | 6) => Some(Condition::Prohibited),
             _ => None,
         }
+    }
+
+    /// Whether the packet was discarded because its hop limit reached zero. It has not reached its destination.
+    #[must_use]
+    pub fn is_time_exceeded(&self) -> bool {
+        matches!((self.is_v6, self.kind, self.code), (false, 11, 0) | (true, 3, 0))
+    }
+
+    /// Whether the last router could not reach the destination. Only this error is evidence that a host is down.
+    #[must_use]
+    pub fn is_host_unreachable(&self) -> bool {
+        matches!((self.is_v6, self.kind, self.code), (false, 3, 1) | (true, 1, 3))
     }
 
     /// The name of this type and code, if the RFCs define one.

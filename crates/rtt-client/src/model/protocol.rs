@@ -148,6 +148,14 @@ pub struct DisplayAddress {
     has_port: bool,
 }
 
+impl DisplayAddress {
+    /// The address of a host, without a port.
+    #[must_use]
+    pub fn without_port(address: SocketAddr) -> Self {
+        Self { address, has_port: false }
+    }
+}
+
 impl fmt::Display for DisplayAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address {

@@ -14,7 +14,7 @@ use crate::analysis::comparison::SideId;
 use crate::capture::trace::Trace;
 use crate::event::{ComparisonStart, Event, Report, Start};
 use crate::model::format::nanoseconds;
-use crate::model::protocol::DisplayAddress;
+use crate::model::protocol::{DisplayAddress, Protocol};
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, is_terminal_control};
 use exchange::{AttemptLine, ConnectionLine, ExchangeLine};
@@ -60,12 +60,14 @@ pub struct Host {
 pub struct Json<Out> {
     out: Out,
     config: JsonConfig,
+    /// The protocol of the run. Absent before its start.
+    protocol: Option<&'static Protocol>,
 }
 
 impl<Out: Write> Json<Out> {
     /// Creates a report that writes to `out`.
     pub fn new(out: Out, config: JsonConfig) -> Self {
-        Self { out, config }
+        Self { out, config, protocol: None }
     }
 
     fn line(&mut self, line: &Line) -> io::Result<()> {
@@ -100,13 +102,16 @@ impl<Out: Write> Report for Json<Out> {
         let quiet = self.config.quiet;
         let line = match event {
             Event::Start(start) => {
+                self.protocol = Some(start.plan.protocol);
                 let line = StartLine::new(start, None, self.config.invocation.as_ref());
                 Line::Start(Box::new(line))
             }
             Event::Protocol(protocol) => Line::Protocol((*protocol).into()),
             Event::FailedAttempt(attempt) => Line::Attempt((*attempt).into()),
             Event::Connection(connection) => Line::Connection((*connection).into()),
-            Event::Exchange(exchange) if !quiet => Line::Exchange(Box::new((*exchange).into())),
+            Event::Exchange(exchange) if !quiet => {
+                Line::Exchange(Box::new(ExchangeLine::new(exchange, self.protocol)))
+            }
             Event::ComparisonStart(start) => return self.comparison_start(start),
             Event::Trace(trace) => return self.trace(trace),
             Event::Pair { number, pair } if !quiet => Line::Pair(PairLine::new(*number, pair)),

@@ -35,6 +35,7 @@ use crate::capture::trace::Trace;
 use crate::event::{Event, FailedAttempt, Report, Start};
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::model::format::{count, duration};
+use crate::model::protocol::Protocol;
 use crate::plan::Plan;
 use echo_core::escape;
 use printer::Printer;
@@ -57,6 +58,8 @@ pub struct Text<Out, Errors> {
 /// The facts of earlier events that later events need.
 #[derive(Debug, Default)]
 struct Run {
+    /// Absent before the start of the run.
+    protocol: Option<&'static Protocol>,
     /// The protocol and the target, for error messages.
     target: String,
     /// Whether the run is one exchange of the user's message.
@@ -84,6 +87,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
     fn start(&mut self, start: &Start<'_>) -> io::Result<()> {
         let plan = start.plan;
         let title = plan.protocol.title;
+        self.run.protocol = Some(plan.protocol);
         self.run.one_message = plan.is_one_message();
         self.run.target = match start.address {
             Some(address) => format!("{title} {}", plan.protocol.display_address(address)),
@@ -133,6 +137,10 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
     /// Writes the reason why an exchange has no correct reply.
     fn error(&mut self, exchange: &Exchange) -> io::Result<()> {
         if let Some(failure) = exchange.outcome.failure() {
+            let failure = match self.run.protocol {
+                Some(protocol) => failure.describe(protocol),
+                None => failure.condition.to_string(),
+            };
             self.errors.paragraph(&format!("rtt-client: {} {failure}", self.run.target))?;
         }
         if let Outcome::Corrupt { text, .. } = &exchange.outcome {
@@ -163,6 +171,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
                 packet_diagram::write(printer, target, flow)?;
             }
             for failure in target.samples.iter().filter_map(|sample| sample.failure.as_ref()) {
+                let failure = failure.describe(target.protocol);
                 printer.paragraph(&format!("{name}: {failure}"))?;
             }
             trace_summary::write_timings(printer, target)?;

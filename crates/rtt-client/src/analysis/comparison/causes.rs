@@ -180,11 +180,12 @@ fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
                 let payload = 2 * side.request_bytes as u64;
                 let bytes = traffic.ip_bytes_out + traffic.ip_bytes_in;
                 let headers = bytes.saturating_sub(payload * side.traffic_exchanges);
+                let received = average(traffic.packets_in);
+                let packets = if received == "1" { "packet" } else { "packets" };
                 format!(
-                    "{name} sent {} and received {} packets for each exchange. Both directions together: {} bytes of \
-                     payload and {} bytes of headers (IP and {}).",
+                    "{name} sent {} and received {received} {packets} for each exchange. Both directions together: {} \
+                     bytes of payload and {} bytes of headers (IP and {}).",
                     average(traffic.packets_out),
-                    average(traffic.packets_in),
                     count(payload),
                     average(headers),
                     side.protocol.title
@@ -218,7 +219,7 @@ fn payload_size(evidence: &Evidence, [a, b]: [&str; 2], confidence: f64) -> Caus
         kind: KIND,
         share: Some(last.estimate - first.estimate),
         evidence: format!(
-            "{b} - {a} is {} at {} bytes and {} at {} bytes. {}",
+            "{b} − {a} is {} at {} bytes and {} at {} bytes. {}",
             signed(first.estimate),
             count(*smallest as u64),
             signed(last.estimate),

@@ -46,6 +46,8 @@ pub(crate) enum Relation {
     Higher,
     Lower,
     NoMeasurableDifference,
+    /// The comparison has no verdict: there are too few pairs, or too many disturbances.
+    Unknown,
 }
 
 impl ClaimContext<'_> {
@@ -58,7 +60,7 @@ impl ClaimContext<'_> {
     /// observed.
     pub(crate) fn holds_if(&self, claimed: Relation) -> Option<bool> {
         match self.relation() {
-            Relation::NoMeasurableDifference => None,
+            Relation::NoMeasurableDifference | Relation::Unknown => None,
             relation => Some(relation == claimed),
         }
     }
@@ -70,16 +72,18 @@ impl ClaimContext<'_> {
             return String::new();
         }
         // The subject of the sentences is the side with connections.
-        let (subject, other, is_swapped) = if self.side.protocol.has_connections() {
-            (self.side.protocol, self.other.protocol, false)
-        } else {
+        let is_swapped =
+            self.other.protocol.has_connections() && !self.side.protocol.has_connections();
+        let (subject, other, is_swapped) = if is_swapped {
             (self.other.protocol, self.side.protocol, true)
+        } else {
+            (self.side.protocol, self.other.protocol, false)
         };
         let (name, other) = (subject.title, other.title);
         let with_connection = self.with_connection.map_or_else(String::new, |difference| {
             let takes = durations(&[difference.estimate.abs()]);
             match (self.relation_in(difference), is_swapped) {
-                (Relation::NoMeasurableDifference, _) => String::new(),
+                (Relation::NoMeasurableDifference | Relation::Unknown, _) => String::new(),
                 (Relation::Higher, false) | (Relation::Lower, true) => {
                     let phases = match subject.phases {
                         [phase] => phase.name,
@@ -94,17 +98,62 @@ impl ClaimContext<'_> {
                 }
             }
         });
-        format!(
-            "On an established connection, {name} and {other} have no measurable difference. {with_connection}"
-        )
+        let condition =
+            if subject.has_connections() { "On an established connection, " } else { "" };
+        format!("{condition}{name} and {other} have no measurable difference. {with_connection}")
     }
 
     fn relation_in(&self, difference: PairedDifference) -> Relation {
         let side = if self.is_b { SideId::B } else { SideId::A };
         match difference.higher() {
+            None if difference.interval.is_none() => Relation::Unknown,
             None => Relation::NoMeasurableDifference,
             Some(higher) if higher == side => Relation::Higher,
             Some(_) => Relation::Lower,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::evidence::Side;
+    use crate::protocol::registry::protocol_named;
+
+    fn with_context<T>(
+        [side, other]: [&str; 2],
+        differences: &[i64],
+        check: impl FnOnce(ClaimContext<'_>) -> T,
+    ) -> T {
+        let [side, other] =
+            [side, other].map(|name| Side::new(protocol_named(name).unwrap(), name));
+        let difference = PairedDifference::of(differences, 0.95).unwrap();
+        let with_connection = None;
+        check(ClaimContext { side: &side, other: &other, is_b: false, difference, with_connection })
+    }
+
+    #[test]
+    fn missing_interval_is_not_the_same_as_no_measurable_difference() {
+        for (differences, relation) in [
+            (vec![5_000; 3], Relation::Unknown),
+            (vec![0; 100], Relation::NoMeasurableDifference),
+            (vec![5_000; 100], Relation::Lower),
+        ] {
+            with_context(["udp", "tcp"], &differences, |context| {
+                assert_eq!(context.relation(), relation);
+                let is_decided = relation == Relation::Lower;
+                assert_eq!(context.holds_if(Relation::Lower), is_decided.then_some(true));
+                let has_text = relation == Relation::NoMeasurableDifference;
+                assert_eq!(!context.no_difference().is_empty(), has_text);
+            });
+        }
+    }
+
+    #[test]
+    fn connection_is_mentioned_only_if_a_protocol_has_connections() {
+        let text = |names| with_context(names, &[0; 100], |context| context.no_difference());
+        assert_eq!(text(["icmp", "udp"]), "ICMP and UDP have no measurable difference. ");
+        let expected = "On an established connection, TCP and UDP have no measurable difference. ";
+        assert_eq!([text(["udp", "tcp"]), text(["tcp", "udp"])], [expected; 2]);
     }
 }

@@ -73,7 +73,7 @@ fn no_interval(difference: &PairedDifference, [a, b]: [&str; 2], confidence: f64
             .to_owned()
     };
     format!(
-        "No verdict from {}: {reason}. The median of {b} - {a} is {}.",
+        "No verdict from {}: {reason}. The median of {b} − {a} is {}.",
         counted(difference.pairs as u64, "pair", "pairs"),
         signed(difference.estimate)
     )

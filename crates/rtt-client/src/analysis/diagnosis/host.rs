@@ -4,21 +4,37 @@
 //! program (see [`Responder::Kernel`](crate::Responder::Kernel)). This reply, or its absence, together with the findings
 //! about the services, separates the two cases.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Finding, ProbeResult};
 use crate::model::condition::Condition;
-use crate::model::format::duration;
+use crate::model::format::{duration, joined};
 use crate::model::icmp::Origin;
-use std::net::IpAddr;
+use crate::model::protocol::{DisplayAddress, Protocol};
+use std::net::{IpAddr, SocketAddr};
 
 /// The conclusion about one host.
 #[derive(Debug)]
 pub struct HostFinding {
     /// The address of the host.
-    pub address: IpAddr,
+    pub address: DisplayAddress,
+    /// The protocols of the services, and whether an echo server answers.
+    pub services: Vec<Service>,
     /// The results of the protocols to which the kernel of the host replies.
     pub checks: Vec<HostCheck>,
     /// The conclusion from all findings about the address.
     pub state: HostState,
+    evidence: Evidence,
+}
+
+/// A service of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Service {
+    /// The protocol.
+    pub protocol: &'static Protocol,
+    /// Whether an echo server answers.
+    pub is_answering: bool,
 }
 
 /// One check of the host.
@@ -26,8 +42,13 @@ pub struct HostFinding {
 pub enum HostCheck {
     /// The result of the check.
     Finding(Finding),
-    /// The reason why this system did not permit the check.
-    NotPossible(String),
+    /// This system did not permit the check.
+    NotPossible {
+        /// The protocol.
+        protocol: &'static Protocol,
+        /// The reason.
+        reason: String,
+    },
 }
 
 /// The state of a host and of its services.
@@ -39,57 +60,133 @@ pub enum HostState {
     ServiceUpChecksUnanswered,
     /// The host is up, but no echo server answers.
     ServiceDown,
-    /// No packet reaches the host.
+    /// The host is not reachable from the last router, or from this host on the same link.
     HostDown,
     /// No evidence shows whether the host is up.
     Unknown,
 }
 
+/// The strongest evidence about the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    /// An echo server answers.
+    EchoServer,
+    /// The kernel replied to a check.
+    KernelReply,
+    /// A service accepted a connection or sent an answer.
+    AnswerOfService,
+    /// A packet with the address of the host arrived. A firewall can use this address, too.
+    Packet,
+    /// A router reports that it cannot reach the host.
+    ErrorOfRouter,
+    /// The host has not answered the address resolution of this host.
+    NoAddressResolution,
+    /// None.
+    None,
+}
+
 impl HostFinding {
     /// Draws the conclusion from the findings about the `services` of a host and from the `checks` of the host.
     #[must_use]
-    pub fn new(address: IpAddr, services: &[&Finding], checks: Vec<HostCheck>) -> Self {
-        let state = HostState::of(services, &checks);
-        Self { address, checks, state }
+    pub fn new(address: SocketAddr, services: &[&Finding], checks: Vec<HostCheck>) -> Self {
+        let evidence = Evidence::of(address.ip(), services, &checks);
+        let service = |finding: &&Finding| Service {
+            protocol: finding.protocol,
+            is_answering: is_answering(finding),
+        };
+        Self {
+            address: DisplayAddress::without_port(address),
+            services: services.iter().map(service).collect(),
+            state: evidence.state(&checks),
+            evidence,
+            checks,
+        }
+    }
+
+    /// The state in a heading.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let services = self.services_that_differ().map(|[answering, silent]| {
+            let does = if silent.len() == 1 { "does" } else { "do" };
+            let answer = if answering.len() == 1 { "answers" } else { "answer" };
+            let (answering, silent) = (joined(&answering, "and"), joined(&silent, "and"));
+            format!("; {answering} {answer}, {silent} {does} not")
+        });
+        match (self.state, services) {
+            (HostState::ServiceUp, None) => "up, service up".to_owned(),
+            (HostState::ServiceUp, Some(services)) => format!("up{services}"),
+            (HostState::ServiceUpChecksUnanswered, None) => {
+                "up, service up, host check not answered".to_owned()
+            }
+            (HostState::ServiceUpChecksUnanswered, Some(services)) => {
+                format!("up{services}; host check not answered")
+            }
+            (HostState::ServiceDown, _) => "up, service down".to_owned(),
+            (HostState::HostDown, _) => "not reachable: down, or the link to it is down".to_owned(),
+            (HostState::Unknown, _) => "not known".to_owned(),
+        }
     }
 
     /// The meaning of the state, in one sentence for the user.
     #[must_use]
     pub fn meaning(&self) -> String {
-        let names = self.check_names();
-        match self.state {
-            HostState::ServiceUp => "the host is up, and an echo server answers".to_owned(),
-            HostState::ServiceUpChecksUnanswered => format!(
-                "the host is up, because an echo server answers; the host, or a firewall on the path, does not answer \
-                 {names}"
+        let over = self.services_that_differ().map_or_else(String::new, |[answering, silent]| {
+            format!(" over {}, but not over {}", joined(&answering, "and"), joined(&silent, "or"))
+        });
+        match self.evidence {
+            Evidence::EchoServer if self.state == HostState::ServiceUp => {
+                format!("the host is up, and an echo server answers{over}")
+            }
+            Evidence::EchoServer => format!(
+                "the host is up, because an echo server answers{over}; the host, or a firewall on the path, does not \
+                 answer {}",
+                joined(&self.checks_with(|_| true), "or")
             ),
-            HostState::ServiceDown if self.has_reply() => format!(
-                "the host is up, because its kernel answers {names}; so the service is down, or a firewall blocks its port"
+            Evidence::KernelReply => format!(
+                "the host is up, because its kernel answers {}; so the service is down, or a firewall blocks its port",
+                joined(&self.checks_with(is_answering), "and")
             ),
-            HostState::ServiceDown => {
+            Evidence::AnswerOfService => {
                 "the host is up, because it answers on the port; but no echo server answers"
                     .to_owned()
             }
-            HostState::HostDown => {
-                "no packet reaches the host: it is down, or the link to it is down".to_owned()
+            Evidence::Packet => {
+                "the host is up, because a packet with its address arrived (a firewall can use this address); but no \
+                 echo server answers"
+                    .to_owned()
             }
-            HostState::Unknown => {
+            Evidence::ErrorOfRouter => {
+                "a router reports that it cannot reach the host: the host is down, or the link to it is down; a \
+                 firewall can send the same error"
+                    .to_owned()
+            }
+            Evidence::NoAddressResolution => {
+                "on this host's own link, the host does not answer the address resolution (ARP or neighbour \
+                 discovery): it is down, or the link to it is down"
+                    .to_owned()
+            }
+            Evidence::None => {
                 "no packet from the host arrived, so it is not known whether the host is up"
                     .to_owned()
             }
         }
     }
 
-    /// Whether a kernel replied to a check.
-    fn has_reply(&self) -> bool {
-        findings(&self.checks).any(is_answering)
+    /// The titles of the protocols with an answering echo server and of the protocols without one. `None` if one of the
+    /// two lists is empty.
+    fn services_that_differ(&self) -> Option<[Vec<&'static str>; 2]> {
+        let lists = [true, false].map(|is_answering| {
+            let services = self.services.iter();
+            let services = services.filter(|service| service.is_answering == is_answering);
+            services.map(|service| service.protocol.title).collect::<Vec<_>>()
+        });
+        lists.iter().all(|list| !list.is_empty()).then_some(lists)
     }
 
-    /// The titles of the protocols of the checks.
-    fn check_names(&self) -> String {
-        let titles: Vec<&str> =
-            findings(&self.checks).map(|finding| finding.protocol.title).collect();
-        titles.join(" or ")
+    /// The titles of the protocols of the checks whose finding fulfils `condition`.
+    fn checks_with(&self, condition: fn(&Finding) -> bool) -> Vec<&'static str> {
+        let findings = findings(&self.checks).filter(|finding| condition(finding));
+        findings.map(|finding| finding.protocol.title).collect()
     }
 }
 
@@ -105,41 +202,69 @@ impl HostState {
             Self::Unknown => "unknown",
         }
     }
+}
 
-    /// The state in a heading.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::ServiceUp => "up, service up",
-            Self::ServiceUpChecksUnanswered => "up, service up, host check not answered",
-            Self::ServiceDown => "up, service down",
-            Self::HostDown => "down",
-            Self::Unknown => "not known",
+impl Evidence {
+    fn of(host: IpAddr, services: &[&Finding], checks: &[HostCheck]) -> Self {
+        let all = || services.iter().copied().chain(findings(checks));
+        let any_service = |condition: fn(&Finding) -> bool| services.iter().any(|it| condition(it));
+        if any_service(is_answering) {
+            return Self::EchoServer;
+        }
+        if findings(checks).any(is_answering) {
+            return Self::KernelReply;
+        }
+        if any_service(is_answer_of_service) {
+            return Self::AnswerOfService;
+        }
+        if all().any(is_packet_from_host) {
+            return Self::Packet;
+        }
+        // One silent probe does not contradict the error of another probe: a router can limit its rate of errors.
+        let mut strongest = Self::None;
+        for finding in all().filter(|finding| finding.condition() != Condition::Silent) {
+            let is_down = Self::that_host_is_down(host, finding);
+            match (is_down, strongest) {
+                (Self::None, _) => return Self::None,
+                (_, Self::NoAddressResolution) => {}
+                _ => strongest = is_down,
+            }
+        }
+        strongest
+    }
+
+    /// The evidence in one finding that the host is down. A packet that was discarded on its way, or that this host did
+    /// not send because of its own routes, is no evidence.
+    fn that_host_is_down(host: IpAddr, finding: &Finding) -> Self {
+        let next_hop = finding.unresolved_next_hop.map(|next_hop| next_hop.to_canonical());
+        if next_hop == Some(host.to_canonical()) {
+            return Self::NoAddressResolution;
+        }
+        match finding.icmp() {
+            Some(icmp)
+                if icmp.is_host_unreachable()
+                    && icmp.from.is_some()
+                    && !finding.is_error_of_this_host() =>
+            {
+                Self::ErrorOfRouter
+            }
+            _ => Self::None,
         }
     }
 
-    fn of(services: &[&Finding], checks: &[HostCheck]) -> Self {
-        let has_check = findings(checks).next().is_some();
-        let has_reply = findings(checks).any(is_answering);
-        if services.iter().any(|finding| is_answering(finding)) {
-            return if has_check && !has_reply {
-                Self::ServiceUpChecksUnanswered
-            } else {
-                Self::ServiceUp
-            };
-        }
-        let all = || services.iter().copied().chain(findings(checks));
-        if all().any(shows_that_host_is_up) {
-            return Self::ServiceDown;
-        }
-        // One silent probe does not contradict the error of another probe: a router can limit its rate of errors.
-        let is_unreachable = |finding: &Finding| finding.condition() == Condition::HostUnreachable;
-        let is_unreachable_or_silent =
-            |finding: &Finding| is_unreachable(finding) || finding.condition() == Condition::Silent;
-        if all().any(is_unreachable) && all().all(is_unreachable_or_silent) {
-            Self::HostDown
-        } else {
-            Self::Unknown
+    fn state(self, checks: &[HostCheck]) -> HostState {
+        match self {
+            Self::EchoServer => {
+                let has_check = findings(checks).next().is_some();
+                if has_check && !findings(checks).any(is_answering) {
+                    HostState::ServiceUpChecksUnanswered
+                } else {
+                    HostState::ServiceUp
+                }
+            }
+            Self::KernelReply | Self::AnswerOfService | Self::Packet => HostState::ServiceDown,
+            Self::ErrorOfRouter | Self::NoAddressResolution => HostState::HostDown,
+            Self::None => HostState::Unknown,
         }
     }
 }
@@ -147,7 +272,7 @@ impl HostState {
 fn findings(checks: &[HostCheck]) -> impl Iterator<Item = &Finding> {
     checks.iter().filter_map(|check| match check {
         HostCheck::Finding(finding) => Some(finding),
-        HostCheck::NotPossible(_) => None,
+        HostCheck::NotPossible { .. } => None,
     })
 }
 
@@ -155,32 +280,38 @@ fn is_answering(finding: &Finding) -> bool {
     finding.condition() == Condition::Answering
 }
 
-/// Whether a packet with the address of the host arrived. A firewall can use the address of the host, so a refusal is
+/// Whether a service accepted a connection or sent an answer.
+fn is_answer_of_service(finding: &Finding) -> bool {
+    finding.connect_duration.is_some() || matches!(finding.result, ProbeResult::WrongAnswer { .. })
+}
+
+/// Whether a packet with the address of the host arrived. A firewall can use the address of the host, so an error is
 /// weaker evidence than a reply.
-fn shows_that_host_is_up(finding: &Finding) -> bool {
-    if finding.connect_duration.is_some() {
-        return true;
-    }
-    match &finding.result {
-        ProbeResult::Echo { .. } | ProbeResult::WrongAnswer { .. } => true,
-        ProbeResult::NoAnswer(failure) => match failure.origin {
-            Some(Origin::Peer) => true,
-            Some(Origin::Icmp(_)) => {
-                failure.condition == Condition::Refused && finding.icmp_is_from_target()
-            }
-            Some(Origin::ThisHost | Origin::Unknown) | None => false,
-        },
+fn is_packet_from_host(finding: &Finding) -> bool {
+    match finding.failure().and_then(|failure| failure.origin) {
+        Some(Origin::Peer) => true,
+        Some(Origin::Icmp(_)) => finding.icmp_is_from_target(),
+        Some(Origin::ThisHost | Origin::Unknown) | None => is_answer_of_service(finding),
     }
 }
 
 impl HostCheck {
-    /// The result of the check, for the user: `ICMP replies after 0.120 ms`.
+    /// The protocol of the check.
+    #[must_use]
+    pub fn protocol(&self) -> &'static Protocol {
+        match self {
+            Self::Finding(finding) => finding.protocol,
+            Self::NotPossible { protocol, .. } => protocol,
+        }
+    }
+
+    /// The result of the check, for the user: `ICMP: a reply after 0.120 ms`.
     #[must_use]
     pub fn describe(&self) -> String {
+        let title = self.protocol().title;
         match self {
-            Self::NotPossible(reason) => format!("not possible: {reason}"),
+            Self::NotPossible { reason, .. } => format!("{title}: not possible: {reason}"),
             Self::Finding(finding) => {
-                let title = finding.protocol.title;
                 let after = duration(finding.after());
                 match &finding.result {
                     ProbeResult::Echo { .. } => format!("{title}: a reply after {after}"),
@@ -188,99 +319,5 @@ impl HostCheck {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::condition::Failure;
-    use crate::model::icmp::IcmpError;
-    use crate::protocol::registry::protocol_named;
-    use std::time::Duration;
-
-    const HOST: &str = "192.0.2.7:7";
-    const TIME: Duration = Duration::from_millis(3);
-
-    fn finding(result: ProbeResult) -> Finding {
-        Finding {
-            protocol: protocol_named("udp").unwrap(),
-            target: HOST.to_owned(),
-            address: Some(HOST.parse().unwrap()),
-            icmp_from_this_host: false,
-            connect_duration: None,
-            sent: 1,
-            result,
-            unconnected: None,
-        }
-    }
-
-    fn answers() -> Finding {
-        finding(ProbeResult::Echo { rtt: TIME, is_ours: false })
-    }
-
-    fn fails(condition: Condition, origin: impl Into<Option<Origin>>) -> Finding {
-        let origin = origin.into();
-        finding(ProbeResult::NoAnswer(Failure { origin, ..Failure::new(condition, TIME) }))
-    }
-
-    fn silent() -> Finding {
-        fails(Condition::Silent, None)
-    }
-
-    fn icmp(code: u8, from: &str) -> Origin {
-        let from = Some(from.parse().unwrap());
-        Origin::Icmp(IcmpError { is_v6: false, kind: 3, code, from })
-    }
-
-    fn state(service: &Finding, check: Option<Finding>) -> HostState {
-        let checks = check.into_iter().map(HostCheck::Finding).collect();
-        HostFinding::new("192.0.2.7".parse().unwrap(), &[service], checks).state
-    }
-
-    #[test]
-    fn reply_of_the_kernel_separates_the_host_from_the_service() {
-        for service in [silent(), fails(Condition::Prohibited, icmp(13, "192.0.2.254"))] {
-            assert_eq!(state(&service, Some(answers())), HostState::ServiceDown);
-            assert_eq!(state(&service, Some(silent())), HostState::Unknown);
-            assert_eq!(state(&service, None), HostState::Unknown);
-        }
-        assert_eq!(state(&answers(), Some(answers())), HostState::ServiceUp);
-        assert_eq!(state(&answers(), Some(silent())), HostState::ServiceUpChecksUnanswered);
-        assert_eq!(state(&answers(), None), HostState::ServiceUp);
-    }
-
-    #[test]
-    fn host_is_down_only_if_a_router_or_this_host_reports_it() {
-        for origin in [icmp(1, "192.0.2.254"), Origin::ThisHost] {
-            let unreachable = fails(Condition::HostUnreachable, origin);
-            assert_eq!(state(&unreachable, Some(silent())), HostState::HostDown);
-            assert_eq!(state(&silent(), Some(unreachable)), HostState::HostDown);
-        }
-        let no_route = fails(Condition::NoRoute, Origin::ThisHost);
-        assert_eq!(state(&no_route, Some(silent())), HostState::Unknown);
-    }
-
-    #[test]
-    fn refusal_shows_that_the_host_is_up_only_if_it_comes_from_the_host() {
-        let refused = |origin: Origin| fails(Condition::Refused, origin);
-        assert_eq!(state(&refused(Origin::Peer), None), HostState::ServiceDown);
-        assert_eq!(state(&refused(icmp(3, "192.0.2.7")), None), HostState::ServiceDown);
-        assert_eq!(state(&refused(icmp(3, "192.0.2.254")), None), HostState::Unknown);
-        assert_eq!(state(&refused(Origin::Unknown), None), HostState::Unknown);
-    }
-
-    #[test]
-    fn accepted_connection_shows_that_the_host_is_up() {
-        let accepted = Finding { connect_duration: Some(TIME), ..silent() };
-        assert_eq!(state(&accepted, Some(silent())), HostState::ServiceDown);
-    }
-
-    #[test]
-    fn check_that_is_not_possible_is_not_a_missing_reply() {
-        let checks = vec![HostCheck::NotPossible("no permission".to_owned())];
-        let host = HostFinding::new("192.0.2.7".parse().unwrap(), &[&answers()], checks);
-        assert_eq!(host.state, HostState::ServiceUp);
-        assert_eq!(host.checks[0].describe(), "not possible: no permission");
     }
 }

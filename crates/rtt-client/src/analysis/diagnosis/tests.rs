@@ -9,6 +9,8 @@ fn finding(protocol: &'static Protocol, condition: Condition, origin: Option<Ori
         target: "h:7".into(),
         address: Some("192.0.2.1:7".parse().unwrap()),
         icmp_from_this_host: false,
+        unresolved_next_hop: None,
+        hop_limit: None,
         connect_duration: None,
         sent: 3,
         result: ProbeResult::NoAnswer(Failure {
@@ -48,6 +50,69 @@ fn generic_explanations_do_not_depend_on_the_terms_of_a_protocol() {
             }
         }
     }
+}
+
+/// The text of the explanation, generic or of the protocol.
+fn texts(finding: &Finding) -> [String; 2] {
+    [finding.explain_generically(), finding.explain()]
+        .map(|it| format!("{}; {}; {}", it.meaning, it.not_certain, it.next_step))
+}
+
+#[test]
+fn explanation_mentions_ports_and_servers_only_if_the_protocol_has_them() {
+    use Condition as C;
+    let kernel_protocols: Vec<_> =
+        PROTOCOLS.iter().filter(|it| !it.has_ports() && !it.needs_server_program()).collect();
+    assert!(!kernel_protocols.is_empty());
+    for protocol in kernel_protocols {
+        for condition in
+            [C::HostUnreachable, C::Refused, C::Prohibited, C::Silent, C::WrongAnswer, C::NoRoute]
+        {
+            let icmp = |from: Option<&str>| {
+                let from = from.map(|from| from.parse().unwrap());
+                Origin::Icmp(IcmpError { is_v6: false, kind: 3, code: 13, from })
+            };
+            let senders = [Some("192.0.2.1"), Some("192.0.2.254"), None].map(icmp);
+            for origin in senders.into_iter().chain([Origin::ThisHost]) {
+                for text in texts(&finding(protocol, condition, Some(origin))) {
+                    let text = text.replace("report", "").replace("support", "");
+                    assert!(!text.contains("port") && !text.contains("server"), "{text}");
+                }
+            }
+        }
+        let rtt = Duration::ZERO;
+        let result = ProbeResult::Echo { rtt, is_ours: false };
+        let answering = Finding { result, ..finding(protocol, C::Silent, None) };
+        for text in texts(&answering) {
+            assert!(!text.contains("server"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn hop_limit_that_the_user_set_explains_a_discarded_packet() {
+    for (is_v6, kind) in [(false, 11), (true, 3)] {
+        let from = Some("192.0.2.254".parse().unwrap());
+        let icmp = Origin::Icmp(IcmpError { is_v6, kind, code: 0, from });
+        let exceeded = || finding(&PROTOCOLS[0], Condition::HostUnreachable, Some(icmp));
+        let meaning = exceeded().explain().meaning;
+        assert!(meaning.contains("the path has a loop or is too long"), "{meaning}");
+        let limited = Finding { hop_limit: NonZeroU8::new(1), ..exceeded() };
+        let meaning = limited.explain().meaning;
+        assert!(meaning.contains("its hop limit of 1 reached zero there"), "{meaning}");
+        assert!(!meaning.contains("loop"), "{meaning}");
+    }
+}
+
+#[test]
+fn local_error_is_a_failed_address_resolution_only_if_a_next_hop_is_unresolved() {
+    let by_route = || finding(&PROTOCOLS[0], Condition::HostUnreachable, Some(Origin::ThisHost));
+    let meaning = by_route().explain().meaning;
+    assert!(meaning.contains("a route of type `unreachable`"), "{meaning}");
+    let next_hop = Some("192.0.2.1".parse().unwrap());
+    let unresolved = Finding { unresolved_next_hop: next_hop, ..by_route() };
+    let meaning = unresolved.explain().meaning;
+    assert!(meaning.starts_with("on this host's own link, no host answers"), "{meaning}");
 }
 
 #[test]

@@ -54,10 +54,9 @@ impl Probe<'_> {
                 scope.spawn(move || send_and_wait(address, &config, TEXT))
             });
             let mut finding = self.run_connected()?;
-            if finding.connect_duration.is_none() {
-                finding.result = with_neighbour_state(finding.result, address);
-            }
+            finding.hop_limit = self.plan.settings.ttl;
             finding.icmp_from_this_host = is_icmp_from_this_host(&finding);
+            add_neighbour_state(&mut finding, address);
             finding.unconnected = unconnected.and_then(|thread| {
                 let result = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
                 result
@@ -293,23 +292,27 @@ fn is_icmp_from_this_host(finding: &Finding) -> bool {
     }
 }
 
-/// Replaces "silent" by "host unreachable" if the next hop has not answered the address resolution (ARP or neighbour
-/// discovery). Linux itself reports this error only after three seconds.
-fn with_neighbour_state(result: ProbeResult, address: SocketAddr) -> ProbeResult {
-    match result {
-        ProbeResult::NoAnswer(failure) if failure.condition == Condition::Silent => {
-            match system::unresolved_next_hop(address.ip()) {
-                None => ProbeResult::NoAnswer(failure),
-                Some(next_hop) => ProbeResult::NoAnswer(Failure {
-                    condition: Condition::HostUnreachable,
-                    origin: Some(Origin::ThisHost),
-                    detail: Some(format!(
-                        "{next_hop} has not answered the address resolution (ARP or neighbour discovery)"
-                    )),
-                    ..failure
-                }),
-            }
-        }
-        result => result,
+/// If no packet arrived, looks up whether the next hop has answered the address resolution (ARP or neighbour discovery).
+/// If it has not, replaces "silent" by "host unreachable". Linux itself reports this error only after three seconds.
+fn add_neighbour_state(finding: &mut Finding, address: SocketAddr) {
+    let is_possible = match finding.condition() {
+        Condition::Silent => finding.connect_duration.is_none(),
+        // For a route of the type `unreachable`, this host reports the same error. Such a route has no next hop.
+        Condition::HostUnreachable => finding.is_error_of_this_host(),
+        _ => false,
+    };
+    if !is_possible {
+        return;
+    }
+    let Some(next_hop) = system::unresolved_next_hop(address.ip()) else { return };
+    finding.unresolved_next_hop = Some(next_hop);
+    if let ProbeResult::NoAnswer(failure) = &mut finding.result
+        && failure.condition == Condition::Silent
+    {
+        failure.condition = Condition::HostUnreachable;
+        failure.origin = Some(Origin::ThisHost);
+        failure.detail = Some(format!(
+            "{next_hop} has not answered the address resolution (ARP or neighbour discovery)"
+        ));
     }
 }

@@ -8,8 +8,8 @@ use crate::model::format::counted;
 pub(super) struct SeriesEnd {
     /// The number of requests that were in flight when the user interrupted the series.
     pub(super) in_flight: usize,
-    /// Whether an error ended the series, because further requests would probably have no reply.
-    pub(super) unreachable: bool,
+    /// Whether the series sent fewer requests than planned, because errors arrived before the first reply.
+    pub(super) ended_early: bool,
     /// The number of replies after which the server closes a connection.
     pub(super) reply_limit: Option<u64>,
     /// Whether the plan requests a breakdown that this system does not support.
@@ -28,10 +28,8 @@ pub(super) fn notes(end: SeriesEnd, summary: &Summary) -> Vec<String> {
         let requests = counted(end.in_flight as u64, "request", "requests");
         notes.push(format!("Interrupted: {requests} in flight did not count."));
     }
-    if end.unreachable {
-        notes.push(
-            "Ended early: no request was answered, and the system reported an error.".to_owned(),
-        );
+    if end.ended_early {
+        notes.push("Ended early: the system reported an error before the first reply.".to_owned());
     }
     if let Some(replies) = end.reply_limit {
         let replies = counted(replies, "reply", "replies");
@@ -53,7 +51,7 @@ mod tests {
 
     const UNEVENTFUL: SeriesEnd = SeriesEnd {
         in_flight: 0,
-        unreachable: false,
+        ended_early: false,
         reply_limit: None,
         breakdown_unavailable: false,
         missing_replies: None,
@@ -68,7 +66,7 @@ mod tests {
     fn each_unusual_event_has_one_note() {
         let end = SeriesEnd {
             in_flight: 1,
-            unreachable: true,
+            ended_early: true,
             reply_limit: Some(3),
             breakdown_unavailable: true,
             missing_replies: Some("Every tenth reply is missing.".to_owned()),
@@ -79,7 +77,7 @@ mod tests {
             [
                 "No breakdown: kernel timestamps are not available on this system.",
                 "Interrupted: 1 request in flight did not count.",
-                "Ended early: no request was answered, and the system reported an error.",
+                "Ended early: the system reported an error before the first reply.",
                 "The server closes each connection after 3 replies.",
                 "Every tenth reply is missing.",
                 "The client sent 2,000 requests again on a new connection, because the server had closed the \

@@ -34,7 +34,7 @@ impl Explain for Explanations {
     }
 
     fn claims(&self, context: &ClaimContext<'_>) -> Vec<Claim> {
-        vec![ping_is_the_rtt_of_an_application(context)]
+        ping_is_the_rtt_of_an_application(context).into_iter().collect()
     }
 
     fn packets_not_counted(&self) -> &'static str {
@@ -50,43 +50,45 @@ impl Explain for Explanations {
     }
 }
 
-fn ping_is_the_rtt_of_an_application(context: &ClaimContext<'_>) -> Claim {
+/// The claim is about a server program. `None` if the other side has none.
+fn ping_is_the_rtt_of_an_application(context: &ClaimContext<'_>) -> Option<Claim> {
     let claim = "the time that `ping` shows is the RTT of an application on the host";
     let ClaimContext { side, other, .. } = context;
     if !other.protocol.needs_server_program() {
-        return undecided(claim, "Not measured: this needs a comparison with a server program.");
+        return None;
     }
-    let ip = |address: Option<std::net::SocketAddr>| address.map(|address| address.ip());
-    if ip(side.address) != ip(other.address) {
-        return undecided(claim, "Not measured: the two sides are different hosts.");
+    if side.ip() != other.ip() {
+        return Some(undecided(claim, "Not measured: the two sides have different addresses."));
     }
     let (Some(ping), Some(application)) = (side.summary.rtt.median(), other.summary.rtt.median())
     else {
-        return undecided(claim, "Not measured: a side has no reply.");
+        return Some(undecided(claim, "Not measured: a side has no reply."));
     };
-    let title = other.protocol.title;
-    match context.relation() {
-        Relation::NoMeasurableDifference => Claim {
-            claim,
-            holds: Some(true),
-            evidence: format!(
-                "In this run, {} and {title} have no measurable difference.",
-                FACTS.title
-            ),
-        },
-        Relation::Lower | Relation::Higher => Claim {
-            claim,
-            holds: Some(false),
-            evidence: format!(
-                "{}: {}, {title}: {} (medians). The kernel of the host replies to {}. For {title}, the kernel must \
-                 also wake the server program.",
-                FACTS.title,
-                duration(ping),
-                duration(application),
-                FACTS.title
-            ),
-        },
-    }
+    let (icmp, title) = (FACTS.title, other.protocol.title);
+    let reason = match context.relation() {
+        Relation::Unknown => {
+            return Some(undecided(
+                claim,
+                "Not measured: there are too few pairs or too many disturbances for a verdict.",
+            ));
+        }
+        // A larger difference than in this run is possible with another program or another path.
+        Relation::NoMeasurableDifference => {
+            let evidence = format!(
+                "In this run, {icmp} and {title} have no measurable difference. This does not confirm the claim."
+            );
+            return Some(undecided(claim, &evidence));
+        }
+        Relation::Lower => format!(
+            "The kernel of the host replies to {icmp}. For {title}, the kernel must also wake the server program."
+        ),
+        Relation::Higher => format!(
+            "The kernel's reply took longer. Hosts and routers can process {icmp} with a lower priority."
+        ),
+    };
+    let (ping, application) = (duration(ping), duration(application));
+    let evidence = format!("{icmp}: {ping}, {title}: {application} (medians). {reason}");
+    Some(Claim { claim, holds: Some(false), evidence })
 }
 
 #[cfg(test)]
@@ -105,6 +107,8 @@ mod tests {
             target: "host".to_owned(),
             address: None,
             icmp_from_this_host: false,
+            unresolved_next_hop: None,
+            hop_limit: None,
             connect_duration: None,
             sent: 3,
             result,
@@ -132,17 +136,21 @@ mod tests {
         side
     }
 
-    fn claim(other_address: &str, difference: i64) -> Claim {
+    fn claim_about(other: &str, other_address: &str, differences: &[i64]) -> Option<Claim> {
         let ping = side("icmp", "192.0.2.7:0", 100);
-        let other = side("udp", other_address, 140);
+        let other = side(other, other_address, 140);
         let context = ClaimContext {
             side: &ping,
             other: &other,
             is_b: false,
-            difference: PairedDifference::of(&[difference; 100], 0.95).unwrap(),
+            difference: PairedDifference::of(differences, 0.95).unwrap(),
             with_connection: None,
         };
         ping_is_the_rtt_of_an_application(&context)
+    }
+
+    fn claim(other_address: &str, difference: i64) -> Claim {
+        claim_about("udp", other_address, &[difference; 100]).unwrap()
     }
 
     #[test]
@@ -150,8 +158,34 @@ mod tests {
         let refuted = claim("192.0.2.7:25000", 40_000);
         assert_eq!(refuted.holds, Some(false));
         assert!(refuted.evidence.starts_with("ICMP: 100.0 µs, UDP: 140.0 µs"), "{refuted:?}");
-        assert_eq!(claim("192.0.2.7:25000", 0).holds, Some(true));
-        assert_eq!(claim("192.0.2.8:25000", 40_000).holds, None);
+        assert!(refuted.evidence.ends_with("must also wake the server program."), "{refuted:?}");
+        let mapped = claim("[::ffff:192.0.2.7]:25000", 40_000);
+        assert_eq!(mapped.holds, Some(false), "{mapped:?}");
+    }
+
+    #[test]
+    fn claim_about_ping_has_another_reason_if_ping_takes_longer() {
+        let refuted = claim("192.0.2.7:25000", -40_000);
+        assert_eq!(refuted.holds, Some(false));
+        assert!(
+            refuted.evidence.ends_with("can process ICMP with a lower priority."),
+            "{refuted:?}"
+        );
+        assert!(!refuted.evidence.contains("wake"), "{refuted:?}");
+    }
+
+    #[test]
+    fn claim_about_ping_is_undecided_without_a_measurable_difference() {
+        let equal = claim("192.0.2.7:25000", 0);
+        assert_eq!(equal.holds, None);
+        assert!(equal.evidence.contains("no measurable difference"), "{equal:?}");
+        let few = claim_about("udp", "192.0.2.7:25000", &[40_000; 2]).unwrap();
+        assert_eq!(few.holds, None);
+        assert!(few.evidence.contains("too few pairs or too many"), "{few:?}");
+        let other_address = claim("192.0.2.8:25000", 40_000);
+        assert_eq!(other_address.holds, None);
+        assert!(other_address.evidence.contains("different addresses"), "{other_address:?}");
+        assert_eq!(claim_about("icmp", "192.0.2.7:0", &[40_000; 100]), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub(super) mod two_writes;
 use crate::analysis::comparison::{Cause, Claim};
 use crate::analysis::diagnosis::{Explanation, Finding};
 use crate::analysis::explain::{CauseContext, ClaimContext, Explain};
+use crate::model::condition::Condition;
 
 /// The explanations of TCP.
 pub(crate) struct Explanations;
@@ -15,6 +16,13 @@ pub(crate) struct Explanations;
 impl Explain for Explanations {
     fn finding(&self, finding: &Finding) -> Option<Explanation> {
         failures::explain(finding)
+    }
+
+    fn packet_of_peer(&self, condition: Condition) -> Option<&'static str> {
+        Some(match condition {
+            Condition::Closed => "the end of the TCP connection",
+            _ => "a TCP reset",
+        })
     }
 
     fn causes(&self, context: &CauseContext<'_>) -> Vec<Cause> {

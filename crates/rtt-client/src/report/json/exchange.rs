@@ -7,7 +7,7 @@ use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome, PhaseDuration};
 use crate::model::format::nanoseconds;
-use crate::model::protocol::DisplayAddress;
+use crate::model::protocol::{DisplayAddress, Protocol};
 use serde::Serialize;
 
 /// An address that did not answer. The client then tried another address.
@@ -24,7 +24,7 @@ impl From<&FailedAttempt> for AttemptLine {
         Self {
             protocol: attempt.protocol.name,
             address: attempt.protocol.display_address(attempt.address),
-            failure: ExplainedFailure::from(&attempt.failure),
+            failure: ExplainedFailure::new(&attempt.failure, Some(attempt.protocol)),
         }
     }
 }
@@ -95,8 +95,9 @@ pub(super) struct ExchangeLine {
     failure: Option<ExplainedFailure>,
 }
 
-impl From<&Exchange> for ExchangeLine {
-    fn from(exchange: &Exchange) -> Self {
+impl ExchangeLine {
+    /// `protocol` is the protocol of the run, if the run has started.
+    pub(super) fn new(exchange: &Exchange, protocol: Option<&Protocol>) -> Self {
         let (received, text) = match &exchange.outcome {
             Outcome::Reply { received, text } => (Some(*received), text.as_ref()),
             Outcome::Corrupt { received, text, .. } => (Some(*received), Some(text)),
@@ -113,7 +114,10 @@ impl From<&Exchange> for ExchangeLine {
             ttl: exchange.hop_limit,
             breakdown: exchange.breakdown.map(BreakdownFields::from),
             combined_reason: exchange.breakdown.and_then(combined_reason),
-            failure: exchange.outcome.failure().map(ExplainedFailure::from),
+            failure: exchange
+                .outcome
+                .failure()
+                .map(|failure| ExplainedFailure::new(failure, protocol)),
         }
     }
 }
@@ -132,16 +136,17 @@ struct ExplainedFailure {
     after_ns: u64,
     #[serde(flatten)]
     fields: FailureFields,
-    explanation: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<&'static str>,
 }
 
-impl From<&Failure> for ExplainedFailure {
-    fn from(failure: &Failure) -> Self {
+impl ExplainedFailure {
+    fn new(failure: &Failure, protocol: Option<&Protocol>) -> Self {
         Self {
             condition: failure.condition.name(),
             after_ns: nanoseconds(failure.after),
             fields: FailureFields::from(failure),
-            explanation: failure.condition.meaning(),
+            explanation: protocol.map(|protocol| failure.condition.meaning(protocol)),
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct FindingLine {
     sent: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
-    /// `echo-rtt` if the server supports the timing header, otherwise `plain`.
+    /// `echo-rtt` if the server supports the timing header, otherwise `plain`. Absent if the kernel of the host replies.
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ impl From<&Finding> for FindingLine {
             connect_ns: finding.connect_duration.map(nanoseconds),
             sent: finding.sent,
             rtt_ns: rtt.map(nanoseconds),
-            server,
+            server: server.filter(|_| finding.protocol.needs_server_program()),
             reply,
             unconnected: finding.unconnected.map(UnconnectedFields::from),
             explanation: format!(

@@ -2,13 +2,13 @@
 
 use crate::analysis::diagnosis::{HostCheck, HostFinding};
 use crate::model::format::nanoseconds;
+use crate::model::protocol::DisplayAddress;
 use serde::Serialize;
-use std::net::IpAddr;
 
 /// The conclusion about one host.
 #[derive(Serialize)]
 pub(super) struct HostLine {
-    address: IpAddr,
+    address: DisplayAddress,
     state: &'static str,
     checks: Vec<CheckFields>,
     explanation: String,
@@ -17,8 +17,7 @@ pub(super) struct HostLine {
 /// One check of the host.
 #[derive(Serialize)]
 struct CheckFields {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    protocol: Option<&'static str>,
+    protocol: &'static str,
     /// Absent if the check was not possible.
     #[serde(skip_serializing_if = "Option::is_none")]
     condition: Option<&'static str>,
@@ -42,15 +41,16 @@ impl From<&HostFinding> for HostLine {
 
 impl From<&HostCheck> for CheckFields {
     fn from(check: &HostCheck) -> Self {
+        let protocol = check.protocol().name;
         match check {
             HostCheck::Finding(finding) => Self {
-                protocol: Some(finding.protocol.name),
+                protocol,
                 condition: Some(finding.condition().name()),
                 after_ns: Some(nanoseconds(finding.after())),
                 not_possible: None,
             },
-            HostCheck::NotPossible(reason) => Self {
-                protocol: None,
+            HostCheck::NotPossible { reason, .. } => Self {
+                protocol,
                 condition: None,
                 after_ns: None,
                 not_possible: Some(reason.clone()),

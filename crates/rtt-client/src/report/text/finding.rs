@@ -3,7 +3,7 @@
 use super::printer::Printer;
 use super::wrong_answer_excerpt;
 use crate::analysis::diagnosis::{Finding, ProbeResult};
-use crate::model::condition::{Condition, Failure};
+use crate::model::condition::Failure;
 use crate::model::exchange::UnconnectedResult;
 use crate::model::format::duration;
 use crate::model::icmp::Origin;
@@ -52,15 +52,16 @@ fn reporter(finding: &Finding, failure: &Failure) -> Option<String> {
         Origin::ThisHost => "this host (it did not send the packet)".to_owned(),
         Origin::Icmp(icmp) => icmp.to_string(),
         Origin::Unknown => "not known: this system does not report the sender".to_owned(),
-        Origin::Peer => {
-            let title = finding.protocol.title;
-            let event = match failure.condition {
-                Condition::Closed => format!("the end of the {title} connection"),
-                _ => format!("a {title} reset"),
-            };
-            let from = finding.address.map_or_else(String::new, |at| format!(" from {}", at.ip()));
-            format!("{event}{from} (sent by the host, or by a firewall that uses its address)")
-        }
+        Origin::Peer => match (finding.packet_of_peer(), finding.address) {
+            (Some(packet), Some(address)) => format!(
+                "{packet} from {} (sent by the host, or by a firewall that uses its address)",
+                address.ip()
+            ),
+            (_, Some(address)) => {
+                format!("the peer ({}), or a firewall that uses its address", address.ip())
+            }
+            (_, None) => "the peer, or a firewall that uses its address".to_owned(),
+        },
     })
 }
 
@@ -89,6 +90,7 @@ mod tests {
     use super::super::WRONG_ANSWER_LIMIT;
     use super::super::test_support::{in_all_layouts, microseconds, printer, words, written};
     use super::*;
+    use crate::model::condition::Condition;
     use crate::protocol::registry::protocol_named;
     use std::time::Duration;
 
@@ -98,6 +100,8 @@ mod tests {
             target: "server.example:7".to_owned(),
             address: Some("192.0.2.7:7".parse().unwrap()),
             icmp_from_this_host: false,
+            unresolved_next_hop: None,
+            hop_limit: None,
             connect_duration: None,
             sent: 1,
             result,
@@ -121,6 +125,14 @@ mod tests {
         for label in ["  meaning      ", "  not certain  ", "  next step    "] {
             assert!(text.contains(label), "{text}");
         }
+    }
+
+    #[test]
+    fn peer_without_a_named_packet_is_described_neutrally() {
+        let finding = finding("udp", refused(Origin::Peer));
+        let text = words(&in_all_layouts(|printer| write(printer, &finding)));
+        let expected = "reported by the peer (192.0.2.7), or a firewall that uses its address ";
+        assert!(text.contains(expected) && !text.contains("reset"), "{text}");
     }
 
     #[test]

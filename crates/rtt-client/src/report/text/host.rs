@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 /// Writes the conclusion about a host.
 pub(super) fn write(printer: &mut Printer<impl Write>, host: &HostFinding) -> io::Result<()> {
-    printer.strong(&format!("Host {}: {}", host.address, host.state.label()))?;
+    printer.strong(&format!("Host {}: {}", host.address, host.headline()))?;
     for check in &host.checks {
         printer.labelled("  host check   ", &check.describe())?;
     }

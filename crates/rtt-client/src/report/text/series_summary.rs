@@ -49,7 +49,7 @@ fn counts(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()
     let unusual: Vec<String> = [
         (summary.duplicates, "duplicate"),
         (summary.out_of_order, "out of order"),
-        (summary.late, "after the timeout"),
+        (summary.late, "after the request had failed"),
         (summary.unmatched, "without a matching request"),
     ]
     .into_iter()
@@ -89,7 +89,7 @@ fn times(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()>
         line(printer, "std. deviation", deviation, "of the RTT")?;
     }
     if let Some(jitter) = summary.jitter.estimate() {
-        line(printer, "jitter", jitter, "smoothed change from one RTT to the next, RFC 3550")?;
+        line(printer, "jitter", jitter, "smoothed change from RTT to RTT, RFC 3550")?;
     }
     cold_start(printer, summary)
 }
@@ -254,6 +254,13 @@ mod tests {
     }
 
     #[test]
+    fn jitter_fits_into_one_line_of_80_columns() {
+        let text = text(80, &summary(5));
+        let line = text.lines().find(|line| line.starts_with("jitter")).unwrap();
+        assert!(line.ends_with("RFC 3550)"), "{text}");
+    }
+
+    #[test]
     fn slow_first_exchange_is_explained_as_a_cold_start() {
         let slow = words(&text(80, &summary(5)));
         assert!(slow.contains("takes 5.012 ms, a later one 0.042 ms (medians)"), "{slow}");
@@ -294,14 +301,19 @@ mod tests {
         assert!(!with_ttl(None).contains("TTL"));
         let equal = with_ttl(Some(61.into()));
         let expected =
-            "reply TTL                 61  (about 3 hops away, if the initial TTL was 64)\n";
+            "reply TTL                 61  (3 routers on the way back, if it started at 64)\n";
         assert!(equal.contains(expected), "{equal}");
+        for (ttl, routers) in [(64, "no router"), (65, "63 routers")] {
+            let text = with_ttl(Some(ttl.into()));
+            let line = text.lines().find(|line| line.starts_with("reply TTL")).unwrap();
+            assert!(line.contains(routers) && line.ends_with(')'), "{text}");
+        }
         let different = with_ttl(Some(ReplyTtl::with(Some(61.into()), 58)));
         assert!(
             different.contains("reply TTL           58 to 61  (the TTL changed"),
             "{different}"
         );
-        assert!(!different.contains("hops away"), "{different}");
+        assert!(!different.contains("on the way back"), "{different}");
     }
 
     #[test]
@@ -310,6 +322,6 @@ mod tests {
         let text = text(80, &summary);
         let expected = "3,000 sent, 1,500 received, 1,500 lost (50.00 %), 0 corrupt, in 0.000 s";
         assert!(text.contains(expected), "{text}");
-        assert!(text.contains("Unusual replies: 2 after the timeout\n"), "{text}");
+        assert!(text.contains("Unusual replies: 2 after the request had failed\n"), "{text}");
     }
 }

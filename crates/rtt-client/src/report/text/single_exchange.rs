@@ -164,7 +164,8 @@ mod tests {
         let mut printer = printer(80);
         write(&mut printer, "to server", connection.as_ref(), &exchange).unwrap();
         let text = written(printer);
-        let line = "  reply TTL             63     (about 1 hop away, if the initial TTL was 64)\n";
+        let line =
+            "  reply TTL             63     (1 router on the way back, if it started at 64)\n";
         assert!(text.contains(line), "{text}");
     }
 }

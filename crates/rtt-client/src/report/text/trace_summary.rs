@@ -5,7 +5,7 @@ use super::printer::Printer;
 use super::table::{Table, Unit};
 use crate::capture::totals::Totals;
 use crate::capture::trace::{ExchangeTiming, Trace, TracedTarget};
-use crate::model::format::{alternatives, count};
+use crate::model::format::{count, joined};
 use crate::protocol::registry::PROTOCOLS;
 use echo_core::escape;
 use std::io::{self, Write};
@@ -131,7 +131,7 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> i
     if trace.targets.is_empty() {
         let dissected = PROTOCOLS.iter().filter(|protocol| protocol.ip_numbers.is_some());
         let titles: Vec<&str> = dissected.map(|protocol| protocol.title).collect();
-        let text = format!("The file contains no exchange over {}.", alternatives(&titles));
+        let text = format!("The file contains no exchange over {}.", joined(&titles, "or"));
         printer.paragraph(&text)?;
     }
     if let Some(file) = &trace.file {

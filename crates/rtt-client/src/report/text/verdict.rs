@@ -55,7 +55,7 @@ fn write_side(
 ) -> io::Result<()> {
     let shown = side.address.map(|address| side.protocol.display_address(address).to_string());
     let address = match (shown, &side.failure) {
-        (_, Some(failure)) => format!(", {failure}"),
+        (_, Some(failure)) => format!(", {}", failure.describe(side.protocol)),
         (Some(shown), None) if !side.target.contains(&shown) => format!(" ({shown})"),
         (_, None) => String::new(),
     };

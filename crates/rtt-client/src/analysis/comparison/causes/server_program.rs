@@ -6,7 +6,7 @@
 use super::{Cause, CauseKind, network_and_server, not_measured};
 use crate::analysis::comparison::PairedDifference;
 use crate::analysis::evidence::{Evidence, Side};
-use crate::model::format::{count, duration, durations, signed_nanoseconds};
+use crate::model::format::{count, duration, signed_nanoseconds};
 use std::time::Duration;
 
 /// The cause, if the kernel of a host replies to exactly one of the sides.
@@ -23,10 +23,18 @@ pub(super) fn cause(
             (true, false) => (of_b, b, of_a, a, -1),
             _ => return None,
         };
-    let host = kernel.address.map(|address| address.ip());
-    let Some(host) = host.filter(|host| program.address.is_some_and(|at| at.ip() == *host)) else {
-        return Some(not_measured(KIND, "the two sides are different hosts"));
+    let [Some(host), Some(host_of_program)] = [kernel, program].map(Side::ip) else {
+        return Some(not_measured(KIND, "a side has no address"));
     };
+    if host != host_of_program {
+        return Some(not_measured(KIND, "the two sides have different addresses"));
+    }
+    if difference.interval.is_none() {
+        return Some(not_measured(
+            KIND,
+            "there are too few pairs or too many disturbances for a verdict",
+        ));
+    }
     if difference.higher().is_none() {
         return Some(not_measured(KIND, "the RTTs have no measurable difference"));
     }
@@ -34,20 +42,30 @@ pub(super) fn cause(
         return Some(not_measured(KIND, "a side has no reply"));
     };
     let added = signed_nanoseconds(times.program) - signed_nanoseconds(times.kernel);
-    let change = if added < 0 { "takes less time:" } else { "adds" };
-    Some(Cause {
-        kind: KIND,
-        share: Some(sign * added),
-        evidence: format!(
-            "{}: {program_name} {}, {kernel_name} {} (medians of {} exchanges). The kernel of {host} replies to \
-             {kernel_name}, and a server program replies to {program_name}. So the program {change} {}. This is the \
-             time to wake its process, and the time of its work.",
-            times.span,
+    let who = format!(
+        "the kernel of {host} replies to {kernel_name}, and a server program replies to {program_name}"
+    );
+    let measured = match times.source {
+        // The report contains these times as a part of the RTT.
+        TimeSource::Packets => format!("This is the part `network and server`, because {who}."),
+        TimeSource::Rtt => format!(
+            "RTT: {program_name} {}, {kernel_name} {} (medians of {} exchanges). Here, {who}.",
             duration(times.program),
             duration(times.kernel),
             count(times.exchanges),
-            durations(&[added.abs()])
         ),
+    };
+    let conclusion = if added < 0 {
+        format!(
+            "The kernel's reply took longer. Hosts and routers can process {kernel_name} with a lower priority."
+        )
+    } else {
+        "The program adds the time to wake its process, and the time of its work.".to_owned()
+    };
+    Some(Cause {
+        kind: KIND,
+        share: Some(sign * added),
+        evidence: format!("{measured} {conclusion}"),
     })
 }
 
@@ -56,13 +74,20 @@ struct Times {
     kernel: Duration,
     program: Duration,
     exchanges: u64,
-    /// The start and the end of the times.
-    span: &'static str,
+    source: TimeSource,
+}
+
+/// What the times are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TimeSource {
+    /// The times between the request packet and the reply packet. They do not contain the time in this host.
+    Packets,
+    /// The RTTs.
+    Rtt,
 }
 
 impl Times {
-    /// With kernel timestamps, the times are from the request packet to the reply packet. They do not contain the time in
-    /// this host. Otherwise, they are the RTTs.
+    /// With kernel timestamps, the times between the packets. Otherwise, the RTTs.
     fn of(kernel: &Side, program: &Side) -> Option<Self> {
         if let (Some(of_kernel), Some(of_program)) =
             (&kernel.with_timestamps, &program.with_timestamps)
@@ -70,14 +95,14 @@ impl Times {
                 (network_and_server(of_kernel), network_and_server(of_program))
         {
             let exchanges = of_kernel.breakdown.send.count().min(of_program.breakdown.send.count());
-            let span = "From the request packet to the reply packet";
-            return Some(Self { kernel: in_kernel, program: in_program, exchanges, span });
+            let source = TimeSource::Packets;
+            return Some(Self { kernel: in_kernel, program: in_program, exchanges, source });
         }
         Some(Self {
             kernel: kernel.summary.rtt.median()?,
             program: program.summary.rtt.median()?,
             exchanges: kernel.summary.rtt.count().min(program.summary.rtt.count()),
-            span: "RTT",
+            source: TimeSource::Rtt,
         })
     }
 }
@@ -116,10 +141,30 @@ mod tests {
         let program = || side(udp, "192.0.2.7:25000", 600);
         let found = cause_of(kernel(), program(), 500_000).unwrap();
         assert_eq!(found.share, Some(500_000));
-        assert!(found.evidence.contains("So the program adds 500.0 µs."), "{}", found.evidence);
+        assert!(
+            found.evidence.contains("The program adds the time to wake its process"),
+            "{}",
+            found.evidence
+        );
         let found = cause_of(program(), kernel(), -500_000).unwrap();
         assert_eq!(found.share, Some(-500_000));
-        assert!(found.evidence.contains("So the program adds 500.0 µs."), "{}", found.evidence);
+        assert!(
+            found.evidence.contains("The program adds the time to wake its process"),
+            "{}",
+            found.evidence
+        );
+    }
+
+    #[test]
+    fn slower_kernel_is_not_explained_by_the_work_of_the_program() {
+        let udp = protocol_named("udp").unwrap();
+        let kernel = || side(&PING, "192.0.2.7:0", 600);
+        let found = cause_of(kernel(), side(udp, "192.0.2.7:7", 100), -500_000).unwrap();
+        assert_eq!(found.share, Some(-500_000));
+        let expected = "The kernel's reply took longer. Hosts and routers can process A with a lower \
+                        priority.";
+        assert!(found.evidence.ends_with(expected), "{}", found.evidence);
+        assert!(!found.evidence.contains("time of its work"), "{}", found.evidence);
     }
 
     #[test]
@@ -136,7 +181,8 @@ mod tests {
         let found =
             cause_of(with_timestamps(&PING, 30), with_timestamps(udp, 70), 500_000).unwrap();
         assert_eq!(found.share, Some(40_000));
-        assert!(found.evidence.starts_with("From the request packet"), "{}", found.evidence);
+        assert!(found.evidence.starts_with("This is the part `network and server`, because the"));
+        assert!(!found.evidence.contains("µs"), "{}", found.evidence);
     }
 
     #[test]
@@ -145,8 +191,17 @@ mod tests {
         let kernel = || side(&PING, "192.0.2.7:0", 100);
         let other_host = cause_of(kernel(), side(udp, "192.0.2.8:7", 600), 500_000).unwrap();
         assert_eq!(other_host.share, None);
+        assert!(other_host.evidence.contains("different addresses"), "{}", other_host.evidence);
         let equal = cause_of(kernel(), side(udp, "192.0.2.7:7", 100), 0).unwrap();
         assert_eq!(equal.share, None);
+        assert!(equal.evidence.contains("no measurable difference"), "{}", equal.evidence);
+        let mapped = cause_of(kernel(), side(udp, "[::ffff:192.0.2.7]:7", 600), 500_000).unwrap();
+        assert_eq!(mapped.share, Some(500_000));
+        let few = PairedDifference::of(&[500_000; 2], 0.95).unwrap();
+        let sides = Evidence::new([kernel(), side(udp, "192.0.2.7:7", 600)]);
+        let few = cause(&sides, few, ["A", "B"]).unwrap();
+        assert_eq!(few.share, None);
+        assert!(few.evidence.contains("too few pairs or too many"), "{}", few.evidence);
         let two_programs = (side(udp, "192.0.2.7:7", 1), side(udp, "192.0.2.7:8", 2));
         assert!(cause_of(two_programs.0, two_programs.1, 1000).is_none());
     }

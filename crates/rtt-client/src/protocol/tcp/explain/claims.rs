@@ -7,22 +7,25 @@ use crate::model::format::{count, duration};
 
 /// Checks all claims about TCP.
 pub(super) fn list(context: &ClaimContext<'_>) -> Vec<Claim> {
-    vec![congestion_control(context), handshake(context)]
+    let claims = [congestion_control(context), Some(handshake(context))];
+    claims.into_iter().flatten().collect()
 }
 
-fn congestion_control(context: &ClaimContext<'_>) -> Claim {
+/// The claim is about a protocol without congestion control, too. `None` if the other side is reliable: two reliable
+/// protocols both have congestion control.
+fn congestion_control(context: &ClaimContext<'_>) -> Option<Claim> {
     let claim = "TCP's RTT is higher because of congestion control";
     let side = context.side;
-    // Two reliable protocols both have congestion control.
     if context.other.protocol.is_reliable {
-        return undecided(claim, "Not measured: this needs a comparison of UDP with TCP.");
+        return None;
     }
     if context.relation() == Relation::Lower {
         let evidence = "TCP's RTT is not higher here.".to_owned();
-        return Claim { claim, holds: Some(false), evidence };
+        return Some(Claim { claim, holds: Some(false), evidence });
     }
     let (Some(windows), Some(exceeded)) = (side.windows, exceeded_congestion_window(side)) else {
-        return undecided(claim, "Not measured: this system does not report congestion windows.");
+        let reason = "Not measured: this system does not report congestion windows.";
+        return Some(undecided(claim, reason));
     };
     let window = format!(
         "{} segments of {} bytes",
@@ -35,14 +38,14 @@ fn congestion_control(context: &ClaimContext<'_>) -> Claim {
             "Requests of {bytes} bytes do not always fit into the congestion window. The smallest observed window \
              was {window}."
         );
-        return Claim { claim, holds: context.holds_if(Relation::Higher), evidence };
+        return Some(Claim { claim, holds: context.holds_if(Relation::Higher), evidence });
     }
     let evidence = format!(
         "{}Requests of {bytes} bytes always fit into the congestion window. The smallest observed window was \
          {window}.",
         context.no_difference()
     );
-    Claim { claim, holds: Some(false), evidence }
+    Some(Claim { claim, holds: Some(false), evidence })
 }
 
 fn handshake(context: &ClaimContext<'_>) -> Claim {

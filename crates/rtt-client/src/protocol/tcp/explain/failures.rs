@@ -2,13 +2,20 @@
 
 use crate::analysis::diagnosis::{Explanation, Finding};
 use crate::model::condition::Condition;
+use crate::protocol::registry::PROTOCOLS;
 
 /// The explanation of `finding`. `None` if the generic explanation is sufficient.
 pub(super) fn explain(finding: &Finding) -> Option<Explanation> {
     let generic = finding.explain_generically();
     match finding.condition() {
         Condition::NoRoute if finding.is_group_address() => Some(Explanation {
-            next_step: "use UDP, or the address of one host".to_owned(),
+            next_step: format!(
+                "use {}the address of one host",
+                PROTOCOLS
+                    .iter()
+                    .find(|protocol| !protocol.has_connections() && protocol.has_ports())
+                    .map_or_else(String::new, |protocol| format!("{}, or ", protocol.title))
+            ),
             ..generic
         }),
         Condition::Refused if finding.icmp().is_none() => Some(Explanation {
@@ -43,6 +50,8 @@ mod tests {
             target: "h:7".into(),
             address: Some(address.parse().unwrap()),
             icmp_from_this_host: false,
+            unresolved_next_hop: None,
+            hop_limit: None,
             connect_duration: None,
             sent: 0,
             result: ProbeResult::NoAnswer(Failure::new(condition, Duration::ZERO)),

@@ -3,6 +3,7 @@
 use crate::analysis::diagnosis::{Explanation, Finding};
 use crate::model::condition::Condition;
 use crate::model::format::counted;
+use crate::protocol::registry::PROTOCOLS;
 
 /// The explanation of `finding`. `None` if the generic explanation is sufficient.
 pub(super) fn explain(finding: &Finding) -> Option<Explanation> {
@@ -12,9 +13,16 @@ pub(super) fn explain(finding: &Finding) -> Option<Explanation> {
                 "the client sent {}, but received no answer",
                 counted(finding.sent.into(), "datagram", "datagrams")
             ),
-            next_step: "try TCP: if no firewall drops the packets, a host that is up accepts or refuses a connection; \
-                        capture packets on the server's host"
-                .to_owned(),
+            next_step: format!(
+                "{}capture packets on the server's host",
+                PROTOCOLS.iter().find(|it| it.has_connections() && it.has_ports() && it.is_reliable).map_or_else(
+                    String::new,
+                    |protocol| format!(
+                        "try {}: if no firewall drops the packets, a host that is up accepts or refuses a connection; ",
+                        protocol.title
+                    )
+                )
+            ),
             ..finding.explain_generically()
         }),
         _ => None,
