@@ -35,6 +35,10 @@ fn without_times(text: &str) -> String {
         ("0,0", "0"),
         (": no effect", ": 0.0 ms"),
         ("slower in 0 of 0 pairs", "slower in all pairs"),
+        ("slower in 0 % of the pairs", "slower in all pairs"),
+        // The number of quantiles depends on the number of values.
+        ("\"p0\":0,\"p0\":0,\"p0\":0,", "\"p0\":0,"),
+        ("\"p0\":0,\"p0\":0,", "\"p0\":0,"),
         (" Before the first reply, the server must accept the connection.", ""),
         (". ", ".\n"),
     ] {
@@ -50,14 +54,23 @@ fn one_exchange_shows_each_phase_of_the_connection() {
     insta::assert_snapshot!("toy_exchange_json", json(&arguments, 0));
 }
 
+/// The text without the paragraph about a slow first exchange. It depends on the load of the machine.
+fn without_cold_start(text: &str) -> String {
+    match (text.find("The first exchange on"), text.find("Request rate")) {
+        (Some(start), Some(end)) => format!("{}{}", &text[..start], &text[end..]),
+        _ => text.to_owned(),
+    }
+}
+
 #[test]
 fn series_counts_replies_in_another_order() {
     let arguments = ["toy", "127.0.0.1:4002", "-c", "8", "--rate", "100", "-q"];
     let text = client(&arguments, "").out;
     assert!(text.contains("8 sent, 8 received, 0 lost"), "{text}");
     assert!(text.contains("Unusual replies: 2 out of order"), "{text}");
+    let text = without_numbers(&without_alignment(&without_cold_start(&text)));
     // The rate is a whole number in some runs, and has a decimal in others.
-    let text = without_numbers(&without_alignment(&text)).replace("rate: 0.0 per", "rate: 0 per");
+    let text = text.replace("rate: 0.0 per", "rate: 0 per");
     insta::assert_snapshot!("toy_series_text", text);
     insta::assert_snapshot!("toy_series_json", json(&arguments, 0));
     let csv = client(&["toy", "127.0.0.1", "-c", "2", "-i", "0", "--format", "csv"], "").out;
@@ -78,7 +91,7 @@ fn failed_phase_ends_the_attempt() {
 #[test]
 fn comparison_has_causes_and_no_claims_of_other_protocols() {
     let arguments =
-        ["compare", "toy://127.0.0.1:4000", "toy://127.0.0.1:4001", "-c", "30", "--seed", "1"];
+        ["compare", "toy://127.0.0.1:4000", "toy://127.0.0.1:4001", "-c", "150", "--seed", "1"];
     insta::assert_snapshot!("toy_compare_text", without_times(&text(&arguments, 0)));
     let verdict = json(&[&arguments[..], &["-q"]].concat(), 0);
     insta::assert_snapshot!("toy_compare_json", without_times(&verdict));

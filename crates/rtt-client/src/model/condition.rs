@@ -161,19 +161,19 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::protocol::{Responder, example};
+    use crate::model::protocol::{EXAMPLE, Responder};
     use std::io::ErrorKind;
 
     #[test]
     fn refusal_mentions_the_server_and_the_port_only_if_they_exist() {
         let refused = Failure::new(Condition::Refused, Duration::ZERO);
         let text = |protocol: &Protocol| refused.describe(protocol);
-        let program = text(&example());
+        let program = text(&EXAMPLE);
         assert!(program.contains("port") && program.contains("server"), "{program}");
-        let without_port = text(&Protocol { default_port: None, ..example() });
+        let without_port = text(&Protocol { default_port: None, ..EXAMPLE });
         assert!(!without_port.contains("port"), "{without_port}");
         let kernel =
-            text(&Protocol { default_port: None, responder: Responder::Kernel, ..example() });
+            text(&Protocol { default_port: None, responder: Responder::Kernel, ..EXAMPLE });
         assert!(!kernel.contains("port") && !kernel.contains("server"), "{kernel}");
     }
 
