@@ -15,8 +15,8 @@ use std::time::Duration;
 use std::{fmt, io};
 use tracing::debug;
 
-/// The size of the program's receive buffer, in bytes. It is larger than the payload of the longest datagram (65,527 bytes
-/// over IPv6), so no datagram is cut off.
+/// The size of the program's receive buffer, in bytes. It is larger than the payload of the longest datagram (65,527
+/// bytes over IPv6), so no datagram is cut off.
 const BUFFER_LEN: usize = 65_536;
 
 /// The kind of a socket.
@@ -87,7 +87,7 @@ impl BufferedSocket {
         };
         let ReceiveMeta { timestamp, hop_limit, .. } = arrival.meta;
         let (received, bytes) = (arrival.received, self.bytes(&arrival));
-        Ok(Received::Bytes { received, timestamp, hop_limit, bytes })
+        Ok(Received::Bytes { received, timestamp, hop_limit, request: None, bytes })
     }
 
     /// Waits for data, and stores it in the buffer. Returns `None` if the wait ended without data.

@@ -153,6 +153,8 @@ pub(crate) struct NetworkError {
     pub(crate) icmp: IcmpError,
     /// The error number that the kernel derives from the ICMP type and code.
     pub(crate) errno: i32,
+    /// The number of the request that caused the error, if the quoted header identifies it.
+    pub(crate) request: Option<u64>,
     /// The beginning of the payload of the packet that caused the error. The ICMP error contains a copy of these
     /// bytes.
     pub(crate) quoted_payload: Vec<u8>,

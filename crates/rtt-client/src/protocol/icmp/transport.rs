@@ -138,7 +138,7 @@ impl Transport for Icmp {
         Some(local)
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest> {
+    fn send(&mut self, _: u64, request: &[u8]) -> io::Result<SentRequest> {
         #[expect(clippy::cast_possible_truncation, reason = "both numbers wrap")]
         let (sequence, timestamp_id) = ((self.sent + 1) as u16, self.sent as u32);
         let id = EchoId { identifier: self.identifier, sequence };
@@ -175,7 +175,13 @@ impl Transport for Icmp {
                 let Arrival { received, meta } = arrival;
                 let hop_limit = ttl.or(meta.hop_limit);
                 let timestamp = meta.timestamp;
-                Ok(Received::Bytes { received, timestamp, hop_limit, bytes: payload })
+                Ok(Received::Bytes {
+                    received,
+                    timestamp,
+                    hop_limit,
+                    request: None,
+                    bytes: payload,
+                })
             }
             Message::Request => Ok(Received::Nothing),
             Message::Reply { .. } | Message::Other => Ok(Received::Stray),
@@ -226,9 +232,9 @@ fn remove_early_packets(socket: &Socket) -> io::Result<()> {
 
 /// The error with the payload that it quotes. `None` if the quote is not a request of this socket.
 fn own_error(version: Version, identifier: u16, error: NetworkError) -> Option<NetworkError> {
-    let NetworkError { icmp, errno, quoted_payload: quote } = error;
+    let NetworkError { icmp, errno, quoted_payload: quote, .. } = error;
     let payload = message::quoted_payload(version, identifier, &quote)?;
-    Some(NetworkError { icmp, errno, quoted_payload: payload.to_vec() })
+    Some(NetworkError { icmp, errno, request: None, quoted_payload: payload.to_vec() })
 }
 
 #[cfg(test)]
@@ -238,7 +244,7 @@ mod tests {
 
     fn error(quoted_payload: Vec<u8>) -> NetworkError {
         let icmp = IcmpError { is_v6: false, kind: 11, code: 0, from: None };
-        NetworkError { icmp, errno: 113, quoted_payload }
+        NetworkError { icmp, errno: 113, request: None, quoted_payload }
     }
 
     #[test]

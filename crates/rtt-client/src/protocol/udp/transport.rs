@@ -62,7 +62,7 @@ impl Transport for Udp {
         self.socket.local()
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest> {
+    fn send(&mut self, _: u64, request: &[u8]) -> io::Result<SentRequest> {
         let stamp = Stamp::just_before();
         self.socket.inner.send(request)?;
         let id = Some(self.sent);
