@@ -43,6 +43,11 @@ pub(super) fn new_identifier() -> u16 {
     (first & !SOCKET_BITS) | (first.wrapping_add(number) & SOCKET_BITS)
 }
 
+/// Whether two identifiers of raw sockets can belong to one process.
+pub(super) fn are_of_one_process(a: u16, b: u16) -> bool {
+    (a ^ b) & !SOCKET_BITS == 0
+}
+
 /// The filter of a raw socket with this identifier. A raw socket for IPv4 filters packets with their IP header.
 pub(super) fn program(version: Version, identifier: u16) -> Vec<FilterInstruction> {
     let (load_byte, load_half) = match version {
