@@ -17,6 +17,7 @@ use super::sequence::{SentRequests, sequence_of};
 use super::{filter, permission};
 use crate::model::breakdown::TimestampId;
 use crate::model::traffic::Traffic;
+use crate::net::connectionless;
 use crate::net::datagram_counter::DatagramCounter;
 use crate::net::socket::{Arrival, BufferedSocket, OperationError, SocketKind};
 use crate::net::system::{
@@ -30,7 +31,7 @@ use echo_core::Stamp;
 use socket2::{Protocol, Socket, Type};
 use std::io::{self, ErrorKind, Read as _};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use tracing::debug;
 
 /// The largest number of packets that are removed from a new raw socket. More cannot arrive between two system calls.
@@ -54,24 +55,12 @@ struct Icmp {
 
 /// Opens a socket that is connected to `peer`.
 pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
-    let start = Instant::now();
     // An IPv6 address can contain an IPv4 address. Its host receives ICMP, and not ICMPv6.
     let peer = match peer.ip().to_canonical() {
         ip if ip.is_ipv4() => (ip, 0).into(),
         _ => peer,
     };
-    let transport = match Icmp::open(peer, config) {
-        Ok(icmp) => {
-            debug!(%peer, local = icmp.local().map(tracing::field::display), "connected");
-            Ok(Box::new(icmp) as Box<dyn Transport>)
-        }
-        Err(error) => {
-            debug!(%peer, %error, "not connected");
-            let failure = error.into_failure(&[], start.elapsed());
-            Err(failure.map_err(|error| error.with_peer(&FACTS, peer))?)
-        }
-    };
-    Ok(OpenAttempt { connection: None, transport })
+    connectionless::open_with(&FACTS, peer, || Icmp::open(peer, config))
 }
 
 impl Icmp {
@@ -86,7 +75,7 @@ impl Icmp {
         let socket = |style| BufferedSocket::new(peer, SocketKind { style, protocol }, &config);
         let (socket, identifier) = match socket(Type::DGRAM) {
             Ok(socket) => {
-                connect(&socket, peer)?;
+                socket.connect(peer)?;
                 // On Linux, the kernel has chosen the identifier, and it is the local port.
                 let port = socket.local().map(|local| local.port()).filter(|port| *port > 0);
                 (socket, port.unwrap_or_else(filter::new_identifier))
@@ -96,7 +85,7 @@ impl Icmp {
                 let socket = socket(Type::RAW).map_err(explain_missing_permission)?;
                 let identifier = filter::new_identifier();
                 attach_filter(&socket.inner, &filter::program(version, identifier))?;
-                connect(&socket, peer)?;
+                socket.connect(peer)?;
                 remove_early_packets(&socket.inner).map_err(OperationError::exchange)?;
                 (socket, identifier)
             }
@@ -235,12 +224,6 @@ impl Transport for Icmp {
     fn traffic(&self) -> Option<Traffic> {
         self.counter.traffic(&self.socket.inner)
     }
-}
-
-/// Connects `socket` to `peer`. The kernel looks up the route, so this call fails if there is no route.
-fn connect(socket: &BufferedSocket, peer: SocketAddr) -> Result<(), OperationError> {
-    let operation = SocketOperation::Connect;
-    socket.inner.connect(&peer.into()).map_err(|error| OperationError { operation, error })
 }
 
 /// If the system refuses to create a raw socket because of a missing permission, explains which one.
