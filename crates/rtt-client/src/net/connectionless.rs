@@ -1,4 +1,4 @@
-//! Opens the transport of a protocol without connections. Its socket is connected to the peer, but this sends no packet.
+//! Opens the transport of a protocol without connections. Its socket is connected to the peer. This sends no packet.
 
 use crate::model::protocol::Protocol;
 use crate::net::socket::OperationError;

@@ -70,8 +70,8 @@ impl BufferedSocket {
         Ok(Self { inner, receiver, buffer: vec![0; BUFFER_LEN].into_boxed_slice() })
     }
 
-    /// Connects the socket to `peer`. This is for a protocol without connections, so no packet is sent. The kernel looks
-    /// up the route, so this function fails if there is no route.
+    /// Connects the socket to `peer`, for a protocol without connections. This sends no packet. The kernel looks up the
+    /// route, so this function fails if there is no route.
     pub(crate) fn connect(&self, peer: SocketAddr) -> Result<(), OperationError> {
         let operation = SocketOperation::Connect;
         self.inner.connect(&peer.into()).map_err(|error| OperationError { operation, error })

@@ -6,6 +6,7 @@
 //! `None` if they need a feature of Linux. No other module of the library contains code for one operating system.
 
 pub(crate) mod operation;
+pub(crate) mod packet_filter;
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "system/linux/mod.rs"]
@@ -88,22 +89,6 @@ pub(crate) struct ReceiveMeta {
     pub(crate) timestamp: Option<SystemTime>,
     /// The hop limit (TTL) of the packet, if [`ReceiveConfig::hop_limit`] requests it.
     pub(crate) hop_limit: Option<u8>,
-}
-
-/// An instruction of a packet filter, for the kernel's classic BPF machine (`struct sock_filter`,
-/// include/uapi/linux/filter.h).
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(
-    not(all(target_os = "linux", not(portable))),
-    allow(dead_code, reason = "only the Linux implementation and tests read the fields")
-)]
-pub(crate) struct FilterInstruction {
-    pub(crate) code: u16,
-    /// The number of instructions to skip if a test is true.
-    pub(crate) skip_if_true: u8,
-    /// The number of instructions to skip if a test is false.
-    pub(crate) skip_if_false: u8,
-    pub(crate) operand: u32,
 }
 
 /// A network interface.

@@ -10,7 +10,7 @@
 //! | 4–5 | identifier: the same for all requests of a socket |
 //! | 6–7 | sequence number |
 
-use super::facts::{ECHO_V4, ECHO_V6, EchoTypes, HEADER_LEN};
+use super::facts::{ECHO_V4, ECHO_V6, EchoTypes, HEADER_LEN, IDENTIFIER, SEQUENCE};
 use std::net::SocketAddr;
 
 /// The length of the shortest IPv4 header, in bytes (RFC 791).
@@ -132,12 +132,9 @@ pub(super) fn has_correct_checksum(message: &[u8]) -> bool {
 /// not 0.
 fn header(message: &[u8]) -> Option<(u8, EchoId, &[u8])> {
     let (header, payload) = message.split_first_chunk::<HEADER_LEN>()?;
-    let [kind, code, _, _, identifier @ .., _, _] = *header;
-    let sequence = [header[6], header[7]];
-    let id = EchoId {
-        identifier: u16::from_be_bytes(identifier),
-        sequence: u16::from_be_bytes(sequence),
-    };
+    let [kind, code, ..] = *header;
+    let field = |at: u8| Some(u16::from_be_bytes(*header[usize::from(at)..].first_chunk()?));
+    let id = EchoId { identifier: field(IDENTIFIER)?, sequence: field(SEQUENCE)? };
     (code == 0).then_some((kind, id, payload))
 }
 

@@ -1,6 +1,6 @@
 //! The packets of ICMP echo. Each request and each reply is one message.
 
-use super::facts::{ECHO_V4, ECHO_V6, EchoTypes, FACTS, HEADER_LEN};
+use super::facts::{ECHO_V4, ECHO_V6, EchoTypes, FACTS, HEADER_LEN, IDENTIFIER, SEQUENCE};
 use crate::capture::datagram_flow::DatagramFlow;
 use crate::capture::dissector::{
     Classification, Dissector, FlowState, IpPayload, ObservedPacket, Ports, u16_at,
@@ -14,10 +14,6 @@ use crate::model::protocol::Protocol;
 /// The dissector of ICMP echo.
 pub(crate) const DISSECTOR: Option<&dyn Dissector> = Some(&Echo);
 
-/// The positions of the identifier and of the sequence number in a header.
-const IDENTIFIER: usize = 4;
-const SEQUENCE: usize = 6;
-
 struct Echo;
 
 impl Dissector for Echo {
@@ -29,7 +25,7 @@ impl Dissector for Echo {
     fn ports(&self, packet: IpPayload<'_>) -> Option<Ports> {
         let EchoTypes { request, reply } =
             if packet.ip_protocol == ICMPV6 { ECHO_V6 } else { ECHO_V4 };
-        let identifier = u16_at(packet.bytes, IDENTIFIER)?;
+        let identifier = u16_at(packet.bytes, IDENTIFIER.into())?;
         let [kind, 0, ..] = *packet.bytes else { return None };
         if kind == request {
             Some(Ports { source: identifier, destination: 0 })
@@ -63,7 +59,7 @@ struct EchoFlow {
 
 impl FlowState for EchoFlow {
     fn add(&mut self, packet: &ObservedPacket<'_>, exchanges: &mut Exchanges) -> Classification {
-        let sequence = packet.header.get(SEQUENCE..).unwrap_or_default();
+        let sequence = packet.header.get(usize::from(SEQUENCE)..).unwrap_or_default();
         let content = [sequence, packet.payload].concat();
         self.datagrams.add(&ObservedPacket { payload: &content, ..*packet }, exchanges)
     }
