@@ -15,11 +15,16 @@ use crate::net::system::packet_filter::opcode::{
     AND, EQUALS, LOAD_BYTE, LOAD_BYTE_AFTER_HEADER, LOAD_HALF, LOAD_HALF_AFTER_HEADER,
     LOAD_HEADER_LENGTH, RETURN,
 };
+use crate::plan::MAX_DIAGNOSED_ADDRESSES;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// The bits of an identifier that distinguish the sockets of a process. A process has fewer sockets open at one time.
-const SOCKET_BITS: u16 = 0x003f;
+/// The bits of an identifier that distinguish the sockets of a process.
+const SOCKET_BITS: u16 = 0x00ff;
+
+// A diagnosis has the largest number of open sockets. It can have two for each address: one that measures ICMP, and one
+// that checks the host of the other protocols. A process must not use an identifier twice at the same time.
+const _: () = assert!(2 * MAX_DIAGNOSED_ADDRESSES <= SOCKET_BITS as usize + 1);
 
 /// A new identifier for a raw socket. The identifiers of a process differ only in [`SOCKET_BITS`]. The other bits are
 /// random, so two processes rarely have the same identifiers.
@@ -85,7 +90,10 @@ mod tests {
             let program = program(version, ours);
             let reply = version.types().reply;
             assert!(accepts(&program, &packet(version, reply, ours)));
-            assert!(!accepts(&program, &packet(version, reply, ours ^ 1)), "another socket");
+            for other in [1, 0x40, 0xff] {
+                let reply = packet(version, reply, ours ^ other);
+                assert!(!accepts(&program, &reply), "another socket");
+            }
             assert!(accepts(&program, &packet(version, reply, ours ^ 0x0100)), "stray");
             assert!(!accepts(&program, &packet(version, reply ^ 8, ours)), "another type");
             let truncated = &packet(version, reply, ours)[..];
@@ -95,7 +103,8 @@ mod tests {
 
     #[test]
     fn sockets_of_a_process_have_different_identifiers_of_one_family() {
-        let identifiers: Vec<u16> = (0..=SOCKET_BITS / 2).map(|_| new_identifier()).collect();
+        let identifiers: Vec<u16> =
+            (0..2 * MAX_DIAGNOSED_ADDRESSES).map(|_| new_identifier()).collect();
         for (index, identifier) in identifiers.iter().enumerate() {
             assert!(!identifiers[..index].contains(identifier));
             assert_eq!(identifier & !SOCKET_BITS, identifiers[0] & !SOCKET_BITS);
