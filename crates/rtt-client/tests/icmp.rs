@@ -68,6 +68,16 @@ fn events(output: &Output) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The only line of the client's output, after an error in the arguments or in the configuration of the system.
+#[track_caller]
+fn error_line(output: &Output) -> String {
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error
+}
+
 fn summary(output: &Output) -> Value {
     let summary = events(output).pop().unwrap();
     assert_eq!(summary["type"], "summary", "{summary}");
@@ -153,14 +163,29 @@ fn missing_privileges_are_one_line_with_the_setting_and_the_capability() {
     }
     for host in ["127.0.0.1", "::1"] {
         let output = User::OutsideGroup.run(&[host, "hello"]);
-        assert_eq!(output.status.code(), Some(2));
-        let error = text(&output.stderr);
+        let error = error_line(&output);
         let start = format!("rtt-client: cannot create a socket for ICMP {host}: ");
         assert!(error.starts_with(&start), "{error}");
         assert!(error.contains("net.ipv4.ping_group_range (now "), "{error}");
+        // A new network namespace allows no group.
+        assert!(error.contains(": no group)"), "{error}");
         assert!(error.contains("CAP_NET_RAW"), "{error}");
-        assert_eq!(error.lines().count(), 1, "{error}");
-        assert!(output.stdout.is_empty());
+        assert!(error.contains("`sudo sysctl -w net.ipv4.ping_group_range="), "{error}");
+        assert!(error.contains("`sudo setcap cap_net_raw+ep "), "{error}");
+    }
+}
+
+#[test]
+fn local_address_must_have_the_version_of_the_target() {
+    if !can_change_privileges() {
+        return;
+    }
+    let mapped = "::ffff:127.0.0.1";
+    for user in [User::Root, User::RootInGroup] {
+        let error = error_line(&user.run(&[mapped, "-B", "::1", "hello"]));
+        assert!(error.contains("cannot bind to ::1 for ICMP 127.0.0.1: "), "{user:?}: {error}");
+        let output = user.run(&[mapped, "-B", mapped, "hello"]);
+        assert_eq!(output.status.code(), Some(0), "{user:?}: {output:?}");
     }
 }
 

@@ -37,6 +37,9 @@ use tracing::debug;
 /// The largest number of packets that are removed from a new raw socket. More cannot arrive between two system calls.
 const MAX_EARLY_PACKETS: usize = 10_000;
 
+/// The reason if the local address cannot be used.
+const WRONG_VERSION: &str = "the address has another version of IP than the target";
+
 struct Icmp {
     socket: BufferedSocket,
     version: Version,
@@ -56,16 +59,22 @@ struct Icmp {
 /// Opens a socket that is connected to `peer`.
 pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
     // An IPv6 address can contain an IPv4 address. Its host receives ICMP, and not ICMPv6.
-    let peer = match peer.ip().to_canonical() {
-        ip if ip.is_ipv4() => (ip, 0).into(),
-        _ => peer,
-    };
+    let (peer, bind) = (canonical(peer), config.bind.map(canonical));
+    let config = OpenConfig { bind, ..config };
     connectionless::open_with(&FACTS, peer, || Icmp::open(peer, config))
 }
 
 impl Icmp {
     fn open(peer: SocketAddr, config: OpenConfig) -> Result<Self, OperationError> {
         let version = Version::for_address(peer);
+        // The kernel does not check the version of the address if the socket is a raw socket.
+        if let Some(bind) = config.bind
+            && Version::for_address(bind) != version
+        {
+            let operation = SocketOperation::Bind(bind);
+            let error = io::Error::new(ErrorKind::Unsupported, WRONG_VERSION);
+            return Err(OperationError { operation, error });
+        }
         let receiver = ReceiveConfig { hop_limit: true, ..config.receiver };
         let config = OpenConfig { receiver, ..config };
         let protocol = Some(match version {
@@ -80,9 +89,10 @@ impl Icmp {
                 let port = socket.local().map(|local| local.port()).filter(|port| *port > 0);
                 (socket, port.unwrap_or_else(filter::new_identifier))
             }
-            Err(OperationError { operation: SocketOperation::Create, error }) => {
-                debug!(%peer, %error, "no ping socket; using a raw socket");
-                let socket = socket(Type::RAW).map_err(explain_missing_permission)?;
+            Err(OperationError { operation: SocketOperation::Create, error: ping_error }) => {
+                debug!(%peer, error = %ping_error, "no ping socket; using a raw socket");
+                let socket = socket(Type::RAW)
+                    .map_err(|error| explain_missing_permission(error, &ping_error))?;
                 let identifier = filter::new_identifier();
                 attach_filter(&socket.inner, &filter::program(version, identifier))?;
                 socket.connect(peer)?;
@@ -226,12 +236,21 @@ impl Transport for Icmp {
     }
 }
 
-/// If the system refuses to create a raw socket because of a missing permission, explains which one.
-fn explain_missing_permission(error: OperationError) -> OperationError {
+/// The IPv4 address that an IPv6 address contains, or the address itself.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip if ip.is_ipv4() => (ip, address.port()).into(),
+        _ => address,
+    }
+}
+
+/// If the system refuses to create a raw socket because of a missing permission, explains which one. `ping_error` is
+/// the reason why there is no ping socket.
+fn explain_missing_permission(error: OperationError, ping_error: &io::Error) -> OperationError {
     let OperationError { operation, error } = error;
     let is_missing =
         operation == SocketOperation::Create && error.kind() == ErrorKind::PermissionDenied;
-    let error = if is_missing { permission::missing_permission() } else { error };
+    let error = if is_missing { permission::missing_permission(ping_error) } else { error };
     OperationError { operation, error }
 }
 
