@@ -1,5 +1,6 @@
 //! Access to the network: name resolution, sockets, the trait that every protocol implements, and platform code.
 
+pub(crate) mod connectionless;
 pub(crate) mod datagram_counter;
 pub(crate) mod driver;
 pub(crate) mod resolve;

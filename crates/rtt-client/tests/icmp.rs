@@ -15,6 +15,8 @@ const CLIENT: &str = env!("CARGO_BIN_EXE_rtt-client");
 enum User {
     /// Root, with all capabilities. The group is not in `net.ipv4.ping_group_range`.
     Root,
+    /// Root, with all capabilities. The group is in `net.ipv4.ping_group_range`.
+    RootInGroup,
     /// No capabilities. The group is in `net.ipv4.ping_group_range`.
     InGroup,
     /// No capabilities. The group is not in `net.ipv4.ping_group_range`.
@@ -26,6 +28,9 @@ impl User {
     fn script(self) -> &'static str {
         match self {
             Self::Root => "ip link set lo up && exec \"$@\"",
+            Self::RootInGroup => {
+                "ip link set lo up && sysctl -qw net.ipv4.ping_group_range='0 0' && exec \"$@\""
+            }
             Self::InGroup => {
                 "ip link set lo up && sysctl -qw net.ipv4.ping_group_range='0 0' \
                  && exec setpriv --bounding-set=-all --inh-caps=-all \"$@\""
@@ -61,6 +66,16 @@ fn events(output: &Output) -> Vec<Value> {
     let lines = text(&output.stdout);
     assert!(!lines.is_empty(), "{}", text(&output.stderr));
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The only line of the client's output, after an error in the arguments or in the configuration of the system.
+#[track_caller]
+fn error_line(output: &Output) -> String {
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error
 }
 
 fn summary(output: &Output) -> Value {
@@ -148,14 +163,29 @@ fn missing_privileges_are_one_line_with_the_setting_and_the_capability() {
     }
     for host in ["127.0.0.1", "::1"] {
         let output = User::OutsideGroup.run(&[host, "hello"]);
-        assert_eq!(output.status.code(), Some(2));
-        let error = text(&output.stderr);
+        let error = error_line(&output);
         let start = format!("rtt-client: cannot create a socket for ICMP {host}: ");
         assert!(error.starts_with(&start), "{error}");
         assert!(error.contains("net.ipv4.ping_group_range (now "), "{error}");
+        // A new network namespace allows no group.
+        assert!(error.contains(": no group)"), "{error}");
         assert!(error.contains("CAP_NET_RAW"), "{error}");
-        assert_eq!(error.lines().count(), 1, "{error}");
-        assert!(output.stdout.is_empty());
+        assert!(error.contains("`sudo sysctl -w net.ipv4.ping_group_range="), "{error}");
+        assert!(error.contains("`sudo setcap cap_net_raw+ep "), "{error}");
+    }
+}
+
+#[test]
+fn local_address_must_have_the_version_of_the_target() {
+    if !can_change_privileges() {
+        return;
+    }
+    let mapped = "::ffff:127.0.0.1";
+    for user in [User::Root, User::RootInGroup] {
+        let error = error_line(&user.run(&[mapped, "-B", "::1", "hello"]));
+        assert!(error.contains("cannot bind to ::1 for ICMP 127.0.0.1: "), "{user:?}: {error}");
+        let output = user.run(&[mapped, "-B", mapped, "hello"]);
+        assert_eq!(output.status.code(), Some(0), "{user:?}: {output:?}");
     }
 }
 
@@ -186,26 +216,58 @@ fn longest_message_is_measured() {
     }
 }
 
+/// Runs a series to a host whose replies and errors come from `forged_icmp.py`.
+fn run_with_forger(user: User, kind: &str, series: &[&str]) -> Output {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/network/forged_icmp.py");
+    let forger = ["python3", script, kind, CLIENT, "icmp", "127.0.0.1", "--format", "json"];
+    user.run_program(&[&forger[..], series].concat())
+}
+
 #[test]
 fn forged_messages_never_decide_the_outcome_of_a_request() {
     if !can_change_privileges() {
         return;
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/network/forged_icmp.py");
-    for (kind, unmatched) in [
-        ("identifier", 20),
-        ("sequence", 20),
-        ("foreign quote", 20),
-        // The kernel drops these messages.
-        ("short", 0),
-        ("truncated quote", 0),
+    // The kernel drops some of the messages, so the two kinds of sockets receive different ones.
+    for (kind, raw_socket, ping_socket) in [
+        ("identifier", 20, 0),
+        ("sequence", 20, 20),
+        ("number", 20, 20),
+        ("checksum", 20, 0),
+        ("short", 0, 0),
+        ("foreign quote", 20, 0),
+        ("unsent sequence", 20, 20),
+        ("wrong payload in the quote", 20, 20),
+        ("truncated quote", 0, 0),
     ] {
-        let forger = ["python3", script, kind, CLIENT, "icmp", "127.0.0.1"];
-        let series = ["-c", "20", "-i", "0", "-W", "5s", "--format", "json", "-q"];
-        let mut summary = summary(&User::Root.run_program(&[&forger[..], &series].concat()));
-        assert_eq!(summary["unmatched"], unmatched, "{kind}: {summary}");
-        summary["unmatched"] = 0.into();
-        assert_all_received(&summary, 20);
+        for (user, unmatched) in [(User::Root, raw_socket), (User::RootInGroup, ping_socket)] {
+            let series = ["-c", "20", "-i", "0", "-W", "5s", "-q"];
+            let mut summary = summary(&run_with_forger(user, kind, &series));
+            assert_eq!(summary["unmatched"], unmatched, "{kind}, {user:?}: {summary}");
+            summary["unmatched"] = 0.into();
+            assert_all_received(&summary, 20);
+        }
+    }
+}
+
+#[test]
+fn error_that_quotes_only_a_header_belongs_to_the_request_with_its_sequence_number() {
+    if !can_change_privileges() {
+        return;
+    }
+    for user in [User::Root, User::RootInGroup] {
+        let series = ["-c", "40", "--rate", "100"];
+        let output = run_with_forger(user, "errors about even requests", &series);
+        let mut outcomes = Vec::new();
+        for exchange in events(&output).iter().filter(|event| event["type"] == "exchange") {
+            let seq = exchange["seq"].as_u64().unwrap();
+            let expected = if seq % 2 == 0 { "error" } else { "reply" };
+            assert_eq!(exchange["outcome"], expected, "{exchange}");
+            outcomes.push(seq);
+        }
+        outcomes.sort_unstable();
+        assert_eq!(outcomes, (1..=40).collect::<Vec<_>>(), "{user:?}");
+        assert_eq!(summary(&output)["unmatched"], 0, "{user:?}");
     }
 }
 

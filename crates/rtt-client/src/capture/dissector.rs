@@ -29,7 +29,8 @@ pub(crate) trait Dissector: Sync {
     /// not captured.
     fn header_len(&self, packet: IpPayload<'_>) -> Option<usize>;
 
-    /// The sender of a packet with this header, if the packet is the first one of its flow. The header can be truncated.
+    /// The sender of a packet with this header, if the packet is the first one of its flow. The header can be
+    /// truncated.
     fn first_sender(&self, _header: &[u8]) -> FlowSide {
         FlowSide::Client
     }
@@ -48,8 +49,8 @@ pub(crate) struct IpPayload<'a> {
 
 /// The ports of a packet.
 ///
-/// For a protocol without ports, an identifier of the client takes the place of the client's port, and 0 takes the place
-/// of the server's port. The identifier must be the port of the client's local address in a measurement.
+/// For a protocol without ports, an identifier of the client takes the place of the client's port, and 0 takes the
+/// place of the server's port. The identifier must be the port of the client's local address in a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ports {
     pub(crate) source: u16,
@@ -67,6 +68,12 @@ impl Ports {
 pub(crate) trait FlowState: fmt::Debug + Send + Sync {
     /// Adds a packet and classifies it.
     fn add(&mut self, packet: &ObservedPacket<'_>, exchanges: &mut Exchanges) -> Classification;
+
+    /// The exchange of an ICMP error. `header` is the quoted part of the packet that caused the error, after its IP
+    /// header. If the quote does not identify an exchange, the error belongs to the latest one.
+    fn exchange_of_quote(&self, _header: &[u8], exchanges: &Exchanges) -> Option<u64> {
+        exchanges.latest()
+    }
 
     /// Whether a packet with this header starts another connection between the same ports.
     fn is_start_of_next_connection(&self, _header: &[u8]) -> bool {

@@ -111,8 +111,8 @@ impl Flow {
                 || [self.server, self.client] == [source, destination])
     }
 
-    /// Whether an IP packet with this protocol number has the protocol and the hosts of the flow. The direction does not
-    /// matter.
+    /// Whether an IP packet with this protocol number has the protocol and the hosts of the flow. The direction does
+    /// not matter.
     pub(super) fn has_hosts_of(&self, packet: &Packet, ip_protocol: u8) -> bool {
         let hosts = [packet.source, packet.destination];
         let numbers = self.protocol().ip_numbers;
@@ -185,8 +185,9 @@ impl Flow {
                 };
                 self.state.add(&observed, &mut self.exchanges)
             }
-            PacketKind::IcmpError { .. } => {
-                Classification::new(PacketRole::IcmpError, self.exchanges.latest())
+            PacketKind::IcmpError { quoted, .. } => {
+                let exchange = self.state.exchange_of_quote(&quoted.header, &self.exchanges);
+                Classification::new(PacketRole::IcmpError, exchange)
             }
             PacketKind::Fragment { .. } => {
                 let exchange = self.last_payload.exchange;

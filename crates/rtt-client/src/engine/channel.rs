@@ -61,6 +61,16 @@ pub(in crate::engine) enum ChannelEvent {
     Wrong { reply: ReceivedReply, mismatch: Mismatch },
 }
 
+/// The request that a datagram or an ICMP error quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum QuotedRequest {
+    Number(u64),
+    /// Neither the header nor the content identifies a request.
+    Unknown,
+    /// The header and the content identify two different requests.
+    Contradictory,
+}
+
 impl Channel {
     /// Creates a channel from an attempt to open a transport. Returns the failure of an unsuccessful attempt.
     pub(in crate::engine) fn new(attempt: OpenAttempt, framing: Framing) -> Result<Self, Failure> {
@@ -79,7 +89,7 @@ impl Channel {
 
     /// Sends request `seq`. An error from the system can belong to an earlier request.
     pub(in crate::engine) fn send(&mut self, seq: u64, request: &[u8]) -> io::Result<SentRequest> {
-        let sent = self.transport.send(request)?;
+        let sent = self.transport.send(seq, request)?;
         self.sent_requests += 1;
         if self.framing == Framing::Stream {
             self.unanswered.push_back(seq);
@@ -87,8 +97,8 @@ impl Channel {
         Ok(sent)
     }
 
-    /// Waits for a message. `only_in_flight` is the number of the request in flight, if there is exactly one. A datagram
-    /// without a number then counts as the reply to this request.
+    /// Waits for a message. `only_in_flight` is the number of the request in flight, if there is exactly one. A
+    /// datagram without a number then counts as the reply to this request.
     pub(in crate::engine) fn receive(
         &mut self,
         until: WaitUntil,
@@ -103,12 +113,17 @@ impl Channel {
             Received::Nothing => Ok(ChannelEvent::Nothing),
             Received::End => Ok(ChannelEvent::End),
             Received::Stray => Ok(ChannelEvent::Stray),
-            Received::Bytes { received, timestamp, hop_limit, bytes } => {
+            Received::Bytes { received, timestamp, hop_limit, request, bytes } => {
                 let arrival = Arrival { received, timestamp, hop_limit };
                 match self.framing {
                     Framing::Datagrams => {
                         let bytes = Bytes::copy_from_slice(bytes);
-                        Ok(self.check_datagram(bytes, arrival, payload, only_in_flight))
+                        let seq = match quoted_request(request, &bytes, payload) {
+                            QuotedRequest::Number(seq) => Some(seq),
+                            QuotedRequest::Unknown => only_in_flight,
+                            QuotedRequest::Contradictory => return Ok(ChannelEvent::Stray),
+                        };
+                        Ok(self.check_datagram(seq, bytes, arrival, payload))
                     }
                     Framing::Stream => {
                         self.partial.extend_from_slice(bytes);
@@ -155,6 +170,11 @@ impl Channel {
         self.transport.network_errors()
     }
 
+    /// The request that caused an ICMP error.
+    pub(in crate::engine) fn request_of(error: &NetworkError, payload: &Payload) -> QuotedRequest {
+        quoted_request(error.request, &error.quoted_payload, payload)
+    }
+
     /// The time at which the kernel transmitted a request, if there is a kernel timestamp.
     pub(in crate::engine) fn transmitted(&mut self, id: TimestampId) -> Option<SystemTime> {
         self.transport.transmitted(id)
@@ -175,12 +195,11 @@ impl Channel {
 
     fn check_datagram(
         &mut self,
+        seq: Option<u64>,
         bytes: Bytes,
         arrival: Arrival,
         payload: &mut Payload,
-        only_in_flight: Option<u64>,
     ) -> ChannelEvent {
-        let seq = payload.number_in(&bytes).or(only_in_flight);
         let mut reply = arrival.reply(seq, bytes);
         let mismatch = match payload.check(seq.unwrap_or(0), &reply.bytes, 0) {
             ReplyCheck::Complete(timing) => {
@@ -236,6 +255,17 @@ impl Arrival {
     fn reply(self, seq: Option<u64>, bytes: Bytes) -> ReceivedReply {
         let Self { received, timestamp, hop_limit } = self;
         ReceivedReply { seq, received, timestamp, hop_limit, timing: None, bytes }
+    }
+}
+
+/// `in_header` is the number that the header identifies. `content` follows the header.
+fn quoted_request(in_header: Option<u64>, content: &[u8], payload: &Payload) -> QuotedRequest {
+    match (in_header, payload.number_in(content)) {
+        (Some(in_header), Some(in_content)) if in_header != in_content => {
+            QuotedRequest::Contradictory
+        }
+        (Some(number), _) | (None, Some(number)) => QuotedRequest::Number(number),
+        (None, None) => QuotedRequest::Unknown,
     }
 }
 

@@ -8,15 +8,12 @@ use crate::analysis::diagnosis::{Finding, HostCheck, HostFinding, ProbeResult};
 use crate::event::{Event, Report};
 use crate::model::condition::{Condition, Failure};
 use crate::net::transport::SocketError;
-use crate::plan::{DiagnosisPlan, Plan};
+use crate::plan::{DiagnosisPlan, MAX_DIAGNOSED_ADDRESSES, Plan};
 use probe::Probe;
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::Instant;
-
-/// The maximum number of addresses that are probed. A longer list of findings is not readable.
-const MAX_ADDRESSES: usize = 64;
 
 /// Runs `diagnosis` and reports one finding for each protocol and address. If the diagnosis includes services, also
 /// reports for each address whether its host is up. Returns whether an echo server answers.
@@ -32,7 +29,7 @@ pub fn diagnose(diagnosis: &DiagnosisPlan, report: &mut dyn Report) -> Result<bo
     let deadline = start + first.settings.timeout;
     let is_answering = match resolve_target(first) {
         Ok(mut addresses) => {
-            addresses.truncate(MAX_ADDRESSES);
+            addresses.truncate(MAX_DIAGNOSED_ADDRESSES);
             let probes = |plans| probes(plans, &addresses, deadline);
             run_probes(probes(&diagnosis.plans), probes(&diagnosis.host_checks), report)?
         }

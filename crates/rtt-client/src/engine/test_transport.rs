@@ -23,6 +23,8 @@ static PHASE: Phase = Phase { name: "greeting", end: "greeting received" };
 /// The result of one call of `receive`.
 pub(in crate::engine) enum Incoming {
     Bytes(&'static [u8]),
+    /// A datagram whose header contains the number of its request.
+    ReplyTo(u64, &'static [u8]),
     Stray,
     End,
 }
@@ -30,7 +32,8 @@ pub(in crate::engine) enum Incoming {
 /// A successful attempt to open a transport. The transport returns the `incoming` messages, and then nothing.
 pub(in crate::engine) fn scripted(incoming: impl IntoIterator<Item = Incoming>) -> OpenAttempt {
     let script = incoming.into_iter().map(|incoming| match incoming {
-        Incoming::Bytes(bytes) => Message::Bytes(bytes.to_vec()),
+        Incoming::Bytes(bytes) => Message::Bytes(None, bytes.to_vec()),
+        Incoming::ReplyTo(request, bytes) => Message::Bytes(Some(request), bytes.to_vec()),
         Incoming::Stray => Message::Stray,
         Incoming::End => Message::End,
     });
@@ -57,7 +60,7 @@ fn attempt(transport: TestTransport) -> OpenAttempt {
 
 /// A message that the transport returns.
 enum Message {
-    Bytes(Vec<u8>),
+    Bytes(Option<u64>, Vec<u8>),
     Stray,
     End,
 }
@@ -73,24 +76,25 @@ impl Transport for TestTransport {
         Some(ADDRESS)
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest> {
+    fn send(&mut self, _: u64, request: &[u8]) -> io::Result<SentRequest> {
         if self.echoes {
             let mut reply = BytesMut::from(request);
             echo_core::uppercase(&mut reply);
-            self.incoming.push_back(Message::Bytes(reply.to_vec()));
+            self.incoming.push_back(Message::Bytes(None, reply.to_vec()));
         }
         Ok(SentRequest { stamp: Stamp::just_before(), timestamp_id: TimestampId::default() })
     }
 
     fn receive(&mut self, _: WaitUntil) -> io::Result<Received<'_>> {
         match self.incoming.pop_front() {
-            Some(Message::Bytes(bytes)) => {
+            Some(Message::Bytes(request, bytes)) => {
                 self.current = bytes;
                 let received = Stamp::just_after();
                 Ok(Received::Bytes {
                     received,
                     timestamp: None,
                     hop_limit: None,
+                    request,
                     bytes: &self.current,
                 })
             }

@@ -15,8 +15,8 @@ use std::time::Duration;
 use std::{fmt, io};
 use tracing::debug;
 
-/// The size of the program's receive buffer, in bytes. It is larger than the payload of the longest datagram (65,527 bytes
-/// over IPv6), so no datagram is cut off.
+/// The size of the program's receive buffer, in bytes. It is larger than the payload of the longest datagram (65,527
+/// bytes over IPv6), so no datagram is cut off.
 const BUFFER_LEN: usize = 65_536;
 
 /// The kind of a socket.
@@ -70,6 +70,13 @@ impl BufferedSocket {
         Ok(Self { inner, receiver, buffer: vec![0; BUFFER_LEN].into_boxed_slice() })
     }
 
+    /// Connects the socket to `peer`, for a protocol without connections. This sends no packet. The kernel looks up the
+    /// route, so this function fails if there is no route.
+    pub(crate) fn connect(&self, peer: SocketAddr) -> Result<(), OperationError> {
+        let operation = SocketOperation::Connect;
+        self.inner.connect(&peer.into()).map_err(|error| OperationError { operation, error })
+    }
+
     /// The local address, if the system reports it.
     pub(crate) fn local(&self) -> Option<SocketAddr> {
         self.inner.local_addr().ok()?.as_socket()
@@ -87,7 +94,7 @@ impl BufferedSocket {
         };
         let ReceiveMeta { timestamp, hop_limit, .. } = arrival.meta;
         let (received, bytes) = (arrival.received, self.bytes(&arrival));
-        Ok(Received::Bytes { received, timestamp, hop_limit, bytes })
+        Ok(Received::Bytes { received, timestamp, hop_limit, request: None, bytes })
     }
 
     /// Waits for data, and stores it in the buffer. Returns `None` if the wait ended without data.
@@ -163,13 +170,26 @@ pub(crate) fn set_hop_limit(
     ttl: NonZeroU8,
 ) -> Result<(), OperationError> {
     let hops = u32::from(ttl.get());
-    let set_v4 = || socket.set_ttl_v4(hops);
+    // Packets to a multicast address have a separate limit. A stream socket does not have this limit.
+    let is_multicast = peer.ip().to_canonical().is_multicast()
+        && socket.r#type().is_ok_and(|style| style != Type::STREAM);
+    let set_v4 = || {
+        if is_multicast {
+            set_option("IP_MULTICAST_TTL", hops, || socket.set_multicast_ttl_v4(hops))
+        } else {
+            set_option("IP_TTL", hops, || socket.set_ttl_v4(hops))
+        }
+    };
     if peer.is_ipv4() {
-        return set_option("IP_TTL", hops, set_v4);
+        return set_v4();
     }
-    set_option("IPV6_UNICAST_HOPS", hops, || socket.set_unicast_hops_v6(hops))?;
+    if is_multicast {
+        set_option("IPV6_MULTICAST_HOPS", hops, || socket.set_multicast_hops_v6(hops))?;
+    } else {
+        set_option("IPV6_UNICAST_HOPS", hops, || socket.set_unicast_hops_v6(hops))?;
+    }
     // If the socket refuses this option, it cannot send over IPv4, so the error is ignored.
-    let _ = set_option("IP_TTL", hops, set_v4);
+    let _ = set_v4();
     Ok(())
 }
 
@@ -215,6 +235,23 @@ mod tests {
             let v6 = socket("::1", |config| config.ttl = ttl);
             assert_eq!(v6.inner.unicast_hops_v6().unwrap(), 7);
         }
+    }
+
+    #[test]
+    fn packets_to_a_multicast_address_have_the_configured_hop_limit() {
+        let mut config = OpenConfig::new(&Settings::one(""));
+        config.ttl = NonZeroU8::new(7);
+        let socket = |ip: &str| {
+            BufferedSocket::new(loopback(ip), SocketKind::DATAGRAMS, &config).unwrap().inner
+        };
+        assert_eq!(socket("224.0.0.1").multicast_ttl_v4().unwrap(), 7);
+        if std::net::UdpSocket::bind("[::1]:0").is_ok() {
+            assert_eq!(socket("ff02::1").multicast_hops_v6().unwrap(), 7);
+            // The packets to this address are packets of IPv4.
+            assert_eq!(socket("::ffff:224.0.0.1").multicast_ttl_v4().unwrap(), 7);
+        }
+        // A stream socket has no limit for multicast packets. The option does not fail.
+        BufferedSocket::new(loopback("224.0.0.1"), SocketKind::STREAM, &config).unwrap();
     }
 
     #[cfg(all(target_os = "linux", not(portable)))]

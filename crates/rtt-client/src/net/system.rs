@@ -6,6 +6,7 @@
 //! `None` if they need a feature of Linux. No other module of the library contains code for one operating system.
 
 pub(crate) mod operation;
+pub(crate) mod packet_filter;
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "system/linux/mod.rs"]
@@ -90,22 +91,6 @@ pub(crate) struct ReceiveMeta {
     pub(crate) hop_limit: Option<u8>,
 }
 
-/// An instruction of a packet filter, for the kernel's classic BPF machine (`struct sock_filter`,
-/// include/uapi/linux/filter.h).
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(
-    not(all(target_os = "linux", not(portable))),
-    allow(dead_code, reason = "only the Linux implementation and tests read the fields")
-)]
-pub(crate) struct FilterInstruction {
-    pub(crate) code: u16,
-    /// The number of instructions to skip if a test is true.
-    pub(crate) skip_if_true: u8,
-    /// The number of instructions to skip if a test is false.
-    pub(crate) skip_if_false: u8,
-    pub(crate) operand: u32,
-}
-
 /// A network interface.
 #[derive(Debug, Clone)]
 pub(crate) struct Interface {
@@ -153,6 +138,8 @@ pub(crate) struct NetworkError {
     pub(crate) icmp: IcmpError,
     /// The error number that the kernel derives from the ICMP type and code.
     pub(crate) errno: i32,
+    /// The number of the request that caused the error, if the quoted header identifies it.
+    pub(crate) request: Option<u64>,
     /// The beginning of the payload of the packet that caused the error. The ICMP error contains a copy of these
     /// bytes.
     pub(crate) quoted_payload: Vec<u8>,

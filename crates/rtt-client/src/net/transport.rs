@@ -73,12 +73,13 @@ pub(crate) trait Transport {
     /// The local address, if the system reports it.
     fn local(&self) -> Option<SocketAddr>;
 
-    /// Passes `request` to the system.
+    /// Passes a request, or a part of it, to the system. `number` is the number of the request. The numbers of the
+    /// requests of a transport increase.
     ///
     /// # Errors
     ///
     /// The system's error. The cause can be an earlier request.
-    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest>;
+    fn send(&mut self, number: u64, request: &[u8]) -> io::Result<SentRequest>;
 
     /// Waits for data.
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>>;
@@ -134,6 +135,8 @@ pub(crate) enum Received<'a> {
         timestamp: Option<SystemTime>,
         /// The hop limit (TTL) of the received packet, if the transport requests it.
         hop_limit: Option<u8>,
+        /// The number of the request to which the datagram replies, if the header of the datagram identifies it.
+        request: Option<u64>,
         bytes: &'a [u8],
     },
 }

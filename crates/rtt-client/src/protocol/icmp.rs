@@ -7,6 +7,7 @@ mod filter;
 mod message;
 pub(super) mod packets;
 mod permission;
+mod sequence;
 mod transport;
 
 use crate::net::driver::Driver;

@@ -27,7 +27,8 @@ const REPLY: u8 = 0;
 
 const HEADER_LEN: usize = 8;
 
-/// A dissector of packets with a type (1 byte), 3 unused bytes, an identifier (2 bytes) and 2 unused bytes.
+/// A dissector of packets with a type (1 byte), 3 unused bytes, an identifier (2 bytes), an unused byte and the number
+/// of the exchange. The number can be 0.
 struct Fake;
 
 impl Dissector for Fake {
@@ -72,6 +73,13 @@ impl FlowState for FakeFlow {
         assert_eq!(packet.header.len(), HEADER_LEN);
         self.has_reply |= packet.sender == FlowSide::Server;
         self.pairing.add(packet, exchanges)
+    }
+
+    fn exchange_of_quote(&self, header: &[u8], exchanges: &Exchanges) -> Option<u64> {
+        match header.get(7) {
+            None | Some(0) => exchanges.latest(),
+            Some(number) => Some(u64::from(*number)),
+        }
     }
 
     fn is_start_of_next_connection(&self, header: &[u8]) -> bool {
@@ -182,6 +190,20 @@ fn icmp_error_belongs_to_the_flow_of_the_quoted_packet() {
     let [flow] = &table.flows[..] else { panic!("{table:?}") };
     assert_eq!(roles(flow), [("request", Some(1)), ("icmp-error", Some(1))]);
     assert_eq!(flow.packets[1].sender, FlowSide::Server);
+}
+
+#[test]
+fn icmp_error_belongs_to_the_exchange_that_its_quote_identifies() {
+    let requests = [fake(REQUEST, b"a"), fake(REQUEST, b"b")];
+    let mut quoted = fake(REQUEST, b"a");
+    let about_latest = icmp_error_about(&quoted[..28]);
+    quoted[27] = 1;
+    let about_first = icmp_error_about(&quoted[..28]);
+    // The bytes after the identifier are missing.
+    let without_number = icmp_error_about(&quoted[..26]);
+    let table = table(requests.into_iter().chain([about_latest, about_first, without_number]));
+    let exchanges: Vec<_> = table.flows[0].packets.iter().map(|packet| packet.exchange).collect();
+    assert_eq!(exchanges, [Some(1), Some(2), Some(2), Some(1), Some(2)]);
 }
 
 #[test]

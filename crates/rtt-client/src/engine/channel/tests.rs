@@ -1,8 +1,9 @@
 //! Tests: the division of received bytes into replies.
 
 use super::*;
-use crate::engine::test_transport::Incoming::{Bytes as Piece, End, Stray};
+use crate::engine::test_transport::Incoming::{Bytes as Piece, End, ReplyTo, Stray};
 use crate::engine::test_transport::{Incoming, scripted};
+use crate::model::icmp::IcmpError;
 use crate::model::protocol::ReplyForm;
 use crate::plan::payload::TimingHeader;
 use std::time::Instant;
@@ -117,6 +118,37 @@ fn datagram_without_a_number_belongs_to_the_only_request_in_flight() {
     let until = WaitUntil::Exact(Instant::now());
     let event = channel.receive(until, &mut payload(), Some(1)).unwrap();
     assert_eq!(mismatch(&event), Some((Some(1), Mismatch::DiffersAtByte(1))));
+}
+
+#[test]
+fn number_in_the_header_identifies_the_request_of_a_reply_without_a_number() {
+    let mut channel =
+        channel(Framing::Datagrams, 3, [ReplyTo(2, b"GARBAGE!!!"), ReplyTo(3, b"0000000003")]);
+    assert_eq!(mismatch(&receive(&mut channel)), Some((Some(2), Mismatch::DiffersAtByte(1))));
+    assert_eq!(reply_seq(&receive(&mut channel)), Some(3));
+}
+
+#[test]
+fn reply_with_different_numbers_in_its_header_and_its_content_is_stray() {
+    let mut channel =
+        channel(Framing::Datagrams, 2, [ReplyTo(1, b"0000000002"), ReplyTo(2, b"0000000002")]);
+    assert!(matches!(receive(&mut channel), ChannelEvent::Stray));
+    assert_eq!(reply_seq(&receive(&mut channel)), Some(2));
+}
+
+#[test]
+fn icmp_error_belongs_to_the_request_in_its_quoted_header_and_content() {
+    let request_of = |request, quoted_payload: &[u8]| {
+        let icmp = IcmpError { is_v6: false, kind: 3, code: 1, from: None };
+        let quoted_payload = quoted_payload.to_vec();
+        let error = NetworkError { icmp, errno: 113, request, quoted_payload };
+        Channel::request_of(&error, &payload())
+    };
+    assert_eq!(request_of(Some(2), b""), QuotedRequest::Number(2));
+    assert_eq!(request_of(Some(2), b"0000000002"), QuotedRequest::Number(2));
+    assert_eq!(request_of(None, b"0000000002"), QuotedRequest::Number(2));
+    assert_eq!(request_of(None, b"00000"), QuotedRequest::Unknown);
+    assert_eq!(request_of(Some(2), b"0000000001"), QuotedRequest::Contradictory);
 }
 
 #[test]

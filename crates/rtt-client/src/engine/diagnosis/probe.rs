@@ -2,12 +2,12 @@
 
 use super::without_address;
 use crate::analysis::diagnosis::{Finding, ProbeResult};
-use crate::engine::channel::{Channel, ChannelEvent};
+use crate::engine::channel::{Channel, ChannelEvent, QuotedRequest};
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::Connection;
 use crate::model::icmp::{IcmpError, Origin};
 use crate::net::socket::OperationError;
-use crate::net::system::{self, WaitUntil};
+use crate::net::system::{self, NetworkError, WaitUntil};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, SocketError, failure_from_error, failure_from_icmp,
 };
@@ -246,8 +246,14 @@ impl Requests {
     fn result_of_error(&mut self, error: io::Error, call: Call) -> io::Result<Option<ProbeResult>> {
         let after = self.start.elapsed();
         let network_errors = self.channel.network_errors();
-        let from_network =
-            network_errors.iter().rev().find_map(|error| failure_from_icmp(error, after));
+        let is_own = |error: &&NetworkError| {
+            Channel::request_of(error, &self.payload) != QuotedRequest::Contradictory
+        };
+        let from_network = network_errors
+            .iter()
+            .rev()
+            .filter(is_own)
+            .find_map(|error| failure_from_icmp(error, after));
         if let Some(failure) = from_network {
             return Ok(Some(ProbeResult::NoAnswer(failure)));
         }

@@ -3,7 +3,7 @@
 use super::connections::{CloseReason, Ready};
 use super::{Series, Sink};
 use crate::engine::PROGRESS_INTERVAL;
-use crate::engine::channel::ChannelEvent;
+use crate::engine::channel::{Channel, ChannelEvent, QuotedRequest};
 use crate::engine::run::RunError;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Exchange, Outcome};
@@ -71,8 +71,8 @@ impl Series {
             }
             (false, Retry::Exhausted) => {
                 let mut failure = self.failure(error)?;
-                // After the first attempt, the client has read all errors from the network. This error is therefore from
-                // this host. Only a refusal can still belong to an earlier request.
+                // After the first attempt, the client has read all errors from the network. This error is therefore
+                // from this host. Only a refusal can still belong to an earlier request.
                 if REPORTS_ICMP_ORIGIN && failure.condition != Condition::Refused {
                     failure.origin = Some(Origin::ThisHost);
                 }
@@ -178,15 +178,21 @@ impl Series {
     }
 
     /// Processes the errors that the network has reported. Each error is assigned to the request that it quotes. An
-    /// error without a request number is assigned to the oldest request in flight. Returns whether there was an error.
+    /// error that quotes no request number is assigned to the oldest request in flight. An error with a contradictory
+    /// quote is a stray packet. Returns whether there was an error.
     fn process_network_errors(&mut self, sink: &mut dyn Sink) -> Result<bool, RunError> {
         let Some(channel) = self.connections.channel() else { return Ok(false) };
         let errors = channel.network_errors();
         for error in &errors {
-            // A router can quote only the first 8 bytes after the IP header (RFC 792). These bytes do not contain the
-            // request's number.
-            let quoted = self.payload.number_in(&error.quoted_payload);
-            let seq = quoted.or_else(|| self.accounting.oldest_in_flight());
+            let seq = match Channel::request_of(error, &self.payload) {
+                QuotedRequest::Number(seq) => Some(seq),
+                // A router can quote only the first 8 bytes after the IP header (RFC 792).
+                QuotedRequest::Unknown => self.accounting.oldest_in_flight(),
+                QuotedRequest::Contradictory => {
+                    self.accounting.stray_received();
+                    continue;
+                }
+            };
             let Some(failure) = failure_from_icmp(error, Duration::ZERO) else { continue };
             let Some(seq) = seq else { continue };
             self.request_failed(seq, failure, sink)?;

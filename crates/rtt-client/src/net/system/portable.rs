@@ -2,12 +2,13 @@
 //! or no value, or does nothing.
 
 use super::{
-    CaptureConfig, CapturedFrame, FilterInstruction, Interface, MAX_SPIN, NetworkError,
-    ReceiveConfig, ReceiveMeta, WaitUntil,
+    CaptureConfig, CapturedFrame, Interface, MAX_SPIN, NetworkError, ReceiveConfig, ReceiveMeta,
+    WaitUntil,
 };
 use crate::model::condition::Condition;
 use crate::net::socket::{OperationError, set_option};
 use crate::net::system::operation::{CaptureOperation, FailedOperation, LabOperation, failed};
+use crate::net::system::packet_filter::FilterInstruction;
 use dns_lookup::getaddrinfo;
 use socket2::Socket;
 use std::io::{self, ErrorKind, Read as _};

@@ -19,6 +19,10 @@ pub(crate) const ECHO_V6: EchoTypes = EchoTypes { request: 128, reply: 129 };
 /// The length of the header of an echo message, in bytes.
 pub(crate) const HEADER_LEN: usize = 8;
 
+/// The positions of the identifier and of the sequence number in this header.
+pub(crate) const IDENTIFIER: u8 = 4;
+pub(crate) const SEQUENCE: u8 = 6;
+
 /// The registry's entry for ICMP.
 pub(crate) const FACTS: Protocol = Protocol {
     name: "icmp",

@@ -8,30 +8,23 @@
 //!
 //! Replies with any other identifier reach the program, which counts them as stray packets.
 
+use super::facts::IDENTIFIER;
 use super::message::Version;
-use crate::net::system::FilterInstruction;
+use crate::net::system::packet_filter::FilterInstruction;
+use crate::net::system::packet_filter::opcode::{
+    AND, EQUALS, LOAD_BYTE, LOAD_BYTE_AFTER_HEADER, LOAD_HALF, LOAD_HALF_AFTER_HEADER,
+    LOAD_HEADER_LENGTH, RETURN,
+};
+use crate::plan::MAX_DIAGNOSED_ADDRESSES;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// The bits of an identifier that distinguish the sockets of a process. A process has fewer sockets open at one time.
-const SOCKET_BITS: u16 = 0x003f;
+/// The bits of an identifier that distinguish the sockets of a process.
+const SOCKET_BITS: u16 = 0x00ff;
 
-// Load a byte or a half word (2 bytes) of the packet. The operand is the offset.
-const LOAD_BYTE: u16 = 0x30;
-const LOAD_HALF: u16 = 0x28;
-// The same, but the length of the IPv4 header is added to the offset. `LOAD_HEADER_LENGTH` must run first.
-const LOAD_BYTE_AFTER_HEADER: u16 = 0x50;
-const LOAD_HALF_AFTER_HEADER: u16 = 0x48;
-const LOAD_HEADER_LENGTH: u16 = 0xb1;
-// Compare the loaded value with the operand, and jump.
-const EQUALS: u16 = 0x15;
-// Combine the loaded value with the operand.
-const AND: u16 = 0x54;
-// End the program. The operand is the number of bytes of the packet that the socket receives.
-const RETURN: u16 = 0x06;
-
-/// The position of the identifier in an echo message.
-const IDENTIFIER: u32 = 4;
+// A diagnosis has the largest number of open sockets. It can have two for each address: one that measures ICMP, and one
+// that checks the host of the other protocols. A process must not use an identifier twice at the same time.
+const _: () = assert!(2 * MAX_DIAGNOSED_ADDRESSES <= SOCKET_BITS as usize + 1);
 
 /// A new identifier for a raw socket. The identifiers of a process differ only in [`SOCKET_BITS`]. The other bits are
 /// random, so two processes rarely have the same identifiers.
@@ -41,6 +34,11 @@ pub(super) fn new_identifier() -> u16 {
     let first = *FIRST.get_or_init(|| fastrand::u16(..));
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     (first & !SOCKET_BITS) | (first.wrapping_add(number) & SOCKET_BITS)
+}
+
+/// Whether two identifiers of raw sockets can belong to one process.
+pub(super) fn are_of_one_process(a: u16, b: u16) -> bool {
+    (a ^ b) & !SOCKET_BITS == 0
 }
 
 /// The filter of a raw socket with this identifier. A raw socket for IPv4 filters packets with their IP header.
@@ -64,7 +62,7 @@ pub(super) fn program(version: Version, identifier: u16) -> Vec<FilterInstructio
         .chain([
             step(load_byte, 0),
             jump(u32::from(version.types().reply), 0, 5), // otherwise drop
-            step(load_half, IDENTIFIER),
+            step(load_half, IDENTIFIER.into()),
             jump(u32::from(identifier), 2, 0), // accept
             step(AND, u32::from(!SOCKET_BITS)),
             jump(family, 1, 0), // drop
@@ -77,40 +75,7 @@ pub(super) fn program(version: Version, identifier: u16) -> Vec<FilterInstructio
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Whether the kernel passes `packet` to the socket. Interprets the instructions that [`program`] uses.
-    fn accepts(program: &[FilterInstruction], packet: &[u8]) -> bool {
-        let byte = |at: usize| packet.get(at).map(|byte| u32::from(*byte));
-        let (mut value, mut header, mut at) = (0, 0, 0);
-        loop {
-            let FilterInstruction { code, skip_if_true, skip_if_false, operand } = program[at];
-            at += 1;
-            let offset = operand as usize;
-            let loaded = match code {
-                LOAD_HEADER_LENGTH => {
-                    header = 4 * (packet[0] & 0x0f) as usize;
-                    continue;
-                }
-                LOAD_BYTE => byte(offset),
-                LOAD_BYTE_AFTER_HEADER => byte(header + offset),
-                LOAD_HALF => byte(offset).zip(byte(offset + 1)).map(|(a, b)| a << 8 | b),
-                LOAD_HALF_AFTER_HEADER => {
-                    let (a, b) = (byte(header + offset), byte(header + offset + 1));
-                    a.zip(b).map(|(a, b)| a << 8 | b)
-                }
-                AND => Some(value & operand),
-                EQUALS => {
-                    at += usize::from(if value == operand { skip_if_true } else { skip_if_false });
-                    continue;
-                }
-                RETURN => return operand > 0,
-                code => panic!("unknown instruction {code:#x}"),
-            };
-            // The kernel drops a packet if a load is outside of the packet.
-            let Some(loaded) = loaded else { return false };
-            value = loaded;
-        }
-    }
+    use crate::net::system::packet_filter::accepts;
 
     fn packet(version: Version, kind: u8, identifier: u16) -> Vec<u8> {
         let header = if version == Version::V4 { &[0x45; 20][..] } else { &[] };
@@ -125,7 +90,10 @@ mod tests {
             let program = program(version, ours);
             let reply = version.types().reply;
             assert!(accepts(&program, &packet(version, reply, ours)));
-            assert!(!accepts(&program, &packet(version, reply, ours ^ 1)), "another socket");
+            for other in [1, 0x40, 0xff] {
+                let reply = packet(version, reply, ours ^ other);
+                assert!(!accepts(&program, &reply), "another socket");
+            }
             assert!(accepts(&program, &packet(version, reply, ours ^ 0x0100)), "stray");
             assert!(!accepts(&program, &packet(version, reply ^ 8, ours)), "another type");
             let truncated = &packet(version, reply, ours)[..];
@@ -135,7 +103,8 @@ mod tests {
 
     #[test]
     fn sockets_of_a_process_have_different_identifiers_of_one_family() {
-        let identifiers: Vec<u16> = (0..=SOCKET_BITS / 2).map(|_| new_identifier()).collect();
+        let identifiers: Vec<u16> =
+            (0..2 * MAX_DIAGNOSED_ADDRESSES).map(|_| new_identifier()).collect();
         for (index, identifier) in identifiers.iter().enumerate() {
             assert!(!identifiers[..index].contains(identifier));
             assert_eq!(identifier & !SOCKET_BITS, identifiers[0] & !SOCKET_BITS);

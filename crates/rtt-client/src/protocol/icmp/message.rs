@@ -10,7 +10,7 @@
 //! | 4–5 | identifier: the same for all requests of a socket |
 //! | 6–7 | sequence number |
 
-use super::facts::{ECHO_V4, ECHO_V6, EchoTypes, HEADER_LEN};
+use super::facts::{ECHO_V4, ECHO_V6, EchoTypes, HEADER_LEN, IDENTIFIER, SEQUENCE};
 use std::net::SocketAddr;
 
 /// The length of the shortest IPv4 header, in bytes (RFC 791).
@@ -59,6 +59,14 @@ pub(super) enum Message<'a> {
     Other,
 }
 
+/// A request that an ICMP error quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct QuotedRequest<'a> {
+    pub(super) id: EchoId,
+    /// The quoted part of the payload.
+    pub(super) payload: &'a [u8],
+}
+
 /// A packet from a socket: the ICMP message, and the TTL if the packet has an IPv4 header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packet<'a> {
@@ -81,8 +89,8 @@ pub(super) fn write_request(buffer: &mut Vec<u8>, version: Version, id: EchoId, 
 }
 
 /// Removes the IPv4 header, if there is one. A raw socket returns it with each packet. On some systems, a ping socket
-/// does too. The first byte of such a header is 0x45 or larger, and no echo message has this type. Returns `None` if the
-/// header is malformed.
+/// does too. The first byte of such a header is 0x45 or larger, and no echo message has this type. Returns `None` if
+/// the header is malformed.
 pub(super) fn without_ip_header(version: Version, packet: &[u8]) -> Option<Packet<'_>> {
     let first = *packet.first()?;
     if version == Version::V6 || first >> 4 != 4 {
@@ -108,27 +116,29 @@ pub(super) fn parse(version: Version, identifier: u16, message: &[u8]) -> Messag
     }
 }
 
-/// The payload of the request that an ICMP error quotes. Returns `None` if the quote is shorter than a header, or is not
-/// a request with this identifier.
-pub(super) fn quoted_payload(version: Version, identifier: u16, quote: &[u8]) -> Option<&[u8]> {
+/// Parses the quote of an ICMP error. Returns `None` if it is shorter than a header, or if it is not a request.
+pub(super) fn parse_quote(version: Version, quote: &[u8]) -> Option<QuotedRequest<'_>> {
     let (kind, id, payload) = header(quote)?;
-    (kind == version.types().request && id.identifier == identifier).then_some(payload)
+    (kind == version.types().request).then_some(QuotedRequest { id, payload })
+}
+
+/// Whether the checksum of an IPv4 message is correct.
+pub(super) fn has_correct_checksum(message: &[u8]) -> bool {
+    // The checksum of a message with its checksum is 0.
+    checksum(message) == 0
 }
 
 /// The type, the identification and the payload of an echo message. `None` if the message is too short, or its code is
 /// not 0.
 fn header(message: &[u8]) -> Option<(u8, EchoId, &[u8])> {
     let (header, payload) = message.split_first_chunk::<HEADER_LEN>()?;
-    let [kind, code, _, _, identifier @ .., _, _] = *header;
-    let sequence = [header[6], header[7]];
-    let id = EchoId {
-        identifier: u16::from_be_bytes(identifier),
-        sequence: u16::from_be_bytes(sequence),
-    };
+    let [kind, code, ..] = *header;
+    let field = |at: u8| Some(u16::from_be_bytes(*header[usize::from(at)..].first_chunk()?));
+    let id = EchoId { identifier: field(IDENTIFIER)?, sequence: field(SEQUENCE)? };
     (code == 0).then_some((kind, id, payload))
 }
 
-/// The Internet checksum (RFC 1071) of a message whose checksum field is 0.
+/// The Internet checksum (RFC 1071) of a message.
 fn checksum(message: &[u8]) -> u16 {
     let words = message.chunks(2).map(|word| match *word {
         [high, low] => u32::from(u16::from_be_bytes([high, low])),
@@ -237,19 +247,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_complete_quote_of_our_own_request_is_used() {
+    fn only_a_complete_quote_of_a_request_is_used() {
         for version in [Version::V4, Version::V6] {
             let mut request = Vec::new();
             write_request(&mut request, version, ID, b"0000000007");
-            let payload = |quote| quoted_payload(version, ID.identifier, quote);
-            assert_eq!(payload(&request), Some(&b"0000000007"[..]));
+            let parse = |quote| parse_quote(version, quote);
+            let quoted = |payload| Some(QuotedRequest { id: ID, payload });
+            assert_eq!(parse(&request), quoted(&b"0000000007"[..]));
             // RFC 792 requires only eight bytes of the message.
-            assert_eq!(payload(&request[..HEADER_LEN]), Some(&b""[..]));
-            assert_eq!(payload(&request[..HEADER_LEN - 1]), None, "truncated");
-            assert_eq!(payload(b""), None);
-            assert_eq!(quoted_payload(version, !ID.identifier, &request), None, "another ping");
+            assert_eq!(parse(&request[..HEADER_LEN]), quoted(b""));
+            assert_eq!(parse(&request[..HEADER_LEN - 1]), None, "truncated");
+            assert_eq!(parse(b""), None);
             let reply = reply(version, ID, b"0000000007");
-            assert_eq!(payload(&reply), None, "this host did not send it");
+            assert_eq!(parse(&reply), None, "this host did not send it");
         }
     }
 
@@ -260,7 +270,7 @@ mod tests {
                 if let Some(Packet { message, .. }) = without_ip_header(version, &packet) {
                     let _ = parse(version, identifier, message);
                 }
-                let _ = quoted_payload(version, identifier, &packet);
+                let _ = parse_quote(version, &packet);
             }
         }
 
@@ -268,8 +278,12 @@ mod tests {
         fn every_request_has_a_valid_checksum(payload: Vec<u8>, identifier: u16, sequence: u16) {
             let mut message = Vec::new();
             write_request(&mut message, Version::V4, EchoId { identifier, sequence }, &payload);
-            // The checksum of a message with its checksum is 0.
-            prop_assert_eq!(checksum(&message), 0);
+            prop_assert!(has_correct_checksum(&message));
+            for byte in 0..message.len() {
+                message[byte] ^= 1;
+                prop_assert!(!has_correct_checksum(&message));
+                message[byte] ^= 1;
+            }
         }
     }
 }

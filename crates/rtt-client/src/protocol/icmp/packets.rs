@@ -1,22 +1,17 @@
 //! The packets of ICMP echo. Each request and each reply is one message.
 
-use super::facts::{ECHO_V4, ECHO_V6, EchoTypes, FACTS, HEADER_LEN};
-use crate::capture::datagram_flow::DatagramFlow;
-use crate::capture::dissector::{
-    Classification, Dissector, FlowState, IpPayload, ObservedPacket, Ports, u16_at,
-};
-use crate::capture::exchanges::Exchanges;
+mod flow;
+
+use super::facts::{ECHO_V4, ECHO_V6, EchoTypes, FACTS, HEADER_LEN, IDENTIFIER};
+use crate::capture::dissector::{Dissector, FlowState, IpPayload, Ports, u16_at};
 use crate::capture::exchanges::stream::MessageLengths;
 use crate::capture::flow::FlowSide;
 use crate::model::headers::ICMPV6;
 use crate::model::protocol::Protocol;
+use flow::EchoFlow;
 
 /// The dissector of ICMP echo.
 pub(crate) const DISSECTOR: Option<&dyn Dissector> = Some(&Echo);
-
-/// The positions of the identifier and of the sequence number in a header.
-const IDENTIFIER: usize = 4;
-const SEQUENCE: usize = 6;
 
 struct Echo;
 
@@ -29,7 +24,7 @@ impl Dissector for Echo {
     fn ports(&self, packet: IpPayload<'_>) -> Option<Ports> {
         let EchoTypes { request, reply } =
             if packet.ip_protocol == ICMPV6 { ECHO_V6 } else { ECHO_V4 };
-        let identifier = u16_at(packet.bytes, IDENTIFIER)?;
+        let identifier = u16_at(packet.bytes, IDENTIFIER.into())?;
         let [kind, 0, ..] = *packet.bytes else { return None };
         if kind == request {
             Some(Ports { source: identifier, destination: 0 })
@@ -51,21 +46,7 @@ impl Dissector for Echo {
     }
 
     fn new_flow(&self, _: Option<MessageLengths>) -> Box<dyn FlowState> {
-        Box::new(EchoFlow { datagrams: DatagramFlow::new(FACTS.reply_form) })
-    }
-}
-
-/// The messages with one identifier. A reply belongs to the request with the same sequence number and the same payload.
-#[derive(Debug)]
-struct EchoFlow {
-    datagrams: DatagramFlow,
-}
-
-impl FlowState for EchoFlow {
-    fn add(&mut self, packet: &ObservedPacket<'_>, exchanges: &mut Exchanges) -> Classification {
-        let sequence = packet.header.get(SEQUENCE..).unwrap_or_default();
-        let content = [sequence, packet.payload].concat();
-        self.datagrams.add(&ObservedPacket { payload: &content, ..*packet }, exchanges)
+        Box::new(EchoFlow::default())
     }
 }
 
@@ -73,7 +54,6 @@ impl FlowState for EchoFlow {
 mod tests {
     use super::*;
     use crate::model::headers::ICMP;
-    use std::time::Duration;
 
     fn header(kind: u8, sequence: u8) -> [u8; HEADER_LEN] {
         [kind, 0, 0, 0, 0x12, 0x34, 0, sequence]
@@ -98,27 +78,6 @@ mod tests {
         // The types of one version have no meaning in the other version.
         let v6_in_v4 = IpPayload { ip_protocol: ICMP, bytes: &header(ECHO_V6.request, 1) };
         assert_eq!(Echo.ports(v6_in_v4), None);
-    }
-
-    #[test]
-    fn reply_belongs_to_the_request_with_its_sequence_number() {
-        let mut flow = Echo.new_flow(None);
-        let mut exchanges = Exchanges::default();
-        let mut add = |sender, kind, sequence| {
-            let header = header(kind, sequence);
-            let packet = ObservedPacket {
-                sender,
-                time: Duration::from_millis(sequence.into()),
-                header: &header,
-                payload: b"the same text",
-                payload_bytes: 13,
-            };
-            flow.add(&packet, &mut exchanges).exchange
-        };
-        assert_eq!(add(FlowSide::Client, ECHO_V4.request, 1), Some(1));
-        assert_eq!(add(FlowSide::Client, ECHO_V4.request, 2), Some(2));
-        assert_eq!(add(FlowSide::Server, ECHO_V4.reply, 1), Some(1));
-        assert_eq!(add(FlowSide::Server, ECHO_V4.reply, 2), Some(2));
     }
 
     #[test]

@@ -8,67 +8,73 @@
 //! | IPv4 header of a received packet | removed by the kernel | removed here |
 //!
 //! Both sockets are connected, so the kernel drops packets of other hosts. Both report ICMP errors with the quoted
-//! request. A raw socket also receives errors about requests of other sockets. The transport drops these.
+//! request. A raw socket also receives errors about requests of other sockets. Errors about requests of other programs,
+//! and errors about requests that were not sent, count as stray packets.
 
 use super::facts::{FACTS, HEADER_LEN};
-use super::message::{self, EchoId, Message, Packet, Version};
+use super::message::{self, EchoId, Message, Packet, QuotedRequest, Version};
+use super::sequence::{SentRequests, sequence_of};
 use super::{filter, permission};
 use crate::model::breakdown::TimestampId;
 use crate::model::traffic::Traffic;
+use crate::net::connectionless;
 use crate::net::datagram_counter::DatagramCounter;
 use crate::net::socket::{Arrival, BufferedSocket, OperationError, SocketKind};
-use crate::net::system::{NetworkError, ReceiveConfig, WaitUntil, attach_filter};
+use crate::net::system::{
+    NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil, attach_filter,
+};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, Received, SentRequest, SocketError, SocketOperation, Transport,
+    failure_from_error,
 };
 use echo_core::Stamp;
 use socket2::{Protocol, Socket, Type};
 use std::io::{self, ErrorKind, Read as _};
 use std::net::SocketAddr;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use tracing::debug;
 
 /// The largest number of packets that are removed from a new raw socket. More cannot arrive between two system calls.
 const MAX_EARLY_PACKETS: usize = 10_000;
 
+/// The reason if the local address cannot be used.
+const WRONG_VERSION: &str = "the address has another version of IP than the target";
+
 struct Icmp {
     socket: BufferedSocket,
     version: Version,
     identifier: u16,
-    /// The number of requests sent.
-    sent: u64,
+    sent: SentRequests,
+    /// The number of requests sent. The kernel uses this number to identify timestamps.
+    sent_count: u32,
     /// The message of the request that is sent. It is stored here so that its memory is used again.
     request: Vec<u8>,
     /// Errors about requests of this socket that no call of `network_errors` has returned yet.
     errors: Vec<NetworkError>,
+    /// The number of other errors that no call of `receive` has returned yet.
+    stray_errors: usize,
     counter: DatagramCounter,
 }
 
 /// Opens a socket that is connected to `peer`.
 pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
-    let start = Instant::now();
     // An IPv6 address can contain an IPv4 address. Its host receives ICMP, and not ICMPv6.
-    let peer = match peer.ip().to_canonical() {
-        ip if ip.is_ipv4() => (ip, 0).into(),
-        _ => peer,
-    };
-    let transport = match Icmp::open(peer, config) {
-        Ok(icmp) => {
-            debug!(%peer, local = icmp.local().map(tracing::field::display), "connected");
-            Ok(Box::new(icmp) as Box<dyn Transport>)
-        }
-        Err(error) => {
-            debug!(%peer, %error, "not connected");
-            let failure = error.into_failure(&[], start.elapsed());
-            Err(failure.map_err(|error| error.with_peer(&FACTS, peer))?)
-        }
-    };
-    Ok(OpenAttempt { connection: None, transport })
+    let (peer, bind) = (canonical(peer), config.bind.map(canonical));
+    let config = OpenConfig { bind, ..config };
+    connectionless::open_with(&FACTS, peer, || Icmp::open(peer, config))
 }
 
 impl Icmp {
     fn open(peer: SocketAddr, config: OpenConfig) -> Result<Self, OperationError> {
         let version = Version::for_address(peer);
+        // The kernel does not check the version of the address if the socket is a raw socket.
+        if let Some(bind) = config.bind
+            && Version::for_address(bind) != version
+        {
+            let operation = SocketOperation::Bind(bind);
+            let error = io::Error::new(ErrorKind::Unsupported, WRONG_VERSION);
+            return Err(OperationError { operation, error });
+        }
         let receiver = ReceiveConfig { hop_limit: true, ..config.receiver };
         let config = OpenConfig { receiver, ..config };
         let protocol = Some(match version {
@@ -78,17 +84,18 @@ impl Icmp {
         let socket = |style| BufferedSocket::new(peer, SocketKind { style, protocol }, &config);
         let (socket, identifier) = match socket(Type::DGRAM) {
             Ok(socket) => {
-                connect(&socket, peer)?;
+                socket.connect(peer)?;
                 // On Linux, the kernel has chosen the identifier, and it is the local port.
                 let port = socket.local().map(|local| local.port()).filter(|port| *port > 0);
                 (socket, port.unwrap_or_else(filter::new_identifier))
             }
-            Err(OperationError { operation: SocketOperation::Create, error }) => {
-                debug!(%peer, %error, "no ping socket; using a raw socket");
-                let socket = socket(Type::RAW).map_err(explain_missing_permission)?;
+            Err(OperationError { operation: SocketOperation::Create, error: ping_error }) => {
+                debug!(%peer, error = %ping_error, "no ping socket; using a raw socket");
+                let socket = socket(Type::RAW)
+                    .map_err(|error| explain_missing_permission(error, &ping_error))?;
                 let identifier = filter::new_identifier();
                 attach_filter(&socket.inner, &filter::program(version, identifier))?;
-                connect(&socket, peer)?;
+                socket.connect(peer)?;
                 remove_early_packets(&socket.inner).map_err(OperationError::exchange)?;
                 (socket, identifier)
             }
@@ -99,34 +106,52 @@ impl Icmp {
             socket,
             version,
             identifier,
-            sent: 0,
+            sent: SentRequests::default(),
+            sent_count: 0,
             request: Vec::new(),
             errors: Vec::new(),
+            stray_errors: 0,
             counter: DatagramCounter::new(HEADER_LEN as u64),
         })
     }
 
-    /// Whether a request with this sequence number was sent. The first request has number 1. The numbers wrap.
-    fn was_sent(&self, sequence: u16) -> bool {
-        self.sent > u64::from(u16::MAX) || (1..=self.sent).contains(&u64::from(sequence))
-    }
-
-    /// Whether the error of a call on the socket is only about requests of other sockets. This is possible for a raw
-    /// socket.
-    fn is_foreign_error(&mut self) -> bool {
-        self.fetch_errors() > 0 && self.errors.is_empty()
-    }
-
-    /// Reads the errors that have arrived, and stores those about requests of this socket. Returns the number of the
-    /// other errors.
+    /// Reads the errors that have arrived, and stores those about requests of this socket. Returns the number of all
+    /// errors.
     fn fetch_errors(&mut self) -> usize {
         let errors = self.socket.network_errors();
         let count = errors.len();
-        let own =
-            errors.into_iter().filter_map(|error| own_error(self.version, self.identifier, error));
-        let stored = self.errors.len();
-        self.errors.extend(own);
-        count - (self.errors.len() - stored)
+        for error in errors {
+            match ErrorOrigin::of(&error, self.version, self.identifier, &self.sent) {
+                ErrorOrigin::ThisSocket(error) => self.errors.push(error),
+                ErrorOrigin::ThisProcess => {}
+                ErrorOrigin::Unknown => self.stray_errors += 1,
+            }
+        }
+        count
+    }
+
+    /// Converts an error of a receive call. If no error is about a request of this socket, the wait ended without data.
+    fn receive_failed(&mut self, error: io::Error) -> io::Result<Received<'_>> {
+        let count = self.fetch_errors();
+        if !self.errors.is_empty() {
+            return Err(error);
+        }
+        if count == 0 && REPORTS_ICMP_ORIGIN {
+            // The kernel first stores an ICMP error in the queue, and then returns its number from the next call.
+            // Between these two steps, an earlier call can read the queue. Then the error is already processed.
+            return failure_from_error(error, Duration::ZERO).map(|_| Received::Nothing);
+        }
+        if count == 0 { Err(error) } else { Ok(self.take_stray_error()) }
+    }
+
+    fn take_stray_error(&mut self) -> Received<'static> {
+        match self.stray_errors.checked_sub(1) {
+            Some(rest) => {
+                self.stray_errors = rest;
+                Received::Stray
+            }
+            None => Received::Nothing,
+        }
     }
 }
 
@@ -138,47 +163,62 @@ impl Transport for Icmp {
         Some(local)
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest> {
-        #[expect(clippy::cast_possible_truncation, reason = "both numbers wrap")]
-        let (sequence, timestamp_id) = ((self.sent + 1) as u16, self.sent as u32);
-        let id = EchoId { identifier: self.identifier, sequence };
+    fn send(&mut self, number: u64, request: &[u8]) -> io::Result<SentRequest> {
+        let id = EchoId { identifier: self.identifier, sequence: sequence_of(number) };
         message::write_request(&mut self.request, self.version, id, request);
         let mut stamp = Stamp::just_before();
         if let Err(error) = self.socket.inner.send(&self.request) {
-            if !self.is_foreign_error() {
+            self.fetch_errors();
+            if !self.errors.is_empty() {
                 return Err(error);
             }
+            // The error can be about a request of another socket, or `receive` has processed it. The kernel returns the
+            // number of an ICMP error only once. A second call therefore fails only if this host causes the error.
             stamp = Stamp::just_before();
             self.socket.inner.send(&self.request)?;
         }
         // The kernel counts the datagrams of a socket from 0.
-        let timestamp_id = TimestampId { id: Some(timestamp_id) };
-        self.sent += 1;
+        let timestamp_id = TimestampId { id: Some(self.sent_count) };
+        self.sent_count = self.sent_count.wrapping_add(1);
+        self.sent.add(number);
         self.counter.sent(request.len());
         Ok(SentRequest { stamp, timestamp_id })
     }
 
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {
+        if self.stray_errors > 0 {
+            return Ok(self.take_stray_error());
+        }
         let arrival = match self.socket.receive_to_buffer(until) {
             Ok(Some(arrival)) => arrival,
             Ok(None) => return Ok(Received::Nothing),
-            Err(_) if self.is_foreign_error() => return Ok(Received::Stray),
-            Err(error) => return Err(error),
+            Err(error) => return self.receive_failed(error),
         };
         let bytes = self.socket.bytes(&arrival);
         let Some(Packet { message, ttl }) = message::without_ip_header(self.version, bytes) else {
             return Ok(Received::Stray);
         };
+        // A raw socket receives an IPv4 packet before the kernel checks its checksum.
+        if ttl.is_some() && !message::has_correct_checksum(message) {
+            return Ok(Received::Stray);
+        }
         match message::parse(self.version, self.identifier, message) {
-            Message::Reply { sequence, payload } if self.was_sent(sequence) => {
+            Message::Reply { sequence, payload } => {
+                let Some(request) = self.sent.newest_with(sequence) else {
+                    return Ok(Received::Stray);
+                };
                 self.counter.received(payload.len());
                 let Arrival { received, meta } = arrival;
-                let hop_limit = ttl.or(meta.hop_limit);
-                let timestamp = meta.timestamp;
-                Ok(Received::Bytes { received, timestamp, hop_limit, bytes: payload })
+                Ok(Received::Bytes {
+                    received,
+                    timestamp: meta.timestamp,
+                    hop_limit: ttl.or(meta.hop_limit),
+                    request: Some(request),
+                    bytes: payload,
+                })
             }
             Message::Request => Ok(Received::Nothing),
-            Message::Reply { .. } | Message::Other => Ok(Received::Stray),
+            Message::Other => Ok(Received::Stray),
         }
     }
 
@@ -196,18 +236,21 @@ impl Transport for Icmp {
     }
 }
 
-/// Connects `socket` to `peer`. The kernel looks up the route, so this call fails if there is no route.
-fn connect(socket: &BufferedSocket, peer: SocketAddr) -> Result<(), OperationError> {
-    let operation = SocketOperation::Connect;
-    socket.inner.connect(&peer.into()).map_err(|error| OperationError { operation, error })
+/// The IPv4 address that an IPv6 address contains, or the address itself.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip if ip.is_ipv4() => (ip, address.port()).into(),
+        _ => address,
+    }
 }
 
-/// If the system refuses to create a raw socket because of a missing permission, explains which one.
-fn explain_missing_permission(error: OperationError) -> OperationError {
+/// If the system refuses to create a raw socket because of a missing permission, explains which one. `ping_error` is
+/// the reason why there is no ping socket.
+fn explain_missing_permission(error: OperationError, ping_error: &io::Error) -> OperationError {
     let OperationError { operation, error } = error;
     let is_missing =
         operation == SocketOperation::Create && error.kind() == ErrorKind::PermissionDenied;
-    let error = if is_missing { permission::missing_permission() } else { error };
+    let error = if is_missing { permission::missing_permission(ping_error) } else { error };
     OperationError { operation, error }
 }
 
@@ -224,11 +267,33 @@ fn remove_early_packets(socket: &Socket) -> io::Result<()> {
     socket.set_nonblocking(false)
 }
 
-/// The error with the payload that it quotes. `None` if the quote is not a request of this socket.
-fn own_error(version: Version, identifier: u16, error: NetworkError) -> Option<NetworkError> {
-    let NetworkError { icmp, errno, quoted_payload: quote } = error;
-    let payload = message::quoted_payload(version, identifier, &quote)?;
-    Some(NetworkError { icmp, errno, quoted_payload: payload.to_vec() })
+/// The socket whose request an ICMP error quotes.
+#[derive(Debug, PartialEq, Eq)]
+enum ErrorOrigin {
+    /// A request of this socket. The error contains the number and the payload of the request.
+    ThisSocket(NetworkError),
+    /// A request of another socket of this process.
+    ThisProcess,
+    /// A request of another program, or a forged or incomplete quote.
+    Unknown,
+}
+
+impl ErrorOrigin {
+    fn of(error: &NetworkError, version: Version, identifier: u16, sent: &SentRequests) -> Self {
+        match message::parse_quote(version, &error.quoted_payload) {
+            Some(QuotedRequest { id, payload }) if id.identifier == identifier => {
+                let Some(number) = sent.newest_with(id.sequence) else { return Self::Unknown };
+                let quoted_payload = payload.to_vec();
+                Self::ThisSocket(NetworkError { request: Some(number), quoted_payload, ..*error })
+            }
+            Some(QuotedRequest { id, .. })
+                if filter::are_of_one_process(id.identifier, identifier) =>
+            {
+                Self::ThisProcess
+            }
+            _ => Self::Unknown,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -236,23 +301,51 @@ mod tests {
     use super::*;
     use crate::model::icmp::IcmpError;
 
-    fn error(quoted_payload: Vec<u8>) -> NetworkError {
+    const IDENTIFIER: u16 = 7;
+
+    fn error(request: Option<u64>, quoted_payload: &[u8]) -> NetworkError {
         let icmp = IcmpError { is_v6: false, kind: 11, code: 0, from: None };
-        NetworkError { icmp, errno: 113, quoted_payload }
+        NetworkError { icmp, errno: 113, request, quoted_payload: quoted_payload.to_vec() }
+    }
+
+    fn request(identifier: u16, sequence: u16) -> Vec<u8> {
+        let mut request = Vec::new();
+        let id = EchoId { identifier, sequence };
+        message::write_request(&mut request, Version::V4, id, b"0000065538");
+        request
+    }
+
+    /// The origin of an error with this quote, after the requests 2 to 65,538.
+    fn origin(quote: &[u8]) -> ErrorOrigin {
+        let mut sent = SentRequests::default();
+        sent.add(2);
+        sent.add(65_538);
+        ErrorOrigin::of(&error(None, quote), Version::V4, IDENTIFIER, &sent)
     }
 
     #[test]
-    fn error_has_the_payload_of_our_request_without_its_header() {
-        let id = EchoId { identifier: 7, sequence: 1 };
-        let mut request = Vec::new();
-        message::write_request(&mut request, Version::V4, id, b"0000000001");
-        let own = |quote: &[u8]| own_error(Version::V4, 7, error(quote.to_vec()));
-        assert_eq!(own(&request), Some(error(b"0000000001".to_vec())));
-        assert_eq!(own(&request[..HEADER_LEN - 1]), None, "truncated");
-        let mut forged = request.clone();
-        forged[5] ^= 1;
-        assert_eq!(own(&forged), None, "another identifier");
+    fn error_has_the_number_and_the_payload_of_the_request_that_it_quotes() {
+        let quote = request(IDENTIFIER, 2);
+        let own = |payload| ErrorOrigin::ThisSocket(error(Some(65_538), payload));
+        assert_eq!(origin(&quote), own(b"0000065538"));
+        // RFC 792 requires only eight bytes of the message.
+        assert_eq!(origin(&quote[..HEADER_LEN]), own(b""));
+    }
+
+    #[test]
+    fn error_with_another_quote_is_not_about_a_request_of_this_socket() {
+        let quote = request(IDENTIFIER, 2);
+        assert_eq!(origin(&quote[..HEADER_LEN - 1]), ErrorOrigin::Unknown, "truncated");
         // A quoted reply is not from this socket.
-        assert_eq!(own(&[&[0], &request[1..]].concat()), None);
+        assert_eq!(origin(&[&[0], &quote[1..]].concat()), ErrorOrigin::Unknown);
+        assert_eq!(origin(&request(!IDENTIFIER, 2)), ErrorOrigin::Unknown, "another program");
+        assert_eq!(origin(&request(IDENTIFIER ^ 1, 2)), ErrorOrigin::ThisProcess);
+        let mut none_sent = SentRequests::default();
+        let origin = |sent: &SentRequests| {
+            ErrorOrigin::of(&error(None, &quote), Version::V4, IDENTIFIER, sent)
+        };
+        assert_eq!(origin(&none_sent), ErrorOrigin::Unknown, "unsent sequence number");
+        none_sent.add(1);
+        assert_eq!(origin(&none_sent), ErrorOrigin::Unknown, "unsent sequence number");
     }
 }

@@ -132,7 +132,7 @@ impl Transport for Tcp {
         self.socket.local()
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest> {
+    fn send(&mut self, _: u64, request: &[u8]) -> io::Result<SentRequest> {
         let stamp = Stamp::just_before();
         if request.len() <= MAX_SINGLE_WRITE {
             (&self.socket.inner).write_all(request)?;
@@ -156,6 +156,7 @@ impl Transport for Tcp {
                 received,
                 timestamp: None,
                 hop_limit: None,
+                request: None,
                 bytes: &self.early,
             });
         }

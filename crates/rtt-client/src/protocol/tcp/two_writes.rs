@@ -88,7 +88,7 @@ fn measure(
         let is_measured = number >= ORDINARY_EXCHANGES;
         let (first, second) = text.text.split_at(text.position);
         let writes = if is_measured { &[first, second][..] } else { &[text.text][..] };
-        match exchange(transport.as_mut(), writes, settings.timeout) {
+        match exchange(transport.as_mut(), number as u64, writes, settings.timeout) {
             Ok(duration) if is_measured => measurement.durations.add(duration),
             Ok(_) => {}
             Err(reason) => {
@@ -112,13 +112,14 @@ fn measure(
 /// write to the last byte of the reply. If the reply is incomplete, returns the reason.
 fn exchange(
     transport: &mut dyn Transport,
+    number: u64,
     writes: &[&[u8]],
     timeout: Duration,
 ) -> Result<Duration, String> {
     let reason = |error: io::Error| error.to_string();
     let start = Stamp::just_before();
     for write in writes {
-        transport.send(write).map_err(reason)?;
+        transport.send(number, write).map_err(reason)?;
     }
     let expected = writes.iter().map(|write| write.len()).sum();
     let deadline = start.monotonic() + timeout;

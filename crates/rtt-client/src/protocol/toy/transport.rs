@@ -90,7 +90,7 @@ impl Transport for Toy {
         Some(([127, 0, 0, 1], 4999).into())
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest> {
+    fn send(&mut self, _: u64, request: &[u8]) -> io::Result<SentRequest> {
         let stamp = Stamp::just_before();
         self.requests += 1;
         if let Some(delay) = self.behaviour.delay(self.requests) {
@@ -112,7 +112,7 @@ impl Transport for Toy {
         self.current = self.replies.remove(index).1;
         let received = Stamp::just_after();
         let bytes = &self.current;
-        Ok(Received::Bytes { received, timestamp: None, hop_limit: None, bytes })
+        Ok(Received::Bytes { received, timestamp: None, hop_limit: None, request: None, bytes })
     }
 
     fn network_errors(&mut self) -> Vec<NetworkError> {

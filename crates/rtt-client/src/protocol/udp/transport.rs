@@ -6,17 +6,17 @@
 use super::facts::FACTS;
 use crate::model::breakdown::TimestampId;
 use crate::model::traffic::Traffic;
+use crate::net::connectionless;
 use crate::net::datagram_counter::DatagramCounter;
 use crate::net::socket::{BufferedSocket, OperationError, SocketKind};
 use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{
-    OpenAttempt, OpenConfig, Received, SentRequest, SocketError, SocketOperation, Transport,
+    OpenAttempt, OpenConfig, Received, SentRequest, SocketError, Transport,
 };
 use echo_core::Stamp;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Instant, SystemTime};
-use tracing::debug;
+use std::time::SystemTime;
 
 /// The length of a UDP header, in bytes (RFC 768).
 const HEADER_LEN: u64 = 8;
@@ -30,31 +30,16 @@ struct Udp {
 
 /// Opens a socket that is connected to `peer`.
 pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
-    let start = Instant::now();
-    let transport = match open_socket(peer, config) {
-        Ok(socket) => {
-            debug!(%peer, local = socket.local().map(tracing::field::display), "connected");
-            let counter = DatagramCounter::new(HEADER_LEN);
-            Ok(Box::new(Udp { socket, sent: 0, counter }) as Box<dyn Transport>)
-        }
-        Err(error) => {
-            debug!(%peer, %error, "not connected");
-            let failure = error.into_failure(&[], start.elapsed());
-            Err(failure.map_err(|error| error.with_peer(&FACTS, peer))?)
-        }
-    };
-    Ok(OpenAttempt { connection: None, transport })
+    connectionless::open_with(&FACTS, peer, || Udp::open(peer, config))
 }
 
-fn open_socket(peer: SocketAddr, config: OpenConfig) -> Result<BufferedSocket, OperationError> {
-    let socket = BufferedSocket::new(peer, SocketKind::DATAGRAMS, &config)?;
-    // The kernel looks up the route when the socket is connected. So this call fails if there is no route.
-    socket
-        .inner
-        .connect(&peer.into())
-        .map_err(|error| OperationError { operation: SocketOperation::Connect, error })?;
-    socket.receiver.enable_timestamps(&socket.inner)?;
-    Ok(socket)
+impl Udp {
+    fn open(peer: SocketAddr, config: OpenConfig) -> Result<Self, OperationError> {
+        let socket = BufferedSocket::new(peer, SocketKind::DATAGRAMS, &config)?;
+        socket.connect(peer)?;
+        socket.receiver.enable_timestamps(&socket.inner)?;
+        Ok(Self { socket, sent: 0, counter: DatagramCounter::new(HEADER_LEN) })
+    }
 }
 
 impl Transport for Udp {
@@ -62,7 +47,7 @@ impl Transport for Udp {
         self.socket.local()
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<SentRequest> {
+    fn send(&mut self, _: u64, request: &[u8]) -> io::Result<SentRequest> {
         let stamp = Stamp::just_before();
         self.socket.inner.send(request)?;
         let id = Some(self.sent);

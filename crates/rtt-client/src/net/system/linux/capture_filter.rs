@@ -1,15 +1,14 @@
-//! The packet filter of a capture: a program for the kernel's classic BPF machine
-//! (Documentation/networking/filter.rst). This file only builds the program.
+//! The packet filter of a capture: a program of [`FilterInstruction`]s. This file only builds the program.
 //!
 //! The filter runs in the kernel, so packets of other hosts and other ports do not fill the receive buffer of
 //! the capture. It accepts:
 //!
-//! - Packets of the protocol to and from the peer. If the protocol has no ports, the filter checks only the protocol and
-//!   the address. A later fragment of a packet contains no port. Over IPv4, the filter checks only the protocol and the
-//!   address of such a fragment. Over IPv6, it accepts every fragment.
+//! - Packets of the protocol to and from the peer. If the protocol has no ports, the filter checks only the protocol
+//!   and the address. A later fragment of a packet contains no port. Over IPv4, the filter checks only the protocol and
+//!   the address of such a fragment. Over IPv6, it accepts every fragment.
 //! - Every ICMP error, because any router on the path can send one.
 //!
-//! The tests run the program in a small BPF interpreter.
+//! The tests run the program in an interpreter.
 //!
 //! Alternatives that were tried:
 //!
@@ -22,24 +21,14 @@
 //! - **A filter for the protocol only**, and a check of address and port in Rust. Other traffic of the protocol
 //!   could then fill the receive buffer, and the check in Rust is as long as the program here.
 
-use super::super::{CaptureConfig, FilterInstruction};
+use super::super::CaptureConfig;
 use crate::model::headers;
+use crate::net::system::packet_filter::FilterInstruction;
+use crate::net::system::packet_filter::opcode::{
+    EQUALS, GREATER, HAS_ANY_BIT, LOAD_BYTE, LOAD_BYTE_AFTER_HEADER, LOAD_HALF,
+    LOAD_HALF_AFTER_HEADER, LOAD_HEADER_LENGTH, LOAD_WORD, RETURN,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-// Load a word (4 bytes), a half word (2 bytes) or a byte of the packet. The operand is the offset.
-const LOAD_WORD: u16 = 0x20;
-const LOAD_HALF: u16 = 0x28;
-const LOAD_BYTE: u16 = 0x30;
-// The same, but the length of the IPv4 header is added to the offset. `LOAD_HEADER_LENGTH` must run first.
-const LOAD_HALF_AFTER_HEADER: u16 = 0x48;
-const LOAD_BYTE_AFTER_HEADER: u16 = 0x50;
-const LOAD_HEADER_LENGTH: u16 = 0xb1;
-// Compare the loaded value with the operand, and jump.
-const EQUALS: u16 = 0x15;
-const GREATER: u16 = 0x25;
-const HAS_ANY_BIT: u16 = 0x45;
-// End the program. The operand is the number of bytes of the packet to capture.
-const RETURN: u16 = 0x06;
 
 /// Captures the whole packet, because no packet is longer.
 const WHOLE_PACKET: u32 = 0x0004_0000;

@@ -97,7 +97,7 @@ impl ErrorQueue {
             }
             if let Some((icmp, errno)) = entry.icmp {
                 let quoted_payload = quoted[..quoted_len].to_vec();
-                let error = NetworkError { icmp, errno, quoted_payload };
+                let error = NetworkError { icmp, errno, request: None, quoted_payload };
                 push_bounded(&mut self.network_errors, MAX_NETWORK_ERRORS, error);
             }
         }

@@ -1,7 +1,7 @@
 //! A packet filter on a socket (`SO_ATTACH_FILTER`, socket(7)): the kernel drops the packets that the filter rejects.
 
-use super::super::FilterInstruction;
 use crate::net::socket::{OperationError, set_option};
+use crate::net::system::packet_filter::FilterInstruction;
 use socket2::{SockFilter, Socket};
 
 /// Attaches a packet filter to `socket`. It replaces an earlier filter.
@@ -26,6 +26,7 @@ pub(super) fn socket_filter(program: &[FilterInstruction]) -> Vec<SockFilter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::system::packet_filter::opcode::{EQUALS, LOAD_BYTE, RETURN};
     use std::net::UdpSocket;
 
     #[test]
@@ -39,10 +40,10 @@ mod tests {
             operand,
         };
         let program = [
-            instruction(0x30, 0, 8),
-            instruction(0x15, 1, u32::from(b'b')),
-            instruction(0x06, 0, u32::MAX),
-            instruction(0x06, 0, 0),
+            instruction(LOAD_BYTE, 0, 8),
+            instruction(EQUALS, 1, u32::from(b'b')),
+            instruction(RETURN, 0, u32::MAX),
+            instruction(RETURN, 0, 0),
         ];
         let socket = Socket::from(receiver.try_clone().unwrap());
         attach_filter(&socket, &program).unwrap();

@@ -1,48 +1,8 @@
-//! Tests of the packet filter, with an interpreter for its BPF program.
+//! Tests of the packet filter.
 
 use super::*;
+use crate::net::system::packet_filter::accepts;
 use std::net::SocketAddr;
-
-/// Runs the program in the same way as the kernel. Returns whether it accepts the packet.
-fn accepts(program: &[FilterInstruction], packet: &[u8]) -> bool {
-    let (mut a, mut x, mut at) = (0_u32, 0_u32, 0_usize);
-    loop {
-        let FilterInstruction { code, skip_if_true, skip_if_false, operand: k } = program[at];
-        let load = |from: u32, length: usize| -> Option<u32> {
-            let bytes = packet.get(from as usize..)?.get(..length)?;
-            Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
-        };
-        let loaded = match code {
-            LOAD_WORD => load(k, 4),
-            LOAD_HALF => load(k, 2),
-            LOAD_BYTE => load(k, 1),
-            LOAD_HALF_AFTER_HEADER => load(k + x, 2),
-            LOAD_BYTE_AFTER_HEADER => load(k + x, 1),
-            _ => Some(a),
-        };
-        // The kernel drops a packet that is too short for a load.
-        let Some(loaded) = loaded else { return false };
-        a = loaded;
-        let is_true = match code {
-            LOAD_HEADER_LENGTH => {
-                let Some(byte) = load(k, 1) else { return false };
-                x = (byte & 15) * 4;
-                true
-            }
-            EQUALS => a == k,
-            GREATER => a > k,
-            HAS_ANY_BIT => a & k != 0,
-            RETURN => return k > 0,
-            _ => true,
-        };
-        let is_jump = code & 7 == 5;
-        at += 1 + usize::from(match (is_jump, is_true) {
-            (true, true) => skip_if_true,
-            (true, false) => skip_if_false,
-            (false, _) => 0,
-        });
-    }
-}
 
 /// A capture for a protocol with ports.
 fn config(peer: &str, ip_protocol: u8, link_header: u8) -> CaptureConfig {
