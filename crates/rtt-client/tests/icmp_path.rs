@@ -83,7 +83,7 @@ fn comparison_states_how_much_a_slow_server_adds_to_its_kernel() {
     }
 }
 
-/// The middle one of the values.
+/// The median of the values.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -98,13 +98,30 @@ for round in 1 2 3 4; do
     $0 icmp 10.77.0.2 -c 40 -i 20ms --breakdown --format json
 done";
 
+/// The maximum number of attempts. A busy machine delays the packets of one program more than those of the other one. A
+/// wrong measurement differs in each attempt.
+const ATTEMPTS: usize = 5;
+
 #[test]
 fn medians_agree_with_ping() {
     if !is_possible("ping -V") {
         return;
     }
+    for _ in 0..ATTEMPTS {
+        match measure_like_ping() {
+            None => return,
+            Some(medians) if medians.iter().all(Medians::agree) => return,
+            Some(medians) => eprintln!("this attempt: {medians:?}"),
+        }
+    }
+    panic!("the medians differ by more than 1 % in each of {ATTEMPTS} attempts");
+}
+
+/// Measures with `ping` and with the client in turns. Returns the medians of the RTTs until the program receives the
+/// reply, and of the RTTs until the kernel receives it. `None` if the test is skipped.
+fn measure_like_ping() -> Option<[Medians; 2]> {
     let scenario = json!({"delay_ms": 2.5, "punctual": true});
-    let Some(lab) = run_in_lab(scenario, &["sh", "-c", IN_TURNS, CLIENT]) else { return };
+    let lab = run_in_lab(scenario, &["sh", "-c", IN_TURNS, CLIENT])?;
     let out = lab["out"].as_str().unwrap();
     let ping = |prefix: &str| -> Vec<f64> {
         let lines = out.lines().filter_map(|line| line.strip_prefix(prefix));
@@ -119,22 +136,36 @@ fn medians_agree_with_ping() {
             ("start", ..) => has_breakdown = event["arguments"].to_string().contains("--breakdown"),
             ("exchange", Some(rtt), None) if !has_breakdown => rtts.push(rtt),
             ("exchange", Some(rtt), Some(receive)) => until_arrival.push(rtt - receive),
-            // An exchange without a breakdown, because the kernel interrupted the program while it read the clocks.
+            // The exchange has no breakdown, because the kernel interrupted the program between two clock readings.
             _ => {}
         }
     }
-    // With the option -U, the RTT of `ping` ends when the program has the reply, as the RTT of the client does.
-    assert_within_one_percent(rtts, ping("until the program: "));
-    // Without options, the RTT of `ping` ends at the kernel's timestamp of the reply.
-    assert_within_one_percent(until_arrival, ping("until the kernel: "));
+    Some([
+        // With the option -U, `ping` measures until the program receives the reply, like the client.
+        Medians::of(rtts, ping("until the program: ")),
+        // Without options, `ping` measures until the kernel receives the reply.
+        Medians::of(until_arrival, ping("until the kernel: ")),
+    ])
 }
 
-/// Checks that the medians of the client and of `ping` differ by at most 1 %.
-fn assert_within_one_percent(client: Vec<f64>, ping: Vec<f64>) {
-    assert!((150..=160).contains(&client.len()), "{} exchanges", client.len());
-    assert_eq!(ping.len(), 160);
-    let (client, ping) = (median(client), median(ping));
-    eprintln!("medians: ping {ping} ns, client {client} ns");
-    assert!(ping >= 5e6, "2.5 ms in each direction: {ping}");
-    assert!((client - ping).abs() <= ping / 100.0, "{client} against {ping}");
+/// The median RTTs in nanoseconds.
+#[derive(Debug)]
+struct Medians {
+    client: f64,
+    ping: f64,
+}
+
+impl Medians {
+    fn of(client: Vec<f64>, ping: Vec<f64>) -> Self {
+        assert!((150..=160).contains(&client.len()), "{} exchanges", client.len());
+        assert_eq!(ping.len(), 160);
+        let medians = Self { client: median(client), ping: median(ping) };
+        assert!(medians.ping >= 5e6, "2.5 ms in each direction: {medians:?}");
+        medians
+    }
+
+    /// Whether the medians differ by at most 1 %.
+    fn agree(&self) -> bool {
+        (self.client - self.ping).abs() <= self.ping / 100.0
+    }
 }

@@ -150,7 +150,7 @@ fn words(text: &str) -> Vec<String> {
 /// with three backquotes.
 fn lines(texts: &[Text]) -> Vec<(usize, TextKind, &str)> {
     let mut lines = Vec::new();
-    // The line of the previous line of an example.
+    // The number of the example's previous line.
     let mut example: Option<usize> = None;
     for Text { kind, content, line } in texts {
         if *kind == TextKind::DocComment {

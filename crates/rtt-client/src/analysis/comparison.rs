@@ -63,7 +63,8 @@ pub struct Verdict {
     pub sentence_with_connection: Option<String>,
     /// Possible causes of the difference, each with its share. Empty if `difference` is absent.
     pub causes: Vec<Cause>,
-    /// Popular claims about the protocols of both sides, checked against this comparison. Empty if `difference` is absent.
+    /// Popular claims about the protocols of both sides, checked against this comparison. Empty if `difference` is
+    /// absent.
     pub claims: Vec<Claim>,
     /// Whether each side has at least one exchange, and each exchange of the main measurement has a correct reply.
     pub all_answered: bool,

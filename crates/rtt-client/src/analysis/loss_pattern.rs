@@ -6,8 +6,8 @@
 /// The maximum number of stored requests without a reply. More do not change the result.
 const MAX_STORED: usize = 10_000;
 
-/// The minimum number of distances for a pattern. With this number, random losses form a regular pattern in less than
-/// one run in 1,000 (see the tests).
+/// The minimum number of distances for a pattern. With this number, random losses form a regular pattern in at most
+/// one of 1,000 runs (see the tests).
 const MIN_DISTANCES: usize = 8;
 
 /// The minimum share of the distances that must be equal to the median, within the tolerance.

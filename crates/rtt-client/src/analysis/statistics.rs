@@ -46,7 +46,7 @@ pub struct Summary {
     pub rtt_from_schedule: Distribution,
     /// With a fixed request rate: how long after their scheduled time the requests were sent.
     pub lateness: Distribution,
-    /// Durations of the established connections' phases, all phases together.
+    /// For each established connection, the duration of all its phases together.
     pub connect: Distribution,
     /// Durations of each completed phase, in the order of the phases.
     pub phases: Vec<(&'static Phase, Distribution)>,
@@ -54,7 +54,7 @@ pub struct Summary {
     pub first_exchange: Distribution,
     /// RTTs of all other exchanges on connections.
     pub later_exchanges: Distribution,
-    /// From the moment at which this host closes its side of a connection to the moment at which the peer closes its side.
+    /// The time from the close of a connection by this host to its close by the peer.
     pub close: Distribution,
     /// The variation of consecutive RTTs.
     pub jitter: Jitter,

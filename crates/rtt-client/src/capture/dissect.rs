@@ -108,8 +108,8 @@ pub(crate) struct ProtocolPacket {
     pub(crate) header: Vec<u8>,
 }
 
-/// Dissects a packet of a registered protocol. Returns `None` if [`Packet`] does not describe this kind of packet, or if a header is
-/// incomplete or invalid. Also returns `None` for the outgoing copy of a loopback packet.
+/// Dissects a packet of a registered protocol. Returns `None` if [`Packet`] does not describe this kind of packet, or if
+/// a header is incomplete or invalid. Also returns `None` for the outgoing copy of a loopback packet.
 pub(crate) fn dissect(captured: &CapturedPacket) -> Option<Packet> {
     dissect_with(DISSECTORS, captured)
 }

@@ -49,8 +49,8 @@ pub(crate) struct IpPayload<'a> {
 
 /// The ports of a packet.
 ///
-/// For a protocol without ports, an identifier of the client takes the place of the client's port, and 0 takes the
-/// place of the server's port. The identifier must be the port of the client's local address in a measurement.
+/// For a protocol without ports, `source` of a request is the identifier of the client, and `destination` is 0. In a
+/// measurement, the local address of the client must contain the identifier as its port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ports {
     pub(crate) source: u16,

@@ -103,8 +103,8 @@ fn run_probes<'a>(
     }
 }
 
-/// Reports the conclusion about the host of each address with at least one check and one finding, in the order of the
-/// probes.
+/// Reports a conclusion about each host, in the order of the probes. Its address must have at least one check and one
+/// finding.
 fn report_hosts(
     findings: &[Finding],
     checks: Vec<(SocketAddr, HostCheck)>,

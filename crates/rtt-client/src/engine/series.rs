@@ -72,7 +72,7 @@ pub(in crate::engine) struct Series {
     accounting: Accounting,
     control: Option<UninstrumentedControl>,
     last_progress: Instant,
-    /// Whether the series sent fewer requests than planned, because the server is unreachable.
+    /// Whether the series ended before all planned requests were sent, because the server is unreachable.
     ended_early: bool,
 }
 

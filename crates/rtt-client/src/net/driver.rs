@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 pub(crate) struct Driver {
     /// Opens a transport to a peer.
     pub(crate) open: fn(SocketAddr, OpenConfig) -> Result<OpenAttempt, SocketError>,
-    /// Only for protocols with sockets that are not connected.
+    /// Sends a request from a socket without a connected peer. `None` if the protocol has no such sockets.
     pub(crate) unconnected: Option<UnconnectedProbe>,
     /// The experiments that explain the RTT of the protocol. A comparison runs them for each side that uses the protocol.
     pub(crate) experiments: &'static [Experiment],

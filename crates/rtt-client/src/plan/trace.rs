@@ -34,8 +34,8 @@ pub struct TracePlan {
 }
 
 impl TracePlan {
-    /// Creates a plan for exchanges with each of `targets`. A target without a protocol is traced over
-    /// every protocol with a server program, if its packets can be captured. If `targets` is empty, the exchanges are with this host.
+    /// Creates a plan for exchanges with each of `targets`. A target without a protocol is traced over every protocol
+    /// with a server program whose packets can be captured. If `targets` is empty, the exchanges are with this host.
     ///
     /// # Errors
     ///

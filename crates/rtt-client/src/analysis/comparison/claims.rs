@@ -56,7 +56,7 @@ impl ClaimContext<'_> {
         self.relation_in(self.difference)
     }
 
-    /// The result for a claim that a certain cause leads to `claimed`. Call this function only if the cause was
+    /// The result for the claim that a cause leads to the relation `claimed`. Call this function only if the cause was
     /// observed.
     pub(crate) fn holds_if(&self, claimed: Relation) -> Option<bool> {
         match self.relation() {

@@ -1,4 +1,4 @@
-//! What a connection's statistics and the timestamps of its requests show about the way that the requests were sent.
+//! Finds out how the requests were sent, from the connection's statistics and from the timestamps of the requests.
 
 use crate::analysis::evidence::Side;
 

@@ -156,7 +156,7 @@ impl Finding {
         }
         if self.icmp_is_from_target() {
             return explanation(
-                self.reporter("is up, but it rejects the packet as if it were not reachable"),
+                self.reporter("is up, but it reports that it is not reachable"),
                 SENDER_NOT_CERTAIN,
                 "check the firewall rules of that host",
             );
@@ -178,7 +178,7 @@ impl Finding {
         }
         explanation(
             self.reporter("could not reach the target's host"),
-            "whether the host is down, or only the link to it",
+            "whether the host is down, or only the link to it is down",
             "check whether the host is on; run `ip neigh` on the router that reported the error",
         )
     }
@@ -263,8 +263,8 @@ impl Finding {
             ),
             None if self.protocol.has_connections() => explanation(
                 "the client sent connection requests, but received no answer, not even a refusal",
-                "the reason: a missing host, a firewall that drops packets (possibly on this host) and a broken \
-                 return path look the same from here",
+                "the reason: the client cannot distinguish a missing host, a firewall that drops packets (possibly on \
+                 this host) and a broken return path",
                 "try another port of the host; capture packets on the host",
             ),
             None => explanation(
@@ -273,8 +273,8 @@ impl Finding {
                     counted(self.sent.into(), "request", "requests")
                 ),
                 self.for_server(
-                    "the reason: an absent server, a firewall that drops packets and a lost reply look the same from here",
-                    "the reason: a host that is down, a firewall that drops packets and a lost reply look the same from here",
+                    "the reason: the client cannot distinguish an absent server, a firewall that drops packets and a lost reply",
+                    "the reason: the client cannot distinguish a host that is down, a firewall that drops packets and a lost reply",
                 ),
                 self.for_server("capture packets on the server's host", "capture packets on the host"),
             ),

@@ -138,8 +138,8 @@ impl HostFinding {
                 format!("the host is up, and an echo server answers{over}")
             }
             Evidence::EchoServer => format!(
-                "the host is up, because an echo server answers{over}; the host, or a firewall on the path, does not \
-                 answer {}",
+                "the host is up, because an echo server answers{over}; the client received no reply to {}; the \
+                 host or a firewall possibly drops these packets",
                 joined(&self.checks_with(|_| true), "or")
             ),
             Evidence::KernelReply => format!(
@@ -233,8 +233,8 @@ impl Evidence {
         strongest
     }
 
-    /// The evidence in one finding that the host is down. A packet that was discarded on its way, or that this host did
-    /// not send because of its own routes, is no evidence.
+    /// The evidence in one finding that the host is down. It is no evidence if a router discarded the packet, or if this
+    /// host did not send it because of its own routes.
     fn that_host_is_down(host: IpAddr, finding: &Finding) -> Self {
         let next_hop = finding.unresolved_next_hop.map(|next_hop| next_hop.to_canonical());
         if next_hop == Some(host.to_canonical()) {

@@ -120,7 +120,7 @@ fn refusal_by_an_icmp_error_without_sender_is_no_reset() {
     let icmp = IcmpError { is_v6: false, kind: 3, code: 3, from: None };
     for protocol in PROTOCOLS {
         let finding = finding(protocol, Condition::Refused, Some(Origin::Icmp(icmp)));
-        let meaning = finding.explain().meaning;
+        let meaning = finding.explain_generically().meaning;
         assert!(meaning.starts_with("an ICMP error reports"), "{meaning}");
     }
 }

@@ -34,7 +34,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use tracing::debug;
 
-/// The largest number of packets that are removed from a new raw socket. More cannot arrive between two system calls.
+/// The maximum number of packets that are removed from a new raw socket. Between two system calls, only a few arrive.
 const MAX_EARLY_PACKETS: usize = 10_000;
 
 /// The reason if the local address cannot be used.
@@ -47,7 +47,7 @@ struct Icmp {
     sent: SentRequests,
     /// The number of requests sent. The kernel uses this number to identify timestamps.
     sent_count: u32,
-    /// The message of the request that is sent. It is stored here so that its memory is used again.
+    /// The message of the current request. It is a field so that all requests use the same memory.
     request: Vec<u8>,
     /// Errors about requests of this socket that no call of `network_errors` has returned yet.
     errors: Vec<NetworkError>,
@@ -130,14 +130,15 @@ impl Icmp {
         count
     }
 
-    /// Converts an error of a receive call. If no error is about a request of this socket, the wait ended without data.
+    /// Converts an error of a receive call. Returns [`Received::Nothing`] if the error is not about a request of this
+    /// socket.
     fn receive_failed(&mut self, error: io::Error) -> io::Result<Received<'_>> {
         let count = self.fetch_errors();
         if !self.errors.is_empty() {
             return Err(error);
         }
         if count == 0 && REPORTS_ICMP_ORIGIN {
-            // The kernel first stores an ICMP error in the queue, and then returns its number from the next call.
+            // The kernel stores an ICMP error in the queue. Then the next system call fails with its error code (errno).
             // Between these two steps, an earlier call can read the queue. Then the error is already processed.
             return failure_from_error(error, Duration::ZERO).map(|_| Received::Nothing);
         }
@@ -173,7 +174,7 @@ impl Transport for Icmp {
                 return Err(error);
             }
             // The error can be about a request of another socket, or `receive` has processed it. The kernel returns the
-            // number of an ICMP error only once. A second call therefore fails only if this host causes the error.
+            // error code of an ICMP error only once. So a second call fails only if this host causes the error.
             stamp = Stamp::just_before();
             self.socket.inner.send(&self.request)?;
         }

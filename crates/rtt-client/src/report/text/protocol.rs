@@ -45,7 +45,7 @@ fn phases(protocol: &Protocol) -> String {
         return "none: the protocol has no connections".to_owned();
     }
     let phases =
-        protocol.phases.iter().map(|phase| format!("{} (until: {})", phase.name, phase.end));
+        protocol.phases.iter().map(|phase| format!("{} (ends with: {})", phase.name, phase.end));
     phases.collect::<Vec<_>>().join(", ")
 }
 
@@ -128,7 +128,7 @@ mod tests {
             ),
             (
                 Protocol { phases, ..EXAMPLE },
-                "handshake (until: connection established), key exchange (until: keys exchanged)",
+                "handshake (ends with: connection established), key exchange (ends with: keys exchanged)",
             ),
             (Protocol { framing: Framing::Stream, ..EXAMPLE }, "messages a stream of bytes"),
             (Protocol { is_ordered: true, ..EXAMPLE }, "order replies arrive at most once"),

@@ -89,7 +89,7 @@ fn times(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()>
         line(printer, "std. deviation", deviation, "of the RTT")?;
     }
     if let Some(jitter) = summary.jitter.estimate() {
-        line(printer, "jitter", jitter, "smoothed change from RTT to RTT, RFC 3550")?;
+        line(printer, "jitter", jitter, "smoothed change between RTTs, RFC 3550")?;
     }
     cold_start(printer, summary)
 }

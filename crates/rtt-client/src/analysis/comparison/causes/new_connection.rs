@@ -54,8 +54,8 @@ pub(super) fn causes(
             kind: CauseKind::FirstExchange,
             share: Some(with_connection.estimate - difference.estimate - share),
             evidence: format!(
-                "This remains of the difference with new connections: {} − {} (established connection) − {} \
-                 ({phases}). For comparison, the medians. First exchange: {}; later exchanges: {}.{}",
+                "This is the rest of the difference with new connections: {} − {} (established connection) − {} \
+                 ({phases}). Median of the first exchanges: {}. Median of the later exchanges: {}.{}",
                 durations(&[with_connection.estimate]),
                 durations(&[difference.estimate]),
                 durations(&[share]),

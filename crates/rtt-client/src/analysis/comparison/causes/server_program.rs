@@ -47,7 +47,9 @@ pub(super) fn cause(
     );
     let measured = match times.source {
         // The report contains these times as a part of the RTT.
-        TimeSource::Packets => format!("This is the part `network and server`, because {who}."),
+        TimeSource::Packets => {
+            format!("The value is the difference of the part `network and server`. Here, {who}.")
+        }
         TimeSource::Rtt => format!(
             "RTT: {program_name} {}, {kernel_name} {} (medians of {} exchanges). Here, {who}.",
             duration(times.program),
@@ -77,7 +79,7 @@ struct Times {
     source: TimeSource,
 }
 
-/// What the times are.
+/// The source of the times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TimeSource {
     /// The times between the request packet and the reply packet. They do not contain the time in this host.
@@ -181,7 +183,11 @@ mod tests {
         let found =
             cause_of(with_timestamps(&PING, 30), with_timestamps(udp, 70), 500_000).unwrap();
         assert_eq!(found.share, Some(40_000));
-        assert!(found.evidence.starts_with("This is the part `network and server`, because the"));
+        assert!(
+            found
+                .evidence
+                .starts_with("The value is the difference of the part `network and server`.")
+        );
         assert!(!found.evidence.contains("µs"), "{}", found.evidence);
     }
 

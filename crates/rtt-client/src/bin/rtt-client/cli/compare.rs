@@ -111,8 +111,8 @@ fn help_of_a() -> String {
 fn help_of_b() -> String {
     let [first, second] = default_pair().map(|protocol| protocol.title);
     format!(
-        "Second target, written like A. If its port does not select a protocol, the protocol is {second}. If B is absent, \
-         B is the host of A with {first}, or with {second} if A uses {first}. B then has the port of A if A is host:port \
-         with a port that selects no protocol. Otherwise, B has the default port of its protocol"
+        "Second target, written like A. Without a URL, any other port or none means {second} here [default: the host of A \
+         over {first}, or over {second} if A uses {first}; with the port of A if A is host:port and its port selects no \
+         protocol, otherwise with the default port]"
     )
 }

@@ -64,9 +64,9 @@ impl Receiver {
         })
     }
 
-    /// Passes later ICMP errors to the kernel's implementation of the protocol. An established connection must survive an ICMP error that can
-    /// be temporary (RFC 1122, section 4.2.3.9). With `IP_RECVERR`, the kernel would report such an error
-    /// immediately and end the connection (ip(7)).
+    /// Passes later ICMP errors to the kernel's implementation of the protocol. An ICMP error that can be temporary must
+    /// not end an established connection (RFC 1122, section 4.2.3.9). With `IP_RECVERR`, the kernel would report such an
+    /// error immediately and end the connection (ip(7)).
     #[expect(clippy::unused_self, reason = "it reverses a setting of `new`")]
     pub(crate) fn disable_icmp_errors(&self, socket: &Socket) -> Result<(), OperationError> {
         set_icmp_errors(socket, IcmpErrors::HandleInKernel)

@@ -1,8 +1,8 @@
 //! [`EchoFlow`]: finds the exchange of each echo message and of each ICMP error.
 //!
 //! A reply belongs to a request with the same sequence number. Usually there is one such request. There are several if
-//! the sequence numbers wrap, or if a program uses a sequence number again. Then the content of the reply selects the
-//! request: the newest one with this content and without a correct reply. If no request has this content, the reply is
+//! the sequence numbers restart at 0, or if a program uses a sequence number again. Then the reply belongs to the newest
+//! request that has the same content and no correct reply yet. If no request has this content, the reply is
 //! corrupt, and belongs to the newest request.
 
 use super::super::facts::{HEADER_LEN, SEQUENCE};
@@ -12,7 +12,7 @@ use crate::capture::flow::FlowSide;
 use crate::capture::role::{Detail, PacketRole};
 use std::collections::{HashMap, VecDeque};
 
-/// The number of newest requests with one sequence number that are stored. Older replies are rare.
+/// The number of requests that are stored for each sequence number, the newest ones. Replies to older requests are rare.
 const REQUESTS_PER_SEQUENCE: usize = 4;
 
 /// The maximum number of payload bytes that are compared.

@@ -51,7 +51,7 @@ fn acknowledgements(side: &Side, name: &str) -> Cause {
             Some(0)
         }
         Some(true) => {
-            evidence.push_str(" Requests left this host late, as if they waited for one.");
+            evidence.push_str(" Requests left this host late, so they possibly waited for one.");
             None
         }
         None => {

@@ -11,8 +11,8 @@ pub(super) fn list(context: &ClaimContext<'_>) -> Vec<Claim> {
     claims.into_iter().flatten().collect()
 }
 
-/// The claim is about a protocol without congestion control, too. `None` if the other side is reliable: two reliable
-/// protocols both have congestion control.
+/// The claim compares TCP with a protocol without congestion control. `None` if the other side is reliable, because
+/// reliable protocols have congestion control.
 fn congestion_control(context: &ClaimContext<'_>) -> Option<Claim> {
     let claim = "TCP's RTT is higher because of congestion control";
     let side = context.side;

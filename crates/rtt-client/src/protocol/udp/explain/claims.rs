@@ -18,7 +18,7 @@ pub(super) fn list(context: &ClaimContext<'_>) -> Vec<Claim> {
     claims.into_iter().flatten().collect()
 }
 
-/// The claim is about a reliable protocol, too. `None` if the other side is not reliable.
+/// The claim compares UDP with a reliable protocol. `None` if the other side is not reliable.
 fn acknowledgements(context: &ClaimContext<'_>) -> Option<Claim> {
     let claim = "UDP is faster because it does not wait for acknowledgements";
     let other = context.other;
@@ -38,7 +38,7 @@ fn acknowledgements(context: &ClaimContext<'_>) -> Option<Claim> {
             claim,
             holds: context.holds_if(Relation::Lower),
             evidence: format!(
-                "{}'s requests left this host late, as if they waited for acknowledgements.",
+                "{}'s requests left this host late, so they possibly waited for acknowledgements.",
                 other.protocol.title
             ),
         },
