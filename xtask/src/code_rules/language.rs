@@ -1,4 +1,4 @@
-//! Words and patterns that the project does not use.
+//! Words and patterns that the project does not use. The tests contain code that breaks the rules, as their input.
 
 use super::Violation;
 use super::source::SourceFile;

@@ -25,6 +25,20 @@ impl SourceFile {
     }
 }
 
+/// The files of a small client for tests: `good` with one more file, or with another text of one of its files. The paths
+/// are relative to `directory`.
+#[cfg(test)]
+pub(super) fn with_file(
+    directory: &str,
+    good: &[(&str, &str)],
+    path: &str,
+    text: &str,
+) -> Vec<SourceFile> {
+    let others = good.iter().copied().filter(|(other, _)| *other != path);
+    let files = others.chain([(path, text)]);
+    files.map(|(path, text)| SourceFile::new(&format!("{directory}{path}"), text)).collect()
+}
+
 /// Reads all Rust files below `root`.
 pub(super) fn read_rust(root: &Path) -> Result<Vec<SourceFile>> {
     let files = read(root, "rs")?;

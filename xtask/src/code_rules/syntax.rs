@@ -1,7 +1,7 @@
 //! Splits Rust code into tokens, removes test code, and finds imports and paths.
 //!
 //! A complete parser (`syn`) takes longer to build than xtask. The rules need only names and their lines, so tokens
-//! are enough. Macros are not expanded.
+//! are enough. Macros are not expanded. The tests contain unusual code, as their input.
 
 mod tokens;
 

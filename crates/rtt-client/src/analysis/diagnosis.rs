@@ -13,17 +13,10 @@
 //!     origin: Some(Origin::Peer),
 //!     detail: None,
 //! };
+//! let (protocol, target) = (protocol_named("tcp").unwrap(), "192.0.2.1:12000");
 //! let finding = Finding {
-//!     protocol: protocol_named("tcp").unwrap(),
-//!     target: "192.0.2.1:12000".into(),
-//!     address: Some("192.0.2.1:12000".parse().unwrap()),
-//!     icmp_from_this_host: false,
-//!     unresolved_next_hop: None,
-//!     hop_limit: None,
-//!     connect_duration: None,
-//!     sent: 0,
-//!     result: ProbeResult::NoAnswer(failure),
-//!     unconnected: None,
+//!     address: Some(target.parse().unwrap()),
+//!     ..Finding::new(protocol, target, ProbeResult::NoAnswer(failure))
 //! };
 //!
 //! assert_eq!(finding.condition(), Condition::Refused);
@@ -109,6 +102,26 @@ pub struct Explanation {
 }
 
 impl Finding {
+    /// Creates the finding of a probe that sent nothing. `target` is the host and the port.
+    pub fn new(
+        protocol: &'static Protocol,
+        target: impl Into<String>,
+        result: ProbeResult,
+    ) -> Self {
+        Self {
+            protocol,
+            target: target.into(),
+            address: None,
+            icmp_from_this_host: false,
+            unresolved_next_hop: None,
+            hop_limit: None,
+            connect_duration: None,
+            sent: 0,
+            result,
+            unconnected: None,
+        }
+    }
+
     /// The condition of the target.
     #[must_use]
     pub fn condition(&self) -> Condition {

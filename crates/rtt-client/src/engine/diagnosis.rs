@@ -152,18 +152,7 @@ fn reason(error: &SocketError) -> String {
 
 /// The finding if the name look-up found no address.
 fn without_address(plan: &Plan, failure: Failure) -> Finding {
-    Finding {
-        protocol: plan.protocol,
-        target: plan.host_and_port(),
-        address: None,
-        icmp_from_this_host: false,
-        unresolved_next_hop: None,
-        hop_limit: None,
-        connect_duration: None,
-        sent: 0,
-        result: ProbeResult::NoAnswer(failure),
-        unconnected: None,
-    }
+    Finding::new(plan.protocol, plan.host_and_port(), ProbeResult::NoAnswer(failure))
 }
 
 #[cfg(test)]

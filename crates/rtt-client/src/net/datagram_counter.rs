@@ -1,5 +1,6 @@
 //! [`DatagramCounter`]: counts the datagrams of a socket and their bytes.
 
+use crate::model::breakdown::TimestampId;
 use crate::model::traffic::{Traffic, ip_header_len};
 use crate::net::system::path_mtu;
 use socket2::Socket;
@@ -25,11 +26,18 @@ impl DatagramCounter {
         Self { header_len, payload: Traffic::default(), longest: 0 }
     }
 
-    /// Counts a datagram that was sent. `len` is the length of its payload.
-    pub(crate) fn sent(&mut self, len: usize) {
+    /// Counts a datagram that was sent. `len` is the length of its payload. Returns the identification of its transmit
+    /// timestamp: the kernel counts the datagrams of a socket from 0.
+    pub(crate) fn sent(&mut self, len: usize) -> TimestampId {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the kernel's counter has 32 bits and wraps"
+        )]
+        let id = self.payload.packets_out as u32;
         self.payload.packets_out += 1;
         self.payload.ip_bytes_out += len as u64;
         self.longest = self.longest.max(len);
+        TimestampId { id: Some(id) }
     }
 
     /// Counts a datagram that was received. `len` is the length of its payload.
@@ -68,8 +76,8 @@ mod tests {
         socket.connect(socket.local_addr().unwrap()).unwrap();
         let socket = Socket::from(socket);
         let mut counter = DatagramCounter::new(8);
-        counter.sent(10);
-        counter.sent(20);
+        assert_eq!(counter.sent(10), TimestampId { id: Some(0) });
+        assert_eq!(counter.sent(20), TimestampId { id: Some(1) });
         counter.received(5);
         let traffic = counter.traffic(&socket).unwrap();
         assert_eq!((traffic.packets_out, traffic.packets_in), (2, 1));

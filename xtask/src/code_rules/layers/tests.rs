@@ -1,6 +1,7 @@
 //! The layer rules, for a small client with the layout of the real client.
 
 use super::*;
+use crate::code_rules::source::with_file;
 
 /// The files of a client without violations.
 const GOOD: [(&str, &str); 19] = [
@@ -39,11 +40,7 @@ const GOOD: [(&str, &str); 19] = [
 
 /// Adds a file to [`GOOD`], or replaces one, and returns the violations.
 fn violations(path: &str, text: &str) -> Vec<String> {
-    let mut files = GOOD.to_vec();
-    files.retain(|(other, _)| *other != path);
-    files.push((path, text));
-    let sources: Vec<SourceFile> =
-        files.iter().map(|(path, text)| SourceFile::new(&format!("{SRC}{path}"), text)).collect();
+    let sources = with_file(SRC, &GOOD, path, text);
     let mut violations: Vec<String> = check(&sources).iter().map(ToString::to_string).collect();
     for line in &mut violations {
         assert!(!line.contains('\n'), "{line}");

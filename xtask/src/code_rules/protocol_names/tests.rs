@@ -1,6 +1,7 @@
 //! The rule about names of protocols, for a small client with the layout of the real client.
 
 use super::*;
+use crate::code_rules::source::with_file;
 
 /// The files of a client without violations.
 const GOOD: [(&str, &str); 6] = [
@@ -14,12 +15,7 @@ const GOOD: [(&str, &str); 6] = [
 
 /// Adds a file to [`GOOD`], or replaces one, and returns the violations.
 fn violations(path: &str, text: &str) -> Vec<String> {
-    let mut files = GOOD.to_vec();
-    files.retain(|(other, _)| *other != path);
-    files.push((path, text));
-    let sources: Vec<SourceFile> =
-        files.iter().map(|(path, text)| SourceFile::new(&format!("{SRC}{path}"), text)).collect();
-    let violations = check(&sources);
+    let violations = check(&with_file(SRC, &GOOD, path, text));
     violations.iter().map(|violation| violation.to_string().replace(SRC, "")).collect()
 }
 

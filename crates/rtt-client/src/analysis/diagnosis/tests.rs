@@ -4,20 +4,11 @@ use super::*;
 use crate::protocol::registry::PROTOCOLS;
 
 fn finding(protocol: &'static Protocol, condition: Condition, origin: Option<Origin>) -> Finding {
+    let failure = Failure { origin, ..Failure::new(condition, Duration::ZERO) };
     Finding {
-        protocol,
-        target: "h:7".into(),
         address: Some("192.0.2.1:7".parse().unwrap()),
-        icmp_from_this_host: false,
-        unresolved_next_hop: None,
-        hop_limit: None,
-        connect_duration: None,
         sent: 3,
-        result: ProbeResult::NoAnswer(Failure {
-            origin,
-            ..Failure::new(condition, Duration::ZERO)
-        }),
-        unconnected: None,
+        ..Finding::new(protocol, "h:7", ProbeResult::NoAnswer(failure))
     }
 }
 

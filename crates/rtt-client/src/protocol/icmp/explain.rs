@@ -102,18 +102,7 @@ mod tests {
     use std::time::Duration;
 
     fn finding(result: ProbeResult) -> Finding {
-        Finding {
-            protocol: &FACTS,
-            target: "host".to_owned(),
-            address: None,
-            icmp_from_this_host: false,
-            unresolved_next_hop: None,
-            hop_limit: None,
-            connect_duration: None,
-            sent: 3,
-            result,
-            unconnected: None,
-        }
+        Finding { sent: 3, ..Finding::new(&FACTS, "host", result) }
     }
 
     #[test]

@@ -45,8 +45,6 @@ struct Icmp {
     version: Version,
     identifier: u16,
     sent: SentRequests,
-    /// The number of requests sent. The kernel uses this number to identify timestamps.
-    sent_count: u32,
     /// The message of the current request. It is a field so that all requests use the same memory.
     request: Vec<u8>,
     /// Errors about requests of this socket that no call of `network_errors` has returned yet.
@@ -107,7 +105,6 @@ impl Icmp {
             version,
             identifier,
             sent: SentRequests::default(),
-            sent_count: 0,
             request: Vec::new(),
             errors: Vec::new(),
             stray_errors: 0,
@@ -178,12 +175,8 @@ impl Transport for Icmp {
             stamp = Stamp::just_before();
             self.socket.inner.send(&self.request)?;
         }
-        // The kernel counts the datagrams of a socket from 0.
-        let timestamp_id = TimestampId { id: Some(self.sent_count) };
-        self.sent_count = self.sent_count.wrapping_add(1);
         self.sent.add(number);
-        self.counter.sent(request.len());
-        Ok(SentRequest { stamp, timestamp_id })
+        Ok(SentRequest { stamp, timestamp_id: self.counter.sent(request.len()) })
     }
 
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {

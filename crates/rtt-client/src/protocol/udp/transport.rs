@@ -23,8 +23,6 @@ const HEADER_LEN: u64 = 8;
 
 struct Udp {
     socket: BufferedSocket,
-    /// The number of datagrams sent. The kernel uses this number to identify timestamps.
-    sent: u32,
     counter: DatagramCounter,
 }
 
@@ -38,7 +36,7 @@ impl Udp {
         let socket = BufferedSocket::new(peer, SocketKind::DATAGRAMS, &config)?;
         socket.connect(peer)?;
         socket.receiver.enable_timestamps(&socket.inner)?;
-        Ok(Self { socket, sent: 0, counter: DatagramCounter::new(HEADER_LEN) })
+        Ok(Self { socket, counter: DatagramCounter::new(HEADER_LEN) })
     }
 }
 
@@ -50,10 +48,7 @@ impl Transport for Udp {
     fn send(&mut self, _: u64, request: &[u8]) -> io::Result<SentRequest> {
         let stamp = Stamp::just_before();
         self.socket.inner.send(request)?;
-        let id = Some(self.sent);
-        self.sent = self.sent.wrapping_add(1);
-        self.counter.sent(request.len());
-        Ok(SentRequest { stamp, timestamp_id: TimestampId { id } })
+        Ok(SentRequest { stamp, timestamp_id: self.counter.sent(request.len()) })
     }
 
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>> {

@@ -96,16 +96,9 @@ mod tests {
 
     fn finding(protocol: &str, result: ProbeResult) -> Finding {
         Finding {
-            protocol: protocol_named(protocol).unwrap(),
-            target: "server.example:7".to_owned(),
             address: Some("192.0.2.7:7".parse().unwrap()),
-            icmp_from_this_host: false,
-            unresolved_next_hop: None,
-            hop_limit: None,
-            connect_duration: None,
             sent: 1,
-            result,
-            unconnected: None,
+            ..Finding::new(protocol_named(protocol).unwrap(), "server.example:7", result)
         }
     }
 

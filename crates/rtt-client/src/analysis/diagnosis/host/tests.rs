@@ -12,16 +12,9 @@ const TIME: Duration = Duration::from_millis(3);
 
 fn finding(result: ProbeResult) -> Finding {
     Finding {
-        protocol: protocol_named("udp").unwrap(),
-        target: HOST.to_owned(),
         address: Some(HOST.parse().unwrap()),
-        icmp_from_this_host: false,
-        unresolved_next_hop: None,
-        hop_limit: None,
-        connect_duration: None,
         sent: 1,
-        result,
-        unconnected: None,
+        ..Finding::new(protocol_named("udp").unwrap(), HOST, result)
     }
 }
 

@@ -45,18 +45,9 @@ mod tests {
     use std::time::Duration;
 
     fn finding(condition: Condition, address: &str) -> Finding {
-        Finding {
-            protocol: crate::protocol_named("tcp").unwrap(),
-            target: "h:7".into(),
-            address: Some(address.parse().unwrap()),
-            icmp_from_this_host: false,
-            unresolved_next_hop: None,
-            hop_limit: None,
-            connect_duration: None,
-            sent: 0,
-            result: ProbeResult::NoAnswer(Failure::new(condition, Duration::ZERO)),
-            unconnected: None,
-        }
+        let result = ProbeResult::NoAnswer(Failure::new(condition, Duration::ZERO));
+        let protocol = crate::protocol_named("tcp").unwrap();
+        Finding { address: Some(address.parse().unwrap()), ..Finding::new(protocol, "h:7", result) }
     }
 
     #[test]
