@@ -5,9 +5,12 @@
 //! `UPDATE_DOCS` is set, the test writes the table instead.
 #![cfg(all(target_os = "linux", not(portable)))]
 
+#[path = "command/documentation.rs"]
+mod documentation;
 #[path = "../../../tests/network/lab.rs"]
 mod network;
 
+use documentation::documented_table;
 use nix::errno::Errno;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -158,7 +161,7 @@ fn every_case_has_the_expected_condition_reporter_and_explanation() {
         check_explanations(&results, version);
         check_hosts(&results, version);
     }
-    let documented = documented_table(&table);
+    let documented = documented_table("absent-servers.md", "table", &table);
     assert_eq!(documented, table, "docs/absent-servers.md is out of date (see UPDATE_DOCS)");
 }
 
@@ -352,19 +355,4 @@ fn host_name(address: &str) -> &'static str {
     let hosts = [("the client", CLIENT), ("the router", ROUTER), ("the server", SERVER)];
     let found = hosts.into_iter().find(|(_, addresses)| addresses.contains(&address));
     found.unwrap_or_else(|| panic!("no host has the address {address}")).0
-}
-
-/// Returns the table in the documentation. If `UPDATE_DOCS` is set, the function first replaces it with `table`.
-fn documented_table(table: &str) -> String {
-    const BEGIN: &str = "<!-- table: begin -->\n\n";
-    const END: &str = "<!-- table: end -->";
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/absent-servers.md");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (documented, after) = rest.split_once(END).unwrap();
-    if std::env::var_os("UPDATE_DOCS").is_none() {
-        return documented.to_owned();
-    }
-    std::fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
-    table.to_owned()
 }

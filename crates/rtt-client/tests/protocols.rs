@@ -2,6 +2,10 @@
 //!
 //! If the environment variable `UPDATE_DOCS` is set, the test of docs/output.md writes the table instead.
 
+#[path = "command/documentation.rs"]
+mod documentation;
+
+use documentation::documented_table;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
@@ -91,7 +95,7 @@ fn help_and_readme_contain_every_protocol_with_its_port() {
 #[test]
 fn table_of_protocols_in_the_documentation_is_up_to_date() {
     let table = table(&protocols());
-    let documented = documented_table(&table);
+    let documented = documented_table("output.md", "protocols", &table);
     assert_eq!(documented, table, "docs/output.md is out of date (see UPDATE_DOCS)");
 }
 
@@ -135,19 +139,4 @@ fn text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
-}
-
-/// Returns the table in the documentation. If `UPDATE_DOCS` is set, the function first replaces it with `table`.
-fn documented_table(table: &str) -> String {
-    const BEGIN: &str = "<!-- protocols: begin -->\n\n";
-    const END: &str = "<!-- protocols: end -->";
-    let documentation = read("docs/output.md");
-    let (before, rest) = documentation.split_once(BEGIN).unwrap();
-    let (documented, after) = rest.split_once(END).unwrap();
-    if std::env::var_os("UPDATE_DOCS").is_none() {
-        return documented.to_owned();
-    }
-    fs::write(project_file("docs/output.md"), format!("{before}{BEGIN}{table}{END}{after}"))
-        .unwrap();
-    table.to_owned()
 }

@@ -64,7 +64,7 @@ pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
 
 fn is_exempt(source: &SourceFile) -> bool {
     let path = source.path.strip_prefix(SRC).unwrap_or(&source.path);
-    path == "protocol.rs" || path.starts_with("protocol/") || path.ends_with("/tests.rs")
+    path == "protocol.rs" || path.starts_with("protocol/")
 }
 
 fn check_file(source: &SourceFile, names: &BTreeSet<&str>) -> Vec<Violation> {

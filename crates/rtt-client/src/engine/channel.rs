@@ -5,11 +5,10 @@
 
 use crate::analysis::accounting::ReceivedReply;
 use crate::model::breakdown::TimestampId;
-use crate::model::condition::Failure;
 use crate::model::protocol::Framing;
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::system::{NetworkError, WaitUntil};
-use crate::net::transport::{OpenAttempt, Received, SentRequest, Transport};
+use crate::net::transport::{Received, SentRequest, Transport};
 use crate::plan::payload::{Mismatch, Payload, ReplyCheck};
 use bytes::{Bytes, BytesMut};
 use echo_core::Stamp;
@@ -24,7 +23,6 @@ const MAX_WRONG_REPLY_LEN: usize = 1024;
 /// An open transport to the server.
 pub(in crate::engine) struct Channel {
     transport: Box<dyn Transport>,
-    has_connection: bool,
     framing: Framing,
     sent_requests: u64,
     replies: u64,
@@ -72,11 +70,10 @@ pub(in crate::engine) enum QuotedRequest {
 }
 
 impl Channel {
-    /// Creates a channel from an attempt to open a transport. Returns the failure of an unsuccessful attempt.
-    pub(in crate::engine) fn new(attempt: OpenAttempt, framing: Framing) -> Result<Self, Failure> {
-        Ok(Self {
-            transport: attempt.transport?,
-            has_connection: attempt.connection.is_some(),
+    /// Creates a channel with an open transport.
+    pub(in crate::engine) fn new(transport: Box<dyn Transport>, framing: Framing) -> Self {
+        Self {
+            transport,
             framing,
             sent_requests: 0,
             replies: 0,
@@ -84,7 +81,7 @@ impl Channel {
             partial: BytesMut::new(),
             checked: 0,
             last_arrival: None,
-        })
+        }
     }
 
     /// Sends request `seq`. An error from the system can belong to an earlier request.
@@ -133,11 +130,6 @@ impl Channel {
                 }
             }
         }
-    }
-
-    /// Whether the protocol has connections.
-    pub(in crate::engine) fn has_connection(&self) -> bool {
-        self.has_connection
     }
 
     /// The number of requests that were sent.

@@ -3,7 +3,7 @@
 
 mod probe;
 
-use super::run::{RunError, resolve_target};
+use super::run::{RunError, is_same_host, resolve_target};
 use crate::analysis::diagnosis::{Finding, HostCheck, HostFinding, ProbeResult};
 use crate::event::{Event, Report};
 use crate::model::condition::{Condition, Failure};
@@ -133,16 +133,6 @@ fn by_host<T>(checks: Vec<(SocketAddr, T)>) -> Vec<(SocketAddr, Vec<T>)> {
         }
     }
     hosts
-}
-
-/// Whether two addresses belong to the same host. A link-local address can exist on every link, so the zone is part of
-/// the address.
-fn is_same_host(a: SocketAddr, b: SocketAddr) -> bool {
-    let zone = |address| match address {
-        SocketAddr::V6(address) => address.scope_id(),
-        SocketAddr::V4(_) => 0,
-    };
-    a.ip() == b.ip() && zone(a) == zone(b)
 }
 
 /// The error with its source, in one line.

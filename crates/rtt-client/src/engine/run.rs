@@ -283,3 +283,13 @@ impl Sink for ReportSink<'_> {
         self.report.flush()
     }
 }
+
+/// Whether two addresses belong to the same host. A link-local address can exist on every link, so the zone is part of
+/// the address.
+pub(in crate::engine) fn is_same_host(a: SocketAddr, b: SocketAddr) -> bool {
+    let zone = |address| match address {
+        SocketAddr::V6(address) => address.scope_id(),
+        SocketAddr::V4(_) => 0,
+    };
+    a.ip() == b.ip() && zone(a) == zone(b)
+}

@@ -128,12 +128,6 @@ impl PartialEq for Protocol {
 impl Eq for Protocol {}
 
 impl IpNumbers {
-    /// The number in the header of a packet to or from `address`.
-    #[must_use]
-    pub fn for_address(self, address: SocketAddr) -> u8 {
-        self.for_ip(address.ip())
-    }
-
     /// The number in the header of a packet to or from the host with this address.
     #[must_use]
     pub fn for_ip(self, address: IpAddr) -> u8 {

@@ -7,7 +7,7 @@ use crate::model::breakdown::TimestampId;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::Connection;
 use crate::model::icmp::Origin;
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{DisplayAddress, Protocol};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::system::{
     KERNEL_TIMESTAMPS, NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil,
@@ -178,10 +178,7 @@ impl fmt::Display for SocketOperation {
         match self {
             Self::Create => f.write_str("create a socket"),
             Self::Bind(address) if address.port() > 0 => write!(f, "bind to {address}"),
-            Self::Bind(SocketAddr::V6(address)) if address.scope_id() > 0 => {
-                write!(f, "bind to {}%{}", address.ip(), address.scope_id())
-            }
-            Self::Bind(address) => write!(f, "bind to {}", address.ip()),
+            Self::Bind(address) => write!(f, "bind to {}", DisplayAddress::without_port(*address)),
             Self::SetOption(option) => write!(f, "set the socket option {option}"),
             Self::ReadOption(option) => write!(f, "read the socket option {option}"),
             Self::Connect => f.write_str("connect"),

@@ -74,10 +74,10 @@ impl ClaimContext<'_> {
         // The subject of the sentences is the side with connections.
         let is_swapped =
             self.other.protocol.has_connections() && !self.side.protocol.has_connections();
-        let (subject, other, is_swapped) = if is_swapped {
-            (self.other.protocol, self.side.protocol, true)
+        let (subject, other) = if is_swapped {
+            (self.other.protocol, self.side.protocol)
         } else {
-            (self.side.protocol, self.other.protocol, false)
+            (self.side.protocol, self.other.protocol)
         };
         let (name, other) = (subject.title, other.title);
         let with_connection = self.with_connection.map_or_else(String::new, |difference| {

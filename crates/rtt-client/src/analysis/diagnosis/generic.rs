@@ -203,7 +203,6 @@ impl Finding {
     }
 
     fn refused(&self) -> Explanation {
-        let not_certain = SENDER_NOT_CERTAIN;
         let start_server = match self.protocol.our_server() {
             _ if !self.protocol.needs_server_program() => {
                 "check the firewall rules and the network settings of that host".to_owned()
@@ -225,7 +224,7 @@ impl Finding {
             ),
             Some(from) if self.icmp_is_from_target() => explanation(
                 format!("the host ({from}) is up; it reports that {reason}"),
-                not_certain,
+                SENDER_NOT_CERTAIN,
                 start_server,
             ),
             Some(from) => explanation(
@@ -238,14 +237,14 @@ impl Finding {
             ),
             None if self.protocol.has_connections() && self.icmp().is_none() => explanation(
                 format!("the host is up; it refused the connection, so {reason}"),
-                not_certain,
+                SENDER_NOT_CERTAIN,
                 start_server,
             ),
             None => explanation(
                 format!(
                     "an ICMP error reports that {reason}; this system does not report its sender"
                 ),
-                not_certain,
+                SENDER_NOT_CERTAIN,
                 start_server,
             ),
         }

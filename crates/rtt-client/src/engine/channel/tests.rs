@@ -15,7 +15,7 @@ fn payload() -> Payload {
 
 /// A channel with `requests` requests in flight. Its transport returns the `incoming` messages.
 fn channel<const N: usize>(framing: Framing, requests: u64, incoming: [Incoming; N]) -> Channel {
-    let mut channel = Channel::new(scripted(incoming), framing).unwrap();
+    let mut channel = Channel::new(scripted(incoming).transport.unwrap(), framing);
     for seq in 1..=requests {
         channel.send(seq, payload().request(seq)).unwrap();
     }

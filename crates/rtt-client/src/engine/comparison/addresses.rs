@@ -3,10 +3,10 @@
 //! If both targets have the same host name, both sides use the same address if possible. Otherwise the difference could be
 //! a difference between two paths or two hosts.
 
-use crate::engine::run::{RunError, SelectedAddress, select_address, try_address};
+use crate::engine::run::{RunError, SelectedAddress, is_same_host, select_address, try_address};
 use crate::event::FailedAttempt;
 use crate::plan::Plan;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 
 /// Selects an address for each side. `addresses` are the addresses of the names.
@@ -59,13 +59,8 @@ pub(super) fn select_addresses(
 
 /// The addresses that both sides have, with the port of each side, in the order of side A.
 fn common_addresses([a, b]: [&[SocketAddr]; 2]) -> Vec<[SocketAddr; 2]> {
-    let zone = |address: &SocketAddr| match address {
-        SocketAddr::V6(address) => address.scope_id(),
-        SocketAddr::V4(_) => 0,
-    };
-    let host = |address: &SocketAddr| -> (IpAddr, u32) { (address.ip(), zone(address)) };
-    let of_b = |of_a: &SocketAddr| b.iter().find(|of_b| host(of_b) == host(of_a)).copied();
-    a.iter().filter_map(|of_a| Some([*of_a, of_b(of_a)?])).collect()
+    let of_b = |of_a: SocketAddr| b.iter().copied().find(|of_b| is_same_host(*of_b, of_a));
+    a.iter().filter_map(|of_a| Some([*of_a, of_b(*of_a)?])).collect()
 }
 
 #[cfg(test)]

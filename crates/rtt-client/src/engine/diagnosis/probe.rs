@@ -99,14 +99,14 @@ impl Probe<'_> {
             address: Some(self.address),
             ..without_address(self.plan, Failure::new(Condition::Silent, Duration::ZERO))
         };
-        match Channel::new(opened, self.plan.protocol.framing) {
+        match opened.transport {
             Err(failure) => finding.result = ProbeResult::NoAnswer(failure),
-            Ok(channel) => {
+            Ok(transport) => {
                 let protocol = self.plan.protocol;
                 let timing = TimingHeader::requested_from(protocol);
                 let numbering = Numbering::Numbered;
                 let mut requests = Requests {
-                    channel,
+                    channel: Channel::new(transport, protocol.framing),
                     payload: Payload::of_text(TEXT, numbering, timing, protocol.reply_form),
                     times: if protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,

@@ -215,7 +215,7 @@ impl Connections {
 
     /// Whether the last exchange was the first one on the open connection. `None` without an open connection.
     pub(super) fn exchange_position(&self) -> Option<ConnectionPosition> {
-        let channel = self.channel.as_ref().filter(|channel| channel.has_connection())?;
+        let channel = self.channel.as_ref().filter(|_| self.protocol.has_connections())?;
         let is_first = channel.replies() <= 1;
         Some(if is_first { ConnectionPosition::First } else { ConnectionPosition::Later })
     }
@@ -253,7 +253,7 @@ impl Connections {
     /// The reason why this channel cannot be used for the next request, if there is one.
     fn reason_to_replace(&self, channel: &Channel) -> Option<CloseReason> {
         if self.lifetime == Lifetime::Each
-            && channel.has_connection()
+            && self.protocol.has_connections()
             && channel.sent_requests() > 0
         {
             return Some(CloseReason::OnePerExchange);
@@ -268,8 +268,8 @@ impl Connections {
     }
 
     fn channel_of(&mut self, attempt: OpenAttempt) -> Result<Channel, Failure> {
-        let connection = attempt.connection.clone();
-        let result = Channel::new(attempt, self.protocol.framing);
+        let OpenAttempt { connection, transport } = attempt;
+        let result = transport.map(|transport| Channel::new(transport, self.protocol.framing));
         if let Some(connection) = connection {
             self.events.push(match &result {
                 Ok(channel) => ConnectionEvent::Opened { connection, local: channel.local() },
@@ -288,7 +288,7 @@ impl Connections {
 
     /// Records the end of a channel, and adds the kernel's statistics about the channel.
     fn record_end(&mut self, channel: &Channel, reason: CloseReason) {
-        if channel.has_connection() {
+        if self.protocol.has_connections() {
             let replies = channel.replies();
             self.events.push(ConnectionEvent::Ended { reason, replies });
         }

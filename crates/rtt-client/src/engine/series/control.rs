@@ -81,8 +81,10 @@ impl UninstrumentedControl {
     fn measure(&mut self, stop: &AtomicBool) -> Result<Option<Duration>, SocketError> {
         if self.channel.is_none() {
             let attempt = (self.open)(self.address, self.config)?;
-            match Channel::new(attempt, self.protocol.framing) {
-                Ok(channel) => self.channel = Some(channel),
+            match attempt.transport {
+                Ok(transport) => {
+                    self.channel = Some(Channel::new(transport, self.protocol.framing));
+                }
                 Err(failure) => self.log_failure(&failure.condition),
             }
         }

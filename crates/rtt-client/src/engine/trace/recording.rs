@@ -63,7 +63,7 @@ pub(super) fn record(
         interface: interface.index,
         is_loopback: interface.is_loopback,
         link_header: if interface.is_ethernet { ETHERNET_HEADER } else { 0 },
-        ip_protocol: ip_numbers.for_address(address),
+        ip_protocol: ip_numbers.for_ip(address.ip()),
         peer: address.ip(),
         port: plan.protocol.has_ports().then_some(address.port()),
     })

@@ -2,6 +2,9 @@
 
 use crate::model::protocol::{Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder};
 
+/// The length of a header without options, in bytes (RFC 9293).
+pub(super) const HEADER_LEN: usize = 20;
+
 /// The registry's entry for TCP.
 pub(crate) const FACTS: Protocol = Protocol {
     name: "tcp",

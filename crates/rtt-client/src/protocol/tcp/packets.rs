@@ -4,7 +4,7 @@ mod connection;
 #[cfg(test)]
 mod tests;
 
-use super::facts::FACTS;
+use super::facts::{FACTS, HEADER_LEN};
 use crate::capture::dissector::{Dissector, FlowState, IpPayload, Ports};
 use crate::capture::exchanges::stream::MessageLengths;
 use crate::capture::flow::FlowSide;
@@ -13,9 +13,6 @@ use connection::Connection;
 
 /// The dissector of TCP.
 pub(crate) const DISSECTOR: Option<&dyn Dissector> = Some(&Tcp);
-
-/// The length of a header without options, in bytes.
-const FIXED_HEADER_LEN: usize = 20;
 
 struct Tcp;
 
@@ -32,7 +29,7 @@ impl Dissector for Tcp {
         // The capture can end within the options. The fields that the analysis uses are sufficient.
         Header::parse(packet.bytes)?;
         let length = usize::from(*packet.bytes.get(12)? >> 4) * 4;
-        (length >= FIXED_HEADER_LEN).then_some(length)
+        (length >= HEADER_LEN).then_some(length)
     }
 
     /// The sender of a SYN, ACK is the server. The sender of any other first segment is the client.

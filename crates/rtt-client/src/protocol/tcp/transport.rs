@@ -1,6 +1,6 @@
 //! The TCP transport: one connection.
 
-use super::facts::FACTS;
+use super::facts::{FACTS, HEADER_LEN};
 use super::system::{ConnectResult, connect, statistics};
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Failure;
@@ -34,9 +34,6 @@ const WRITE_PAUSE: Duration = Duration::from_micros(20);
 /// The maximum number of bytes that are read while one request is written. The bytes can belong to the reply to this
 /// request, and to replies to earlier requests. More bytes than this cannot be replies.
 const MAX_EARLY_BYTES: usize = 64 * 1024 * 1024;
-
-/// The length of a TCP header without options, in bytes (RFC 9293).
-const HEADER_LEN: u64 = 20;
 
 /// The length of the timestamps option with its padding, in bytes (RFC 7323, appendix A).
 const TIMESTAMPS_LEN: u64 = 12;
@@ -181,7 +178,7 @@ impl Transport for Tcp {
     fn traffic(&self) -> Option<Traffic> {
         let segments = statistics(&self.socket.inner)?.segments?;
         let options = if segments.has_timestamps { TIMESTAMPS_LEN } else { 0 };
-        let header = ip_header_len(self.local()?) + HEADER_LEN + options;
+        let header = ip_header_len(self.local()?) + HEADER_LEN as u64 + options;
         Some(Traffic {
             packets_out: segments.sent,
             packets_in: segments.received,

@@ -2,6 +2,9 @@
 
 use crate::model::protocol::{Framing, IpNumbers, Protocol, ReplyForm, Responder};
 
+/// The length of the header, in bytes (RFC 768).
+pub(super) const HEADER_LEN: usize = 8;
+
 /// The registry's entry for UDP.
 pub(crate) const FACTS: Protocol = Protocol {
     name: "udp",

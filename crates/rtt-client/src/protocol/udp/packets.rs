@@ -1,6 +1,6 @@
 //! The packets of UDP. Each datagram is a request or a reply.
 
-use super::facts::FACTS;
+use super::facts::{FACTS, HEADER_LEN};
 use crate::capture::datagram_flow::DatagramFlow;
 use crate::capture::dissector::{Dissector, FlowState, IpPayload, Ports};
 use crate::capture::exchanges::stream::MessageLengths;
@@ -8,9 +8,6 @@ use crate::model::protocol::Protocol;
 
 /// The dissector of UDP.
 pub(crate) const DISSECTOR: Option<&dyn Dissector> = Some(&Udp);
-
-/// The length of the header, in bytes (RFC 768).
-const HEADER_LEN: usize = 8;
 
 struct Udp;
 

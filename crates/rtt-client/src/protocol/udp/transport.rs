@@ -3,7 +3,7 @@
 //! Connecting a UDP socket sends no packet, but it changes what the socket receives. The kernel drops datagrams from
 //! other addresses. By default, the kernel reports only the ICMP errors that it classifies as permanent.
 
-use super::facts::FACTS;
+use super::facts::{FACTS, HEADER_LEN};
 use crate::model::breakdown::TimestampId;
 use crate::model::traffic::Traffic;
 use crate::net::connectionless;
@@ -17,9 +17,6 @@ use echo_core::Stamp;
 use std::io;
 use std::net::SocketAddr;
 use std::time::SystemTime;
-
-/// The length of a UDP header, in bytes (RFC 768).
-const HEADER_LEN: u64 = 8;
 
 struct Udp {
     socket: BufferedSocket,
@@ -36,7 +33,7 @@ impl Udp {
         let socket = BufferedSocket::new(peer, SocketKind::DATAGRAMS, &config)?;
         socket.connect(peer)?;
         socket.receiver.enable_timestamps(&socket.inner)?;
-        Ok(Self { socket, counter: DatagramCounter::new(HEADER_LEN) })
+        Ok(Self { socket, counter: DatagramCounter::new(HEADER_LEN as u64) })
     }
 }
 

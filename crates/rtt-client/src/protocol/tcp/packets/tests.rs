@@ -27,9 +27,9 @@ impl Script {
 }
 
 /// A header without options.
-fn header(flags: &str, sequence: u32) -> [u8; FIXED_HEADER_LEN] {
+fn header(flags: &str, sequence: u32) -> [u8; HEADER_LEN] {
     let bits = [('F', 0x01), ('S', 0x02), ('R', 0x04), ('A', 0x10)];
-    let mut header = [0; FIXED_HEADER_LEN];
+    let mut header = [0; HEADER_LEN];
     header[4..8].copy_from_slice(&sequence.to_be_bytes());
     header[12] = 0x50;
     header[13] = bits.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, bit)| bit).sum();
