@@ -65,7 +65,8 @@ while True:
 
 #[test]
 fn comparison_states_how_much_a_slow_server_adds_to_its_kernel() {
-    let scenario = json!({"delay_ms": 1, "server": ["python3", "-c", SLOW_SERVER]});
+    let scenario =
+        json!({"delay_ms": 1, "punctual": true, "server": ["python3", "-c", SLOW_SERVER]});
     let [icmp, udp] = ["icmp://10.77.0.2", "udp://10.77.0.2:7777"];
     for (a, b, sign) in [(icmp, udp, 1), (udp, icmp, -1)] {
         let command = [CLIENT, "compare", a, b, "-c", "200", "-q", "--format", "json"];
