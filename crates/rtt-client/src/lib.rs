@@ -88,6 +88,7 @@ pub use model::exchange::{
 };
 pub use model::hop_limit::{Distance, ReplyTtl};
 pub use model::icmp::{IcmpError, Origin};
+pub use model::loss_place::LossPlace;
 pub use model::protocol::{
     DisplayAddress, Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder,
 };

@@ -7,6 +7,7 @@ pub(crate) mod format;
 pub(crate) mod headers;
 pub(crate) mod hop_limit;
 pub(crate) mod icmp;
+pub(crate) mod loss_place;
 pub(crate) mod protocol;
 pub(crate) mod target;
 pub(crate) mod traffic;

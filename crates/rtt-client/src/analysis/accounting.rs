@@ -352,6 +352,7 @@ impl Accounting {
             outcome,
             breakdown: None,
             hop_limit: None,
+            lost_where: None,
         }
     }
 
@@ -374,6 +375,7 @@ pub(crate) fn unsent_exchange(seq: u64, failure: Failure) -> Exchange {
         outcome: failure_outcome(failure),
         breakdown: None,
         hop_limit: None,
+        lost_where: None,
     }
 }
 

@@ -32,6 +32,14 @@ pub enum Condition {
     WrongAnswer,
     /// This host does not permit the operation.
     PermissionDenied,
+    /// A router, or this host, reported that the packet exceeds the path's MTU.
+    TooBig,
+    /// The replies have a source address or a source port other than the target's.
+    OtherAddress,
+    /// This host ran out of ports, buffers or descriptors.
+    LocalLimit,
+    /// This system refused an operation or an option.
+    Unsupported,
 }
 
 impl Condition {
@@ -51,6 +59,10 @@ impl Condition {
             Self::Reset => "reset",
             Self::WrongAnswer => "wrong-answer",
             Self::PermissionDenied => "permission-denied",
+            Self::TooBig => "too-big",
+            Self::OtherAddress => "other-address",
+            Self::LocalLimit => "local-limit",
+            Self::Unsupported => "unsupported",
         }
     }
 
@@ -85,6 +97,10 @@ impl Condition {
             Self::PermissionDenied => {
                 "this host does not permit it, because of a firewall rule or a broadcast address"
             }
+            Self::TooBig => "the packet is longer than the path allows; try a smaller size with -s",
+            Self::OtherAddress => "the replies come from another address than the requested one",
+            Self::LocalLimit => "this host has no more ports, buffers or descriptors",
+            Self::Unsupported => "this system refuses the operation",
         }
     }
 

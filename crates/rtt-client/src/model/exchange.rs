@@ -2,6 +2,7 @@
 
 use crate::model::breakdown::Breakdown;
 use crate::model::condition::Failure;
+use crate::model::loss_place::LossPlace;
 use crate::model::protocol::Phase;
 use bytes::Bytes;
 use echo_core::Stamp;
@@ -88,6 +89,9 @@ pub struct Exchange {
     pub breakdown: Option<Breakdown>,
     /// The hop limit (TTL) of the packet with the correct reply. Absent if it was not measured.
     pub hop_limit: Option<u8>,
+    /// The place where the exchange was lost, if it is known when its outcome is decided. Later replies can contain more
+    /// evidence, so the counts of the summary are more complete.
+    pub lost_where: Option<LossPlace>,
 }
 
 /// The position of an exchange among the exchanges on one connection.

@@ -248,6 +248,7 @@ mod tests {
             outcome: Outcome::Lost(failure),
             breakdown: None,
             hop_limit: None,
+            lost_where: None,
         };
         let (mut out, mut errors) = (Vec::new(), Vec::new());
         let config = TextConfig { error_width, ..TextConfig::default() };

@@ -58,6 +58,26 @@ impl Finding {
                 "everything about the target: the client sent nothing to it",
                 "check this host's firewall rules and routes (`nft list ruleset`, `ip route get`)",
             ),
+            Condition::TooBig => explanation(
+                "the packet is longer than the MTU of a link on the path",
+                "whether a server answers: the packet did not reach it",
+                "use a smaller request (-s), or increase the MTU of the link",
+            ),
+            Condition::OtherAddress => explanation(
+                "a server answers, but its replies come from another address than the requested one",
+                "whether a client with a connected socket can use this server: it ignores such replies",
+                "use the address of the replies as the target, or let the server listen on one address",
+            ),
+            Condition::LocalLimit => explanation(
+                "this host ran out of ports, buffers or descriptors, so it sent nothing",
+                "everything about the target: the client sent nothing to it",
+                "check the limits of this host (`ulimit -n`, `sysctl net.ipv4.ip_local_port_range`)",
+            ),
+            Condition::Unsupported => explanation(
+                "this system refuses the operation, so the client sent nothing",
+                "everything about the target: the client sent nothing to it",
+                "check whether a container or a security policy restricts this program",
+            ),
         }
     }
 

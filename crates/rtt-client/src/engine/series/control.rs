@@ -168,6 +168,7 @@ mod tests {
             outcome,
             breakdown: None,
             hop_limit: None,
+            lost_where: None,
         }
     }
 

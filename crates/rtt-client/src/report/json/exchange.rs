@@ -7,6 +7,7 @@ use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome, PhaseDuration};
 use crate::model::format::nanoseconds;
+use crate::model::loss_place::LossPlace;
 use crate::model::protocol::{DisplayAddress, Protocol};
 use serde::Serialize;
 
@@ -93,6 +94,9 @@ pub(super) struct ExchangeLine {
     combined_reason: Option<&'static str>,
     #[serde(flatten)]
     failure: Option<ExplainedFailure>,
+    /// [`LossPlace::name`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost_where: Option<&'static str>,
 }
 
 impl ExchangeLine {
@@ -118,6 +122,7 @@ impl ExchangeLine {
                 .outcome
                 .failure()
                 .map(|failure| ExplainedFailure::new(failure, protocol)),
+            lost_where: exchange.lost_where.map(LossPlace::name),
         }
     }
 }

@@ -82,6 +82,7 @@ mod tests {
             outcome: Outcome::Reply { received, text: None },
             breakdown: None,
             hop_limit: None,
+            lost_where: None,
         }
     }
 

@@ -122,6 +122,7 @@ mod tests {
             outcome: Outcome::Reply { received: after(87_900), text: Some("HELLO".into()) },
             breakdown: None,
             hop_limit: None,
+            lost_where: None,
         };
         (connected.then_some(connection), exchange)
     }
