@@ -1,5 +1,6 @@
 //! The timing header. A client uses it to request the server's processing time. The server reports this time
-//! in the header of its reply.
+//! in the header of its reply. This module contains version 1 of the header, and [`version2`] contains version 2.
+//! [`Request`] is the header of a request of either version.
 //!
 //! `docs/protocol.md` specifies the bytes. The header is ASCII text. A server that does not support the header
 //! converts it to upper case like any text, and the client recognises this reply. The headers of request and
@@ -24,6 +25,9 @@
 //! assert_eq!(header::parse_reply_header(reply_header, 64), ReplyHeader::Timed(timing));
 //! ```
 
+mod hex;
+pub mod version2;
+
 use std::time::Duration;
 
 /// Length of the header in bytes, in a request and in a reply.
@@ -33,10 +37,85 @@ pub const HEADER_LEN: usize = 40;
 /// TCP too, because a server must store a complete message before it answers.
 pub const MAX_TIMED_LEN: usize = crate::MAX_UDP_PAYLOAD_IPV4;
 
+/// The first bytes of a request with a header of any version.
+const COMMON_MAGIC: &[u8; 9] = b"echo-rtt/";
 const REQUEST_MAGIC: &[u8; 11] = b"echo-rtt/1?";
 const REPLY_MAGIC: &[u8; 11] = b"ECHO-RTT/1!";
 /// The first bytes of the reply if the server does not support the header.
 const UPPERCASED_REQUEST_MAGIC: &[u8; 11] = b"ECHO-RTT/1?";
+
+/// The header at the beginning of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// Version 1. It contains only the length of the whole request in bytes, header included.
+    Version1 {
+        /// The length.
+        length: usize,
+    },
+    /// Version 2.
+    Version2(version2::RequestHeader),
+}
+
+/// The kind of data at the beginning of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestStart {
+    /// The header of a request. The rest of the request can be missing.
+    Header(Request),
+    /// The header can become valid when more bytes arrive.
+    Incomplete,
+    /// No valid header.
+    Malformed,
+}
+
+impl Request {
+    /// Parses the header at the beginning of `text`. Returns `None` if there is no complete and valid header.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        // Most texts have no header. This comparison rejects them in the least time.
+        if !text.starts_with(COMMON_MAGIC) {
+            return None;
+        }
+        if let Some(length) = timed_request_length(text) {
+            return Some(Self::Version1 { length });
+        }
+        version2::parse_request(text).map(Self::Version2)
+    }
+
+    /// Parses the header at the beginning of a stream. `text` contains the bytes that have arrived.
+    #[must_use]
+    pub fn at_start(text: &[u8]) -> RequestStart {
+        if let Some(request) = Self::parse(text) {
+            return RequestStart::Header(request);
+        }
+        let is_incomplete = text.len() < HEADER_LEN
+            || (text.len() < version2::MIN_LEN && version2::could_be_request(text));
+        if is_incomplete { RequestStart::Incomplete } else { RequestStart::Malformed }
+    }
+
+    /// Parses a datagram. Returns `None` if it does not begin with a header, or if the header states another length.
+    #[must_use]
+    pub fn of_datagram(datagram: &[u8]) -> Option<Self> {
+        Self::parse(datagram).filter(|request| request.length() == datagram.len())
+    }
+
+    /// The length of the whole request in bytes, header included.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Version1 { length } => *length,
+            Self::Version2(header) => header.length,
+        }
+    }
+
+    /// Whether the request needs the kernel's timestamp of its arrival.
+    #[must_use]
+    pub fn needs_timestamps(&self) -> bool {
+        match self {
+            Self::Version1 { .. } => true,
+            Self::Version2(header) => header.wanted == version2::Wanted::CountsAndTimestamps,
+        }
+    }
+}
 
 /// The time that a server reports in the header of its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +274,34 @@ mod tests {
         let timing = Timing { arrival: ArrivalClock::Program, server: Duration::ZERO };
         assert_eq!(parse_reply_header(&reply_header(64, timing), 64), ReplyHeader::Timed(timing));
         assert_eq!(parse_reply_header(&reply_header(64, timing), 65), ReplyHeader::Malformed);
+    }
+
+    #[test]
+    fn start_of_a_stream_is_incomplete_until_its_header_is_complete() {
+        let first = request_header(64).to_vec();
+        let mut second =
+            version2::request_header(200, version2::Wanted::CountsAndTimestamps).to_vec();
+        second.extend_from_slice(b"0000000001");
+        for (request, version1_len) in [(first, HEADER_LEN), (second, version2::MIN_LEN)] {
+            for cut in 0..version1_len {
+                assert_eq!(Request::at_start(&request[..cut]), RequestStart::Incomplete, "{cut}");
+            }
+            let start = Request::at_start(&request);
+            assert!(matches!(start, RequestStart::Header(header) if header.needs_timestamps()));
+        }
+        assert_eq!(Request::at_start(&[b'x'; HEADER_LEN]), RequestStart::Malformed);
+        let other_version = b"echo-rtt/3?00000064 0000000000000000000 ";
+        assert_eq!(Request::at_start(other_version), RequestStart::Malformed);
+    }
+
+    #[test]
+    fn datagram_of_another_length_has_no_header() {
+        let mut datagram = request_header(64).to_vec();
+        assert_eq!(Request::of_datagram(&datagram), None);
+        datagram.resize(64, b'x');
+        let request = Request::of_datagram(&datagram);
+        assert_eq!(request, Some(Request::Version1 { length: 64 }));
+        assert_eq!(request.map(|request| request.length()), Some(64));
     }
 
     proptest! {

@@ -17,8 +17,9 @@ pub use linux::TimestampedReceiver;
 #[cfg(not(all(target_os = "linux", not(portable))))]
 pub use portable::TimestampedReceiver;
 
+use echo_core::header::version2::{ClockState, Report};
 use echo_core::header::{ArrivalClock, Timing};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The data from one receive call.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,24 @@ pub enum ArrivalTime {
 }
 
 impl ArrivalTime {
+    /// Computes the report for the header of a reply (version 2): the time from the arrival until now, and the arrival by
+    /// the wall clock. The caller adds the counts of the flow.
+    #[must_use]
+    pub fn report(self, clock: ClockState) -> Report {
+        let timing = self.timing();
+        let arrival = match self {
+            Self::Kernel(arrival) => arrival,
+            Self::Program(_) => SystemTime::now() - timing.server,
+        };
+        Report {
+            timing,
+            arrival: arrival.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+            clock,
+            flow: None,
+            limit_delay: Duration::ZERO,
+        }
+    }
+
     /// Computes the time from the arrival until now, for the timing header of a reply.
     #[must_use]
     pub fn timing(self) -> Timing {

@@ -4,6 +4,7 @@
 //! The servers themselves process the received data. The client does not use this crate.
 
 mod cli;
+mod clock_state;
 mod counters;
 mod kernel_timestamps;
 mod limits;
@@ -16,6 +17,7 @@ mod source;
 mod workers;
 
 pub use cli::{ServiceArgs, parse_duration, parse_number, service_help};
+pub use clock_state::ClockMonitor;
 pub use counters::{LogTotals, counters_help};
 pub use kernel_timestamps::{ArrivalTime, Received, TimestampedReceiver};
 pub use limits::{SourceLimit, duration_field, limit_field};

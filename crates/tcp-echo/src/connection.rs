@@ -8,12 +8,13 @@ use crate::reply_output::ReplyOutput;
 use crate::timed_request::TimedRequests;
 use crate::timeouts::{Tick, Timeout, Timeouts};
 use crate::totals::Totals;
-use echo_core::{UppercaseStream, header};
+use echo_core::UppercaseStream;
+use echo_core::header::Request;
 use echo_service::escaped_excerpt;
 use mio::net::TcpStream;
 use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, Shutdown};
-use std::time::Instant;
+use std::time::Duration;
 
 /// Whether a read that returns fewer bytes than requested has emptied the receive buffer. This is true for epoll
 /// (epoll(7)). On other systems, mio may report new data only after a read has failed with `WouldBlock`.
@@ -45,6 +46,8 @@ pub(crate) struct StepContext<'a> {
     /// During the shutdown, the server answers only the data that has arrived. An empty receive buffer ends the input.
     pub(crate) is_shutting_down: bool,
     pub(crate) read_mode: ReadMode,
+    /// The time that the connection has just waited for the rate limit of its source.
+    pub(crate) limit_delay: Duration,
     /// Output: the step adds the number of requests that it has answered. One read of text counts as one request, and
     /// one timed request counts as one request.
     pub(crate) answered_requests: u64,
@@ -254,8 +257,8 @@ impl Connection {
         let text = &mut context.read_buffer[..length];
         if self.phase == Phase::Start {
             self.phase = Phase::Open;
-            if header::timed_request_length(text).is_some() {
-                let timed = TimedRequests::new(&self.stream, text, Instant::now(), context.tick);
+            if Request::parse(text).is_some() {
+                let timed = TimedRequests::new(text, context.tick, context.limit_delay);
                 self.format = RequestFormat::Timed(Box::new(timed));
                 return self.answer_timed_request(context);
             }
@@ -275,8 +278,10 @@ impl Connection {
             return Ok(NextAction::StepAgain);
         };
         let mut is_emptied = false;
-        if !timed.has_request() {
-            match timed.read(&self.stream, context.read_buffer, context.tick) {
+        if timed.has_request() {
+            timed.add_limit_delay(context.limit_delay);
+        } else {
+            match timed.read(&self.stream, context) {
                 Ok(0) => return self.end_input(context),
                 Ok(length) => {
                     self.last_transfer = context.tick;

@@ -27,8 +27,8 @@ pub(crate) struct ConnectionTable<'a> {
     read_buffer: Vec<u8>,
     /// The tokens of connections that need another step without an event.
     runnable: Vec<usize>,
-    /// The tokens of connections that wait for the rate limit of their source.
-    rate_limited: Vec<usize>,
+    /// The connections that wait for the rate limit of their source.
+    rate_limited: Vec<RateLimited>,
     /// The time of the next check of `rate_limited`. `None` if `rate_limited` is empty.
     rate_check_at: Option<Instant>,
     is_shutting_down: bool,
@@ -36,6 +36,13 @@ pub(crate) struct ConnectionTable<'a> {
     tick: Tick,
     timeouts: Timeouts,
     totals: Totals,
+}
+
+/// A connection that waits for the rate limit of its source.
+#[derive(Debug, Clone, Copy)]
+struct RateLimited {
+    token: usize,
+    since: Instant,
 }
 
 impl<'a> ConnectionTable<'a> {
@@ -117,7 +124,7 @@ impl<'a> ConnectionTable<'a> {
             } else {
                 ReadMode::UntilShortRead
             };
-            self.step(readiness.token, read_mode, now);
+            self.step(readiness.token, read_mode, now, None);
         }
     }
 
@@ -131,7 +138,7 @@ impl<'a> ConnectionTable<'a> {
             }
         }
         for token in runnable {
-            self.step(token, ReadMode::UntilEmpty, now);
+            self.step(token, ReadMode::UntilEmpty, now, None);
         }
         if self.rate_check_at.is_some_and(|at| now >= at) {
             self.step_rate_limited(now);
@@ -186,23 +193,30 @@ impl<'a> ConnectionTable<'a> {
     fn step_rate_limited(&mut self, now: Instant) {
         self.rate_check_at = None;
         let rate_limited = std::mem::take(&mut self.rate_limited);
-        for token in &rate_limited {
+        for RateLimited { token, .. } in &rate_limited {
             if let Some(connection) = self.connections.get_mut(*token) {
                 connection.resume(self.tick);
             }
         }
         let counted = self.totals.rate_limited_reads;
-        for token in rate_limited {
-            self.step(token, ReadMode::UntilEmpty, now);
+        for RateLimited { token, since } in rate_limited {
+            self.step(token, ReadMode::UntilEmpty, now, Some(since));
         }
         // A connection that must wait again is not counted again.
         self.totals.rate_limited_reads = counted;
     }
 
     /// Runs one step of a connection. If the rate limit of its source is exhausted, the connection waits instead.
+    /// `limited_since` is the start of such a wait that has just ended.
     ///
     /// Does nothing if no connection has this token: an earlier step or a timeout can have closed the connection.
-    fn step(&mut self, token: usize, read_mode: ReadMode, now: Instant) {
+    fn step(
+        &mut self,
+        token: usize,
+        read_mode: ReadMode,
+        now: Instant,
+        limited_since: Option<Instant>,
+    ) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         if connection.is_rate_limited() {
             return;
@@ -213,7 +227,7 @@ impl<'a> ConnectionTable<'a> {
         if is_counted && self.rate_limit.is_exhausted(peer, now) && connection.has_request() {
             connection.pause_for_rate_limit();
             self.totals.rate_limited_reads += 1;
-            self.rate_limited.push(token);
+            self.rate_limited.push(RateLimited { token, since: limited_since.unwrap_or(now) });
             self.rate_check_at.get_or_insert(now + RATE_CHECK_INTERVAL);
             return;
         }
@@ -224,6 +238,8 @@ impl<'a> ConnectionTable<'a> {
             totals: &mut self.totals,
             is_shutting_down: self.is_shutting_down,
             read_mode: if self.is_shutting_down { ReadMode::UntilEmpty } else { read_mode },
+            limit_delay: limited_since
+                .map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
             answered_requests: 0,
         };
         let next = connection.step(&mut context);

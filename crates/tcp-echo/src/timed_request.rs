@@ -2,14 +2,18 @@
 //! contains the time that the server needed. `docs/protocol.md` specifies the header.
 
 use crate::Config;
+use crate::connection::StepContext;
 use crate::limits::READ_SIZE;
 use crate::timeouts::Tick;
 use bytes::BytesMut;
-use echo_core::header::{self, HEADER_LEN};
-use echo_service::{ArrivalTime, TimestampedReceiver, escaped_excerpt};
+use echo_core::header::version2::{self, FlowCounts, Report};
+use echo_core::header::{self, ArrivalClock, HEADER_LEN, Request, RequestStart};
+use echo_service::{ArrivalTime, ClockMonitor, TimestampedReceiver, escaped_excerpt};
 use mio::net::TcpStream;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _};
-use std::time::Instant;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
 
 /// The timed requests of one connection.
 pub(crate) struct TimedRequests {
@@ -17,26 +21,42 @@ pub(crate) struct TimedRequests {
     received: BytesMut,
     /// Arrival time of the last bytes. A request has the arrival time of its last byte.
     arrival: ArrivalTime,
-    /// Reads with kernel timestamps. `None` if the system does not provide them.
-    receiver: Option<TimestampedReceiver>,
+    /// The time that the last bytes waited for the rate limit of the source.
+    limit_delay: Duration,
+    timestamps: Timestamps,
     incomplete_since: Option<Tick>,
+    counts: FlowCounts,
+    clock: ClockMonitor,
+}
+
+/// Whether the kernel timestamps the received data.
+enum Timestamps {
+    /// No request has needed timestamps.
+    NotRequested,
+    Enabled(TimestampedReceiver),
+    /// The system does not provide them.
+    Unavailable,
 }
 
 impl TimedRequests {
-    /// `received` contains the first bytes of the connection, and `arrival` is the time of their read.
-    pub(crate) fn new(stream: &TcpStream, received: &[u8], arrival: Instant, tick: Tick) -> Self {
+    /// `received` contains the first bytes of the connection. They have just been read, after they had waited for
+    /// `limit_delay`.
+    pub(crate) fn new(received: &[u8], tick: Tick, limit_delay: Duration) -> Self {
         Self {
             received: BytesMut::from(received),
-            arrival: ArrivalTime::Program(arrival),
-            receiver: TimestampedReceiver::new(stream),
+            arrival: ArrivalTime::Program(Instant::now()),
+            limit_delay,
+            timestamps: Timestamps::NotRequested,
             incomplete_since: Some(tick),
+            counts: FlowCounts { id: random_id(), ..FlowCounts::default() },
+            clock: ClockMonitor::default(),
         }
     }
 
     /// Whether a complete request is not answered yet.
     pub(crate) fn has_request(&self) -> bool {
-        header::timed_request_length(&self.received)
-            .is_some_and(|length| self.received.len() >= length)
+        Request::parse(&self.received)
+            .is_some_and(|request| self.received.len() >= request.length())
     }
 
     /// The tick in which the incomplete request started. `None` if there is no incomplete request.
@@ -49,7 +69,12 @@ impl TimedRequests {
         self.incomplete_since = self.incomplete_since.map(|_| tick);
     }
 
-    /// Reads once. Returns the number of bytes; 0 means the end of the input. `buffer` is the worker's read buffer.
+    /// Records that a complete request has waited for the rate limit of the source.
+    pub(crate) fn add_limit_delay(&mut self, delay: Duration) {
+        self.limit_delay += delay;
+    }
+
+    /// Reads once. Returns the number of bytes; 0 means the end of the input.
     ///
     /// # Errors
     ///
@@ -57,10 +82,10 @@ impl TimedRequests {
     pub(crate) fn read(
         &mut self,
         mut stream: &TcpStream,
-        buffer: &mut [u8],
-        tick: Tick,
+        context: &mut StepContext<'_>,
     ) -> io::Result<usize> {
-        let length = if let Some(receiver) = &mut self.receiver {
+        let buffer = &mut *context.read_buffer;
+        let length = if let Timestamps::Enabled(receiver) = &mut self.timestamps {
             let received = stream.try_io(|| receiver.receive(stream, buffer))?;
             self.arrival = received.arrival;
             received.length
@@ -69,9 +94,10 @@ impl TimedRequests {
             self.arrival = ArrivalTime::Program(Instant::now());
             length
         };
+        self.limit_delay = context.limit_delay;
         self.received.extend_from_slice(&buffer[..length]);
         if length > 0 {
-            self.incomplete_since.get_or_insert(tick);
+            self.incomplete_since.get_or_insert(context.tick);
         }
         Ok(length)
     }
@@ -88,12 +114,15 @@ impl TimedRequests {
         config: &Config,
         tick: Tick,
     ) -> io::Result<Option<BytesMut>> {
-        if self.received.len() < HEADER_LEN {
-            return Ok(None);
-        }
-        let length = header::timed_request_length(&self.received).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "the timing header is malformed")
-        })?;
+        let request = match Request::at_start(&self.received) {
+            RequestStart::Header(request) => request,
+            RequestStart::Incomplete => return Ok(None),
+            RequestStart::Malformed => {
+                let reason = "the timing header is malformed";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+            }
+        };
+        let length = request.length();
         if self.received.len() < length {
             // One allocation for the rest of the request avoids repeated copies. The server allocates it only after the
             // peer has sent READ_SIZE bytes. A header alone must not cause a large allocation.
@@ -114,9 +143,48 @@ impl TimedRequests {
             tracing::info!(%peer, text = escaped_excerpt(&text), "request");
         }
         echo_core::uppercase(&mut text);
+        if request.needs_timestamps() {
+            self.enable_timestamps(stream);
+        }
         // Reads the clock as late as possible. The client counts the time after this reading as network time.
-        let header = header::reply_header(text.len(), self.arrival.timing());
-        text[..HEADER_LEN].copy_from_slice(&header);
+        match request {
+            Request::Version1 { .. } => {
+                let header = header::reply_header(text.len(), self.arrival.timing());
+                text[..HEADER_LEN].copy_from_slice(&header);
+            }
+            Request::Version2(_) => {
+                let header = version2::reply_header(text.len(), &self.report());
+                text[..version2::HEADER_LEN].copy_from_slice(&header);
+            }
+        }
         Ok(Some(text))
     }
+
+    /// Enables kernel timestamps for the data that the server reads from now on.
+    fn enable_timestamps(&mut self, stream: &TcpStream) {
+        if matches!(self.timestamps, Timestamps::NotRequested) {
+            self.timestamps = TimestampedReceiver::new(stream)
+                .map_or(Timestamps::Unavailable, Timestamps::Enabled);
+        }
+    }
+
+    /// The report for the reply to one request of this connection. The connection is the flow, so no request is missing.
+    fn report(&mut self) -> Report {
+        self.counts.received = self.counts.received.wrapping_add(1);
+        self.counts.sent = self.counts.sent.wrapping_add(1);
+        let report = self.arrival.report(self.clock.state(Instant::now()));
+        let limit_delay = match report.timing.arrival {
+            // A request can arrive during the wait of earlier data.
+            ArrivalClock::Kernel => self.limit_delay.min(report.timing.server),
+            ArrivalClock::Program => self.limit_delay,
+        };
+        Report { flow: Some(self.counts), limit_delay, ..report }
+    }
+}
+
+/// A random number for the counts of a connection.
+fn random_id() -> NonZeroU32 {
+    #[expect(clippy::cast_possible_truncation, reason = "32 random bits are sufficient")]
+    let id = RandomState::new().hash_one(0) as u32;
+    NonZeroU32::new(id).unwrap_or(NonZeroU32::MIN)
 }

@@ -277,3 +277,35 @@ async fn fin_that_arrives_with_the_request_is_detected() {
     let totals = server.shut_down().await;
     assert_eq!((totals.connections, totals.closed_idle, totals.closed_at_shutdown), (200, 0, 0));
 }
+
+#[tokio::test]
+async fn reply_reports_how_long_its_request_waited_for_the_rate_limit() {
+    use echo_core::header::version2::{
+        HEADER_LEN, MIN_LEN, ReplyHeader, Wanted, parse_reply_header, request_header,
+    };
+    let server = Server::start_with(Config { rate: Some(20), ..Config::default() });
+    let mut client = server.connect().await;
+    let mut delays = Vec::new();
+    for number in 1..=40_u32 {
+        let mut request = request_header(MIN_LEN, Wanted::CountsAndTimestamps).to_vec();
+        request.extend_from_slice(format!("{number:010}").as_bytes());
+        let start = Instant::now();
+        client.write_all(&request).await.unwrap();
+        let mut reply = [0; MIN_LEN];
+        timeout(TIMEOUT, client.read_exact(&mut reply)).await.expect("a reply").unwrap();
+        let rtt = start.elapsed();
+        let header = reply.first_chunk::<HEADER_LEN>().unwrap();
+        let ReplyHeader::Report(report) = parse_reply_header(header, MIN_LEN) else {
+            panic!("{}", String::from_utf8_lossy(&reply));
+        };
+        let counts = report.flow.unwrap();
+        assert_eq!((counts.received, counts.sent), (number, number));
+        assert!(report.limit_delay <= rtt, "{:?} > {rtt:?}", report.limit_delay);
+        delays.push(report.limit_delay);
+    }
+    // The burst of one second is allowed. Then one request in 50 ms is allowed.
+    assert_eq!(delays[..15], [Duration::ZERO; 15]);
+    let total: Duration = delays.iter().sum();
+    assert!(total >= Duration::from_millis(800), "{delays:?}");
+    assert!(server.shut_down().await.rate_limited_reads > 0);
+}

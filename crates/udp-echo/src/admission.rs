@@ -2,6 +2,7 @@
 
 use crate::Totals;
 use crate::datagram_io::ReceiveMeta;
+use crate::flow_table::RefusalReason;
 use crate::refusal::{self, Refusal};
 use echo_service::{AllowedNetworks, RateLimit, should_log_batch};
 use std::time::Instant;
@@ -14,29 +15,34 @@ pub(crate) struct AdmissionPolicy {
     pub(crate) own_ports: Vec<u16>,
 }
 
-/// The part of a received buffer that the server answers.
-pub(crate) struct Admitted {
-    /// Number of datagrams at the beginning of the buffer.
-    pub(crate) datagrams: u64,
-    /// The hop limit of the replies. `None`: the default of the system.
-    pub(crate) hops: Option<u8>,
+/// The decision about a received buffer.
+pub(crate) enum Admission {
+    /// The server answers the first datagrams of the buffer. It refuses the others because of the rate limit.
+    Admitted {
+        /// Number of datagrams that the server answers, at least 1.
+        datagrams: u64,
+        /// The hop limit of the replies. `None`: the default of the system.
+        hops: Option<u8>,
+    },
+    /// The server answers no datagram of the buffer.
+    Refused(RefusalReason),
 }
 
 impl AdmissionPolicy {
     /// Decides which datagrams of a received buffer the server answers at the time `now`. Counts the refused
-    /// datagrams and logs some of them. Returns `None` if all datagrams are refused.
+    /// datagrams and logs some of them.
     pub(crate) fn admit(
         &self,
         meta: &ReceiveMeta,
         payload: &[u8],
         now: Instant,
         totals: &mut Totals,
-    ) -> Option<Admitted> {
+    ) -> Admission {
         let datagrams = meta.datagrams();
         if !self.allowed.allows(meta.peer.ip()) {
             let reason = "--allow does not contain its address";
             refuse(&mut totals.refused_network, datagrams, meta, reason);
-            return None;
+            return Admission::Refused(RefusalReason::List);
         }
         let hops = refusal::check_addresses(meta, &self.own_ports)
             .and_then(|()| refusal::reply_hops(meta, payload));
@@ -57,7 +63,7 @@ impl AdmissionPolicy {
                     }
                 };
                 refuse(count, datagrams, meta, reason);
-                return None;
+                return Admission::Refused(RefusalReason::List);
             }
         };
         let admitted = self.rate.take(meta.peer.ip(), datagrams, now);
@@ -65,7 +71,10 @@ impl AdmissionPolicy {
             let reason = "its source exceeded --rate";
             refuse(&mut totals.refused_rate_limit, datagrams - admitted, meta, reason);
         }
-        (admitted > 0).then_some(Admitted { datagrams: admitted, hops })
+        match admitted {
+            0 => Admission::Refused(RefusalReason::Rate),
+            datagrams => Admission::Admitted { datagrams, hops },
+        }
     }
 }
 

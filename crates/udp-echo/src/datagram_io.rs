@@ -52,6 +52,9 @@ pub(crate) struct ReceiveMeta {
     pub(crate) segment_size: usize,
     /// When the buffer arrived.
     pub(crate) arrival: ArrivalTime,
+    /// The number of datagrams that the kernel had dropped when the buffer arrived, because the receive queue of the
+    /// socket was full. The counter wraps. 0 if the system does not report it.
+    pub(crate) queue_drops: u32,
 }
 
 impl ReceiveMeta {

@@ -28,6 +28,7 @@
 
 mod admission;
 mod datagram_io;
+mod flow_table;
 mod refusal;
 mod responder;
 mod serve;

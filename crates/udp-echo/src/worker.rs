@@ -1,8 +1,8 @@
 //! The loop of a worker: receive datagrams, answer them, and check for the shutdown.
 
 use crate::Totals;
-use crate::datagram_io::{DatagramIo, Reply, SendResult, Wait};
-use crate::responder::Responder;
+use crate::datagram_io::{DatagramIo, SendResult, Wait};
+use crate::responder::{Responder, WorkerData};
 use echo_service::{WorkerState, should_log, should_log_batch};
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
@@ -32,22 +32,20 @@ pub(crate) fn run(
         socket,
         responder,
         io: DatagramIo::new(),
-        replies: Vec::new(),
-        totals: Totals::default(),
+        data: WorkerData::default(),
         consecutive_errors: 0,
         has_timestamps: false,
     };
     server.serve(busy_poll, state);
     server.answer_remaining();
-    state.publish_totals(&server.totals);
+    state.publish_totals(&server.data.totals);
 }
 
 struct Server<'a> {
     socket: UdpSocket,
     responder: &'a Responder,
     io: DatagramIo,
-    replies: Vec<Reply>,
-    totals: Totals,
+    data: WorkerData,
     consecutive_errors: u32,
     /// Whether kernel timestamps are enabled.
     has_timestamps: bool,
@@ -65,7 +63,7 @@ impl Server<'_> {
             if self.consecutive_errors >= MAX_CONSECUTIVE_ERRORS {
                 std::thread::sleep(PAUSE_AFTER_ERRORS);
             }
-            state.publish_totals(&self.totals);
+            state.publish_totals(&self.data.totals);
         }
     }
 
@@ -100,8 +98,8 @@ impl Server<'_> {
                 // For example, an ICMP error for an earlier reply (ECONNREFUSED; on Windows WSAECONNRESET).
                 // The socket still works.
                 self.consecutive_errors = self.consecutive_errors.saturating_add(1);
-                self.totals.receive_errors += 1;
-                let count = self.totals.receive_errors;
+                self.data.totals.receive_errors += 1;
+                let count = self.data.totals.receive_errors;
                 if should_log(count) {
                     tracing::debug!(%error, count, "cannot receive a datagram");
                 }
@@ -112,15 +110,16 @@ impl Server<'_> {
 
     /// Answers the received buffers. `received` is their number.
     fn answer(&mut self, received: usize) {
-        let Self { socket, responder, io, replies, totals, .. } = self;
+        let Self { socket, responder, io, data, .. } = self;
         let now = Instant::now();
         for request in 0..received {
-            let is_timed = responder.respond(io, request, now, replies, totals);
-            if is_timed && !self.has_timestamps {
+            let needs_timestamps = responder.respond(io, request, now, data);
+            if needs_timestamps && !self.has_timestamps {
                 self.has_timestamps = true;
                 DatagramIo::enable_timestamps(socket);
             }
         }
+        let WorkerData { replies, totals, .. } = data;
         io.send(socket, replies, &mut |result| match result {
             SendResult::Accepted { datagrams } => totals.answered += datagrams,
             SendResult::Failed { datagrams, error } => {

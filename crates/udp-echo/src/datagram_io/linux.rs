@@ -4,6 +4,8 @@
 //! - coalesced datagrams (`UDP_GRO` for receiving, `UDP_SEGMENT` for sending, udp(7))
 //! - the destination address (`IP_PKTINFO`, `IPV6_PKTINFO`) and the remaining hop limit
 //! - the kernel's timestamp of the arrival (`SO_TIMESTAMPNS`)
+//! - the number of datagrams that the kernel dropped, because the receive queue was full (`SO_RXQ_OVFL`). The kernel
+//!   reports it with a datagram only if it is not 0, so it costs no time as long as nothing is dropped.
 //!
 //! The code calls `recvmmsg` and `sendmmsg` without a library, because no library provides all of these
 //! features. nix allocates memory for each call, and rustix has no packet information. quinn-udp sets "don't
@@ -44,6 +46,7 @@ impl DatagramIo {
         let _ = setsockopt(socket, sockopt::RcvBuf, &QUEUE_LEN);
         let _ = setsockopt(socket, sockopt::SndBuf, &QUEUE_LEN);
         enable_if_available(socket, sockopt::UdpGroSegment);
+        enable_if_available(socket, sockopt::RxqOvfl);
         // A socket that is bound to a unicast address always replies from this address, and it does not
         // receive broadcasts and multicasts. Only a wildcard socket needs the destination address.
         let is_wildcard = address.ip().is_unspecified();
@@ -101,8 +104,8 @@ impl DatagramIo {
 }
 
 /// Enables an option. Some older kernels do not have it, and the server works without it.
-fn enable_if_available<O: SetSockOpt<Val = bool>>(socket: &UdpSocket, option: O) {
-    if let Err(error) = setsockopt(socket, option, &true) {
+fn enable_if_available<O: SetSockOpt<Val: From<bool>>>(socket: &UdpSocket, option: O) {
+    if let Err(error) = setsockopt(socket, option, &true.into()) {
         tracing::debug!(%error, "cannot enable a socket option; the server continues without it");
     }
 }

@@ -12,7 +12,7 @@ use std::mem::{size_of, zeroed};
 use std::net::Ipv6Addr;
 
 /// Size of a control buffer in bytes. It is sufficient for all control messages: packet information (40 bytes
-/// for IPv6), hop limit (24), segment size (24), timestamp (32).
+/// for IPv6), hop limit (24), segment size (24), timestamp (32), dropped datagrams (24).
 pub(super) const CONTROL_LEN: usize = 160;
 
 /// A buffer with the alignment of control messages.
@@ -97,6 +97,7 @@ pub(super) fn for_each_control(header: &libc::msghdr, mut visit: impl FnMut(i32,
 /// A type that consists of integers only. Every sequence of bytes is a valid value.
 pub(super) trait Plain: Copy {}
 impl Plain for libc::c_int {}
+impl Plain for u32 {}
 impl Plain for libc::in_pktinfo {}
 impl Plain for libc::in6_pktinfo {}
 impl Plain for libc::timespec {}

@@ -1,0 +1,283 @@
+//! [`FlowTable`]: counts the requests of each flow, for clients that send timing headers of version 2.
+//!
+//! A flow is the address and the port of one peer at one socket of the server. A client compares the counts with its own
+//! and finds out where its requests were lost (`docs/protocol.md`). The server counts only requests with a header of
+//! version 2, so any other datagram costs nothing here.
+//!
+//! Anybody can send datagrams with a forged source, so the table has these properties:
+//!
+//! - Its size is fixed: [`SETS`] sets of [`WAYS`] flows. A keyed hash selects the set of a flow, so nobody can choose peers
+//!   that share a set.
+//! - A new flow replaces a flow only if that flow was idle for [`MIN_IDLE`]. If all flows of its set are active, the new
+//!   flow has no counts. Its requests are still answered.
+//! - An entry contains the complete address of its peer, so a reply never contains the counts of another flow.
+
+use echo_core::header::version2::FlowCounts;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+/// Number of flows in a set.
+const WAYS: usize = 4;
+
+/// Number of sets. A full table takes about 230 KB for each socket of the server. It is allocated when the first request
+/// with a header of version 2 arrives.
+const SETS: usize = 512;
+
+/// A flow without requests for this time can be replaced by a new flow. The value is longer than the interval of most
+/// measurements, so a flood with forged sources does not end the counts of a client that measures.
+const MIN_IDLE: Duration = Duration::from_secs(5);
+
+/// Number of the latest request numbers that a flow remembers. A request with an older number counts as a duplicate.
+const REMEMBERED: u64 = 128;
+
+/// The reason why the server refuses a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefusalReason {
+    /// The source exceeded its rate limit.
+    Rate,
+    /// Any other rule, for example the list of ports.
+    List,
+}
+
+/// The number of datagrams that the kernel has dropped, because the receive queue of the socket was full.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct QueueDrops {
+    /// The number when the previous datagram of the socket arrived. A new flow starts to count here. So its count contains
+    /// the drops between this datagram and its own first request.
+    pub(crate) before: u32,
+    /// The number when this datagram arrived.
+    pub(crate) now: u32,
+}
+
+/// A request with a header of version 2.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FlowRequest {
+    pub(crate) peer: SocketAddr,
+    pub(crate) number: u64,
+    pub(crate) received_at: Instant,
+    pub(crate) drops: QueueDrops,
+}
+
+/// The counts of all flows of one socket.
+#[derive(Debug, Default)]
+pub(crate) struct FlowTable {
+    /// Empty until the first request.
+    sets: Vec<[Option<Flow>; WAYS]>,
+    hash_key: RandomState,
+    /// Number of flows so far. The hash of this number is the random number of a flow.
+    created: u64,
+}
+
+#[derive(Debug)]
+struct Flow {
+    peer: SocketAddr,
+    counts: FlowCounts,
+    drops_at_start: u32,
+    last_request: Instant,
+    /// The highest number of a request.
+    highest: u64,
+    /// Bit n: whether the request with the number `highest` − n has arrived.
+    arrived: u128,
+}
+
+impl FlowTable {
+    /// Counts a request that the server answers. Returns the counts for the reply. `None`: the table has no entry for this
+    /// flow.
+    pub(crate) fn answered(&mut self, request: FlowRequest) -> Option<FlowCounts> {
+        let flow = self.flow(request)?;
+        flow.receive(request.number);
+        flow.counts.sent = flow.counts.sent.wrapping_add(1);
+        flow.counts.queue_drops = request.drops.now.wrapping_sub(flow.drops_at_start);
+        Some(flow.counts)
+    }
+
+    /// Counts a request that the server refuses. A refusal because of the rate creates an entry, because a later request
+    /// of the flow can be answered. Other rules refuse all requests of a flow, or almost all.
+    pub(crate) fn refused(&mut self, request: FlowRequest, reason: RefusalReason) {
+        let flow = match reason {
+            RefusalReason::Rate => self.flow(request),
+            RefusalReason::List => self.known_flow(request.peer),
+        };
+        let Some(flow) = flow.filter(|flow| !flow.is_duplicate(request.number)) else { return };
+        flow.receive(request.number);
+        let count = match reason {
+            RefusalReason::Rate => &mut flow.counts.refused_rate,
+            RefusalReason::List => &mut flow.counts.refused_list,
+        };
+        *count = count.wrapping_add(1);
+    }
+
+    /// The entry of the flow. Creates it if there is none.
+    fn flow(&mut self, request: FlowRequest) -> Option<&mut Flow> {
+        if self.sets.is_empty() {
+            self.sets.resize_with(SETS, Default::default);
+        }
+        let FlowRequest { peer, received_at, drops, .. } = request;
+        let set_index = self.set_index(peer);
+        let set = &mut self.sets[set_index];
+        let known = set.iter().position(|flow| flow.as_ref().is_some_and(|flow| flow.peer == peer));
+        let index = known.or_else(|| replaceable(set, received_at))?;
+        if known.is_none() {
+            self.created = self.created.wrapping_add(1);
+            #[expect(clippy::cast_possible_truncation, reason = "32 random bits are sufficient")]
+            let id = self.hash_key.hash_one(self.created) as u32;
+            set[index] = Some(Flow {
+                peer,
+                counts: FlowCounts {
+                    id: NonZeroU32::new(id).unwrap_or(NonZeroU32::MIN),
+                    ..FlowCounts::default()
+                },
+                drops_at_start: drops.before,
+                last_request: received_at,
+                highest: 0,
+                arrived: 0,
+            });
+        }
+        let flow = set[index].as_mut()?;
+        flow.last_request = received_at;
+        Some(flow)
+    }
+
+    fn known_flow(&mut self, peer: SocketAddr) -> Option<&mut Flow> {
+        let index = self.set_index(peer);
+        let set = self.sets.get_mut(index)?;
+        set.iter_mut().flatten().find(|flow| flow.peer == peer)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "only the lower bits are used")]
+    fn set_index(&self, peer: SocketAddr) -> usize {
+        self.hash_key.hash_one(peer) as usize % SETS
+    }
+}
+
+impl Flow {
+    /// Whether the request with this number has arrived before. A request that is too old to know counts as a duplicate.
+    fn is_duplicate(&self, number: u64) -> bool {
+        let Some(age) = self.highest.checked_sub(number) else { return false };
+        age >= REMEMBERED || self.arrived >> age & 1 == 1
+    }
+
+    /// Counts the request with this number, if it is not a duplicate.
+    fn receive(&mut self, number: u64) {
+        if self.is_duplicate(number) {
+            return;
+        }
+        if let Some(distance) = number.checked_sub(self.highest) {
+            self.arrived = if distance < REMEMBERED { self.arrived << distance } else { 0 };
+            self.highest = number;
+        }
+        self.arrived |= 1 << (self.highest - number);
+        self.counts.received = self.counts.received.wrapping_add(1);
+    }
+}
+
+/// The entry of a set that a new flow can use: an empty one, or the one that was idle for the longest time.
+fn replaceable(set: &[Option<Flow>; WAYS], now: Instant) -> Option<usize> {
+    if let Some(empty) = set.iter().position(Option::is_none) {
+        return Some(empty);
+    }
+    let idle = |flow: &Option<Flow>| {
+        flow.as_ref().map_or(Duration::MAX, |flow| now.saturating_duration_since(flow.last_request))
+    };
+    let index = (0..WAYS).max_by_key(|index| idle(&set[*index]))?;
+    (idle(&set[index]) >= MIN_IDLE).then_some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(port: u16, number: u64, now: Instant) -> FlowRequest {
+        let peer = SocketAddr::from(([192, 0, 2, 1], port));
+        FlowRequest { peer, number, received_at: now, drops: QueueDrops::default() }
+    }
+
+    #[test]
+    fn each_flow_has_its_own_counts() {
+        let (mut table, now) = (FlowTable::default(), Instant::now());
+        for number in 1..=3 {
+            table.answered(request(5000, number, now)).unwrap();
+        }
+        table.refused(request(5000, 4, now), RefusalReason::Rate);
+        table.refused(request(5000, 6, now), RefusalReason::List);
+        let other = table.answered(request(5001, 1, now)).unwrap();
+        assert_eq!((other.received, other.sent, other.refused_rate), (1, 1, 0));
+        let counts = table.answered(request(5000, 7, now)).unwrap();
+        assert_eq!((counts.received, counts.sent), (6, 4));
+        assert_eq!((counts.refused_rate, counts.refused_list), (1, 1));
+        assert_ne!(counts.id, other.id);
+    }
+
+    #[test]
+    fn duplicates_and_reordered_requests_count_once() {
+        let (mut table, now) = (FlowTable::default(), Instant::now());
+        let received = |table: &mut FlowTable, number| {
+            table.answered(request(5000, number, now)).unwrap().received
+        };
+        for (number, expected) in [
+            (1, 1),
+            (1, 1),
+            (3, 2),
+            (2, 3),
+            (2, 3),
+            (3, 3),
+            (130, 4),
+            // Too old to be distinguished from a duplicate.
+            (2, 4),
+            (4, 5),
+            (1000, 6),
+            (130, 6),
+            (u64::MAX, 7),
+            (0, 7),
+            (u64::MAX, 7),
+        ] {
+            assert_eq!(received(&mut table, number), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn drops_count_from_the_datagram_before_the_first_request() {
+        let (mut table, now) = (FlowTable::default(), Instant::now());
+        let with_drops = |number, before, now_dropped| FlowRequest {
+            drops: QueueDrops { before, now: now_dropped },
+            ..request(5000, number, now)
+        };
+        assert_eq!(table.answered(with_drops(1, 40, 45)).unwrap().queue_drops, 5);
+        assert_eq!(table.answered(with_drops(2, 45, 47)).unwrap().queue_drops, 7);
+        // The kernel's counter has 32 bits and wraps.
+        let mut table = FlowTable::default();
+        assert_eq!(table.answered(with_drops(1, u32::MAX, 1)).unwrap().queue_drops, 2);
+    }
+
+    #[test]
+    fn flood_of_forged_sources_does_not_replace_an_active_flow() {
+        let (mut table, start) = (FlowTable::default(), Instant::now());
+        let mut honest = 0;
+        for step in 0..100_u32 {
+            let now = start + Duration::from_millis(100) * step;
+            honest += 1;
+            assert_eq!(table.answered(request(4000, honest, now)).unwrap().received, step + 1);
+            for port in 10_000..11_000 {
+                let peer = SocketAddr::from(([198, 51, 100, (step % 250) as u8], port));
+                table.answered(FlowRequest { peer, ..request(0, 1, now) });
+            }
+        }
+        assert_eq!(table.sets.len(), SETS);
+    }
+
+    #[test]
+    fn idle_flow_is_replaced_and_its_counts_start_again() {
+        let (mut table, start) = (FlowTable::default(), Instant::now());
+        let first = table.answered(request(4000, 1, start)).unwrap();
+        let later = start + MIN_IDLE;
+        let created = (10_000..14_000)
+            .filter(|port| table.answered(request(*port, 1, later)).is_some())
+            .count();
+        assert!((SETS * WAYS * 9 / 10..=SETS * WAYS).contains(&created), "{created}");
+        let again = table.answered(request(4000, 2, later + MIN_IDLE)).unwrap();
+        assert_eq!(again.received, 1);
+        assert_ne!(first.id, again.id);
+    }
+}
