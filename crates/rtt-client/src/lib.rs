@@ -65,6 +65,8 @@ mod plan;
 mod protocol;
 pub mod report;
 
+pub use analysis::loss_attribution::{LossCounts, LossRange};
+pub use analysis::schedule::SlowHost;
 pub use analysis::statistics::{
     BreakdownFigures, ColdStart, Distribution, Jitter, Quantile, Summary, TimestampCost,
 };
@@ -92,6 +94,7 @@ pub use model::loss_place::LossPlace;
 pub use model::protocol::{
     DisplayAddress, Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder,
 };
+pub use model::receive_queue::ReceiveQueue;
 pub use model::target::{Target, TargetError};
 pub use model::traffic::KernelStatistics;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};

@@ -20,10 +20,10 @@ pub use settings::{
 };
 pub use trace::{TracePlan, TraceSettings};
 
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Framing, Protocol};
 use crate::model::target::Target;
 use crate::plan::pacing::Pacing;
-use crate::plan::payload::{MAX_REQUESTS, Numbering, Payload, TimingHeader};
+use crate::plan::payload::{HeaderContent, MAX_REQUESTS, Numbering, Payload};
 use crate::protocol::registry::{PROTOCOLS, protocols_of};
 use std::time::Duration;
 
@@ -106,6 +106,18 @@ impl Plan {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The maximum number of requests that wait for a reply at the same time.
+    pub(crate) fn max_in_flight(&self) -> u64 {
+        let Pacing::FixedRate(rate) = self.pacing else { return 1 };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "`check_rate` limits rate x timeout to MAX_IN_FLIGHT"
+        )]
+        let scheduled = (rate * self.settings.timeout.as_secs_f64()).ceil() as u64 + 1;
+        scheduled.min(self.settings.count.unwrap_or(u64::MAX))
     }
 
     /// The target as a URL, with its protocol and, if the protocol has ports, its port.
@@ -272,11 +284,17 @@ fn check_rate(rate: f64, settings: &Settings) -> Result<f64, PlanError> {
 /// The requests that the settings select, if the protocol can carry them and their replies.
 fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, PlanError> {
     let form = protocol.reply_form;
-    let timing = if settings.breakdown {
-        TimingHeader::requested_from(protocol)
-    } else {
-        TimingHeader::Absent
+    // Only the replies to later requests contain evidence about a lost request. A stream retransmits what is lost.
+    // The user's message stays the only text of a request.
+    let can_locate_losses = settings.count != Some(1)
+        && protocol.framing == Framing::Datagrams
+        && matches!(settings.content, Content::Sized(_));
+    let header = match settings {
+        Settings { breakdown: true, .. } => HeaderContent::Timing,
+        Settings { locate_losses: true, .. } if can_locate_losses => HeaderContent::Counts,
+        _ => HeaderContent::Nothing,
     };
+    let header = header.for_protocol(protocol);
     let check_len = |part, len| {
         let max = protocol.max_message_len;
         if len > max {
@@ -288,17 +306,17 @@ fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, 
         Content::Message(text) if text.is_empty() && !protocol.allows_empty_message => {
             return Err(PlanError::EmptyMessage { protocol: protocol.title });
         }
-        Content::Message(text) => Payload::of_text(text, Numbering::Unnumbered, timing, form),
-        Content::Numbered(text) => Payload::of_text(text, Numbering::Numbered, timing, form),
+        Content::Message(text) => Payload::of_text(text, Numbering::Unnumbered, header, form),
+        Content::Numbered(text) => Payload::of_text(text, Numbering::Numbered, header, form),
         Content::Sized(size) => {
             let size = size.unwrap_or(DEFAULT_REQUEST_LEN);
-            let min = Payload::min_size(timing);
+            let min = Payload::min_size(header);
             if size < min {
-                let timed = timing == TimingHeader::Requested;
+                let timed = header == HeaderContent::Timing;
                 return Err(PlanError::TooShort { size, min, timed });
             }
             check_len(MessagePart::Request, size)?;
-            Payload::of_size(size, timing, form)
+            Payload::of_size(size, header, form)
         }
     };
     check_len(MessagePart::Request, payload.request_len())?;

@@ -287,7 +287,7 @@ async fn reply_reports_how_long_its_request_waited_for_the_rate_limit() {
     let mut client = server.connect().await;
     let mut delays = Vec::new();
     for number in 1..=40_u32 {
-        let mut request = request_header(MIN_LEN, Wanted::CountsAndTimestamps).to_vec();
+        let mut request = request_header(MIN_LEN, Wanted::CountsAndTimestamps, 1).to_vec();
         request.extend_from_slice(format!("{number:010}").as_bytes());
         let start = Instant::now();
         client.write_all(&request).await.unwrap();

@@ -55,6 +55,8 @@ pub(crate) struct QueueDrops {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FlowRequest {
     pub(crate) peer: SocketAddr,
+    /// The random number of the client's run.
+    pub(crate) run: u32,
     pub(crate) number: u64,
     pub(crate) received_at: Instant,
     pub(crate) drops: QueueDrops,
@@ -73,6 +75,7 @@ pub(crate) struct FlowTable {
 #[derive(Debug)]
 struct Flow {
     peer: SocketAddr,
+    run: u32,
     counts: FlowCounts,
     drops_at_start: u32,
     last_request: Instant,
@@ -98,7 +101,7 @@ impl FlowTable {
     pub(crate) fn refused(&mut self, request: FlowRequest, reason: RefusalReason) {
         let flow = match reason {
             RefusalReason::Rate => self.flow(request),
-            RefusalReason::List => self.known_flow(request.peer),
+            RefusalReason::List => self.known_flow(request),
         };
         let Some(flow) = flow.filter(|flow| !flow.is_duplicate(request.number)) else { return };
         flow.receive(request.number);
@@ -109,22 +112,23 @@ impl FlowTable {
         *count = count.wrapping_add(1);
     }
 
-    /// The entry of the flow. Creates it if there is none.
+    /// The entry of the flow. Creates it if there is none, or if the entry belongs to an earlier run of the client.
     fn flow(&mut self, request: FlowRequest) -> Option<&mut Flow> {
         if self.sets.is_empty() {
             self.sets.resize_with(SETS, Default::default);
         }
-        let FlowRequest { peer, received_at, drops, .. } = request;
+        let FlowRequest { peer, run, received_at, drops, .. } = request;
         let set_index = self.set_index(peer);
         let set = &mut self.sets[set_index];
         let known = set.iter().position(|flow| flow.as_ref().is_some_and(|flow| flow.peer == peer));
         let index = known.or_else(|| replaceable(set, received_at))?;
-        if known.is_none() {
+        if set[index].as_ref().is_none_or(|flow| (flow.peer, flow.run) != (peer, run)) {
             self.created = self.created.wrapping_add(1);
             #[expect(clippy::cast_possible_truncation, reason = "32 random bits are sufficient")]
             let id = self.hash_key.hash_one(self.created) as u32;
             set[index] = Some(Flow {
                 peer,
+                run,
                 counts: FlowCounts {
                     id: NonZeroU32::new(id).unwrap_or(NonZeroU32::MIN),
                     ..FlowCounts::default()
@@ -140,10 +144,11 @@ impl FlowTable {
         Some(flow)
     }
 
-    fn known_flow(&mut self, peer: SocketAddr) -> Option<&mut Flow> {
+    fn known_flow(&mut self, request: FlowRequest) -> Option<&mut Flow> {
+        let FlowRequest { peer, run, .. } = request;
         let index = self.set_index(peer);
         let set = self.sets.get_mut(index)?;
-        set.iter_mut().flatten().find(|flow| flow.peer == peer)
+        set.iter_mut().flatten().find(|flow| (flow.peer, flow.run) == (peer, run))
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "only the lower bits are used")]
@@ -191,7 +196,7 @@ mod tests {
 
     fn request(port: u16, number: u64, now: Instant) -> FlowRequest {
         let peer = SocketAddr::from(([192, 0, 2, 1], port));
-        FlowRequest { peer, number, received_at: now, drops: QueueDrops::default() }
+        FlowRequest { peer, run: 1, number, received_at: now, drops: QueueDrops::default() }
     }
 
     #[test]
@@ -235,6 +240,18 @@ mod tests {
         ] {
             assert_eq!(received(&mut table, number), expected, "{number}");
         }
+    }
+
+    #[test]
+    fn counts_start_again_if_another_run_uses_the_same_port() {
+        let (mut table, now) = (FlowTable::default(), Instant::now());
+        let first = table.answered(request(5000, 100, now)).unwrap();
+        let other_run = FlowRequest { run: 2, ..request(5000, 1, now) };
+        table.refused(other_run, RefusalReason::List);
+        assert_eq!(table.answered(request(5000, 101, now)).unwrap().received, 2);
+        let second = table.answered(other_run).unwrap();
+        assert_eq!(second.received, 1);
+        assert_ne!(first.id, second.id);
     }
 
     #[test]

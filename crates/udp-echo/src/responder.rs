@@ -34,10 +34,11 @@ struct Arrived<'a> {
 }
 
 impl Arrived<'_> {
-    /// The request with this number, for the counts of its flow.
-    fn request(&self, number: u64) -> FlowRequest {
+    /// The request with this header, for the counts of its flow.
+    fn request(&self, header: RequestHeader) -> FlowRequest {
         let Self { meta, drops, now } = *self;
-        FlowRequest { peer: meta.peer, number, received_at: now, drops }
+        let RequestHeader { run, number, .. } = header;
+        FlowRequest { peer: meta.peer, run, number, received_at: now, drops }
     }
 }
 
@@ -172,8 +173,8 @@ fn write_header(
             let header = header::reply_header(reply.len(), arrival.timing());
             reply[..HEADER_LEN].copy_from_slice(&header);
         }
-        Some(Request::Version2(RequestHeader { number, .. })) => {
-            let flow = data.flows.answered(arrived.request(number));
+        Some(Request::Version2(request)) => {
+            let flow = data.flows.answered(arrived.request(request));
             let report = Report { flow, ..arrival.report(data.clock.state(arrived.now)) };
             let header = version2::reply_header(reply.len(), &report);
             reply[..version2::HEADER_LEN].copy_from_slice(&header);
@@ -191,7 +192,7 @@ fn count_refused(
 ) {
     for datagram in payload.chunks(arrived.meta.segment_size) {
         if let Some(Request::Version2(header)) = Request::of_datagram(datagram) {
-            flows.refused(arrived.request(header.number), reason);
+            flows.refused(arrived.request(header), reason);
         }
     }
 }

@@ -14,7 +14,7 @@ use udp_echo::Config;
 
 /// Builds the request with this number. It has `length` bytes.
 fn request(number: u64, wanted: Wanted, length: usize) -> Vec<u8> {
-    let mut request = request_header(length, wanted).to_vec();
+    let mut request = request_header(length, wanted, 1).to_vec();
     request.extend_from_slice(format!("{number:010}").as_bytes());
     request.resize(length, b'x');
     request

@@ -13,9 +13,10 @@
 //! use std::time::Duration;
 //!
 //! // The client sends request number 7. It has 128 bytes, and it requests the counts only.
-//! let mut message = version2::request_header(MIN_LEN, Wanted::Counts).to_vec();
+//! let (wanted, run) = (Wanted::Counts, 0xC0FFEE);
+//! let mut message = version2::request_header(MIN_LEN, wanted, run).to_vec();
 //! message.extend_from_slice(b"0000000007");
-//! let request = RequestHeader { length: MIN_LEN, wanted: Wanted::Counts, number: 7 };
+//! let request = RequestHeader { length: MIN_LEN, wanted, run, number: 7 };
 //! assert_eq!(version2::parse_request(&message), Some(request));
 //!
 //! // The server replaces the header before it sends the reply.
@@ -91,6 +92,9 @@ pub struct RequestHeader {
     pub length: usize,
     /// The information that the request wants.
     pub wanted: Wanted,
+    /// A random number that the client chooses for each run. If a later run uses the same port, the server starts the counts
+    /// again.
+    pub run: u32,
     /// The number of the request.
     pub number: u64,
 }
@@ -165,14 +169,14 @@ pub enum ReplyHeader {
     Malformed,
 }
 
-/// Builds the header of a request. `length` is the length of the whole request in bytes. The number of the request must
-/// follow the header: [`NUMBER_LEN`] decimal digits.
+/// Builds the header of a request. `length` is the length of the whole request in bytes. `run` is a random number that
+/// identifies the run of the client. The number of the request must follow the header: [`NUMBER_LEN`] decimal digits.
 ///
 /// # Panics
 ///
 /// If `length` is less than [`MIN_LEN`] or more than [`MAX_TIMED_LEN`].
 #[must_use]
-pub fn request_header(length: usize, wanted: Wanted) -> [u8; HEADER_LEN] {
+pub fn request_header(length: usize, wanted: Wanted, run: u32) -> [u8; HEADER_LEN] {
     assert!(
         (MIN_LEN..=MAX_TIMED_LEN).contains(&length),
         "a request with a header of version 2 has {MIN_LEN} to {MAX_TIMED_LEN} bytes, not {length}"
@@ -186,6 +190,7 @@ pub fn request_header(length: usize, wanted: Wanted) -> [u8; HEADER_LEN] {
         Wanted::CountsAndTimestamps => b'1',
     };
     header[SPACE_BEFORE_COUNTS] = b' ';
+    hex::write(&mut header[FLOW], run.into());
     header[LIMIT_DELAY.end] = b' ';
     header
 }
@@ -204,10 +209,11 @@ pub fn parse_request(text: &[u8]) -> Option<RequestHeader> {
         b'1' => Wanted::CountsAndTimestamps,
         _ => return None,
     };
+    let run = u32::try_from(hex::parse(&header[FLOW])?).ok()?;
     let number = parse_digits(text.get(HEADER_LEN..MIN_LEN)?)?;
-    let is_valid =
-        (MIN_LEN..=MAX_TIMED_LEN).contains(&length) && *header == request_header(length, wanted);
-    is_valid.then_some(RequestHeader { length, wanted, number })
+    let is_valid = (MIN_LEN..=MAX_TIMED_LEN).contains(&length)
+        && *header == request_header(length, wanted, run);
+    is_valid.then_some(RequestHeader { length, wanted, run, number })
 }
 
 /// Whether `text` can be the beginning of a request with a header of version 2.
@@ -334,9 +340,9 @@ mod tests {
     fn headers_have_the_bytes_of_the_specification() {
         let request = concat!(
             "echo-rtt/2?00000128 000000000000000000000000000000000000 ",
-            "000000000000000000000000000000000000000000000000000000000000 "
+            "0000ABCD0000000000000000000000000000000000000000000000000000 "
         );
-        assert_eq!(&request_header(128, Wanted::Counts)[..], request.as_bytes());
+        assert_eq!(&request_header(128, Wanted::Counts, 0xABCD)[..], request.as_bytes());
         let reply = concat!(
             "ECHO-RTT/2!00000128 K187BCAED6C952D15000000009030S0001F4 ",
             "DEADBEEF0000000B000000090000000200000000000000030000000000FF "
@@ -346,17 +352,20 @@ mod tests {
 
     #[test]
     fn reply_of_a_server_without_version_2_is_recognised() {
-        let mut text = bytes::BytesMut::from(&request_header(128, Wanted::Counts)[..]);
+        let mut text = bytes::BytesMut::from(&request_header(128, Wanted::Counts, 0xABCD)[..]);
         crate::uppercase(&mut text);
         assert_eq!(parse_reply_header(text[..].try_into().unwrap(), 128), ReplyHeader::Plain);
     }
 
     #[test]
     fn incomplete_or_invalid_request_is_text() {
-        let mut valid = request_header(128, Wanted::CountsAndTimestamps).to_vec();
+        let mut valid = request_header(128, Wanted::CountsAndTimestamps, 9).to_vec();
         valid.extend_from_slice(b"0000000042");
         let wanted = Wanted::CountsAndTimestamps;
-        assert_eq!(parse_request(&valid), Some(RequestHeader { length: 128, wanted, number: 42 }));
+        assert_eq!(
+            parse_request(&valid),
+            Some(RequestHeader { length: 128, wanted, run: 9, number: 42 })
+        );
         for cut in 0..MIN_LEN {
             assert_eq!(parse_request(&valid[..cut]), None, "{cut}");
             assert!(could_be_request(&valid[..cut]), "{cut}");
@@ -365,9 +374,10 @@ mod tests {
             let mut invalid = valid.clone();
             invalid[index] ^= 0x10;
             let parsed = parse_request(&invalid);
-            assert!(parsed.is_none_or(|header| header.length != 128), "{index}: {parsed:?}");
+            let is_field = parsed.is_some_and(|header| (header.length, header.run) != (128, 9));
+            assert!(parsed.is_none() || is_field, "{index}: {parsed:?}");
         }
-        valid[..HEADER_LEN].copy_from_slice(&request_header(MAX_TIMED_LEN, wanted));
+        valid[..HEADER_LEN].copy_from_slice(&request_header(MAX_TIMED_LEN, wanted, 9));
         assert!(parse_request(&valid).is_some());
         valid[LENGTH].copy_from_slice(b"00065508");
         assert_eq!(parse_request(&valid), None);
@@ -407,7 +417,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_any_bytes_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..160)) {
-            let mut header = request_header(MIN_LEN, Wanted::Counts);
+            let mut header = request_header(MIN_LEN, Wanted::Counts, 0);
             let length = bytes.len().min(HEADER_LEN - 8);
             header[8..8 + length].copy_from_slice(&bytes[..length]);
             let _ = (parse_request(&bytes), parse_request(&header), parse_reply_header(&header, 64));

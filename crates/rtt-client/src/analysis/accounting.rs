@@ -30,6 +30,7 @@
 //!
 //! Each request has exactly one outcome: `sent = received + lost + corrupt`.
 
+use crate::analysis::loss_attribution::LossAttribution;
 use crate::analysis::loss_pattern::{LossPattern, LossTracker};
 use crate::analysis::request_tracker::{InFlight, ReplyClass, RequestTracker};
 use crate::analysis::statistics::Summary;
@@ -37,12 +38,12 @@ use crate::model::breakdown::{self, Breakdown, BreakdownError, ExchangeTimestamp
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
 use crate::model::icmp::Origin;
+use crate::model::loss_place::LossPlace;
 use crate::model::protocol::Responder;
 use crate::plan::Plan;
-use crate::plan::payload::Mismatch;
+use crate::plan::payload::{Mismatch, ServerReport};
 use bytes::Bytes;
 use echo_core::Stamp;
-use echo_core::header::Timing;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The number of transient ICMP errors that ends a series. These errors count only as long as no reply has arrived.
@@ -59,8 +60,10 @@ pub(crate) struct ReceivedReply {
     pub(crate) timestamp: Option<SystemTime>,
     /// The hop limit of the packet, if the transport reads it.
     pub(crate) hop_limit: Option<u8>,
-    /// The processing time that the server reported.
-    pub(crate) timing: Option<Timing>,
+    /// The number of replies that this host's receive queue had dropped when the packet arrived, if the system reports it.
+    pub(crate) receive_drops: Option<u64>,
+    /// The report of the server.
+    pub(crate) report: ServerReport,
     pub(crate) bytes: Bytes,
 }
 
@@ -77,6 +80,7 @@ pub(crate) struct Accounting {
     /// The position of the user's message in a reply, if requests contain one.
     text_offset: Option<usize>,
     losses: LossTracker,
+    attribution: LossAttribution,
     transient_errors: u32,
     unreachable: bool,
 }
@@ -106,6 +110,7 @@ impl Accounting {
             scheduled: !plan.pacing.waits_for_replies(),
             text_offset: plan.has_a_message().then(|| plan.payload.text_offset()),
             losses: LossTracker::default(),
+            attribution: LossAttribution::default(),
             transient_errors: 0,
             unreachable: false,
         }
@@ -116,9 +121,14 @@ impl Accounting {
         &self.summary
     }
 
-    /// The results at the end.
-    pub(crate) fn finish(self) -> AccountingResult {
-        AccountingResult { summary: self.summary, loss_pattern: self.losses.pattern() }
+    /// The results at the end. `receive_drops` is the number of replies that this host's receive queue has dropped, if it is
+    /// known.
+    pub(crate) fn finish(self, receive_drops: Option<u64>) -> AccountingResult {
+        let lost_where = self.attribution.finish(receive_drops);
+        AccountingResult {
+            summary: Summary { lost_where, ..self.summary },
+            loss_pattern: self.losses.pattern(),
+        }
     }
 
     /// Whether further requests will probably have no reply. Only errors before the first reply set this state: one
@@ -160,6 +170,11 @@ impl Accounting {
         self.tracker.next_expiry()
     }
 
+    /// A channel was opened. The next request is the first one on it.
+    pub(crate) fn channel_opened(&mut self) {
+        self.attribution.channel_opened(self.tracker.next_seq());
+    }
+
     /// Counts a new connection.
     pub(crate) fn connection(&mut self, connection: &Connection) {
         self.summary.add_connection(connection);
@@ -182,7 +197,9 @@ impl Accounting {
         self.tracker.add(attempted, attempted.monotonic(), TimestampId::default());
         self.tracker.lose(seq);
         self.note_error(&failure);
-        self.count(unsent_exchange(seq, failure))
+        let exchange = unsent_exchange(seq, failure);
+        self.attribution.not_sent(seq, exchange.lost_where);
+        self.count(exchange)
     }
 
     /// Decides that request `seq` failed. Returns `None` if it is not in flight.
@@ -194,7 +211,10 @@ impl Accounting {
     ) -> Option<Exchange> {
         let request = self.tracker.lose(seq)?;
         self.note_error(&failure);
-        Some(self.decide(&Decided { request, position }, failure_outcome(failure)))
+        let lost_where = place_of(&failure);
+        self.attribution.failed(seq, lost_where);
+        let exchange = self.exchange(&Decided { request, position }, failure_outcome(failure));
+        Some(self.count(Exchange { lost_where, ..exchange }))
     }
 
     /// Decides that the oldest request in flight is lost, if its timeout has expired. `detail` describes the part of
@@ -208,7 +228,7 @@ impl Accounting {
         let request = self.tracker.expire(now)?;
         let after = now.saturating_duration_since(request.sent.monotonic());
         let failure = Failure { detail: detail(), ..Failure::new(Condition::Silent, after) };
-        Some(self.decide(&Decided { request, position }, Outcome::Lost(failure)))
+        Some(self.lose(&Decided { request, position }, failure))
     }
 
     /// Counts a reply with the expected bytes. Returns the exchange if this reply determines its outcome.
@@ -228,18 +248,28 @@ impl Accounting {
         let elapsed = self.sent_at(seq).map(|sent| reply.received.since(&sent));
         let expired = elapsed.filter(|elapsed| *elapsed > self.timeout).and_then(|elapsed| {
             let request = self.tracker.lose(seq)?;
-            let outcome = Outcome::Lost(Failure::new(Condition::Silent, elapsed));
-            Some(self.decide(&Decided { request, position }, outcome))
+            let failure = Failure::new(Condition::Silent, elapsed);
+            Some(self.lose(&Decided { request, position }, failure))
         });
+        let evidence = reply.report.version2().and_then(|report| report.flow);
         match self.tracker.classify_reply(seq) {
             ReplyClass::First { request, out_of_order } => {
                 self.unreachable = false;
+                if let Some(counts) = evidence {
+                    self.attribution.answered(seq, counts, reply.receive_drops);
+                }
                 self.summary.out_of_order += u64::from(out_of_order);
                 let transmitted =
                     if self.breakdown { transmitted(request.timestamp_id) } else { None };
                 return Some(self.answered(&Decided { request, position }, reply, transmitted));
             }
-            ReplyClass::Late => self.summary.late += 1,
+            ReplyClass::Late => {
+                self.summary.late += 1;
+                self.attribution.late();
+                if let Some(counts) = evidence {
+                    self.attribution.answered(seq, counts, reply.receive_drops);
+                }
+            }
             ReplyClass::Duplicate => self.summary.duplicates += 1,
             ReplyClass::Unmatched => self.summary.unmatched += 1,
         }
@@ -300,7 +330,7 @@ impl Accounting {
             arrived: reply.timestamp,
             received: reply.received,
         };
-        match breakdown::split(timestamps, reply.timing, self.responder) {
+        match breakdown::split(timestamps, reply.report.timing(), self.responder) {
             Ok(breakdown) => Ok(Some(breakdown)),
             Err(BreakdownError::ImpossibleServerTime) => Err(Mismatch::ImpossibleServerTime),
             Err(BreakdownError::MissingTimestamp | BreakdownError::ClockWasSet) => {
@@ -312,6 +342,7 @@ impl Accounting {
 
     fn corrupt(&mut self, decided: &Decided, reply: ReceivedReply, mismatch: Mismatch) -> Exchange {
         let ReceivedReply { received, bytes: text, .. } = reply;
+        self.attribution.corrupt(decided.request.seq);
         let failure = Failure {
             detail: Some(mismatch.to_string()),
             ..Failure::new(Condition::WrongAnswer, received.since(&decided.request.sent))
@@ -334,6 +365,13 @@ impl Accounting {
         self.transient_errors += u32::from(is_transient);
         let is_final = !accepts && (!is_transient || self.transient_errors >= MAX_TRANSIENT_ERRORS);
         self.unreachable |= self.summary.received == 0 && is_final;
+    }
+
+    /// Decides that a request is lost, because its timeout has expired.
+    fn lose(&mut self, decided: &Decided, failure: Failure) -> Exchange {
+        let lost_where = self.attribution.expired(decided.request.seq);
+        let exchange = self.exchange(decided, Outcome::Lost(failure));
+        self.count(Exchange { lost_where, ..exchange })
     }
 
     fn decide(&mut self, decided: &Decided, outcome: Outcome) -> Exchange {
@@ -367,6 +405,7 @@ impl Accounting {
 
 /// The exchange of a request that was not sent.
 pub(crate) fn unsent_exchange(seq: u64, failure: Failure) -> Exchange {
+    let lost_where = place_of(&failure);
     Exchange {
         seq,
         sent: None,
@@ -375,7 +414,20 @@ pub(crate) fn unsent_exchange(seq: u64, failure: Failure) -> Exchange {
         outcome: failure_outcome(failure),
         breakdown: None,
         hop_limit: None,
-        lost_where: None,
+        lost_where,
+    }
+}
+
+/// The place of a loss that an error shows. A refusal and a reset come from the server's host, so they show no place.
+fn place_of(failure: &Failure) -> Option<LossPlace> {
+    match (failure.origin, failure.condition) {
+        (Some(Origin::ThisHost), _) | (_, Condition::LocalLimit | Condition::Unsupported) => {
+            Some(LossPlace::SendQueue)
+        }
+        (Some(Origin::Icmp(_)), condition) if condition != Condition::Refused => {
+            Some(LossPlace::There)
+        }
+        _ => None,
     }
 }
 

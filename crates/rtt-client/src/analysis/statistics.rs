@@ -6,11 +6,14 @@ mod jitter;
 pub use distribution::{Distribution, Quantile};
 pub use jitter::Jitter;
 
+use crate::analysis::loss_attribution::LossCounts;
+use crate::analysis::schedule::SlowHost;
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration};
 use crate::model::format::signed_nanoseconds;
 use crate::model::hop_limit::ReplyTtl;
 use crate::model::protocol::Phase;
+use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::KernelStatistics;
 use std::time::Duration;
 
@@ -27,6 +30,8 @@ pub struct Summary {
     pub received: u64,
     /// Requests without a reply before the timeout, for any reason.
     pub lost: u64,
+    /// The places where the exchanges were lost. The counts are complete only at the end of a series.
+    pub lost_where: LossCounts,
     /// Requests with a wrong reply.
     pub corrupt: u64,
     /// Additional replies to a request that already has a reply.
@@ -67,6 +72,10 @@ pub struct Summary {
     pub reply_ttl: Option<ReplyTtl>,
     /// The kernel's data about the last connection, and the retransmissions of all connections.
     pub kernel_statistics: Option<KernelStatistics>,
+    /// The size of the receive queue, in bytes. Absent if the client requested none.
+    pub receive_queue: Option<ReceiveQueue>,
+    /// The part of this host that could not keep up with the schedule. Absent if the host kept it.
+    pub slow_host: Option<SlowHost>,
     /// Exchanges without a breakdown although the user requested one: a timestamp was missing, or a clock was set.
     pub without_breakdown: u64,
     /// Facts that a reader of the result should know, for example why the run ended early.
@@ -84,6 +93,8 @@ pub(crate) struct SeriesMeasurements {
     pub(crate) close: Distribution,
     pub(crate) rtt_without_timestamps: Distribution,
     pub(crate) kernel_statistics: Option<KernelStatistics>,
+    pub(crate) receive_queue: Option<ReceiveQueue>,
+    pub(crate) slow_host: Option<SlowHost>,
     pub(crate) send_duration: Duration,
     pub(crate) notes: Vec<String>,
 }
@@ -189,10 +200,21 @@ impl Summary {
             close,
             rtt_without_timestamps,
             kernel_statistics,
+            receive_queue,
+            slow_host,
             send_duration,
             notes,
         } = measurements;
-        Self { close, rtt_without_timestamps, kernel_statistics, notes, send_duration, ..self }
+        Self {
+            close,
+            rtt_without_timestamps,
+            kernel_statistics,
+            receive_queue,
+            slow_host,
+            notes,
+            send_duration,
+            ..self
+        }
     }
 
     /// Adds the duration of the run at its end.

@@ -6,10 +6,11 @@
 use crate::analysis::accounting::ReceivedReply;
 use crate::model::breakdown::TimestampId;
 use crate::model::protocol::Framing;
+use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{Received, SentRequest, Transport};
-use crate::plan::payload::{Mismatch, Payload, ReplyCheck};
+use crate::plan::payload::{Mismatch, Payload, ReplyCheck, ServerReport};
 use bytes::{Bytes, BytesMut};
 use echo_core::Stamp;
 use std::collections::VecDeque;
@@ -41,6 +42,7 @@ struct Arrival {
     received: Stamp,
     timestamp: Option<SystemTime>,
     hop_limit: Option<u8>,
+    receive_drops: Option<u64>,
 }
 
 /// The result of a wait for a message.
@@ -111,10 +113,12 @@ impl Channel {
             Received::End => Ok(ChannelEvent::End),
             Received::Stray => Ok(ChannelEvent::Stray),
             Received::Bytes { received, timestamp, hop_limit, request, bytes } => {
-                let arrival = Arrival { received, timestamp, hop_limit };
+                let arrival = Arrival { received, timestamp, hop_limit, receive_drops: None };
                 match self.framing {
                     Framing::Datagrams => {
                         let bytes = Bytes::copy_from_slice(bytes);
+                        let receive_drops = self.transport.drops_at_arrival();
+                        let arrival = Arrival { receive_drops, ..arrival };
                         let seq = match quoted_request(request, &bytes, payload) {
                             QuotedRequest::Number(seq) => Some(seq),
                             QuotedRequest::Unknown => only_in_flight,
@@ -180,6 +184,16 @@ impl Channel {
         self.transport.traffic()
     }
 
+    /// See [`Transport::receive_queue`].
+    pub(in crate::engine) fn receive_queue(&self) -> Option<ReceiveQueue> {
+        self.transport.receive_queue()
+    }
+
+    /// See [`Transport::drops`].
+    pub(in crate::engine) fn drops(&self) -> Option<u64> {
+        self.transport.drops()
+    }
+
     /// Closes the connection and waits until the server has closed its side. Returns the duration of the wait.
     pub(in crate::engine) fn close(mut self, timeout: Duration) -> Option<Duration> {
         self.transport.close(timeout)
@@ -194,9 +208,9 @@ impl Channel {
     ) -> ChannelEvent {
         let mut reply = arrival.reply(seq, bytes);
         let mismatch = match payload.check(seq.unwrap_or(0), &reply.bytes, 0) {
-            ReplyCheck::Complete(timing) => {
+            ReplyCheck::Complete(report) => {
                 self.replies += 1;
-                reply.timing = timing;
+                reply.report = report;
                 return ChannelEvent::Reply(reply);
             }
             ReplyCheck::Incomplete => {
@@ -225,12 +239,12 @@ impl Channel {
                 self.checked = end;
                 None
             }
-            ReplyCheck::Complete(timing) => {
+            ReplyCheck::Complete(report) => {
                 self.checked = 0;
                 self.replies += 1;
                 self.unanswered.pop_front();
                 let bytes = self.partial.split_to(reply_len).freeze();
-                Some(ChannelEvent::Reply(ReceivedReply { timing, ..arrival.reply(seq, bytes) }))
+                Some(ChannelEvent::Reply(ReceivedReply { report, ..arrival.reply(seq, bytes) }))
             }
             ReplyCheck::Wrong(mismatch) => {
                 self.unanswered.pop_front();
@@ -245,8 +259,9 @@ impl Channel {
 impl Arrival {
     /// The message that consists of `bytes`.
     fn reply(self, seq: Option<u64>, bytes: Bytes) -> ReceivedReply {
-        let Self { received, timestamp, hop_limit } = self;
-        ReceivedReply { seq, received, timestamp, hop_limit, timing: None, bytes }
+        let Self { received, timestamp, hop_limit, receive_drops } = self;
+        let report = ServerReport::None;
+        ReceivedReply { seq, received, timestamp, hop_limit, receive_drops, report, bytes }
     }
 }
 

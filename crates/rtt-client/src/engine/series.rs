@@ -17,11 +17,12 @@ mod notes;
 
 use super::run::RunError;
 use crate::analysis::accounting::{Accounting, AccountingResult};
+use crate::analysis::schedule::{CpuTimes, SlowHost, slow_host};
 use crate::analysis::statistics::{SeriesMeasurements, Summary};
 use crate::model::exchange::{Connection, Exchange};
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Framing, Protocol};
 use crate::model::traffic::{KernelStatistics, Traffic};
-use crate::net::system::{KERNEL_TIMESTAMPS, WaitUntil};
+use crate::net::system::{KERNEL_TIMESTAMPS, ReceiveConfig, ThreadUsage, WaitUntil, thread_usage};
 use crate::net::transport::{OpenConfig, SocketError};
 use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
@@ -47,6 +48,13 @@ const LISTEN_RTTS: u32 = 3;
 /// than this pause.
 const MIN_IDLE: Duration = Duration::from_millis(1);
 
+/// The memory that the kernel counts for a datagram in a receive queue, in addition to twice its length, in bytes. On
+/// loopback, a datagram of 64 bytes takes 768 bytes. Many network drivers use a page of 4 KiB, or a half of it, for each packet.
+const QUEUED_DATAGRAM_OVERHEAD: usize = 2048;
+
+/// The largest receive queue that the client requests, in bytes. The kernel stores the size as a positive number of 32 bits.
+const MAX_QUEUE: usize = 1 << 30;
+
 /// Receives the events of a series. A series that waits for replies never calls these functions between the two
 /// timestamps of an exchange.
 pub(in crate::engine) trait Sink {
@@ -71,6 +79,10 @@ pub(in crate::engine) struct Series {
     connections: Connections,
     accounting: Accounting,
     control: Option<UninstrumentedControl>,
+    /// The CPU times of this thread at the start of a series with a fixed rate.
+    usage_at_start: Option<ThreadUsage>,
+    /// The part of this host that could not keep up with the schedule.
+    slow_host: Option<SlowHost>,
     last_progress: Instant,
     /// Whether the series ended before all planned requests were sent, because the server is unreachable.
     ended_early: bool,
@@ -81,7 +93,9 @@ impl Series {
     /// exchange.
     pub(in crate::engine) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
         let settings = &plan.settings;
-        let config = OpenConfig::new(settings);
+        let config = config_for(plan);
+        let mut payload = plan.payload.clone();
+        payload.set_run(fastrand::u32(..));
         let connections = Connections::open(plan, address, config)?;
         // A fixed rate leaves no time for control exchanges. A single exchange has no median to compare.
         let has_control = config.receiver.timestamps
@@ -93,10 +107,12 @@ impl Series {
             address,
             settings: settings.clone(),
             pacing: plan.pacing,
-            payload: plan.payload.clone(),
+            payload,
             pacer: Pacer::new(plan.pacing, settings, now),
             connections,
             accounting: Accounting::new(plan),
+            usage_at_start: None,
+            slow_host: None,
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             last_progress: now,
             ended_early: false,
@@ -116,6 +132,9 @@ impl Series {
         stop: &AtomicBool,
     ) -> Result<Summary, RunError> {
         sink.idle()?;
+        if !self.pacing.waits_for_replies() {
+            self.usage_at_start = thread_usage();
+        }
         self.pacer.restart(Instant::now());
         let stopped = || stop.load(Ordering::Relaxed);
         while !stopped() && !self.is_finished() {
@@ -130,6 +149,7 @@ impl Series {
                 self.send(due, sink)?;
             }
         }
+        self.slow_host = self.find_slow_host();
         // A reply to a request in flight can still arrive, but the decision to end the series does not change.
         self.ended_early = !stopped()
             && self.accounting.is_unreachable()
@@ -171,7 +191,8 @@ impl Series {
 
         let connections = self.connections.finish();
         let in_flight = self.accounting.in_flight();
-        let AccountingResult { summary, loss_pattern } = self.accounting.finish();
+        let AccountingResult { summary, loss_pattern } =
+            self.accounting.finish(connections.receive_drops);
         let end = SeriesEnd {
             in_flight,
             ended_early: self.ended_early,
@@ -187,6 +208,8 @@ impl Series {
                 .map(UninstrumentedControl::finish)
                 .unwrap_or_default(),
             kernel_statistics: connections.kernel_statistics,
+            receive_queue: connections.receive_queue,
+            slow_host: self.slow_host,
             send_duration: self.pacer.send_duration(),
             notes: notes(end, &summary),
         };
@@ -213,6 +236,17 @@ impl Series {
         &mut self,
     ) -> impl Iterator<Item = SocketAddr> + '_ {
         self.connections.take_local_addresses()
+    }
+
+    /// The part of this host that could not keep up with the schedule of a fixed rate. Call this after the last request.
+    fn find_slow_host(&self) -> Option<SlowHost> {
+        let Pacing::FixedRate(rate) = self.pacing else { return None };
+        let times = self.usage_at_start.zip(thread_usage()).map(|(start, end)| CpuTimes {
+            on_cpu: end.cpu.saturating_sub(start.cpu),
+            waiting: end.waiting.saturating_sub(start.waiting),
+        });
+        let sent = self.accounting.next_seq() - 1;
+        slow_host(sent, self.pacer.send_duration(), rate, times)
     }
 
     fn is_finished(&self) -> bool {
@@ -289,4 +323,18 @@ impl Series {
         }
         Ok(())
     }
+}
+
+/// The configuration of the channels of a series. The receive queue has space for all replies that the schedule can have in
+/// flight, for example because this program or the server pauses.
+fn config_for(plan: &Plan) -> OpenConfig {
+    let config = OpenConfig::new(&plan.settings);
+    if plan.pacing.waits_for_replies() || plan.protocol.framing != Framing::Datagrams {
+        return config;
+    }
+    let replies = usize::try_from(plan.max_in_flight()).unwrap_or(usize::MAX);
+    let reply_len = QUEUED_DATAGRAM_OVERHEAD + 2 * plan.payload.reply_len();
+    let queue = replies.saturating_mul(reply_len).min(MAX_QUEUE);
+    let receiver = ReceiveConfig { queue: Some(queue), ..config.receiver };
+    OpenConfig { receiver, ..config }
 }

@@ -3,7 +3,10 @@
 
 use crate::model::condition::Failure;
 use crate::model::protocol::Protocol;
-use crate::net::system::{NetworkError, ReceiveMeta, Receiver, WaitUntil};
+use crate::model::receive_queue::ReceiveQueue;
+use crate::net::system::{
+    NetworkError, ReceiveMeta, Receiver, WaitUntil, force_receive_queue, receive_queue_drops,
+};
 use crate::net::transport::{
     OpenConfig, Received, SocketError, SocketOperation, failure_with_cause,
 };
@@ -38,6 +41,8 @@ pub(crate) struct BufferedSocket {
     pub(crate) inner: Socket,
     pub(crate) receiver: Receiver,
     buffer: Box<[u8]>,
+    queue: Option<ReceiveQueue>,
+    drops_at_arrival: Option<u64>,
 }
 
 impl BufferedSocket {
@@ -67,7 +72,24 @@ impl BufferedSocket {
             debug!(%address, "socket bound");
         }
         let receiver = Receiver::new(&inner, config.receiver)?;
-        Ok(Self { inner, receiver, buffer: vec![0; BUFFER_LEN].into_boxed_slice() })
+        let queue = config.receiver.queue.and_then(|bytes| request_queue(&inner, bytes));
+        let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
+        Ok(Self { inner, receiver, buffer, queue, drops_at_arrival: None })
+    }
+
+    /// The size of the receive queue, if the configuration requests one.
+    pub(crate) fn queue(&self) -> Option<ReceiveQueue> {
+        self.queue
+    }
+
+    /// The number of packets that the receive queue had dropped when the last packet arrived.
+    pub(crate) fn drops_at_arrival(&self) -> Option<u64> {
+        self.drops_at_arrival
+    }
+
+    /// The number of packets that the receive queue has dropped.
+    pub(crate) fn drops(&self) -> Option<u64> {
+        receive_queue_drops(&self.inner)
     }
 
     /// Connects the socket to `peer`, for a protocol without connections. This sends no packet. The kernel looks up the
@@ -101,6 +123,9 @@ impl BufferedSocket {
     pub(crate) fn receive_to_buffer(&mut self, until: WaitUntil) -> io::Result<Option<Arrival>> {
         let meta = self.receiver.receive(&self.inner, &mut self.buffer, until)?;
         let received = Stamp::just_after();
+        if let Some(ReceiveMeta { drops: Some(drops), .. }) = meta {
+            self.drops_at_arrival = Some(drops);
+        }
         Ok(meta.map(|meta| Arrival { received, meta }))
     }
 
@@ -161,6 +186,21 @@ impl OperationError {
         let Self { operation, error } = self;
         SocketError { operation, protocol, address, error }
     }
+}
+
+/// Requests a receive queue of this size. A larger queue than the requested one stays as it is. Returns `None` if the system
+/// does not report the size.
+fn request_queue(socket: &Socket, bytes: usize) -> Option<ReceiveQueue> {
+    let current = socket.recv_buffer_size().ok()?;
+    if current < bytes {
+        // The kernel doubles the value, because a half of the queue is for administration (socket(7)).
+        let value = bytes.div_ceil(2);
+        let _ = set_option("SO_RCVBUFFORCE", value, || force_receive_queue(socket, value))
+            .or_else(|_| set_option("SO_RCVBUF", value, || socket.set_recv_buffer_size(value)));
+    }
+    let granted = socket.recv_buffer_size().ok()?;
+    debug!(requested = bytes, granted, "receive queue");
+    Some(ReceiveQueue { requested: bytes, granted })
 }
 
 /// Sets the hop limit of sent packets. An IPv6 socket can also send over IPv4, so it has both limits.

@@ -18,8 +18,8 @@ mod imp;
 
 pub(crate) use imp::{
     Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, attach_filter, condition_from_errno,
-    enter_lab, interface_index, interface_to, path_mtu, pin, unresolved_next_hop,
-    use_precise_timers,
+    enter_lab, force_receive_queue, interface_index, interface_to, path_mtu, pin,
+    receive_queue_drops, thread_usage, unresolved_next_hop, use_precise_timers,
 };
 
 use crate::model::icmp::IcmpError;
@@ -41,6 +41,9 @@ pub(crate) struct ReceiveConfig {
         expect(dead_code, reason = "only the Linux implementation reads hop limits")
     )]
     pub(crate) hop_limit: bool,
+    /// The size of the receive queue to request, in bytes. Without a value, the system chooses it. With a value, each
+    /// packet is received together with the number of packets that the queue has dropped, if the system supports this.
+    pub(crate) queue: Option<usize>,
 }
 
 impl ReceiveConfig {
@@ -89,6 +92,18 @@ pub(crate) struct ReceiveMeta {
     pub(crate) timestamp: Option<SystemTime>,
     /// The hop limit (TTL) of the packet, if [`ReceiveConfig::hop_limit`] requests it.
     pub(crate) hop_limit: Option<u8>,
+    /// The number of packets that the receive queue had dropped when the packet arrived, if
+    /// [`ReceiveConfig::queue`] has a value.
+    pub(crate) drops: Option<u64>,
+}
+
+/// How much CPU time a thread has used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ThreadUsage {
+    /// The time on a CPU.
+    pub(crate) cpu: Duration,
+    /// The time in which the thread was ready to run, and other threads used the CPU.
+    pub(crate) waiting: Duration,
 }
 
 /// A network interface.

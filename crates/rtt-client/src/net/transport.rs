@@ -8,6 +8,7 @@ use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::Connection;
 use crate::model::icmp::Origin;
 use crate::model::protocol::{DisplayAddress, Protocol};
+use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::system::{
     KERNEL_TIMESTAMPS, NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil,
@@ -42,6 +43,7 @@ impl OpenConfig {
                 spin: settings.spin,
                 timestamps: settings.breakdown && KERNEL_TIMESTAMPS,
                 hop_limit: false,
+                queue: None,
             },
         }
     }
@@ -95,6 +97,21 @@ pub(crate) trait Transport {
     ///
     /// [`Protocol::kernel_statistics`]: crate::model::protocol::Protocol::kernel_statistics
     fn kernel_statistics(&self) -> Option<KernelStatistics> {
+        None
+    }
+
+    /// The size of the receive queue, if the configuration requests one.
+    fn receive_queue(&self) -> Option<ReceiveQueue> {
+        None
+    }
+
+    /// The number of replies that the receive queue had dropped when the last reply arrived, if the system reports it.
+    fn drops_at_arrival(&self) -> Option<u64> {
+        None
+    }
+
+    /// The number of replies that the receive queue has dropped, if the system reports it.
+    fn drops(&self) -> Option<u64> {
         None
     }
 

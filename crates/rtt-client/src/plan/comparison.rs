@@ -97,6 +97,8 @@ impl ComparisonPlan {
             duration,
             rate: None,
             lifetime: Lifetime::Keep,
+            // Both sides must send the same bytes.
+            locate_losses: false,
             ..each.clone()
         };
         let plans = |content: &Content| -> Result<[Plan; 2], PlanError> {

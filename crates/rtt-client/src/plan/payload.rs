@@ -4,7 +4,7 @@
 //!
 //! | part | present |
 //! |---|---|
-//! | timing header, 40 bytes (`docs/protocol.md`) | if the client measures the parts of the RTT |
+//! | timing header, 40 or 118 bytes (`docs/protocol.md`) | if the client measures the parts of the RTT, or the places of losses |
 //! | number of the request, 10 decimal digits | in a series |
 //! | space | between a number and a message of the user |
 //! | message of the user, or filler text | if it is not empty |
@@ -12,9 +12,15 @@
 //! The conversion to upper case does not change digits. Every echo server returns the number unchanged, so the
 //! number in a reply identifies its request.
 
-use crate::model::protocol::{Protocol, ReplyForm, Responder};
+mod request_header;
+
+pub(crate) use request_header::{HeaderContent, ServerReport};
+
+use crate::model::protocol::ReplyForm;
 use bytes::BytesMut;
-use echo_core::header::{self, HEADER_LEN, MAX_TIMED_LEN, ReplyHeader, Timing};
+use echo_core::header;
+use echo_core::header::version2::Wanted;
+use request_header::{ReplyStart, RequestHeader};
 use std::fmt;
 
 /// The number of digits in the number of a request.
@@ -27,8 +33,8 @@ pub(crate) const MAX_REQUESTS: u64 = 9_999_999_999;
 /// does not convert to upper case.
 const FILLER: &[u8] = b"the quick brown fox jumps over the lazy dog ";
 
-/// The length of `ECHO-RTT/1`, the start of every reply header. A server that does not support timing headers
-/// converts the header as text, and its reply starts with the same bytes.
+/// The length of `ECHO-RTT/1` or `ECHO-RTT/2`, the start of every reply header. A server that does not support timing
+/// headers converts the header as text, and its reply starts with the same bytes.
 const COMMON_HEADER_LEN: usize = 10;
 
 /// Whether a payload with text contains the number of the request.
@@ -38,42 +44,32 @@ pub(crate) enum Numbering {
     Unnumbered,
 }
 
-/// Whether a request contains the timing header. The header requests the server's processing time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TimingHeader {
-    Requested,
-    Absent,
-}
-
-impl TimingHeader {
-    /// The header of requests that need the server's processing time. A kernel does not report this time, and a reply
-    /// that is the unchanged request has no place for it.
-    pub(crate) fn requested_from(protocol: &Protocol) -> Self {
-        match (protocol.responder, protocol.reply_form) {
-            (Responder::Program(_), ReplyForm::UpperCase) => Self::Requested,
-            (Responder::Kernel, _) | (_, ReplyForm::Unchanged) => Self::Absent,
-        }
-    }
-}
-
 /// The requests of a run. They differ only in their number.
 #[derive(Debug, Clone)]
 pub(crate) struct Payload {
-    request: Vec<u8>,
-    /// The reply of a server that does not support timing headers.
-    expected: Vec<u8>,
-    /// The length of the timing header, or of the bytes that replace it.
-    header_len: usize,
-    timing: TimingHeader,
+    bytes: Variant,
+    /// The requests for a server that supports only version 1 of the header, and the number of the first such request.
+    version1: Option<(u64, Box<Variant>)>,
+    /// The position of the number. A header, or bytes that replace it, precede the number.
+    offset: usize,
     numbering: Numbering,
     form: ReplyForm,
+}
+
+/// Requests with one kind of header, and the replies to them.
+#[derive(Debug, Clone)]
+struct Variant {
+    header: RequestHeader,
+    request: Vec<u8>,
+    /// The reply of a server that does not support the header.
+    expected: Vec<u8>,
 }
 
 /// The result of the comparison of received bytes with the expected reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReplyCheck {
-    /// The complete reply, with the processing time if the server reported it.
-    Complete(Option<Timing>),
+    /// The complete reply, with the report of the server.
+    Complete(ServerReport),
     /// The beginning of the expected reply.
     Incomplete,
     /// Not the expected reply.
@@ -123,110 +119,147 @@ impl fmt::Display for Mismatch {
 }
 
 impl Payload {
-    /// Requests with this text. If the text is too long for a timing header, the requests have no timing header.
+    /// Requests with this text. If the text is too long for a header, the requests have no header.
     pub(crate) fn of_text(
         text: &[u8],
         numbering: Numbering,
-        timing: TimingHeader,
+        content: HeaderContent,
         form: ReplyForm,
     ) -> Self {
         let number_len = number_len(numbering);
-        let fits = HEADER_LEN + number_len + text.len() <= MAX_TIMED_LEN;
-        let timing = if fits { timing } else { TimingHeader::Absent };
-        let mut request = vec![b' '; header_len(timing) + number_len];
+        let header = RequestHeader::for_text(content, numbering, number_len + text.len());
+        let mut request = vec![b' '; header.len() + number_len];
         request.extend_from_slice(text);
-        Self::new(request, timing, numbering, form)
+        Self::new(request, header, numbering, form)
     }
 
-    /// Numbered requests of `size` bytes, at least [`Payload::min_size`]. If the size is too large for a timing header,
-    /// the requests have no timing header.
-    pub(crate) fn of_size(size: usize, timing: TimingHeader, form: ReplyForm) -> Self {
-        let timing = if size <= MAX_TIMED_LEN { timing } else { TimingHeader::Absent };
-        let mut request = vec![b' '; Self::min_size(timing)];
+    /// Numbered requests of `size` bytes, at least [`Payload::min_size`]. If the header does not fit in this size, the
+    /// requests have no header.
+    pub(crate) fn of_size(size: usize, content: HeaderContent, form: ReplyForm) -> Self {
+        let header = RequestHeader::for_size(content, size);
+        let mut request = vec![b' '; header.len() + NUMBER_LEN];
         let filler_len = size.saturating_sub(request.len());
         request.extend(FILLER.iter().cycle().take(filler_len));
-        Self::new(request, timing, Numbering::Numbered, form)
+        Self::new(request, header, Numbering::Numbered, form)
     }
 
     /// The size of the shortest numbered request, in bytes.
-    pub(crate) fn min_size(timing: TimingHeader) -> usize {
-        header_len(timing) + NUMBER_LEN
+    pub(crate) fn min_size(content: HeaderContent) -> usize {
+        RequestHeader::shortest(content).len() + NUMBER_LEN
     }
 
-    fn new(
-        mut request: Vec<u8>,
-        timing: TimingHeader,
-        numbering: Numbering,
-        form: ReplyForm,
-    ) -> Self {
-        let header_len = header_len(timing);
-        if timing == TimingHeader::Requested {
-            let header = header::request_header(request.len());
-            request[..header_len].copy_from_slice(&header);
-        }
-        let expected = reply_to(&request, form);
-        Self { request, expected, header_len, timing, numbering, form }
+    fn new(request: Vec<u8>, header: RequestHeader, numbering: Numbering, form: ReplyForm) -> Self {
+        let bytes = Variant::new(request, header, form);
+        Self { bytes, version1: None, offset: header.len(), numbering, form }
     }
 
-    /// The same requests without the timing header. Other bytes replace it, so that the length does not
-    /// change.
-    pub(crate) fn without_timing(&self) -> Self {
-        let mut request = self.request.clone();
-        request[..self.header_len].fill(b'.');
-        let expected = reply_to(&request, self.form);
-        Self { request, expected, timing: TimingHeader::Absent, ..*self }
+    /// The same requests without the header. Other bytes replace it, so that the length does not change.
+    pub(crate) fn without_header(&self) -> Self {
+        let mut request = self.bytes.request.clone();
+        request[..self.offset].fill(b'.');
+        let bytes = Variant::new(request, RequestHeader::Absent, self.form);
+        Self { bytes, version1: None, ..*self }
+    }
+
+    /// Sets the random number of the run, which is a part of the header.
+    pub(crate) fn set_run(&mut self, run: u32) {
+        let Variant { header, request, expected } = &mut self.bytes;
+        header.write(request, run);
+        *expected = reply_to(request, self.form);
+    }
+
+    /// Whether the client should use version 1 of the header after this reply to request `seq`: the request has version 2
+    /// and needs the processing time, and the server does not support version 2.
+    pub(crate) fn needs_version1(&self, seq: u64, report: ServerReport) -> bool {
+        self.variant(seq).header == RequestHeader::Version2(Wanted::CountsAndTimestamps)
+            && report == ServerReport::None
+            && self.version1.is_none()
+    }
+
+    /// Uses version 1 of the header for request `seq` and all later requests.
+    pub(crate) fn use_version1_from(&mut self, seq: u64) {
+        let mut request = self.bytes.request.clone();
+        request[..self.offset].fill(b'.');
+        let variant = Variant::new(request, RequestHeader::Version1, self.form);
+        self.version1 = Some((seq, Box::new(variant)));
     }
 
     /// The request with number `seq`.
     pub(crate) fn request(&mut self, seq: u64) -> &[u8] {
-        write_number(&mut self.request, self.header_len, self.numbering, seq);
-        &self.request
+        let (offset, numbering) = (self.offset, self.numbering);
+        let variant = self.variant_mut(seq);
+        write_number(&mut variant.request, offset, numbering, seq);
+        &variant.request
     }
 
     pub(crate) fn request_len(&self) -> usize {
-        self.request.len()
+        self.bytes.request.len()
     }
 
     pub(crate) fn reply_len(&self) -> usize {
-        self.expected.len()
+        self.bytes.expected.len()
     }
 
     /// The number in a reply, or in the part of a request that an ICMP error quotes. Returns `None` without a number at
     /// the expected position.
     pub(crate) fn number_in(&self, bytes: &[u8]) -> Option<u64> {
-        let digits = bytes.get(self.header_len..self.header_len + NUMBER_LEN)?;
+        let digits = bytes.get(self.offset..self.offset + NUMBER_LEN)?;
         (self.numbering == Numbering::Numbered).then(|| header::parse_digits(digits)).flatten()
     }
 
     /// The position of the user's text in a request and in a reply: after the header and the number.
     pub(crate) fn text_offset(&self) -> usize {
-        self.header_len + number_len(self.numbering)
+        self.offset + number_len(self.numbering)
     }
 
     /// Compares the bytes `received` so far with the reply to request `seq`. An earlier call has already compared the
     /// first `checked` bytes.
     pub(crate) fn check(&mut self, seq: u64, received: &[u8], checked: usize) -> ReplyCheck {
-        write_number(&mut self.expected, self.header_len, self.numbering, seq);
+        let (offset, numbering) = (self.offset, self.numbering);
+        let variant = self.variant_mut(seq);
+        write_number(&mut variant.expected, offset, numbering, seq);
+        variant.check(received, checked)
+    }
+
+    fn variant(&self, seq: u64) -> &Variant {
+        match &self.version1 {
+            Some((first, variant)) if seq >= *first => variant,
+            _ => &self.bytes,
+        }
+    }
+
+    fn variant_mut(&mut self, seq: u64) -> &mut Variant {
+        match &mut self.version1 {
+            Some((first, variant)) if seq >= *first => variant,
+            _ => &mut self.bytes,
+        }
+    }
+}
+
+impl Variant {
+    /// `request` has space for the header at its beginning.
+    fn new(mut request: Vec<u8>, header: RequestHeader, form: ReplyForm) -> Self {
+        header.write(&mut request, 0);
+        let expected = reply_to(&request, form);
+        Self { header, request, expected }
+    }
+
+    /// See [`Payload::check`].
+    fn check(&self, received: &[u8], checked: usize) -> ReplyCheck {
         let expected = &self.expected[..];
         let mut end = received.len().min(expected.len());
         let mut start = checked;
-        let mut timing = None;
-        if self.timing == TimingHeader::Requested {
-            match received
-                .first_chunk()
-                .map(|bytes| header::parse_reply_header(bytes, expected.len()))
-            {
-                // The header is incomplete. It is checked as a whole after its last byte has arrived.
-                None => end = end.min(COMMON_HEADER_LEN),
-                // A server without support for timing headers.
-                Some(ReplyHeader::Plain) => {}
-                Some(ReplyHeader::Timed(reported)) => {
-                    timing = Some(reported);
-                    start = start.max(HEADER_LEN);
-                }
-                Some(ReplyHeader::Malformed) => {
-                    return ReplyCheck::Wrong(Mismatch::MalformedTimingHeader);
-                }
+        let mut report = ServerReport::None;
+        match self.header.parse_reply(received, expected.len()) {
+            // The header is incomplete. It is checked as a whole after its last byte has arrived.
+            ReplyStart::Incomplete => end = end.min(COMMON_HEADER_LEN),
+            ReplyStart::Plain => {}
+            ReplyStart::Report(reported) => {
+                report = reported;
+                start = start.max(self.header.len());
+            }
+            ReplyStart::Malformed => {
+                return ReplyCheck::Wrong(Mismatch::MalformedTimingHeader);
             }
         }
         let start = start.min(end);
@@ -240,15 +273,8 @@ impl Payload {
         } else if received.len() < expected.len() {
             ReplyCheck::Incomplete
         } else {
-            ReplyCheck::Complete(timing)
+            ReplyCheck::Complete(report)
         }
-    }
-}
-
-fn header_len(timing: TimingHeader) -> usize {
-    match timing {
-        TimingHeader::Requested => HEADER_LEN,
-        TimingHeader::Absent => 0,
     }
 }
 
@@ -281,113 +307,4 @@ fn uppercase(text: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use echo_core::header::ArrivalClock;
-    use std::time::Duration;
-
-    const UPPER: ReplyForm = ReplyForm::UpperCase;
-
-    fn message(text: &str) -> Payload {
-        Payload::of_text(text.as_bytes(), Numbering::Unnumbered, TimingHeader::Absent, UPPER)
-    }
-
-    fn differs_at(position: usize) -> ReplyCheck {
-        ReplyCheck::Wrong(Mismatch::DiffersAtByte(position))
-    }
-
-    #[test]
-    fn reply_must_be_the_request_in_upper_case() {
-        let mut payload = message("hello");
-        assert_eq!(payload.request(1), b"hello");
-        assert_eq!(payload.check(1, b"HELLO", 0), ReplyCheck::Complete(None));
-        assert_eq!(payload.check(1, b"HEL", 0), ReplyCheck::Incomplete);
-        assert_eq!(payload.check(1, b"", 0), ReplyCheck::Incomplete);
-        assert_eq!(payload.check(1, b"Hello", 0), differs_at(2));
-        let too_long = Mismatch::TooLong { extra: 2, expected: 5 };
-        assert_eq!(payload.check(1, b"HELLO!!", 0), ReplyCheck::Wrong(too_long));
-        assert_eq!(payload.number_in(b"HELLO"), None);
-    }
-
-    #[test]
-    fn reply_of_the_unchanged_form_must_be_the_request() {
-        let (text, unnumbered) = ("straße".as_bytes(), Numbering::Unnumbered);
-        let mut payload =
-            Payload::of_text(text, unnumbered, TimingHeader::Absent, ReplyForm::Unchanged);
-        assert_eq!(payload.check(1, text, 0), ReplyCheck::Complete(None));
-        assert_eq!(payload.check(1, b"STRASSE", 0), differs_at(1));
-        let series = Payload::of_size(64, TimingHeader::Absent, ReplyForm::Unchanged);
-        for mut payload in [series.without_timing(), series] {
-            let reply = payload.request(3).to_vec();
-            assert_eq!(payload.check(3, &reply, 0), ReplyCheck::Complete(None));
-            assert_eq!(payload.check(4, &reply, 0), differs_at(10));
-        }
-    }
-
-    #[test]
-    fn bytes_that_were_checked_earlier_are_skipped() {
-        let mut payload = message("hello");
-        assert_eq!(payload.check(1, b"HELLO", 3), ReplyCheck::Complete(None));
-        assert_eq!(payload.check(1, b"HELlo", 3), differs_at(4));
-    }
-
-    #[test]
-    fn conversion_to_upper_case_does_not_change_the_number() {
-        let street = "straße".as_bytes();
-        for mut payload in [
-            Payload::of_size(32, TimingHeader::Absent, UPPER),
-            Payload::of_text(street, Numbering::Numbered, TimingHeader::Absent, UPPER),
-        ] {
-            let reply = uppercase(payload.request(4711));
-            assert_eq!(payload.number_in(&reply), Some(4711));
-            assert_eq!(payload.check(4711, &reply, 0), ReplyCheck::Complete(None));
-            assert_eq!(payload.check(4712, &reply, 0), differs_at(10));
-        }
-        let mut payload = Payload::of_size(32, TimingHeader::Absent, UPPER);
-        assert_eq!(payload.request_len(), 32);
-        assert_eq!(payload.number_in(b"GARBAGE THAT IS LONG ENOUGH"), None);
-        assert_eq!(payload.number_in(b"000"), None);
-        payload = Payload::of_size(10, TimingHeader::Absent, UPPER);
-        assert_eq!(payload.request(7), b"0000000007");
-    }
-
-    #[test]
-    fn reply_is_complete_with_and_without_a_timing_header() {
-        let mut payload = Payload::of_size(64, TimingHeader::Requested, UPPER);
-        let plain = uppercase(payload.request(7));
-        assert_eq!(payload.check(7, &plain, 0), ReplyCheck::Complete(None));
-        assert_eq!(payload.number_in(&plain), Some(7));
-
-        let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_micros(3) };
-        let mut timed = plain.clone();
-        timed[..HEADER_LEN].copy_from_slice(&header::reply_header(64, timing));
-        for cut in 0..64 {
-            assert_eq!(payload.check(7, &timed[..cut], 0), ReplyCheck::Incomplete, "{cut}");
-            assert_eq!(payload.check(7, &timed, cut), ReplyCheck::Complete(Some(timing)), "{cut}");
-        }
-        timed[30] = b'x';
-        let malformed = ReplyCheck::Wrong(Mismatch::MalformedTimingHeader);
-        assert_eq!(payload.check(7, &timed, 0), malformed);
-        assert_eq!(payload.check(7, b"HTTP/1.1", 0), differs_at(1));
-    }
-
-    #[test]
-    fn request_without_timing_has_the_same_length_and_number() {
-        let mut payload = Payload::of_size(64, TimingHeader::Requested, UPPER).without_timing();
-        assert_eq!(payload.request_len(), 64);
-        let reply = uppercase(payload.request(9));
-        assert_eq!(payload.number_in(&reply), Some(9));
-        assert_eq!(payload.check(9, &reply, 0), ReplyCheck::Complete(None));
-    }
-
-    #[test]
-    fn text_of_the_user_follows_the_header_and_the_number() {
-        for numbering in [Numbering::Unnumbered, Numbering::Numbered] {
-            for timing in [TimingHeader::Absent, TimingHeader::Requested] {
-                let mut payload = Payload::of_text(b"hi", numbering, timing, UPPER);
-                let offset = payload.text_offset();
-                assert_eq!(&payload.request(1)[offset..], b"hi");
-            }
-        }
-    }
-}
+mod tests;

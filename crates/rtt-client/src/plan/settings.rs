@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-/// The size of a request in a series if none is given, in bytes.
-pub const DEFAULT_REQUEST_LEN: usize = 64;
+/// The size of a request in a series if none is given, in bytes. It is the smallest size with space for a timing header of
+/// version 2 (`docs/protocol.md`).
+pub const DEFAULT_REQUEST_LEN: usize = echo_core::header::version2::MIN_LEN;
 
 /// The timeout if none is given.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -70,6 +71,9 @@ pub struct Settings {
     pub lifetime: Lifetime,
     /// Whether to split each RTT into its parts with kernel timestamps.
     pub breakdown: bool,
+    /// Whether requests with filler text ask the server for its counts, to find out where exchanges are lost. This needs
+    /// datagrams of at least [`DEFAULT_REQUEST_LEN`] bytes, and a server of this project.
+    pub locate_losses: bool,
     /// The CPU that runs the measuring thread.
     pub pin: Option<usize>,
     /// Whether to busy-poll for replies instead of sleeping.
@@ -91,6 +95,7 @@ impl Settings {
             rate: None,
             lifetime: Lifetime::Keep,
             breakdown: false,
+            locate_losses: false,
             pin: None,
             spin: false,
         }
@@ -99,7 +104,12 @@ impl Settings {
     /// `count` exchanges of [`DEFAULT_REQUEST_LEN`] bytes. Each exchange starts immediately after the previous one.
     #[must_use]
     pub fn series(count: u64) -> Self {
-        Self { content: Content::Sized(None), count: Some(count), ..Self::one("") }
+        Self {
+            content: Content::Sized(None),
+            count: Some(count),
+            locate_losses: true,
+            ..Self::one("")
+        }
     }
 
     /// The version of IP in `family`. If it is `None`, the version of the local address.

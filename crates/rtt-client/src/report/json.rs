@@ -5,6 +5,7 @@
 mod exchange;
 mod finding;
 mod host;
+mod losses;
 mod packets;
 mod protocol;
 mod summary;

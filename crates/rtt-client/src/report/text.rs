@@ -16,6 +16,7 @@ mod exchange_line;
 mod finding;
 mod histogram;
 mod host;
+mod losses;
 mod packet_diagram;
 mod printer;
 mod protocol;

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::icmp::IcmpError;
 use crate::plan::Settings;
 use crate::protocol::registry::protocol_named;
-use echo_core::header::ArrivalClock;
+use echo_core::header::{ArrivalClock, Timing};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -34,7 +34,8 @@ fn reply(seq: u64, received: Stamp) -> ReceivedReply {
         received,
         timestamp: None,
         hop_limit: None,
-        timing: None,
+        receive_drops: None,
+        report: ServerReport::None,
         bytes,
     }
 }
@@ -240,13 +241,13 @@ fn outcome_contains_the_message_without_its_number() {
 fn impossible_processing_time_makes_the_exchange_corrupt() {
     let settings = Settings { breakdown: true, ..Settings::series(10) };
     let (mut accounting, sent) = with_requests(accounting(settings), 2);
-    let timing = |server| Some(Timing { arrival: ArrivalClock::Program, server });
+    let report = |server| ServerReport::Version1(Timing { arrival: ArrivalClock::Program, server });
     let received = sent.later(Duration::from_millis(1));
     let impossible =
-        ReceivedReply { timing: timing(Duration::from_millis(2)), ..reply(1, received) };
+        ReceivedReply { report: report(Duration::from_millis(2)), ..reply(1, received) };
     assert_eq!(outcome(receive(&mut accounting, impossible)), Some("corrupt"));
     // Without kernel timestamps there is an RTT, but no breakdown.
-    let possible = ReceivedReply { timing: timing(Duration::ZERO), ..reply(2, received) };
+    let possible = ReceivedReply { report: report(Duration::ZERO), ..reply(2, received) };
     assert_eq!(outcome(receive(&mut accounting, possible)), Some("reply"));
     assert_eq!((outcomes(&accounting), accounting.summary().without_breakdown), ([1, 0, 1], 1));
 }

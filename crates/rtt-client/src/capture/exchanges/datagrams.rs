@@ -12,7 +12,7 @@
 
 use super::Exchanges;
 use crate::model::protocol::ReplyForm;
-use echo_core::header::{HEADER_LEN, ReplyHeader, parse_reply_header};
+use echo_core::header::{self, version2};
 use std::time::Duration;
 
 /// The rules above apply to this number of newest requests. Older requests are ignored.
@@ -85,8 +85,8 @@ impl DatagramPairing {
     fn is_expected(&self, expected: &[u8], reply: &[u8]) -> bool {
         let reply = &reply[..reply.len().min(COMPARED_BYTES)];
         let start = match self.reply_form {
-            ReplyForm::UpperCase if begins_with_timing_header(expected) => HEADER_LEN,
-            ReplyForm::UpperCase | ReplyForm::Unchanged => 0,
+            ReplyForm::UpperCase => timing_header_len(expected),
+            ReplyForm::Unchanged => 0,
         };
         expected.len() == reply.len() && expected.get(start..) == reply.get(start..)
     }
@@ -115,12 +115,21 @@ fn expected_reply(request: &[u8], form: ReplyForm) -> Vec<u8> {
     expected.to_vec()
 }
 
-/// Whether the expected reply begins with a timing header that the comparison can skip. Other bytes must follow
-/// the header. Without them, nothing would be compared, and every reply of this length would match.
-fn begins_with_timing_header(expected: &[u8]) -> bool {
-    let header = expected.split_first_chunk().filter(|(_, rest)| !rest.is_empty());
-    header
-        .is_some_and(|(header, _)| parse_reply_header(header, expected.len()) == ReplyHeader::Plain)
+/// The length of the timing header at the beginning of the expected reply, if the comparison can skip it. Other bytes must
+/// follow the header. Without them, nothing would be compared, and every reply of this length would match.
+fn timing_header_len(expected: &[u8]) -> usize {
+    let is_version1 = expected.first_chunk().is_some_and(|header| {
+        header::parse_reply_header(header, expected.len()) == header::ReplyHeader::Plain
+    });
+    let is_version2 = expected.first_chunk().is_some_and(|header| {
+        version2::parse_reply_header(header, expected.len()) == version2::ReplyHeader::Plain
+    });
+    let len = match (is_version1, is_version2) {
+        (true, _) => header::HEADER_LEN,
+        (false, true) => version2::HEADER_LEN,
+        (false, false) => 0,
+    };
+    if expected.len() > len { len } else { 0 }
 }
 
 #[cfg(test)]

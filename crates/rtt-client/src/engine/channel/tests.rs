@@ -5,12 +5,12 @@ use crate::engine::test_transport::Incoming::{Bytes as Piece, End, ReplyTo, Stra
 use crate::engine::test_transport::{Incoming, scripted};
 use crate::model::icmp::IcmpError;
 use crate::model::protocol::ReplyForm;
-use crate::plan::payload::TimingHeader;
+use crate::plan::payload::HeaderContent;
 use std::time::Instant;
 
 /// Requests that contain only their number: ten bytes.
 fn payload() -> Payload {
-    Payload::of_size(10, TimingHeader::Absent, ReplyForm::UpperCase)
+    Payload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase)
 }
 
 /// A channel with `requests` requests in flight. Its transport returns the `incoming` messages.

@@ -11,7 +11,7 @@ use crate::net::system::{self, NetworkError, WaitUntil};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, SocketError, failure_from_error, failure_from_icmp,
 };
-use crate::plan::payload::{Numbering, Payload, TimingHeader};
+use crate::plan::payload::{HeaderContent, Numbering, Payload};
 use crate::plan::{Plan, Settings};
 use crate::protocol::driver;
 use echo_core::Stamp;
@@ -103,11 +103,11 @@ impl Probe<'_> {
             Err(failure) => finding.result = ProbeResult::NoAnswer(failure),
             Ok(transport) => {
                 let protocol = self.plan.protocol;
-                let timing = TimingHeader::requested_from(protocol);
+                let header = HeaderContent::ProcessingTime.for_protocol(protocol);
                 let numbering = Numbering::Numbered;
                 let mut requests = Requests {
                     channel: Channel::new(transport, protocol.framing),
-                    payload: Payload::of_text(TEXT, numbering, timing, protocol.reply_form),
+                    payload: Payload::of_text(TEXT, numbering, header, protocol.reply_form),
                     times: if protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,
                     deadline: self.deadline,
@@ -206,7 +206,7 @@ impl Requests {
             ChannelEvent::Reply(reply) => {
                 let index = usize::try_from(reply.seq?).ok()?.checked_sub(1)?;
                 let rtt = reply.received.since(self.sent.get(index)?);
-                Some(ProbeResult::Echo { rtt, is_ours: reply.timing.is_some() })
+                Some(ProbeResult::Echo { rtt, is_ours: reply.report.timing().is_some() })
             }
             ChannelEvent::Wrong { reply, mismatch } => {
                 let first = self.sent.first();

@@ -6,6 +6,7 @@ use crate::engine::channel::Channel;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition};
 use crate::model::protocol::Protocol;
+use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::{Lifetime, Plan};
@@ -51,6 +52,12 @@ pub(super) struct Connections {
     /// The packet counts of the channels that have ended. `None` if the counts of one of these channels are unknown.
     ended_traffic: Option<Traffic>,
     ended_statistics: Option<KernelStatistics>,
+    /// The replies that the receive queues of the channels that have ended dropped. `None` if the number is unknown for one
+    /// of them.
+    ended_drops: Option<u64>,
+    receive_queue: Option<ReceiveQueue>,
+    /// Whether a channel was opened since the last call of [`Connections::take_opened`].
+    has_opened: bool,
     close_durations: Distribution,
 }
 
@@ -68,6 +75,8 @@ pub(super) enum CloseReason {
     ByServer(Condition),
     /// After a wrong reply, the position of the next reply in the stream is unknown.
     WrongReply,
+    /// The server does not support version 2 of the timing header. A connection supports only one version.
+    HeaderVersion,
     /// The plan requests one connection for each exchange.
     OnePerExchange,
     /// The server closes its connections after this number of replies.
@@ -82,6 +91,7 @@ impl fmt::Display for CloseReason {
         match self {
             Self::ByServer(condition) => write!(f, "condition {condition}"),
             Self::WrongReply => f.write_str("wrong reply"),
+            Self::HeaderVersion => f.write_str("other version of the timing header"),
             Self::OnePerExchange => f.write_str("one connection for each exchange"),
             Self::ReplyLimit(replies) => {
                 write!(f, "the server closes connections after reply number {replies}")
@@ -107,6 +117,10 @@ pub(super) struct EndedChannel {
 #[derive(Debug)]
 pub(super) struct ConnectionStatistics {
     pub(super) kernel_statistics: Option<KernelStatistics>,
+    /// The replies that the receive queue of this host dropped, if the system reports it.
+    pub(super) receive_drops: Option<u64>,
+    /// The receive queue of the last channel.
+    pub(super) receive_queue: Option<ReceiveQueue>,
     /// The time from the client's close of a connection to the server's close, for each connection.
     pub(super) close_durations: Distribution,
     /// The number of replies after which the server closes a connection.
@@ -146,6 +160,9 @@ impl Connections {
             local_addresses: VecDeque::new(),
             ended_traffic: Some(Traffic::default()),
             ended_statistics: None,
+            ended_drops: Some(0),
+            receive_queue: None,
+            has_opened: false,
             close_durations: Distribution::default(),
         })
     }
@@ -227,6 +244,11 @@ impl Connections {
         transport.local()
     }
 
+    /// Whether a channel was opened since the last call.
+    pub(super) fn take_opened(&mut self) -> bool {
+        std::mem::take(&mut self.has_opened)
+    }
+
     /// The packet counts of all channels, if they are known.
     pub(super) fn traffic(&self) -> Option<Traffic> {
         let current = match &self.channel {
@@ -245,6 +267,8 @@ impl Connections {
     pub(super) fn finish(self) -> ConnectionStatistics {
         ConnectionStatistics {
             kernel_statistics: self.ended_statistics,
+            receive_drops: self.ended_drops,
+            receive_queue: self.receive_queue,
             close_durations: self.close_durations,
             reply_limit: self.reply_limit.confirmed,
         }
@@ -279,6 +303,8 @@ impl Connections {
             });
         }
         let channel = result?;
+        self.has_opened = true;
+        self.receive_queue = channel.receive_queue().or(self.receive_queue);
         if self.local_addresses.len() == MAX_LOCAL_ADDRESSES {
             self.local_addresses.pop_front();
         }
@@ -292,6 +318,7 @@ impl Connections {
             let replies = channel.replies();
             self.events.push(ConnectionEvent::Ended { reason, replies });
         }
+        self.ended_drops = self.ended_drops.zip(channel.drops()).map(|(ended, last)| ended + last);
         let traffic = self.ended_traffic.zip(channel.traffic());
         self.ended_traffic = traffic.map(|(earlier, current)| earlier + current);
         if let Some(info) = channel.kernel_statistics() {

@@ -42,7 +42,7 @@ impl UninstrumentedControl {
             address,
             config: config.without_timestamps(),
             open: driver(plan.protocol).open,
-            payload: plan.payload.without_timing(),
+            payload: plan.payload.without_header(),
             timeout: plan.settings.timeout,
             lifetime: plan.settings.lifetime,
             channel: None,

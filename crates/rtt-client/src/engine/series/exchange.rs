@@ -58,6 +58,9 @@ impl Series {
         let error = match channel.send(seq, self.payload.request(seq)) {
             Ok(SentRequest { stamp, timestamp_id }) => {
                 self.pacer.request_sent(stamp.monotonic());
+                if self.connections.take_opened() {
+                    self.accounting.channel_opened();
+                }
                 self.accounting.request_sent(stamp, due, timestamp_id);
                 return Ok(SendResult::Sent);
             }
@@ -110,12 +113,17 @@ impl Series {
                 Ok(())
             }
             Ok(ChannelEvent::Reply(reply)) => {
+                let needs_version1 =
+                    reply.seq.is_some_and(|seq| self.payload.needs_version1(seq, reply.report));
                 let position = self.connections.exchange_position();
                 let channel = self.connections.channel();
                 let exchange = self.accounting.reply(reply, position, |timestamp_id| {
                     channel.and_then(|channel| channel.transmitted(timestamp_id))
                 });
-                exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
+                if let Some(exchange) = exchange {
+                    self.report(exchange, sink)?;
+                }
+                if needs_version1 { self.use_version1(sink) } else { Ok(()) }
             }
             Ok(ChannelEvent::Wrong { reply, mismatch }) => {
                 let position = self.connections.exchange_position();
@@ -161,6 +169,18 @@ impl Series {
             sink.connection(connection)?;
         }
         Ok(())
+    }
+
+    /// Uses version 1 of the timing header from now on.
+    fn use_version1(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        let next = self.accounting.next_seq();
+        if !self.protocol.has_connections() {
+            self.payload.use_version1_from(next);
+            return Ok(());
+        }
+        // The requests in flight are sent again on a new connection.
+        self.payload.use_version1_from(self.accounting.oldest_in_flight().unwrap_or(next));
+        self.channel_ended(CloseReason::HeaderVersion, sink)
     }
 
     fn receive_failed(&mut self, error: io::Error, sink: &mut dyn Sink) -> Result<(), RunError> {
@@ -262,7 +282,8 @@ impl Series {
     /// Reports an exchange whose outcome is decided.
     fn report(&mut self, exchange: Exchange, sink: &mut dyn Sink) -> Result<(), RunError> {
         self.report_connections(sink)?;
-        if matches!(exchange.outcome, Outcome::Error(_)) {
+        // A fixed rate limits the requests, also if each of them fails immediately.
+        if matches!(exchange.outcome, Outcome::Error(_)) && self.pacing.waits_for_replies() {
             self.pacer.rest_after_error(Instant::now());
         }
         if let Some(control) = &mut self.control {

@@ -3,7 +3,7 @@
 
 use super::{
     CaptureConfig, CapturedFrame, Interface, MAX_SPIN, NetworkError, ReceiveConfig, ReceiveMeta,
-    WaitUntil,
+    ThreadUsage, WaitUntil,
 };
 use crate::model::condition::Condition;
 use crate::net::socket::{OperationError, set_option};
@@ -71,7 +71,7 @@ impl Receiver {
             }
         };
         match received {
-            Ok(len) => Ok(Some(ReceiveMeta { len, timestamp: None, hop_limit: None })),
+            Ok(len) => Ok(Some(ReceiveMeta { len, timestamp: None, hop_limit: None, drops: None })),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => Ok(None),
                 _ => Err(error),
@@ -135,6 +135,18 @@ fn not_available() -> io::Error {
 #[expect(clippy::unnecessary_wraps, reason = "the signature of `linux`")]
 pub(crate) fn attach_filter(_: &Socket, _: &[FilterInstruction]) -> Result<(), OperationError> {
     Ok(())
+}
+
+pub(crate) fn force_receive_queue(_: &Socket, _: usize) -> io::Result<()> {
+    Err(not_available())
+}
+
+pub(crate) fn receive_queue_drops(_: &Socket) -> Option<u64> {
+    None
+}
+
+pub(crate) fn thread_usage() -> Option<ThreadUsage> {
+    None
 }
 
 pub(crate) fn unresolved_next_hop(_: IpAddr) -> Option<IpAddr> {

@@ -16,6 +16,7 @@ use super::message::{self, EchoId, Message, Packet, QuotedRequest, Version};
 use super::sequence::{SentRequests, sequence_of};
 use super::{filter, permission};
 use crate::model::breakdown::TimestampId;
+use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::Traffic;
 use crate::net::connectionless;
 use crate::net::datagram_counter::DatagramCounter;
@@ -223,6 +224,18 @@ impl Transport for Icmp {
 
     fn transmitted(&mut self, timestamp_id: TimestampId) -> Option<SystemTime> {
         self.socket.receiver.transmitted(&self.socket.inner, timestamp_id.id?)
+    }
+
+    fn receive_queue(&self) -> Option<ReceiveQueue> {
+        self.socket.queue()
+    }
+
+    fn drops_at_arrival(&self) -> Option<u64> {
+        self.socket.drops_at_arrival()
+    }
+
+    fn drops(&self) -> Option<u64> {
+        self.socket.drops()
     }
 
     fn traffic(&self) -> Option<Traffic> {

@@ -5,6 +5,7 @@
 
 use super::facts::{FACTS, HEADER_LEN};
 use crate::model::breakdown::TimestampId;
+use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::Traffic;
 use crate::net::connectionless;
 use crate::net::datagram_counter::DatagramCounter;
@@ -66,6 +67,18 @@ impl Transport for Udp {
 
     fn transmitted(&mut self, timestamp_id: TimestampId) -> Option<SystemTime> {
         self.socket.receiver.transmitted(&self.socket.inner, timestamp_id.id?)
+    }
+
+    fn receive_queue(&self) -> Option<ReceiveQueue> {
+        self.socket.queue()
+    }
+
+    fn drops_at_arrival(&self) -> Option<u64> {
+        self.socket.drops_at_arrival()
+    }
+
+    fn drops(&self) -> Option<u64> {
+        self.socket.drops()
     }
 
     fn traffic(&self) -> Option<Traffic> {

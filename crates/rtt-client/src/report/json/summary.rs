@@ -1,5 +1,7 @@
 //! The line of a summary: the measured values of a run.
 
+use super::losses::LossFields;
+use crate::analysis::schedule::SlowHost;
 use crate::analysis::statistics::{
     BreakdownFigures, Distribution, Quantile, Summary, TimestampCost,
 };
@@ -18,6 +20,8 @@ pub(super) struct SummaryLine {
     sent: u64,
     received: u64,
     lost: u64,
+    #[serde(flatten)]
+    losses: LossFields,
     duplicates: u64,
     out_of_order: u64,
     late: u64,
@@ -53,6 +57,11 @@ pub(super) struct SummaryLine {
     breakdown: Option<BreakdownMedians>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_cost: Option<TimestampCostFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receive_queue: Option<QueueFields>,
+    /// The part of this host that could not keep up with the schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slow_host: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
@@ -74,6 +83,13 @@ pub(super) struct DistributionFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     p999: Option<u64>,
     max: u64,
+}
+
+/// The size of the receive queue of the client's socket.
+#[derive(Serialize)]
+struct QueueFields {
+    requested_bytes: usize,
+    granted_bytes: usize,
 }
 
 /// The hop limits (TTL) of the replies.
@@ -152,6 +168,7 @@ impl SummaryLine {
             sent: summary.sent,
             received: summary.received,
             lost: summary.lost,
+            losses: LossFields::from(&summary.lost_where),
             duplicates: summary.duplicates,
             out_of_order: summary.out_of_order,
             late: summary.late,
@@ -177,6 +194,11 @@ impl SummaryLine {
                 .collect(),
             breakdown: BreakdownMedians::of(&summary.breakdown, summary.without_breakdown),
             timestamp_cost: summary.timestamp_cost().map(TimestampCostFields::from),
+            receive_queue: summary.receive_queue.map(|queue| QueueFields {
+                requested_bytes: queue.requested,
+                granted_bytes: queue.granted,
+            }),
+            slow_host: summary.slow_host.as_ref().map(SlowHost::explanation),
             notes: summary.notes.clone(),
         }
     }

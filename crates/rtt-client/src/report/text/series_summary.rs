@@ -1,6 +1,7 @@
 //! The summary of a series: counts, a table of times, and the statistics of the kernel.
 
 use super::breakdown_bar;
+use super::losses;
 use super::printer::Printer;
 use super::quantiles::Columns;
 use super::table::{self, MILLISECONDS, Table};
@@ -46,6 +47,7 @@ fn counts(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()
         count(corrupt),
         duration.as_secs_f64()
     ))?;
+    losses::write(printer, &summary.lost_where)?;
     let unusual: Vec<String> = [
         (summary.duplicates, "duplicate"),
         (summary.out_of_order, "out of order"),
@@ -151,6 +153,18 @@ fn achieved_rate(
          time, \"RTT\" at the actual send time.",
         table::rate((achieved * 10.0).round() / 10.0),
         table::rate(rate)
+    ))?;
+    if let Some(slow_host) = &summary.slow_host {
+        printer.paragraph(&slow_host.explanation())?;
+    }
+    let Some(queue) = summary.receive_queue.filter(|queue| queue.granted < queue.requested) else {
+        return Ok(());
+    };
+    printer.paragraph(&format!(
+        "Receive queue of this host: {} bytes; needed for all replies in flight: {} bytes. If the client pauses, replies \
+         can be lost in this queue. `sysctl net.core.rmem_max` limits its size.",
+        count(queue.granted as u64),
+        count(queue.requested as u64)
     ))
 }
 

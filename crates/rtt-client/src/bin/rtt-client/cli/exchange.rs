@@ -142,6 +142,7 @@ impl ExchangeArgs {
                 ConnectionArg::Each => Lifetime::Each,
             },
             breakdown: self.breakdown,
+            locate_losses: true,
             ..self.measure.settings()
         }
     }

@@ -6,7 +6,7 @@ use crate::engine::test_transport::{ADDRESS, open_echo};
 use crate::model::protocol::ReplyForm;
 use crate::net::system::WaitUntil;
 use crate::plan::Settings;
-use crate::plan::payload::{Payload, TimingHeader};
+use crate::plan::payload::{HeaderContent, Payload};
 use crate::protocol::registry::protocol_named;
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ fn connections(settings: Settings) -> Connections {
 
 /// Sends one request and receives its reply. Returns the number of new connections.
 fn exchange(connections: &mut Connections) -> usize {
-    let mut payload = Payload::of_size(10, TimingHeader::Absent, ReplyForm::UpperCase);
+    let mut payload = Payload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase);
     let Ok(Ready::Open(channel)) = connections.ready() else { panic!("no channel") };
     channel.send(1, payload.request(1)).unwrap();
     let event = channel.receive(WaitUntil::Exact(Instant::now()), &mut payload, None).unwrap();

@@ -39,8 +39,9 @@ const MAX_TIMESTAMPS: usize = 4096;
 /// The maximum number of stored ICMP errors. The oldest are removed. More errors contain no new information.
 const MAX_NETWORK_ERRORS: usize = 1024;
 
-/// The maximum number of stored payload bytes of a packet that caused an error. They include the request's number.
-const QUOTED_LEN: usize = 64;
+/// The maximum number of stored payload bytes of a packet that caused an error. They include the request's number, also
+/// after a timing header.
+const QUOTED_LEN: usize = echo_core::header::version2::MIN_LEN;
 
 /// How the kernel handles ICMP errors about the packets of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) struct Receiver {
     spin: bool,
     timestamps: bool,
+    drops: bool,
     /// The buffer for control messages. `None` if the configuration requests none.
     control: Option<Vec<u8>>,
     errors: ErrorQueue,
@@ -47,10 +48,14 @@ impl Receiver {
         if config.hop_limit {
             request_hop_limit(socket)?;
         }
+        // Without this option, the total number of drops is still known.
+        let drops = config.queue.is_some()
+            && set_option("SO_RXQ_OVFL", true, || Ok(setsockopt(socket, sockopt::RxqOvfl, &1)?))
+                .is_ok();
         let ReceiveConfig { spin, timestamps, hop_limit, .. } = config;
-        let control =
-            (timestamps || hop_limit).then(|| cmsg_space!([TimeSpec; 3], [u8; 64], libc::c_int));
-        Ok(Self { spin, timestamps, control, errors: ErrorQueue::default() })
+        let control = (timestamps || hop_limit || drops)
+            .then(|| cmsg_space!([TimeSpec; 3], [u8; 64], libc::c_int, u32));
+        Ok(Self { spin, timestamps, drops, control, errors: ErrorQueue::default() })
     }
 
     /// Enables kernel timestamps for this socket, if the configuration requests them. After this call, the kernel
@@ -172,11 +177,13 @@ impl Receiver {
     ) -> nix::Result<ReceiveMeta> {
         let Some(control) = &mut self.control else {
             let len = recv(socket.as_raw_fd(), buffer, flags)?;
-            return Ok(ReceiveMeta { len, timestamp: None, hop_limit: None });
+            return Ok(ReceiveMeta { len, timestamp: None, hop_limit: None, drops: None });
         };
         let mut data = [IoSliceMut::new(buffer)];
         let message = recvmsg::<()>(socket.as_raw_fd(), &mut data, Some(&mut control[..]), flags)?;
-        let mut meta = ReceiveMeta { len: message.bytes, timestamp: None, hop_limit: None };
+        // The kernel reports the drops only if there are any.
+        let drops = self.drops.then_some(0);
+        let mut meta = ReceiveMeta { len: message.bytes, timestamp: None, hop_limit: None, drops };
         for control in message.cmsgs()? {
             match control {
                 ControlMessageOwned::ScmTimestampsns(timestamps) => {
@@ -185,6 +192,7 @@ impl Receiver {
                 ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => {
                     meta.hop_limit = u8::try_from(hops).ok();
                 }
+                ControlMessageOwned::RxqOvfl(drops) => meta.drops = Some(drops.into()),
                 _ => {}
             }
         }

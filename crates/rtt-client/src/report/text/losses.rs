@@ -1,0 +1,75 @@
+//! The sentences of a summary that state where exchanges were lost.
+
+use super::printer::Printer;
+use crate::analysis::loss_attribution::{LossCounts, LossRange};
+use crate::model::format::{count, counted};
+use crate::model::loss_place::LossPlace;
+use std::io::{self, Write};
+
+/// Writes where exchanges were lost. Writes nothing if no exchange was lost.
+pub(super) fn write(printer: &mut Printer<impl Write>, losses: &LossCounts) -> io::Result<()> {
+    let places: Vec<String> = losses
+        .places()
+        .map(|(place, number)| format!("{} {}", count(number), place.description()))
+        .collect();
+    if places.is_empty() {
+        return Ok(());
+    }
+    printer.paragraph(&format!("Lost: {}", places.join(", ")))?;
+    for (place, LossRange { low, high }) in losses.ranges() {
+        printer.paragraph(&format!(
+            "Between {} and {} exchanges were lost {}. Other clients of the server also lost requests, so the number is not \
+             exact.",
+            count(low),
+            count(high),
+            place.description()
+        ))?;
+    }
+    let LossCounts { refused_rate, refused_list, .. } = *losses;
+    if losses.at(LossPlace::ServerLimit) == 0 {
+        return Ok(());
+    }
+    if refused_rate > 0 {
+        let requests = counted(refused_rate, "request", "requests");
+        printer.paragraph(&format!(
+            "The server refused {requests}, because this host exceeded its rate limit (option --rate of the server)."
+        ))?;
+    }
+    if refused_list > 0 {
+        let requests = counted(refused_list, "request", "requests");
+        printer.paragraph(&format!(
+            "The server refused {requests}, because of its rules for source addresses and ports."
+        ))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{WIDTHS, printer, words, written};
+    use super::*;
+
+    fn text(width: usize, losses: &LossCounts) -> String {
+        let mut printer = printer(width);
+        write(&mut printer, losses).unwrap();
+        written(printer)
+    }
+
+    #[test]
+    fn places_are_listed_in_the_order_of_the_path() {
+        assert_eq!(text(80, &LossCounts::default()), "");
+        let mut losses = LossCounts::default();
+        losses.refused_rate = 7;
+        losses.add(LossPlace::Back, 1);
+        losses.add(LossPlace::There, 2000);
+        losses.add(LossPlace::ServerLimit, 7);
+        for width in WIDTHS {
+            let text = text(width, &losses);
+            assert_eq!(
+                words(&text),
+                "Lost: 2,000 on the way to the server, 7 refused by the server's limit, 1 on the way back The server \
+                 refused 7 requests, because this host exceeded its rate limit (option --rate of the server)."
+            );
+        }
+    }
+}
