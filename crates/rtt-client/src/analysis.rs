@@ -26,6 +26,7 @@
 
 pub(crate) mod accounting;
 pub mod comparison;
+pub(crate) mod delay_variation;
 pub mod diagnosis;
 pub mod evidence;
 pub(crate) mod explain;

@@ -30,6 +30,7 @@
 //!
 //! Each request has exactly one outcome: `sent = received + lost + corrupt`.
 
+use crate::analysis::delay_variation::{DelayCollector, DelaySample};
 use crate::analysis::loss_attribution::LossAttribution;
 use crate::analysis::loss_pattern::{LossPattern, LossTracker};
 use crate::analysis::request_tracker::{InFlight, ReplyClass, RequestTracker};
@@ -37,6 +38,7 @@ use crate::analysis::statistics::Summary;
 use crate::model::breakdown::{self, Breakdown, BreakdownError, ExchangeTimestamps, TimestampId};
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
+use crate::model::format::signed_nanoseconds;
 use crate::model::icmp::Origin;
 use crate::model::loss_place::LossPlace;
 use crate::model::protocol::Responder;
@@ -44,6 +46,8 @@ use crate::plan::Plan;
 use crate::plan::payload::{Mismatch, ServerReport};
 use bytes::Bytes;
 use echo_core::Stamp;
+use echo_core::header::ArrivalClock;
+use echo_core::header::version2::{ClockState, Report};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The number of transient ICMP errors that ends a series. These errors count only as long as no reply has arrived.
@@ -81,6 +85,9 @@ pub(crate) struct Accounting {
     text_offset: Option<usize>,
     losses: LossTracker,
     attribution: LossAttribution,
+    delays: DelayCollector,
+    /// The time of the first request with a delay sample.
+    first_sample: Option<Stamp>,
     transient_errors: u32,
     unreachable: bool,
 }
@@ -111,6 +118,8 @@ impl Accounting {
             text_offset: plan.has_a_message().then(|| plan.payload.text_offset()),
             losses: LossTracker::default(),
             attribution: LossAttribution::default(),
+            delays: DelayCollector::default(),
+            first_sample: None,
             transient_errors: 0,
             unreachable: false,
         }
@@ -122,11 +131,12 @@ impl Accounting {
     }
 
     /// The results at the end. `receive_drops` is the number of replies that this host's receive queue has dropped, if it is
-    /// known.
-    pub(crate) fn finish(self, receive_drops: Option<u64>) -> AccountingResult {
+    /// known. `clock` is the state of this host's wall clock.
+    pub(crate) fn finish(self, receive_drops: Option<u64>, clock: ClockState) -> AccountingResult {
         let lost_where = self.attribution.finish(receive_drops);
+        let variation = self.delays.finish(clock).map(Box::new);
         AccountingResult {
-            summary: Summary { lost_where, ..self.summary },
+            summary: Summary { lost_where, variation, ..self.summary },
             loss_pattern: self.losses.pattern(),
         }
     }
@@ -308,10 +318,28 @@ impl Accounting {
             Ok(breakdown) => breakdown,
             Err(mismatch) => return self.corrupt(decided, reply, mismatch),
         };
+        self.add_delays(decided.request.sent, &reply, transmitted);
         let ReceivedReply { received, bytes, hop_limit, .. } = reply;
         let text = self.text_offset.map(|offset| bytes.slice(offset.min(bytes.len())..));
         let exchange = self.exchange(decided, Outcome::Reply { received, text });
         self.count(Exchange { breakdown, hop_limit, ..exchange })
+    }
+
+    /// Collects the delays in both directions, if the server reported them.
+    fn add_delays(&mut self, sent: Stamp, reply: &ReceivedReply, transmitted: Option<SystemTime>) {
+        let Some(Report { timing, arrival, clock, .. }) = reply.report.version2() else { return };
+        let kernel =
+            transmitted.zip(reply.timestamp).filter(|_| timing.arrival == ArrivalClock::Kernel);
+        let (left, returned) = kernel.unwrap_or((sent.wall(), reply.received.wall()));
+        let first = *self.first_sample.get_or_insert(sent);
+        self.delays.add(DelaySample {
+            at: sent.since(&first),
+            there: signed_nanoseconds(arrival).saturating_sub(wall_nanoseconds(left)),
+            back: wall_nanoseconds(returned)
+                .saturating_sub(signed_nanoseconds(arrival + timing.server)),
+            has_kernel_timestamps: kernel.is_some(),
+            clock,
+        });
     }
 
     /// Splits the RTT into its parts, if the plan requests this.
@@ -321,6 +349,12 @@ impl Accounting {
         reply: &ReceivedReply,
         transmitted: Option<SystemTime>,
     ) -> Result<Option<Breakdown>, Mismatch> {
+        let rtt = reply.received.since(&request.sent);
+        let limit_delay = reply.report.version2().map(|report| report.limit_delay);
+        let server = reply.report.timing().map(|timing| timing.server);
+        if [limit_delay, server].into_iter().flatten().any(|reported| reported > rtt) {
+            return Err(Mismatch::ImpossibleServerTime);
+        }
         if !self.breakdown {
             return Ok(None);
         }
@@ -401,6 +435,11 @@ impl Accounting {
         self.summary.add(&exchange);
         exchange
     }
+}
+
+/// The time since 1970-01-01 UTC, in nanoseconds.
+fn wall_nanoseconds(time: SystemTime) -> i64 {
+    signed_nanoseconds(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 /// The exchange of a request that was not sent.

@@ -6,6 +6,7 @@ mod jitter;
 pub use distribution::{Distribution, Quantile};
 pub use jitter::Jitter;
 
+use crate::analysis::delay_variation::DelayVariation;
 use crate::analysis::loss_attribution::LossCounts;
 use crate::analysis::schedule::SlowHost;
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
@@ -63,6 +64,8 @@ pub struct Summary {
     pub close: Distribution,
     /// The variation of consecutive RTTs.
     pub jitter: Jitter,
+    /// The variation of the delay in each direction. Absent if the server does not report the arrival of requests.
+    pub variation: Option<Box<DelayVariation>>,
     /// The parts of the RTTs.
     pub breakdown: BreakdownFigures,
     /// RTTs of control exchanges. A control exchange has no kernel timestamps and no timing header. In a run with a

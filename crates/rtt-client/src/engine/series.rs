@@ -22,7 +22,9 @@ use crate::analysis::statistics::{SeriesMeasurements, Summary};
 use crate::model::exchange::{Connection, Exchange};
 use crate::model::protocol::{Framing, Protocol};
 use crate::model::traffic::{KernelStatistics, Traffic};
-use crate::net::system::{KERNEL_TIMESTAMPS, ReceiveConfig, ThreadUsage, WaitUntil, thread_usage};
+use crate::net::system::{
+    KERNEL_TIMESTAMPS, ReceiveConfig, ThreadUsage, WaitUntil, clock_state, thread_usage,
+};
 use crate::net::transport::{OpenConfig, SocketError};
 use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
@@ -192,7 +194,7 @@ impl Series {
         let connections = self.connections.finish();
         let in_flight = self.accounting.in_flight();
         let AccountingResult { summary, loss_pattern } =
-            self.accounting.finish(connections.receive_drops);
+            self.accounting.finish(connections.receive_drops, clock_state());
         let end = SeriesEnd {
             in_flight,
             ended_early: self.ended_early,

@@ -27,6 +27,7 @@ mod table;
 #[cfg(test)]
 mod test_support;
 mod trace_summary;
+mod variation;
 mod verdict;
 
 pub use appearance::{Charset, Styling, TextConfig};

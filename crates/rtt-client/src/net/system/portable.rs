@@ -10,6 +10,7 @@ use crate::net::socket::{OperationError, set_option};
 use crate::net::system::operation::{CaptureOperation, FailedOperation, LabOperation, failed};
 use crate::net::system::packet_filter::FilterInstruction;
 use dns_lookup::getaddrinfo;
+use echo_core::header::version2::ClockState;
 use socket2::Socket;
 use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr};
@@ -135,6 +136,11 @@ fn not_available() -> io::Error {
 #[expect(clippy::unnecessary_wraps, reason = "the signature of `linux`")]
 pub(crate) fn attach_filter(_: &Socket, _: &[FilterInstruction]) -> Result<(), OperationError> {
     Ok(())
+}
+
+/// The state of the clock is not known.
+pub(crate) fn clock_state() -> ClockState {
+    ClockState::Unsynchronised
 }
 
 pub(crate) fn force_receive_queue(_: &Socket, _: usize) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The line of a summary: the measured values of a run.
 
 use super::losses::LossFields;
+use crate::analysis::delay_variation::OneWayDelays;
 use crate::analysis::schedule::SlowHost;
 use crate::analysis::statistics::{
     BreakdownFigures, Distribution, Quantile, Summary, TimestampCost,
@@ -37,6 +38,14 @@ pub(super) struct SummaryLine {
     lateness_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_ns: Option<u64>,
+    /// The delay there, above its minimum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variation_there_ns: Option<DistributionFields>,
+    /// The delay back, above its minimum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variation_back_ns: Option<DistributionFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    one_way_delay: Option<OneWayFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connect_ns: Option<DistributionFields>,
     /// Only if connections have several phases.
@@ -83,6 +92,25 @@ pub(super) struct DistributionFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     p999: Option<u64>,
     max: u64,
+}
+
+/// The delays in each direction, measured with two synchronised clocks.
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "names of durations end in `_ns`")]
+struct OneWayFields {
+    there_ns: DistributionFields,
+    back_ns: DistributionFields,
+    max_error_ns: u64,
+}
+
+impl OneWayFields {
+    fn of(delays: &OneWayDelays) -> Option<Self> {
+        Some(Self {
+            there_ns: DistributionFields::of(&delays.there)?,
+            back_ns: DistributionFields::of(&delays.back)?,
+            max_error_ns: nanoseconds(delays.max_error),
+        })
+    }
 }
 
 /// The size of the receive queue of the client's socket.
@@ -162,6 +190,7 @@ struct TimestampCostFields {
 
 impl SummaryLine {
     pub(super) fn new(plan: &Plan, summary: &Summary) -> Self {
+        let variation = summary.variation.as_deref();
         Self {
             protocol: plan.protocol.name,
             target: plan.target.to_string(),
@@ -180,6 +209,9 @@ impl SummaryLine {
             rtt_from_schedule_ns: DistributionFields::of(&summary.rtt_from_schedule),
             lateness_ns: DistributionFields::of(&summary.lateness),
             jitter_ns: summary.jitter.estimate().map(nanoseconds),
+            variation_there_ns: variation.and_then(|delays| DistributionFields::of(&delays.there)),
+            variation_back_ns: variation.and_then(|delays| DistributionFields::of(&delays.back)),
+            one_way_delay: variation.and_then(|delays| OneWayFields::of(delays.one_way.as_ref()?)),
             connect_ns: DistributionFields::of(&summary.connect),
             phases: PhaseFields::of_several(summary),
             first_rtt_ns: DistributionFields::of(&summary.first_exchange),

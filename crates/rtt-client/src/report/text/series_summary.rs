@@ -5,6 +5,7 @@ use super::losses;
 use super::printer::Printer;
 use super::quantiles::Columns;
 use super::table::{self, MILLISECONDS, Table};
+use super::variation;
 use crate::analysis::statistics::{ColdStart, Distribution, Summary};
 use crate::model::format::{CommonUnit, count, in_common_unit, signed_nanoseconds};
 use crate::model::traffic::KernelStatistics;
@@ -27,6 +28,9 @@ pub(super) fn write(
     }
     if let Some(rate) = plan.settings.rate {
         achieved_rate(printer, rate, summary)?;
+    }
+    if let Some(delays) = &summary.variation {
+        variation::write(printer, delays)?;
     }
     if let Some(info) = &summary.kernel_statistics {
         let title = plan.protocol.title;

@@ -2,6 +2,7 @@
 
 mod capture;
 mod capture_filter;
+mod clock_state;
 mod error_queue;
 mod filter;
 mod netlink;
@@ -13,6 +14,7 @@ mod thread_usage;
 mod timestamps;
 
 pub(crate) use capture::Capture;
+pub(crate) use clock_state::clock_state;
 pub(crate) use filter::attach_filter;
 pub(crate) use process::{enter_lab, pin, use_precise_timers};
 pub(crate) use receive::Receiver;
