@@ -13,13 +13,15 @@ for the client. The class `Rules` explains the other keys.
 The script prints one line of JSON with these keys:
 
 - "status", "out", "err": the exit status and the output of the client.
-- "injected": the number of packets that each rule changed.
+- "injected": the number of packets that each rule changed. "overflowed" is the number of packets that the forwarder lost,
+  because it was too slow.
 - "captured_rtts_ns": the RTTs in a capture on the client's interface.
 """
 import ctypes
 import fcntl
 import heapq
 import json
+import math
 import os
 import select
 import signal
@@ -34,8 +36,11 @@ from namespaces import enter, sh
 CLIENT, SERVER = "10.77.0.1", "10.77.0.2"
 CLIENT6, SERVER6 = "fd77::1", "fd77::2"
 
-# Constants of <linux/if_ether.h>, <asm/socket.h>, <linux/sockios.h> and <linux/ethtool.h>.
+# Constants of <linux/if_ether.h>, <linux/if_packet.h>, <sys/socket.h>, <linux/prctl.h>, <asm/socket.h>, <linux/sockios.h>
+# and <linux/ethtool.h>.
 ETH_P_ALL = 3
+SOL_PACKET, PACKET_STATISTICS = 263, 6
+PR_SET_PDEATHSIG = 1
 SO_TIMESTAMPNS = 35
 SIOCETHTOOL = 0x8946
 ETHTOOL_STXCSUM, ETHTOOL_SSG, ETHTOOL_STSO, ETHTOOL_SGSO = 0x17, 0x19, 0x1F, 0x24
@@ -78,8 +83,15 @@ def build():
 
 def packet_socket(interface):
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    # A burst must not overflow the queue of the forwarder, because the test would count these packets as lost elsewhere.
+    packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     packets.bind((interface, ETH_P_ALL))
     return packets
+
+
+def overflowed(packets):
+    """The number of packets that the kernel dropped, because the queue of the packet socket was full (packet(7))."""
+    return struct.unpack("II", packets.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
 
 
 # Protocol numbers in the IP header: TCP, and the protocols whose requests and replies are datagrams (UDP, ICMP echo over
@@ -133,24 +145,42 @@ class Rules:
 
     - "delay_ms": delays each packet in each direction.
     - "drop": [n, r]: drops each request datagram with number % n == r.
+    - "drop_replies": [n, r]: drops each reply datagram with number % n == r.
     - "double": [n, r]: sends each reply datagram with number % n == r twice.
     - "hold", "overtake": [n, r, ms]: delays each reply datagram with number % n == r by ms milliseconds.
+    - "delay_replies": [ms, first, last]: delays the reply datagrams with these numbers by ms milliseconds.
+    - "vary_requests", "vary_replies": [factor, n]: delays each datagram in this direction by number * factor % n
+      microseconds.
     - "slower": [port, us]: delays UDP replies from this port of the server by us microseconds. This rule does not delay
       requests. Otherwise, the server's CPU would sleep longer, and the server would need more time for a reply.
     - "drop_segments": drops the client's TCP data segments with these numbers, but not their retransmissions.
     - "late_segment": [n, ms]: delays the server's TCP data segment with the number n by ms milliseconds.
     - "punctual": the forwarder polls for packets and never sleeps, so its delays are more exact.
+
+    "drop" and "drop_replies" can have two more elements: [n, r, first, last]. The rule then applies only to the numbers
+    from first to last.
     """
 
     def __init__(self, scenario):
         self.scenario = scenario
         self.segment_numbers = {}
         self.server_segments = 0
-        self.count = {"dropped": 0, "doubled": 0, "held": 0, "retransmitted": 0}
+        self.count = {"dropped": 0, "dropped_replies": 0, "doubled": 0, "held": 0, "retransmitted": 0}
 
     def matches(self, rule, number):
         n, r = self.scenario.get(rule, [0, 0])[:2]
         return n and number is not None and number % n == r
+
+    def matches_in_range(self, rule, number):
+        first, last = self.scenario.get(rule, [])[2:] or [0, math.inf]
+        return self.matches(rule, number) and first <= number <= last
+
+    def variation(self, rule, number):
+        """Returns the delay of a datagram by "vary_requests" or "vary_replies", in seconds."""
+        if rule not in self.scenario or number is None:
+            return 0
+        factor, n = self.scenario[rule]
+        return number * factor % n / 1e6
 
     def delays(self, frame):
         """Returns one delay in seconds for each copy of the packet to send. An empty list drops the packet."""
@@ -162,11 +192,21 @@ class Rules:
         slower_port, microseconds = self.scenario.get("slower", [0, 0])
         if protocol == UDP and not from_client and source_port(frame) == slower_port:
             delay += microseconds / 1e6
-        if protocol in DATAGRAMS and from_client and self.matches("drop", request_number(payload)):
-            self.count["dropped"] += 1
-            return []
+        if protocol in DATAGRAMS and from_client:
+            number = request_number(payload)
+            if self.matches_in_range("drop", number):
+                self.count["dropped"] += 1
+                return []
+            delay += self.variation("vary_requests", number)
         if protocol in DATAGRAMS and not from_client:
             number = request_number(payload)
+            if self.matches_in_range("drop_replies", number):
+                self.count["dropped_replies"] += 1
+                return []
+            delay += self.variation("vary_replies", number)
+            milliseconds, first, last = self.scenario.get("delay_replies", [0, 1, 0])
+            if number is not None and first <= number <= last:
+                delay += milliseconds / 1000
             for rule in ("hold", "overtake"):
                 if self.matches(rule, number):
                     self.count["held"] += 1
@@ -192,16 +232,18 @@ class Rules:
         return [delay]
 
 
-def forward(results, scenario):
-    """Runs the forwarder until SIGTERM, and writes its counts to `results`."""
+def forward(results, arguments):
+    """Runs the forwarder until SIGTERM. `arguments` contains its rules and a pipe. When it is ready, it writes one byte to
+    the pipe. At the end, it writes its counts to `results`."""
+    rules, ready = arguments
     enter("m")
-    rules = Rules(scenario)
     left, right = packet_socket("m0"), packet_socket("m1")
     other = {left: right, right: left}
     # Packets with equal times leave in the order of their sequence numbers.
     queue, sequence = [], 0
     stop_signals = []
     signal.signal(signal.SIGTERM, lambda *_: stop_signals.append(True))
+    os.write(ready, b"x")
     while not stop_signals:
         now = time.monotonic()
         while queue and queue[0][0] <= now:
@@ -211,7 +253,7 @@ def forward(results, scenario):
             except OSError:
                 pass
         timeout = queue[0][0] - time.monotonic() if queue else 0.1
-        if scenario.get("punctual"):
+        if rules.scenario.get("punctual"):
             timeout = 0
         for source in select.select([left, right], [], [], max(0, timeout))[0]:
             frame, address = source.recvfrom(65536)
@@ -221,6 +263,7 @@ def forward(results, scenario):
             for delay in rules.delays(frame):
                 sequence += 1
                 heapq.heappush(queue, (arrival + delay, sequence, other[source], frame))
+    rules.count["overflowed"] = overflowed(left) + overflowed(right)
     with os.fdopen(results, "w") as output:
         json.dump(rules.count, output)
 
@@ -259,6 +302,8 @@ def fork(function, argument):
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
+        # The process ends with its parent, also after an exception.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         try:
             os.close(read_end)
             function(write_end, argument)
@@ -280,8 +325,9 @@ def stop(child, pipe):
 def main():
     scenario, command = json.loads(sys.argv[1]), sys.argv[2:]
     build()
-    forwarder, injected = fork(forward, scenario)
     is_ready, ready = os.pipe()
+    forwarder, injected = fork(forward, (Rules(scenario), ready))
+    os.read(is_ready, 1)
     capturer, captured = fork(capture, ready)
     os.read(is_ready, 1)
     server = subprocess.Popen(
@@ -308,4 +354,5 @@ def main():
     )
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-//! Runs commands in the test network of `lab.py`.
+//! Runs commands in the test network of `lab.py` and `loss_places.py`.
 //!
 //! The network needs `unshare` (with user namespaces, or as root), `ip` and Python 3. Without them, a test prints
 //! SKIPPED and passes. If `REQUIRE_NETNS` is set, as in CI, the test fails instead.
@@ -20,20 +20,28 @@ static LAB: Mutex<()> = Mutex::new(());
 /// Runs `command` on the client's host with the rules of `scenario`. Returns the output of `lab.py`. Returns `None` if
 /// network namespaces are not available.
 pub fn run(scenario: &Value, command: &[&str]) -> Option<Value> {
-    if !is_possible("true") {
-        return None;
-    }
+    is_possible("true").then(|| run_script("lab.py", scenario, command))
+}
+
+/// Runs `command` on the client's host, and loses exchanges in the places of `scenario`. Returns the output of
+/// `loss_places.py`. Returns `None` if network namespaces or the queueing discipline are not available.
+pub fn run_with_losses(scenario: &Value, command: &[&str]) -> Option<Value> {
+    is_possible("tc qdisc add dev lo root bfifo limit 1")
+        .then(|| run_script("loss_places.py", scenario, command))
+}
+
+fn run_script(script: &str, scenario: &Value, command: &[&str]) -> Value {
     let _guard = LAB.lock().unwrap_or_else(PoisonError::into_inner);
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/network/lab.py");
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/network");
     let Output { status, stdout, stderr } = Command::new("unshare")
         .args(["-Urnm", "python3"])
-        .arg(script)
+        .arg(directory.join(script))
         .arg(scenario.to_string())
         .args(command)
         .output()
         .unwrap();
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
-    Some(serde_json::from_slice(&stdout).unwrap())
+    serde_json::from_slice(&stdout).unwrap()
 }
 
 /// Returns the path of a server's binary. `cargo test --workspace` builds it into the directory of the client's binary.

@@ -14,6 +14,7 @@
 //! An honest UDP client repeats a request that receives no reply. This is necessary: during a flood, the kernel drops
 //! datagrams if the receive queue of the server is full.
 
+mod baseline;
 mod clients;
 mod honest;
 mod hostile;
@@ -73,11 +74,10 @@ pub(crate) fn run(duration: Duration) -> Result<()> {
         SoakedServer::start(Protocol::Udp, UDP_OPTIONS)?,
         SoakedServer::start(Protocol::Tcp, TCP_OPTIONS)?,
     ];
-    let read_states = || -> Result<Vec<ServerState>> {
-        servers.iter().map(|server| ServerState::read(server.process.id())).collect()
-    };
+    let read_states =
+        || -> Result<Vec<ServerState>> { servers.iter().map(SoakedServer::state).collect() };
 
-    let before = read_states()?;
+    let before = servers.iter().map(SoakedServer::baseline).collect::<Result<Vec<_>>>()?;
     println!("\nRunning honest and hostile clients for {duration:?}. The hostile clients have the");
     println!("addresses 127.0.0.66 to 127.0.0.74.");
     let counts = CLIENTS.map(|_| Counts::default());
@@ -135,6 +135,15 @@ impl SoakedServer {
                 .with_context(|| format!("the log of the server is in {}", log.display()))?;
         let address = process.address.parse()?;
         Ok(Self { protocol, process, address, log })
+    }
+
+    /// The state before the test. Waits until the server answers a request.
+    fn baseline(&self) -> Result<ServerState> {
+        baseline::read(self.protocol, self.address, || self.state())
+    }
+
+    fn state(&self) -> Result<ServerState> {
+        ServerState::read(self.process.id())
     }
 
     /// Stops the server and prints the counters in its log.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// The timeout for a reply. If hostile clients block the server, no reply arrives in this time.
-const TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// After this many attempts, a UDP client counts a request as one without a reply.
 const MAX_ATTEMPTS: u32 = 3;
@@ -28,7 +28,8 @@ pub(super) fn connect(server: SocketAddr, source: IpAddr) -> io::Result<TcpStrea
     Ok(stream)
 }
 
-fn udp_socket(server: SocketAddr, source: IpAddr) -> io::Result<UdpSocket> {
+/// Returns a socket with the address `source` for requests to `server`.
+pub(super) fn udp_socket(server: SocketAddr, source: IpAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((source, 0))?;
     socket.connect(server)?;
     socket.set_read_timeout(Some(TIMEOUT / MAX_ATTEMPTS))?;

@@ -17,7 +17,11 @@ pub(super) struct ServerState {
 
 impl ServerState {
     pub(super) fn read(process_id: u32) -> Result<Self> {
-        Ok(Self { memory: own_memory(process_id)?, descriptors: open_descriptors(process_id)? })
+        Ok(Self::new(own_memory(process_id)?, open_descriptors(process_id)?))
+    }
+
+    pub(super) fn new(memory: u64, descriptors: usize) -> Self {
+        Self { memory, descriptors }
     }
 }
 
@@ -79,7 +83,7 @@ mod tests {
 
     #[test]
     fn memory_growth_and_descriptors_left_open_are_failures() {
-        let state = |memory, descriptors| ServerState { memory, descriptors };
+        let state = ServerState::new;
         let course = |at_end, settled| Course {
             before: state(0, 9),
             after_quarter: state(MAX_GROWTH, 50),
