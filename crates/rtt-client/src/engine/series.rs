@@ -15,6 +15,7 @@ mod control;
 mod exchange;
 mod notes;
 
+use super::pause_until;
 use super::run::RunError;
 use crate::analysis::accounting::{Accounting, AccountingResult};
 use crate::analysis::statistics::{SeriesMeasurements, Summary};
@@ -29,11 +30,11 @@ use crate::plan::{Plan, Settings};
 use crate::protocol::explanations::explanations_of;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
+pub(in crate::engine) use notes::INTERRUPTED;
 use notes::{SeriesEnd, notes};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// After its last exchange, a series still receives late and duplicate replies. This phase lasts for [`LISTEN_RTTS`]
@@ -61,27 +62,34 @@ pub(in crate::engine) trait Sink {
 }
 
 /// The exchanges of a run with one address.
-pub(in crate::engine) struct Series {
+pub(in crate::engine) struct Series<'a> {
     protocol: &'static Protocol,
     address: SocketAddr,
+    stop: &'a AtomicBool,
     settings: Settings,
     pacing: Pacing,
     payload: Payload,
     pacer: Pacer,
-    connections: Connections,
+    connections: Connections<'a>,
     accounting: Accounting,
-    control: Option<UninstrumentedControl>,
+    control: Option<UninstrumentedControl<'a>>,
     last_progress: Instant,
     /// Whether the series ended before all planned requests were sent, because the server is unreachable.
     ended_early: bool,
+    /// Whether the user ended the series before it was complete.
+    interrupted: bool,
 }
 
-impl Series {
+impl<'a> Series<'a> {
     /// Opens the first channel to `address`. A failure of the peer or the route becomes the outcome of the first
-    /// exchange.
-    pub(in crate::engine) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
+    /// exchange. When `stop` is set, each wait for the peer ends.
+    pub(in crate::engine) fn open(
+        plan: &Plan,
+        address: SocketAddr,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, SocketError> {
         let settings = &plan.settings;
-        let config = OpenConfig::new(settings);
+        let config = OpenConfig::new(settings).interrupted_by(stop);
         let connections = Connections::open(plan, address, config)?;
         // A fixed rate leaves no time for control exchanges. A single exchange has no median to compare.
         let has_control = config.receiver.timestamps
@@ -91,6 +99,7 @@ impl Series {
         Ok(Self {
             protocol: plan.protocol,
             address,
+            stop,
             settings: settings.clone(),
             pacing: plan.pacing,
             payload: plan.payload.clone(),
@@ -100,6 +109,7 @@ impl Series {
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             last_progress: now,
             ended_early: false,
+            interrupted: false,
         })
     }
 
@@ -141,6 +151,8 @@ impl Series {
             }
             self.expire(sink)?;
         }
+        self.interrupted = stopped()
+            && (self.accounting.in_flight() > 0 || !self.pacer.is_finished(Instant::now()));
         if !stopped() && self.settings.duration.is_none() && self.control_is_due() {
             self.run_control(stop)?;
         }
@@ -154,7 +166,7 @@ impl Series {
         stop: &AtomicBool,
     ) -> Result<(), RunError> {
         let due = self.pacer.earliest(Instant::now());
-        thread::sleep(due.saturating_duration_since(Instant::now()));
+        pause_until(due, stop);
         self.send(due, sink)?;
         self.wait_until(due, sink, stop)
     }
@@ -173,6 +185,7 @@ impl Series {
         let in_flight = self.accounting.in_flight();
         let AccountingResult { summary, loss_pattern } = self.accounting.finish();
         let end = SeriesEnd {
+            interrupted: self.interrupted,
             in_flight,
             ended_early: self.ended_early,
             reply_limit: connections.reply_limit,
