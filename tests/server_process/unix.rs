@@ -6,13 +6,14 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 
 #[test]
-fn sigusr1_logs_the_totals_and_sighup_does_not_stop_the_server() {
+fn sigusr1_logs_the_totals_and_sighup_and_sigpipe_do_not_stop_the_server() {
     let mut server = RunningServer::start(&["--listen", "127.0.0.1:0"]);
     (SERVER.exchange)(&server.address, "hello");
     let mut next_line = server.log_lines();
     assert!(next_line().contains("serving version="));
     server.signal("HUP");
     assert!(next_line().contains("SIGHUP"));
+    server.signal("PIPE");
     server.signal("USR1");
     let totals = next_line();
     assert!(totals.contains("totals so far") && !totals.contains("answered=0"), "{totals}");

@@ -238,7 +238,11 @@ impl Task {
 
     fn write(self) -> Result<()> {
         let Self { file, text } = self;
-        fs::write(&file, text).with_context(|| format!("writing {}", file.display()))
+        // A file from an earlier run is replaced only by a complete file.
+        let temporary = file.with_extension("tmp");
+        fs::write(&temporary, text)
+            .and_then(|()| fs::rename(&temporary, &file))
+            .with_context(|| format!("writing {}", file.display()))
     }
 }
 

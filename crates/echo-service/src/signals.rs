@@ -38,6 +38,7 @@ pub struct SignalError {
 /// - SIGUSR1 logs the totals.
 /// - SIGHUP has no effect. There is no configuration file to reload, and a closed terminal must not stop the
 ///   server.
+/// - SIGQUIT keeps the system's default: it ends the process without a shutdown. Rust ignores SIGPIPE.
 ///
 /// When this function returns, the handlers are installed. The function needs a tokio runtime with one thread.
 ///

@@ -6,6 +6,7 @@
 mod channel;
 mod comparison;
 mod diagnosis;
+mod output_file;
 mod protocols;
 mod run;
 mod series;
@@ -15,11 +16,49 @@ mod trace;
 
 pub use comparison::compare;
 pub use diagnosis::diagnose;
+pub use output_file::{FileOperation, OutputFile, OutputFileError, remove_unfinished_files};
 pub use protocols::list_protocols;
 pub use run::{RunError, run};
-pub use trace::{FileOperation, TraceError, enter_lab, read_trace, trace};
+pub use trace::{TraceError, enter_lab, read_trace, trace};
 
-use std::time::Duration;
+use crate::net::system::MAX_PAUSE;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The minimum time between two progress events.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Sleeps until `end`, or until `stop` is set. Each system call sleeps for at most [`MAX_PAUSE`], because the flag does
+/// not interrupt a system call.
+fn pause_until(end: Instant, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        thread::sleep(left.min(MAX_PAUSE));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pause_ends_after_its_duration_or_with_the_stop_flag() {
+        let stop = AtomicBool::new(false);
+        let start = Instant::now();
+        pause_until(start + MAX_PAUSE * 3 / 2, &stop);
+        assert!(start.elapsed() >= MAX_PAUSE * 3 / 2);
+        let start = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(20));
+                stop.store(true, Ordering::Relaxed);
+            });
+            pause_until(start + Duration::from_hours(1), &stop);
+        });
+        assert!(start.elapsed() < Duration::from_mins(1));
+    }
+}

@@ -76,8 +76,8 @@ pub use capture::flow::{Flow, FlowSide, PacketRecord};
 pub use capture::role::PacketRole;
 pub use capture::trace::{Disagreement, ExchangeTiming, Trace, TracedTarget};
 pub use engine::{
-    FileOperation, RunError, TraceError, compare, diagnose, enter_lab, list_protocols, read_trace,
-    run, trace,
+    FileOperation, OutputFile, OutputFileError, RunError, TraceError, compare, diagnose, enter_lab,
+    list_protocols, read_trace, remove_unfinished_files, run, trace,
 };
 pub use event::{
     ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt, Progress, Report,

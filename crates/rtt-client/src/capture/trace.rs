@@ -80,6 +80,8 @@ pub struct Trace {
     pub without_time: u64,
     /// The reason why only a part of the file was read.
     pub incomplete: Option<String>,
+    /// Whether the user ended the trace before it was complete.
+    pub interrupted: bool,
     /// The path of the file that the trace wrote.
     pub file: Option<String>,
 }
@@ -94,6 +96,7 @@ impl Default for Trace {
             unreadable: 0,
             without_time: 0,
             incomplete: None,
+            interrupted: false,
             file: None,
         }
     }

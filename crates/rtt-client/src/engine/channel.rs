@@ -16,6 +16,7 @@ use echo_core::Stamp;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 /// The maximum number of bytes of a wrong reply that are stored. They are enough to recognise the service.
@@ -86,9 +87,15 @@ impl Channel {
         }
     }
 
-    /// Sends request `seq`. An error from the system can belong to an earlier request.
-    pub(in crate::engine) fn send(&mut self, seq: u64, request: &[u8]) -> io::Result<SentRequest> {
-        let sent = self.transport.send(seq, request)?;
+    /// Sends request `seq`. An error from the system can belong to an earlier request. When `stop` is set, a wait for space
+    /// in the send buffer ends with an error.
+    pub(in crate::engine) fn send(
+        &mut self,
+        seq: u64,
+        request: &[u8],
+        stop: &AtomicBool,
+    ) -> io::Result<SentRequest> {
+        let sent = self.transport.send(seq, request, stop)?;
         self.sent_requests += 1;
         if self.framing == Framing::Stream {
             self.unanswered.push_back(seq);
@@ -194,9 +201,14 @@ impl Channel {
         self.transport.drops()
     }
 
-    /// Closes the connection and waits until the server has closed its side. Returns the duration of the wait.
-    pub(in crate::engine) fn close(mut self, timeout: Duration) -> Option<Duration> {
-        self.transport.close(timeout)
+    /// Closes the connection and waits until the server has closed its side, or until `stop` is set. Returns the duration
+    /// of the wait.
+    pub(in crate::engine) fn close(
+        mut self,
+        timeout: Duration,
+        stop: &AtomicBool,
+    ) -> Option<Duration> {
+        self.transport.close(timeout, stop)
     }
 
     fn check_datagram(

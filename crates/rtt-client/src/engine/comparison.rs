@@ -93,7 +93,7 @@ fn select_both_addresses(
     stop: &AtomicBool,
 ) -> Result<Vec<FailedAttempt>, RunError> {
     let [a, b] = &comparison.sides;
-    let resolved = [a, b].map(resolve_target);
+    let resolved = [a, b].map(|plan| resolve_target(plan, stop));
     let mut selected = [None, None];
     match &resolved {
         [Ok(of_a), Ok(of_b)] => {

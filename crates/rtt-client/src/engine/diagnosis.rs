@@ -12,27 +12,34 @@ use crate::plan::{DiagnosisPlan, MAX_DIAGNOSED_ADDRESSES, Plan};
 use probe::Probe;
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
 /// Runs `diagnosis` and reports one finding for each protocol and address. If the diagnosis includes services, also
 /// reports for each address whether its host is up. Returns whether an echo server answers.
 ///
-/// The timeout limits the name look-up and all probes together.
+/// The timeout limits the name look-up and all probes together. When `stop` is set, the diagnosis ends early, without the
+/// findings of the probes that still wait.
 ///
 /// # Errors
 ///
 /// [`RunError`]. An absent server is a finding, not an error.
-pub fn diagnose(diagnosis: &DiagnosisPlan, report: &mut dyn Report) -> Result<bool, RunError> {
+pub fn diagnose(
+    diagnosis: &DiagnosisPlan,
+    report: &mut dyn Report,
+    stop: &AtomicBool,
+) -> Result<bool, RunError> {
     let start = Instant::now();
     let Some(first) = diagnosis.plans.first() else { return Ok(false) };
     let deadline = start + first.settings.timeout;
-    let is_answering = match resolve_target(first) {
+    let is_answering = match resolve_target(first, stop) {
         Ok(mut addresses) => {
             addresses.truncate(MAX_DIAGNOSED_ADDRESSES);
-            let probes = |plans| probes(plans, &addresses, deadline);
+            let probes = |plans| probes(plans, &addresses, deadline, stop);
             run_probes(probes(&diagnosis.plans), probes(&diagnosis.host_checks), report)?
         }
+        Err(_) if stop.load(Ordering::Relaxed) => false,
         Err(failure) => {
             for plan in &diagnosis.plans {
                 let failure = Failure {
@@ -49,12 +56,17 @@ pub fn diagnose(diagnosis: &DiagnosisPlan, report: &mut dyn Report) -> Result<bo
 }
 
 /// One probe for each plan and each address.
-fn probes<'a>(plans: &'a [Plan], addresses: &[SocketAddr], deadline: Instant) -> Vec<Probe<'a>> {
+fn probes<'a>(
+    plans: &'a [Plan],
+    addresses: &[SocketAddr],
+    deadline: Instant,
+    stop: &'a AtomicBool,
+) -> Vec<Probe<'a>> {
     let probes = plans.iter().flat_map(|plan| {
         addresses.iter().map(move |&address| {
             let mut address = address;
             address.set_port(plan.port());
-            Probe { plan, address, deadline }
+            Probe { plan, address, deadline, stop }
         })
     });
     probes.collect()
@@ -79,7 +91,8 @@ fn run_probes<'a>(
             .collect();
         for thread in probes {
             match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
-                Ok(finding) => {
+                Ok(None) => {}
+                Ok(Some(finding)) => {
                     report.event(&Event::Finding(&finding))?;
                     findings.push(finding);
                 }
@@ -89,10 +102,10 @@ fn run_probes<'a>(
         }
         for (address, protocol, thread) in host_checks {
             let check = match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
-                Ok(finding) => HostCheck::Finding(finding),
-                Err(error) => HostCheck::NotPossible { protocol, reason: reason(&error) },
+                Ok(finding) => finding.map(HostCheck::Finding),
+                Err(error) => Some(HostCheck::NotPossible { protocol, reason: reason(&error) }),
             };
-            checks.push((address, check));
+            checks.extend(check.map(|check| (address, check)));
         }
         Ok(())
     })?;

@@ -1,18 +1,18 @@
 //! [`run`]: resolves the target, selects an address that answers, and measures it.
 
-use super::series::{Series, Sink};
+use super::series::{INTERRUPTED, Series, Sink};
 use crate::analysis::accounting::unsent_exchange;
 use crate::analysis::statistics::Summary;
 use crate::event::{Event, FailedAttempt, Progress, Report, Start};
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome};
-use crate::net::resolve::resolve;
+use crate::net::resolve::{LookUpLimits, resolve};
 use crate::net::system;
 use crate::net::transport::SocketError;
 use crate::plan::{Plan, Settings};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tracing::debug;
 
@@ -52,8 +52,12 @@ pub enum RunError {
 pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Summary, RunError> {
     prepare_thread(&plan.settings)?;
     let start = Instant::now();
-    let summary = match resolve_target(plan) {
+    let summary = match resolve_target(plan, stop) {
         Ok(addresses) => measure(plan, &addresses, report, stop)?,
+        Err(_) if stop.load(Ordering::Relaxed) => {
+            report.event(&Event::Start(&new_start(plan, None)))?;
+            Summary { notes: vec![INTERRUPTED.to_owned()], ..Summary::default() }
+        }
         Err(failure) => {
             report.event(&Event::Start(&new_start(plan, None)))?;
             let exchange = unsent_exchange(1, failure);
@@ -77,11 +81,15 @@ pub(in crate::engine) fn prepare_thread(settings: &Settings) -> Result<(), RunEr
     Ok(())
 }
 
-/// The addresses of the target.
-pub(in crate::engine) fn resolve_target(plan: &Plan) -> Result<Vec<SocketAddr>, Failure> {
+/// The addresses of the target. When `stop` is set, the look-up ends with a failure.
+pub(in crate::engine) fn resolve_target(
+    plan: &Plan,
+    stop: &AtomicBool,
+) -> Result<Vec<SocketAddr>, Failure> {
     let start = Instant::now();
     let settings = &plan.settings;
-    let result = resolve(&plan.target.host, plan.port(), settings.version(), settings.timeout);
+    let limits = LookUpLimits { timeout: settings.timeout, stop };
+    let result = resolve(&plan.target.host, plan.port(), settings.version(), limits);
     result.map_err(|error| Failure {
         detail: Some(error.to_string()),
         ..Failure::new(error.condition(), start.elapsed())
@@ -173,7 +181,7 @@ fn measure(
     }
     let SelectedAddress { address, failed_attempts } = select_address(plan, addresses, stop)?;
     debug!(protocol = plan.protocol.name, %address, "measuring address");
-    let series = Series::open(plan, address)?;
+    let series = Series::open(plan, address, stop)?;
     let start = Start { local: series.local(), ..new_start(plan, Some(address)) };
     report_start(&start, &failed_attempts, report)?;
     series.run(&mut ReportSink { plan, report }, stop)
@@ -247,7 +255,7 @@ impl Trial {
         let protocol = plan.protocol.name;
         debug!(protocol, %address, "trying address");
         let mut events = RecordedEvents::default();
-        let series = Series::open(plan, address)?;
+        let series = Series::open(plan, address, stop)?;
         let local = series.local();
         let summary = series.run(&mut events, stop)?;
         if let Some(exchange) = events.exchanges.last() {

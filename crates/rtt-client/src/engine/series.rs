@@ -15,6 +15,7 @@ mod control;
 mod exchange;
 mod notes;
 
+use super::pause_until;
 use super::run::RunError;
 use crate::analysis::accounting::{Accounting, AccountingResult};
 use crate::analysis::schedule::{CpuTimes, SlowHost, slow_host};
@@ -32,11 +33,11 @@ use crate::plan::{Plan, Settings};
 use crate::protocol::explanations::explanations_of;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
+pub(in crate::engine) use notes::INTERRUPTED;
 use notes::{SeriesEnd, notes};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// After its last exchange, a series still receives late and duplicate replies. This phase lasts for [`LISTEN_RTTS`]
@@ -71,16 +72,17 @@ pub(in crate::engine) trait Sink {
 }
 
 /// The exchanges of a run with one address.
-pub(in crate::engine) struct Series {
+pub(in crate::engine) struct Series<'a> {
     protocol: &'static Protocol,
     address: SocketAddr,
+    stop: &'a AtomicBool,
     settings: Settings,
     pacing: Pacing,
     payload: Payload,
     pacer: Pacer,
-    connections: Connections,
+    connections: Connections<'a>,
     accounting: Accounting,
-    control: Option<UninstrumentedControl>,
+    control: Option<UninstrumentedControl<'a>>,
     /// The CPU times of this thread at the start of a series with a fixed rate.
     usage_at_start: Option<ThreadUsage>,
     /// The part of this host that could not keep up with the schedule.
@@ -88,14 +90,20 @@ pub(in crate::engine) struct Series {
     last_progress: Instant,
     /// Whether the series ended before all planned requests were sent, because the server is unreachable.
     ended_early: bool,
+    /// Whether the user ended the series before it was complete.
+    interrupted: bool,
 }
 
-impl Series {
+impl<'a> Series<'a> {
     /// Opens the first channel to `address`. A failure of the peer or the route becomes the outcome of the first
-    /// exchange.
-    pub(in crate::engine) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
+    /// exchange. When `stop` is set, each wait for the peer ends.
+    pub(in crate::engine) fn open(
+        plan: &Plan,
+        address: SocketAddr,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, SocketError> {
         let settings = &plan.settings;
-        let config = config_for(plan);
+        let config = config_for(plan).interrupted_by(stop);
         let mut payload = plan.payload.clone();
         payload.set_run(fastrand::u32(..));
         let connections = Connections::open(plan, address, config)?;
@@ -107,6 +115,7 @@ impl Series {
         Ok(Self {
             protocol: plan.protocol,
             address,
+            stop,
             settings: settings.clone(),
             pacing: plan.pacing,
             payload,
@@ -118,6 +127,7 @@ impl Series {
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             last_progress: now,
             ended_early: false,
+            interrupted: false,
         })
     }
 
@@ -163,6 +173,8 @@ impl Series {
             }
             self.expire(sink)?;
         }
+        self.interrupted = stopped()
+            && (self.accounting.in_flight() > 0 || !self.pacer.is_finished(Instant::now()));
         if !stopped() && self.settings.duration.is_none() && self.control_is_due() {
             self.run_control(stop)?;
         }
@@ -176,7 +188,7 @@ impl Series {
         stop: &AtomicBool,
     ) -> Result<(), RunError> {
         let due = self.pacer.earliest(Instant::now());
-        thread::sleep(due.saturating_duration_since(Instant::now()));
+        pause_until(due, stop);
         self.send(due, sink)?;
         self.wait_until(due, sink, stop)
     }
@@ -196,6 +208,7 @@ impl Series {
         let AccountingResult { summary, loss_pattern } =
             self.accounting.finish(connections.receive_drops, clock_state());
         let end = SeriesEnd {
+            interrupted: self.interrupted,
             in_flight,
             ended_early: self.ended_early,
             reply_limit: connections.reply_limit,
@@ -329,7 +342,7 @@ impl Series {
 
 /// The configuration of the channels of a series. The receive queue has space for all replies that the schedule can have in
 /// flight, for example because this program or the server pauses.
-fn config_for(plan: &Plan) -> OpenConfig {
+fn config_for(plan: &Plan) -> OpenConfig<'static> {
     let config = OpenConfig::new(&plan.settings);
     if plan.pacing.waits_for_replies() || plan.protocol.framing != Framing::Datagrams {
         return config;

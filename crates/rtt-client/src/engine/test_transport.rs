@@ -12,6 +12,7 @@ use echo_core::Stamp;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 /// The address of the simulated server.
@@ -45,7 +46,7 @@ pub(in crate::engine) fn scripted(incoming: impl IntoIterator<Item = Incoming>) 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of a driver")]
 pub(in crate::engine) fn open_echo(
     _: SocketAddr,
-    _: OpenConfig,
+    _: OpenConfig<'_>,
 ) -> Result<OpenAttempt, SocketError> {
     Ok(attempt(TestTransport { incoming: VecDeque::new(), echoes: true, current: Vec::new() }))
 }
@@ -76,7 +77,7 @@ impl Transport for TestTransport {
         Some(ADDRESS)
     }
 
-    fn send(&mut self, _: u64, request: &[u8]) -> io::Result<SentRequest> {
+    fn send(&mut self, _: u64, request: &[u8], _: &AtomicBool) -> io::Result<SentRequest> {
         if self.echoes {
             let mut reply = BytesMut::from(request);
             echo_core::uppercase(&mut reply);
@@ -112,7 +113,7 @@ impl Transport for TestTransport {
         None
     }
 
-    fn close(&mut self, _: Duration) -> Option<Duration> {
+    fn close(&mut self, _: Duration, _: &AtomicBool) -> Option<Duration> {
         Some(Duration::from_millis(1))
     }
 }

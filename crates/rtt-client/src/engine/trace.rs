@@ -4,8 +4,9 @@
 mod error;
 mod recording;
 
-pub use error::{FileOperation, TraceError};
+pub use error::TraceError;
 
+use super::output_file::{FileOperation, OutputFile, OutputFileError};
 use super::run::{resolve_target, select_address};
 use crate::capture::dissect::{Packet, dissect};
 use crate::capture::exchanges::stream::MessageLengths;
@@ -20,11 +21,10 @@ use crate::net::system::{self, Interface};
 use crate::plan::{Plan, TracePlan};
 use recording::{RecordConfig, record};
 use std::error::Error as _;
-use std::fs::File;
 use std::io::{self, BufWriter, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The comment of a packet that belongs to no exchange of the trace.
@@ -40,29 +40,41 @@ pub fn enter_lab() -> Result<(), TraceError> {
     Ok(system::enter_lab()?)
 }
 
-/// Runs the exchanges of `plan`, captures their packets, and reports the result. If `file` is given,
-/// writes the packets to it as pcapng. Returns whether every exchange had a correct reply.
+/// Runs the exchanges of `plan`, captures their packets, and reports the result. If `file` is given, writes the packets
+/// to it as pcapng. Without a captured packet, an interrupted trace does not write the file. The same applies to a trace
+/// without a capture, because the names of all targets have no address. Returns whether every exchange had a correct
+/// reply.
 ///
 /// # Errors
 ///
-/// [`TraceError`]. A server that does not reply is not an error. The trace shows the missing reply.
+/// [`TraceError`]. A server that does not reply is not an error. The trace shows the missing reply. If the file cannot
+/// be written, the result is reported before the error is returned.
 pub fn trace(
     plan: &TracePlan,
-    file: Option<&Path>,
+    file: Option<OutputFile>,
     report: &mut dyn Report,
     stop: &AtomicBool,
 ) -> Result<bool, TraceError> {
-    // If the file cannot be created, no packet is sent.
-    let output = file.map(OutputFile::create).transpose()?;
     let mut session = Session::default();
     for target in &plan.plans {
+        if stop.load(Ordering::Relaxed) {
+            session.has_failures = true;
+            break;
+        }
         session.trace_target(target, plan.count, stop)?;
     }
     let Session { mut trace, captured, interfaces, has_failures } = session;
-    if let Some(output) = output {
-        trace.file = Some(output.write(&interfaces, &captured, &trace)?);
+    trace.interrupted = has_failures && stop.load(Ordering::Relaxed);
+    let is_written = !captured.is_empty() || !(interfaces.is_empty() || trace.interrupted);
+    let written = match file.filter(|_| is_written) {
+        Some(file) => write_file(file, &interfaces, &captured, &trace).map(Some),
+        None => Ok(None),
+    };
+    if let Ok(Some(path)) = &written {
+        trace.file = Some(path.display().to_string());
     }
     write_report(&trace, report)?;
+    written?;
     Ok(!has_failures && !plan.plans.is_empty())
 }
 
@@ -70,13 +82,11 @@ pub fn trace(
 ///
 /// # Errors
 ///
-/// [`TraceError::File`] or [`TraceError::UnknownFormat`] if nothing can be read. [`TraceError::Report`]
+/// [`TraceError::Read`] or [`TraceError::UnknownFormat`] if nothing can be read. [`TraceError::Report`]
 /// if the report cannot be written. In a damaged file, the packets before the damage are explained.
 pub fn read_trace(file: impl Read, path: &Path, report: &mut dyn Report) -> Result<(), TraceError> {
     let contents = file::read(file).map_err(|error| match error {
-        FileError::Read(source) => {
-            TraceError::File { operation: FileOperation::Read, path: path.to_owned(), source }
-        }
+        FileError::Read(source) => TraceError::Read { path: path.to_owned(), source },
         FileError::UnknownFormat => TraceError::UnknownFormat { path: path.to_owned() },
     })?;
     let packets: Vec<_> = contents.packets.iter().map(dissect).collect();
@@ -89,6 +99,7 @@ pub fn read_trace(file: impl Read, path: &Path, report: &mut dyn Report) -> Resu
         unreadable: count_unreadable(&contents.packets, &packets),
         without_time: contents.without_time,
         incomplete: contents.incomplete.as_ref().map(reason_with_source),
+        interrupted: false,
         file: None,
     };
     write_report(&trace, report)
@@ -126,8 +137,12 @@ impl Session {
         count: u64,
         stop: &AtomicBool,
     ) -> Result<(), TraceError> {
-        let addresses = match resolve_target(plan) {
+        let addresses = match resolve_target(plan, stop) {
             Ok(addresses) => addresses,
+            Err(_) if stop.load(Ordering::Relaxed) => {
+                self.has_failures = true;
+                return Ok(());
+            }
             Err(failure) => {
                 self.has_failures = true;
                 self.trace.targets.push(unresolved_target(plan, failure));
@@ -186,38 +201,22 @@ fn count_unreadable(captured: &[CapturedPacket], packets: &[Option<Packet>]) -> 
     captured.iter().zip(packets).filter(is_unreadable).count()
 }
 
-/// The pcapng file of a trace. It was created and is still empty.
-struct OutputFile {
-    path: PathBuf,
-    file: File,
-}
-
-impl OutputFile {
-    fn create(path: &Path) -> Result<Self, TraceError> {
-        let path = path.to_owned();
-        match File::create(&path) {
-            Ok(file) => Ok(Self { path, file }),
-            Err(source) => Err(TraceError::File { operation: FileOperation::Create, path, source }),
-        }
-    }
-
-    /// Writes the packets, each with a comment. Returns the path of the file.
-    fn write(
-        self,
-        interfaces: &[Interface],
-        captured: &[CapturedPacket],
-        trace: &Trace,
-    ) -> Result<String, TraceError> {
-        let Self { path, file } = self;
-        match write_packets(file, interfaces, captured, trace) {
-            Ok(()) => Ok(path.display().to_string()),
-            Err(source) => Err(TraceError::File { operation: FileOperation::Write, path, source }),
-        }
-    }
+/// Writes the packets to the file, each with a comment. Returns the path of the file.
+fn write_file(
+    mut file: OutputFile,
+    interfaces: &[Interface],
+    captured: &[CapturedPacket],
+    trace: &Trace,
+) -> Result<PathBuf, OutputFileError> {
+    write_packets(&mut file, interfaces, captured, trace)
+        .map_err(|error| file.error(FileOperation::Write, error))?;
+    let path = file.path().to_owned();
+    file.finish()?;
+    Ok(path)
 }
 
 fn write_packets(
-    file: File,
+    file: &mut OutputFile,
     interfaces: &[Interface],
     captured: &[CapturedPacket],
     trace: &Trace,

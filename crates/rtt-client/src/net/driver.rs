@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 #[derive(Debug)]
 pub(crate) struct Driver {
     /// Opens a transport to a peer.
-    pub(crate) open: fn(SocketAddr, OpenConfig) -> Result<OpenAttempt, SocketError>,
+    pub(crate) open: fn(SocketAddr, OpenConfig<'_>) -> Result<OpenAttempt, SocketError>,
     /// Sends a request from a socket without a connected peer. `None` if the protocol has no such sockets.
     pub(crate) unconnected: Option<UnconnectedProbe>,
     /// The experiments that explain the RTT of the protocol. A comparison runs them for each side that uses the protocol.
@@ -22,7 +22,7 @@ pub(crate) struct Driver {
 /// Sends one request from a socket that is not connected, and waits for a reply or an error. The arguments are
 /// the peer, the configuration of the socket and the request.
 pub(crate) type UnconnectedProbe =
-    fn(SocketAddr, &OpenConfig, &[u8]) -> io::Result<UnconnectedResult>;
+    fn(SocketAddr, &OpenConfig<'_>, &[u8]) -> io::Result<UnconnectedResult>;
 
 /// An experiment. It measures durations that explain the RTT of a protocol.
 #[derive(Debug)]

@@ -5,11 +5,12 @@
 
 use crate::model::condition::Condition;
 use crate::model::target::{IpAndZone, Target, ip_and_zone};
-use crate::net::system::interface_index;
+use crate::net::system::{MAX_PAUSE, interface_index};
 use crate::plan::Family;
 use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType, getaddrinfo};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 use tracing::debug;
@@ -26,6 +27,9 @@ pub(crate) enum ResolveError {
     /// The resolver did not finish within this time.
     #[error("the resolver did not answer within {} s", .0.as_secs_f64())]
     Timeout(Duration),
+    /// The user has interrupted the look-up.
+    #[error("the look-up was interrupted")]
+    Interrupted,
     /// The host has no address of this version of IP.
     #[error("the host has no {} address", family_name(*.0))]
     NoAddress(Option<Family>),
@@ -41,7 +45,9 @@ impl ResolveError {
             Self::NotFound(_) | Self::NoAddress(_) | Self::UnknownZone(_) => {
                 Condition::NameNotFound
             }
-            Self::LookupFailed(_) | Self::Timeout(_) => Condition::NameLookupFailed,
+            Self::LookupFailed(_) | Self::Timeout(_) | Self::Interrupted => {
+                Condition::NameLookupFailed
+            }
         }
     }
 }
@@ -89,16 +95,24 @@ pub fn local_address(text: &str) -> Result<SocketAddr, LocalAddressError> {
     Ok(socket_address(address.ok_or_else(not_an_address)?, target.port.unwrap_or(0))?)
 }
 
+/// When a look-up ends without a result.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LookUpLimits<'a> {
+    pub(crate) timeout: Duration,
+    /// The stop flag.
+    pub(crate) stop: &'a AtomicBool,
+}
+
 /// The addresses of `host`, in the order in which the client tries them. The system's resolver sorts them
 /// (RFC 6724).
 pub(crate) fn resolve(
     host: &str,
     port: u16,
     family: Option<Family>,
-    timeout: Duration,
+    limits: LookUpLimits<'_>,
 ) -> Result<Vec<SocketAddr>, ResolveError> {
     let start = Instant::now();
-    let result = find_addresses(host, port, family, timeout);
+    let result = find_addresses(host, port, family, limits);
     let elapsed = start.elapsed();
     match &result {
         Ok(addresses) => debug!(host, ?addresses, ?elapsed, "name look-up"),
@@ -111,11 +125,11 @@ fn find_addresses(
     host: &str,
     port: u16,
     family: Option<Family>,
-    timeout: Duration,
+    limits: LookUpLimits<'_>,
 ) -> Result<Vec<SocketAddr>, ResolveError> {
     let mut addresses = match ip_and_zone(host) {
         Some(address) => vec![socket_address(address, port)?],
-        None => look_up(host, port, timeout)?,
+        None => look_up(host, port, limits)?,
     };
     addresses.retain(|address| match family {
         None => true,
@@ -143,16 +157,30 @@ fn socket_address(address: IpAndZone<'_>, port: u16) -> Result<SocketAddr, ZoneE
     Ok(SocketAddrV6::new(ip, port, 0, scope_id).into())
 }
 
-/// Calls the system's resolver in a separate thread, because the call cannot be interrupted. After the timeout, this
-/// function returns, and the thread continues until the resolver returns.
-fn look_up(host: &str, port: u16, timeout: Duration) -> Result<Vec<SocketAddr>, ResolveError> {
+/// Calls the system's resolver in a separate thread, because the call cannot be interrupted. After the timeout or an
+/// interruption, this function returns, and the thread continues until the resolver returns.
+fn look_up(
+    host: &str,
+    port: u16,
+    limits: LookUpLimits<'_>,
+) -> Result<Vec<SocketAddr>, ResolveError> {
     let (sender, receiver) = mpsc::channel();
     let name = host.to_owned();
     thread::spawn(move || {
-        // After the timeout, sending fails because the receiver no longer exists.
+        // After the end of the wait, sending fails because the receiver no longer exists.
         let _ = sender.send(system_resolver(&name, port));
     });
-    receiver.recv_timeout(timeout).unwrap_or(Err(ResolveError::Timeout(timeout)))
+    let LookUpLimits { timeout, stop } = limits;
+    let deadline = Instant::now() + timeout;
+    while !stop.load(Ordering::Relaxed) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match receiver.recv_timeout(left.min(MAX_PAUSE)) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Timeout) if left > MAX_PAUSE => {}
+            Err(_) => return Err(ResolveError::Timeout(timeout)),
+        }
+    }
+    Err(ResolveError::Interrupted)
 }
 
 fn system_resolver(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
@@ -192,35 +220,47 @@ fn family_name(family: Option<Family>) -> &'static str {
 mod tests {
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_secs(5);
+    static STOP: AtomicBool = AtomicBool::new(false);
+
+    fn limits() -> LookUpLimits<'static> {
+        LookUpLimits { timeout: Duration::from_secs(5), stop: &STOP }
+    }
 
     #[test]
     fn ip_address_resolves_to_itself() {
-        let found = resolve("192.0.2.7", 9, None, TIMEOUT).unwrap();
+        let found = resolve("192.0.2.7", 9, None, limits()).unwrap();
         assert_eq!(found, ["192.0.2.7:9".parse().unwrap()]);
-        let found = resolve("2001:db8::7", 9, Some(Family::V6), TIMEOUT).unwrap();
+        let found = resolve("2001:db8::7", 9, Some(Family::V6), limits()).unwrap();
         assert_eq!(found, ["[2001:db8::7]:9".parse().unwrap()]);
     }
 
     #[test]
     fn address_of_the_other_ip_version_is_an_error() {
-        let error = resolve("192.0.2.7", 9, Some(Family::V6), TIMEOUT).unwrap_err();
+        let error = resolve("192.0.2.7", 9, Some(Family::V6), limits()).unwrap_err();
         assert_eq!(error.condition(), Condition::NameNotFound);
         assert_eq!(error.to_string(), "the host has no IPv6 address");
     }
 
     #[test]
     fn localhost_resolves_to_loopback_addresses() {
-        for address in resolve("localhost", 9, None, TIMEOUT).unwrap() {
+        for address in resolve("localhost", 9, None, limits()).unwrap() {
             assert!(address.ip().is_loopback() && address.port() == 9, "{address}");
         }
+    }
+
+    #[test]
+    fn stop_flag_interrupts_a_look_up_but_not_the_use_of_an_address() {
+        let limits = LookUpLimits { stop: &AtomicBool::new(true), ..limits() };
+        let error = resolve("localhost", 9, None, limits).unwrap_err();
+        assert!(matches!(error, ResolveError::Interrupted), "{error}");
+        assert!(resolve("192.0.2.7", 9, None, limits).is_ok());
     }
 
     #[test]
     fn numeric_zone_becomes_the_scope_id() {
         for (text, ip) in [("fe80::1%7", "fe80::1"), ("::1%7", "::1")] {
             let expected = SocketAddrV6::new(ip.parse().unwrap(), 9, 0, 7).into();
-            assert_eq!(resolve(text, 9, None, TIMEOUT).unwrap(), [expected]);
+            assert_eq!(resolve(text, 9, None, limits()).unwrap(), [expected]);
             assert_eq!(local_address(text).unwrap().ip(), expected.ip());
         }
     }
@@ -229,7 +269,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn interface_name_in_a_zone_becomes_the_scope_id() {
         for text in ["fe80::1%lo", "::1%lo"] {
-            let SocketAddr::V6(found) = resolve(text, 9, None, TIMEOUT).unwrap()[0] else {
+            let SocketAddr::V6(found) = resolve(text, 9, None, limits()).unwrap()[0] else {
                 panic!("{text} is an IPv6 address");
             };
             assert_eq!(found.scope_id(), 1, "the loopback interface has index 1");
@@ -242,7 +282,7 @@ mod tests {
 
     #[test]
     fn unknown_zone_is_an_error() {
-        let error = resolve("fe80::1%no-such-if", 9, None, TIMEOUT).unwrap_err();
+        let error = resolve("fe80::1%no-such-if", 9, None, limits()).unwrap_err();
         assert_eq!(error.condition(), Condition::NameNotFound);
         assert_eq!(error.to_string(), "this host has no interface `no-such-if`");
         let error = local_address("fe80::1%no-such-if").unwrap_err();

@@ -55,7 +55,7 @@ impl BufferedSocket {
     pub(crate) fn new(
         peer: SocketAddr,
         kind: SocketKind,
-        config: &OpenConfig,
+        config: &OpenConfig<'_>,
     ) -> Result<Self, OperationError> {
         let SocketKind { style, protocol } = kind;
         let inner = Socket::new(Domain::for_address(peer), style, protocol)
@@ -257,7 +257,7 @@ mod tests {
         SocketAddr::new(ip.parse().unwrap(), 0)
     }
 
-    fn socket(ip: &str, change: impl FnOnce(&mut OpenConfig)) -> BufferedSocket {
+    fn socket(ip: &str, change: impl FnOnce(&mut OpenConfig<'_>)) -> BufferedSocket {
         let mut config = OpenConfig::new(&Settings::one(""));
         config.bind = Some(loopback(ip));
         change(&mut config);

@@ -18,22 +18,29 @@ use crate::plan::Settings;
 use echo_core::Stamp;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 use std::{fmt, io};
 
+/// The stop flag of an operation that the user cannot interrupt.
+static NEVER_SET: AtomicBool = AtomicBool::new(false);
+
 /// How to open a transport.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct OpenConfig {
+pub(crate) struct OpenConfig<'a> {
     /// The local address. With port 0, the system chooses a port.
     pub(crate) bind: Option<SocketAddr>,
     /// The hop limit of sent packets. Without a value, the system chooses it.
     pub(crate) ttl: Option<NonZeroU8>,
     pub(crate) receiver: ReceiveConfig,
+    /// The stop flag. When it is set, a wait for the peer ends with the failure [`Condition::Silent`]. The caller
+    /// checks the flag before it uses the failure.
+    pub(crate) stop: &'a AtomicBool,
 }
 
-impl OpenConfig {
+impl OpenConfig<'_> {
     /// The configuration for `settings`. It has kernel timestamps if the settings request
-    /// a breakdown and this system supports them.
+    /// a breakdown and this system supports them. See also [`OpenConfig::interrupted_by`].
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             bind: settings.bind,
@@ -45,7 +52,13 @@ impl OpenConfig {
                 hop_limit: false,
                 queue: None,
             },
+            stop: &NEVER_SET,
         }
+    }
+
+    /// The same configuration with a stop flag.
+    pub(crate) fn interrupted_by(self, stop: &AtomicBool) -> OpenConfig<'_> {
+        OpenConfig { stop, ..self }
     }
 
     /// The same configuration without kernel timestamps.
@@ -76,12 +89,12 @@ pub(crate) trait Transport {
     fn local(&self) -> Option<SocketAddr>;
 
     /// Passes a request, or a part of it, to the system. `number` is the number of the request. The numbers of the
-    /// requests of a transport increase.
+    /// requests of a transport increase. When `stop` is set, a wait for space in the send buffer ends with an error.
     ///
     /// # Errors
     ///
     /// The system's error. The cause can be an earlier request.
-    fn send(&mut self, number: u64, request: &[u8]) -> io::Result<SentRequest>;
+    fn send(&mut self, number: u64, request: &[u8], stop: &AtomicBool) -> io::Result<SentRequest>;
 
     /// Waits for data.
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>>;
@@ -121,8 +134,8 @@ pub(crate) trait Transport {
     }
 
     /// Closes the connection and waits until the peer closes its side. Returns the duration of this wait. Returns
-    /// `None` if there is no connection, or if the peer does not close its side within `timeout`.
-    fn close(&mut self, _timeout: Duration) -> Option<Duration> {
+    /// `None` if there is no connection, or if the peer does not close its side within `timeout` and before `stop` is set.
+    fn close(&mut self, _timeout: Duration, _stop: &AtomicBool) -> Option<Duration> {
         None
     }
 }

@@ -154,6 +154,12 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
     fn summary(&mut self, plan: &Plan, summary: &Summary) -> io::Result<()> {
         if self.run.one_message {
             breakdown_bar::write(&mut self.printer, &summary.breakdown)?;
+            // A single exchange has no summary, so the reason for a missing exchange is an error message.
+            if summary.sent == 0 {
+                for note in &summary.notes {
+                    self.errors.paragraph(&format!("rtt-client: {}: {note}", self.run.target))?;
+                }
+            }
         } else {
             series_summary::write(&mut self.printer, plan, summary)?;
         }

@@ -38,9 +38,14 @@ const EXIT_STATUS: &str = "Exit status: 0 if every request had a correct reply, 
 const EXIT_STATUS_OF_ALL: &str = "Exit status: 0 if every request had a correct reply (diagnose: if an echo server \
                                   answers), 1 if not, 2 if the command could not run as requested";
 
+/// The signals of all commands.
+const SIGNALS: &str = "Signals: Ctrl-C (SIGINT) or SIGTERM ends a run with its summary, and a second one ends the \
+                       process immediately. SIGQUIT (Ctrl-\\) or SIGUSR1 prints the figures so far, and the run \
+                       continues";
+
 /// Measure the application-level round-trip time (RTT) to a host, and explain it
 #[derive(Debug, Parser)]
-#[command(name = "rtt-client", version, arg_required_else_help = true, after_help = EXIT_STATUS_OF_ALL)]
+#[command(name = "rtt-client", version, arg_required_else_help = true, after_help = format!("{SIGNALS}\n\n{EXIT_STATUS_OF_ALL}"))]
 struct Cli {
     #[command(subcommand)]
     command: SelectedCommand,

@@ -5,8 +5,9 @@ use crate::cli::{
     SelectedCommand,
 };
 use crate::output::print_error;
-use crate::process::{ReportOptions, interrupt_flag, report, stop_on_interrupt};
-use crate::{lab, prompt};
+use crate::process::{ReportOptions, report};
+use crate::signals::{is_interrupted, print_figures_on_request, stop_on_interrupt};
+use crate::{interim, lab, prompt};
 use anyhow::{Context as _, Result};
 use rtt_client::{Plan, Protocol, compare, diagnose, list_protocols};
 
@@ -27,17 +28,20 @@ fn exchanges(protocol: &'static Protocol, args: &ExchangeArgs) -> Result<bool> {
     let selected = args.one_message();
     // In a series, the lines of the exchanges show the progress. With `--quiet`, the bar replaces them.
     let progress_bar = args.quiet && matches!(selected, OneMessage::Series(_));
-    let (message, stop) = match selected {
-        OneMessage::Given(message) => (Some(message), interrupt_flag()),
+    print_figures_on_request()?;
+    let message = match selected {
+        OneMessage::Given(message) => Some(message),
         OneMessage::FromStdin => {
             // Check the other arguments before the user types a message.
             plan(Some(b"x".to_vec()))?;
             let message = prompt::read_message().context("cannot read the message")?;
-            (Some(message), interrupt_flag())
+            Some(message)
         }
-        OneMessage::Series(message) => (message, stop_on_interrupt()?),
+        OneMessage::Series(message) => message,
     };
     let plan = plan(message)?;
+    // While the client reads the message, Ctrl-C ends the process immediately.
+    let stop = stop_on_interrupt()?;
     let options = ReportOptions { format: args.format, quiet: args.quiet, progress_bar };
     let summary = rtt_client::run(&plan, report(options).as_mut(), stop)?;
     Ok(summary.all_answered())
@@ -46,6 +50,7 @@ fn exchanges(protocol: &'static Protocol, args: &ExchangeArgs) -> Result<bool> {
 /// A comparison of two targets.
 fn comparison(args: &CompareArgs) -> Result<bool> {
     let plan = args.plan()?;
+    print_figures_on_request()?;
     let stop = stop_on_interrupt()?;
     let options = ReportOptions { format: args.format, quiet: args.quiet, progress_bar: true };
     let verdict = compare(&plan, report(options).as_mut(), stop)?;
@@ -59,8 +64,15 @@ fn comparison(args: &CompareArgs) -> Result<bool> {
 /// A diagnosis of one target.
 fn diagnosis(args: &DiagnoseArgs) -> Result<bool> {
     let plan = args.plan()?;
+    interim::set_state("no probe has a result");
+    print_figures_on_request()?;
+    let stop = stop_on_interrupt()?;
     let options = ReportOptions { format: args.format.into(), quiet: false, progress_bar: false };
-    Ok(diagnose(&plan, report(options).as_mut())?)
+    let is_answering = diagnose(&plan, report(options).as_mut(), stop)?;
+    if is_interrupted() {
+        print_error("interrupted: probes without a result have no finding");
+    }
+    Ok(is_answering)
 }
 
 /// The facts about all protocols.

@@ -2,9 +2,13 @@
 //! (`--lab`), or with a capture file.
 
 use crate::cli::TraceArgs;
-use crate::process::{ReportOptions, report, stop_on_interrupt};
+use crate::interim;
+use crate::process::{ReportOptions, report};
+use crate::signals::{print_figures_on_request, stop_on_interrupt};
 use anyhow::{Context as _, Result, bail};
-use rtt_client::{Target, enter_lab, protocols_with_servers, read_trace, trace as trace_exchanges};
+use rtt_client::{
+    OutputFile, Target, enter_lab, protocols_with_servers, read_trace, trace as trace_exchanges,
+};
 use std::env;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -24,13 +28,18 @@ pub(crate) fn trace(args: &TraceArgs) -> Result<bool> {
     }
     // Check the arguments before a server starts.
     args.plan(&[])?;
-    // The Ctrl-C handler is a thread, and a process with several threads cannot enter the isolated network. So the
+    // The signal handlers are threads, and a process with several threads cannot enter the isolated network. So the
     // process enters the network first.
     let servers = if args.lab { Some(LabServers::start()?) } else { None };
     let targets = servers.as_ref().map_or(&[][..], |servers| &servers.targets);
     let plan = args.plan(targets)?;
+    // If the file cannot be created, no packet is sent. A named pipe waits for its reader, and Ctrl-C then ends the
+    // process.
+    let file = args.write.as_deref().map(OutputFile::create).transpose()?;
     let stop = stop_on_interrupt()?;
-    Ok(trace_exchanges(&plan, args.write.as_deref(), report.as_mut(), stop)?)
+    interim::set_state("the trace runs; its results follow at the end");
+    print_figures_on_request()?;
+    Ok(trace_exchanges(&plan, file, report.as_mut(), stop)?)
 }
 
 /// Our server for each protocol, in an isolated network. Dropping this value stops the servers.

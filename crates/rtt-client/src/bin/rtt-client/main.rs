@@ -2,11 +2,13 @@
 
 mod cli;
 mod commands;
+mod interim;
 mod lab;
 mod output;
 mod process;
 mod progress;
 mod prompt;
+mod signals;
 mod terminal;
 
 use std::process::ExitCode;

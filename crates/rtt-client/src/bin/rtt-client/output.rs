@@ -1,7 +1,7 @@
 //! Standard output and standard error. The program at the other end of a pipe can close the pipe (`rtt-client … |
 //! head -1`).
 
-use crate::process::request_stop;
+use crate::signals::request_stop;
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
 

@@ -1,48 +1,16 @@
-//! Process setup: logging, Ctrl-C, the report, the exit status.
+//! Process setup: logging, the report, the exit status.
 
 use crate::cli::Format;
+use crate::interim::WithInterimFigures;
 use crate::output::{print_error, stderr, stdout};
 use crate::progress::WithProgressBar;
 use crate::terminal::{allows_colour, text_config};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use rtt_client::Report;
 use rtt_client::report::{Csv, Host, Invocation, Json, JsonConfig, Text, TextConfig};
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::Level;
-
-/// The stop flag. It is set when the run must stop.
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// The exit status after a second Ctrl-C: 128 plus the number of SIGINT. Shells report the same number.
-const STATUS_INTERRUPTED: i32 = 130;
-
-/// Installs a handler for Ctrl-C and SIGTERM, and returns the stop flag. The first signal sets the flag. The
-/// second signal ends the process.
-///
-/// # Errors
-///
-/// If the system refuses a signal handler.
-pub(crate) fn stop_on_interrupt() -> Result<&'static AtomicBool> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(STATUS_INTERRUPTED);
-        }
-    })
-    .context("cannot install the handler for Ctrl-C")?;
-    Ok(&STOP)
-}
-
-/// The stop flag for runs without a Ctrl-C handler. In these runs, Ctrl-C ends the process immediately.
-pub(crate) fn interrupt_flag() -> &'static AtomicBool {
-    &STOP
-}
-
-/// Sets the stop flag, as Ctrl-C does.
-pub(crate) fn request_stop() {
-    STOP.store(true, Ordering::Relaxed);
-}
 
 /// Sends the log to stderr. On a terminal it is coloured, unless `NO_COLOR` is set (<https://no-color.org>).
 pub(crate) fn log_to_stderr(verbosity: u8) {
@@ -83,7 +51,7 @@ pub(crate) struct ReportOptions {
 pub(crate) fn report(options: ReportOptions) -> Box<dyn Report> {
     let ReportOptions { format, quiet, progress_bar } = options;
     let out = stdout();
-    match format {
+    let report: Box<dyn Report> = match format {
         Format::Text => {
             let config = TextConfig { quiet, ..text_config() };
             let text = Text::new(out, stderr(), config);
@@ -97,7 +65,8 @@ pub(crate) fn report(options: ReportOptions) -> Box<dyn Report> {
             Box::new(Json::new(out, JsonConfig { quiet, invocation: Some(invocation()) }))
         }
         Format::Csv => Box::new(Csv::new(out)),
-    }
+    };
+    Box::new(WithInterimFigures::new(report))
 }
 
 /// The command line and the host, for the `start` event.

@@ -4,6 +4,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use rtt_client::report::Charset;
 use rtt_client::{ComparisonProgress, ComparisonStage, Event, Plan, Progress, Report};
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The template for a comparison. The bar starts again for each measurement of the comparison.
@@ -14,6 +15,18 @@ const SERIES: &str = "{wide_bar} {percent}% {eta} left, {msg}";
 
 /// The template for a series that runs until it is interrupted.
 const ENDLESS_SERIES: &str = "{spinner} {elapsed}, {msg}";
+
+/// The visible bar.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Calls `write`, which writes to the terminal. The bar is hidden meanwhile.
+pub(crate) fn hide_while(write: impl FnOnce()) {
+    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
 
 /// Draws the progress events of a run, and forwards all other events to `inner`. `Inner` is a text report that omits
 /// the lines of the individual exchanges.
@@ -32,7 +45,7 @@ impl<Inner: Report> WithProgressBar<Inner> {
     fn show_series(&mut self, progress: &Progress<'_>) {
         let Progress { plan, summary, elapsed } = *progress;
         let charset = self.charset;
-        let bar = self.bar.get_or_insert_with(|| series_bar(plan, charset));
+        let bar = self.bar.get_or_insert_with(|| visible(series_bar(plan, charset)));
         match (plan.settings().count, plan.settings().duration) {
             (Some(_), _) => bar.set_position(summary.sent),
             (None, Some(_)) => bar.set_position(milliseconds(elapsed)),
@@ -47,8 +60,9 @@ impl<Inner: Report> WithProgressBar<Inner> {
 
     fn show_comparison(&mut self, progress: ComparisonProgress) {
         let charset = self.charset;
-        let bar =
-            self.bar.get_or_insert_with(|| styled(ProgressBar::new(100), COMPARISON, charset));
+        let bar = self
+            .bar
+            .get_or_insert_with(|| visible(styled(ProgressBar::new(100), COMPARISON, charset)));
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -85,6 +99,7 @@ impl<Inner: Report> Report for WithProgressBar<Inner> {
             // These are the last events, so the bar is removed.
             Event::Summary { .. } | Event::Verdict { .. } => {
                 if let Some(bar) = self.bar.take() {
+                    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = None;
                     bar.finish_and_clear();
                 }
                 self.inner.event(event)
@@ -96,6 +111,12 @@ impl<Inner: Report> Report for WithProgressBar<Inner> {
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
+}
+
+/// Stores a bar for [`hide_while`].
+fn visible(bar: ProgressBar) -> ProgressBar {
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+    bar
 }
 
 fn stage_name(stage: ComparisonStage) -> String {

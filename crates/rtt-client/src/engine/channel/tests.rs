@@ -6,6 +6,7 @@ use crate::engine::test_transport::{Incoming, scripted};
 use crate::model::icmp::IcmpError;
 use crate::model::protocol::ReplyForm;
 use crate::plan::payload::HeaderContent;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Requests that contain only their number: ten bytes.
@@ -17,7 +18,7 @@ fn payload() -> Payload {
 fn channel<const N: usize>(framing: Framing, requests: u64, incoming: [Incoming; N]) -> Channel {
     let mut channel = Channel::new(scripted(incoming).transport.unwrap(), framing);
     for seq in 1..=requests {
-        channel.send(seq, payload().request(seq)).unwrap();
+        channel.send(seq, payload().request(seq), &AtomicBool::new(false)).unwrap();
     }
     channel
 }

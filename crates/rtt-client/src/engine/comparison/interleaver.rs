@@ -140,7 +140,7 @@ impl<'a> Interleaver<'a> {
             }
             // The connection that is opened later can be faster, so the order alternates between rounds.
             for side in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
-                sides[side].open()?;
+                sides[side].open(self.stop)?;
             }
             self.round(round, &mut sides, &mut experiment)?;
             unreachable = unreachable_side(&sides);
@@ -157,7 +157,7 @@ impl<'a> Interleaver<'a> {
     fn round(
         &mut self,
         round: u32,
-        sides: &mut [SideRunner; 2],
+        sides: &mut [SideRunner<'_>; 2],
         experiment: &mut Experiment,
     ) -> Result<(), RunError> {
         let start = Instant::now();
@@ -194,7 +194,7 @@ impl<'a> Interleaver<'a> {
     /// Runs one exchange with each side. Returns `None` if an exchange was interrupted.
     fn pair(
         &mut self,
-        sides: &mut [SideRunner; 2],
+        sides: &mut [SideRunner<'_>; 2],
         select: SelectTime,
     ) -> Result<Option<Pair>, RunError> {
         let b_first = self.order.bool();
@@ -250,7 +250,7 @@ impl<'a> Interleaver<'a> {
 }
 
 /// The name of an unreachable side, if there is one.
-fn unreachable_side(sides: &[SideRunner; 2]) -> Option<&'static str> {
+fn unreachable_side(sides: &[SideRunner<'_>; 2]) -> Option<&'static str> {
     let mut sides = sides.iter().zip(["A", "B"]);
     sides.find(|(side, _)| side.is_unreachable(MAX_MISSING_IN_A_ROW)).map(|(_, name)| name)
 }

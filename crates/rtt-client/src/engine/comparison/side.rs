@@ -15,11 +15,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// One side of an experiment.
-pub(super) struct SideRunner {
+pub(super) struct SideRunner<'a> {
     plan: Plan,
     address: SocketAddr,
     /// The open series of the current round.
-    series: Option<Series>,
+    series: Option<Series<'a>>,
     recorded: RecordedEvents,
     /// Whether the exchanges of the current round count. The warm-up does not count.
     is_counting: bool,
@@ -69,7 +69,7 @@ pub(super) struct SideResult {
     pub(super) failure: Option<Failure>,
 }
 
-impl SideRunner {
+impl<'a> SideRunner<'a> {
     pub(super) fn new(plan: &Plan, address: SocketAddr) -> Self {
         Self {
             plan: plan.clone(),
@@ -86,8 +86,8 @@ impl SideRunner {
     }
 
     /// Opens the series of a round. Its exchanges count after a call of [`SideRunner::start_counting`].
-    pub(super) fn open(&mut self) -> Result<(), SocketError> {
-        self.series = Some(Series::open(&self.plan, self.address)?);
+    pub(super) fn open(&mut self, stop: &'a AtomicBool) -> Result<(), SocketError> {
+        self.series = Some(Series::open(&self.plan, self.address, stop)?);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::Connection;
 use crate::model::icmp::{IcmpError, Origin};
 use crate::net::socket::OperationError;
-use crate::net::system::{self, NetworkError, WaitUntil};
+use crate::net::system::{self, MAX_PAUSE, NetworkError, WaitUntil};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, SocketError, failure_from_error, failure_from_icmp,
 };
@@ -19,6 +19,7 @@ use socket2::{Domain, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use tracing::{debug, trace};
@@ -42,10 +43,13 @@ pub(super) struct Probe<'a> {
     pub(super) address: SocketAddr,
     /// The end of the diagnosis.
     pub(super) deadline: Instant,
+    /// The stop flag.
+    pub(super) stop: &'a AtomicBool,
 }
 
-impl Probe<'_> {
-    pub(super) fn run(&self) -> Result<Finding, SocketError> {
+impl<'a> Probe<'a> {
+    /// Runs the probe. Returns `None` if the user interrupts it before the result is known.
+    pub(super) fn run(&self) -> Result<Option<Finding>, SocketError> {
         let address = self.address;
         thread::scope(|scope| {
             // The connected and the unconnected socket wait at the same time, because they share the timeout.
@@ -54,6 +58,9 @@ impl Probe<'_> {
                 scope.spawn(move || send_and_wait(address, &config, TEXT))
             });
             let mut finding = self.run_connected()?;
+            if finding.condition() == Condition::Silent && self.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             finding.hop_limit = self.plan.settings.ttl;
             finding.icmp_from_this_host = is_icmp_from_this_host(&finding);
             add_neighbour_state(&mut finding, address);
@@ -71,18 +78,18 @@ impl Probe<'_> {
                 unconnected = finding.unconnected.as_ref().map(tracing::field::debug),
                 "finding"
             );
-            Ok(finding)
+            Ok(Some(finding))
         })
     }
 
-    fn config(&self) -> OpenConfig {
+    fn config(&self) -> OpenConfig<'a> {
         let settings = Settings {
             timeout: self.remaining(),
             spin: false,
             breakdown: false,
             ..self.plan.settings.clone()
         };
-        OpenConfig::new(&settings)
+        OpenConfig::new(&settings).interrupted_by(self.stop)
     }
 
     fn remaining(&self) -> Duration {
@@ -111,6 +118,7 @@ impl Probe<'_> {
                     times: if protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,
                     deadline: self.deadline,
+                    stop: self.stop,
                     sent: Vec::new(),
                 };
                 let result = requests.run();
@@ -145,19 +153,22 @@ fn log_connection(opened: &OpenAttempt, address: SocketAddr) {
 }
 
 /// The requests of a probe on an open channel.
-struct Requests {
+struct Requests<'a> {
     channel: Channel,
     payload: Payload,
     /// The times at which requests are sent, as fractions of the time from `start` to `deadline`.
     times: &'static [f64],
     start: Instant,
     deadline: Instant,
+    /// The stop flag.
+    stop: &'a AtomicBool,
     /// The times at which the requests were sent.
     sent: Vec<Stamp>,
 }
 
-impl Requests {
-    /// Sends the requests at their times until there is a result.
+impl Requests<'_> {
+    /// Sends the requests at their times until there is a result. If the user interrupts the probe, the result is
+    /// [`Condition::Silent`].
     ///
     /// # Errors
     ///
@@ -166,7 +177,7 @@ impl Requests {
         loop {
             if self.next_send().is_some_and(|due| Instant::now() >= due) {
                 let seq = self.sent.len() as u64 + 1;
-                match self.channel.send(seq, self.payload.request(seq)) {
+                match self.channel.send(seq, self.payload.request(seq), self.stop) {
                     Ok(sent) => self.sent.push(sent.stamp),
                     Err(error) => match self.result_of_error(error, Call::Send)? {
                         Some(result) => return Ok(result),
@@ -175,6 +186,7 @@ impl Requests {
                 }
             }
             let until = self.next_send().map_or(self.deadline, |due| due.min(self.deadline));
+            let until = until.min(Instant::now() + MAX_PAUSE);
             match self.channel.receive(WaitUntil::Exact(until), &mut self.payload, None) {
                 Ok(event) => {
                     if let Some(result) = self.result_of_event(event) {
@@ -187,7 +199,7 @@ impl Requests {
                     }
                 }
             }
-            if Instant::now() >= self.deadline {
+            if Instant::now() >= self.deadline || self.stop.load(Ordering::Relaxed) {
                 return Ok(self.silent());
             }
         }

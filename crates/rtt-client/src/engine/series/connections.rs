@@ -14,6 +14,7 @@ use crate::protocol::driver;
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::debug;
 
@@ -28,13 +29,13 @@ const MAX_UNANSWERED: usize = MAX_STORED_STATES;
 const MAX_LOCAL_ADDRESSES: usize = 16;
 
 /// The function that opens a transport.
-type Open = fn(SocketAddr, OpenConfig) -> Result<OpenAttempt, SocketError>;
+type Open = fn(SocketAddr, OpenConfig<'_>) -> Result<OpenAttempt, SocketError>;
 
 /// The channels of a series. At most one of them is open.
-pub(super) struct Connections {
+pub(super) struct Connections<'a> {
     protocol: &'static Protocol,
     address: SocketAddr,
-    config: OpenConfig,
+    config: OpenConfig<'a>,
     open: Open,
     lifetime: Lifetime,
     /// Whether the series sends a request only after the outcome of the previous one is decided.
@@ -66,6 +67,8 @@ pub(super) enum Ready<'a> {
     Open(&'a mut Channel),
     /// The channel could not be opened.
     Failed(Failure),
+    /// The user has interrupted the attempt to open the channel.
+    Interrupted,
 }
 
 /// The reason for the end of a channel.
@@ -127,12 +130,12 @@ pub(super) struct ConnectionStatistics {
     pub(super) reply_limit: Option<u64>,
 }
 
-impl Connections {
+impl<'a> Connections<'a> {
     /// Opens the first channel. The first call of [`Connections::ready`] returns the result.
     pub(super) fn open(
         plan: &Plan,
         address: SocketAddr,
-        config: OpenConfig,
+        config: OpenConfig<'a>,
     ) -> Result<Self, SocketError> {
         Self::open_with(driver(plan.protocol).open, plan, address, config)
     }
@@ -141,7 +144,7 @@ impl Connections {
         open: Open,
         plan: &Plan,
         address: SocketAddr,
-        config: OpenConfig,
+        config: OpenConfig<'a>,
     ) -> Result<Self, SocketError> {
         let settings = &plan.settings;
         let is_single_exchange = settings.count == Some(1);
@@ -179,6 +182,9 @@ impl Connections {
                 Some(attempt) => attempt,
                 None => (self.open)(self.address, self.config)?,
             };
+            if attempt.transport.is_err() && self.config.stop.load(Ordering::Relaxed) {
+                return Ok(Ready::Interrupted);
+            }
             match self.channel_of(attempt) {
                 Ok(channel) => self.channel = Some(channel),
                 Err(failure) => return Ok(Ready::Failed(failure)),
@@ -208,7 +214,8 @@ impl Connections {
     pub(super) fn close(&mut self, reason: CloseReason) {
         let Some(channel) = self.channel.take() else { return };
         self.record_end(&channel, reason);
-        let duration = self.close_timeout.and_then(|timeout| channel.close(timeout));
+        let duration =
+            self.close_timeout.and_then(|timeout| channel.close(timeout, self.config.stop));
         if let Some(duration) = duration {
             self.close_durations.add(duration);
         }

@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 /// The control exchanges of a series. They use a separate channel to the same address.
-pub(super) struct UninstrumentedControl {
+pub(super) struct UninstrumentedControl<'a> {
     protocol: &'static Protocol,
     address: SocketAddr,
-    config: OpenConfig,
-    open: fn(SocketAddr, OpenConfig) -> Result<OpenAttempt, SocketError>,
+    config: OpenConfig<'a>,
+    open: fn(SocketAddr, OpenConfig<'_>) -> Result<OpenAttempt, SocketError>,
     payload: Payload,
     timeout: Duration,
     lifetime: Lifetime,
@@ -33,8 +33,8 @@ pub(super) struct UninstrumentedControl {
     rtts: Distribution,
 }
 
-impl UninstrumentedControl {
-    pub(super) fn new(plan: &Plan, address: SocketAddr, config: OpenConfig) -> Self {
+impl<'a> UninstrumentedControl<'a> {
+    pub(super) fn new(plan: &Plan, address: SocketAddr, config: OpenConfig<'a>) -> Self {
         // The socket of the series already uses the local port that `--bind` selects.
         let config = config.with_any_local_port();
         Self {
@@ -91,7 +91,7 @@ impl UninstrumentedControl {
         let Some(mut channel) = self.channel.take() else { return Ok(None) };
         self.seq += 1;
         let seq = self.seq;
-        let sent = match channel.send(seq, self.payload.request(seq)) {
+        let sent = match channel.send(seq, self.payload.request(seq), stop) {
             Ok(sent) => sent.stamp,
             Err(error) => {
                 self.log_failure(&error);
@@ -149,7 +149,7 @@ mod tests {
     use crate::protocol::registry::protocol_named;
     use echo_core::Stamp;
 
-    fn control(settings: Settings) -> UninstrumentedControl {
+    fn control(settings: Settings) -> UninstrumentedControl<'static> {
         let tcp = protocol_named("tcp").unwrap();
         let settings = Settings { breakdown: true, ..settings };
         let config = OpenConfig::new(&settings);

@@ -13,6 +13,7 @@ use crate::net::socket::OperationError;
 use crate::net::system::{MAX_PAUSE, REPORTS_ICMP_ORIGIN, WaitUntil};
 use crate::net::transport::{SentRequest, SocketError, failure_from_error, failure_from_icmp};
 use echo_core::Stamp;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 use tracing::trace;
@@ -21,6 +22,8 @@ use tracing::trace;
 enum SendResult {
     Sent,
     Failed(Failure),
+    /// The user has interrupted the wait for a connection or for space in the send buffer. The request does not count.
+    Interrupted,
 }
 
 /// Whether the client sends a request again after an error. The error can belong to an earlier request. The error can
@@ -31,12 +34,12 @@ enum Retry {
     Exhausted,
 }
 
-impl Series {
+impl Series<'_> {
     /// Sends the next request. It was due at `due`.
     pub(super) fn send(&mut self, due: Instant, sink: &mut dyn Sink) -> Result<(), RunError> {
         self.pacer.request_started(Instant::now());
         match self.try_to_send(due, Retry::Allowed, sink)? {
-            SendResult::Sent => Ok(()),
+            SendResult::Sent | SendResult::Interrupted => Ok(()),
             SendResult::Failed(failure) => {
                 let exchange = self.accounting.request_not_sent(Stamp::just_before(), failure);
                 self.report(exchange, sink)
@@ -53,9 +56,10 @@ impl Series {
         let channel = match self.connections.ready()? {
             Ready::Open(channel) => channel,
             Ready::Failed(failure) => return Ok(SendResult::Failed(failure)),
+            Ready::Interrupted => return Ok(SendResult::Interrupted),
         };
         let seq = self.accounting.next_seq();
-        let error = match channel.send(seq, self.payload.request(seq)) {
+        let error = match channel.send(seq, self.payload.request(seq), self.stop) {
             Ok(SentRequest { stamp, timestamp_id }) => {
                 self.pacer.request_sent(stamp.monotonic());
                 if self.connections.take_opened() {
@@ -66,6 +70,9 @@ impl Series {
             }
             Err(error) => error,
         };
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(SendResult::Interrupted);
+        }
         let has_replied = channel.replies() > 0;
         match (self.protocol.has_connections(), retry) {
             (false, Retry::Allowed) => {
@@ -244,14 +251,17 @@ impl Series {
     /// Sends request `seq` a second time, on a new connection.
     fn send_again(&mut self, seq: u64, sink: &mut dyn Sink) -> Result<(), RunError> {
         let result = match self.connections.ready()? {
-            Ready::Open(channel) => channel.send(seq, self.payload.request(seq)),
+            Ready::Open(channel) => channel.send(seq, self.payload.request(seq), self.stop),
             Ready::Failed(failure) => return self.request_failed(seq, failure, sink),
+            // The request stays in flight, so it does not count.
+            Ready::Interrupted => return Ok(()),
         };
         match result {
             Ok(SentRequest { timestamp_id, .. }) => {
                 self.accounting.request_resent(seq, timestamp_id);
                 Ok(())
             }
+            Err(_) if self.stop.load(Ordering::Relaxed) => Ok(()),
             Err(error) => {
                 let failure = self.failure(error)?;
                 self.request_failed(seq, failure, sink)

@@ -3,9 +3,14 @@
 use crate::analysis::statistics::Summary;
 use crate::model::format::counted;
 
+/// The note of a series that the user ended while no request was in flight.
+pub(in crate::engine) const INTERRUPTED: &str = "Interrupted by a signal.";
+
 /// How a series ended.
 #[derive(Debug, Clone)]
 pub(super) struct SeriesEnd {
+    /// Whether the user ended the series before it was complete.
+    pub(super) interrupted: bool,
     /// The number of requests that were in flight when the user interrupted the series.
     pub(super) in_flight: usize,
     /// Whether the series sent fewer requests than planned, because errors arrived before the first reply.
@@ -27,6 +32,8 @@ pub(super) fn notes(end: SeriesEnd, summary: &Summary) -> Vec<String> {
     if end.in_flight > 0 {
         let requests = counted(end.in_flight as u64, "request", "requests");
         notes.push(format!("Interrupted: {requests} in flight did not count."));
+    } else if end.interrupted {
+        notes.push(INTERRUPTED.to_owned());
     }
     if end.ended_early {
         notes.push("Ended early: the system reported an error before the first reply.".to_owned());
@@ -50,6 +57,7 @@ mod tests {
     use super::*;
 
     const UNEVENTFUL: SeriesEnd = SeriesEnd {
+        interrupted: false,
         in_flight: 0,
         ended_early: false,
         reply_limit: None,
@@ -63,8 +71,15 @@ mod tests {
     }
 
     #[test]
+    fn interruption_without_a_request_in_flight_has_a_note() {
+        let end = SeriesEnd { interrupted: true, ..UNEVENTFUL };
+        assert_eq!(notes(end, &Summary::default()), [INTERRUPTED]);
+    }
+
+    #[test]
     fn each_unusual_event_has_one_note() {
         let end = SeriesEnd {
+            interrupted: true,
             in_flight: 1,
             ended_early: true,
             reply_limit: Some(3),

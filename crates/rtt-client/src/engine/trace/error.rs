@@ -1,9 +1,9 @@
 //! [`TraceError`]: why a trace failed.
 
+use crate::engine::output_file::OutputFileError;
 use crate::engine::run::RunError;
 use crate::model::protocol::DisplayAddress;
 use crate::net::system::operation::{CaptureOperation, FailedOperation, LabOperation};
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -46,11 +46,12 @@ pub enum TraceError {
         /// The system's error.
         source: io::Error,
     },
-    /// A file cannot be created, written or read.
-    #[error("{operation} {} failed", path.display())]
-    File {
-        /// The operation that failed.
-        operation: FileOperation,
+    /// The capture file cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputFileError),
+    /// A file cannot be read.
+    #[error("cannot read the file {}", path.display())]
+    Read {
         /// The path of the file.
         path: PathBuf,
         /// The system's error.
@@ -81,26 +82,5 @@ impl TraceError {
 impl From<FailedOperation<LabOperation>> for TraceError {
     fn from(failed: FailedOperation<LabOperation>) -> Self {
         Self::Lab { operation: failed.operation, source: failed.error }
-    }
-}
-
-/// An operation on a capture file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileOperation {
-    /// Creating the file.
-    Create,
-    /// Writing packets to the file.
-    Write,
-    /// Reading packets from the file.
-    Read,
-}
-
-impl fmt::Display for FileOperation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Create => "creating",
-            Self::Write => "writing",
-            Self::Read => "reading",
-        })
     }
 }

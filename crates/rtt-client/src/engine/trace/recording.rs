@@ -3,11 +3,12 @@
 use super::{TraceError, link_type_of};
 use crate::capture::file::{CapturedPacket, LinkType, MAX_PACKETS, MAX_TOTAL_BYTES};
 use crate::capture::trace::Sample;
+use crate::engine::pause_until;
 use crate::engine::run::{RecordedEvents, RunError, prepare_thread};
 use crate::engine::series::Series;
 use crate::model::headers::ETHERNET_HEADER;
 use crate::net::system::operation::{CaptureOperation, FailedOperation, failed};
-use crate::net::system::{self, Capture, CaptureConfig, Interface, MAX_PAUSE};
+use crate::net::system::{self, Capture, CaptureConfig, Interface};
 use crate::plan::Plan;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -178,10 +179,10 @@ fn run_exchanges(
     let mut recorded = RecordedEvents::default();
     let mut samples = Vec::new();
     let mut clients = Vec::new();
-    let mut series = Series::open(plan, address)?;
+    let mut series = Series::open(plan, address, stop)?;
     for index in 0..count {
         if index > 0 {
-            pause(plan.settings.interval, stop);
+            pause_until(Instant::now() + plan.settings.interval, stop);
         }
         if stop.load(Ordering::Relaxed) {
             break;
@@ -196,35 +197,4 @@ fn run_exchanges(
     }
     series.end(&mut recorded, stop)?;
     Ok(Exchanges { samples, clients })
-}
-
-/// Sleeps for `duration`, or until `stop` is set. Each system call sleeps for at most [`MAX_PAUSE`], because the
-/// flag does not interrupt a system call.
-fn pause(duration: Duration, stop: &AtomicBool) {
-    let start = Instant::now();
-    while !stop.load(Ordering::Relaxed) && start.elapsed() < duration {
-        thread::sleep(duration.saturating_sub(start.elapsed()).min(MAX_PAUSE));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pause_ends_after_its_duration_or_with_the_stop_flag() {
-        let stop = AtomicBool::new(false);
-        let start = Instant::now();
-        pause(MAX_PAUSE * 3 / 2, &stop);
-        assert!(start.elapsed() >= MAX_PAUSE * 3 / 2);
-        let start = Instant::now();
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                thread::sleep(Duration::from_millis(20));
-                stop.store(true, Ordering::Relaxed);
-            });
-            pause(Duration::from_hours(1), &stop);
-        });
-        assert!(start.elapsed() < Duration::from_mins(1));
-    }
 }

@@ -32,6 +32,7 @@ use echo_core::Stamp;
 use socket2::{Protocol, Socket, Type};
 use std::io::{self, ErrorKind, Read as _};
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 use tracing::debug;
 
@@ -56,7 +57,7 @@ struct Icmp {
 }
 
 /// Opens a socket that is connected to `peer`.
-pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
+pub(super) fn open(peer: SocketAddr, config: OpenConfig<'_>) -> Result<OpenAttempt, SocketError> {
     // An IPv6 address can contain an IPv4 address. Its host receives ICMP, and not ICMPv6.
     let (peer, bind) = (canonical(peer), config.bind.map(canonical));
     let config = OpenConfig { bind, ..config };
@@ -64,7 +65,7 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, 
 }
 
 impl Icmp {
-    fn open(peer: SocketAddr, config: OpenConfig) -> Result<Self, OperationError> {
+    fn open(peer: SocketAddr, config: OpenConfig<'_>) -> Result<Self, OperationError> {
         let version = Version::for_address(peer);
         // The kernel does not check the version of the address if the socket is a raw socket.
         if let Some(bind) = config.bind
@@ -162,7 +163,7 @@ impl Transport for Icmp {
         Some(local)
     }
 
-    fn send(&mut self, number: u64, request: &[u8]) -> io::Result<SentRequest> {
+    fn send(&mut self, number: u64, request: &[u8], _: &AtomicBool) -> io::Result<SentRequest> {
         let id = EchoId { identifier: self.identifier, sequence: sequence_of(number) };
         message::write_request(&mut self.request, self.version, id, request);
         let mut stamp = Stamp::just_before();

@@ -7,7 +7,7 @@ use crate::model::condition::Failure;
 use crate::model::exchange::Connection;
 use crate::model::traffic::{KernelStatistics, Traffic, ip_header_len};
 use crate::net::socket::{BufferedSocket, OperationError, SocketKind, set_option};
-use crate::net::system::{NetworkError, WaitUntil};
+use crate::net::system::{MAX_PAUSE, NetworkError, WaitUntil};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, Received, SentRequest, SocketError, SocketOperation, Transport,
 };
@@ -15,6 +15,7 @@ use bytes::BytesMut;
 use echo_core::Stamp;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 use tracing::debug;
@@ -58,14 +59,14 @@ pub(super) enum Nagle {
 
 /// Connects to `peer`, without Nagle's algorithm. With it, a request could wait for the acknowledgement of the previous
 /// one.
-pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
+pub(super) fn open(peer: SocketAddr, config: OpenConfig<'_>) -> Result<OpenAttempt, SocketError> {
     open_with(peer, config, Nagle::Off)
 }
 
 /// Connects to `peer`.
 pub(super) fn open_with(
     peer: SocketAddr,
-    config: OpenConfig,
+    config: OpenConfig<'_>,
     nagle: Nagle,
 ) -> Result<OpenAttempt, SocketError> {
     let with_peer = |error: OperationError| error.with_peer(&FACTS, peer);
@@ -81,7 +82,8 @@ pub(super) fn open_with(
     let no_delay = nagle == Nagle::Off;
     set_option("TCP_NODELAY", no_delay, || socket.inner.set_tcp_nodelay(no_delay))
         .map_err(with_peer)?;
-    let write_timeout = timeout.max(MIN_TIMEOUT);
+    // A write repeats after this time until its own deadline, because the stop flag does not interrupt a system call.
+    let write_timeout = timeout.clamp(MIN_TIMEOUT, MAX_PAUSE);
     set_option("SO_SNDTIMEO", write_timeout, || {
         socket.inner.set_write_timeout(Some(write_timeout))
     })
@@ -90,7 +92,7 @@ pub(super) fn open_with(
 
     let requested = Stamp::just_before();
     let ConnectResult { result, requests } =
-        connect(&socket.inner, &peer.into(), timeout.max(MIN_TIMEOUT));
+        connect(&socket.inner, &peer.into(), timeout.max(MIN_TIMEOUT), config.stop);
     let now = Stamp::just_after();
 
     let handshake = now.since(&requested);
@@ -129,13 +131,14 @@ impl Transport for Tcp {
         self.socket.local()
     }
 
-    fn send(&mut self, _: u64, request: &[u8]) -> io::Result<SentRequest> {
+    fn send(&mut self, _: u64, request: &[u8], stop: &AtomicBool) -> io::Result<SentRequest> {
         let stamp = Stamp::just_before();
+        let deadline = stamp.monotonic() + self.timeout;
         if request.len() <= MAX_SINGLE_WRITE {
-            (&self.socket.inner).write_all(request)?;
+            self.write(request, deadline, stop)?;
         } else {
             self.socket.inner.set_nonblocking(true)?;
-            let result = self.write_and_read(request, stamp.monotonic() + self.timeout);
+            let result = self.write_and_read(request, deadline, stop);
             self.socket.inner.set_nonblocking(false)?;
             result?;
         }
@@ -189,12 +192,13 @@ impl Transport for Tcp {
         })
     }
 
-    fn close(&mut self, timeout: Duration) -> Option<Duration> {
+    fn close(&mut self, timeout: Duration, stop: &AtomicBool) -> Option<Duration> {
         let start = Instant::now();
         self.socket.inner.shutdown(Shutdown::Write).ok()?;
         let deadline = start + timeout;
-        while Instant::now() < deadline {
-            match self.receive(WaitUntil::Exact(deadline)) {
+        while Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
+            let until = deadline.min(Instant::now() + MAX_PAUSE);
+            match self.receive(WaitUntil::Exact(until)) {
                 Ok(Received::End) => return Some(start.elapsed()),
                 // After the last exchange, no request waits for these bytes.
                 Ok(Received::Bytes { .. } | Received::Stray | Received::Nothing) => {}
@@ -210,8 +214,30 @@ impl Tcp {
         Self { socket, timeout, sent: 0, early: BytesMut::new(), early_received: None }
     }
 
+    /// Writes a short `request`. The socket must be blocking.
+    fn write(&self, mut request: &[u8], deadline: Instant, stop: &AtomicBool) -> io::Result<()> {
+        while !request.is_empty() {
+            match (&self.socket.inner).write(request) {
+                Ok(written) => request = &request[written..],
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    // The write timeout of the socket has expired.
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut
+                        if Instant::now() < deadline && !stop.load(Ordering::Relaxed) => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
+
     /// Writes a long `request`, and reads the bytes that arrive during this time. The socket must be non-blocking.
-    fn write_and_read(&mut self, mut request: &[u8], deadline: Instant) -> io::Result<()> {
+    fn write_and_read(
+        &mut self,
+        mut request: &[u8],
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> io::Result<()> {
         if self.early_received.is_none() {
             self.early.clear();
         }
@@ -236,7 +262,7 @@ impl Tcp {
                     self.early.extend_from_slice(&piece[..length]);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if Instant::now() >= deadline {
+                    if Instant::now() >= deadline || stop.load(Ordering::Relaxed) {
                         return Err(ErrorKind::TimedOut.into());
                     }
                     thread::sleep(WRITE_PAUSE);

@@ -73,6 +73,7 @@ fn measure(
     let settings = context.plan.settings();
     let is_stopped = || context.stop.load(Ordering::Relaxed);
     let config = OpenConfig::new(settings).without_timestamps().with_any_local_port();
+    let config = config.interrupted_by(context.stop);
     let mut transport = match open_with(context.address, config, nagle)?.transport {
         Ok(transport) => transport,
         Err(failure) => {
@@ -88,7 +89,7 @@ fn measure(
         let is_measured = number >= ORDINARY_EXCHANGES;
         let (first, second) = text.text.split_at(text.position);
         let writes = if is_measured { &[first, second][..] } else { &[text.text][..] };
-        match exchange(transport.as_mut(), number as u64, writes, settings.timeout) {
+        match exchange(transport.as_mut(), number as u64, writes, context) {
             Ok(duration) if is_measured => measurement.durations.add(duration),
             Ok(_) => {}
             Err(reason) => {
@@ -104,7 +105,7 @@ fn measure(
         return Ok(());
     }
     // The duration of the close is not measured.
-    transport.close(Duration::ZERO);
+    transport.close(Duration::ZERO, context.stop);
     Ok(())
 }
 
@@ -114,17 +115,17 @@ fn exchange(
     transport: &mut dyn Transport,
     number: u64,
     writes: &[&[u8]],
-    timeout: Duration,
+    context: &ExperimentContext<'_>,
 ) -> Result<Duration, String> {
     let reason = |error: io::Error| error.to_string();
     let start = Stamp::just_before();
     for write in writes {
-        transport.send(number, write).map_err(reason)?;
+        transport.send(number, write, context.stop).map_err(reason)?;
     }
     let expected = writes.iter().map(|write| write.len()).sum();
-    let deadline = start.monotonic() + timeout;
+    let deadline = start.monotonic() + context.plan.settings().timeout;
     let mut received_bytes = 0;
-    while Instant::now() < deadline {
+    while Instant::now() < deadline && !context.stop.load(Ordering::Relaxed) {
         match transport.receive(WaitUntil::Coarse(deadline)).map_err(reason)? {
             Received::Nothing | Received::Stray => {}
             Received::End => return Err("the server closed the connection".into()),

@@ -21,6 +21,7 @@ use bytes::BytesMut;
 use echo_core::Stamp;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -68,7 +69,7 @@ struct Toy {
 
 /// Opens a connection to the simulated server at `peer`.
 #[expect(clippy::unnecessary_wraps, reason = "the signature of a driver")]
-pub(super) fn open(peer: SocketAddr, _: OpenConfig) -> Result<OpenAttempt, SocketError> {
+pub(super) fn open(peer: SocketAddr, _: OpenConfig<'_>) -> Result<OpenAttempt, SocketError> {
     let behaviour = Behaviour::of_port(peer.port());
     let mut connection = Connection::requested(Stamp::just_before());
     thread::sleep(PHASE);
@@ -90,7 +91,7 @@ impl Transport for Toy {
         Some(([127, 0, 0, 1], 4999).into())
     }
 
-    fn send(&mut self, _: u64, request: &[u8]) -> io::Result<SentRequest> {
+    fn send(&mut self, _: u64, request: &[u8], _: &AtomicBool) -> io::Result<SentRequest> {
         let stamp = Stamp::just_before();
         self.requests += 1;
         if let Some(delay) = self.behaviour.delay(self.requests) {

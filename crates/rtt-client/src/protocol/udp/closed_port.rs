@@ -7,8 +7,10 @@ use super::explain::claims::{CONNECTED_SOCKET, UNCONNECTED_SOCKET};
 use crate::analysis::evidence::Measurement;
 use crate::model::format::decimal;
 use crate::net::driver::Experiment;
+use crate::net::system::MAX_PAUSE;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest wait for an error. An error from this host arrives within microseconds.
@@ -21,21 +23,21 @@ const MESSAGE: &[u8] = b"is a server listening?";
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "datagrams to a closed port",
     is_independent_of_target: true,
-    run: |_| Ok(run().map_or_else(Vec::new, Vec::from)),
+    run: |context| Ok(run(context.stop).map_or_else(Vec::new, Vec::from)),
 };
 
 /// Sends one datagram from each kind of socket. Returns `None` if the system cannot create or connect a socket. Also
-/// returns `None` if another process has just opened the port.
-fn run() -> Option<[Measurement; 2]> {
+/// returns `None` if another process has just opened the port. When `stop` is set, the wait for an error ends.
+fn run(stop: &AtomicBool) -> Option<[Measurement; 2]> {
     let closed = {
         let temporary = socket().ok()?;
         temporary.local_addr().ok()?
     };
     let connected = socket().ok()?;
     connected.connect(closed).ok()?;
-    let connected = send_and_wait(&connected, |socket| socket.send(MESSAGE));
+    let connected = send_and_wait(&connected, stop, |socket| socket.send(MESSAGE));
     let unconnected = socket().ok()?;
-    let unconnected = send_and_wait(&unconnected, |socket| socket.send_to(MESSAGE, closed));
+    let unconnected = send_and_wait(&unconnected, stop, |socket| socket.send_to(MESSAGE, closed));
     if [connected, unconnected].contains(&Answer::Reply) {
         return None;
     }
@@ -44,7 +46,7 @@ fn run() -> Option<[Measurement; 2]> {
 
 fn socket() -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    socket.set_read_timeout(Some(TIMEOUT))?;
+    socket.set_read_timeout(Some(TIMEOUT.min(MAX_PAUSE)))?;
     Ok(socket)
 }
 
@@ -72,14 +74,28 @@ fn measurement(name: &'static str, answer: Answer) -> Measurement {
 }
 
 /// Sends the datagram with `send` and waits for an answer.
-fn send_and_wait(socket: &UdpSocket, send: impl FnOnce(&UdpSocket) -> io::Result<usize>) -> Answer {
-    use io::ErrorKind::{TimedOut, WouldBlock};
+fn send_and_wait(
+    socket: &UdpSocket,
+    stop: &AtomicBool,
+    send: impl FnOnce(&UdpSocket) -> io::Result<usize>,
+) -> Answer {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     let start = Instant::now();
-    match send(socket).and_then(|_| socket.recv(&mut [0; 64])) {
-        Ok(_) => Answer::Reply,
-        Err(error) if matches!(error.kind(), WouldBlock | TimedOut) => Answer::Nothing,
-        Err(_) => Answer::Error { after: start.elapsed() },
+    let mut result = send(socket);
+    while result.is_ok() {
+        result = match socket.recv(&mut [0; 64]) {
+            Ok(_) => return Answer::Reply,
+            // The read timeout is shorter than the whole wait, and a signal interrupts the call.
+            Err(error) if matches!(error.kind(), WouldBlock | TimedOut | Interrupted) => {
+                if start.elapsed() >= TIMEOUT || stop.load(Ordering::Relaxed) {
+                    return Answer::Nothing;
+                }
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        };
     }
+    Answer::Error { after: start.elapsed() }
 }
 
 #[cfg(test)]
@@ -88,7 +104,7 @@ mod tests {
 
     #[test]
     fn only_the_connected_socket_receives_an_error() {
-        let [connected, unconnected] = run().expect("a loopback interface");
+        let [connected, unconnected] = run(&AtomicBool::new(false)).expect("a loopback interface");
         assert_eq!((connected.durations.count(), &connected.failure), (1, &None));
         #[cfg(target_os = "linux")]
         {

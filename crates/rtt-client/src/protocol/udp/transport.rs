@@ -17,6 +17,7 @@ use crate::net::transport::{
 use echo_core::Stamp;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 struct Udp {
@@ -25,12 +26,12 @@ struct Udp {
 }
 
 /// Opens a socket that is connected to `peer`.
-pub(super) fn open(peer: SocketAddr, config: OpenConfig) -> Result<OpenAttempt, SocketError> {
+pub(super) fn open(peer: SocketAddr, config: OpenConfig<'_>) -> Result<OpenAttempt, SocketError> {
     connectionless::open_with(&FACTS, peer, || Udp::open(peer, config))
 }
 
 impl Udp {
-    fn open(peer: SocketAddr, config: OpenConfig) -> Result<Self, OperationError> {
+    fn open(peer: SocketAddr, config: OpenConfig<'_>) -> Result<Self, OperationError> {
         let socket = BufferedSocket::new(peer, SocketKind::DATAGRAMS, &config)?;
         socket.connect(peer)?;
         socket.receiver.enable_timestamps(&socket.inner)?;
@@ -43,7 +44,7 @@ impl Transport for Udp {
         self.socket.local()
     }
 
-    fn send(&mut self, _: u64, request: &[u8]) -> io::Result<SentRequest> {
+    fn send(&mut self, _: u64, request: &[u8], _: &AtomicBool) -> io::Result<SentRequest> {
         let stamp = Stamp::just_before();
         self.socket.inner.send(request)?;
         Ok(SentRequest { stamp, timestamp_id: self.counter.sent(request.len()) })

@@ -2,10 +2,12 @@
 
 use crate::model::exchange::UnconnectedResult;
 use crate::net::socket::set_hop_limit;
+use crate::net::system::MAX_PAUSE;
 use crate::net::transport::OpenConfig;
 use socket2::SockRef;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tracing::debug;
 
@@ -22,7 +24,7 @@ const BUFFER_LEN: usize = 2048;
 /// The system cannot create, bind or configure the socket.
 pub(super) fn send_and_wait(
     peer: SocketAddr,
-    config: &OpenConfig,
+    config: &OpenConfig<'_>,
     request: &[u8],
 ) -> io::Result<UnconnectedResult> {
     let any: SocketAddr = match peer {
@@ -42,10 +44,10 @@ pub(super) fn send_and_wait(
     let mut buffer = [0; BUFFER_LEN];
     loop {
         let left = timeout.saturating_sub(start.elapsed());
-        if left.is_zero() {
+        if left.is_zero() || config.stop.load(Ordering::Relaxed) {
             return Ok(UnconnectedResult::Timeout(timeout));
         }
-        socket.set_read_timeout(Some(left))?;
+        socket.set_read_timeout(Some(left.min(MAX_PAUSE)))?;
         match socket.recv_from(&mut buffer) {
             // A socket that is not connected receives datagrams from every host. The textbook client would mistake
             // such a datagram for the reply.

@@ -78,6 +78,9 @@ pub(super) struct TraceSummary {
     file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<String>,
+    /// Present only if the user ended the trace before it was complete.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    interrupted: bool,
 }
 
 #[derive(Serialize)]
@@ -184,6 +187,7 @@ impl TraceSummary {
             without_time: trace.without_time,
             file: trace.file.clone(),
             incomplete: trace.incomplete.clone(),
+            interrupted: trace.interrupted,
         }
     }
 }

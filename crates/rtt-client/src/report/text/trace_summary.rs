@@ -128,7 +128,9 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> i
             count(trace.without_time)
         ))?;
     }
-    if trace.targets.is_empty() {
+    if trace.interrupted {
+        printer.paragraph("Interrupted by a signal: the trace is not complete.")?;
+    } else if trace.targets.is_empty() {
         let dissected = PROTOCOLS.iter().filter(|protocol| protocol.ip_numbers.is_some());
         let titles: Vec<&str> = dissected.map(|protocol| protocol.title).collect();
         let text = format!("The file contains no exchange over {}.", joined(&titles, "or"));

@@ -33,7 +33,8 @@ pub(crate) struct TraceArgs {
         hide_default_value = true)]
     interval: Duration,
 
-    /// Write the packets to this pcapng file, each with a comment
+    /// Write the packets to this pcapng file, each with a comment. An existing file is unchanged until the new one is
+    /// complete
     #[arg(short, long, value_name = "FILE", conflicts_with = "read")]
     pub(crate) write: Option<PathBuf>,
 

@@ -8,11 +8,12 @@ use crate::net::system::WaitUntil;
 use crate::plan::Settings;
 use crate::plan::payload::{HeaderContent, Payload};
 use crate::protocol::registry::protocol_named;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 const CLOSED: CloseReason = CloseReason::ByServer(Condition::Closed);
 
-fn connections(settings: Settings) -> Connections {
+fn connections(settings: Settings) -> Connections<'static> {
     let tcp = protocol_named("tcp").unwrap();
     let config = OpenConfig::new(&settings);
     let plan = Plan::new(tcp, "127.0.0.1".parse().unwrap(), settings).unwrap();
@@ -20,10 +21,10 @@ fn connections(settings: Settings) -> Connections {
 }
 
 /// Sends one request and receives its reply. Returns the number of new connections.
-fn exchange(connections: &mut Connections) -> usize {
+fn exchange(connections: &mut Connections<'_>) -> usize {
     let mut payload = Payload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase);
     let Ok(Ready::Open(channel)) = connections.ready() else { panic!("no channel") };
-    channel.send(1, payload.request(1)).unwrap();
+    channel.send(1, payload.request(1), &AtomicBool::new(false)).unwrap();
     let event = channel.receive(WaitUntil::Exact(Instant::now()), &mut payload, None).unwrap();
     assert!(matches!(event, ChannelEvent::Reply(_)), "{event:?}");
     connections.new_connections().count()
@@ -68,7 +69,7 @@ fn ended_channel_returns_its_unanswered_requests() {
     let mut connections = connections(Settings::series(10));
     exchange(&mut connections);
     let Ok(Ready::Open(channel)) = connections.ready() else { panic!("no channel") };
-    channel.send(2, b"0000000002").unwrap();
+    channel.send(2, b"0000000002", &AtomicBool::new(false)).unwrap();
     let ended = connections.end(CLOSED).unwrap();
     assert_eq!((ended.replies, ended.partial_reply_len), (1, 0));
     assert!(connections.channel().is_none());

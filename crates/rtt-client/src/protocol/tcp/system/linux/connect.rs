@@ -6,12 +6,14 @@
 
 use super::super::ConnectResult;
 use super::statistics;
+use crate::net::system::MAX_PAUSE;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use socket2::{SockAddr, Socket};
 use std::io;
 use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The time of the first check for retransmissions. The kernel's first retransmission timeout is one second (RFC
@@ -21,18 +23,19 @@ const FIRST_CHECK: Duration = Duration::from_millis(950);
 /// The time between later checks. A reported time can be late by this duration.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Connects `socket` to `peer` within `timeout`.
+/// Connects `socket` to `peer` within `timeout`. When `stop` is set, the wait ends with the error "timed out".
 pub(in crate::protocol::tcp) fn connect(
     socket: &Socket,
     peer: &SockAddr,
     timeout: Duration,
+    stop: &AtomicBool,
 ) -> ConnectResult {
     let start = Instant::now();
     let mut requests = vec![Duration::ZERO];
     let result = socket.set_nonblocking(true).and_then(|()| {
         let connected = match socket.connect(peer) {
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
-                wait(socket, start, timeout, &mut requests)
+                wait(socket, start, timeout, stop, &mut requests)
             }
             immediate => immediate,
         };
@@ -46,12 +49,14 @@ fn wait(
     socket: &Socket,
     start: Instant,
     timeout: Duration,
+    stop: &AtomicBool,
     requests: &mut Vec<Duration>,
 ) -> io::Result<()> {
     let deadline = start + timeout;
     let mut next_check = start + FIRST_CHECK;
     loop {
-        let left = deadline.min(next_check).saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let left = deadline.min(next_check).min(now + MAX_PAUSE).saturating_duration_since(now);
         let mut poll = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
         match ppoll(&mut poll, Some(TimeSpec::from_duration(left)), None) {
             Ok(0) | Err(Errno::EINTR) => {}
@@ -62,9 +67,12 @@ fn wait(
         while (requests.len() as u64) <= retransmissions {
             requests.push(start.elapsed());
         }
-        if Instant::now() >= deadline {
+        let now = Instant::now();
+        if now >= deadline || stop.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        next_check = Instant::now() + CHECK_INTERVAL;
+        if now >= next_check {
+            next_check = now + CHECK_INTERVAL;
+        }
     }
 }
