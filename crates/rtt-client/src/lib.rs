@@ -84,7 +84,7 @@ pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 pub use model::condition::{Condition, Failure};
 pub use model::exchange::{
     CompletedPhase, Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration,
-    UnconnectedResult,
+    Retransmitted, UnconnectedResult,
 };
 pub use model::hop_limit::{Distance, ReplyTtl};
 pub use model::icmp::{IcmpError, Origin};

@@ -1,9 +1,11 @@
 //! The counts and distributions of a run. A [`Summary`] is built from the exchanges one by one.
 
 mod distribution;
+mod handshakes;
 mod jitter;
 
 pub use distribution::{Distribution, Quantile};
+pub use handshakes::HandshakeRetransmissions;
 pub use jitter::Jitter;
 
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
@@ -48,6 +50,8 @@ pub struct Summary {
     pub lateness: Distribution,
     /// For each established connection, the duration of all its phases together.
     pub connect: Distribution,
+    /// The packets that were sent again during the handshakes.
+    pub handshake_retransmissions: HandshakeRetransmissions,
     /// Durations of each completed phase, in the order of the phases.
     pub phases: Vec<(&'static Phase, Distribution)>,
     /// RTTs of the first exchange on each connection.
@@ -151,6 +155,7 @@ impl Summary {
 
     /// Adds the durations of a connection.
     pub(crate) fn add_connection(&mut self, connection: &Connection) {
+        self.handshake_retransmissions.add(connection);
         if let Some(duration) = connection.duration() {
             self.connect.add(duration);
         }

@@ -152,6 +152,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
     fn summary(&mut self, plan: &Plan, summary: &Summary) -> io::Result<()> {
         if self.run.one_message {
             breakdown_bar::write(&mut self.printer, &summary.breakdown)?;
+            single_exchange::write_notes(&mut self.printer, summary)?;
         } else {
             series_summary::write(&mut self.printer, plan, summary)?;
         }

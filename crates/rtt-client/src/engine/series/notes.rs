@@ -1,7 +1,8 @@
 //! The notes of a summary: facts that a reader needs to interpret the figures of a series.
 
-use crate::analysis::statistics::Summary;
-use crate::model::format::counted;
+use crate::analysis::statistics::{HandshakeRetransmissions, Summary};
+use crate::model::format::{count, counted, duration};
+use std::time::Duration;
 
 /// How a series ended.
 #[derive(Debug, Clone)]
@@ -36,6 +37,7 @@ pub(super) fn notes(end: SeriesEnd, summary: &Summary) -> Vec<String> {
         notes.push(format!("The server closes each connection after {replies}."));
     }
     notes.extend(end.missing_replies);
+    notes.extend(handshake_retransmissions(summary));
     if summary.resent > 0 {
         let requests = counted(summary.resent, "request", "requests");
         notes.push(format!(
@@ -43,6 +45,37 @@ pub(super) fn notes(end: SeriesEnd, summary: &Summary) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// The costs below this are not shown, because they are less precise than this.
+const MIN_COST: Duration = Duration::from_millis(1);
+
+/// The packets that were sent again during handshakes, and the time that this cost.
+fn handshake_retransmissions(summary: &Summary) -> Option<String> {
+    let HandshakeRetransmissions { connections: affected @ 1.., segments, cost, without_cost } =
+        summary.handshake_retransmissions
+    else {
+        return None;
+    };
+    let is_one = segments == 1;
+    let sent_again = format!(
+        "{} {} sent again",
+        counted(segments, "segment", "segments"),
+        if is_one { "was" } else { "were" }
+    );
+    let cost = (without_cost == 0 && cost >= MIN_COST)
+        .then(|| format!(", which cost about {}", duration(cost)))
+        .unwrap_or_default();
+    let total = summary.connect.count();
+    Some(match summary.connect.max().filter(|_| total == 1) {
+        Some(only) => format!("The handshake took {}: {sent_again}{cost}.", duration(only)),
+        None => format!(
+            "In {} of {} handshakes, {sent_again}{cost}{}.",
+            count(affected),
+            count(total),
+            if cost.is_empty() { "" } else { " in total" }
+        ),
+    })
 }
 
 #[cfg(test)]
@@ -84,5 +117,33 @@ mod tests {
                  old one.",
             ]
         );
+    }
+
+    #[test]
+    fn note_about_retransmissions_in_handshakes_has_a_cost_only_if_it_is_known() {
+        let note = |handshakes: u64, handshake_retransmissions| {
+            let mut summary = Summary { handshake_retransmissions, ..Summary::default() };
+            for _ in 0..handshakes {
+                summary.connect.add(Duration::from_millis(1032));
+            }
+            let notes = notes(UNEVENTFUL, &summary);
+            assert_eq!(notes.len(), 1, "{notes:?}");
+            notes[0].clone()
+        };
+        let (cost, none) = (Duration::from_millis(1001), HandshakeRetransmissions::default());
+        let one = HandshakeRetransmissions { connections: 1, segments: 1, cost, ..none };
+        assert_eq!(
+            note(1, one),
+            "The handshake took 1.032 s: 1 segment was sent again, which cost about 1.001 s."
+        );
+        let several = HandshakeRetransmissions { connections: 3, segments: 4, ..one };
+        assert_eq!(
+            note(2000, several),
+            "In 3 of 2,000 handshakes, 4 segments were sent again, which cost about 1.001 s in total."
+        );
+        let unknown = HandshakeRetransmissions { without_cost: 1, ..several };
+        assert_eq!(note(2000, unknown), "In 3 of 2,000 handshakes, 4 segments were sent again.");
+        let free = HandshakeRetransmissions { cost: Duration::ZERO, ..one };
+        assert_eq!(note(1, free), "The handshake took 1.032 s: 1 segment was sent again.");
     }
 }
