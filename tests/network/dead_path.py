@@ -18,23 +18,25 @@ In the commands, `on HOST COMMAND` runs a command on a host, and `rules HOST RUL
 packets that a host receives.
 
 The script prints one line of JSON: "status", "out" and "err" are the exit status and the output of the client.
+"changed" is the time at which the command of "after" ended, in seconds since 1970.
 """
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 
-from namespaces import sh
+from namespaces import enter, sh
 
 FUNCTIONS = """
 on() { host=$1; shift; ip netns exec $host "$@"; }
 rules() {
-    on $1 nft flush ruleset
-    on $1 nft add table inet lab
-    on $1 nft add chain inet lab input '{ type filter hook input priority 0; }'
     receiver=$1; shift
-    for rule; do on $receiver nft add rule inet lab input $rule; done
+    { echo 'flush ruleset; table inet lab { chain input { type filter hook input priority 0;'
+      for rule; do echo "$rule"; done; echo '}'; echo '}'; } | on $receiver nft -f -
 }
 """
 
@@ -55,24 +57,56 @@ def run(commands):
     sh(f"set -e\n{FUNCTIONS}{commands}")
 
 
+def contact_server():
+    """Sends a datagram to a closed port over both versions of IP, until the server's host replies. Then both hosts have
+    the link address of the other one."""
+    enter("c")
+    for family, address in ((socket.AF_INET, "10.9.0.2"), (socket.AF_INET6, "fd09::2")):
+        probe = socket.socket(family, socket.SOCK_DGRAM)
+        probe.settimeout(0.2)
+        probe.connect((address, 9))
+        while True:
+            try:
+                probe.send(b"probe")
+                probe.recv(1)
+            except TimeoutError:
+                continue
+            except ConnectionRefusedError:
+                break
+
+
 def read_output(client, after):
-    """Returns the output of the client. Runs the command of `after` when its exchange is over."""
+    """Returns the output of the client, and the time at which the command of `after` ended. The command starts when its
+    exchange is over."""
     number, command = after or (None, None)
-    lines, thread = [], None
+    lines, thread, changed = [], None, []
+
+    def change():
+        run(command)
+        changed.append(time.time())
+
     for line in client.stdout:
         lines.append(line)
         if number is not None and thread is None and f'"type":"exchange","seq":{number},' in line:
             # The client's output is read meanwhile, so that the client does not wait.
-            thread = threading.Thread(target=run, args=(command,))
+            thread = threading.Thread(target=change)
             thread.start()
     if thread:
         thread.join()
-    return "".join(lines)
+    # If the command failed, there is no time.
+    return "".join(lines), changed[0] if after else None
 
 
 def main():
     scenario, command = json.loads(sys.argv[1]), sys.argv[2:]
     run(NETWORK)
+    child = os.fork()
+    if child == 0:
+        try:
+            contact_server()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
     server = subprocess.Popen(["ip", "netns", "exec", "s", *scenario["server"]], stdout=subprocess.PIPE, text=True)
     server.stdout.readline()
     run(scenario.get("before", ""))
@@ -85,14 +119,14 @@ def main():
         timers.append(threading.Timer(seconds, run, (commands,)))
     for timer in timers:
         timer.start()
-    out = read_output(client, scenario.get("after"))
+    out, changed = read_output(client, scenario.get("after"))
     err, status = client.stderr.read(), client.wait()
     timers[0].cancel()
     for timer in timers:
         timer.join()
     server.send_signal(signal.SIGKILL)
     server.wait()
-    print(json.dumps({"status": status, "out": out, "err": err}))
+    print(json.dumps({"status": status, "out": out, "err": err, "changed": changed}))
 
 
 main()

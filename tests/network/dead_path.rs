@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_rtt-client");
 
@@ -17,6 +18,8 @@ static LAB: Mutex<()> = Mutex::new(());
 /// The output of a run with JSON events.
 pub struct Run {
     pub events: Vec<Value>,
+    /// The time at which the command of the key "after" ended.
+    pub changed: Option<SystemTime>,
 }
 
 impl Run {
@@ -40,13 +43,23 @@ impl Run {
 /// Runs the client with the rules of `scenario`. `protocol` is the protocol of the server, and the client's command.
 /// Returns `None` if network namespaces are not available.
 pub fn run(scenario: &Value, protocol: &str, arguments: &[&str]) -> Option<Run> {
-    let out = run_with(scenario, protocol, &[arguments, &["--format", "json"]].concat())?;
-    let events = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    Some(Run { events })
+    let arguments = [arguments, &["--format", "json"]].concat();
+    let result = result(scenario, protocol, &arguments)?;
+    let lines = result["out"].as_str().unwrap().lines();
+    let events = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let changed = result["changed"].as_f64();
+    let changed = changed.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(seconds));
+    Some(Run { events, changed })
 }
 
-/// Like [`run`]. Returns the output of the client.
-pub fn run_with(scenario: &Value, protocol: &str, arguments: &[&str]) -> Option<String> {
+/// Like [`run`]. Returns the text output of the client.
+pub fn run_with_text(scenario: &Value, protocol: &str, arguments: &[&str]) -> Option<String> {
+    let result = result(scenario, protocol, arguments)?;
+    Some(result["out"].as_str().unwrap().to_owned())
+}
+
+/// The output of `dead_path.py`.
+fn result(scenario: &Value, protocol: &str, arguments: &[&str]) -> Option<Value> {
     // `dead_path.py` removes packets with firewall rules.
     if !namespaces::is_possible("nft list ruleset") {
         return None;
@@ -54,13 +67,13 @@ pub fn run_with(scenario: &Value, protocol: &str, arguments: &[&str]) -> Option<
     let _guard = LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut scenario = scenario.clone();
-    if protocol != "icmp" {
+    if protocol == "icmp" {
+        scenario["server"] = json!(["sh", "-c", "echo ready; exec sleep 60"]);
+    } else {
         let server = PathBuf::from(CLIENT).with_file_name(format!("{protocol}-echo"));
         assert!(server.exists(), "{} is missing: build the workspace first", server.display());
         let listen = ["--listen", "0.0.0.0:7777", "--listen", "[::]:7777"].map(Value::from);
         scenario["server"] = [&[json!(server)], &listen[..]].concat().into();
-    } else {
-        scenario["server"] = json!(["sh", "-c", "echo ready; sleep 60"]);
     }
     let Output { status, stdout, stderr } = Command::new("unshare")
         .args(["-Urnm", "python3"])
@@ -73,5 +86,5 @@ pub fn run_with(scenario: &Value, protocol: &str, arguments: &[&str]) -> Option<
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     let result: Value = serde_json::from_slice(&stdout).unwrap();
     eprintln!("{}", result["err"].as_str().unwrap());
-    Some(result["out"].as_str().unwrap().to_owned())
+    Some(result)
 }

@@ -66,7 +66,8 @@ mod protocol;
 pub mod report;
 
 pub use analysis::statistics::{
-    BreakdownFigures, ColdStart, Distribution, Jitter, Quantile, Summary, TimestampCost,
+    BreakdownFigures, ColdStart, Distribution, HandshakeRetransmissions, Jitter, Quantile,
+    Replacements, Summary, TimestampCost,
 };
 pub use capture::dissect::LayerSizes;
 pub use capture::flow::{Flow, FlowSide, PacketRecord};
@@ -92,6 +93,7 @@ pub use model::loss_place::LossPlace;
 pub use model::protocol::{
     DisplayAddress, Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder,
 };
+pub use model::replacement::{Replacement, ReplacementEvidence, ReplacementReason};
 pub use model::target::{Target, TargetError};
 pub use model::traffic::KernelStatistics;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};

@@ -9,5 +9,6 @@ pub(crate) mod hop_limit;
 pub(crate) mod icmp;
 pub(crate) mod loss_place;
 pub(crate) mod protocol;
+pub(crate) mod replacement;
 pub(crate) mod target;
 pub(crate) mod traffic;

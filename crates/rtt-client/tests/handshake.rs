@@ -4,7 +4,7 @@
 #[path = "../../../tests/network/dead_path.rs"]
 mod dead_path;
 
-use dead_path::{run, run_with};
+use dead_path::{run, run_with_text};
 use serde_json::{Value, json};
 
 /// The server's host drops connection requests until this time after the start of the client, in seconds.
@@ -36,7 +36,7 @@ fn retransmitted_handshake_is_reported_for_one_message_and_for_a_series() {
 #[test]
 fn text_of_one_message_contains_the_retransmission() {
     let arguments = ["10.9.0.2:7777", "-W", "5", "hello"];
-    let Some(out) = run_with(&first_request_is_dropped(), "tcp", &arguments) else { return };
+    let Some(out) = run_with_text(&first_request_is_dropped(), "tcp", &arguments) else { return };
     assert!(out.contains("1 segment was sent again, which cost"), "{out}");
 }
 

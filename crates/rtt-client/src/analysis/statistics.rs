@@ -3,10 +3,12 @@
 mod distribution;
 mod handshakes;
 mod jitter;
+mod replacements;
 
 pub use distribution::{Distribution, Quantile};
 pub use handshakes::HandshakeRetransmissions;
 pub use jitter::Jitter;
+pub use replacements::Replacements;
 
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration};
@@ -42,6 +44,8 @@ pub struct Summary {
     /// Requests that the client sent again on a new connection, because the old one had ended. Their RTTs start at
     /// the first send.
     pub resent: u64,
+    /// The channels that the client replaced, because they did not work.
+    pub replacements: Replacements,
     /// Round-trip times.
     pub rtt: Distribution,
     /// With a fixed request rate: from the scheduled send time to the reply.

@@ -1,9 +1,10 @@
 //! [`Series`]: the exchanges of a run with one address.
 //!
-//! A series has four parts. Each part has its own state:
+//! A series has five parts. Each part has its own state:
 //!
 //! - [`Pacer`]: when to send the next request, and when the series ends
 //! - [`Connections`]: the channel to the server
+//! - [`ChannelReplacement`]: whether a new channel replaces one that does not work
 //! - [`Accounting`]: the outcome of each request, and the counts
 //! - [`UninstrumentedControl`]: exchanges with neither kernel timestamps nor timing headers
 //!
@@ -14,6 +15,8 @@ mod connections;
 mod control;
 mod exchange;
 mod notes;
+mod path_watch;
+mod replacement;
 
 use super::run::RunError;
 use crate::analysis::accounting::{Accounting, AccountingResult};
@@ -30,6 +33,7 @@ use crate::protocol::explanations::explanations_of;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
 use notes::{SeriesEnd, notes};
+use replacement::ChannelReplacement;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,6 +73,7 @@ pub(in crate::engine) struct Series {
     payload: Payload,
     pacer: Pacer,
     connections: Connections,
+    replacement: ChannelReplacement,
     accounting: Accounting,
     control: Option<UninstrumentedControl>,
     last_progress: Instant,
@@ -96,6 +101,7 @@ impl Series {
             payload: plan.payload.clone(),
             pacer: Pacer::new(plan.pacing, settings, now),
             connections,
+            replacement: ChannelReplacement::new(plan),
             accounting: Accounting::new(plan),
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             last_progress: now,
@@ -140,6 +146,7 @@ impl Series {
                 self.receive(WaitUntil::Exact(expiry), sink)?;
             }
             self.expire(sink)?;
+            self.replace_dead_channel(sink)?;
         }
         if !stopped() && self.settings.duration.is_none() && self.control_is_due() {
             self.run_control(stop)?;
@@ -267,6 +274,7 @@ impl Series {
                 has_received = true;
             }
             self.expire(sink)?;
+            self.replace_dead_channel(sink)?;
         }
         Ok(())
     }

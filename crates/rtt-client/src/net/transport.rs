@@ -68,8 +68,8 @@ pub(crate) struct OpenAttempt {
     pub(crate) transport: Result<Box<dyn Transport>, Failure>,
 }
 
-/// An open transport to one peer.
-pub(crate) trait Transport {
+/// An open transport to one peer. It can be opened by another thread than the one that uses it.
+pub(crate) trait Transport: Send {
     /// The local address, if the system reports it.
     fn local(&self) -> Option<SocketAddr>;
 

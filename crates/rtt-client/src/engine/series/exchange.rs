@@ -69,6 +69,9 @@ impl Series {
                 self.process_network_errors(sink)?;
                 self.try_to_send(due, Retry::Exhausted, sink)
             }
+            (false, Retry::Exhausted) if self.replace_after_send_error() => {
+                self.try_to_send(due, Retry::Exhausted, sink)
+            }
             (false, Retry::Exhausted) => {
                 let mut failure = self.failure(error)?;
                 // After the first attempt, the client has read all errors from the network. This error is therefore
@@ -98,7 +101,7 @@ impl Series {
         sink: &mut dyn Sink,
     ) -> Result<(), RunError> {
         let only_in_flight = self.accounting.only_in_flight();
-        let until = limited_to_max_pause(until);
+        let until = self.replacement.limit(limited_to_max_pause(until));
         let Some(channel) = self.connections.channel() else {
             thread::sleep(until.deadline().saturating_duration_since(Instant::now()));
             return Ok(());
@@ -110,6 +113,7 @@ impl Series {
                 Ok(())
             }
             Ok(ChannelEvent::Reply(reply)) => {
+                self.replacement.message_received(reply.seq);
                 let position = self.connections.exchange_position();
                 let channel = self.connections.channel();
                 let exchange = self.accounting.reply(reply, position, |timestamp_id| {
@@ -118,6 +122,7 @@ impl Series {
                 exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
             }
             Ok(ChannelEvent::Wrong { reply, mismatch }) => {
+                self.replacement.message_received(reply.seq);
                 let position = self.connections.exchange_position();
                 if let Some(exchange) = self.accounting.wrong_reply(reply, mismatch, position) {
                     self.report(exchange, sink)?;
@@ -149,6 +154,7 @@ impl Series {
         };
         let position = self.connections.exchange_position();
         while let Some(exchange) = self.accounting.expire(now, position, detail) {
+            self.replacement.request_expired(exchange.seq);
             self.report(exchange, sink)?;
         }
         Ok(())
@@ -202,7 +208,11 @@ impl Series {
 
     /// Removes a channel that has ended. Its requests without a reply are sent again, or they fail. See "Second send"
     /// in the documentation of [`crate::analysis::accounting`].
-    fn channel_ended(&mut self, reason: CloseReason, sink: &mut dyn Sink) -> Result<(), RunError> {
+    pub(super) fn channel_ended(
+        &mut self,
+        reason: CloseReason,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RunError> {
         let Some(ended) = self.connections.end(reason) else { return Ok(()) };
         let unanswered = self.accounting.numbers_in_flight();
         if ended.replies > 0 && ended.partial_reply_len == 0 {
@@ -210,6 +220,7 @@ impl Series {
         }
         let (condition, origin) = match reason {
             CloseReason::ByServer(condition) => (condition, Some(Origin::Peer)),
+            CloseReason::Replaced => (Condition::Silent, None),
             _ => (Condition::Closed, None),
         };
         let (received, expected) = (ended.partial_reply_len, self.payload.reply_len());

@@ -38,10 +38,15 @@ pub(super) fn notes(end: SeriesEnd, summary: &Summary) -> Vec<String> {
     }
     notes.extend(end.missing_replies);
     notes.extend(handshake_retransmissions(summary));
+    notes.extend(summary.replacements.first.iter().map(ToString::to_string));
+    if summary.replacements.not_stored() > 0 {
+        let number = count(summary.replacements.not_stored());
+        notes.push(format!("The client opened a new one {number} more times."));
+    }
     if summary.resent > 0 {
         let requests = counted(summary.resent, "request", "requests");
         notes.push(format!(
-            "The client sent {requests} again on a new connection, because the server had closed the old one."
+            "The client sent {requests} again on a new connection, because the old one had ended."
         ));
     }
     notes
@@ -63,9 +68,11 @@ fn handshake_retransmissions(summary: &Summary) -> Option<String> {
         counted(segments, "segment", "segments"),
         if is_one { "was" } else { "were" }
     );
-    let cost = (without_cost == 0 && cost >= MIN_COST)
-        .then(|| format!(", which cost about {}", duration(cost)))
-        .unwrap_or_default();
+    let cost = if without_cost == 0 && cost >= MIN_COST {
+        format!(", which cost about {}", duration(cost))
+    } else {
+        String::new()
+    };
     let total = summary.connect.count();
     Some(match summary.connect.max().filter(|_| total == 1) {
         Some(only) => format!("The handshake took {}: {sent_again}{cost}.", duration(only)),
@@ -113,8 +120,7 @@ mod tests {
                 "Ended early: the system reported an error before the first reply.",
                 "The server closes each connection after 3 replies.",
                 "Every tenth reply is missing.",
-                "The client sent 2,000 requests again on a new connection, because the server had closed the \
-                 old one.",
+                "The client sent 2,000 requests again on a new connection, because the old one had ended.",
             ]
         );
     }
@@ -130,8 +136,8 @@ mod tests {
             assert_eq!(notes.len(), 1, "{notes:?}");
             notes[0].clone()
         };
-        let (cost, none) = (Duration::from_millis(1001), HandshakeRetransmissions::default());
-        let one = HandshakeRetransmissions { connections: 1, segments: 1, cost, ..none };
+        let cost = Duration::from_millis(1001);
+        let one = HandshakeRetransmissions { connections: 1, segments: 1, cost, without_cost: 0 };
         assert_eq!(
             note(1, one),
             "The handshake took 1.032 s: 1 segment was sent again, which cost about 1.001 s."

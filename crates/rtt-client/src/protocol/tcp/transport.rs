@@ -122,8 +122,8 @@ pub(super) fn open_with(
 ///
 /// The kernel's RTT is the round trip of the SYN that was answered. After a retransmission, the kernel measures it with
 /// the timestamps option (RFC 7323): the answer contains the time of its SYN, in whole milliseconds. Without this option,
-/// the answer can belong to any SYN, so the kernel measures nothing, and its RTT is 0 (`tcp_ack_update_rtt`,
-/// net/ipv4/tcp_input.c).
+/// the answer can belong to any SYN, so the kernel measures nothing, and its RTT is 0 (the function
+/// `tcp_ack_update_rtt` in `net/ipv4/tcp_input.c`).
 fn retransmitted(statistics: &KernelStatistics, handshake: Duration) -> Option<Retransmitted> {
     let segments = u32::try_from(statistics.retransmissions?).unwrap_or(u32::MAX);
     let rtt = statistics.rtt.filter(|rtt| segments > 0 && *rtt > Duration::ZERO);

@@ -5,10 +5,12 @@ use crate::analysis::statistics::{
 };
 use crate::model::format::nanoseconds;
 use crate::model::hop_limit::ReplyTtl;
+use crate::model::replacement::Replacement;
 use crate::model::traffic::KernelStatistics;
 use crate::plan::Plan;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 #[derive(Serialize)]
@@ -24,6 +26,8 @@ pub(super) struct SummaryLine {
     corrupt: u64,
     unmatched: u64,
     resent: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replacements: Vec<ReplacementFields>,
     duration_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<DistributionFields>,
@@ -74,6 +78,30 @@ pub(super) struct DistributionFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     p999: Option<u64>,
     max: u64,
+}
+
+/// A channel that the client replaced.
+#[derive(Serialize)]
+struct ReplacementFields {
+    at_ns: u64,
+    reason: &'static str,
+    evidence: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_source: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_source: Option<IpAddr>,
+}
+
+impl From<&Replacement> for ReplacementFields {
+    fn from(replacement: &Replacement) -> Self {
+        Self {
+            at_ns: nanoseconds(replacement.after),
+            reason: replacement.reason.name(),
+            evidence: replacement.evidence.name(),
+            old_source: replacement.old_source,
+            new_source: replacement.new_source,
+        }
+    }
 }
 
 /// The hop limits (TTL) of the replies.
@@ -158,6 +186,7 @@ impl SummaryLine {
             corrupt: summary.corrupt,
             unmatched: summary.unmatched,
             resent: summary.resent,
+            replacements: summary.replacements.first.iter().map(ReplacementFields::from).collect(),
             duration_ns: nanoseconds(summary.duration),
             rtt_ns: DistributionFields::of(&summary.rtt),
             rtt_from_schedule_ns: DistributionFields::of(&summary.rtt_from_schedule),
