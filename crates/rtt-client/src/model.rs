@@ -1,5 +1,6 @@
 //! The types that all other modules share: protocols, targets, exchanges, failures (pure: no I/O, no clock).
 
+pub(crate) mod address_resolution;
 pub(crate) mod breakdown;
 pub(crate) mod condition;
 pub(crate) mod exchange;

@@ -10,6 +10,7 @@ pub use handshakes::HandshakeRetransmissions;
 pub use jitter::Jitter;
 pub use replacements::Replacements;
 
+use crate::model::address_resolution::AddressResolution;
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration};
 use crate::model::format::signed_nanoseconds;
@@ -77,6 +78,8 @@ pub struct Summary {
     pub kernel_statistics: Option<KernelStatistics>,
     /// Exchanges without a breakdown although the user requested one: a timestamp was missing, or a clock was set.
     pub without_breakdown: u64,
+    /// The address resolution that delayed the first packet. Absent if the link address of the next hop was known.
+    pub address_resolution: Option<AddressResolution>,
     /// Facts that a reader of the result should know, for example why the run ended early.
     pub notes: Vec<String>,
     /// From the start of a series to its last request.
@@ -92,6 +95,7 @@ pub(crate) struct SeriesMeasurements {
     pub(crate) close: Distribution,
     pub(crate) rtt_without_timestamps: Distribution,
     pub(crate) kernel_statistics: Option<KernelStatistics>,
+    pub(crate) address_resolution: Option<AddressResolution>,
     pub(crate) send_duration: Duration,
     pub(crate) notes: Vec<String>,
 }
@@ -198,10 +202,19 @@ impl Summary {
             close,
             rtt_without_timestamps,
             kernel_statistics,
+            address_resolution,
             send_duration,
             notes,
         } = measurements;
-        Self { close, rtt_without_timestamps, kernel_statistics, notes, send_duration, ..self }
+        Self {
+            close,
+            rtt_without_timestamps,
+            kernel_statistics,
+            address_resolution,
+            notes,
+            send_duration,
+            ..self
+        }
     }
 
     /// Adds the duration of the run at its end.

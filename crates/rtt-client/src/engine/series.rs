@@ -14,6 +14,7 @@
 mod connections;
 mod control;
 mod exchange;
+mod first_packet;
 mod notes;
 mod path_watch;
 mod replacement;
@@ -32,6 +33,7 @@ use crate::plan::{Plan, Settings};
 use crate::protocol::explanations::explanations_of;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
+use first_packet::FirstPacket;
 use notes::{SeriesEnd, notes};
 use replacement::ChannelReplacement;
 use std::io;
@@ -76,6 +78,7 @@ pub(in crate::engine) struct Series {
     replacement: ChannelReplacement,
     accounting: Accounting,
     control: Option<UninstrumentedControl>,
+    first_packet: FirstPacket,
     last_progress: Instant,
     /// Whether the series ended before all planned requests were sent, because the server is unreachable.
     ended_early: bool,
@@ -87,6 +90,7 @@ impl Series {
     pub(in crate::engine) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
         let settings = &plan.settings;
         let config = OpenConfig::new(settings);
+        let first_packet = FirstPacket::before(address);
         let connections = Connections::open(plan, address, config)?;
         // A fixed rate leaves no time for control exchanges. A single exchange has no median to compare.
         let has_control = config.receiver.timestamps
@@ -104,6 +108,7 @@ impl Series {
             replacement: ChannelReplacement::new(plan),
             accounting: Accounting::new(plan),
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
+            first_packet,
             last_progress: now,
             ended_early: false,
         })
@@ -187,7 +192,9 @@ impl Series {
             missing_replies: loss_pattern
                 .and_then(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
         };
+        let address_resolution = self.first_packet.finish(summary.received > 0);
         let measurements = SeriesMeasurements {
+            address_resolution,
             close: connections.close_durations,
             rtt_without_timestamps: self
                 .control
@@ -195,7 +202,7 @@ impl Series {
                 .unwrap_or_default(),
             kernel_statistics: connections.kernel_statistics,
             send_duration: self.pacer.send_duration(),
-            notes: notes(end, &summary),
+            notes: notes(end, &summary, address_resolution),
         };
         Ok(summary.finish_series(measurements))
     }

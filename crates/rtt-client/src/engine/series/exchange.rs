@@ -164,6 +164,7 @@ impl Series {
     pub(super) fn report_connections(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
         for connection in self.connections.new_connections() {
             self.accounting.connection(&connection);
+            self.first_packet.connection(&connection);
             sink.connection(connection)?;
         }
         Ok(())
@@ -279,6 +280,7 @@ impl Series {
         if let Some(control) = &mut self.control {
             control.exchange_decided(&exchange);
         }
+        self.first_packet.exchange(&exchange);
         self.log(&exchange);
         sink.exchange(exchange)?;
         let now = Instant::now();

@@ -1,6 +1,7 @@
 //! The notes of a summary: facts that a reader needs to interpret the figures of a series.
 
 use crate::analysis::statistics::{HandshakeRetransmissions, Summary};
+use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
 use std::time::Duration;
 
@@ -20,7 +21,11 @@ pub(super) struct SeriesEnd {
 }
 
 /// The notes of a series. Each note is one or more complete sentences.
-pub(super) fn notes(end: SeriesEnd, summary: &Summary) -> Vec<String> {
+pub(super) fn notes(
+    end: SeriesEnd,
+    summary: &Summary,
+    address_resolution: Option<AddressResolution>,
+) -> Vec<String> {
     let mut notes = Vec::new();
     if end.breakdown_unavailable {
         notes.push("No breakdown: kernel timestamps are not available on this system.".to_owned());
@@ -37,6 +42,8 @@ pub(super) fn notes(end: SeriesEnd, summary: &Summary) -> Vec<String> {
         notes.push(format!("The server closes each connection after {replies}."));
     }
     notes.extend(end.missing_replies);
+    let median = summary.rtt.median().filter(|_| summary.rtt.count() > 1);
+    notes.extend(address_resolution.map(|resolution| resolution.describe(median)));
     notes.extend(handshake_retransmissions(summary));
     notes.extend(summary.replacements.first.iter().map(ToString::to_string));
     if summary.replacements.not_stored() > 0 {
@@ -99,7 +106,7 @@ mod tests {
 
     #[test]
     fn uneventful_series_has_no_notes() {
-        assert!(notes(UNEVENTFUL, &Summary::default()).is_empty());
+        assert!(notes(UNEVENTFUL, &Summary::default(), None).is_empty());
     }
 
     #[test]
@@ -113,7 +120,7 @@ mod tests {
         };
         let summary = Summary { resent: 2000, ..Summary::default() };
         assert_eq!(
-            notes(end, &summary),
+            notes(end, &summary, None),
             [
                 "No breakdown: kernel timestamps are not available on this system.",
                 "Interrupted: 1 request in flight did not count.",
@@ -132,7 +139,7 @@ mod tests {
             for _ in 0..handshakes {
                 summary.connect.add(Duration::from_millis(1032));
             }
-            let notes = notes(UNEVENTFUL, &summary);
+            let notes = notes(UNEVENTFUL, &summary, None);
             assert_eq!(notes.len(), 1, "{notes:?}");
             notes[0].clone()
         };

@@ -3,6 +3,7 @@
 use crate::analysis::statistics::{
     BreakdownFigures, Distribution, Quantile, Summary, TimestampCost,
 };
+use crate::model::address_resolution::AddressResolution;
 use crate::model::format::nanoseconds;
 use crate::model::hop_limit::ReplyTtl;
 use crate::model::replacement::Replacement;
@@ -57,6 +58,8 @@ pub(super) struct SummaryLine {
     breakdown: Option<BreakdownMedians>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_cost: Option<TimestampCostFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_resolution: Option<AddressResolutionFields>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
@@ -101,6 +104,20 @@ impl From<&Replacement> for ReplacementFields {
             old_source: replacement.old_source,
             new_source: replacement.new_source,
         }
+    }
+}
+
+/// The address resolution that delayed the first packet.
+#[derive(Serialize)]
+struct AddressResolutionFields {
+    next_hop: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_ns: Option<u64>,
+}
+
+impl From<AddressResolution> for AddressResolutionFields {
+    fn from(resolution: AddressResolution) -> Self {
+        Self { next_hop: resolution.next_hop, wait_ns: resolution.wait.map(nanoseconds) }
     }
 }
 
@@ -206,6 +223,7 @@ impl SummaryLine {
                 .collect(),
             breakdown: BreakdownMedians::of(&summary.breakdown, summary.without_breakdown),
             timestamp_cost: summary.timestamp_cost().map(TimestampCostFields::from),
+            address_resolution: summary.address_resolution.map(AddressResolutionFields::from),
             notes: summary.notes.clone(),
         }
     }
