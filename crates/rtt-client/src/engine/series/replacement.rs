@@ -67,11 +67,11 @@ impl ChannelReplacement {
 
     /// Limits a wait for a message, so that the result of an attempt is used soon.
     pub(super) fn limit(&self, until: WaitUntil) -> WaitUntil {
-        let end = Instant::now() + MAX_WAIT_DURING_ATTEMPT;
-        match &self.attempt {
-            Some(_) if until.deadline() > end => WaitUntil::Exact(end),
-            _ => until,
+        if self.attempt.is_none() {
+            return until;
         }
+        let end = Instant::now() + MAX_WAIT_DURING_ATTEMPT;
+        if until.deadline() > end { WaitUntil::Exact(end) } else { until }
     }
 }
 
