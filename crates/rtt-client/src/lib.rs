@@ -69,7 +69,8 @@ pub use analysis::delay_variation::{DelayVariation, OneWayDelays};
 pub use analysis::loss_attribution::{LossCounts, LossRange};
 pub use analysis::schedule::SlowHost;
 pub use analysis::statistics::{
-    BreakdownFigures, ColdStart, Distribution, Jitter, Quantile, Summary, TimestampCost,
+    BreakdownFigures, ColdStart, Distribution, HandshakeRetransmissions, Jitter, Quantile,
+    Replacements, Summary, TimestampCost,
 };
 pub use capture::dissect::LayerSizes;
 pub use capture::flow::{Flow, FlowSide, PacketRecord};
@@ -83,11 +84,12 @@ pub use event::{
     ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt, Progress, Report,
     Start,
 };
+pub use model::address_resolution::{AddressResolution, ContainedIn};
 pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 pub use model::condition::{Condition, Failure};
 pub use model::exchange::{
     CompletedPhase, Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration,
-    UnconnectedResult,
+    Retransmitted, UnconnectedResult,
 };
 pub use model::hop_limit::{Distance, ReplyTtl};
 pub use model::icmp::{IcmpError, Origin};
@@ -96,6 +98,7 @@ pub use model::protocol::{
     DisplayAddress, Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder,
 };
 pub use model::receive_queue::ReceiveQueue;
+pub use model::replacement::{Replacement, ReplacementEvidence, ReplacementReason};
 pub use model::target::{Target, TargetError};
 pub use model::traffic::KernelStatistics;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};

@@ -1,5 +1,6 @@
 //! The types that all other modules share: protocols, targets, exchanges, failures (pure: no I/O, no clock).
 
+pub(crate) mod address_resolution;
 pub(crate) mod breakdown;
 pub(crate) mod condition;
 pub(crate) mod exchange;
@@ -10,5 +11,6 @@ pub(crate) mod icmp;
 pub(crate) mod loss_place;
 pub(crate) mod protocol;
 pub(crate) mod receive_queue;
+pub(crate) mod replacement;
 pub(crate) mod target;
 pub(crate) mod traffic;

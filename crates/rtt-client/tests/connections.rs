@@ -141,3 +141,89 @@ fn rtt_of_a_resent_request_contains_the_wait_on_the_first_connection() {
     assert!(longest >= STALL, "{longest:?}");
     assert!(summary["notes"][0].as_str().unwrap().contains("sent 1 request again"), "{summary}");
 }
+
+/// Starts a TCP server with one thread for each connection. `serve` gets the number of the connection, from 0.
+fn concurrent_server(serve: fn(usize, TcpStream)) -> String {
+    let mut connections = 0;
+    tcp_server(move |stream| {
+        let number = connections;
+        connections += 1;
+        thread::spawn(move || serve(number, stream));
+    })
+}
+
+/// Reads until the client closes the connection, and sends no reply.
+fn ignore(mut stream: TcpStream) {
+    while let Ok(1..) = stream.read(&mut [0; 1024]) {}
+}
+
+#[test]
+fn connection_that_stops_replying_is_replaced() {
+    let server = concurrent_server(|number, stream| match number {
+        0 => {
+            echo(stream.try_clone().unwrap(), 3);
+            ignore(stream);
+        }
+        _ => echo(stream, usize::MAX),
+    });
+    let settings = Settings { timeout: Duration::from_millis(500), ..back_to_back(20) };
+    let (summary, events) = series("tcp", &server, settings);
+    assert_eq!(counts(&summary, ["sent", "received", "lost"]), [20, 18, 2], "{summary}");
+    assert_eq!(count_connections(&events), 2);
+    let replacement = &summary["replacements"][0];
+    assert_eq!(replacement["reason"], "no-reply", "{summary}");
+    assert_eq!(replacement["evidence"], "connection-established", "{summary}");
+    assert!(replacement["at_ns"].as_u64().unwrap() >= 1_000_000_000, "two timeouts: {summary}");
+    let note = "2 requests in a row had no reply, and a new connection was established.";
+    assert!(summary["notes"][0].as_str().unwrap().ends_with(note), "{summary}");
+}
+
+#[test]
+fn server_that_stops_replying_on_all_connections_gets_few_of_them() {
+    let server = concurrent_server(|number, stream| {
+        if number == 0 {
+            echo(stream.try_clone().unwrap(), 1);
+        }
+        ignore(stream);
+    });
+    let settings = Settings { timeout: Duration::from_millis(20), ..back_to_back(60) };
+    let (summary, events) = series("tcp", &server, settings);
+    assert_eq!(counts(&summary, ["sent", "received", "lost"]), [60, 1, 59], "{summary}");
+    // Each new connection needs twice as many requests without a reply as the previous one: 2 + 4 + 8 + 16 + 32.
+    let connections = count_connections(&events);
+    assert!((2..=6).contains(&connections), "{connections} connections, {summary}");
+}
+
+#[test]
+fn server_that_never_replies_gets_one_connection() {
+    let server = concurrent_server(|_, stream| ignore(stream));
+    let settings = Settings { timeout: Duration::from_millis(20), ..back_to_back(20) };
+    let (summary, events) = series("tcp", &server, settings);
+    assert_eq!(counts(&summary, ["sent", "lost"]), [20, 20], "{summary}");
+    assert_eq!(count_connections(&events), 1);
+}
+
+#[test]
+fn slow_server_keeps_its_connection() {
+    // A reply takes longer than the timeout, so all requests are lost, and their replies are late.
+    let server = concurrent_server(|_, mut stream| {
+        let mut replies = stream.try_clone().unwrap();
+        let (sender, requests) = std::sync::mpsc::channel::<(std::time::Instant, Vec<u8>)>();
+        thread::spawn(move || {
+            for (arrived, reply) in requests {
+                let due = arrived + Duration::from_millis(300);
+                thread::sleep(due.saturating_duration_since(std::time::Instant::now()));
+                let _ = replies.write_all(&reply);
+            }
+        });
+        let mut buffer = [0; 1024];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            let _ = sender.send((std::time::Instant::now(), buffer[..length].to_ascii_uppercase()));
+        }
+    });
+    let settings = Settings { timeout: Duration::from_millis(200), ..back_to_back(10) };
+    let (summary, events) = series("tcp", &server, settings);
+    assert_eq!(counts(&summary, ["sent", "lost"]), [10, 10], "{summary}");
+    assert!(summary["late"].as_u64().unwrap() >= 8, "{summary}");
+    assert_eq!(count_connections(&events), 1);
+}

@@ -22,7 +22,8 @@
 //! request number. Such an error belongs to the oldest request in flight.
 //!
 //! **Second send.** A connection ends if the server closes it. It also ends after a wrong reply, because the position
-//! of the next reply is then unknown. Some requests can still wait for a reply on this connection. The client sends
+//! of the next reply is then unknown. It also ends if the client replaces it by a new one, because it does not work
+//! ([`Accounting::channel_replaced`]). Some requests can still wait for a reply on this connection. The client sends
 //! these requests again on a new connection ([`Accounting::request_resent`]) under two conditions. First, the server
 //! has replied on the old connection. Second, no part of a further reply has arrived. Otherwise these requests are
 //! lost. A request that is sent again keeps its number and the time of its first send. Its RTT therefore contains the
@@ -42,6 +43,7 @@ use crate::model::format::signed_nanoseconds;
 use crate::model::icmp::Origin;
 use crate::model::loss_place::LossPlace;
 use crate::model::protocol::Responder;
+use crate::model::replacement::Replacement;
 use crate::plan::Plan;
 use crate::plan::payload::{Mismatch, ServerReport};
 use bytes::Bytes;
@@ -188,6 +190,11 @@ impl Accounting {
     /// Counts a new connection.
     pub(crate) fn connection(&mut self, connection: &Connection) {
         self.summary.add_connection(connection);
+    }
+
+    /// Counts a channel that was replaced.
+    pub(crate) fn channel_replaced(&mut self, replacement: Replacement) {
+        self.summary.replacements.add(replacement);
     }
 
     /// Adds the next request. It was due at `due`.

@@ -1,14 +1,19 @@
 //! The counts and distributions of a run. A [`Summary`] is built from the exchanges one by one.
 
 mod distribution;
+mod handshakes;
 mod jitter;
+mod replacements;
 
 pub use distribution::{Distribution, Quantile};
+pub use handshakes::HandshakeRetransmissions;
 pub use jitter::Jitter;
+pub use replacements::Replacements;
 
 use crate::analysis::delay_variation::DelayVariation;
 use crate::analysis::loss_attribution::LossCounts;
 use crate::analysis::schedule::SlowHost;
+use crate::model::address_resolution::AddressResolution;
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration};
 use crate::model::format::signed_nanoseconds;
@@ -46,6 +51,8 @@ pub struct Summary {
     /// Requests that the client sent again on a new connection, because the old one had ended. Their RTTs start at
     /// the first send.
     pub resent: u64,
+    /// The channels that the client replaced, because they did not work.
+    pub replacements: Replacements,
     /// Round-trip times.
     pub rtt: Distribution,
     /// With a fixed request rate: from the scheduled send time to the reply.
@@ -54,6 +61,8 @@ pub struct Summary {
     pub lateness: Distribution,
     /// For each established connection, the duration of all its phases together.
     pub connect: Distribution,
+    /// The packets that were sent again during the handshakes.
+    pub handshake_retransmissions: HandshakeRetransmissions,
     /// Durations of each completed phase, in the order of the phases.
     pub phases: Vec<(&'static Phase, Distribution)>,
     /// RTTs of the first exchange on each connection.
@@ -81,6 +90,8 @@ pub struct Summary {
     pub slow_host: Option<SlowHost>,
     /// Exchanges without a breakdown although the user requested one: a timestamp was missing, or a clock was set.
     pub without_breakdown: u64,
+    /// The address resolution that delayed the first packet. Absent if the link address of the next hop was known.
+    pub address_resolution: Option<AddressResolution>,
     /// Facts that a reader of the result should know, for example why the run ended early.
     pub notes: Vec<String>,
     /// From the start of a series to its last request.
@@ -98,6 +109,7 @@ pub(crate) struct SeriesMeasurements {
     pub(crate) kernel_statistics: Option<KernelStatistics>,
     pub(crate) receive_queue: Option<ReceiveQueue>,
     pub(crate) slow_host: Option<SlowHost>,
+    pub(crate) address_resolution: Option<AddressResolution>,
     pub(crate) send_duration: Duration,
     pub(crate) notes: Vec<String>,
 }
@@ -165,6 +177,7 @@ impl Summary {
 
     /// Adds the durations of a connection.
     pub(crate) fn add_connection(&mut self, connection: &Connection) {
+        self.handshake_retransmissions.add(connection);
         if let Some(duration) = connection.duration() {
             self.connect.add(duration);
         }
@@ -205,6 +218,7 @@ impl Summary {
             kernel_statistics,
             receive_queue,
             slow_host,
+            address_resolution,
             send_duration,
             notes,
         } = measurements;
@@ -214,6 +228,7 @@ impl Summary {
             kernel_statistics,
             receive_queue,
             slow_host,
+            address_resolution,
             notes,
             send_duration,
             ..self

@@ -1,9 +1,10 @@
 //! [`Series`]: the exchanges of a run with one address.
 //!
-//! A series has four parts. Each part has its own state:
+//! A series has five parts. Each part has its own state:
 //!
 //! - [`Pacer`]: when to send the next request, and when the series ends
 //! - [`Connections`]: the channel to the server
+//! - [`ChannelReplacement`]: whether a new channel replaces one that does not work
 //! - [`Accounting`]: the outcome of each request, and the counts
 //! - [`UninstrumentedControl`]: exchanges with neither kernel timestamps nor timing headers
 //!
@@ -13,7 +14,10 @@
 mod connections;
 mod control;
 mod exchange;
+mod first_packet;
 mod notes;
+mod path_watch;
+mod replacement;
 
 use super::pause_until;
 use super::run::RunError;
@@ -33,8 +37,10 @@ use crate::plan::{Plan, Settings};
 use crate::protocol::explanations::explanations_of;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
+use first_packet::FirstPacket;
 pub(in crate::engine) use notes::INTERRUPTED;
 use notes::{SeriesEnd, notes};
+use replacement::ChannelReplacement;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,8 +87,10 @@ pub(in crate::engine) struct Series<'a> {
     payload: Payload,
     pacer: Pacer,
     connections: Connections<'a>,
+    replacement: ChannelReplacement,
     accounting: Accounting,
     control: Option<UninstrumentedControl<'a>>,
+    first_packet: FirstPacket,
     /// The CPU times of this thread at the start of a series with a fixed rate.
     usage_at_start: Option<ThreadUsage>,
     /// The part of this host that could not keep up with the schedule.
@@ -106,6 +114,7 @@ impl<'a> Series<'a> {
         let config = config_for(plan).interrupted_by(stop);
         let mut payload = plan.payload.clone();
         payload.set_run(fastrand::u32(..));
+        let first_packet = FirstPacket::before(address);
         let connections = Connections::open(plan, address, config)?;
         // A fixed rate leaves no time for control exchanges. A single exchange has no median to compare.
         let has_control = config.receiver.timestamps
@@ -121,10 +130,12 @@ impl<'a> Series<'a> {
             payload,
             pacer: Pacer::new(plan.pacing, settings, now),
             connections,
+            replacement: ChannelReplacement::new(plan),
             accounting: Accounting::new(plan),
             usage_at_start: None,
             slow_host: None,
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
+            first_packet,
             last_progress: now,
             ended_early: false,
             interrupted: false,
@@ -172,6 +183,7 @@ impl<'a> Series<'a> {
                 self.receive(WaitUntil::Exact(expiry), sink)?;
             }
             self.expire(sink)?;
+            self.replace_dead_channel(sink)?;
         }
         self.interrupted = stopped()
             && (self.accounting.in_flight() > 0 || !self.pacer.is_finished(Instant::now()));
@@ -216,7 +228,9 @@ impl<'a> Series<'a> {
             missing_replies: loss_pattern
                 .and_then(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
         };
+        let address_resolution = self.first_packet.finish(summary.received > 0);
         let measurements = SeriesMeasurements {
+            address_resolution,
             close: connections.close_durations,
             rtt_without_timestamps: self
                 .control
@@ -226,7 +240,7 @@ impl<'a> Series<'a> {
             receive_queue: connections.receive_queue,
             slow_host: self.slow_host,
             send_duration: self.pacer.send_duration(),
-            notes: notes(end, &summary),
+            notes: notes(end, &summary, address_resolution),
         };
         Ok(summary.finish_series(measurements))
     }
@@ -316,6 +330,7 @@ impl<'a> Series<'a> {
                 has_received = true;
             }
             self.expire(sink)?;
+            self.replace_dead_channel(sink)?;
         }
         Ok(())
     }

@@ -17,6 +17,18 @@ pub struct Connection {
     pub phases: Vec<CompletedPhase>,
     /// Whether all phases are complete.
     pub is_established: bool,
+    /// The packets of the handshake that were sent again. Absent if the system does not report it.
+    pub retransmitted: Option<Retransmitted>,
+}
+
+/// The packets that this host sent again while it opened a connection, because no answer arrived in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retransmitted {
+    /// The number of packets.
+    pub segments: u32,
+    /// The part of the connection's duration before the packet that was answered: the duration minus the round trip
+    /// of this packet. Absent if the system has not measured this round trip.
+    pub cost: Option<Duration>,
 }
 
 /// A completed phase of a connection.
@@ -41,7 +53,7 @@ impl Connection {
     /// A connection attempt at `requested`. No phase is complete.
     #[must_use]
     pub fn requested(requested: Stamp) -> Self {
-        Self { requested, phases: Vec::new(), is_established: false }
+        Self { requested, phases: Vec::new(), is_established: false, retransmitted: None }
     }
 
     /// Adds a completed phase.

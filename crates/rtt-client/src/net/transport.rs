@@ -61,6 +61,11 @@ impl OpenConfig<'_> {
         OpenConfig { stop, ..self }
     }
 
+    /// The same configuration without a stop flag, for an attempt in another thread.
+    pub(crate) fn without_interrupt(self) -> OpenConfig<'static> {
+        OpenConfig { stop: &NEVER_SET, ..self }
+    }
+
     /// The same configuration without kernel timestamps.
     pub(crate) fn without_timestamps(self) -> Self {
         Self { receiver: ReceiveConfig { timestamps: false, ..self.receiver }, ..self }
@@ -83,8 +88,8 @@ pub(crate) struct OpenAttempt {
     pub(crate) transport: Result<Box<dyn Transport>, Failure>,
 }
 
-/// An open transport to one peer.
-pub(crate) trait Transport {
+/// An open transport to one peer. It can be opened by another thread than the one that uses it.
+pub(crate) trait Transport: Send {
     /// The local address, if the system reports it.
     fn local(&self) -> Option<SocketAddr>;
 

@@ -27,7 +27,8 @@ pub enum Family {
 /// The lifetime of connections, for protocols with connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lifetime {
-    /// One connection for the run. If the server closes the connection, the client opens a new one.
+    /// One connection for the run. If the server closes the connection, or if it stops working while a new one would
+    /// work, the client opens a new one.
     #[default]
     Keep,
     /// One connection for each exchange.

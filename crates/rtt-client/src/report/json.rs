@@ -7,6 +7,7 @@ mod finding;
 mod host;
 mod losses;
 mod packets;
+mod path;
 mod protocol;
 mod summary;
 mod verdict;

@@ -159,6 +159,8 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
                 for note in &summary.notes {
                     self.errors.paragraph(&format!("rtt-client: {}: {note}", self.run.target))?;
                 }
+            } else {
+                single_exchange::write_notes(&mut self.printer, summary)?;
             }
         } else {
             series_summary::write(&mut self.printer, plan, summary)?;

@@ -29,7 +29,7 @@ const MAX_UNANSWERED: usize = MAX_STORED_STATES;
 const MAX_LOCAL_ADDRESSES: usize = 16;
 
 /// The function that opens a transport.
-type Open = fn(SocketAddr, OpenConfig<'_>) -> Result<OpenAttempt, SocketError>;
+pub(super) type Open = fn(SocketAddr, OpenConfig<'_>) -> Result<OpenAttempt, SocketError>;
 
 /// The channels of a series. At most one of them is open.
 pub(super) struct Connections<'a> {
@@ -43,8 +43,8 @@ pub(super) struct Connections<'a> {
     /// The longest wait for the server to close a connection. Without a value, the client does not wait.
     close_timeout: Option<Duration>,
     channel: Option<Channel>,
-    /// The result of the first attempt to open a channel, until the first request uses it.
-    first_attempt: Option<OpenAttempt>,
+    /// The result of the last attempt to open a channel, until the next request uses it.
+    next_attempt: Option<OpenAttempt>,
     reply_limit: ReplyLimit,
     /// Events that are not yet logged and reported. They can occur between the two timestamps of an exchange, so the
     /// client logs and reports them later.
@@ -86,6 +86,8 @@ pub(super) enum CloseReason {
     ReplyLimit(u64),
     /// [`MAX_UNANSWERED`] requests have no reply.
     TooManyUnanswered,
+    /// The channel does not work, and a new one is open.
+    Replaced,
     EndOfSeries,
 }
 
@@ -102,6 +104,7 @@ impl fmt::Display for CloseReason {
             Self::TooManyUnanswered => {
                 write!(f, "{MAX_UNANSWERED} requests without a reply")
             }
+            Self::Replaced => f.write_str("replaced by a new channel"),
             Self::EndOfSeries => f.write_str("end of the series"),
         }
     }
@@ -157,7 +160,7 @@ impl<'a> Connections<'a> {
             one_at_a_time: plan.pacing.waits_for_replies(),
             close_timeout: (!is_single_exchange).then(|| MAX_CLOSE_WAIT.min(settings.timeout)),
             channel: None,
-            first_attempt: Some(open(address, config)?),
+            next_attempt: Some(open(address, config)?),
             reply_limit: ReplyLimit::default(),
             events: Vec::new(),
             local_addresses: VecDeque::new(),
@@ -178,7 +181,7 @@ impl<'a> Connections<'a> {
             self.close(reason);
         }
         if self.channel.is_none() {
-            let attempt = match self.first_attempt.take() {
+            let attempt = match self.next_attempt.take() {
                 Some(attempt) => attempt,
                 None => (self.open)(self.address, self.config)?,
             };
@@ -192,6 +195,22 @@ impl<'a> Connections<'a> {
         }
         let channel = self.channel.as_mut();
         Ok(Ready::Open(channel.expect("the lines above open a channel or return")))
+    }
+
+    /// Sets the attempt whose channel the next call of [`Connections::ready`] returns, after the open channel has ended.
+    pub(super) fn set_next(&mut self, attempt: OpenAttempt) {
+        self.next_attempt = Some(attempt);
+    }
+
+    /// The function that opens a channel beside the open one, and its configuration. The open channel already uses the
+    /// local port that the user has selected.
+    pub(super) fn second_channel(&self) -> (Open, OpenConfig<'static>) {
+        (self.open, self.config.with_any_local_port().without_interrupt())
+    }
+
+    /// The local address of the open channel.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        self.channel.as_ref()?.local()
     }
 
     /// The open channel.
@@ -247,7 +266,7 @@ impl<'a> Connections<'a> {
     /// The local address of the first channel. `None` if the channel could not be opened. Also `None` after the first
     /// request.
     pub(super) fn first_local_address(&self) -> Option<SocketAddr> {
-        let transport = self.first_attempt.as_ref()?.transport.as_ref().ok()?;
+        let transport = self.next_attempt.as_ref()?.transport.as_ref().ok()?;
         transport.local()
     }
 

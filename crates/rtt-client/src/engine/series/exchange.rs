@@ -79,6 +79,9 @@ impl Series<'_> {
                 self.process_network_errors(sink)?;
                 self.try_to_send(due, Retry::Exhausted, sink)
             }
+            (false, Retry::Exhausted) if self.replace_after_send_error() => {
+                self.try_to_send(due, Retry::Exhausted, sink)
+            }
             (false, Retry::Exhausted) => {
                 let mut failure = self.failure(error)?;
                 // After the first attempt, the client has read all errors from the network. This error is therefore
@@ -108,7 +111,7 @@ impl Series<'_> {
         sink: &mut dyn Sink,
     ) -> Result<(), RunError> {
         let only_in_flight = self.accounting.only_in_flight();
-        let until = limited_to_max_pause(until);
+        let until = self.replacement.limit(limited_to_max_pause(until));
         let Some(channel) = self.connections.channel() else {
             thread::sleep(until.deadline().saturating_duration_since(Instant::now()));
             return Ok(());
@@ -122,6 +125,7 @@ impl Series<'_> {
             Ok(ChannelEvent::Reply(reply)) => {
                 let needs_version1 =
                     reply.seq.is_some_and(|seq| self.payload.needs_version1(seq, reply.report));
+                self.replacement.message_received(reply.seq);
                 let position = self.connections.exchange_position();
                 let channel = self.connections.channel();
                 let exchange = self.accounting.reply(reply, position, |timestamp_id| {
@@ -133,6 +137,7 @@ impl Series<'_> {
                 if needs_version1 { self.use_version1(sink) } else { Ok(()) }
             }
             Ok(ChannelEvent::Wrong { reply, mismatch }) => {
+                self.replacement.message_received(reply.seq);
                 let position = self.connections.exchange_position();
                 if let Some(exchange) = self.accounting.wrong_reply(reply, mismatch, position) {
                     self.report(exchange, sink)?;
@@ -164,6 +169,7 @@ impl Series<'_> {
         };
         let position = self.connections.exchange_position();
         while let Some(exchange) = self.accounting.expire(now, position, detail) {
+            self.replacement.request_expired(exchange.seq);
             self.report(exchange, sink)?;
         }
         Ok(())
@@ -173,6 +179,7 @@ impl Series<'_> {
     pub(super) fn report_connections(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
         for connection in self.connections.new_connections() {
             self.accounting.connection(&connection);
+            self.first_packet.connection(&connection);
             sink.connection(connection)?;
         }
         Ok(())
@@ -229,7 +236,11 @@ impl Series<'_> {
 
     /// Removes a channel that has ended. Its requests without a reply are sent again, or they fail. See "Second send"
     /// in the documentation of [`crate::analysis::accounting`].
-    fn channel_ended(&mut self, reason: CloseReason, sink: &mut dyn Sink) -> Result<(), RunError> {
+    pub(super) fn channel_ended(
+        &mut self,
+        reason: CloseReason,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RunError> {
         let Some(ended) = self.connections.end(reason) else { return Ok(()) };
         let unanswered = self.accounting.numbers_in_flight();
         if ended.replies > 0 && ended.partial_reply_len == 0 {
@@ -237,6 +248,7 @@ impl Series<'_> {
         }
         let (condition, origin) = match reason {
             CloseReason::ByServer(condition) => (condition, Some(Origin::Peer)),
+            CloseReason::Replaced => (Condition::Silent, None),
             _ => (Condition::Closed, None),
         };
         let (received, expected) = (ended.partial_reply_len, self.payload.reply_len());
@@ -299,6 +311,7 @@ impl Series<'_> {
         if let Some(control) = &mut self.control {
             control.exchange_decided(&exchange);
         }
+        self.first_packet.exchange(&exchange);
         self.log(&exchange);
         sink.exchange(exchange)?;
         let now = Instant::now();

@@ -1,7 +1,9 @@
 //! The notes of a summary: facts that a reader needs to interpret the figures of a series.
 
-use crate::analysis::statistics::Summary;
-use crate::model::format::counted;
+use crate::analysis::statistics::{HandshakeRetransmissions, Summary};
+use crate::model::address_resolution::AddressResolution;
+use crate::model::format::{count, counted, duration};
+use std::time::Duration;
 
 /// The note of a series that the user ended while no request was in flight.
 pub(in crate::engine) const INTERRUPTED: &str = "Interrupted by a signal.";
@@ -24,7 +26,11 @@ pub(super) struct SeriesEnd {
 }
 
 /// The notes of a series. Each note is one or more complete sentences.
-pub(super) fn notes(end: SeriesEnd, summary: &Summary) -> Vec<String> {
+pub(super) fn notes(
+    end: SeriesEnd,
+    summary: &Summary,
+    address_resolution: Option<AddressResolution>,
+) -> Vec<String> {
     let mut notes = Vec::new();
     if end.breakdown_unavailable {
         notes.push("No breakdown: kernel timestamps are not available on this system.".to_owned());
@@ -43,13 +49,54 @@ pub(super) fn notes(end: SeriesEnd, summary: &Summary) -> Vec<String> {
         notes.push(format!("The server closes each connection after {replies}."));
     }
     notes.extend(end.missing_replies);
+    let median = summary.rtt.median().filter(|_| summary.rtt.count() > 1);
+    notes.extend(address_resolution.map(|resolution| resolution.describe(median)));
+    notes.extend(handshake_retransmissions(summary));
+    notes.extend(summary.replacements.first.iter().map(ToString::to_string));
+    if summary.replacements.not_stored() > 0 {
+        let number = count(summary.replacements.not_stored());
+        notes.push(format!("The client opened a new one {number} more times."));
+    }
     if summary.resent > 0 {
         let requests = counted(summary.resent, "request", "requests");
         notes.push(format!(
-            "The client sent {requests} again on a new connection, because the server had closed the old one."
+            "The client sent {requests} again on a new connection, because the old one had ended."
         ));
     }
     notes
+}
+
+/// The costs below this are not shown, because they are less precise than this.
+const MIN_COST: Duration = Duration::from_millis(1);
+
+/// The packets that were sent again during handshakes, and the time that this cost.
+fn handshake_retransmissions(summary: &Summary) -> Option<String> {
+    let HandshakeRetransmissions { connections: affected @ 1.., segments, cost, without_cost } =
+        summary.handshake_retransmissions
+    else {
+        return None;
+    };
+    let is_one = segments == 1;
+    let sent_again = format!(
+        "{} {} sent again",
+        counted(segments, "segment", "segments"),
+        if is_one { "was" } else { "were" }
+    );
+    let cost = if without_cost == 0 && cost >= MIN_COST {
+        format!(", which cost about {}", duration(cost))
+    } else {
+        String::new()
+    };
+    let total = summary.connect.count();
+    Some(match summary.connect.max().filter(|_| total == 1) {
+        Some(only) => format!("The handshake took {}: {sent_again}{cost}.", duration(only)),
+        None => format!(
+            "In {} of {} handshakes, {sent_again}{cost}{}.",
+            count(affected),
+            count(total),
+            if cost.is_empty() { "" } else { " in total" }
+        ),
+    })
 }
 
 #[cfg(test)]
@@ -67,13 +114,13 @@ mod tests {
 
     #[test]
     fn uneventful_series_has_no_notes() {
-        assert!(notes(UNEVENTFUL, &Summary::default()).is_empty());
+        assert!(notes(UNEVENTFUL, &Summary::default(), None).is_empty());
     }
 
     #[test]
     fn interruption_without_a_request_in_flight_has_a_note() {
         let end = SeriesEnd { interrupted: true, ..UNEVENTFUL };
-        assert_eq!(notes(end, &Summary::default()), [INTERRUPTED]);
+        assert_eq!(notes(end, &Summary::default(), None), [INTERRUPTED]);
     }
 
     #[test]
@@ -88,16 +135,43 @@ mod tests {
         };
         let summary = Summary { resent: 2000, ..Summary::default() };
         assert_eq!(
-            notes(end, &summary),
+            notes(end, &summary, None),
             [
                 "No breakdown: kernel timestamps are not available on this system.",
                 "Interrupted: 1 request in flight did not count.",
                 "Ended early: the system reported an error before the first reply.",
                 "The server closes each connection after 3 replies.",
                 "Every tenth reply is missing.",
-                "The client sent 2,000 requests again on a new connection, because the server had closed the \
-                 old one.",
+                "The client sent 2,000 requests again on a new connection, because the old one had ended.",
             ]
         );
+    }
+
+    #[test]
+    fn note_about_retransmissions_in_handshakes_has_a_cost_only_if_it_is_known() {
+        let note = |handshakes: u64, handshake_retransmissions| {
+            let mut summary = Summary { handshake_retransmissions, ..Summary::default() };
+            for _ in 0..handshakes {
+                summary.connect.add(Duration::from_millis(1032));
+            }
+            let notes = notes(UNEVENTFUL, &summary, None);
+            assert_eq!(notes.len(), 1, "{notes:?}");
+            notes[0].clone()
+        };
+        let cost = Duration::from_millis(1001);
+        let one = HandshakeRetransmissions { connections: 1, segments: 1, cost, without_cost: 0 };
+        assert_eq!(
+            note(1, one),
+            "The handshake took 1.032 s: 1 segment was sent again, which cost about 1.001 s."
+        );
+        let several = HandshakeRetransmissions { connections: 3, segments: 4, ..one };
+        assert_eq!(
+            note(2000, several),
+            "In 3 of 2,000 handshakes, 4 segments were sent again, which cost about 1.001 s in total."
+        );
+        let unknown = HandshakeRetransmissions { without_cost: 1, ..several };
+        assert_eq!(note(2000, unknown), "In 3 of 2,000 handshakes, 4 segments were sent again.");
+        let free = HandshakeRetransmissions { cost: Duration::ZERO, ..one };
+        assert_eq!(note(1, free), "The handshake took 1.032 s: 1 segment was sent again.");
     }
 }

@@ -159,6 +159,10 @@ pub(crate) fn unresolved_next_hop(_: IpAddr) -> Option<IpAddr> {
     None
 }
 
+pub(crate) fn next_hop_to_resolve(_: SocketAddr) -> Option<IpAddr> {
+    None
+}
+
 pub(crate) fn path_mtu(_: &Socket) -> Option<u32> {
     None
 }

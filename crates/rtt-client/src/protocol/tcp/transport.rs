@@ -4,7 +4,7 @@ use super::facts::{FACTS, HEADER_LEN};
 use super::system::{ConnectResult, connect, statistics};
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Failure;
-use crate::model::exchange::Connection;
+use crate::model::exchange::{Connection, Retransmitted};
 use crate::model::traffic::{KernelStatistics, Traffic, ip_header_len};
 use crate::net::socket::{BufferedSocket, OperationError, SocketKind, set_option};
 use crate::net::system::{MAX_PAUSE, NetworkError, WaitUntil};
@@ -97,6 +97,8 @@ pub(super) fn open_with(
 
     let handshake = now.since(&requested);
     let mut connection = Connection::requested(requested);
+    connection.retransmitted =
+        statistics(&socket.inner).and_then(|statistics| retransmitted(&statistics, handshake));
     if result.is_ok() {
         connection.complete(&FACTS.phases[0], now);
         connection.is_established = true;
@@ -116,6 +118,18 @@ pub(super) fn open_with(
         }
     };
     Ok(OpenAttempt { connection: Some(connection), transport })
+}
+
+/// The retransmissions of a handshake that took `handshake`.
+///
+/// The kernel's RTT is the round trip of the SYN that was answered. After a retransmission, the kernel measures it with
+/// the timestamps option (RFC 7323): the answer contains the time of its SYN, in whole milliseconds. Without this option,
+/// the answer can belong to any SYN, so the kernel measures nothing, and its RTT is 0 (the function
+/// `tcp_ack_update_rtt` in `net/ipv4/tcp_input.c`).
+fn retransmitted(statistics: &KernelStatistics, handshake: Duration) -> Option<Retransmitted> {
+    let segments = u32::try_from(statistics.retransmissions?).unwrap_or(u32::MAX);
+    let rtt = statistics.rtt.filter(|rtt| segments > 0 && *rtt > Duration::ZERO);
+    Some(Retransmitted { segments, cost: rtt.map(|rtt| handshake.saturating_sub(rtt)) })
 }
 
 /// Lists the times of the connection requests, if there was more than one.
@@ -278,6 +292,28 @@ impl Tcp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn retransmissions_have_a_cost_if_the_kernel_has_measured_the_round_trip() {
+        let milliseconds = Duration::from_millis;
+        let cost = |number, rtt| {
+            let statistics = KernelStatistics {
+                retransmissions: Some(number),
+                rtt: Some(milliseconds(rtt)),
+                ..KernelStatistics::default()
+            };
+            let Retransmitted { segments, cost } =
+                retransmitted(&statistics, milliseconds(3040)).unwrap();
+            assert_eq!(u64::from(segments), number);
+            cost
+        };
+        assert_eq!(cost(2, 31), Some(milliseconds(3009)));
+        assert_eq!(cost(2, 0), None, "the kernel has not measured the round trip");
+        assert_eq!(cost(0, 31), None, "no retransmission");
+        // The first SYN was answered after its retransmission.
+        assert_eq!(cost(1, 3041), Some(Duration::ZERO));
+        assert_eq!(retransmitted(&KernelStatistics::default(), milliseconds(1)), None);
+    }
 
     #[test]
     fn connection_requests_are_described_if_they_were_repeated() {

@@ -38,6 +38,11 @@ pub(super) struct ConnectionLine {
     established: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connect_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retransmitted: Option<u32>,
+    /// The part of `connect_ns` that the retransmissions cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retransmission_cost_ns: Option<u64>,
     /// Only if the protocol has several phases, or if the attempt failed after its first phase.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     phases: Vec<PhaseFields>,
@@ -58,6 +63,12 @@ impl From<&Connection> for ConnectionLine {
             requested: time(connection.requested),
             established: connection.established().map(time),
             connect_ns: connection.duration().map(nanoseconds),
+            retransmitted: connection.retransmitted.map(|retransmitted| retransmitted.segments),
+            retransmission_cost_ns: connection
+                .retransmitted
+                .and_then(|retransmitted| retransmitted.cost)
+                .filter(|_| connection.is_established)
+                .map(nanoseconds),
             phases: if is_one_phase { Vec::new() } else { phases.collect() },
         }
     }

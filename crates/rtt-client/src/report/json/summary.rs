@@ -1,7 +1,7 @@
 //! The line of a summary: the measured values of a run.
 
 use super::losses::LossFields;
-use crate::analysis::delay_variation::OneWayDelays;
+use super::path::{AddressResolutionFields, OneWayFields, QueueFields, ReplacementFields};
 use crate::analysis::schedule::SlowHost;
 use crate::analysis::statistics::{
     BreakdownFigures, Distribution, Quantile, Summary, TimestampCost,
@@ -29,6 +29,8 @@ pub(super) struct SummaryLine {
     corrupt: u64,
     unmatched: u64,
     resent: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replacements: Vec<ReplacementFields>,
     duration_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<DistributionFields>,
@@ -71,6 +73,7 @@ pub(super) struct SummaryLine {
     /// The part of this host that could not keep up with the schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     slow_host: Option<String>,
+    address_resolution: Option<AddressResolutionFields>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
@@ -92,32 +95,6 @@ pub(super) struct DistributionFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     p999: Option<u64>,
     max: u64,
-}
-
-/// The delays in each direction, measured with two synchronised clocks.
-#[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "names of durations end in `_ns`")]
-struct OneWayFields {
-    there_ns: DistributionFields,
-    back_ns: DistributionFields,
-    max_error_ns: u64,
-}
-
-impl OneWayFields {
-    fn of(delays: &OneWayDelays) -> Option<Self> {
-        Some(Self {
-            there_ns: DistributionFields::of(&delays.there)?,
-            back_ns: DistributionFields::of(&delays.back)?,
-            max_error_ns: nanoseconds(delays.max_error),
-        })
-    }
-}
-
-/// The size of the receive queue of the client's socket.
-#[derive(Serialize)]
-struct QueueFields {
-    requested_bytes: usize,
-    granted_bytes: usize,
 }
 
 /// The hop limits (TTL) of the replies.
@@ -204,6 +181,7 @@ impl SummaryLine {
             corrupt: summary.corrupt,
             unmatched: summary.unmatched,
             resent: summary.resent,
+            replacements: summary.replacements.first.iter().map(ReplacementFields::from).collect(),
             duration_ns: nanoseconds(summary.duration),
             rtt_ns: DistributionFields::of(&summary.rtt),
             rtt_from_schedule_ns: DistributionFields::of(&summary.rtt_from_schedule),
@@ -226,11 +204,9 @@ impl SummaryLine {
                 .collect(),
             breakdown: BreakdownMedians::of(&summary.breakdown, summary.without_breakdown),
             timestamp_cost: summary.timestamp_cost().map(TimestampCostFields::from),
-            receive_queue: summary.receive_queue.map(|queue| QueueFields {
-                requested_bytes: queue.requested,
-                granted_bytes: queue.granted,
-            }),
+            receive_queue: summary.receive_queue.map(QueueFields::from),
             slow_host: summary.slow_host.as_ref().map(SlowHost::explanation),
+            address_resolution: summary.address_resolution.map(AddressResolutionFields::from),
             notes: summary.notes.clone(),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::printer::Printer;
 use super::table::MILLISECONDS;
+use crate::analysis::statistics::Summary;
 use crate::model::exchange::{CompletedPhase, Connection, Exchange, Outcome, PhaseDuration};
 use crate::model::hop_limit::ReplyTtl;
 use chrono::{DateTime, Local};
@@ -47,6 +48,14 @@ pub(super) fn write(
         printer.labelled(&lead, &ttl.to_string())?;
     }
     printer.flush()
+}
+
+/// Writes the notes about the exchange.
+pub(super) fn write_notes(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
+    if !summary.notes.is_empty() && summary.all_answered() {
+        printer.blank()?;
+    }
+    summary.notes.iter().try_for_each(|note| printer.paragraph(note))
 }
 
 /// Writes the parts of the time from the connection request to the reply. Each part is rounded to whole microseconds.

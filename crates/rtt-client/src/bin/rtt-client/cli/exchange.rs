@@ -92,7 +92,7 @@ pub(super) fn command(protocol: &Protocol) -> Command {
 /// Lifetime of a connection.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ConnectionArg {
-    /// One connection for the whole run, and a new one if the server closes it
+    /// One connection for the whole run, and a new one if the server closes it or it stops working
     Keep,
     /// A new connection for each exchange
     Each,

@@ -19,7 +19,9 @@ pub(crate) use filter::attach_filter;
 pub(crate) use process::{enter_lab, pin, use_precise_timers};
 pub(crate) use receive::Receiver;
 pub(crate) use receive_queue::{force_receive_queue, receive_queue_drops};
-pub(crate) use routes::{interface_index, interface_to, path_mtu, unresolved_next_hop};
+pub(crate) use routes::{
+    interface_index, interface_to, next_hop_to_resolve, path_mtu, unresolved_next_hop,
+};
 pub(crate) use thread_usage::thread_usage;
 
 use crate::model::condition::Condition;

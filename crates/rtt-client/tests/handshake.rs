@@ -1,0 +1,50 @@
+//! The retransmission of a handshake, in a network that drops the first packet.
+#![cfg(all(target_os = "linux", not(portable)))]
+
+#[path = "../../../tests/network/dead_path.rs"]
+mod dead_path;
+
+use dead_path::{run, run_with_text};
+use serde_json::{Value, json};
+
+/// The server's host drops connection requests until this time after the start of the client, in seconds.
+const DROP_UNTIL_S: f64 = 0.5;
+
+/// Linux retransmits a SYN after one second. Its timers can be early by a few milliseconds.
+const MIN_COST_NS: u64 = 990_000_000;
+
+fn first_request_is_dropped() -> Value {
+    json!({"before": "rules s 'tcp flags syn / syn,ack drop'", "at": [DROP_UNTIL_S, "rules s"]})
+}
+
+#[test]
+fn retransmitted_handshake_is_reported_for_one_message_and_for_a_series() {
+    for series in [&["hello"][..], &["-c", "20", "-i", "0"]] {
+        let arguments = [&["10.9.0.2:7777", "-W", "5"], series].concat();
+        let Some(run) = run(&first_request_is_dropped(), "tcp", &arguments) else { return };
+        let connection = run.events("connection")[0];
+        assert_eq!(connection["retransmitted"], 1, "{connection}");
+        let cost = connection["retransmission_cost_ns"].as_u64().unwrap();
+        let duration = connection["connect_ns"].as_u64().unwrap();
+        assert!((MIN_COST_NS..=duration).contains(&cost), "{connection}");
+        // The network has no delay, so the rest of the handshake takes a few milliseconds.
+        assert!(duration - cost < 100_000_000, "{connection}");
+        assert!(run.has_note("1 segment was sent again, which cost about 1."), "{}", run.summary());
+    }
+}
+
+#[test]
+fn text_of_one_message_contains_the_retransmission() {
+    let arguments = ["10.9.0.2:7777", "-W", "5", "hello"];
+    let Some(out) = run_with_text(&first_request_is_dropped(), "tcp", &arguments) else { return };
+    assert!(out.contains("1 segment was sent again, which cost"), "{out}");
+}
+
+#[test]
+fn handshake_without_a_retransmission_has_no_note() {
+    let Some(run) = run(&json!({}), "tcp", &["10.9.0.2:7777", "hello"]) else { return };
+    let connection = run.events("connection")[0];
+    assert_eq!(connection["retransmitted"], 0, "{connection}");
+    assert!(connection.get("retransmission_cost_ns").is_none(), "{connection}");
+    assert!(!run.has_note("sent again"), "{}", run.summary());
+}
