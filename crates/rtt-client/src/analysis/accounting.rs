@@ -37,6 +37,7 @@ use crate::model::breakdown::{self, Breakdown, BreakdownError, ExchangeTimestamp
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
 use crate::model::icmp::Origin;
+use crate::model::loss_place::LossPlace;
 use crate::model::protocol::Responder;
 use crate::plan::Plan;
 use crate::plan::payload::Mismatch;
@@ -197,17 +198,18 @@ impl Accounting {
         Some(self.decide(&Decided { request, position }, failure_outcome(failure)))
     }
 
-    /// Decides that the oldest request in flight is lost, if its timeout has expired. `detail` describes the part of
-    /// the reply that has arrived. Several timeouts can expire together, so call this function until it returns `None`.
+    /// Decides that the oldest request in flight is lost, if its timeout has expired. `failure` returns the reason for the
+    /// request with this number after this time. Several timeouts can expire together, so call this function until it
+    /// returns `None`.
     pub(crate) fn expire(
         &mut self,
         now: Instant,
         position: Option<ConnectionPosition>,
-        detail: impl FnOnce() -> Option<String>,
+        failure: impl FnOnce(u64, Duration) -> Failure,
     ) -> Option<Exchange> {
         let request = self.tracker.expire(now)?;
         let after = now.saturating_duration_since(request.sent.monotonic());
-        let failure = Failure { detail: detail(), ..Failure::new(Condition::Silent, after) };
+        let failure = failure(request.seq, after);
         Some(self.decide(&Decided { request, position }, Outcome::Lost(failure)))
     }
 
@@ -322,7 +324,11 @@ impl Accounting {
 
     /// Determines whether an error means that further requests will have no reply.
     fn note_error(&mut self, failure: &Failure) {
-        if failure.condition == Condition::Silent {
+        // The next request can fit into a queue, find a free port, or be sent in fragments.
+        if matches!(
+            failure.condition,
+            Condition::Silent | Condition::LocalLimit | Condition::TooBig | Condition::OtherAddress
+        ) {
             return;
         }
         // A server that accepted a connection can answer on the next connection.
@@ -349,10 +355,10 @@ impl Accounting {
             sent: Some(request.sent),
             lateness: self.scheduled.then_some(lateness),
             connection_position: *position,
+            lost_where: outcome.failure().and_then(LossPlace::of_failure),
             outcome,
             breakdown: None,
             hop_limit: None,
-            lost_where: None,
         }
     }
 
@@ -372,10 +378,10 @@ pub(crate) fn unsent_exchange(seq: u64, failure: Failure) -> Exchange {
         sent: None,
         lateness: None,
         connection_position: None,
+        lost_where: LossPlace::of_unsent(&failure),
         outcome: failure_outcome(failure),
         breakdown: None,
         hop_limit: None,
-        lost_where: None,
     }
 }
 

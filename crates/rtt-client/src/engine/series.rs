@@ -14,6 +14,7 @@ mod connections;
 mod control;
 mod exchange;
 mod notes;
+mod other_address;
 
 use super::run::RunError;
 use crate::analysis::accounting::{Accounting, AccountingResult};
@@ -21,15 +22,18 @@ use crate::analysis::statistics::{SeriesMeasurements, Summary};
 use crate::model::exchange::{Connection, Exchange};
 use crate::model::protocol::Protocol;
 use crate::model::traffic::{KernelStatistics, Traffic};
+use crate::net::limitation::Limitation;
 use crate::net::system::{KERNEL_TIMESTAMPS, WaitUntil};
 use crate::net::transport::{OpenConfig, SocketError};
 use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
 use crate::plan::{Plan, Settings};
 use crate::protocol::explanations::explanations_of;
+pub(in crate::engine) use connections::RunPosition;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
 use notes::{SeriesEnd, notes};
+use other_address::OtherReplies;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,6 +74,7 @@ pub(in crate::engine) struct Series {
     pacer: Pacer,
     connections: Connections,
     accounting: Accounting,
+    other_replies: OtherReplies,
     control: Option<UninstrumentedControl>,
     last_progress: Instant,
     /// Whether the series ended before all planned requests were sent, because the server is unreachable.
@@ -79,10 +84,18 @@ pub(in crate::engine) struct Series {
 impl Series {
     /// Opens the first channel to `address`. A failure of the peer or the route becomes the outcome of the first
     /// exchange.
-    pub(in crate::engine) fn open(plan: &Plan, address: SocketAddr) -> Result<Self, SocketError> {
+    ///
+    /// # Errors
+    ///
+    /// At the start of a run, the client cannot run as requested.
+    pub(in crate::engine) fn open(
+        plan: &Plan,
+        address: SocketAddr,
+        position: RunPosition,
+    ) -> Result<Self, SocketError> {
         let settings = &plan.settings;
         let config = OpenConfig::new(settings);
-        let connections = Connections::open(plan, address, config)?;
+        let connections = Connections::open(plan, address, config, position)?;
         // A fixed rate leaves no time for control exchanges. A single exchange has no median to compare.
         let has_control = config.receiver.timestamps
             && plan.pacing.waits_for_replies()
@@ -97,6 +110,7 @@ impl Series {
             pacer: Pacer::new(plan.pacing, settings, now),
             connections,
             accounting: Accounting::new(plan),
+            other_replies: OtherReplies::default(),
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             last_progress: now,
             ended_early: false,
@@ -125,7 +139,7 @@ impl Series {
                 break;
             }
             if self.control_is_due() {
-                self.run_control(stop)?;
+                self.run_control(stop);
             } else {
                 self.send(due, sink)?;
             }
@@ -142,7 +156,7 @@ impl Series {
             self.expire(sink)?;
         }
         if !stopped() && self.settings.duration.is_none() && self.control_is_due() {
-            self.run_control(stop)?;
+            self.run_control(stop);
         }
         self.end(sink, stop)
     }
@@ -166,6 +180,7 @@ impl Series {
         stop: &AtomicBool,
     ) -> Result<Summary, RunError> {
         self.receive_late_replies(sink, stop)?;
+        self.finish_other_replies();
         self.connections.close(CloseReason::EndOfSeries);
         self.report_connections(sink)?;
 
@@ -176,6 +191,7 @@ impl Series {
             in_flight,
             ended_early: self.ended_early,
             reply_limit: connections.reply_limit,
+            limitations: connections.limitations,
             breakdown_unavailable: self.settings.breakdown && !KERNEL_TIMESTAMPS,
             missing_replies: loss_pattern
                 .and_then(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
@@ -196,6 +212,11 @@ impl Series {
     /// See [`Accounting::is_unreachable`].
     pub(in crate::engine) fn is_unreachable(&self) -> bool {
         self.accounting.is_unreachable()
+    }
+
+    /// The parts of the measurement that are missing or different.
+    pub(in crate::engine) fn limitations(&self) -> &[Limitation] {
+        self.connections.limitations()
     }
 
     /// The packet counts of all channels so far, if they are known.
@@ -223,10 +244,10 @@ impl Series {
         self.control.as_ref().is_some_and(UninstrumentedControl::is_due)
     }
 
-    fn run_control(&mut self, stop: &AtomicBool) -> Result<(), SocketError> {
-        let Some(control) = &mut self.control else { return Ok(()) };
+    fn run_control(&mut self, stop: &AtomicBool) {
+        let Some(control) = &mut self.control else { return };
         self.pacer.control_started(Instant::now());
-        control.run_exchange(stop)
+        control.run_exchange(stop);
     }
 
     /// Receives until `due`. If the series waits for replies, it first receives until the outcome of each request in

@@ -7,6 +7,8 @@ use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition};
 use crate::model::protocol::Protocol;
 use crate::model::traffic::{KernelStatistics, Traffic};
+use crate::net::failure::failure_from_socket_error;
+use crate::net::limitation::Limitation;
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::{Lifetime, Plan};
 use crate::protocol::driver;
@@ -43,6 +45,8 @@ pub(super) struct Connections {
     channel: Option<Channel>,
     /// The result of the first attempt to open a channel, until the first request uses it.
     first_attempt: Option<OpenAttempt>,
+    /// The limitations of all channels, each once.
+    limitations: Vec<Limitation>,
     reply_limit: ReplyLimit,
     /// Events that are not yet logged and reported. They can occur between the two timestamps of an exchange, so the
     /// client logs and reports them later.
@@ -52,6 +56,13 @@ pub(super) struct Connections {
     ended_traffic: Option<Traffic>,
     ended_statistics: Option<KernelStatistics>,
     close_durations: Distribution,
+}
+
+/// Whether a run has already measured. An error that occurs later never ends the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum RunPosition {
+    Start,
+    Middle,
 }
 
 /// The channel for the next request.
@@ -111,16 +122,22 @@ pub(super) struct ConnectionStatistics {
     pub(super) close_durations: Distribution,
     /// The number of replies after which the server closes a connection.
     pub(super) reply_limit: Option<u64>,
+    pub(super) limitations: Vec<Limitation>,
 }
 
 impl Connections {
     /// Opens the first channel. The first call of [`Connections::ready`] returns the result.
+    ///
+    /// # Errors
+    ///
+    /// At the start of a run, an error that is not about the peer or a limit of this host.
     pub(super) fn open(
         plan: &Plan,
         address: SocketAddr,
         config: OpenConfig,
+        position: RunPosition,
     ) -> Result<Self, SocketError> {
-        Self::open_with(driver(plan.protocol).open, plan, address, config)
+        Self::open_with(driver(plan.protocol).open, plan, address, config, position)
     }
 
     fn open_with(
@@ -128,9 +145,14 @@ impl Connections {
         plan: &Plan,
         address: SocketAddr,
         config: OpenConfig,
+        position: RunPosition,
     ) -> Result<Self, SocketError> {
         let settings = &plan.settings;
         let is_single_exchange = settings.count == Some(1);
+        let first_attempt = match (open(address, config), position) {
+            (Err(error), RunPosition::Start) => return Err(error),
+            (attempt, _) => attempt.unwrap_or_else(failed_attempt),
+        };
         Ok(Self {
             protocol: plan.protocol,
             address,
@@ -140,7 +162,8 @@ impl Connections {
             one_at_a_time: plan.pacing.waits_for_replies(),
             close_timeout: (!is_single_exchange).then(|| MAX_CLOSE_WAIT.min(settings.timeout)),
             channel: None,
-            first_attempt: Some(open(address, config)?),
+            first_attempt: Some(first_attempt),
+            limitations: Vec::new(),
             reply_limit: ReplyLimit::default(),
             events: Vec::new(),
             local_addresses: VecDeque::new(),
@@ -151,7 +174,7 @@ impl Connections {
     }
 
     /// Returns the channel for the next request. Opens a new channel if the open one cannot be used.
-    pub(super) fn ready(&mut self) -> Result<Ready<'_>, SocketError> {
+    pub(super) fn ready(&mut self) -> Ready<'_> {
         if let Some(reason) =
             self.channel.as_ref().and_then(|channel| self.reason_to_replace(channel))
         {
@@ -160,15 +183,15 @@ impl Connections {
         if self.channel.is_none() {
             let attempt = match self.first_attempt.take() {
                 Some(attempt) => attempt,
-                None => (self.open)(self.address, self.config)?,
+                None => (self.open)(self.address, self.config).unwrap_or_else(failed_attempt),
             };
             match self.channel_of(attempt) {
                 Ok(channel) => self.channel = Some(channel),
-                Err(failure) => return Ok(Ready::Failed(failure)),
+                Err(failure) => return Ready::Failed(failure),
             }
         }
         let channel = self.channel.as_mut();
-        Ok(Ready::Open(channel.expect("the lines above open a channel or return")))
+        Ready::Open(channel.expect("the lines above open a channel or return"))
     }
 
     /// The open channel.
@@ -227,6 +250,11 @@ impl Connections {
         transport.local()
     }
 
+    /// The limitations of all channels so far, each once.
+    pub(super) fn limitations(&self) -> &[Limitation] {
+        &self.limitations
+    }
+
     /// The packet counts of all channels, if they are known.
     pub(super) fn traffic(&self) -> Option<Traffic> {
         let current = match &self.channel {
@@ -247,6 +275,7 @@ impl Connections {
             kernel_statistics: self.ended_statistics,
             close_durations: self.close_durations,
             reply_limit: self.reply_limit.confirmed,
+            limitations: self.limitations,
         }
     }
 
@@ -279,6 +308,11 @@ impl Connections {
             });
         }
         let channel = result?;
+        for limitation in channel.limitations() {
+            if !self.limitations.contains(&limitation) {
+                self.limitations.push(limitation);
+            }
+        }
         if self.local_addresses.len() == MAX_LOCAL_ADDRESSES {
             self.local_addresses.pop_front();
         }
@@ -298,6 +332,12 @@ impl Connections {
             self.ended_statistics = Some(info.with_earlier_connections(self.ended_statistics));
         }
     }
+}
+
+/// The failed attempt to open a transport in the middle of a run.
+fn failed_attempt(error: SocketError) -> OpenAttempt {
+    let failure = failure_from_socket_error(error, Duration::ZERO);
+    OpenAttempt { connection: None, transport: Err(failure) }
 }
 
 /// Detects whether the server closes each connection after the same number of replies.

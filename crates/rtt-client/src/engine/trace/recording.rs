@@ -4,7 +4,7 @@ use super::{TraceError, link_type_of};
 use crate::capture::file::{CapturedPacket, LinkType, MAX_PACKETS, MAX_TOTAL_BYTES};
 use crate::capture::trace::Sample;
 use crate::engine::run::{RecordedEvents, RunError, prepare_thread};
-use crate::engine::series::Series;
+use crate::engine::series::{RunPosition, Series};
 use crate::model::headers::ETHERNET_HEADER;
 use crate::net::system::operation::{CaptureOperation, FailedOperation, failed};
 use crate::net::system::{self, Capture, CaptureConfig, Interface, MAX_PAUSE};
@@ -178,7 +178,7 @@ fn run_exchanges(
     let mut recorded = RecordedEvents::default();
     let mut samples = Vec::new();
     let mut clients = Vec::new();
-    let mut series = Series::open(plan, address)?;
+    let mut series = Series::open(plan, address, RunPosition::Start)?;
     for index in 0..count {
         if index > 0 {
             pause(plan.settings.interval, stop);

@@ -8,7 +8,7 @@ use crate::model::icmp::{IcmpError, Origin};
 use crate::model::protocol::DisplayAddress;
 use serde::Serialize;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The result of probing one address over one protocol.
 #[derive(Serialize)]
@@ -90,6 +90,13 @@ pub(super) struct FailureFields {
     origin: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// The error of the operating system, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtu: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_from: Option<SocketAddr>,
 }
 
 impl From<&Failure> for FailureFields {
@@ -99,6 +106,9 @@ impl From<&Failure> for FailureFields {
             icmp: failure.origin.and_then(IcmpFields::of),
             origin: failure.origin.map(Origin::name),
             detail: failure.detail.clone(),
+            error: failure.error.as_ref().map(io::Error::to_string),
+            mtu: failure.mtu,
+            reply_from: failure.reply_from,
         }
     }
 }
