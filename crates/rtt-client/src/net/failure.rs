@@ -101,6 +101,10 @@ pub(crate) fn failure_with_cause(
     let is_address = error.kind() == ErrorKind::AddrNotAvailable;
     let is_from_system = error.raw_os_error().is_some();
     let mut failure = failure_from_error(error, call, after);
+    if !is_from_system {
+        // This program detected the failure.
+        failure.detail = failure.error.take().map(|error| error.to_string());
+    }
     if is_address && failure.condition == Condition::LocalLimit && !has_source_address(peer) {
         failure.condition = Condition::NoRoute;
     }

@@ -90,7 +90,7 @@ pub(super) struct FailureFields {
     origin: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    /// The error of the operating system, in words.
+    /// The error of the operating system in words, if this host caused the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,12 +101,13 @@ pub(super) struct FailureFields {
 
 impl From<&Failure> for FailureFields {
     fn from(failure: &Failure) -> Self {
+        let is_of_this_host = failure.origin == Some(Origin::ThisHost);
         Self {
             errno: failure.error.as_ref().and_then(io::Error::raw_os_error),
             icmp: failure.origin.and_then(IcmpFields::of),
             origin: failure.origin.map(Origin::name),
             detail: failure.detail.clone(),
-            error: failure.error.as_ref().map(io::Error::to_string),
+            error: failure.error.as_ref().filter(|_| is_of_this_host).map(io::Error::to_string),
             mtu: failure.mtu,
             reply_from: failure.reply_from,
         }
