@@ -155,7 +155,7 @@ def removed_address(lab):
 
 def no_address(lab):
     """This host has no address of the target's IP version."""
-    sh("ip netns exec c sysctl -qw net.ipv6.conf.lo.disable_ipv6=1")
+    sh("ip netns exec c sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
     return [lab.run(f"{protocol} [::1]:7777 hello") for protocol in ("tcp", "udp")]
 
 

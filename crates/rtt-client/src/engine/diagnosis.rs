@@ -89,7 +89,7 @@ fn run_probes<'a>(
         }
         for (address, protocol, thread) in host_checks {
             let check = match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
-                Ok(finding) => HostCheck::Finding(finding),
+                Ok(finding) => HostCheck::Finding(Box::new(finding)),
                 Err(error) => HostCheck::NotPossible { protocol, reason: reason(&error) },
             };
             checks.push((address, check));

@@ -259,7 +259,7 @@ fn impossible_processing_time_makes_the_exchange_corrupt() {
 fn limit_of_this_host_does_not_end_a_series() {
     let (mut accounting, sent) = series(0);
     for condition in [Condition::LocalLimit, Condition::TooBig] {
-        for _ in 0..MAX_TRANSIENT_ERRORS + 1 {
+        for _ in 0..=MAX_TRANSIENT_ERRORS {
             let exchange =
                 accounting.request_not_sent(sent, failure(condition, Some(Origin::ThisHost)));
             assert_eq!(exchange.outcome.name(), "error");
