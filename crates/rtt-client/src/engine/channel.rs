@@ -178,7 +178,7 @@ impl Channel {
         self.transport.limitations()
     }
 
-    /// The maximum length of a packet on the path, as far as the kernel knows it.
+    /// The maximum length of a packet on the path, if the kernel has it.
     pub(in crate::engine) fn path_mtu(&self) -> Option<u32> {
         self.transport.path_mtu()
     }

@@ -8,8 +8,9 @@ use crate::model::condition::{Condition, Failure};
 use crate::model::icmp::Origin;
 use crate::net::system::{NetworkError, REPORTS_ICMP_ORIGIN, condition_from_errno};
 use crate::net::transport::{SocketError, SocketOperation};
+use socket2::{Domain, Socket, Type};
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A system call that can fail.
@@ -25,11 +26,6 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    /// All calls.
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Socket, Self::Bind, Self::Option, Self::Connect, Self::Send, Self::Receive];
-
     /// The call of an operation.
     pub(crate) fn of(operation: SocketOperation) -> Self {
         match operation {
@@ -135,13 +131,10 @@ pub(crate) fn failure_from_socket_error(error: SocketError, after: Duration) -> 
 /// Whether this host has a route and a source address for `peer`. After EADDRNOTAVAIL from `connect`, this function
 /// distinguishes a missing address from an exhausted range of ports.
 pub(crate) fn has_source_address(peer: SocketAddr) -> bool {
-    let any: SocketAddr = match peer {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
     // A connected datagram socket sends no packet. All ports for datagrams can be in use, too. Then the result does not
     // show that an address is missing.
-    match UdpSocket::bind(any).and_then(|socket| socket.connect(peer)) {
+    let socket = Socket::new(Domain::for_address(peer), Type::DGRAM, None);
+    match socket.and_then(|socket| socket.connect(&peer.into())) {
         Ok(()) => true,
         Err(error) => !matches!(
             error.kind(),

@@ -20,6 +20,10 @@ pub(crate) enum Limitation {
 
 /// A part of a measurement that an optional socket option provides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(target_os = "linux", not(portable))),
+    expect(dead_code, reason = "only the Linux implementation sets these options")
+)]
 pub(crate) enum Part {
     /// Kernel timestamps.
     Breakdown,

@@ -17,9 +17,9 @@ mod imp;
 mod imp;
 
 pub(crate) use imp::{
-    Capture, KERNEL_TIMESTAMPS, OtherSources, REPORTS_ICMP_ORIGIN, Receiver, attach_filter,
-    condition_from_errno, enter_lab, interface_index, interface_to, path_mtu, pin,
-    unresolved_next_hop, use_precise_timers,
+    Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, attach_filter, condition_from_errno,
+    enter_lab, interface_index, interface_to, path_mtu, pin, unresolved_next_hop,
+    use_precise_timers,
 };
 
 use crate::model::icmp::IcmpError;

@@ -101,7 +101,7 @@ pub(crate) trait Transport {
         Vec::new()
     }
 
-    /// The maximum length of a packet on the path, in bytes, as far as the kernel knows it.
+    /// The maximum length of a packet on the path, in bytes, if the kernel has it.
     fn path_mtu(&self) -> Option<u32> {
         None
     }
@@ -125,6 +125,10 @@ pub(crate) trait Transport {
 }
 
 /// The maximum number of datagrams from other addresses that one call returns. Any host can send them.
+#[cfg_attr(
+    not(all(target_os = "linux", not(portable))),
+    expect(dead_code, reason = "only the Linux implementation receives such datagrams")
+)]
 pub(crate) const MAX_OTHER_DATAGRAMS: usize = 256;
 
 /// A datagram from another address than the peer's.

@@ -11,7 +11,6 @@ use crate::net::limitation::Limitation;
 use crate::net::socket::{OperationError, set_option};
 use crate::net::system::operation::{CaptureOperation, FailedOperation, LabOperation, failed};
 use crate::net::system::packet_filter::FilterInstruction;
-use crate::net::transport::OtherDatagram;
 use dns_lookup::getaddrinfo;
 use socket2::Socket;
 use std::io::{self, ErrorKind, Read as _};
@@ -134,22 +133,6 @@ fn spin_until(socket: &Socket, buffer: &mut [u8], deadline: Instant) -> io::Resu
     };
     socket.set_nonblocking(false)?;
     received
-}
-
-/// Receives datagrams from other addresses than the peer's. On this system, a second socket could receive datagrams of the
-/// peer, so it is not available.
-#[derive(Debug)]
-pub(crate) struct OtherSources {}
-
-impl OtherSources {
-    pub(crate) fn open(_: &Socket) -> io::Result<Self> {
-        Err(not_available())
-    }
-
-    #[expect(clippy::unused_self, reason = "the signature of `linux`")]
-    pub(crate) fn receive(&mut self) -> Vec<OtherDatagram> {
-        Vec::new()
-    }
 }
 
 fn not_available() -> io::Error {

@@ -5,13 +5,14 @@
 //! only the ICMP errors that it classifies as permanent.
 
 use super::facts::{FACTS, HEADER_LEN};
+use super::system::OtherSources;
 use crate::model::breakdown::TimestampId;
 use crate::model::traffic::Traffic;
 use crate::net::connectionless;
 use crate::net::datagram_counter::DatagramCounter;
 use crate::net::limitation::Limitation;
 use crate::net::socket::{BufferedSocket, OperationError};
-use crate::net::system::{NetworkError, OtherSources, WaitUntil, path_mtu};
+use crate::net::system::{NetworkError, WaitUntil, path_mtu};
 use crate::net::transport::{
     OpenAttempt, OpenConfig, OtherDatagram, Received, SentRequest, SocketError, Transport,
 };

@@ -95,7 +95,8 @@ mod tests {
     const SETUP: &[Call] = &[Call::Socket, Call::Bind, Call::Option];
     const PACKETS: &[Call] = &[Call::Connect, Call::Send, Call::Receive];
     const REQUEST: &[Call] = &[Call::Connect, Call::Send];
-    const ANY: &[Call] = &Call::ALL;
+    const ANY: &[Call] =
+        &[Call::Socket, Call::Bind, Call::Option, Call::Connect, Call::Send, Call::Receive];
 
     /// The condition for an error number of these calls.
     #[rustfmt::skip]
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_error_number_of_every_call_has_a_condition() {
-        for call in Call::ALL {
+        for &call in ANY {
             for errno in 1..=MAX_ERRNO {
                 let error = io::Error::from_raw_os_error(errno);
                 let condition = condition_of(&error, call);

@@ -21,7 +21,7 @@ const BUFFER_LEN: usize = 65_536;
 
 /// The second socket.
 #[derive(Debug)]
-pub(crate) struct OtherSources {
+pub(in crate::protocol::udp) struct OtherSources {
     socket: UdpSocket,
     buffer: Vec<u8>,
 }
@@ -32,7 +32,7 @@ impl OtherSources {
     /// # Errors
     ///
     /// The system refuses to create or bind the second socket.
-    pub(crate) fn open(connected: &Socket) -> io::Result<Self> {
+    pub(in crate::protocol::udp) fn open(connected: &Socket) -> io::Result<Self> {
         let local = connected.local_addr()?;
         let domain = local.as_socket().map_or(Domain::IPV4, Domain::for_address);
         let socket = Socket::new(domain, Type::DGRAM, None)?;
@@ -51,7 +51,7 @@ impl OtherSources {
     }
 
     /// The datagrams that arrived since the last call, at most [`MAX_OTHER_DATAGRAMS`].
-    pub(crate) fn receive(&mut self) -> Vec<OtherDatagram> {
+    pub(in crate::protocol::udp) fn receive(&mut self) -> Vec<OtherDatagram> {
         self.buffer.resize(BUFFER_LEN, 0);
         let mut datagrams = Vec::new();
         while datagrams.len() < MAX_OTHER_DATAGRAMS {
