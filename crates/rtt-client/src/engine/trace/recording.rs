@@ -32,6 +32,8 @@ pub(super) struct RecordConfig {
     pub(super) count: u64,
     /// The index of the interface in the trace, for [`CapturedPacket::interface`].
     pub(super) interface: usize,
+    /// Whether the trace has already recorded exchanges with another target.
+    pub(super) position: RunPosition,
 }
 
 /// The packets and the measurements of the exchanges with one address.
@@ -80,7 +82,7 @@ pub(super) fn record(
     let (exchanges, captured) = thread::scope(|scope| {
         let capturing = scope.spawn(|| capture.run(&is_over));
         let end_of_capture = SetOnDrop(&is_over);
-        let exchanges = run_exchanges(plan, address, config.count, stop);
+        let exchanges = run_exchanges(plan, address, config, stop);
         thread::sleep(CAPTURE_AFTER_END);
         drop(end_of_capture);
         (exchanges, capturing.join())
@@ -169,7 +171,7 @@ struct Exchanges {
 fn run_exchanges(
     plan: &Plan,
     address: SocketAddr,
-    count: u64,
+    config: RecordConfig,
     stop: &AtomicBool,
 ) -> Result<Exchanges, RunError> {
     // A new thread inherits the CPU affinity of the thread that starts it. The capturing thread has already
@@ -178,8 +180,8 @@ fn run_exchanges(
     let mut recorded = RecordedEvents::default();
     let mut samples = Vec::new();
     let mut clients = Vec::new();
-    let mut series = Series::open(plan, address, RunPosition::Start)?;
-    for index in 0..count {
+    let mut series = Series::open(plan, address, config.position)?;
+    for index in 0..config.count {
         if index > 0 {
             pause(plan.settings.interval, stop);
         }
