@@ -67,6 +67,7 @@ CASES = {
     "a server that resets the connection": ("server", 7042),
     "a server that does not reply": ("server", 7043),
     "a server that sends a wrong reply": ("server", 7044),
+    "a server that replies from its other address": ("no ping", 7045),
     "a server that does not reply, while another flow receives ICMP errors": ("server", 7043),
 }
 
@@ -190,6 +191,8 @@ def run_other_servers(ready):
         serve_tcp(port, lambda connection, request: connection.sendall(request.upper()))
     for port in (7040, 7041, 7042, 7043):
         serve_udp(port, lambda request: None)
+    # The kernel selects the source address of a reply. It is the first address of the host.
+    serve_udp(7045, lambda request: request.upper())
     serve_udp(7044, lambda request: wrong_reply)
     serve_tcp(7040, lambda connection, request: connection.shutdown(socket.SHUT_RDWR))
     serve_tcp(7041, send_half)

@@ -5,6 +5,7 @@
 //!   any byte.
 //! - [`Stamp`] is one reading of the monotonic clock and one of the wall clock.
 //! - [`header`] builds and parses the timing header. A server uses it to report its processing time.
+//! - [`is_service_port`] lists the source ports that the UDP server refuses and the client does not use.
 //! - [`escape()`] makes bytes from the network safe to show on a terminal.
 //!
 //! This crate does no I/O: it does not open sockets, does not wait, and does not log. It does not depend on
@@ -20,10 +21,12 @@
 
 mod escape;
 pub mod header;
+mod source_port;
 mod stamp;
 mod transform;
 
 pub use escape::{escape, is_terminal_control};
+pub use source_port::{FIRST_CLIENT_PORT, is_service_port};
 pub use stamp::Stamp;
 pub use transform::{MAX_GROWTH, UppercaseStream, could_be_a_reply, uppercase, uppercase_slice};
 

@@ -3,6 +3,8 @@
 pub(crate) mod connectionless;
 pub(crate) mod datagram_counter;
 pub(crate) mod driver;
+pub(crate) mod failure;
+pub(crate) mod limitation;
 pub(crate) mod resolve;
 pub(crate) mod socket;
 pub(crate) mod system;

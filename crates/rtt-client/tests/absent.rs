@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The name of a case, and the expected results over UDP and over TCP.
-const CASES: [(&str, Expected, Expected); 23] = [
+const CASES: [(&str, Expected, Expected); 24] = [
     ("an echo server of this project", ANSWERING, ANSWERING),
     ("a plain echo server", ANSWERING, ANSWERING),
     ("a server behind a firewall that drops echo requests", ANSWERING, ANSWERING),
@@ -70,6 +70,7 @@ const CASES: [(&str, Expected, Expected); 23] = [
     ("a server that resets the connection", no_icmp("silent"), no_icmp("reset")),
     ("a server that does not reply", no_icmp("silent"), no_icmp("silent")),
     ("a server that sends a wrong reply", no_icmp("wrong-answer"), no_icmp("wrong-answer")),
+    ("a server that replies from its other address", no_icmp("other-address"), no_icmp("refused")),
     (
         "a server that does not reply, while another flow receives ICMP errors",
         no_icmp("silent"),
@@ -245,6 +246,9 @@ fn check_details(results: &[Value], version: u64) {
     assert!(of("a server that does not reply", "tcp")["connect_ns"].is_u64());
     let wrong_reply = of("a server that sends a wrong reply", "tcp")["reply"].as_str().unwrap();
     assert!(wrong_reply.starts_with("220 mail.example \u{1b}"), "{wrong_reply}");
+    let other = of("a server that replies from its other address", "udp");
+    let from = SERVER[usize::from(version == 6)];
+    assert!(other["reply_from"].as_str().unwrap().contains(from), "{other}");
     let half = detail("a server that closes the connection in the middle of its reply", "tcp");
     assert!(half.starts_with("after 34 of the reply's 68"), "{half}");
     let early = of("the same host, with a timeout of 1 s", "udp");

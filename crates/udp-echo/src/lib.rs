@@ -35,7 +35,7 @@ mod serve;
 mod totals;
 mod worker;
 
-pub use refusal::FIRST_CLIENT_PORT;
+pub use echo_core::FIRST_CLIENT_PORT;
 pub use serve::{Config, ServeError, prepare, serve};
 pub use totals::Totals;
 pub use worker::SHUTDOWN_TIMEOUT;

@@ -20,22 +20,6 @@ pub(crate) enum Refusal {
     ServerLoop,
 }
 
-/// The first port that a client can use. Lower ports are reserved for services (RFC 6335, section 6), among
-/// them echo, daytime, qotd, chargen, DNS, TFTP, NTP, `NetBIOS`, SNMP and CLDAP. Port 0 is not a valid source.
-pub const FIRST_CLIENT_PORT: u16 = 1024;
-
-/// Ports of services that answer datagrams with a forged source. Attackers use such services to send traffic
-/// to a victim (reflection). The list contains services known from attacks (CISA alert TA14-017A and its
-/// successors). It also contains the port of this project and the ports of measuring tools that echo.
-///
-/// If a client does not choose its port, Linux chooses one from 32,768 up. The list contains no such port, so
-/// the server does not refuse these clients.
-#[rustfmt::skip]
-const REFLECTOR_PORTS: [u16; 29] = [
-    1194, 1434, 1604, 1645, 1812, 1900, 2112, 2123, 3283, 3389, 3478, 3702, 4500, 5060, 5349, 5351, 5353,
-    5683, 6881, 10_001, 10_074, 11_111, 11_211, 17_185, crate::DEFAULT_PORT, 27_015, 27_960, 32_410, 32_414,
-];
-
 /// Maximum hop limit of a reply to a datagram that can be the reply of another server. RFC 1700 recommends
 /// this value as the default of a system.
 const MAX_REPLY_HOPS: u8 = 64;
@@ -43,7 +27,7 @@ const MAX_REPLY_HOPS: u8 = 64;
 /// Checks the source and the destination of a received buffer. `own_ports` are the ports of this server.
 pub(crate) fn check_addresses(meta: &ReceiveMeta, own_ports: &[u16]) -> Result<(), Refusal> {
     let port = meta.peer.port();
-    if port < FIRST_CLIENT_PORT || own_ports.contains(&port) || REFLECTOR_PORTS.contains(&port) {
+    if echo_core::is_service_port(port) || own_ports.contains(&port) {
         return Err(Refusal::SourcePort);
     }
     let is_unicast = match meta.peer.ip() {
@@ -105,8 +89,8 @@ mod tests {
     }
 
     #[test]
-    fn reflector_ports_are_outside_the_range_of_client_ports() {
-        assert!(REFLECTOR_PORTS.iter().all(|port| (FIRST_CLIENT_PORT..32_768).contains(port)));
+    fn default_port_belongs_to_a_service() {
+        assert!(echo_core::is_service_port(crate::DEFAULT_PORT));
     }
 
     #[test]

@@ -228,23 +228,23 @@ impl Accounting {
     ) -> Option<Exchange> {
         let request = self.tracker.lose(seq)?;
         self.note_error(&failure);
-        let lost_where = place_of(&failure);
-        self.attribution.failed(seq, lost_where);
         let exchange = self.exchange(&Decided { request, position }, failure_outcome(failure));
-        Some(self.count(Exchange { lost_where, ..exchange }))
+        self.attribution.failed(seq, exchange.lost_where);
+        Some(self.count(exchange))
     }
 
-    /// Decides that the oldest request in flight is lost, if its timeout has expired. `detail` describes the part of
-    /// the reply that has arrived. Several timeouts can expire together, so call this function until it returns `None`.
+    /// Decides that the oldest request in flight is lost, if its timeout has expired. `failure` returns the reason for the
+    /// request with this number after this time. Several timeouts can expire together, so call this function until it
+    /// returns `None`.
     pub(crate) fn expire(
         &mut self,
         now: Instant,
         position: Option<ConnectionPosition>,
-        detail: impl FnOnce() -> Option<String>,
+        failure: impl FnOnce(u64, Duration) -> Failure,
     ) -> Option<Exchange> {
         let request = self.tracker.expire(now)?;
         let after = now.saturating_duration_since(request.sent.monotonic());
-        let failure = Failure { detail: detail(), ..Failure::new(Condition::Silent, after) };
+        let failure = failure(request.seq, after);
         Some(self.lose(&Decided { request, position }, failure))
     }
 
@@ -394,7 +394,11 @@ impl Accounting {
 
     /// Determines whether an error means that further requests will have no reply.
     fn note_error(&mut self, failure: &Failure) {
-        if failure.condition == Condition::Silent {
+        // The next request can fit into a queue, find a free port, or be sent in fragments.
+        if matches!(
+            failure.condition,
+            Condition::Silent | Condition::LocalLimit | Condition::TooBig | Condition::OtherAddress
+        ) {
             return;
         }
         // A server that accepted a connection can answer on the next connection.
@@ -410,7 +414,13 @@ impl Accounting {
 
     /// Decides that a request is lost, because its timeout has expired.
     fn lose(&mut self, decided: &Decided, failure: Failure) -> Exchange {
-        let lost_where = self.attribution.expired(decided.request.seq);
+        let seq = decided.request.seq;
+        let lost_where = if failure.condition == Condition::OtherAddress {
+            self.attribution.answered_by_other_address(seq);
+            Some(LossPlace::Unknown)
+        } else {
+            self.attribution.expired(seq)
+        };
         let exchange = self.exchange(decided, Outcome::Lost(failure));
         self.count(Exchange { lost_where, ..exchange })
     }
@@ -428,10 +438,10 @@ impl Accounting {
             sent: Some(request.sent),
             lateness: self.scheduled.then_some(lateness),
             connection_position: *position,
+            lost_where: outcome.failure().and_then(LossPlace::of_failure),
             outcome,
             breakdown: None,
             hop_limit: None,
-            lost_where: None,
         }
     }
 
@@ -451,29 +461,15 @@ fn wall_nanoseconds(time: SystemTime) -> i64 {
 
 /// The exchange of a request that was not sent.
 pub(crate) fn unsent_exchange(seq: u64, failure: Failure) -> Exchange {
-    let lost_where = place_of(&failure);
     Exchange {
         seq,
         sent: None,
         lateness: None,
         connection_position: None,
+        lost_where: LossPlace::of_unsent(&failure),
         outcome: failure_outcome(failure),
         breakdown: None,
         hop_limit: None,
-        lost_where,
-    }
-}
-
-/// The place of a loss that an error shows. A refusal and a reset come from the server's host, so they show no place.
-fn place_of(failure: &Failure) -> Option<LossPlace> {
-    match (failure.origin, failure.condition) {
-        (Some(Origin::ThisHost), _) | (_, Condition::LocalLimit | Condition::Unsupported) => {
-            Some(LossPlace::SendQueue)
-        }
-        (Some(Origin::Icmp(_)), condition) if condition != Condition::Refused => {
-            Some(LossPlace::There)
-        }
-        _ => None,
     }
 }
 

@@ -12,6 +12,8 @@
 //!     after: Duration::from_micros(80),
 //!     origin: Some(Origin::Peer),
 //!     detail: None,
+//!     mtu: None,
+//!     reply_from: None,
 //! };
 //! let (protocol, target) = (protocol_named("tcp").unwrap(), "192.0.2.1:12000");
 //! let finding = Finding {

@@ -96,7 +96,7 @@ pub(crate) struct LossAttribution {
     late: u64,
     /// The highest number of a request so far.
     highest: u64,
-    /// Requests with a corrupt reply. Such a reply contains no counts.
+    /// Requests with a corrupt reply, or with a reply from another address. Such a reply contains no counts.
     corrupt: NumberSet,
     /// Requests that this host did not send. The server's counts do not contain them.
     not_sent: NumberSet,
@@ -174,6 +174,13 @@ impl LossAttribution {
         self.highest = self.highest.max(number);
         let gap = self.gap_index(number)?;
         self.place_of_gap(&self.gaps[gap])
+    }
+
+    /// The timeout of a request has expired. A reply has arrived from another address, and the client does not use it. So the
+    /// reply was not lost on the way.
+    pub(crate) fn answered_by_other_address(&mut self, number: u64) {
+        self.lost += 1;
+        self.corrupt(number);
     }
 
     /// A reply to a lost request has arrived.

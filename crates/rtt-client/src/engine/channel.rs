@@ -8,8 +8,9 @@ use crate::model::breakdown::TimestampId;
 use crate::model::protocol::Framing;
 use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::{KernelStatistics, Traffic};
+use crate::net::limitation::Limitation;
 use crate::net::system::{NetworkError, WaitUntil};
-use crate::net::transport::{Received, SentRequest, Transport};
+use crate::net::transport::{OtherDatagram, Received, SentRequest, Transport};
 use crate::plan::payload::{Mismatch, Payload, ReplyCheck, ServerReport};
 use bytes::{Bytes, BytesMut};
 use echo_core::Stamp;
@@ -181,6 +182,37 @@ impl Channel {
     /// The time at which the kernel transmitted a request, if there is a kernel timestamp.
     pub(in crate::engine) fn transmitted(&mut self, id: TimestampId) -> Option<SystemTime> {
         self.transport.transmitted(id)
+    }
+
+    /// The limitations of the transport.
+    pub(in crate::engine) fn limitations(&self) -> Vec<Limitation> {
+        self.transport.limitations()
+    }
+
+    /// The maximum length of a packet on the path, if the kernel has it.
+    pub(in crate::engine) fn path_mtu(&self) -> Option<u32> {
+        self.transport.path_mtu()
+    }
+
+    /// Returns the datagrams from other addresses than the peer's that arrived since the last call. For each of them, the
+    /// source and the number of its request, if the datagram is a correct reply.
+    pub(in crate::engine) fn replies_from_others(
+        &mut self,
+        payload: &Payload,
+        only_in_flight: Option<u64>,
+    ) -> Vec<(SocketAddr, Option<u64>)> {
+        let datagrams = self.transport.datagrams_from_others().into_iter();
+        let replies = datagrams.map(|OtherDatagram { from, bytes }| {
+            let seq = match quoted_request(None, &bytes, payload) {
+                QuotedRequest::Number(seq) => Some(seq),
+                QuotedRequest::Unknown | QuotedRequest::Contradictory => only_in_flight,
+            };
+            let is_correct = |seq: &u64| {
+                matches!(payload.clone().check(*seq, &bytes, 0), ReplyCheck::Complete(_))
+            };
+            (from, seq.filter(is_correct))
+        });
+        replies.collect()
     }
 
     pub(in crate::engine) fn kernel_statistics(&self) -> Option<KernelStatistics> {

@@ -181,6 +181,7 @@ impl Experiments<'_> {
         let limits = self.limits(MAX_PAIRS_WITH_TIMESTAMPS);
         let result = interleaver.measure(stage, &plans, limits, ExchangeTimes::rtt)?;
         evidence.incomplete.extend(incomplete("kernel timestamps", &result.pairs));
+        add_notes(result.notes, evidence);
         let has_timing_header =
             result.sides.each_ref().map(|side| side.summary.breakdown.server.count() > 0);
         for (side, SideResult { summary, .. }) in evidence.sides.iter_mut().zip(result.sides) {
@@ -207,6 +208,7 @@ impl Experiments<'_> {
         let stage = ComparisonStage::NewConnections;
         let result = interleaver.measure(stage, &plans, limits, ExchangeTimes::with_connection)?;
         evidence.incomplete.extend(incomplete("new connections", &result.pairs));
+        add_notes(result.notes, evidence);
         evidence.pairs_with_connection = result.pairs;
         for (side, SideResult { summary, .. }) in evidence.sides.iter_mut().zip(result.sides) {
             side.with_connection = side.protocol.has_connections().then_some(summary);
@@ -222,6 +224,7 @@ impl Experiments<'_> {
         evidence: &mut Evidence,
         has_timing_header: [bool; 2],
     ) -> Result<(), RunError> {
+        let mut notes = Vec::new();
         let have_same_protocol = evidence.sides[0].protocol == evidence.sides[1].protocol;
         for (index, side) in evidence.sides.iter_mut().enumerate() {
             let Some(address) = side.address else { continue };
@@ -233,6 +236,7 @@ impl Experiments<'_> {
             };
             for experiment in driver(side.protocol).experiments {
                 if self.stop.load(Ordering::Relaxed) {
+                    add_notes(notes, evidence);
                     return Ok(());
                 }
                 if index == 1 && have_same_protocol && experiment.is_independent_of_target {
@@ -240,9 +244,17 @@ impl Experiments<'_> {
                 }
                 let stage = ComparisonStage::Experiment { name: experiment.name };
                 interleaver.report_progress(stage, 0, 1)?;
-                side.measurements.extend((experiment.run)(&context)?);
+                match (experiment.run)(&context) {
+                    Ok(measurements) => side.measurements.extend(measurements),
+                    // The pairs are already measured, so the comparison continues.
+                    Err(error) => notes.push(format!(
+                        "No result of the experiment \"{}\": {error} ({}).",
+                        experiment.name, error.error
+                    )),
+                }
             }
         }
+        add_notes(notes, evidence);
         Ok(())
     }
 
@@ -257,6 +269,7 @@ impl Experiments<'_> {
             let limits = self.limits(MAX_PAIRS_PER_SIZE);
             let result = interleaver.measure(stage, sides, limits, ExchangeTimes::rtt)?;
             evidence.incomplete.extend(incomplete(&format!("{bytes} bytes"), &result.pairs));
+            add_notes(result.notes, evidence);
             evidence.sweep.push(SweepPoint { bytes: *bytes, pairs: result.pairs });
         }
         Ok(())
@@ -290,10 +303,19 @@ fn rounds(max: u32, pairs: u64) -> u32 {
     (rounds & !1).max(1)
 }
 
+/// Adds the notes that the evidence does not contain yet.
+fn add_notes(notes: Vec<String>, evidence: &mut Evidence) {
+    for note in notes {
+        if !evidence.notes.contains(&note) {
+            evidence.notes.push(note);
+        }
+    }
+}
+
 fn store_main_result(result: ExperimentResult, evidence: &mut Evidence) {
     evidence.warm_up = result.warm_up;
     evidence.pairs = result.pairs;
-    evidence.notes = result.notes;
+    add_notes(result.notes, evidence);
     for (side, result) in evidence.sides.iter_mut().zip(result.sides) {
         side.traffic_exchanges = result.summary.received;
         side.summary = result.summary;

@@ -102,7 +102,7 @@ fn run_probes<'a>(
         }
         for (address, protocol, thread) in host_checks {
             let check = match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
-                Ok(finding) => finding.map(HostCheck::Finding),
+                Ok(finding) => finding.map(|finding| HostCheck::Finding(Box::new(finding))),
                 Err(error) => Some(HostCheck::NotPossible { protocol, reason: reason(&error) }),
             };
             checks.extend(check.map(|check| (address, check)));

@@ -1,6 +1,6 @@
 //! [`run`]: resolves the target, selects an address that answers, and measures it.
 
-use super::series::{INTERRUPTED, Series, Sink};
+use super::series::{INTERRUPTED, RunPosition, Series, Sink};
 use crate::analysis::accounting::unsent_exchange;
 use crate::analysis::statistics::Summary;
 use crate::event::{Event, FailedAttempt, Progress, Report, Start};
@@ -181,7 +181,7 @@ fn measure(
     }
     let SelectedAddress { address, failed_attempts } = select_address(plan, addresses, stop)?;
     debug!(protocol = plan.protocol.name, %address, "measuring address");
-    let series = Series::open(plan, address, stop)?;
+    let series = Series::open(plan, address, RunPosition::Start, stop)?;
     let start = Start { local: series.local(), ..new_start(plan, Some(address)) };
     report_start(&start, &failed_attempts, report)?;
     series.run(&mut ReportSink { plan, report }, stop)
@@ -255,7 +255,7 @@ impl Trial {
         let protocol = plan.protocol.name;
         debug!(protocol, %address, "trying address");
         let mut events = RecordedEvents::default();
-        let series = Series::open(plan, address, stop)?;
+        let series = Series::open(plan, address, RunPosition::Start, stop)?;
         let local = series.local();
         let summary = series.run(&mut events, stop)?;
         if let Some(exchange) = events.exchanges.last() {

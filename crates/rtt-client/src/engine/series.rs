@@ -16,6 +16,7 @@ mod control;
 mod exchange;
 mod first_packet;
 mod notes;
+mod other_address;
 mod path_watch;
 mod replacement;
 
@@ -27,6 +28,7 @@ use crate::analysis::statistics::{SeriesMeasurements, Summary};
 use crate::model::exchange::{Connection, Exchange};
 use crate::model::protocol::{Framing, Protocol};
 use crate::model::traffic::{KernelStatistics, Traffic};
+use crate::net::limitation::Limitation;
 use crate::net::system::{
     KERNEL_TIMESTAMPS, ReceiveConfig, ThreadUsage, WaitUntil, clock_state, thread_usage,
 };
@@ -35,11 +37,13 @@ use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
 use crate::plan::{Plan, Settings};
 use crate::protocol::explanations::explanations_of;
+pub(in crate::engine) use connections::RunPosition;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
 use first_packet::FirstPacket;
 pub(in crate::engine) use notes::INTERRUPTED;
 use notes::{SeriesEnd, notes};
+use other_address::OtherReplies;
 use replacement::ChannelReplacement;
 use std::io;
 use std::net::SocketAddr;
@@ -89,6 +93,7 @@ pub(in crate::engine) struct Series<'a> {
     connections: Connections<'a>,
     replacement: ChannelReplacement,
     accounting: Accounting,
+    other_replies: OtherReplies,
     control: Option<UninstrumentedControl<'a>>,
     first_packet: FirstPacket,
     /// The CPU times of this thread at the start of a series with a fixed rate.
@@ -105,9 +110,14 @@ pub(in crate::engine) struct Series<'a> {
 impl<'a> Series<'a> {
     /// Opens the first channel to `address`. A failure of the peer or the route becomes the outcome of the first
     /// exchange. When `stop` is set, each wait for the peer ends.
+    ///
+    /// # Errors
+    ///
+    /// At the start of a run, the client cannot run as requested.
     pub(in crate::engine) fn open(
         plan: &Plan,
         address: SocketAddr,
+        position: RunPosition,
         stop: &'a AtomicBool,
     ) -> Result<Self, SocketError> {
         let settings = &plan.settings;
@@ -115,7 +125,7 @@ impl<'a> Series<'a> {
         let mut payload = plan.payload.clone();
         payload.set_run(fastrand::u32(..));
         let first_packet = FirstPacket::before(address);
-        let connections = Connections::open(plan, address, config)?;
+        let connections = Connections::open(plan, address, config, position)?;
         // A fixed rate leaves no time for control exchanges. A single exchange has no median to compare.
         let has_control = config.receiver.timestamps
             && plan.pacing.waits_for_replies()
@@ -134,6 +144,7 @@ impl<'a> Series<'a> {
             accounting: Accounting::new(plan),
             usage_at_start: None,
             slow_host: None,
+            other_replies: OtherReplies::default(),
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             first_packet,
             last_progress: now,
@@ -167,7 +178,7 @@ impl<'a> Series<'a> {
                 break;
             }
             if self.control_is_due() {
-                self.run_control(stop)?;
+                self.run_control(stop);
             } else {
                 self.send(due, sink)?;
             }
@@ -188,7 +199,7 @@ impl<'a> Series<'a> {
         self.interrupted = stopped()
             && (self.accounting.in_flight() > 0 || !self.pacer.is_finished(Instant::now()));
         if !stopped() && self.settings.duration.is_none() && self.control_is_due() {
-            self.run_control(stop)?;
+            self.run_control(stop);
         }
         self.end(sink, stop)
     }
@@ -212,6 +223,7 @@ impl<'a> Series<'a> {
         stop: &AtomicBool,
     ) -> Result<Summary, RunError> {
         self.receive_late_replies(sink, stop)?;
+        self.finish_other_replies();
         self.connections.close(CloseReason::EndOfSeries);
         self.report_connections(sink)?;
 
@@ -224,6 +236,7 @@ impl<'a> Series<'a> {
             in_flight,
             ended_early: self.ended_early,
             reply_limit: connections.reply_limit,
+            limitations: connections.limitations,
             breakdown_unavailable: self.settings.breakdown && !KERNEL_TIMESTAMPS,
             missing_replies: loss_pattern
                 .and_then(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
@@ -248,6 +261,11 @@ impl<'a> Series<'a> {
     /// See [`Accounting::is_unreachable`].
     pub(in crate::engine) fn is_unreachable(&self) -> bool {
         self.accounting.is_unreachable()
+    }
+
+    /// The parts of the measurement that are missing or different.
+    pub(in crate::engine) fn limitations(&self) -> &[Limitation] {
+        self.connections.limitations()
     }
 
     /// The packet counts of all channels so far, if they are known.
@@ -286,10 +304,10 @@ impl<'a> Series<'a> {
         self.control.as_ref().is_some_and(UninstrumentedControl::is_due)
     }
 
-    fn run_control(&mut self, stop: &AtomicBool) -> Result<(), SocketError> {
-        let Some(control) = &mut self.control else { return Ok(()) };
+    fn run_control(&mut self, stop: &AtomicBool) {
+        let Some(control) = &mut self.control else { return };
         self.pacer.control_started(Instant::now());
-        control.run_exchange(stop)
+        control.run_exchange(stop);
     }
 
     /// Receives until `due`. If the series waits for replies, it first receives until the outcome of each request in

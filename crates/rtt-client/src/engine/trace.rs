@@ -8,6 +8,7 @@ pub use error::TraceError;
 
 use super::output_file::{FileOperation, OutputFile, OutputFileError};
 use super::run::{resolve_target, select_address};
+use super::series::RunPosition;
 use crate::capture::dissect::{Packet, dissect};
 use crate::capture::exchanges::stream::MessageLengths;
 use crate::capture::file::{
@@ -150,7 +151,9 @@ impl Session {
             }
         };
         let address = address_on_the_wire(select_address(plan, &addresses, stop)?.address);
-        let config = RecordConfig { count, interface: self.interfaces.len() };
+        let is_first = self.interfaces.is_empty();
+        let position = if is_first { RunPosition::Start } else { RunPosition::Middle };
+        let config = RecordConfig { count, interface: self.interfaces.len(), position };
         let recording = record(plan, address, config, stop)?;
         let replies = recording.samples.iter().filter(|sample| sample.rtt.is_some()).count();
         self.has_failures |= replies as u64 != count;

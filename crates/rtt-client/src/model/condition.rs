@@ -3,6 +3,7 @@
 use crate::model::icmp::Origin;
 use crate::model::protocol::Protocol;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::{fmt, io, time::Duration};
 
 /// The state of a target, as far as a client can observe it.
@@ -103,25 +104,6 @@ impl Condition {
             Self::Unsupported => "this system refuses the operation",
         }
     }
-
-    /// The condition that an error of the operating system indicates. `None` if the error indicates no condition. The
-    /// platform code in `net/system` has a table of further error numbers.
-    #[must_use]
-    pub fn from_error(error: &io::Error) -> Option<Self> {
-        use io::ErrorKind as Kind;
-        match error.kind() {
-            Kind::ConnectionRefused => Some(Self::Refused),
-            Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Some(Self::Reset),
-            Kind::HostUnreachable => Some(Self::HostUnreachable),
-            // `AddrNotAvailable`: this host has no address of this IP version, so it has no route either.
-            Kind::NetworkUnreachable | Kind::NetworkDown | Kind::AddrNotAvailable => {
-                Some(Self::NoRoute)
-            }
-            Kind::PermissionDenied => Some(Self::PermissionDenied),
-            Kind::TimedOut | Kind::WouldBlock => Some(Self::Silent),
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Display for Condition {
@@ -143,12 +125,42 @@ pub struct Failure {
     pub origin: Option<Origin>,
     /// Further observations, for example how much of the reply arrived.
     pub detail: Option<String>,
+    /// [`Condition::TooBig`]: the maximum length of a packet on the path, in bytes, if it was reported.
+    pub mtu: Option<u32>,
+    /// [`Condition::OtherAddress`]: the source of the reply.
+    pub reply_from: Option<SocketAddr>,
 }
 
 impl Failure {
     /// A failure that this program observed itself.
     pub(crate) fn new(condition: Condition, after: Duration) -> Self {
-        Self { condition, error: None, after, origin: None, detail: None }
+        Self {
+            condition,
+            error: None,
+            after,
+            origin: None,
+            detail: None,
+            mtu: None,
+            reply_from: None,
+        }
+    }
+
+    /// Adds the maximum length of a packet, if it is known.
+    #[must_use]
+    pub(crate) fn with_mtu(self, mtu: Option<u32>) -> Self {
+        match mtu {
+            Some(bytes) => Self { mtu, detail: Some(format!("the MTU is {bytes} bytes")), ..self },
+            None => self,
+        }
+    }
+
+    /// The failure of a request whose reply came from this other address.
+    pub(crate) fn other_address(from: SocketAddr, after: Duration) -> Self {
+        Self {
+            detail: Some(format!("from {from}")),
+            reply_from: Some(from),
+            ..Self::new(Condition::OtherAddress, after)
+        }
     }
 
     /// One line for the user: `refused, reported by ICMP type 3 code 3 … : no process listens on this port`. The exchange
@@ -166,7 +178,12 @@ impl Failure {
             Some(Origin::Icmp(icmp)) => {
                 let _ = write!(text, ", reported by {icmp}");
             }
-            Some(Origin::ThisHost) => text.push_str(", reported by this host"),
+            Some(Origin::ThisHost) => {
+                text.push_str(", reported by this host");
+                if let Some(error) = &self.error {
+                    let _ = write!(text, " ({error})");
+                }
+            }
             Some(Origin::Peer | Origin::Unknown) | None => {}
         }
         let _ = write!(text, ": {}", self.condition.meaning(protocol));
@@ -178,7 +195,6 @@ impl Failure {
 mod tests {
     use super::*;
     use crate::model::protocol::{EXAMPLE, Responder};
-    use std::io::ErrorKind;
 
     #[test]
     fn refusal_mentions_the_server_and_the_port_only_if_they_exist() {
@@ -191,22 +207,5 @@ mod tests {
         let kernel =
             text(&Protocol { default_port: None, responder: Responder::Kernel, ..EXAMPLE });
         assert!(!kernel.contains("port") && !kernel.contains("server"), "{kernel}");
-    }
-
-    #[test]
-    fn system_errors_indicate_a_condition() {
-        for (kind, condition) in [
-            (ErrorKind::ConnectionRefused, Some(Condition::Refused)),
-            (ErrorKind::ConnectionReset, Some(Condition::Reset)),
-            (ErrorKind::BrokenPipe, Some(Condition::Reset)),
-            (ErrorKind::HostUnreachable, Some(Condition::HostUnreachable)),
-            (ErrorKind::NetworkUnreachable, Some(Condition::NoRoute)),
-            (ErrorKind::PermissionDenied, Some(Condition::PermissionDenied)),
-            (ErrorKind::TimedOut, Some(Condition::Silent)),
-            (ErrorKind::OutOfMemory, None),
-            (ErrorKind::AddrInUse, None),
-        ] {
-            assert_eq!(Condition::from_error(&kind.into()), condition, "{kind}");
-        }
     }
 }

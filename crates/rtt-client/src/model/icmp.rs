@@ -21,7 +21,8 @@ pub struct IcmpError {
 }
 
 impl IcmpError {
-    /// The condition that the error indicates. Absent if the error indicates none.
+    /// The condition that the error indicates. Absent if the error does not mean that the packet was discarded (source
+    /// quench, redirect), or if its code is unknown.
     #[must_use]
     pub fn condition(&self) -> Option<Condition> {
         match (self.is_v6, self.kind, self.code) {
@@ -32,6 +33,7 @@ impl IcmpError {
             // "Protocol unreachable" and "next header unknown": the host does not support the protocol.
             (false, 3, 2 | 3) | (true, 1, 4) | (true, 4, 1) => Some(Condition::Refused),
             (false, 3, 9 | 10 | 13..=15) | (true, 1, 1 | 5 | 6) => Some(Condition::Prohibited),
+            (false, 3, 4) | (true, 2, _) => Some(Condition::TooBig),
             _ => None,
         }
     }
@@ -75,8 +77,19 @@ impl IcmpError {
             (true, 1, 3) => "address unreachable",
             (true, 1, 5) => "source address failed policy",
             (true, 1, 6) => "reject route to destination",
-            (true, 2, 0) => "packet too big",
+            // The receiver ignores the code (RFC 4443, section 3.2).
+            (true, 2, _) => "packet too big",
+            (false, 4, 0) => "source quench",
+            (false, 5, 0) => "redirect for the network",
+            (false, 5, 1) => "redirect for the host",
+            (false, 5, 2) => "redirect for the type of service and the network",
+            (false, 5, 3) => "redirect for the type of service and the host",
+            (false, 12, 0) => "invalid header field",
+            (false, 12, 1) => "required option missing",
+            (false, 12, 2) => "invalid length",
+            (true, 4, 0) => "erroneous header field",
             (true, 4, 1) => "next header unknown",
+            (true, 4, 2) => "unknown IPv6 option",
             _ => return None,
         })
     }
@@ -128,16 +141,58 @@ impl Origin {
 mod tests {
     use super::*;
 
+    /// An error, and the condition that it indicates.
+    type Case = (u8, u8, Option<Condition>);
+
+    const NO_ROUTE: Option<Condition> = Some(Condition::NoRoute);
+    const UNREACHABLE: Option<Condition> = Some(Condition::HostUnreachable);
+    const REFUSED: Option<Condition> = Some(Condition::Refused);
+    const PROHIBITED: Option<Condition> = Some(Condition::Prohibited);
+    const TOO_BIG: Option<Condition> = Some(Condition::TooBig);
+
+    /// All types and codes of errors over IPv4 (RFC 792, RFC 1122, RFC 1812).
+    #[rustfmt::skip]
+    const V4: [Case; 26] = [
+        (3, 0, NO_ROUTE), (3, 1, UNREACHABLE), (3, 2, REFUSED), (3, 3, REFUSED), (3, 4, TOO_BIG),
+        (3, 5, UNREACHABLE), (3, 6, NO_ROUTE), (3, 7, UNREACHABLE), (3, 8, NO_ROUTE), (3, 9, PROHIBITED),
+        (3, 10, PROHIBITED), (3, 11, NO_ROUTE), (3, 12, UNREACHABLE), (3, 13, PROHIBITED), (3, 14, PROHIBITED),
+        (3, 15, PROHIBITED), (4, 0, None), (5, 0, None), (5, 1, None), (5, 2, None), (5, 3, None),
+        (11, 0, UNREACHABLE), (11, 1, None), (12, 0, None), (12, 1, None), (12, 2, None),
+    ];
+
+    /// All types and codes of errors over IPv6 (RFC 4443).
+    #[rustfmt::skip]
+    const V6: [Case; 13] = [
+        (1, 0, NO_ROUTE), (1, 1, PROHIBITED), (1, 2, NO_ROUTE), (1, 3, UNREACHABLE), (1, 4, REFUSED),
+        (1, 5, PROHIBITED), (1, 6, PROHIBITED), (2, 0, TOO_BIG), (3, 0, UNREACHABLE), (3, 1, None),
+        (4, 0, None), (4, 1, REFUSED), (4, 2, None),
+    ];
+
+    fn error(is_v6: bool, kind: u8, code: u8) -> IcmpError {
+        IcmpError { is_v6, kind, code, from: None }
+    }
+
     #[test]
-    fn every_icmp_code_with_a_condition_has_a_name() {
-        for is_v6 in [false, true] {
+    fn every_type_and_code_of_the_rfcs_has_a_name_and_its_condition() {
+        for (is_v6, cases) in [(false, &V4[..]), (true, &V6[..])] {
+            for &(kind, code, condition) in cases {
+                let icmp = error(is_v6, kind, code);
+                assert_eq!(icmp.condition(), condition, "{icmp}");
+                assert!(icmp.name().is_some(), "{icmp}");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_types_and_codes_indicate_no_condition() {
+        for (is_v6, cases) in [(false, &V4[..]), (true, &V6[..])] {
             for (kind, code) in
-                (0..=u8::MAX).flat_map(|kind| (0..=20).map(move |code| (kind, code)))
+                (0..=u8::MAX).flat_map(|kind| (0..=u8::MAX).map(move |code| (kind, code)))
             {
-                let icmp = IcmpError { is_v6, kind, code, from: None };
-                if icmp.condition().is_some() {
-                    assert!(icmp.name().is_some(), "{icmp}");
-                }
+                let is_listed = cases.iter().any(|case| (case.0, case.1) == (kind, code));
+                let icmp = error(is_v6, kind, code);
+                let is_too_big = is_v6 && kind == 2;
+                assert!(is_listed || is_too_big || icmp.condition().is_none(), "{icmp}");
             }
         }
     }
@@ -148,8 +203,5 @@ mod tests {
         let icmp = IcmpError { is_v6: false, kind: 3, code: 13, from };
         let text = "ICMP type 3 code 13 (communication prohibited) from 192.0.2.1";
         assert_eq!(icmp.to_string(), text);
-        assert_eq!(icmp.condition(), Some(Condition::Prohibited));
-        let big = IcmpError { is_v6: true, kind: 2, code: 0, from: None };
-        assert_eq!(big.condition(), None);
     }
 }

@@ -1,5 +1,7 @@
 //! [`LossPlace`]: the place where an exchange was lost.
 
+use crate::model::condition::{Condition, Failure};
+use crate::model::icmp::Origin;
 use std::fmt;
 
 /// The place where an exchange was lost. It is derived from evidence only. Without evidence, it is
@@ -36,6 +38,30 @@ impl LossPlace {
         Self::Unknown,
     ];
 
+    /// The place where a request that was sent was lost, if its failure shows the place.
+    pub(crate) fn of_failure(failure: &Failure) -> Option<Self> {
+        match (failure.condition, failure.origin) {
+            // The ICMP error quotes the request. The packet did not reach its destination.
+            (
+                Condition::NoRoute
+                | Condition::HostUnreachable
+                | Condition::Prohibited
+                | Condition::TooBig,
+                Some(Origin::Icmp(_)),
+            ) => Some(Self::There),
+            (Condition::OtherAddress, _) => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+
+    /// The place where a request was lost that the program could not send, if its failure shows the place.
+    pub(crate) fn of_unsent(failure: &Failure) -> Option<Self> {
+        if failure.origin == Some(Origin::ThisHost) {
+            return Some(Self::SendQueue);
+        }
+        Self::of_failure(failure)
+    }
+
     /// The name in JSON. It is part of the JSON interface, so it does not change.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -68,5 +94,31 @@ impl LossPlace {
 impl fmt::Display for LossPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::icmp::IcmpError;
+    use std::time::Duration;
+
+    #[test]
+    fn place_is_known_only_with_evidence() {
+        let icmp = Origin::Icmp(IcmpError { is_v6: false, kind: 3, code: 4, from: None });
+        let this_host = Some(Origin::ThisHost);
+        for (condition, origin, of_failure, of_unsent) in [
+            (Condition::Silent, None, None, None),
+            (Condition::TooBig, Some(icmp), Some(LossPlace::There), Some(LossPlace::There)),
+            (Condition::Refused, Some(icmp), None, None),
+            (Condition::LocalLimit, this_host, None, Some(LossPlace::SendQueue)),
+            (Condition::NoRoute, this_host, None, Some(LossPlace::SendQueue)),
+            (Condition::NoRoute, Some(Origin::Unknown), None, None),
+            (Condition::OtherAddress, None, Some(LossPlace::Unknown), Some(LossPlace::Unknown)),
+        ] {
+            let failure = Failure { origin, ..Failure::new(condition, Duration::ZERO) };
+            assert_eq!(LossPlace::of_failure(&failure), of_failure, "{condition}");
+            assert_eq!(LossPlace::of_unsent(&failure), of_unsent, "{condition}");
+        }
     }
 }

@@ -1,15 +1,16 @@
 //! [`BufferedSocket`]: a socket with its receive buffer, used by every protocol. This file also contains
 //! [`OperationError`] and [`set_option`]. `set_option` logs each socket option.
 
-use crate::model::condition::Failure;
+use crate::model::condition::{Condition, Failure};
 use crate::model::protocol::Protocol;
 use crate::model::receive_queue::ReceiveQueue;
+use crate::net::failure::{Call, ReportedErrors, condition_of, failure_with_cause};
+use crate::net::limitation::{Limitation, Part};
 use crate::net::system::{
-    NetworkError, ReceiveMeta, Receiver, WaitUntil, force_receive_queue, receive_queue_drops,
+    NetworkError, REPORTS_ICMP_ORIGIN, ReceiveMeta, Receiver, WaitUntil, force_receive_queue,
+    receive_queue_drops,
 };
-use crate::net::transport::{
-    OpenConfig, Received, SocketError, SocketOperation, failure_with_cause,
-};
+use crate::net::transport::{OpenConfig, Received, SocketError, SocketOperation};
 use echo_core::Stamp;
 use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
@@ -71,7 +72,7 @@ impl BufferedSocket {
             })?;
             debug!(%address, "socket bound");
         }
-        let receiver = Receiver::new(&inner, config.receiver)?;
+        let receiver = Receiver::new(&inner, config.receiver);
         let queue = config.receiver.queue.and_then(|bytes| request_queue(&inner, bytes));
         let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
         Ok(Self { inner, receiver, buffer, queue, drops_at_arrival: None })
@@ -102,6 +103,22 @@ impl BufferedSocket {
     /// The local address, if the system reports it.
     pub(crate) fn local(&self) -> Option<SocketAddr> {
         self.inner.local_addr().ok()?.as_socket()
+    }
+
+    /// Whether the socket is connected to itself. The kernel allows this if it has chosen the peer's port as the local
+    /// port. Over a stream, it is a simultaneous open (RFC 9293, section 3.5). It shows that no other socket listens on
+    /// the port.
+    pub(crate) fn is_connected_to_itself(&self, peer: SocketAddr) -> bool {
+        let key = |address: SocketAddr| (address.ip().to_canonical(), address.port());
+        self.local().is_some_and(|local| key(local) == key(peer))
+    }
+
+    /// Whether the system reports all ICMP errors about packets of this socket.
+    pub(crate) fn reports_icmp_errors(&self) -> bool {
+        let is_refused = |limitation: &Limitation| {
+            matches!(limitation, Limitation::Missing { part: Part::IcmpErrors, .. })
+        };
+        REPORTS_ICMP_ORIGIN && !self.receiver.limitations().iter().any(is_refused)
     }
 
     /// Returns the ICMP errors that arrived since the last call.
@@ -158,28 +175,46 @@ impl OperationError {
         Self { operation: SocketOperation::Exchange, error }
     }
 
-    /// Converts the error of an attempt to open a transport to a failure, if it is about the peer or the route.
+    /// Converts the error of an attempt to open the first transport of a run, if the attempt is an exchange that failed.
     /// `after` is the time since the start of the attempt.
     ///
     /// # Errors
     ///
-    /// Returns any other error unchanged. For example, a missing permission to create a socket does not depend on the
-    /// peer.
+    /// Returns any other error unchanged: the client cannot run as requested. For example, a missing permission to create
+    /// a socket does not depend on the peer.
     pub(crate) fn into_failure(
         self,
-        network_errors: &[NetworkError],
+        peer: SocketAddr,
+        reported: ReportedErrors<'_>,
         after: Duration,
     ) -> Result<Failure, Self> {
-        let Self { operation, error } = self;
-        let is_about_peer = match operation {
-            SocketOperation::Create => error.kind() != io::ErrorKind::PermissionDenied,
+        let call = Call::of(self.operation);
+        let condition = condition_of(&self.error, call);
+        let is_outcome = match self.operation {
             SocketOperation::Connect => true,
+            SocketOperation::Create => {
+                !matches!(condition, Condition::PermissionDenied | Condition::Unsupported)
+            }
+            // If the user selects a port, another socket can use it.
+            SocketOperation::Bind(address) => {
+                condition == Condition::LocalLimit && address.port() == 0
+            }
             _ => false,
         };
-        if !is_about_peer {
-            return Err(Self { operation, error });
+        if !is_outcome {
+            return Err(self);
         }
-        failure_with_cause(error, network_errors, after).map_err(|error| Self { operation, error })
+        Ok(failure_with_cause(self.error, call, peer, reported, after))
+    }
+
+    /// The limitation if the operation is optional. Without it, `part` is missing.
+    pub(crate) fn into_limitation(self, part: Part) -> Limitation {
+        let Self { operation, error } = self;
+        let text = error.to_string();
+        // The standard library adds the number of the error.
+        let number = error.raw_os_error().map(|errno| format!(" (os error {errno})"));
+        let words = number.and_then(|number| text.strip_suffix(&number).map(str::to_owned));
+        Limitation::Missing { part, operation, error: words.unwrap_or(text) }
     }
 
     pub(crate) fn with_peer(self, protocol: &'static Protocol, address: SocketAddr) -> SocketError {
@@ -250,7 +285,6 @@ pub(crate) fn set_option(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::condition::Condition;
     use crate::plan::Settings;
 
     fn loopback(ip: &str) -> SocketAddr {
@@ -318,17 +352,40 @@ mod tests {
     }
 
     #[test]
-    fn missing_permission_to_create_a_socket_is_not_a_failure_of_the_peer() {
-        let error =
-            |operation, kind: io::ErrorKind| OperationError { operation, error: kind.into() };
+    fn only_an_error_that_is_not_about_the_peer_ends_a_run_at_its_start() {
+        let peer = loopback("127.0.0.1");
+        let into_failure = |operation, kind: io::ErrorKind| {
+            let error = OperationError { operation, error: kind.into() };
+            let failure = error.into_failure(peer, ReportedErrors::NONE, Duration::ZERO);
+            failure.ok().map(|failure| failure.condition)
+        };
         let denied = io::ErrorKind::PermissionDenied;
-        let into_failure = |error: OperationError| error.into_failure(&[], Duration::ZERO);
-        assert!(into_failure(error(SocketOperation::Create, denied)).is_err());
-        assert!(into_failure(error(SocketOperation::SetOption("IP_TTL"), denied)).is_err());
-        // A firewall rule of this host refuses the connection.
-        let failure = into_failure(error(SocketOperation::Connect, denied)).unwrap();
-        assert_eq!(failure.condition, Condition::PermissionDenied);
-        let unreachable = error(SocketOperation::Create, io::ErrorKind::NetworkUnreachable);
-        assert_eq!(into_failure(unreachable).unwrap().condition, Condition::NoRoute);
+        let in_use = io::ErrorKind::AddrInUse;
+        let with_port = SocketAddr::new(peer.ip(), 7);
+        for (operation, kind, condition) in [
+            (SocketOperation::Create, denied, None),
+            (SocketOperation::SetOption("IP_TTL"), denied, None),
+            // A firewall rule of this host refuses the connection.
+            (SocketOperation::Connect, denied, Some(Condition::PermissionDenied)),
+            (SocketOperation::Create, io::ErrorKind::NetworkUnreachable, Some(Condition::NoRoute)),
+            (SocketOperation::Create, io::ErrorKind::OutOfMemory, Some(Condition::LocalLimit)),
+            // No port is free, or the port that the user selects is in use.
+            (SocketOperation::Bind(peer), in_use, Some(Condition::LocalLimit)),
+            (SocketOperation::Bind(with_port), in_use, None),
+            (SocketOperation::Bind(peer), io::ErrorKind::AddrNotAvailable, None),
+        ] {
+            assert_eq!(into_failure(operation, kind), condition, "{operation}: {kind}");
+        }
+    }
+
+    #[test]
+    fn limitation_has_the_error_in_words() {
+        let error = OperationError {
+            operation: SocketOperation::SetOption("SO_TIMESTAMPING"),
+            error: io::Error::other("Protocol not available"),
+        };
+        let text = error.into_limitation(Part::Breakdown).to_string();
+        let expected = "No breakdown: this system refuses the socket option SO_TIMESTAMPING (Protocol not available).";
+        assert_eq!(text, expected);
     }
 }

@@ -156,6 +156,8 @@ pub(crate) struct NetworkError {
     pub(crate) errno: i32,
     /// The number of the request that caused the error, if the quoted header identifies it.
     pub(crate) request: Option<u64>,
+    /// The maximum length of a packet on the path, in bytes, if the ICMP error reports it.
+    pub(crate) mtu: Option<u32>,
     /// The beginning of the payload of the packet that caused the error. The ICMP error contains a copy of these
     /// bytes.
     pub(crate) quoted_payload: Vec<u8>,

@@ -1,20 +1,18 @@
 //! [`Transport`]: the trait that each protocol implements in its folder of `protocol/`.
 //!
-//! This file also converts errors of the system. An error about the peer or the route becomes a [`Failure`] of an
-//! exchange. Any other error becomes a [`SocketError`], which ends the run.
+//! If the first transport of a run cannot be opened, a [`SocketError`] ends the run. Later errors become the failure of
+//! an exchange (see [`crate::net::failure`]).
 
 use crate::model::breakdown::TimestampId;
-use crate::model::condition::{Condition, Failure};
+use crate::model::condition::Failure;
 use crate::model::exchange::Connection;
-use crate::model::icmp::Origin;
 use crate::model::protocol::{DisplayAddress, Protocol};
 use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::{KernelStatistics, Traffic};
-use crate::net::system::{
-    KERNEL_TIMESTAMPS, NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil,
-    condition_from_errno,
-};
+use crate::net::limitation::Limitation;
+use crate::net::system::{KERNEL_TIMESTAMPS, NetworkError, ReceiveConfig, WaitUntil};
 use crate::plan::Settings;
+use bytes::Bytes;
 use echo_core::Stamp;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
@@ -133,6 +131,22 @@ pub(crate) trait Transport: Send {
         None
     }
 
+    /// The limitations of this transport.
+    fn limitations(&self) -> Vec<Limitation> {
+        Vec::new()
+    }
+
+    /// The maximum length of a packet on the path, in bytes, if the kernel has it.
+    fn path_mtu(&self) -> Option<u32> {
+        None
+    }
+
+    /// Returns the datagrams that arrived from other addresses than the peer's since the last call, at most
+    /// [`MAX_OTHER_DATAGRAMS`] of them. Empty if the system does not pass them to this transport.
+    fn datagrams_from_others(&mut self) -> Vec<OtherDatagram> {
+        Vec::new()
+    }
+
     /// The number of packets sent and received so far, if it is known.
     fn traffic(&self) -> Option<Traffic> {
         None
@@ -143,6 +157,20 @@ pub(crate) trait Transport: Send {
     fn close(&mut self, _timeout: Duration, _stop: &AtomicBool) -> Option<Duration> {
         None
     }
+}
+
+/// The maximum number of datagrams from other addresses that one call returns. Any host can send them.
+#[cfg_attr(
+    not(all(target_os = "linux", not(portable))),
+    expect(dead_code, reason = "only the Linux implementation receives such datagrams")
+)]
+pub(crate) const MAX_OTHER_DATAGRAMS: usize = 256;
+
+/// A datagram from another address than the peer's.
+#[derive(Debug)]
+pub(crate) struct OtherDatagram {
+    pub(crate) from: SocketAddr,
+    pub(crate) bytes: Bytes,
 }
 
 /// A request that the system has accepted.
@@ -220,58 +248,4 @@ impl fmt::Display for SocketOperation {
             Self::Exchange => f.write_str("exchange data"),
         }
     }
-}
-
-/// The failure that an ICMP error indicates. `None` if its type and code indicate no condition, for example "packet too
-/// big".
-pub(crate) fn failure_from_icmp(error: &NetworkError, after: Duration) -> Option<Failure> {
-    let condition = error.icmp.condition()?;
-    let origin = Some(Origin::Icmp(error.icmp));
-    let error = Some(io::Error::from_raw_os_error(error.errno));
-    Some(Failure { error, origin, ..Failure::new(condition, after) })
-}
-
-/// Converts the error of a system call to a failure, if the error is about the peer or the route to it.
-///
-/// # Errors
-///
-/// Returns any other error unchanged.
-pub(crate) fn failure_from_error(error: io::Error, after: Duration) -> io::Result<Failure> {
-    let from_errno = || error.raw_os_error().and_then(condition_from_errno);
-    let Some(condition) = Condition::from_error(&error).or_else(from_errno) else {
-        return Err(error);
-    };
-    if condition == Condition::Silent {
-        return Ok(Failure::new(condition, after));
-    }
-    // A reset has the peer's address, so this error is attributed to the peer. A firewall can use the same address.
-    let origin = if condition == Condition::Reset { Origin::Peer } else { Origin::Unknown };
-    let origin = Some(origin);
-    Ok(Failure { error: Some(error), origin, ..Failure::new(condition, after) })
-}
-
-/// Converts the error of an attempt to open a transport to a failure. If ICMP errors indicate a condition, the latest
-/// of them is the cause.
-///
-/// # Errors
-///
-/// Returns any other error unchanged, if no ICMP error indicates a condition.
-pub(crate) fn failure_with_cause(
-    error: io::Error,
-    network_errors: &[NetworkError],
-    after: Duration,
-) -> io::Result<Failure> {
-    let from_icmp = network_errors.iter().rev().find_map(|error| failure_from_icmp(error, after));
-    if let Some(failure) = from_icmp {
-        return Ok(failure);
-    }
-    let mut failure = failure_from_error(error, after)?;
-    // This system reports ICMP errors, and there is none. So the error comes from the peer's kernel or from this host.
-    if REPORTS_ICMP_ORIGIN && failure.origin.is_some() {
-        failure.origin = Some(match failure.condition {
-            Condition::Refused | Condition::Reset => Origin::Peer,
-            _ => Origin::ThisHost,
-        });
-    }
-    Ok(failure)
 }

@@ -111,11 +111,15 @@ fn reply_is_late_after_the_timeout_of_its_request() {
     let expiry = sent.monotonic() + TIMEOUT;
     assert_eq!(accounting.next_expiry(), Some(expiry));
     let just_before = sent.monotonic() + TIMEOUT.saturating_sub(Duration::from_nanos(1));
-    assert!(accounting.expire(just_before, None, || None).is_none());
-    let exchange = accounting.expire(expiry, None, || Some("detail".to_owned())).unwrap();
+    let silent = |seq, after| Failure {
+        detail: Some(format!("request {seq}")),
+        ..Failure::new(Condition::Silent, after)
+    };
+    assert!(accounting.expire(just_before, None, silent).is_none());
+    let exchange = accounting.expire(expiry, None, silent).unwrap();
     let failure = exchange.outcome.failure().unwrap();
     assert_eq!((failure.condition, failure.after), (Condition::Silent, TIMEOUT));
-    assert_eq!(failure.detail.as_deref(), Some("detail"));
+    assert_eq!(failure.detail.as_deref(), Some("request 1"));
     assert_eq!(outcome(receive(&mut accounting, reply(1, sent.later(TIMEOUT)))), None);
     assert_eq!((outcomes(&accounting), accounting.summary().late), ([0, 1, 0], 1));
 }
@@ -250,4 +254,20 @@ fn impossible_processing_time_makes_the_exchange_corrupt() {
     let possible = ReceivedReply { report: report(Duration::ZERO), ..reply(2, received) };
     assert_eq!(outcome(receive(&mut accounting, possible)), Some("reply"));
     assert_eq!((outcomes(&accounting), accounting.summary().without_breakdown), ([1, 0, 1], 1));
+}
+
+#[test]
+fn limit_of_this_host_does_not_end_a_series() {
+    let (mut accounting, sent) = series(0);
+    for condition in [Condition::LocalLimit, Condition::TooBig] {
+        for _ in 0..=MAX_TRANSIENT_ERRORS {
+            let exchange =
+                accounting.request_not_sent(sent, failure(condition, Some(Origin::ThisHost)));
+            assert_eq!(exchange.outcome.name(), "error");
+            assert_eq!(exchange.lost_where, Some(LossPlace::SendQueue));
+        }
+        assert!(!accounting.is_unreachable(), "{condition}");
+    }
+    accounting.request_not_sent(sent, failure(Condition::NoRoute, Some(Origin::ThisHost)));
+    assert!(accounting.is_unreachable());
 }

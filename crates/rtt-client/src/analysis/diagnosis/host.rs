@@ -41,7 +41,7 @@ pub struct Service {
 #[derive(Debug)]
 pub enum HostCheck {
     /// The result of the check.
-    Finding(Finding),
+    Finding(Box<Finding>),
     /// This system did not permit the check.
     NotPossible {
         /// The protocol.
@@ -271,7 +271,7 @@ impl Evidence {
 
 fn findings(checks: &[HostCheck]) -> impl Iterator<Item = &Finding> {
     checks.iter().filter_map(|check| match check {
-        HostCheck::Finding(finding) => Some(finding),
+        HostCheck::Finding(finding) => Some(&**finding),
         HostCheck::NotPossible { .. } => None,
     })
 }

@@ -142,7 +142,7 @@ fn icmp_error_belongs_to_the_request_in_its_quoted_header_and_content() {
     let request_of = |request, quoted_payload: &[u8]| {
         let icmp = IcmpError { is_v6: false, kind: 3, code: 1, from: None };
         let quoted_payload = quoted_payload.to_vec();
-        let error = NetworkError { icmp, errno: 113, request, quoted_payload };
+        let error = NetworkError { icmp, errno: 113, request, mtu: None, quoted_payload };
         Channel::request_of(&error, &payload())
     };
     assert_eq!(request_of(Some(2), b""), QuotedRequest::Number(2));

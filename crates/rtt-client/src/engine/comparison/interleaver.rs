@@ -5,6 +5,7 @@ use super::side::{ExchangeTimes, SideResult, SideRunner};
 use crate::analysis::evidence::Pair;
 use crate::engine::PROGRESS_INTERVAL;
 use crate::engine::run::RunError;
+use crate::engine::series::RunPosition;
 use crate::event::{ComparisonProgress, ComparisonStage, Event, Report};
 use crate::model::format::counted;
 use crate::net::system::MAX_PAUSE;
@@ -138,9 +139,11 @@ impl<'a> Interleaver<'a> {
             if experiment.round_is_over(round) || self.is_stopped() || unreachable.is_some() {
                 break;
             }
+            let is_first = experiment.is_main() && round == 0;
+            let position = if is_first { RunPosition::Start } else { RunPosition::Middle };
             // The connection that is opened later can be faster, so the order alternates between rounds.
             for side in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
-                sides[side].open(self.stop)?;
+                sides[side].open(position, self.stop)?;
             }
             self.round(round, &mut sides, &mut experiment)?;
             unreachable = unreachable_side(&sides);
@@ -148,9 +151,11 @@ impl<'a> Interleaver<'a> {
                 side.close(self.stop)?;
             }
         }
-        let notes = notes(&experiment, unreachable);
+        let mut notes = notes(&experiment, unreachable);
         let Experiment { warm_up, pairs, .. } = experiment;
-        Ok(ExperimentResult { warm_up, pairs, sides: sides.map(SideRunner::into_result), notes })
+        let mut sides = sides.map(SideRunner::into_result);
+        notes.extend(sides.iter_mut().flat_map(|side| std::mem::take(&mut side.limitations)));
+        Ok(ExperimentResult { warm_up, pairs, sides, notes })
     }
 
     /// Measures the warm-up, then counted pairs until the round is over.

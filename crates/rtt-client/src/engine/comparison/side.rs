@@ -4,10 +4,11 @@ use super::windows::WindowObserver;
 use crate::analysis::evidence::Windows;
 use crate::analysis::statistics::Summary;
 use crate::engine::run::{RecordedEvents, RunError};
-use crate::engine::series::Series;
+use crate::engine::series::{RunPosition, Series};
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::model::traffic::Traffic;
+use crate::net::limitation::Limitation;
 use crate::net::transport::SocketError;
 use crate::plan::Plan;
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ pub(super) struct SideRunner<'a> {
     traffic_at_start: Option<Traffic>,
     windows: WindowObserver,
     replies: Replies,
+    limitations: Vec<String>,
 }
 
 /// The replies of a side so far.
@@ -67,6 +69,8 @@ pub(super) struct SideResult {
     pub(super) traffic: Option<Traffic>,
     pub(super) windows: Option<Windows>,
     pub(super) failure: Option<Failure>,
+    /// The parts of the measurement that are missing or different.
+    pub(super) limitations: Vec<String>,
 }
 
 impl<'a> SideRunner<'a> {
@@ -82,12 +86,17 @@ impl<'a> SideRunner<'a> {
             traffic_at_start: None,
             windows: WindowObserver::default(),
             replies: Replies::default(),
+            limitations: Vec::new(),
         }
     }
 
     /// Opens the series of a round. Its exchanges count after a call of [`SideRunner::start_counting`].
-    pub(super) fn open(&mut self, stop: &'a AtomicBool) -> Result<(), SocketError> {
-        self.series = Some(Series::open(&self.plan, self.address, stop)?);
+    pub(super) fn open(
+        &mut self,
+        position: RunPosition,
+        stop: &'a AtomicBool,
+    ) -> Result<(), SocketError> {
+        self.series = Some(Series::open(&self.plan, self.address, position, stop)?);
         Ok(())
     }
 
@@ -147,6 +156,7 @@ impl<'a> SideRunner<'a> {
         self.is_counting = false;
         let Some(series) = self.series.take() else { return Ok(()) };
         self.windows.end_round(series.kernel_statistics());
+        self.limitations.extend(series.limitations().iter().map(Limitation::to_string));
         self.traffic = match (self.traffic, series.traffic(), self.traffic_at_start) {
             (Some(earlier), Some(now), Some(start)) => Some(earlier + (now - start)),
             _ => None,
@@ -162,6 +172,7 @@ impl<'a> SideRunner<'a> {
             traffic: self.traffic,
             windows: self.windows.result(),
             failure: self.replies.last_failure,
+            limitations: self.limitations,
         }
     }
 }

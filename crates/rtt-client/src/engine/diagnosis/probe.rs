@@ -6,11 +6,9 @@ use crate::engine::channel::{Channel, ChannelEvent, QuotedRequest};
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::Connection;
 use crate::model::icmp::{IcmpError, Origin};
-use crate::net::socket::OperationError;
+use crate::net::failure::{Call, failure_from_error, failure_from_icmp};
 use crate::net::system::{self, MAX_PAUSE, NetworkError, WaitUntil};
-use crate::net::transport::{
-    OpenAttempt, OpenConfig, SocketError, failure_from_error, failure_from_icmp,
-};
+use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::payload::{HeaderContent, Numbering, Payload};
 use crate::plan::{Plan, Settings};
 use crate::protocol::driver;
@@ -128,9 +126,7 @@ impl<'a> Probe<'a> {
                     trace!(protocol = self.plan.protocol.name, address = %self.address, seq, ?at, "request sent");
                 }
                 finding.sent = u32::try_from(requests.sent.len()).unwrap_or(u32::MAX);
-                finding.result = result.map_err(|error| {
-                    OperationError::exchange(error).with_peer(self.plan.protocol, self.address)
-                })?;
+                finding.result = result;
             }
         }
         Ok(finding)
@@ -169,18 +165,14 @@ struct Requests<'a> {
 impl Requests<'_> {
     /// Sends the requests at their times until there is a result. If the user interrupts the probe, the result is
     /// [`Condition::Silent`].
-    ///
-    /// # Errors
-    ///
-    /// An error that is not about the peer or the path.
-    fn run(&mut self) -> io::Result<ProbeResult> {
+    fn run(&mut self) -> ProbeResult {
         loop {
             if self.next_send().is_some_and(|due| Instant::now() >= due) {
                 let seq = self.sent.len() as u64 + 1;
                 match self.channel.send(seq, self.payload.request(seq), self.stop) {
                     Ok(sent) => self.sent.push(sent.stamp),
-                    Err(error) => match self.result_of_error(error, Call::Send)? {
-                        Some(result) => return Ok(result),
+                    Err(error) => match self.result_of_error(error, Call::Send) {
+                        Some(result) => return result,
                         None => continue,
                     },
                 }
@@ -190,17 +182,17 @@ impl Requests<'_> {
             match self.channel.receive(WaitUntil::Exact(until), &mut self.payload, None) {
                 Ok(event) => {
                     if let Some(result) = self.result_of_event(event) {
-                        return Ok(result);
+                        return result;
                     }
                 }
                 Err(error) => {
-                    if let Some(result) = self.result_of_error(error, Call::Receive)? {
-                        return Ok(result);
+                    if let Some(result) = self.result_of_error(error, Call::Receive) {
+                        return result;
                     }
                 }
             }
             if Instant::now() >= self.deadline || self.stop.load(Ordering::Relaxed) {
-                return Ok(self.silent());
+                return self.silent();
             }
         }
     }
@@ -240,8 +232,14 @@ impl Requests<'_> {
         }
     }
 
-    /// The result if no reply and no error arrives in time.
-    fn silent(&self) -> ProbeResult {
+    /// The result if no reply and no error arrives in time. The reply can have arrived from another address.
+    fn silent(&mut self) -> ProbeResult {
+        let others = self.channel.replies_from_others(&self.payload, None);
+        let is_sent = |seq: &u64| (1..=self.sent.len() as u64).contains(seq);
+        let from = others.into_iter().find(|(_, seq)| seq.as_ref().is_some_and(is_sent));
+        if let Some((from, _)) = from {
+            return ProbeResult::NoAnswer(Failure::other_address(from, self.start.elapsed()));
+        }
         let reply_len = self.payload.reply_len();
         let received = self.channel.partial_reply_len();
         let detail =
@@ -251,11 +249,7 @@ impl Requests<'_> {
     }
 
     /// The result of the probe, if this error determines it. `None` if the ICMP errors indicate no condition.
-    ///
-    /// # Errors
-    ///
-    /// An error that is not about the peer or the path, unchanged.
-    fn result_of_error(&mut self, error: io::Error, call: Call) -> io::Result<Option<ProbeResult>> {
+    fn result_of_error(&mut self, error: io::Error, call: Call) -> Option<ProbeResult> {
         let after = self.start.elapsed();
         let network_errors = self.channel.network_errors();
         let is_own = |error: &&NetworkError| {
@@ -267,34 +261,23 @@ impl Requests<'_> {
             .filter(is_own)
             .find_map(|error| failure_from_icmp(error, after));
         if let Some(failure) = from_network {
-            return Ok(Some(ProbeResult::NoAnswer(failure)));
+            return Some(ProbeResult::NoAnswer(failure));
         }
         if !network_errors.is_empty() {
-            return Ok(None);
+            return None;
         }
-        let mut failure = failure_from_error(error, after)?;
-        match (failure.condition, call) {
-            // These errors come from the network, and any call can return them. For example, the call after a refused
-            // datagram returns the refusal.
-            (Condition::Reset | Condition::Refused, _) => {}
-            // The request has not left this host, so this host caused the error.
-            (_, Call::Send) => failure.origin = Some(Origin::ThisHost),
-            // If this host does not permit the request, the send call fails. So an error of the receive call comes from
-            // the network.
-            (Condition::PermissionDenied, Call::Receive) => {
-                failure.condition = Condition::Prohibited;
-            }
-            (_, Call::Receive) => {}
+        let mut failure = failure_from_error(error, call, after);
+        // A reset and a refusal come from the network, and any call can return them. For example, the call after a refused
+        // datagram returns the refusal. Any other error of the send call is from this host.
+        if call == Call::Send && !matches!(failure.condition, Condition::Reset | Condition::Refused)
+        {
+            failure.origin = Some(Origin::ThisHost);
         }
-        Ok(Some(ProbeResult::NoAnswer(failure)))
+        if failure.condition == Condition::TooBig {
+            failure = failure.with_mtu(self.channel.path_mtu());
+        }
+        Some(ProbeResult::NoAnswer(failure))
     }
-}
-
-/// The call that failed.
-#[derive(Debug, Clone, Copy)]
-enum Call {
-    Send,
-    Receive,
 }
 
 /// Whether the sender of the ICMP error is this host. A socket can be bound only to an address of this host. The

@@ -8,6 +8,8 @@ use crate::model::exchange::{Connection, ConnectionPosition};
 use crate::model::protocol::Protocol;
 use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::{KernelStatistics, Traffic};
+use crate::net::failure::failure_from_socket_error;
+use crate::net::limitation::Limitation;
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::{Lifetime, Plan};
 use crate::protocol::driver;
@@ -45,6 +47,8 @@ pub(super) struct Connections<'a> {
     channel: Option<Channel>,
     /// The result of the last attempt to open a channel, until the next request uses it.
     next_attempt: Option<OpenAttempt>,
+    /// The limitations of all channels, each once.
+    limitations: Vec<Limitation>,
     reply_limit: ReplyLimit,
     /// Events that are not yet logged and reported. They can occur between the two timestamps of an exchange, so the
     /// client logs and reports them later.
@@ -60,6 +64,13 @@ pub(super) struct Connections<'a> {
     /// Whether a channel was opened since the last call of [`Connections::take_opened`].
     has_opened: bool,
     close_durations: Distribution,
+}
+
+/// Whether a run has already measured. An error that occurs later never ends the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum RunPosition {
+    Start,
+    Middle,
 }
 
 /// The channel for the next request.
@@ -131,16 +142,22 @@ pub(super) struct ConnectionStatistics {
     pub(super) close_durations: Distribution,
     /// The number of replies after which the server closes a connection.
     pub(super) reply_limit: Option<u64>,
+    pub(super) limitations: Vec<Limitation>,
 }
 
 impl<'a> Connections<'a> {
     /// Opens the first channel. The first call of [`Connections::ready`] returns the result.
+    ///
+    /// # Errors
+    ///
+    /// At the start of a run, an error that is not about the peer or a limit of this host.
     pub(super) fn open(
         plan: &Plan,
         address: SocketAddr,
         config: OpenConfig<'a>,
+        position: RunPosition,
     ) -> Result<Self, SocketError> {
-        Self::open_with(driver(plan.protocol).open, plan, address, config)
+        Self::open_with(driver(plan.protocol).open, plan, address, config, position)
     }
 
     fn open_with(
@@ -148,9 +165,14 @@ impl<'a> Connections<'a> {
         plan: &Plan,
         address: SocketAddr,
         config: OpenConfig<'a>,
+        position: RunPosition,
     ) -> Result<Self, SocketError> {
         let settings = &plan.settings;
         let is_single_exchange = settings.count == Some(1);
+        let first_attempt = match (open(address, config), position) {
+            (Err(error), RunPosition::Start) => return Err(error),
+            (attempt, _) => attempt.unwrap_or_else(failed_attempt),
+        };
         Ok(Self {
             protocol: plan.protocol,
             address,
@@ -160,7 +182,8 @@ impl<'a> Connections<'a> {
             one_at_a_time: plan.pacing.waits_for_replies(),
             close_timeout: (!is_single_exchange).then(|| MAX_CLOSE_WAIT.min(settings.timeout)),
             channel: None,
-            next_attempt: Some(open(address, config)?),
+            next_attempt: Some(first_attempt),
+            limitations: Vec::new(),
             reply_limit: ReplyLimit::default(),
             events: Vec::new(),
             local_addresses: VecDeque::new(),
@@ -174,7 +197,7 @@ impl<'a> Connections<'a> {
     }
 
     /// Returns the channel for the next request. Opens a new channel if the open one cannot be used.
-    pub(super) fn ready(&mut self) -> Result<Ready<'_>, SocketError> {
+    pub(super) fn ready(&mut self) -> Ready<'_> {
         if let Some(reason) =
             self.channel.as_ref().and_then(|channel| self.reason_to_replace(channel))
         {
@@ -183,18 +206,18 @@ impl<'a> Connections<'a> {
         if self.channel.is_none() {
             let attempt = match self.next_attempt.take() {
                 Some(attempt) => attempt,
-                None => (self.open)(self.address, self.config)?,
+                None => (self.open)(self.address, self.config).unwrap_or_else(failed_attempt),
             };
             if attempt.transport.is_err() && self.config.stop.load(Ordering::Relaxed) {
-                return Ok(Ready::Interrupted);
+                return Ready::Interrupted;
             }
             match self.channel_of(attempt) {
                 Ok(channel) => self.channel = Some(channel),
-                Err(failure) => return Ok(Ready::Failed(failure)),
+                Err(failure) => return Ready::Failed(failure),
             }
         }
         let channel = self.channel.as_mut();
-        Ok(Ready::Open(channel.expect("the lines above open a channel or return")))
+        Ready::Open(channel.expect("the lines above open a channel or return"))
     }
 
     /// Sets the attempt whose channel the next call of [`Connections::ready`] returns, after the open channel has ended.
@@ -275,6 +298,11 @@ impl<'a> Connections<'a> {
         std::mem::take(&mut self.has_opened)
     }
 
+    /// The limitations of all channels so far, each once.
+    pub(super) fn limitations(&self) -> &[Limitation] {
+        &self.limitations
+    }
+
     /// The packet counts of all channels, if they are known.
     pub(super) fn traffic(&self) -> Option<Traffic> {
         let current = match &self.channel {
@@ -297,6 +325,7 @@ impl<'a> Connections<'a> {
             receive_queue: self.receive_queue,
             close_durations: self.close_durations,
             reply_limit: self.reply_limit.confirmed,
+            limitations: self.limitations,
         }
     }
 
@@ -331,6 +360,11 @@ impl<'a> Connections<'a> {
         let channel = result?;
         self.has_opened = true;
         self.receive_queue = channel.receive_queue().or(self.receive_queue);
+        for limitation in channel.limitations() {
+            if !self.limitations.contains(&limitation) {
+                self.limitations.push(limitation);
+            }
+        }
         if self.local_addresses.len() == MAX_LOCAL_ADDRESSES {
             self.local_addresses.pop_front();
         }
@@ -351,6 +385,12 @@ impl<'a> Connections<'a> {
             self.ended_statistics = Some(info.with_earlier_connections(self.ended_statistics));
         }
     }
+}
+
+/// The failed attempt to open a transport in the middle of a run.
+fn failed_attempt(error: SocketError) -> OpenAttempt {
+    let failure = failure_from_socket_error(error, Duration::ZERO);
+    OpenAttempt { connection: None, transport: Err(failure) }
 }
 
 /// Detects whether the server closes each connection after the same number of replies.

@@ -64,12 +64,11 @@ impl<'a> UninstrumentedControl<'a> {
     }
 
     /// Runs one control exchange.
-    pub(super) fn run_exchange(&mut self, stop: &AtomicBool) -> Result<(), SocketError> {
+    pub(super) fn run_exchange(&mut self, stop: &AtomicBool) {
         self.is_due = false;
-        if let Some(rtt) = self.measure(stop)? {
+        if let Some(rtt) = self.measure(stop) {
             self.rtts.add(rtt);
         }
-        Ok(())
     }
 
     /// The RTTs of the control exchanges.
@@ -78,24 +77,24 @@ impl<'a> UninstrumentedControl<'a> {
     }
 
     /// The RTT of one exchange, if the correct reply arrives in time. Otherwise, the next exchange opens a new channel.
-    fn measure(&mut self, stop: &AtomicBool) -> Result<Option<Duration>, SocketError> {
+    fn measure(&mut self, stop: &AtomicBool) -> Option<Duration> {
         if self.channel.is_none() {
-            let attempt = (self.open)(self.address, self.config)?;
-            match attempt.transport {
-                Ok(transport) => {
+            match (self.open)(self.address, self.config).map(|attempt| attempt.transport) {
+                Ok(Ok(transport)) => {
                     self.channel = Some(Channel::new(transport, self.protocol.framing));
                 }
-                Err(failure) => self.log_failure(&failure.condition),
+                Ok(Err(failure)) => self.log_failure(&failure.condition),
+                Err(error) => self.log_failure(&error),
             }
         }
-        let Some(mut channel) = self.channel.take() else { return Ok(None) };
+        let mut channel = self.channel.take()?;
         self.seq += 1;
         let seq = self.seq;
         let sent = match channel.send(seq, self.payload.request(seq), stop) {
             Ok(sent) => sent.stamp,
             Err(error) => {
                 self.log_failure(&error);
-                return Ok(None);
+                return None;
             }
         };
         let deadline = sent.monotonic() + self.timeout;
@@ -105,25 +104,25 @@ impl<'a> UninstrumentedControl<'a> {
                     if self.lifetime == Lifetime::Keep {
                         self.channel = Some(channel);
                     }
-                    return Ok(Some(reply.received.since(&sent)));
+                    return Some(reply.received.since(&sent));
                 }
                 Ok(ChannelEvent::Nothing | ChannelEvent::Stray | ChannelEvent::Reply(_)) => {}
                 Ok(ChannelEvent::End) => {
                     self.log_failure(&"the server closed the connection");
-                    return Ok(None);
+                    return None;
                 }
                 Ok(ChannelEvent::Wrong { mismatch, .. }) => {
                     self.log_failure(&mismatch);
-                    return Ok(None);
+                    return None;
                 }
                 Err(error) => {
                     self.log_failure(&error);
-                    return Ok(None);
+                    return None;
                 }
             }
         }
         self.log_failure(&"no reply in time");
-        Ok(None)
+        None
     }
 
     /// Logs why a control exchange has no RTT.
@@ -179,7 +178,7 @@ mod tests {
         let received = Stamp::just_after();
         control.exchange_decided(&exchange(Outcome::Reply { received, text: None }));
         assert!(control.is_due());
-        control.run_exchange(&AtomicBool::new(false)).unwrap();
+        control.run_exchange(&AtomicBool::new(false));
         assert!(!control.is_due());
         let failure = Failure::new(Condition::Silent, Duration::from_secs(2));
         control.exchange_decided(&exchange(Outcome::Lost(failure)));
@@ -199,7 +198,7 @@ mod tests {
         for (lifetime, keeps) in [(Lifetime::Keep, true), (Lifetime::Each, false)] {
             let mut control = control(Settings { lifetime, ..Settings::series(10) });
             for _ in 0..3 {
-                control.run_exchange(&AtomicBool::new(false)).unwrap();
+                control.run_exchange(&AtomicBool::new(false));
             }
             assert_eq!(control.channel.is_some(), keeps);
             assert_eq!(control.finish().count(), 3);

@@ -9,9 +9,9 @@ use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Exchange, Outcome};
 use crate::model::icmp::Origin;
 use crate::model::protocol::Framing;
-use crate::net::socket::OperationError;
+use crate::net::failure::{Call, condition_of, failure_from_error, failure_from_icmp};
 use crate::net::system::{MAX_PAUSE, REPORTS_ICMP_ORIGIN, WaitUntil};
-use crate::net::transport::{SentRequest, SocketError, failure_from_error, failure_from_icmp};
+use crate::net::transport::SentRequest;
 use echo_core::Stamp;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ impl Series<'_> {
         retry: Retry,
         sink: &mut dyn Sink,
     ) -> Result<SendResult, RunError> {
-        let channel = match self.connections.ready()? {
+        let channel = match self.connections.ready() {
             Ready::Open(channel) => channel,
             Ready::Failed(failure) => return Ok(SendResult::Failed(failure)),
             Ready::Interrupted => return Ok(SendResult::Interrupted),
@@ -74,26 +74,32 @@ impl Series<'_> {
             return Ok(SendResult::Interrupted);
         }
         let has_replied = channel.replies() > 0;
+        let path_mtu = channel.path_mtu();
+        let is_local_limit = condition_of(&error, Call::Send) == Condition::LocalLimit;
         match (self.protocol.has_connections(), retry) {
-            (false, Retry::Allowed) => {
+            // An error of an earlier request never indicates a limit of this host.
+            (false, Retry::Allowed) if !is_local_limit => {
                 self.process_network_errors(sink)?;
                 self.try_to_send(due, Retry::Exhausted, sink)
             }
             (false, Retry::Exhausted) if self.replace_after_send_error() => {
                 self.try_to_send(due, Retry::Exhausted, sink)
             }
-            (false, Retry::Exhausted) => {
-                let mut failure = self.failure(error)?;
+            (false, _) => {
+                let mut failure = failure_from_error(error, Call::Send, Duration::ZERO);
                 // After the first attempt, the client has read all errors from the network. This error is therefore
                 // from this host. Only a refusal can still belong to an earlier request.
                 if REPORTS_ICMP_ORIGIN && failure.condition != Condition::Refused {
                     failure.origin = Some(Origin::ThisHost);
                 }
+                if failure.condition == Condition::TooBig {
+                    failure = failure.with_mtu(path_mtu);
+                }
                 Ok(SendResult::Failed(failure))
             }
             // After an error, the connection cannot be used again.
             (true, _) => {
-                let failure = self.failure(error)?;
+                let failure = failure_from_error(error, Call::Send, Duration::ZERO);
                 self.channel_ended(CloseReason::ByServer(failure.condition), sink)?;
                 if has_replied && retry == Retry::Allowed {
                     self.try_to_send(due, Retry::Exhausted, sink)
@@ -117,7 +123,10 @@ impl Series<'_> {
             return Ok(());
         };
         match channel.receive(until, &mut self.payload, only_in_flight) {
-            Ok(ChannelEvent::Nothing) => Ok(()),
+            Ok(ChannelEvent::Nothing) => {
+                self.read_other_replies_if_due();
+                Ok(())
+            }
             Ok(ChannelEvent::Stray) => {
                 self.accounting.stray_received();
                 Ok(())
@@ -154,27 +163,6 @@ impl Series<'_> {
         }
     }
 
-    /// Decides that the requests whose timeout has expired are lost.
-    pub(super) fn expire(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
-        let Some(expiry) = self.accounting.next_expiry() else { return Ok(()) };
-        let now = Instant::now();
-        if now < expiry {
-            return Ok(());
-        }
-        let received = self.connections.channel().map_or(0, |channel| channel.partial_reply_len());
-        let expected = self.payload.reply_len();
-        let detail = || {
-            let is_partial = received > 0;
-            is_partial.then(|| format!("{received} of the reply's {expected} bytes arrived"))
-        };
-        let position = self.connections.exchange_position();
-        while let Some(exchange) = self.accounting.expire(now, position, detail) {
-            self.replacement.request_expired(exchange.seq);
-            self.report(exchange, sink)?;
-        }
-        Ok(())
-    }
-
     /// Counts, logs and reports the connections that were requested since the last call.
     pub(super) fn report_connections(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
         for connection in self.connections.new_connections() {
@@ -199,13 +187,13 @@ impl Series<'_> {
 
     fn receive_failed(&mut self, error: io::Error, sink: &mut dyn Sink) -> Result<(), RunError> {
         if self.protocol.has_connections() {
-            let failure = self.failure(error)?;
+            let failure = failure_from_error(error, Call::Receive, Duration::ZERO);
             return self.channel_ended(CloseReason::ByServer(failure.condition), sink);
         }
         if self.process_network_errors(sink)? {
             return Ok(());
         }
-        let failure = self.failure(error)?;
+        let failure = failure_from_error(error, Call::Receive, Duration::ZERO);
         // The error does not contain the number of its request. Assign it to the oldest request in flight.
         let Some(seq) = self.accounting.oldest_in_flight() else { return Ok(()) };
         self.request_failed(seq, failure, sink)
@@ -262,7 +250,7 @@ impl Series<'_> {
 
     /// Sends request `seq` a second time, on a new connection.
     fn send_again(&mut self, seq: u64, sink: &mut dyn Sink) -> Result<(), RunError> {
-        let result = match self.connections.ready()? {
+        let result = match self.connections.ready() {
             Ready::Open(channel) => channel.send(seq, self.payload.request(seq), self.stop),
             Ready::Failed(failure) => return self.request_failed(seq, failure, sink),
             // The request stays in flight, so it does not count.
@@ -275,7 +263,7 @@ impl Series<'_> {
             }
             Err(_) if self.stop.load(Ordering::Relaxed) => Ok(()),
             Err(error) => {
-                let failure = self.failure(error)?;
+                let failure = failure_from_error(error, Call::Send, Duration::ZERO);
                 self.request_failed(seq, failure, sink)
             }
         }
@@ -295,14 +283,12 @@ impl Series<'_> {
         exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))
     }
 
-    /// Converts a system error about the peer or the path to the failure of an exchange. Any other error ends the run.
-    fn failure(&self, error: io::Error) -> Result<Failure, SocketError> {
-        failure_from_error(error, Duration::ZERO)
-            .map_err(|error| OperationError::exchange(error).with_peer(self.protocol, self.address))
-    }
-
     /// Reports an exchange whose outcome is decided.
-    fn report(&mut self, exchange: Exchange, sink: &mut dyn Sink) -> Result<(), RunError> {
+    pub(super) fn report(
+        &mut self,
+        exchange: Exchange,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RunError> {
         self.report_connections(sink)?;
         // A fixed rate limits the requests, also if each of them fails immediately.
         if matches!(exchange.outcome, Outcome::Error(_)) && self.pacing.waits_for_replies() {

@@ -3,6 +3,7 @@
 use crate::analysis::statistics::{HandshakeRetransmissions, Summary};
 use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
+use crate::net::limitation::Limitation;
 use std::time::Duration;
 
 /// The note of a series that the user ended while no request was in flight.
@@ -21,6 +22,8 @@ pub(super) struct SeriesEnd {
     pub(super) reply_limit: Option<u64>,
     /// Whether the plan requests a breakdown that this system does not support.
     pub(super) breakdown_unavailable: bool,
+    /// The parts of the measurement that are missing or different.
+    pub(super) limitations: Vec<Limitation>,
     /// The protocol's explanation of a regular pattern of missing replies.
     pub(super) missing_replies: Option<String>,
 }
@@ -35,6 +38,7 @@ pub(super) fn notes(
     if end.breakdown_unavailable {
         notes.push("No breakdown: kernel timestamps are not available on this system.".to_owned());
     }
+    notes.extend(end.limitations.iter().map(Limitation::to_string));
     if end.in_flight > 0 {
         let requests = counted(end.in_flight as u64, "request", "requests");
         notes.push(format!("Interrupted: {requests} in flight did not count."));
@@ -109,6 +113,7 @@ mod tests {
         ended_early: false,
         reply_limit: None,
         breakdown_unavailable: false,
+        limitations: Vec::new(),
         missing_replies: None,
     };
 
@@ -131,6 +136,7 @@ mod tests {
             ended_early: true,
             reply_limit: Some(3),
             breakdown_unavailable: true,
+            limitations: vec![Limitation::RefusedSourcePort(1900)],
             missing_replies: Some("Every tenth reply is missing.".to_owned()),
         };
         let summary = Summary { resent: 2000, ..Summary::default() };
@@ -138,6 +144,7 @@ mod tests {
             notes(end, &summary, None),
             [
                 "No breakdown: kernel timestamps are not available on this system.",
+                "The source port 1900 belongs to a service. Servers of this project do not reply to it.",
                 "Interrupted: 1 request in flight did not count.",
                 "Ended early: the system reported an error before the first reply.",
                 "The server closes each connection after 3 replies.",

@@ -5,7 +5,7 @@ use crate::capture::file::{CapturedPacket, LinkType, MAX_PACKETS, MAX_TOTAL_BYTE
 use crate::capture::trace::Sample;
 use crate::engine::pause_until;
 use crate::engine::run::{RecordedEvents, RunError, prepare_thread};
-use crate::engine::series::Series;
+use crate::engine::series::{RunPosition, Series};
 use crate::model::headers::ETHERNET_HEADER;
 use crate::net::system::operation::{CaptureOperation, FailedOperation, failed};
 use crate::net::system::{self, Capture, CaptureConfig, Interface};
@@ -33,6 +33,8 @@ pub(super) struct RecordConfig {
     pub(super) count: u64,
     /// The index of the interface in the trace, for [`CapturedPacket::interface`].
     pub(super) interface: usize,
+    /// Whether the trace has already recorded exchanges with another target.
+    pub(super) position: RunPosition,
 }
 
 /// The packets and the measurements of the exchanges with one address.
@@ -81,7 +83,7 @@ pub(super) fn record(
     let (exchanges, captured) = thread::scope(|scope| {
         let capturing = scope.spawn(|| capture.run(&is_over));
         let end_of_capture = SetOnDrop(&is_over);
-        let exchanges = run_exchanges(plan, address, config.count, stop);
+        let exchanges = run_exchanges(plan, address, config, stop);
         thread::sleep(CAPTURE_AFTER_END);
         drop(end_of_capture);
         (exchanges, capturing.join())
@@ -170,7 +172,7 @@ struct Exchanges {
 fn run_exchanges(
     plan: &Plan,
     address: SocketAddr,
-    count: u64,
+    config: RecordConfig,
     stop: &AtomicBool,
 ) -> Result<Exchanges, RunError> {
     // A new thread inherits the CPU affinity of the thread that starts it. The capturing thread has already
@@ -179,8 +181,8 @@ fn run_exchanges(
     let mut recorded = RecordedEvents::default();
     let mut samples = Vec::new();
     let mut clients = Vec::new();
-    let mut series = Series::open(plan, address, stop)?;
-    for index in 0..count {
+    let mut series = Series::open(plan, address, config.position, stop)?;
+    for index in 0..config.count {
         if index > 0 {
             pause_until(Instant::now() + plan.settings.interval, stop);
         }

@@ -6,6 +6,8 @@ use super::{
     ThreadUsage, WaitUntil,
 };
 use crate::model::condition::Condition;
+use crate::net::failure::Call;
+use crate::net::limitation::Limitation;
 use crate::net::socket::{OperationError, set_option};
 use crate::net::system::operation::{CaptureOperation, FailedOperation, LabOperation, failed};
 use crate::net::system::packet_filter::FilterInstruction;
@@ -23,7 +25,7 @@ pub(crate) const REPORTS_ICMP_ORIGIN: bool = false;
 pub(crate) const KERNEL_TIMESTAMPS: bool = false;
 
 /// Error numbers differ between systems, so this function converts none.
-pub(crate) fn condition_from_errno(_: i32) -> Option<Condition> {
+pub(crate) fn condition_from_errno(_: i32, _: Call) -> Option<Condition> {
     None
 }
 
@@ -33,27 +35,30 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 /// Receives data from a socket.
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    coarse_timeout: Duration,
+    /// The receive timeout of the socket. `None` if the system refused it.
+    coarse_timeout: Option<Duration>,
     spin: bool,
 }
 
 impl Receiver {
-    pub(crate) fn new(socket: &Socket, config: ReceiveConfig) -> Result<Self, OperationError> {
+    pub(crate) fn new(socket: &Socket, config: ReceiveConfig) -> Self {
         let coarse_timeout = config.coarse_timeout();
-        set_option("SO_RCVTIMEO", coarse_timeout, || {
+        // If the system refuses the option, a coarse wait is an exact wait.
+        let is_set = set_option("SO_RCVTIMEO", coarse_timeout, || {
             socket.set_read_timeout(Some(coarse_timeout))
-        })?;
-        Ok(Self { coarse_timeout, spin: config.spin })
+        });
+        Self { coarse_timeout: is_set.is_ok().then_some(coarse_timeout), spin: config.spin }
     }
 
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature of `linux`")]
-    pub(crate) fn enable_timestamps(&self, _: &Socket) -> Result<(), OperationError> {
-        Ok(())
-    }
+    #[expect(clippy::unused_self, reason = "the signature of `linux`")]
+    pub(crate) fn enable_timestamps(&mut self, _: &Socket) {}
 
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the signature of `linux`")]
-    pub(crate) fn disable_icmp_errors(&self, _: &Socket) -> Result<(), OperationError> {
-        Ok(())
+    #[expect(clippy::unused_self, reason = "the signature of `linux`")]
+    pub(crate) fn disable_icmp_errors(&mut self, _: &Socket) {}
+
+    #[expect(clippy::unused_self, reason = "the signature of `linux`")]
+    pub(crate) fn limitations(&self) -> &[Limitation] {
+        &[]
     }
 
     /// Waits for data. Returns `None` if the wait ended without data.
@@ -65,8 +70,10 @@ impl Receiver {
     ) -> io::Result<Option<ReceiveMeta>> {
         let received = match until {
             _ if self.spin => spin_until(socket, buffer, until.deadline()),
-            WaitUntil::Coarse(_) => read(socket, buffer),
-            WaitUntil::Exact(deadline) => self.wait_until(socket, buffer, deadline, Duration::ZERO),
+            WaitUntil::Coarse(_) if self.coarse_timeout.is_some() => read(socket, buffer),
+            WaitUntil::Coarse(deadline) | WaitUntil::Exact(deadline) => {
+                self.wait_until(socket, buffer, deadline, Duration::ZERO)
+            }
             WaitUntil::ExactAwake(deadline, awake) => {
                 self.wait_until(socket, buffer, deadline, awake)
             }
@@ -101,12 +108,13 @@ impl Receiver {
     ) -> io::Result<usize> {
         let awake = awake.max(MIN_TIMEOUT);
         let left = deadline.saturating_duration_since(Instant::now());
-        if left <= awake + MIN_TIMEOUT {
+        let Some(coarse_timeout) = self.coarse_timeout.filter(|_| left > awake + MIN_TIMEOUT)
+        else {
             return spin_until(socket, buffer, deadline);
-        }
+        };
         socket.set_read_timeout(Some(left.saturating_sub(awake)))?;
         let received = read(socket, buffer);
-        socket.set_read_timeout(Some(self.coarse_timeout))?;
+        socket.set_read_timeout(Some(coarse_timeout))?;
         received
     }
 }

@@ -16,24 +16,26 @@ use super::message::{self, EchoId, Message, Packet, QuotedRequest, Version};
 use super::sequence::{SentRequests, sequence_of};
 use super::{filter, permission};
 use crate::model::breakdown::TimestampId;
+use crate::model::condition::Condition;
 use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::Traffic;
 use crate::net::connectionless;
 use crate::net::datagram_counter::DatagramCounter;
+use crate::net::failure::{Call, condition_of};
+use crate::net::limitation::{Limitation, Part};
 use crate::net::socket::{Arrival, BufferedSocket, OperationError, SocketKind};
 use crate::net::system::{
-    NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil, attach_filter,
+    NetworkError, REPORTS_ICMP_ORIGIN, ReceiveConfig, WaitUntil, attach_filter, path_mtu,
 };
 use crate::net::transport::{
     OpenAttempt, OpenConfig, Received, SentRequest, SocketError, SocketOperation, Transport,
-    failure_from_error,
 };
 use echo_core::Stamp;
 use socket2::{Protocol, Socket, Type};
 use std::io::{self, ErrorKind, Read as _};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tracing::debug;
 
 /// The maximum number of packets that are removed from a new raw socket. Between two system calls, only a few arrive.
@@ -54,6 +56,7 @@ struct Icmp {
     /// The number of other errors that no call of `receive` has returned yet.
     stray_errors: usize,
     counter: DatagramCounter,
+    limitations: Vec<Limitation>,
 }
 
 /// Opens a socket that is connected to `peer`.
@@ -82,27 +85,34 @@ impl Icmp {
             Version::V6 => Protocol::ICMPV6,
         });
         let socket = |style| BufferedSocket::new(peer, SocketKind { style, protocol }, &config);
-        let (socket, identifier) = match socket(Type::DGRAM) {
+        let mut limitations = Vec::new();
+        let (mut socket, identifier) = match socket(Type::DGRAM) {
             Ok(socket) => {
                 socket.connect(peer)?;
                 // On Linux, the kernel has chosen the identifier, and it is the local port.
                 let port = socket.local().map(|local| local.port()).filter(|port| *port > 0);
                 (socket, port.unwrap_or_else(filter::new_identifier))
             }
-            Err(OperationError { operation: SocketOperation::Create, error: ping_error }) => {
+            Err(OperationError { operation: SocketOperation::Create, error: ping_error })
+                if condition_of(&ping_error, Call::Socket) != Condition::LocalLimit =>
+            {
                 debug!(%peer, error = %ping_error, "no ping socket; using a raw socket");
                 let socket = socket(Type::RAW)
                     .map_err(|error| explain_missing_permission(error, &ping_error))?;
                 let identifier = filter::new_identifier();
-                attach_filter(&socket.inner, &filter::program(version, identifier))?;
+                let filter = filter::program(version, identifier);
+                let refused = attach_filter(&socket.inner, &filter).err();
+                limitations.extend(refused.map(|error| error.into_limitation(Part::PacketFilter)));
                 socket.connect(peer)?;
                 remove_early_packets(&socket.inner).map_err(OperationError::exchange)?;
                 (socket, identifier)
             }
             Err(error) => return Err(error),
         };
-        socket.receiver.enable_timestamps(&socket.inner)?;
+        socket.receiver.enable_timestamps(&socket.inner);
+        limitations.extend_from_slice(socket.receiver.limitations());
         Ok(Self {
+            limitations,
             socket,
             version,
             identifier,
@@ -139,7 +149,11 @@ impl Icmp {
         if count == 0 && REPORTS_ICMP_ORIGIN {
             // The kernel stores an ICMP error in the queue. Then the next system call fails with its error code (errno).
             // Between these two steps, an earlier call can read the queue. Then the error is already processed.
-            return failure_from_error(error, Duration::ZERO).map(|_| Received::Nothing);
+            // Other errors are from this host.
+            return match condition_of(&error, Call::Receive) {
+                Condition::LocalLimit | Condition::Unsupported => Err(error),
+                _ => Ok(Received::Nothing),
+            };
         }
         if count == 0 { Err(error) } else { Ok(self.take_stray_error()) }
     }
@@ -169,7 +183,8 @@ impl Transport for Icmp {
         let mut stamp = Stamp::just_before();
         if let Err(error) = self.socket.inner.send(&self.request) {
             self.fetch_errors();
-            if !self.errors.is_empty() {
+            let is_local = condition_of(&error, Call::Send) == Condition::LocalLimit;
+            if is_local || !self.errors.is_empty() {
                 return Err(error);
             }
             // The error can be about a request of another socket, or `receive` has processed it. The kernel returns the
@@ -237,6 +252,14 @@ impl Transport for Icmp {
 
     fn drops(&self) -> Option<u64> {
         self.socket.drops()
+    }
+
+    fn limitations(&self) -> Vec<Limitation> {
+        self.limitations.clone()
+    }
+
+    fn path_mtu(&self) -> Option<u32> {
+        path_mtu(&self.socket.inner)
     }
 
     fn traffic(&self) -> Option<Traffic> {
@@ -313,7 +336,13 @@ mod tests {
 
     fn error(request: Option<u64>, quoted_payload: &[u8]) -> NetworkError {
         let icmp = IcmpError { is_v6: false, kind: 11, code: 0, from: None };
-        NetworkError { icmp, errno: 113, request, quoted_payload: quoted_payload.to_vec() }
+        NetworkError {
+            icmp,
+            errno: 113,
+            request,
+            mtu: None,
+            quoted_payload: quoted_payload.to_vec(),
+        }
     }
 
     fn request(identifier: u16, sequence: u16) -> Vec<u8> {

@@ -3,9 +3,13 @@
 use super::facts::{FACTS, HEADER_LEN};
 use super::system::{ConnectResult, connect, statistics};
 use crate::model::breakdown::TimestampId;
-use crate::model::condition::Failure;
+use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, Retransmitted};
+use crate::model::icmp::Origin;
 use crate::model::traffic::{KernelStatistics, Traffic, ip_header_len};
+use crate::net::connectionless::CONNECTED_TO_ITSELF;
+use crate::net::failure::ReportedErrors;
+use crate::net::limitation::{Limitation, Part};
 use crate::net::socket::{BufferedSocket, OperationError, SocketKind, set_option};
 use crate::net::system::{MAX_PAUSE, NetworkError, WaitUntil};
 use crate::net::transport::{
@@ -36,12 +40,18 @@ const WRITE_PAUSE: Duration = Duration::from_micros(20);
 /// request, and to replies to earlier requests. More bytes than this cannot be replies.
 const MAX_EARLY_BYTES: usize = 64 * 1024 * 1024;
 
+/// The maximum number of attempts to connect if each of them connects the socket to itself.
+const MAX_SELF_CONNECTIONS: u32 = 4;
+
 /// The length of the timestamps option with its padding, in bytes (RFC 7323, appendix A).
 const TIMESTAMPS_LEN: u64 = 12;
 
 struct Tcp {
     socket: BufferedSocket,
     timeout: Duration,
+    /// Whether a write ends after the timeout.
+    has_write_timeout: bool,
+    limitations: Vec<Limitation>,
     /// The number of bytes sent. The kernel uses this number to identify timestamps.
     sent: u32,
     /// Bytes that were read while a long request was written.
@@ -63,31 +73,83 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig<'_>) -> Result<OpenAttem
     open_with(peer, config, Nagle::Off)
 }
 
-/// Connects to `peer`.
+/// Connects to `peer`. If the system connects the socket to itself, tries again from another port.
 pub(super) fn open_with(
     peer: SocketAddr,
     config: OpenConfig<'_>,
     nagle: Nagle,
 ) -> Result<OpenAttempt, SocketError> {
+    let is_chosen_by_system = config.bind.is_none_or(|address| address.port() == 0);
+    let attempts = if is_chosen_by_system { MAX_SELF_CONNECTIONS } else { 1 };
+    for number in 1..=attempts {
+        let opened = match open_once(peer, config, nagle)? {
+            Opened::Attempt(attempt) => attempt,
+            Opened::ConnectedToItself { requested } if number == attempts => {
+                return Ok(self_connected(requested));
+            }
+            Opened::ConnectedToItself { .. } => {
+                debug!(%peer, "connected to itself; trying another port");
+                continue;
+            }
+        };
+        // The port of the rejected socket can be the only one.
+        let has_no_port =
+            matches!(&opened.transport, Err(failure) if failure.condition == Condition::LocalLimit);
+        return Ok(match &opened.connection {
+            Some(connection) if has_no_port && number > 1 => self_connected(connection.requested),
+            _ => opened,
+        });
+    }
+    unreachable!("the last attempt returns")
+}
+
+/// The result of one attempt to connect.
+enum Opened {
+    Attempt(OpenAttempt),
+    /// The local address is the peer's address. The socket is closed.
+    ConnectedToItself {
+        requested: Stamp,
+    },
+}
+
+/// The failed attempt of a socket that was connected to itself. No other socket listens on the port.
+fn self_connected(requested: Stamp) -> OpenAttempt {
+    let after = Stamp::just_after().since(&requested);
+    let failure = Failure {
+        origin: Some(Origin::ThisHost),
+        detail: Some(CONNECTED_TO_ITSELF.to_owned()),
+        ..Failure::new(Condition::Refused, after)
+    };
+    OpenAttempt { connection: Some(Connection::requested(requested)), transport: Err(failure) }
+}
+
+fn open_once(
+    peer: SocketAddr,
+    config: OpenConfig<'_>,
+    nagle: Nagle,
+) -> Result<Opened, SocketError> {
     let with_peer = |error: OperationError| error.with_peer(&FACTS, peer);
     let timeout = config.receiver.timeout;
+    let start = Stamp::just_before();
     // Set as many options as possible before the handshake, so that the first request can follow it soon.
     let mut socket = match BufferedSocket::new(peer, SocketKind::STREAM, &config) {
         Ok(socket) => socket,
         Err(error) => {
-            let failure = error.into_failure(&[], Duration::ZERO).map_err(with_peer)?;
-            return Ok(OpenAttempt { connection: None, transport: Err(failure) });
+            let after = start.monotonic().elapsed();
+            let failure =
+                error.into_failure(peer, ReportedErrors::NONE, after).map_err(with_peer)?;
+            return Ok(Opened::Attempt(OpenAttempt { connection: None, transport: Err(failure) }));
         }
     };
     let no_delay = nagle == Nagle::Off;
-    set_option("TCP_NODELAY", no_delay, || socket.inner.set_tcp_nodelay(no_delay))
-        .map_err(with_peer)?;
+    let is_set = set_option("TCP_NODELAY", no_delay, || socket.inner.set_tcp_nodelay(no_delay));
+    let refused = is_set.err().map(|error| error.into_limitation(Part::ImmediateSend));
     // A write repeats after this time until its own deadline, because the stop flag does not interrupt a system call.
     let write_timeout = timeout.clamp(MIN_TIMEOUT, MAX_PAUSE);
-    set_option("SO_SNDTIMEO", write_timeout, || {
+    let has_write_timeout = set_option("SO_SNDTIMEO", write_timeout, || {
         socket.inner.set_write_timeout(Some(write_timeout))
     })
-    .map_err(with_peer)?;
+    .is_ok();
     debug!(%peer, "connecting");
 
     let requested = Stamp::just_before();
@@ -99,25 +161,37 @@ pub(super) fn open_with(
     let mut connection = Connection::requested(requested);
     connection.retransmitted =
         statistics(&socket.inner).and_then(|statistics| retransmitted(&statistics, handshake));
-    if result.is_ok() {
-        connection.complete(&FACTS.phases[0], now);
-        connection.is_established = true;
-    }
     let transport = match result {
+        Ok(()) if socket.is_connected_to_itself(peer) => {
+            // Without this option, the closed connection could occupy the port.
+            let _ = set_option("SO_LINGER", 0, || socket.inner.set_linger(Some(Duration::ZERO)));
+            return Ok(Opened::ConnectedToItself { requested });
+        }
         Ok(()) => {
-            socket.receiver.disable_icmp_errors(&socket.inner).map_err(with_peer)?;
-            socket.receiver.enable_timestamps(&socket.inner).map_err(with_peer)?;
-            Ok(Box::new(Tcp::new(socket, timeout)) as Box<dyn Transport>)
+            connection.complete(&FACTS.phases[0], now);
+            connection.is_established = true;
+            socket.receiver.disable_icmp_errors(&socket.inner);
+            socket.receiver.enable_timestamps(&socket.inner);
+            let limitations =
+                socket.receiver.limitations().iter().cloned().chain(refused).collect();
+            let tcp = Tcp { has_write_timeout, limitations, ..Tcp::new(socket, timeout) };
+            Ok(Box::new(tcp) as Box<dyn Transport>)
         }
         Err(error) => {
             let error = OperationError { operation: SocketOperation::Connect, error };
-            let failure =
-                error.into_failure(&socket.network_errors(), handshake).map_err(with_peer)?;
+            let errors = &socket.network_errors();
+            let reported = ReportedErrors { errors, is_complete: socket.reports_icmp_errors() };
+            let failure = error.into_failure(peer, reported, handshake).map_err(with_peer)?;
             let detail = failure.detail.or(describe_requests(&requests));
             Err(Failure { detail, ..failure })
         }
     };
-    Ok(OpenAttempt { connection: Some(connection), transport })
+    Ok(Opened::Attempt(OpenAttempt { connection: Some(connection), transport }))
+}
+
+/// A write of a stream ends with EAGAIN after the timeout. The peer has not acknowledged the earlier data.
+fn timed_out(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::WouldBlock { ErrorKind::TimedOut.into() } else { error }
 }
 
 /// The retransmissions of a handshake that took `handshake`.
@@ -148,8 +222,8 @@ impl Transport for Tcp {
     fn send(&mut self, _: u64, request: &[u8], stop: &AtomicBool) -> io::Result<SentRequest> {
         let stamp = Stamp::just_before();
         let deadline = stamp.monotonic() + self.timeout;
-        if request.len() <= MAX_SINGLE_WRITE {
-            self.write(request, deadline, stop)?;
+        if request.len() <= MAX_SINGLE_WRITE && self.has_write_timeout {
+            self.write(request, deadline, stop).map_err(timed_out)?;
         } else {
             self.socket.inner.set_nonblocking(true)?;
             let result = self.write_and_read(request, deadline, stop);
@@ -192,6 +266,10 @@ impl Transport for Tcp {
         statistics(&self.socket.inner)
     }
 
+    fn limitations(&self) -> Vec<Limitation> {
+        self.limitations.clone()
+    }
+
     fn traffic(&self) -> Option<Traffic> {
         let segments = statistics(&self.socket.inner)?.segments?;
         let options = if segments.has_timestamps { TIMESTAMPS_LEN } else { 0 };
@@ -225,7 +303,15 @@ impl Transport for Tcp {
 
 impl Tcp {
     fn new(socket: BufferedSocket, timeout: Duration) -> Self {
-        Self { socket, timeout, sent: 0, early: BytesMut::new(), early_received: None }
+        Self {
+            socket,
+            timeout,
+            has_write_timeout: true,
+            limitations: Vec::new(),
+            sent: 0,
+            early: BytesMut::new(),
+            early_received: None,
+        }
     }
 
     /// Writes a short `request`. The socket must be blocking.

@@ -1,27 +1,35 @@
 //! The UDP transport: a connected UDP socket.
 //!
-//! Connecting a UDP socket sends no packet, but it changes what the socket receives. The kernel drops datagrams from
-//! other addresses. By default, the kernel reports only the ICMP errors that it classifies as permanent.
+//! Connecting a UDP socket sends no packet, but it changes what the socket receives. The socket receives no datagrams from
+//! other addresses; [`OtherSources`] receives them, so that the client can report them. By default, the kernel reports
+//! only the ICMP errors that it classifies as permanent.
 
 use super::facts::{FACTS, HEADER_LEN};
+use super::system::OtherSources;
 use crate::model::breakdown::TimestampId;
 use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::Traffic;
 use crate::net::connectionless;
 use crate::net::datagram_counter::DatagramCounter;
-use crate::net::socket::{BufferedSocket, OperationError, SocketKind};
-use crate::net::system::{NetworkError, WaitUntil};
+use crate::net::limitation::Limitation;
+use crate::net::socket::{BufferedSocket, OperationError};
+use crate::net::system::{NetworkError, WaitUntil, path_mtu};
 use crate::net::transport::{
-    OpenAttempt, OpenConfig, Received, SentRequest, SocketError, Transport,
+    OpenAttempt, OpenConfig, OtherDatagram, Received, SentRequest, SocketError, Transport,
 };
 use echo_core::Stamp;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
+use tracing::debug;
 
 struct Udp {
     socket: BufferedSocket,
+    /// `None` if the system does not support it.
+    others: Option<OtherSources>,
+    /// The local port, if the user selected it and servers of this project do not reply to it.
+    refused_port: Option<u16>,
     counter: DatagramCounter,
 }
 
@@ -32,10 +40,18 @@ pub(super) fn open(peer: SocketAddr, config: OpenConfig<'_>) -> Result<OpenAttem
 
 impl Udp {
     fn open(peer: SocketAddr, config: OpenConfig<'_>) -> Result<Self, OperationError> {
-        let socket = BufferedSocket::new(peer, SocketKind::DATAGRAMS, &config)?;
-        socket.connect(peer)?;
-        socket.receiver.enable_timestamps(&socket.inner)?;
-        Ok(Self { socket, counter: DatagramCounter::new(HEADER_LEN as u64) })
+        let is_usable = |port| !echo_core::is_service_port(port) && port != peer.port();
+        let mut socket = connectionless::connect_from_usable_port(peer, &config, is_usable)?;
+        socket.receiver.enable_timestamps(&socket.inner);
+        let others = OtherSources::open(&socket.inner)
+            .inspect_err(|error| debug!(%error, "datagrams from other addresses are not received"));
+        let port = socket.local().map(|local| local.port());
+        Ok(Self {
+            socket,
+            others: others.ok(),
+            refused_port: port.filter(|port| !is_usable(*port)),
+            counter: DatagramCounter::new(HEADER_LEN as u64),
+        })
     }
 }
 
@@ -80,6 +96,19 @@ impl Transport for Udp {
 
     fn drops(&self) -> Option<u64> {
         self.socket.drops()
+    }
+
+    fn limitations(&self) -> Vec<Limitation> {
+        let refused_port = self.refused_port.map(Limitation::RefusedSourcePort);
+        self.socket.receiver.limitations().iter().cloned().chain(refused_port).collect()
+    }
+
+    fn path_mtu(&self) -> Option<u32> {
+        path_mtu(&self.socket.inner)
+    }
+
+    fn datagrams_from_others(&mut self) -> Vec<OtherDatagram> {
+        self.others.as_mut().map_or_else(Vec::new, OtherSources::receive)
     }
 
     fn traffic(&self) -> Option<Traffic> {

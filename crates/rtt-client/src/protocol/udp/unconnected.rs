@@ -4,6 +4,7 @@ use crate::model::exchange::UnconnectedResult;
 use crate::net::socket::set_hop_limit;
 use crate::net::system::MAX_PAUSE;
 use crate::net::transport::OpenConfig;
+use bytes::BytesMut;
 use socket2::SockRef;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -14,7 +15,7 @@ use tracing::debug;
 /// The maximum duration of the wait. After this time, no reply and no error is expected.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// The size of the receive buffer, in bytes. The content of the reply is not used.
+/// The size of the receive buffer, in bytes. Requests are shorter.
 const BUFFER_LEN: usize = 2048;
 
 /// Sends `request` to `peer` and waits for a reply or an error.
@@ -41,6 +42,8 @@ pub(super) fn send_and_wait(
     if let Err(error) = socket.send_to(request, peer) {
         return Ok(UnconnectedResult::Error(error.raw_os_error(), start.elapsed()));
     }
+    let mut correct_reply = BytesMut::from(request);
+    echo_core::uppercase(&mut correct_reply);
     let mut buffer = [0; BUFFER_LEN];
     loop {
         let left = timeout.saturating_sub(start.elapsed());
@@ -49,9 +52,10 @@ pub(super) fn send_and_wait(
         }
         socket.set_read_timeout(Some(left.min(MAX_PAUSE)))?;
         match socket.recv_from(&mut buffer) {
-            // A socket that is not connected receives datagrams from every host. The textbook client would mistake
-            // such a datagram for the reply.
-            Ok((_, from)) if from.ip() != peer.ip() => {}
+            // A socket that is not connected receives datagrams from every host. The textbook client accepts each of them.
+            // Only a correct reply can be from the server.
+            Ok((length, from))
+                if from.ip() != peer.ip() && buffer[..length] != correct_reply[..] => {}
             Ok(_) => return Ok(UnconnectedResult::Reply(start.elapsed())),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}

@@ -8,7 +8,7 @@ use crate::model::icmp::{IcmpError, Origin};
 use crate::model::protocol::DisplayAddress;
 use serde::Serialize;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The result of probing one address over one protocol.
 #[derive(Serialize)]
@@ -90,15 +90,26 @@ pub(super) struct FailureFields {
     origin: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// The error of the operating system in words, if this host caused the failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtu: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_from: Option<SocketAddr>,
 }
 
 impl From<&Failure> for FailureFields {
     fn from(failure: &Failure) -> Self {
+        let is_of_this_host = failure.origin == Some(Origin::ThisHost);
         Self {
             errno: failure.error.as_ref().and_then(io::Error::raw_os_error),
             icmp: failure.origin.and_then(IcmpFields::of),
             origin: failure.origin.map(Origin::name),
             detail: failure.detail.clone(),
+            error: failure.error.as_ref().filter(|_| is_of_this_host).map(io::Error::to_string),
+            mtu: failure.mtu,
+            reply_from: failure.reply_from,
         }
     }
 }

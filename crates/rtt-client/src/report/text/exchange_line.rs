@@ -53,8 +53,12 @@ fn lateness(exchange: &Exchange) -> String {
 fn failure(exchange: &Exchange) -> Option<String> {
     let failure = exchange.outcome.failure()?;
     let mut text = format!("{}: {}", exchange.outcome.name(), failure.condition);
-    if let Some(Origin::Icmp(icmp)) = failure.origin {
-        text.extend([", reported by ".to_owned(), icmp.to_string()]);
+    match (failure.origin, &failure.error) {
+        (Some(Origin::Icmp(icmp)), _) => {
+            text.extend([", reported by ".to_owned(), icmp.to_string()]);
+        }
+        (Some(Origin::ThisHost), Some(error)) => text.extend([", ".to_owned(), error.to_string()]),
+        _ => {}
     }
     if let Some(detail) = &failure.detail {
         text.extend([", ", detail]);

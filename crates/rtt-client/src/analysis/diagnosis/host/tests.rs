@@ -41,7 +41,7 @@ fn unreachable(origin: Origin) -> Finding {
 }
 
 fn host(services: &[&Finding], check: Option<Finding>) -> HostFinding {
-    let checks = check.into_iter().map(HostCheck::Finding).collect();
+    let checks = check.into_iter().map(Box::new).map(HostCheck::Finding).collect();
     HostFinding::new(HOST.parse().unwrap(), services, checks)
 }
 

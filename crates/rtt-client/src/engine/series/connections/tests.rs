@@ -3,8 +3,10 @@
 use super::*;
 use crate::engine::channel::ChannelEvent;
 use crate::engine::test_transport::{ADDRESS, open_echo};
+use crate::model::icmp::Origin;
 use crate::model::protocol::ReplyForm;
 use crate::net::system::WaitUntil;
+use crate::net::transport::SocketOperation;
 use crate::plan::Settings;
 use crate::plan::payload::{HeaderContent, Payload};
 use crate::protocol::registry::protocol_named;
@@ -17,13 +19,13 @@ fn connections(settings: Settings) -> Connections<'static> {
     let tcp = protocol_named("tcp").unwrap();
     let config = OpenConfig::new(&settings);
     let plan = Plan::new(tcp, "127.0.0.1".parse().unwrap(), settings).unwrap();
-    Connections::open_with(open_echo, &plan, ADDRESS, config).unwrap()
+    Connections::open_with(open_echo, &plan, ADDRESS, config, RunPosition::Start).unwrap()
 }
 
 /// Sends one request and receives its reply. Returns the number of new connections.
 fn exchange(connections: &mut Connections<'_>) -> usize {
     let mut payload = Payload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase);
-    let Ok(Ready::Open(channel)) = connections.ready() else { panic!("no channel") };
+    let Ready::Open(channel) = connections.ready() else { panic!("no channel") };
     channel.send(1, payload.request(1), &AtomicBool::new(false)).unwrap();
     let event = channel.receive(WaitUntil::Exact(Instant::now()), &mut payload, None).unwrap();
     assert!(matches!(event, ChannelEvent::Reply(_)), "{event:?}");
@@ -68,7 +70,7 @@ fn first_exchange_on_a_connection_is_recognised() {
 fn ended_channel_returns_its_unanswered_requests() {
     let mut connections = connections(Settings::series(10));
     exchange(&mut connections);
-    let Ok(Ready::Open(channel)) = connections.ready() else { panic!("no channel") };
+    let Ready::Open(channel) = connections.ready() else { panic!("no channel") };
     channel.send(2, b"0000000002", &AtomicBool::new(false)).unwrap();
     let ended = connections.end(CLOSED).unwrap();
     assert_eq!((ended.replies, ended.partial_reply_len), (1, 0));
@@ -147,4 +149,25 @@ fn traffic_is_unknown_if_one_channel_does_not_report_it() {
     assert_eq!(connections.traffic(), None);
     connections.end(CLOSED);
     assert_eq!(connections.traffic(), None);
+}
+
+#[test]
+fn error_of_the_system_ends_a_run_only_at_its_start() {
+    fn refuse(address: SocketAddr, _: OpenConfig<'_>) -> Result<OpenAttempt, SocketError> {
+        let error = std::io::ErrorKind::PermissionDenied.into();
+        let protocol = protocol_named("tcp").unwrap();
+        Err(SocketError { operation: SocketOperation::Create, protocol, address, error })
+    }
+    let tcp = protocol_named("tcp").unwrap();
+    let settings = Settings::series(3);
+    let config = OpenConfig::new(&settings);
+    let plan = Plan::new(tcp, "127.0.0.1".parse().unwrap(), settings).unwrap();
+    let open = |position| Connections::open_with(refuse, &plan, ADDRESS, config, position);
+    assert!(open(RunPosition::Start).is_err());
+    let mut connections = open(RunPosition::Middle).unwrap();
+    for _ in 0..2 {
+        let Ready::Failed(failure) = connections.ready() else { panic!("a channel") };
+        assert_eq!(failure.condition, Condition::PermissionDenied);
+        assert_eq!(failure.origin, Some(Origin::ThisHost));
+    }
 }

@@ -19,6 +19,7 @@
 
 use super::super::NetworkError;
 use super::timestamps::wall_clock;
+use crate::model::condition::Condition;
 use crate::model::icmp::IcmpError;
 use crate::net::socket::{OperationError, set_option};
 use crate::net::transport::SocketOperation;
@@ -96,9 +97,9 @@ impl ErrorQueue {
             if let (Some(timestamp), Some(id)) = (entry.timestamp, entry.id) {
                 push_bounded(&mut self.transmitted, MAX_TIMESTAMPS, (id, timestamp));
             }
-            if let Some((icmp, errno)) = entry.icmp {
+            if let Some((icmp, errno, mtu)) = entry.icmp {
                 let quoted_payload = quoted[..quoted_len].to_vec();
-                let error = NetworkError { icmp, errno, request: None, quoted_payload };
+                let error = NetworkError { icmp, errno, request: None, mtu, quoted_payload };
                 push_bounded(&mut self.network_errors, MAX_NETWORK_ERRORS, error);
             }
         }
@@ -122,8 +123,8 @@ struct Entry {
     timestamp: Option<SystemTime>,
     /// The number of the packet to which the timestamp belongs.
     id: Option<u32>,
-    /// An ICMP error and the kernel's error number for it.
-    icmp: Option<(IcmpError, i32)>,
+    /// An ICMP error, the kernel's error number for it, and the reported MTU.
+    icmp: Option<(IcmpError, i32, Option<u32>)>,
 }
 
 impl Entry {
@@ -150,7 +151,11 @@ impl Entry {
                 (libc::SO_EE_ORIGIN_ICMP, false) | (libc::SO_EE_ORIGIN_ICMP6, true) => {
                     let errno = i32::try_from(error.ee_errno).unwrap_or(0);
                     let (kind, code) = (error.ee_type, error.ee_code);
-                    entry.icmp = Some((IcmpError { is_v6, kind, code, from }, errno));
+                    let icmp = IcmpError { is_v6, kind, code, from };
+                    // A router that does not implement RFC 1191 reports 0.
+                    let mtu = (icmp.condition() == Some(Condition::TooBig) && error.ee_info > 0)
+                        .then_some(error.ee_info);
+                    entry.icmp = Some((icmp, errno, mtu));
                 }
                 _ => {}
             }

@@ -9,9 +9,10 @@
 //! | `ExactAwake` | the same, but `sched_yield` instead of `ppoll` for the last part | at the deadline, without a delay to wake up |
 //! | any, with `spin` | non-blocking `recv`, repeatedly | at the deadline or after [`MAX_SPIN`] |
 
-use super::super::{MAX_SPIN, NetworkError, ReceiveConfig, ReceiveMeta, WaitUntil};
+use super::super::{MAX_PAUSE, MAX_SPIN, NetworkError, ReceiveConfig, ReceiveMeta, WaitUntil};
 use super::error_queue::{ErrorQueue, IcmpErrors, set_icmp_errors};
 use super::timestamps;
+use crate::net::limitation::{Limitation, Part};
 use crate::net::socket::{OperationError, set_option};
 use crate::net::transport::SocketOperation;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -28,53 +29,85 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) struct Receiver {
     spin: bool,
     timestamps: bool,
-    drops: bool,
+    /// The drops of a packet without a control message: the kernel reports the drops only if there are any. `None` if it
+    /// reports none at all.
+    no_drops: Option<u64>,
+    /// Whether the socket has a receive timeout.
+    has_timeout: bool,
     /// The buffer for control messages. `None` if the configuration requests none.
     control: Option<Vec<u8>>,
     errors: ErrorQueue,
+    limitations: Vec<Limitation>,
 }
 
 impl Receiver {
-    /// Sets the options of `socket`. The socket must not be connected yet.
-    pub(crate) fn new(socket: &Socket, config: ReceiveConfig) -> Result<Self, OperationError> {
+    /// Sets the options of `socket`. The socket must not be connected yet. All options are optional: without one of
+    /// them, a part of the measurement is missing.
+    pub(crate) fn new(socket: &Socket, config: ReceiveConfig) -> Self {
         let timeout = config.coarse_timeout();
-        set_option("SO_RCVTIMEO", timeout, || socket.set_read_timeout(Some(timeout)))?;
+        // If the system refuses the option, a coarse wait is an exact wait.
+        let has_timeout =
+            set_option("SO_RCVTIMEO", timeout, || socket.set_read_timeout(Some(timeout))).is_ok();
         if config.timestamps {
             // The first call takes about 20 ms. It runs before the connection request, so it does not make the measured
             // handshake longer.
             timestamps::keep_enabled();
-        }
-        set_icmp_errors(socket, IcmpErrors::Report)?;
-        if config.hop_limit {
-            request_hop_limit(socket)?;
         }
         // Without this option, the total number of drops is still known.
         let drops = config.queue.is_some()
             && set_option("SO_RXQ_OVFL", true, || Ok(setsockopt(socket, sockopt::RxqOvfl, &1)?))
                 .is_ok();
         let ReceiveConfig { spin, timestamps, hop_limit, .. } = config;
+        let no_drops = drops.then_some(0);
         let control = (timestamps || hop_limit || drops)
             .then(|| cmsg_space!([TimeSpec; 3], [u8; 64], libc::c_int, u32));
-        Ok(Self { spin, timestamps, drops, control, errors: ErrorQueue::default() })
+        let mut receiver = Self {
+            spin,
+            timestamps,
+            no_drops,
+            has_timeout,
+            control,
+            errors: ErrorQueue::default(),
+            limitations: Vec::new(),
+        };
+        let reports_errors = set_icmp_errors(socket, IcmpErrors::Report);
+        receiver.note_result(Part::IcmpErrors, reports_errors);
+        if hop_limit {
+            receiver.note_result(Part::ReplyTtl, request_hop_limit(socket));
+        }
+        receiver
     }
 
     /// Enables kernel timestamps for this socket, if the configuration requests them. After this call, the kernel
     /// numbers datagrams, or the bytes of a stream, from 0.
-    pub(crate) fn enable_timestamps(&self, socket: &Socket) -> Result<(), OperationError> {
+    pub(crate) fn enable_timestamps(&mut self, socket: &Socket) {
         if !self.timestamps {
-            return Ok(());
+            return;
         }
-        set_option("SO_TIMESTAMPING", "software, with packet numbers", || {
+        let result = set_option("SO_TIMESTAMPING", "software, with packet numbers", || {
             timestamps::request(socket)
-        })
+        });
+        self.timestamps = result.is_ok();
+        self.note_result(Part::Breakdown, result);
     }
 
     /// Passes later ICMP errors to the kernel's implementation of the protocol. An ICMP error that can be temporary must
     /// not end an established connection (RFC 1122, section 4.2.3.9). With `IP_RECVERR`, the kernel would report such an
     /// error immediately and end the connection (ip(7)).
-    #[expect(clippy::unused_self, reason = "it reverses a setting of `new`")]
-    pub(crate) fn disable_icmp_errors(&self, socket: &Socket) -> Result<(), OperationError> {
-        set_icmp_errors(socket, IcmpErrors::HandleInKernel)
+    pub(crate) fn disable_icmp_errors(&mut self, socket: &Socket) {
+        if !self.limitations.iter().any(is_about_icmp_errors) {
+            let result = set_icmp_errors(socket, IcmpErrors::HandleInKernel);
+            self.note_result(Part::IcmpErrors, result);
+        }
+    }
+
+    /// The parts that are missing because the system refused an option.
+    pub(crate) fn limitations(&self) -> &[Limitation] {
+        &self.limitations
+    }
+
+    fn note_result(&mut self, part: Part, result: Result<(), OperationError>) {
+        self.limitations.extend(result.err().map(|error| error.into_limitation(part)));
     }
 
     /// Waits for data. Returns `None` if the wait ended without data, for example because of a signal.
@@ -86,7 +119,13 @@ impl Receiver {
     ) -> io::Result<Option<ReceiveMeta>> {
         let received = match until {
             _ if self.spin => self.spin_until(socket, buffer, until.deadline()),
-            WaitUntil::Coarse(_) => self.receive_once(socket, buffer, MsgFlags::empty()),
+            WaitUntil::Coarse(_) if self.has_timeout => {
+                self.receive_once(socket, buffer, MsgFlags::empty())
+            }
+            WaitUntil::Coarse(deadline) => {
+                let deadline = deadline.min(Instant::now() + MAX_PAUSE);
+                self.wait_until(socket, buffer, deadline, Duration::ZERO)
+            }
             WaitUntil::Exact(deadline) => self.wait_until(socket, buffer, deadline, Duration::ZERO),
             WaitUntil::ExactAwake(deadline, awake) => {
                 self.wait_until(socket, buffer, deadline, awake)
@@ -181,8 +220,7 @@ impl Receiver {
         };
         let mut data = [IoSliceMut::new(buffer)];
         let message = recvmsg::<()>(socket.as_raw_fd(), &mut data, Some(&mut control[..]), flags)?;
-        // The kernel reports the drops only if there are any.
-        let drops = self.drops.then_some(0);
+        let drops = self.no_drops;
         let mut meta = ReceiveMeta { len: message.bytes, timestamp: None, hop_limit: None, drops };
         for control in message.cmsgs()? {
             match control {
@@ -198,6 +236,10 @@ impl Receiver {
         }
         Ok(meta)
     }
+}
+
+fn is_about_icmp_errors(limitation: &Limitation) -> bool {
+    matches!(limitation, Limitation::Missing { part: Part::IcmpErrors, .. })
 }
 
 /// Requests the hop limit of each received packet as a control message.

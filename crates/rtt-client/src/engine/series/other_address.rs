@@ -1,0 +1,98 @@
+//! Replies from other addresses than the target's. They explain lost requests.
+//!
+//! The client reads these replies only while a request waits for its reply, so they cost nothing in other runs.
+
+use super::{Series, Sink};
+use crate::engine::run::RunError;
+use crate::model::condition::{Condition, Failure};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// The minimum time between two reads while requests are in flight. The kernel stores more datagrams than arrive in this
+/// time, unless they arrive at more than 10,000 per second.
+const READ_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The maximum number of stored replies.
+const MAX_REPLIES: usize = 65_536;
+
+/// The replies to requests in flight.
+#[derive(Debug, Default)]
+pub(super) struct OtherReplies {
+    sources: BTreeMap<u64, SocketAddr>,
+    last_read: Option<Instant>,
+}
+
+impl OtherReplies {
+    /// The reason why the request has no reply after this time.
+    pub(super) fn failure(&self, seq: u64, after: Duration) -> Failure {
+        match self.sources.get(&seq) {
+            Some(from) => Failure::other_address(*from, after),
+            None => Failure::new(Condition::Silent, after),
+        }
+    }
+}
+
+impl Series<'_> {
+    /// Reads replies from other addresses, if requests are in flight and the last read was not just now.
+    pub(super) fn read_other_replies_if_due(&mut self) {
+        let is_due = |last: Instant| last.elapsed() >= READ_INTERVAL;
+        if self.accounting.in_flight() > 0 && self.other_replies.last_read.is_none_or(is_due) {
+            self.read_other_replies();
+        }
+    }
+
+    /// Reads replies from other addresses. A datagram that is not a correct reply to a request in flight is a stray
+    /// packet.
+    pub(super) fn read_other_replies(&mut self) {
+        self.other_replies.last_read = Some(Instant::now());
+        let only_in_flight = self.accounting.only_in_flight();
+        let Some(channel) = self.connections.channel() else { return };
+        for (from, seq) in channel.replies_from_others(&self.payload, only_in_flight) {
+            match seq.filter(|seq| self.accounting.sent_at(*seq).is_some()) {
+                Some(seq) if self.other_replies.sources.len() < MAX_REPLIES => {
+                    self.other_replies.sources.insert(seq, from);
+                }
+                _ => self.accounting.stray_received(),
+            }
+        }
+    }
+
+    /// Decides that the requests whose timeout has expired are lost.
+    pub(super) fn expire(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        let Some(expiry) = self.accounting.next_expiry() else { return Ok(()) };
+        let now = Instant::now();
+        if now < expiry {
+            return Ok(());
+        }
+        self.read_other_replies();
+        let received = self.connections.channel().map_or(0, |channel| channel.partial_reply_len());
+        let expected = self.payload.reply_len();
+        let position = self.connections.exchange_position();
+        loop {
+            let others = &self.other_replies;
+            let failure = |seq, after| {
+                let failure = others.failure(seq, after);
+                if received == 0 {
+                    return failure;
+                }
+                let detail = Some(format!("{received} of the reply's {expected} bytes arrived"));
+                Failure { detail, ..failure }
+            };
+            let Some(exchange) = self.accounting.expire(now, position, failure) else {
+                return Ok(());
+            };
+            self.other_replies.sources.remove(&exchange.seq);
+            self.replacement.request_expired(exchange.seq);
+            self.report(exchange, sink)?;
+        }
+    }
+
+    /// Counts the remaining replies from other addresses as stray packets.
+    pub(super) fn finish_other_replies(&mut self) {
+        self.read_other_replies();
+        for _ in 0..std::mem::take(&mut self.other_replies.sources).len() {
+            self.accounting.stray_received();
+        }
+    }
+}
