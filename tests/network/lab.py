@@ -135,7 +135,7 @@ def source_port(frame):
 def request_number(payload):
     """Returns the number in a request or its reply. The number is in the first ten bytes, or in the ten bytes after a
     timing header (docs/protocol.md). Returns None if there is no number."""
-    start = 40 if payload[:10].upper() == b"ECHO-RTT/1" else 0
+    start = {b"ECHO-RTT/1": 40, b"ECHO-RTT/2": 118}.get(payload[:10].upper(), 0)
     digits = payload[start : start + 10]
     return int(digits) if len(digits) == 10 and digits.isdigit() else None
 

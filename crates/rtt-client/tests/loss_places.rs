@@ -65,7 +65,6 @@ fn run_series(
 }
 
 #[test]
-#[ignore = "the client does not report lost_where yet, and a full send queue ends the series"]
 fn losses_in_six_places_are_reported_at_their_places() {
     let runs = std::env::var(RUNS).map_or(1, |runs| runs.parse().unwrap());
     for _ in 0..runs {
@@ -96,7 +95,6 @@ fn losses_in_six_places_are_reported_at_their_places() {
 }
 
 #[test]
-#[ignore = "the client does not report lost_where yet"]
 fn replies_that_arrive_together_are_not_lost_in_the_network() {
     // The server receives the requests of one second while it is stopped, and then answers all of them at once.
     let scenario = json!({"actions": [["stop-server", 1500, 1000, null]]});

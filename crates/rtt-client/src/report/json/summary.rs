@@ -73,6 +73,7 @@ pub(super) struct SummaryLine {
     /// The part of this host that could not keep up with the schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     slow_host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     address_resolution: Option<AddressResolutionFields>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
