@@ -147,6 +147,7 @@ class Rules:
     - "drop": [n, r]: drops each request datagram with number % n == r.
     - "drop_replies": [n, r]: drops each reply datagram with number % n == r.
     - "double": [n, r]: sends each reply datagram with number % n == r twice.
+    - "double_requests": [n, r]: sends each request datagram with number % n == r twice.
     - "hold", "overtake": [n, r, ms]: delays each reply datagram with number % n == r by ms milliseconds.
     - "delay_replies": [ms, first, last]: delays the reply datagrams with these numbers by ms milliseconds.
     - "vary_requests", "vary_replies": [factor, n]: delays each datagram in this direction by number * factor % n
@@ -165,7 +166,7 @@ class Rules:
         self.scenario = scenario
         self.segment_numbers = {}
         self.server_segments = 0
-        self.count = {"dropped": 0, "dropped_replies": 0, "doubled": 0, "held": 0, "retransmitted": 0}
+        self.count = {"dropped": 0, "dropped_replies": 0, "doubled": 0, "doubled_requests": 0, "held": 0, "retransmitted": 0}
 
     def matches(self, rule, number):
         n, r = self.scenario.get(rule, [0, 0])[:2]
@@ -198,6 +199,9 @@ class Rules:
                 self.count["dropped"] += 1
                 return []
             delay += self.variation("vary_requests", number)
+            if self.matches("double_requests", number):
+                self.count["doubled_requests"] += 1
+                return [delay, delay]
         if protocol in DATAGRAMS and not from_client:
             number = request_number(payload)
             if self.matches_in_range("drop_replies", number):

@@ -11,6 +11,7 @@ SCENARIO is a JSON object. The class `Rules` in `lab.py` explains the rules of t
   - "full-send-queue": the queueing discipline of the client's interface drops each packet.
   - "stop-server", "stop-client": stops the process. The parameter is the size of the receive buffer of its UDP sockets
     during this time, in bytes (`SO_RCVBUF`). Null: the size does not change.
+  - "restart-server": kills the server, and starts it again after this time. The parameter is null.
   - "flood": another program on the client's host sends short requests to the server. The parameter is their number. They
     use up the server's rate limit for this host.
 
@@ -104,6 +105,11 @@ class UdpSockets:
         information = [copy.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * SK_MEMINFO_VARS) for copy in self.sockets.values()]
         return sum(struct.unpack(f"{SK_MEMINFO_VARS}I", value)[SK_MEMINFO_DROPS] for value in information)
 
+    def close(self):
+        """Closes the copies. Before that, no other socket can have the same address."""
+        for copy in self.sockets.values():
+            copy.close()
+
 
 def prevent_other_packets():
     """Prevents ARP and IPv6 packets. The queueing discipline would drop and count them like the requests."""
@@ -189,6 +195,13 @@ def server_totals(log):
     return json.loads(content(log).splitlines()[-1])["fields"]
 
 
+def start_server(command, log):
+    """Starts the server, and waits until it serves."""
+    server = subprocess.Popen(["ip", "netns", "exec", "s", *command], stdout=subprocess.PIPE, stderr=log, text=True)
+    server.stdout.readline()
+    return server, UdpSockets(server.pid)
+
+
 def main():
     scenario, command = json.loads(sys.argv[1]), sys.argv[2:]
     lab.build()
@@ -200,12 +213,9 @@ def main():
     os.read(is_ready, 1)
     # Files, because nothing reads a pipe during the actions, and a process would stop at a full pipe.
     log, out, err = (tempfile.TemporaryFile("w+") for _ in range(3))
-    server = subprocess.Popen(
-        ["ip", "netns", "exec", "s", *scenario["server"]], stdout=subprocess.PIPE, stderr=log, text=True
-    )
-    server.stdout.readline()
-    server_sockets = UdpSockets(server.pid)
+    server, server_sockets = start_server(scenario["server"], log)
     server_sockets.update()
+    previous_drops = 0
     client = subprocess.Popen(["ip", "netns", "exec", "c", *command], stdout=out, stderr=err)
     client_sockets = UdpSockets(client.pid)
     floods = []
@@ -218,6 +228,14 @@ def main():
                 fill_send_queue(milliseconds)
             elif name == "stop-server":
                 stop_process(server_sockets, milliseconds, parameter)
+            elif name == "restart-server":
+                server.kill()
+                server.wait()
+                previous_drops += server_sockets.drops()
+                server_sockets.close()
+                time.sleep(milliseconds / 1000)
+                server, server_sockets = start_server(scenario["server"], log)
+                server_sockets.update()
             elif name == "stop-client":
                 stop_process(client_sockets, milliseconds, parameter)
             elif name == "flood":
@@ -242,7 +260,7 @@ def main():
                 "lost": {
                     "send-queue": send_queue_drops(),
                     "there": counts["dropped"],
-                    "server-queue": server_sockets.drops(),
+                    "server-queue": previous_drops + server_sockets.drops(),
                     "server-limit": totals["refused_rate_limit"] - (flooded["requests"] - flooded["replies"]),
                     "back": counts["dropped_replies"],
                     "receive-queue": client_sockets.drops(),

@@ -8,6 +8,8 @@ mod network;
 use network::server;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_rtt-client");
 
@@ -28,6 +30,8 @@ struct LabResult {
     known: BTreeMap<String, u64>,
     /// The number of requests that the server answered.
     answered: u64,
+    /// The number of datagrams that each rule of the forwarder changed.
+    injected: Value,
 }
 
 impl LabResult {
@@ -61,6 +65,7 @@ fn run_series(
         summary: serde_json::from_str(summary).unwrap(),
         known: serde_json::from_value(result["lost"].clone()).unwrap(),
         answered: result["server_totals"]["answered"].as_u64().unwrap(),
+        injected: result["injected"].clone(),
     })
 }
 
@@ -105,4 +110,133 @@ fn replies_that_arrive_together_are_not_lost_in_the_network() {
     eprintln!("known losses: {:?}", lab.known);
     assert_eq!(lab.summary["lost"], lab.known["receive-queue"], "{}", lab.summary);
     assert_eq!(lab.reported(), lab.known, "{}", lab.summary);
+}
+
+#[test]
+fn requests_that_the_server_refuses_are_lost_at_its_limit() {
+    let arguments = ["-c", "3000", "-W", "500ms"];
+    let Some(lab) = run_series(json!({}), &["--rate", "400"], &arguments) else { return };
+    let refused = lab.known["server-limit"];
+    assert!(refused > 1000, "{:?}", lab.known);
+    assert_eq!(lab.summary["lost"], refused, "{}", lab.summary);
+    let reported = lab.reported();
+    // After the last reply, there is no evidence. With this limit, the server answers two of five requests.
+    let unknown = reported.get("unknown").copied().unwrap_or(0);
+    assert!(unknown <= 3, "{}", lab.summary);
+    assert_eq!(reported["server-limit"] + unknown, refused, "{}", lab.summary);
+    assert_eq!(lab.summary["refused"]["rate"], reported["server-limit"], "{}", lab.summary);
+}
+
+#[test]
+fn requests_that_the_network_duplicates_do_not_change_the_places() {
+    let scenario = json!({
+        "delay_ms": 1,
+        "double_requests": [7, 3],
+        "double": [11, 5],
+        "drop": [5, 0, 300, 1200],
+        "drop_replies": [4, 1, 800, 1700],
+    });
+    let arguments = ["-c", "2000", "-W", "500ms"];
+    let Some(lab) = run_series(scenario, &[], &arguments) else { return };
+    assert!(lab.injected["doubled_requests"].as_u64().unwrap() > 200, "{}", lab.injected);
+    // The forwarder drops both replies to a request that it has duplicated. This is one lost exchange.
+    let is_dropped = |number: u64| number % 5 == 0 && (300..=1200).contains(&number);
+    let is_lost_back =
+        |number: u64| number % 4 == 1 && (800..=1700).contains(&number) && !is_dropped(number);
+    let numbers = 1..=2000_u64;
+    let there =
+        u64::try_from(numbers.clone().filter(|number| is_dropped(*number)).count()).unwrap();
+    let back = u64::try_from(numbers.filter(|number| is_lost_back(*number)).count()).unwrap();
+    assert_eq!(lab.summary["lost_where"], json!({"there": there, "back": back}), "{}", lab.summary);
+}
+
+#[test]
+fn server_that_starts_again_does_not_change_the_places() {
+    let scenario = json!({
+        "drop": [3, 0, 200, 499],
+        "drop_replies": [4, 1, 1800, 2099],
+        "actions": [["restart-server", 900, 200, null]],
+    });
+    let arguments = ["-c", "2500", "-W", "500ms"];
+    let Some(lab) = run_series(scenario, &[], &arguments) else { return };
+    let lost = lab.summary["lost"].as_u64().unwrap();
+    let (there, back) = (lab.known["there"], lab.known["back"]);
+    let unknown = lost - there - back;
+    assert!(unknown > 50, "the server was not absent: {}", lab.summary);
+    let expected = json!({"there": there, "back": back, "unknown": unknown});
+    assert_eq!(lab.summary["lost_where"], expected, "{}", lab.summary);
+}
+
+#[test]
+fn losses_over_ipv6_have_the_same_places() {
+    let program = server("udp");
+    let scenario = json!({
+        "server": [program.to_str().unwrap(), "--listen", "[fd77::2]:7777"],
+        "drop": [3, 0, 100, 399],
+        "drop_replies": [4, 1, 500, 799],
+    });
+    let command = [CLIENT, "udp", "[fd77::2]:7777", "--rate", "1000", "-c", "1000", "-W", "500ms"];
+    let command = [&command[..], &["-q", "--format", "json"]].concat();
+    let Some(result) = network::run(&scenario, &command) else { return };
+    let summary = result["out"].as_str().unwrap().lines().last().unwrap();
+    let summary: Value = serde_json::from_str(summary).unwrap();
+    let injected = &result["injected"];
+    let expected = json!({"there": injected["dropped"], "back": injected["dropped_replies"]});
+    assert_eq!(summary["lost_where"], expected, "{summary}");
+    assert_eq!(expected, json!({"there": 100, "back": 75}));
+}
+
+/// Runs two clients at the same time, and stops the server meanwhile. Its receive queue drops requests of both clients.
+#[test]
+fn clients_that_share_the_queue_of_a_server_report_ranges() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("other-client.jsonl");
+    let client =
+        format!("{CLIENT} udp 10.77.0.2:7777 --rate 500 -c 1500 -W 1s -s 200 -q --format json");
+    let command = format!("{client} > {} & {client}; wait", file.display());
+    let program = server("udp");
+    let scenario = json!({
+        "server": [program.to_str().unwrap(), "--listen", "10.77.0.2:7777", "--log-format", "json"],
+        "actions": [["stop-server", 500, 250, SMALL_BUFFER]],
+    });
+    let Some(result) = network::run_with_losses(&scenario, &["sh", "-c", &command]) else { return };
+    let dropped = result["lost"]["server-queue"].as_u64().unwrap();
+    assert!(dropped >= MIN_LOSSES, "{result}");
+    let outputs =
+        [result["out"].as_str().unwrap().to_owned(), std::fs::read_to_string(file).unwrap()];
+    let mut lost = 0;
+    for output in outputs {
+        let summary: Value = serde_json::from_str(output.lines().last().unwrap()).unwrap();
+        // Each client lost fewer requests than the queue dropped. So the other requests can be of the other client.
+        let own = summary["lost"].as_u64().unwrap();
+        assert!(own > 0 && own < dropped, "{dropped} dropped: {summary}");
+        assert_eq!(summary["lost_where"], json!({"unknown": own}), "{summary}");
+        let range = json!({"low": 0, "high": own});
+        assert_eq!(summary["lost_where_range"], json!({"there": range, "server-queue": range}));
+        lost += own;
+    }
+    assert_eq!(lost, dropped);
+}
+
+#[test]
+fn high_rate_on_one_host_loses_nothing_in_the_network() {
+    let mut server = Command::new(server("udp"))
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.split_whitespace().last().unwrap();
+    let arguments =
+        ["udp", address, "--rate", "100000", "--duration", "3", "-q", "--format", "json"];
+    let output = Command::new(CLIENT).args(arguments).output();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let output = String::from_utf8(output.unwrap().stdout).unwrap();
+    let summary: Value = serde_json::from_str(output.lines().last().unwrap()).unwrap();
+    let places = summary["lost_where"].as_object().unwrap_or_else(|| panic!("{output}"));
+    assert!(!places.contains_key("there") && !places.contains_key("back"), "{summary}");
+    let sum: u64 = places.values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(summary["lost"], sum, "{summary}");
 }
