@@ -67,6 +67,9 @@ pub struct DelayVariation {
     pub both: Distribution,
     /// The delays themselves. Absent if not both systems report that their clocks are synchronised.
     pub one_way: Option<OneWayDelays>,
+    /// Whether kernels took the timestamps. Otherwise the programs took them, and the delays contain the waits in the receive
+    /// queues.
+    pub has_kernel_timestamps: bool,
 }
 
 /// The delays in each direction, measured with two synchronised clocks.
@@ -138,6 +141,7 @@ impl DelayCollector {
             back: self.above(back, |sample| sample.back),
             both: self.above(both, DelaySample::both),
             one_way: self.one_way(clock, skew),
+            has_kernel_timestamps: self.samples[0].has_kernel_timestamps,
         })
     }
 

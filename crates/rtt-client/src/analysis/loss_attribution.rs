@@ -25,10 +25,14 @@
 //! Lost exchanges without evidence have an unknown place. A late reply is not lost at any place, but its exchange counts as
 //! lost. So its place is unknown, too.
 
+mod counts;
+
+pub use counts::{LossCounts, LossRange};
+
 use super::number_set::NumberSet;
 use crate::model::loss_place::LossPlace;
 use echo_core::header::version2::FlowCounts;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
 /// The maximum number of segments. A new segment starts if the server starts its counts again. Requests after the last
@@ -37,56 +41,6 @@ const MAX_SEGMENTS: usize = 256;
 
 /// The maximum number of gaps in the sequence of replies that are stored, for the place of a single exchange.
 const MAX_GAPS: usize = 4096;
-
-/// How many exchanges were lost at each place, and how exact these numbers are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LossCounts {
-    counts: BTreeMap<LossPlace, u64>,
-    ranges: BTreeMap<LossPlace, LossRange>,
-    /// Requests that the server refused because of its rate limit.
-    pub refused_rate: u64,
-    /// Requests that the server refused for another reason.
-    pub refused_list: u64,
-}
-
-/// The possible numbers of exchanges that were lost at one place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LossRange {
-    /// The smallest possible number.
-    pub low: u64,
-    /// The largest possible number.
-    pub high: u64,
-}
-
-impl LossCounts {
-    /// The number of exchanges that were lost at this place. The sum over all places is the number of lost exchanges.
-    #[must_use]
-    pub fn at(&self, place: LossPlace) -> u64 {
-        self.counts.get(&place).copied().unwrap_or(0)
-    }
-
-    /// The places with at least one lost exchange, in the order of the path.
-    pub fn places(&self) -> impl Iterator<Item = (LossPlace, u64)> + '_ {
-        self.counts.iter().map(|(place, count)| (*place, *count))
-    }
-
-    /// The places with a number that is known only as a range. [`LossCounts::at`] counts the uncertain exchanges as
-    /// unknown.
-    pub fn ranges(&self) -> impl Iterator<Item = (LossPlace, LossRange)> + '_ {
-        self.ranges.iter().map(|(place, range)| (*place, *range))
-    }
-
-    /// Adds lost exchanges at a place.
-    pub(crate) fn add(&mut self, place: LossPlace, count: u64) {
-        if count > 0 {
-            *self.counts.entry(place).or_default() += count;
-        }
-    }
-
-    fn total(&self) -> u64 {
-        self.counts.values().sum()
-    }
-}
 
 /// The evidence of a run about lost exchanges.
 #[derive(Debug, Default)]
@@ -219,6 +173,18 @@ impl LossAttribution {
         }
     }
 
+    /// Whether a reply with counts has arrived.
+    pub(crate) fn has_counts(&self) -> bool {
+        !self.segments.is_empty()
+    }
+
+    /// Whether exchanges were lost after the last reply with counts. The reply to one more request would contain their
+    /// evidence.
+    pub(crate) fn has_tail(&self) -> bool {
+        let last = self.segments.last().filter(|segment| segment.end.number < self.highest);
+        last.is_some() && self.segments.len() < MAX_SEGMENTS
+    }
+
     /// The result. `receive_drops` is the number of replies that this host's receive queue has dropped in the whole run, if
     /// it is known.
     pub(crate) fn finish(self, receive_drops: Option<u64>) -> LossCounts {
@@ -269,18 +235,16 @@ impl LossAttribution {
         let FlowCounts { refused_rate, refused_list, queue_drops, .. } = segment.latest;
         let failed = self.failed.count_between(start, end)?;
         let before_server = before_server.checked_sub(failed)?;
-        let mut losses = LossCounts {
-            refused_rate: difference(segment.start.counts.refused_rate, refused_rate),
-            refused_list: difference(segment.start.counts.refused_list, refused_list),
-            ..LossCounts::default()
-        };
+        let mut losses = LossCounts::default();
+        losses.refused_rate = difference(segment.start.counts.refused_rate, refused_rate);
+        losses.refused_list = difference(segment.start.counts.refused_list, refused_list);
         let queue_drops = difference(segment.start.counts.queue_drops, queue_drops);
         if queue_drops > before_server {
             losses.add(LossPlace::Unknown, before_server);
             let range = LossRange { low: 0, high: before_server };
             if before_server > 0 {
-                losses.ranges.insert(LossPlace::There, range);
-                losses.ranges.insert(LossPlace::ServerQueue, range);
+                losses.add_range(LossPlace::There, range);
+                losses.add_range(LossPlace::ServerQueue, range);
             }
         } else {
             losses.add(LossPlace::ServerQueue, queue_drops);
@@ -383,30 +347,6 @@ struct Losses {
     refused: u64,
     /// Answered requests without a reply.
     after_server: i64,
-}
-
-impl LossCounts {
-    fn add_all(&mut self, other: &Self) {
-        for (place, count) in other.places() {
-            self.add(place, count);
-        }
-        for (place, range) in other.ranges() {
-            let sum = self.ranges.entry(place).or_insert(LossRange { low: 0, high: 0 });
-            sum.low += range.low;
-            sum.high += range.high;
-        }
-        self.refused_rate += other.refused_rate;
-        self.refused_list += other.refused_list;
-    }
-
-    /// Adds the exact numbers to the ranges, so that a range contains all exchanges of its place.
-    fn complete_ranges(&mut self) {
-        for (place, range) in &mut self.ranges {
-            let exact = self.counts.get(place).copied().unwrap_or(0);
-            range.low += exact;
-            range.high += exact;
-        }
-    }
 }
 
 impl Segment {

@@ -11,6 +11,7 @@
 //! `Series` calls these parts. This file contains the loop. [`exchange`] sends requests and processes received
 //! messages.
 
+mod closing_request;
 mod connections;
 mod control;
 mod exchange;
@@ -26,7 +27,8 @@ use crate::analysis::accounting::{Accounting, AccountingResult};
 use crate::analysis::schedule::{CpuTimes, SlowHost, slow_host};
 use crate::analysis::statistics::{SeriesMeasurements, Summary};
 use crate::model::exchange::{Connection, Exchange};
-use crate::model::protocol::{Framing, Protocol};
+use crate::model::loss_place::LossPlace;
+use crate::model::protocol::{Framing, Protocol, ReplyForm, Responder};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
 use crate::net::system::{
@@ -35,14 +37,14 @@ use crate::net::system::{
 use crate::net::transport::{OpenConfig, SocketError};
 use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
-use crate::plan::{Plan, Settings};
+use crate::plan::{Content, Plan, Settings};
 use crate::protocol::explanations::explanations_of;
 pub(in crate::engine) use connections::RunPosition;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
 use first_packet::FirstPacket;
 pub(in crate::engine) use notes::INTERRUPTED;
-use notes::{SeriesEnd, notes};
+use notes::{SeriesEnd, ServerCounts, notes};
 use other_address::OtherReplies;
 use replacement::ChannelReplacement;
 use std::io;
@@ -223,10 +225,13 @@ impl<'a> Series<'a> {
         stop: &AtomicBool,
     ) -> Result<Summary, RunError> {
         self.receive_late_replies(sink, stop)?;
+        self.send_closing_request(sink)?;
         self.finish_other_replies();
         self.connections.close(CloseReason::EndOfSeries);
         self.report_connections(sink)?;
 
+        let server_counts = self.server_counts();
+        let replies_from_others = self.other_replies.take_counts();
         let connections = self.connections.finish();
         let in_flight = self.accounting.in_flight();
         let AccountingResult { summary, loss_pattern } =
@@ -239,7 +244,10 @@ impl<'a> Series<'a> {
             limitations: connections.limitations,
             breakdown_unavailable: self.settings.breakdown && !KERNEL_TIMESTAMPS,
             missing_replies: loss_pattern
-                .and_then(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
+                .filter(|_| summary.lost_where.at(LossPlace::Unknown) > 0)
+                .map(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
+            server_counts,
+            replies_from_others,
         };
         let address_resolution = self.first_packet.finish(summary.received > 0);
         let measurements = SeriesMeasurements {
@@ -256,6 +264,21 @@ impl<'a> Series<'a> {
             notes: notes(end, &summary, address_resolution),
         };
         Ok(summary.finish_series(measurements))
+    }
+
+    /// Whether the server reported its counts.
+    fn server_counts(&self) -> ServerCounts {
+        let Protocol { framing, responder, reply_form, .. } = self.protocol;
+        let can_report = *framing == Framing::Datagrams
+            && *reply_form == ReplyForm::UpperCase
+            && matches!(responder, Responder::Program(_));
+        match (&self.settings.content, self.payload.requests_counts()) {
+            _ if !can_report || !self.settings.locate_losses => ServerCounts::NotApplicable,
+            (_, true) if self.accounting.has_server_counts() => ServerCounts::Reported,
+            (_, true) => ServerCounts::NotReported,
+            (Content::Sized(_), false) => ServerCounts::NoSpace,
+            (Content::Message(_) | Content::Numbered(_), false) => ServerCounts::Message,
+        }
     }
 
     /// See [`Accounting::is_unreachable`].

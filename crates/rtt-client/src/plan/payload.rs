@@ -168,6 +168,11 @@ impl Payload {
         *expected = reply_to(request, self.form);
     }
 
+    /// Whether the requests ask for the server's counts.
+    pub(crate) fn requests_counts(&self) -> bool {
+        matches!(self.bytes.header, RequestHeader::Version2(_))
+    }
+
     /// Whether the client should use version 1 of the header after this reply to request `seq`: the request has version 2
     /// and needs the processing time, and the server does not support version 2.
     pub(crate) fn needs_version1(&self, seq: u64, report: ServerReport) -> bool {

@@ -51,7 +51,7 @@ impl<Out: Write> Csv<Out> {
         let (network, server, combined) = match parts.map(|parts| parts.network_and_server) {
             None => (None, None, None),
             Some(NetworkAndServer::Combined { duration, .. }) => (None, None, Some(duration)),
-            Some(NetworkAndServer::Separate { network, server }) => {
+            Some(NetworkAndServer::Separate { network, server, .. }) => {
                 (Some(network), Some(server), None)
             }
         };

@@ -122,7 +122,17 @@ impl Series<'_> {
             thread::sleep(until.deadline().saturating_duration_since(Instant::now()));
             return Ok(());
         };
-        match channel.receive(until, &mut self.payload, only_in_flight) {
+        let event = channel.receive(until, &mut self.payload, only_in_flight);
+        self.process(event, sink)
+    }
+
+    /// Processes the result of a wait for a message.
+    pub(super) fn process(
+        &mut self,
+        event: io::Result<ChannelEvent>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RunError> {
+        match event {
             Ok(ChannelEvent::Nothing) => {
                 self.read_other_replies_if_due();
                 Ok(())

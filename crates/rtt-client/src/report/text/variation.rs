@@ -41,24 +41,29 @@ fn sentence(variation: &DelayVariation) -> Option<String> {
     }
     let is_relevant = |part: Duration| part >= both.mul_f64(MIN_SHARE);
     let CommonUnit { numbers, unit } = in_common_unit(&[both, there, back].map(signed_nanoseconds));
-    let parts: Vec<String> = [(there, &numbers[1], "there"), (back, &numbers[2], "back")]
-        .into_iter()
-        .filter(|(part, ..)| is_relevant(*part))
-        .map(|(_, number, direction)| format!("{number} {unit} on the way {direction}"))
-        .collect();
+    // A program reads the clock after a datagram has waited in the receive queue of its host.
+    let [in_server, in_client] = if variation.has_kernel_timestamps {
+        ["", ""]
+    } else {
+        [" (including the server's receive queue)", " (including this host's receive queue)"]
+    };
+    let parts: Vec<String> =
+        [(there, &numbers[1], "there", in_server), (back, &numbers[2], "back", in_client)]
+            .into_iter()
+            .filter(|(part, ..)| is_relevant(*part))
+            .map(|(_, number, direction, queue)| {
+                format!("{number} {unit} arose on the way {direction}{queue}")
+            })
+            .collect();
     if parts.is_empty() {
         return None;
     }
     let range = if variation.both.count() >= Quantile::P99.min_count() {
-        "from the minimum to the 99th percentile"
+        "99th percentile above the minimum"
     } else {
-        "from the minimum to the maximum"
+        "maximum above the minimum"
     };
-    Some(format!(
-        "Of {} {unit} of delay variation ({range}), {} arose.",
-        numbers[0],
-        parts.join(" and ")
-    ))
+    Some(format!("Of {} {unit} of delay variation ({range}), {}.", numbers[0], parts.join(" and ")))
 }
 
 /// The 99th percentile, or the maximum if there are too few values.
@@ -85,6 +90,7 @@ mod tests {
             back: distribution(back_us),
             both: distribution(there_us + back_us),
             one_way,
+            has_kernel_timestamps: true,
         };
         let mut texts = WIDTHS.into_iter().map(|width| {
             let mut printer = printer(width);
@@ -99,12 +105,12 @@ mod tests {
     #[test]
     fn only_directions_with_a_relevant_share_are_named() {
         let back = text(50, 4000, None);
-        assert!(back.contains("on the way back arose."), "{back}");
+        assert!(back.contains("arose on the way back."), "{back}");
         assert!(!back.contains("on the way there"), "{back}");
         let there = text(4000, 50, None);
-        assert!(there.contains("on the way there arose."), "{there}");
+        assert!(there.contains("arose on the way there."), "{there}");
         let both = text(3000, 4000, None);
-        assert!(both.contains("on the way there and"), "{both}");
+        assert!(both.contains("arose on the way there and 3.961 ms"), "{both}");
     }
 
     #[test]
