@@ -47,8 +47,8 @@ pub(crate) struct QueueDrops {
     /// The number when the previous datagram of the socket arrived. A new flow starts to count here. So its count contains
     /// the drops between this datagram and its own first request.
     pub(crate) before: u32,
-    /// The number when this datagram arrived.
-    pub(crate) now: u32,
+    /// The number when this datagram arrived. `None` if the system does not report it.
+    pub(crate) now: Option<u32>,
 }
 
 /// A request with a header of version 2.
@@ -95,7 +95,8 @@ impl FlowTable {
         let flow = self.flow(request)?;
         flow.receive(request.number);
         flow.counts.sent = flow.counts.sent.wrapping_add(1);
-        flow.counts.queue_drops = request.drops.now.wrapping_sub(flow.drops_at_start);
+        flow.counts.queue_drops =
+            request.drops.now.map(|now| now.wrapping_sub(flow.drops_at_start));
         Some(flow.counts)
     }
 
@@ -268,14 +269,14 @@ mod tests {
     fn drops_count_from_the_datagram_before_the_first_request() {
         let (mut table, now) = (FlowTable::default(), Instant::now());
         let with_drops = |number, before, now_dropped| FlowRequest {
-            drops: QueueDrops { before, now: now_dropped },
+            drops: QueueDrops { before, now: Some(now_dropped) },
             ..request(5000, number, now)
         };
-        assert_eq!(table.answered(with_drops(1, 40, 45)).unwrap().queue_drops, 5);
-        assert_eq!(table.answered(with_drops(2, 45, 47)).unwrap().queue_drops, 7);
+        assert_eq!(table.answered(with_drops(1, 40, 45)).unwrap().queue_drops, Some(5));
+        assert_eq!(table.answered(with_drops(2, 45, 47)).unwrap().queue_drops, Some(7));
         // The kernel's counter has 32 bits and wraps.
         let mut table = FlowTable::default();
-        assert_eq!(table.answered(with_drops(1, u32::MAX, 1)).unwrap().queue_drops, 2);
+        assert_eq!(table.answered(with_drops(1, u32::MAX, 1)).unwrap().queue_drops, Some(2));
     }
 
     #[test]

@@ -18,7 +18,8 @@
 //! # Uncertain and impossible counts
 //!
 //! - All peers of a server's socket share its receive queue. If q > m − r, other peers have lost requests too. The numbers
-//!   for the receive queue and for the way there are then known only as a range.
+//!   for the receive queue and for the way there are then known only as a range. The same is true if the server's system
+//!   does not report q.
 //! - After the last reply of a flow, there is no evidence.
 //! - A count that falls, and a number that would be negative, are impossible. The segment then has no evidence.
 //!
@@ -238,17 +239,21 @@ impl LossAttribution {
         let mut losses = LossCounts::default();
         losses.refused_rate = difference(segment.start.counts.refused_rate, refused_rate);
         losses.refused_list = difference(segment.start.counts.refused_list, refused_list);
-        let queue_drops = difference(segment.start.counts.queue_drops, queue_drops);
-        if queue_drops > before_server {
-            losses.add(LossPlace::Unknown, before_server);
-            let range = LossRange { low: 0, high: before_server };
-            if before_server > 0 {
+        let queue_drops = queue_drops
+            .map(|drops| difference(segment.start.counts.queue_drops.unwrap_or(0), drops))
+            .filter(|drops| *drops <= before_server);
+        match queue_drops {
+            Some(drops) => {
+                losses.add(LossPlace::ServerQueue, drops);
+                losses.add(LossPlace::There, before_server - drops);
+            }
+            None if before_server > 0 => {
+                losses.add(LossPlace::Unknown, before_server);
+                let range = LossRange { low: 0, high: before_server };
                 losses.add_range(LossPlace::There, range);
                 losses.add_range(LossPlace::ServerQueue, range);
             }
-        } else {
-            losses.add(LossPlace::ServerQueue, queue_drops);
-            losses.add(LossPlace::There, before_server - queue_drops);
+            None => {}
         }
         losses.add(LossPlace::ServerLimit, refused);
         let dropped = receive_drops.min(after_server);
@@ -325,13 +330,16 @@ impl LossAttribution {
     fn place_of_gap(&self, gap: &Gap) -> Option<LossPlace> {
         let Losses { before_server, refused, after_server } =
             self.differences(gap.from, gap.to, gap.answered + 1)?;
-        let queue_drops =
-            i64::from(gap.to.counts.queue_drops.wrapping_sub(gap.from.counts.queue_drops));
+        let queue_drops = gap
+            .to
+            .counts
+            .queue_drops
+            .map(|drops| signed(difference(gap.from.counts.queue_drops.unwrap_or(0), drops)));
         let drops = gap.from.receive_drops.zip(gap.to.receive_drops);
         let receive_drops = drops.map_or(0, |(from, to)| signed(to.saturating_sub(from)));
         match (before_server, refused, after_server) {
-            (1.., 0, 0) if queue_drops == 0 => Some(LossPlace::There),
-            (1.., 0, 0) if queue_drops == before_server => Some(LossPlace::ServerQueue),
+            (1.., 0, 0) if queue_drops == Some(0) => Some(LossPlace::There),
+            (1.., 0, 0) if queue_drops == Some(before_server) => Some(LossPlace::ServerQueue),
             (0, 1.., 0) => Some(LossPlace::ServerLimit),
             (0, 0, 1..) if receive_drops == 0 => Some(LossPlace::Back),
             (0, 0, 1..) if receive_drops == after_server => Some(LossPlace::ReceiveQueue),
@@ -354,7 +362,7 @@ impl Segment {
     fn check_order(&mut self, counts: FlowCounts) {
         let values = |counts: FlowCounts| {
             let FlowCounts { received, refused_rate, refused_list, queue_drops, .. } = counts;
-            [received, refused_rate, refused_list, queue_drops]
+            [received, refused_rate, refused_list, queue_drops.unwrap_or(0)]
         };
         let is_later = is_after(counts.sent, self.latest.sent);
         let (earlier, later) = if is_later { (self.latest, counts) } else { (counts, self.latest) };

@@ -37,6 +37,8 @@ pub struct Summary {
     pub received: u64,
     /// Requests without a reply before the timeout, for any reason.
     pub lost: u64,
+    /// Requests that were in flight when the user interrupted the run. The other counts do not contain them.
+    pub in_flight: u64,
     /// The places where the exchanges were lost. The counts are complete only at the end of a series.
     pub lost_where: LossCounts,
     /// Requests with a wrong reply.

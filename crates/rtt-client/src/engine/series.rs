@@ -234,8 +234,9 @@ impl<'a> Series<'a> {
         let replies_from_others = self.other_replies.take_counts();
         let connections = self.connections.finish();
         let in_flight = self.accounting.in_flight();
-        let AccountingResult { summary, loss_pattern } =
+        let AccountingResult { mut summary, loss_pattern } =
             self.accounting.finish(connections.receive_drops, clock_state());
+        summary.in_flight = in_flight as u64;
         let end = SeriesEnd {
             interrupted: self.interrupted,
             in_flight,

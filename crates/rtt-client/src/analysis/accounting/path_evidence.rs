@@ -1,7 +1,7 @@
 //! [`PathEvidence`]: the evidence of a run about the path: where exchanges were lost, and how the delays varied.
 
 use super::ReceivedReply;
-use crate::analysis::delay_variation::{DelayCollector, DelaySample, DelayVariation};
+use crate::analysis::delay_variation::{DelayClocks, DelayCollector, DelaySample, DelayVariation};
 use crate::analysis::loss_attribution::{LossAttribution, LossCounts};
 use crate::analysis::loss_pattern::{LossPattern, LossTracker};
 use crate::model::format::signed_nanoseconds;
@@ -52,7 +52,11 @@ impl PathEvidence {
             there: signed_nanoseconds(arrival).saturating_sub(wall_nanoseconds(left)),
             back: wall_nanoseconds(returned)
                 .saturating_sub(signed_nanoseconds(arrival + timing.server)),
-            has_kernel_timestamps: kernel.is_some(),
+            server: signed_nanoseconds(timing.server),
+            clocks: DelayClocks {
+                server: timing.arrival,
+                client: if kernel.is_some() { ArrivalClock::Kernel } else { ArrivalClock::Program },
+            },
             clock,
         });
     }

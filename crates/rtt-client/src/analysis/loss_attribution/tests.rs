@@ -25,7 +25,8 @@ struct Path {
 
 impl Path {
     fn new() -> Self {
-        let counts = FlowCounts { id: NonZeroU32::new(7).unwrap(), ..FlowCounts::default() };
+        let id = NonZeroU32::new(7).unwrap();
+        let counts = FlowCounts { id, queue_drops: Some(0), ..FlowCounts::default() };
         let mut attribution = LossAttribution::default();
         attribution.channel_opened(1);
         Self { attribution, number: 0, counts, receive_drops: 0, reports_receive_drops: true }
@@ -42,7 +43,7 @@ impl Path {
         let reaches_program = match fate {
             Fate::Lost(LossPlace::SendQueue | LossPlace::There) | Fate::RouterError => false,
             Fate::Lost(LossPlace::ServerQueue) => {
-                counts.queue_drops += 1;
+                *counts.queue_drops.get_or_insert(0) += 1;
                 false
             }
             _ => true,
@@ -163,7 +164,7 @@ fn reordered_requests_and_replies_do_not_change_the_result() {
     for run in 0..300 {
         // Each request has a time of arrival at the server and, if it is answered, a time of arrival of the reply.
         let count = random.u64(20..300);
-        let mut server = FlowCounts { id: NonZeroU32::MIN, ..FlowCounts::default() };
+        let mut server = FlowCounts { queue_drops: Some(0), ..FlowCounts::default() };
         let mut arrivals: Vec<(u64, u64)> =
             (1..=count).map(|number| (number * 10 + random.u64(0..60), number)).collect();
         arrivals.sort_unstable();
@@ -236,7 +237,7 @@ fn drops_of_other_peers_make_the_place_uncertain() {
     let mut path = Path::new();
     path.request(Fate::Lost(LossPlace::There));
     path.request(Fate::Lost(LossPlace::There));
-    path.counts.queue_drops += 3;
+    path.counts.queue_drops = Some(5);
     path.request(Fate::Lost(LossPlace::Back));
     path.request(Fate::Reply);
     let result = path.finish();
@@ -244,6 +245,20 @@ fn drops_of_other_peers_make_the_place_uncertain() {
     let range = LossRange { low: 0, high: 2 };
     let expected = [(LossPlace::There, range), (LossPlace::ServerQueue, range)];
     assert_eq!(result.ranges().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn place_is_uncertain_if_the_server_does_not_know_the_drops_of_its_queue() {
+    let mut path = Path::new();
+    path.counts.queue_drops = None;
+    path.request(Fate::Reply);
+    path.request(Fate::Lost(LossPlace::There));
+    path.request(Fate::Lost(LossPlace::ServerLimit));
+    path.request(Fate::Reply);
+    let result = path.finish();
+    let expected = [(LossPlace::ServerLimit, 1), (LossPlace::Unknown, 1)];
+    assert_eq!(by_place(&result), counts(&expected));
+    assert_eq!(result.ranges().count(), 2);
 }
 
 #[test]
@@ -281,7 +296,11 @@ fn counts_that_start_again_are_used_after_the_first_new_reply() {
     // The server restarts. Nobody knows which of these requests the old server received.
     path.request(Fate::Lost(LossPlace::There));
     path.request(Fate::Lost(LossPlace::Back));
-    path.counts = FlowCounts { id: NonZeroU32::new(8).unwrap(), ..FlowCounts::default() };
+    path.counts = FlowCounts {
+        id: NonZeroU32::new(8).unwrap(),
+        queue_drops: Some(0),
+        ..FlowCounts::default()
+    };
     path.request(Fate::Reply);
     path.request(Fate::Lost(LossPlace::Back));
     path.request(Fate::Reply);
@@ -294,7 +313,11 @@ fn new_channel_starts_a_flow_whose_first_losses_have_evidence() {
     let mut path = Path::new();
     path.request(Fate::Reply);
     path.request(Fate::Lost(LossPlace::Back));
-    path.counts = FlowCounts { id: NonZeroU32::new(8).unwrap(), ..FlowCounts::default() };
+    path.counts = FlowCounts {
+        id: NonZeroU32::new(8).unwrap(),
+        queue_drops: Some(0),
+        ..FlowCounts::default()
+    };
     path.attribution.channel_opened(3);
     path.request(Fate::Lost(LossPlace::There));
     path.request(Fate::Lost(LossPlace::Back));

@@ -43,6 +43,9 @@ pub(super) struct SummaryLine {
     /// The delay there, above its minimum.
     #[serde(skip_serializing_if = "Option::is_none")]
     variation_there_ns: Option<DistributionFields>,
+    /// The processing time of the server, above its minimum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variation_server_ns: Option<DistributionFields>,
     /// The delay back, above its minimum.
     #[serde(skip_serializing_if = "Option::is_none")]
     variation_back_ns: Option<DistributionFields>,
@@ -199,6 +202,8 @@ impl SummaryLine {
             lateness_ns: DistributionFields::of(&summary.lateness),
             jitter_ns: summary.jitter.estimate().map(nanoseconds),
             variation_there_ns: variation.and_then(|delays| DistributionFields::of(&delays.there)),
+            variation_server_ns: variation
+                .and_then(|delays| DistributionFields::of(&delays.server)),
             variation_back_ns: variation.and_then(|delays| DistributionFields::of(&delays.back)),
             one_way_delay: variation.and_then(|delays| OneWayFields::of(delays.one_way.as_ref()?)),
             connect_ns: DistributionFields::of(&summary.connect),
