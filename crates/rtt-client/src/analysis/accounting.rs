@@ -37,6 +37,7 @@ mod received_reply;
 
 pub(crate) use received_reply::ReceivedReply;
 
+use crate::analysis::loss_attribution::LossAttribution;
 use crate::analysis::loss_pattern::LossPattern;
 use crate::analysis::request_tracker::{InFlight, ReplyClass, RequestTracker};
 use crate::analysis::statistics::Summary;
@@ -257,14 +258,9 @@ impl Accounting {
         expired
     }
 
-    /// Whether a server has reported its counts.
-    pub(crate) fn has_server_counts(&self) -> bool {
-        self.evidence.losses.has_counts()
-    }
-
-    /// Whether the reply to one more request would contain evidence about lost exchanges.
-    pub(crate) fn needs_closing_request(&self) -> bool {
-        self.evidence.losses.has_tail()
+    /// The evidence about lost exchanges.
+    pub(crate) fn losses(&self) -> &LossAttribution {
+        &self.evidence.losses
     }
 
     /// Adds the evidence of the reply to a closing request. This request is not a part of the run.

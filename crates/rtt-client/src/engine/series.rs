@@ -11,6 +11,7 @@
 //! `Series` calls these parts. This file contains the loop. [`exchange`] sends requests and processes received
 //! messages.
 
+mod channel_config;
 mod closing_request;
 mod connections;
 mod control;
@@ -31,14 +32,13 @@ use crate::model::loss_place::LossPlace;
 use crate::model::protocol::{Framing, Protocol, ReplyForm, Responder};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
-use crate::net::system::{
-    KERNEL_TIMESTAMPS, ReceiveConfig, ThreadUsage, WaitUntil, clock_state, thread_usage,
-};
-use crate::net::transport::{OpenConfig, SocketError};
+use crate::net::system::{KERNEL_TIMESTAMPS, ThreadUsage, WaitUntil, clock_state, thread_usage};
+use crate::net::transport::SocketError;
 use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
 use crate::plan::{Content, Plan, Settings};
 use crate::protocol::explanations::explanations_of;
+use channel_config::config_for;
 pub(in crate::engine) use connections::RunPosition;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
@@ -62,13 +62,6 @@ const LISTEN_RTTS: u32 = 3;
 /// The report writes its buffered output only before a pause that is longer than this. A write takes much less time
 /// than this pause.
 const MIN_IDLE: Duration = Duration::from_millis(1);
-
-/// The memory that the kernel counts for a datagram in a receive queue, in addition to twice its length, in bytes. On
-/// loopback, a datagram of 64 bytes takes 768 bytes. Many network drivers use a page of 4 KiB, or a half of it, for each packet.
-const QUEUED_DATAGRAM_OVERHEAD: usize = 2048;
-
-/// The largest receive queue that the client requests, in bytes. The kernel stores the size as a positive number of 32 bits.
-const MAX_QUEUE: usize = 1 << 30;
 
 /// Receives the events of a series. A series that waits for replies never calls these functions between the two
 /// timestamps of an exchange.
@@ -275,7 +268,7 @@ impl<'a> Series<'a> {
             && matches!(responder, Responder::Program(_));
         match (&self.settings.content, self.payload.requests_counts()) {
             _ if !can_report || !self.settings.locate_losses => ServerCounts::NotApplicable,
-            (_, true) if self.accounting.has_server_counts() => ServerCounts::Reported,
+            (_, true) if self.accounting.losses().has_counts() => ServerCounts::Reported,
             (_, true) => ServerCounts::NotReported,
             (Content::Sized(_), false) => ServerCounts::NoSpace,
             (Content::Message(_) | Content::Numbered(_), false) => ServerCounts::Message,
@@ -395,18 +388,4 @@ impl<'a> Series<'a> {
         }
         Ok(())
     }
-}
-
-/// The configuration of the channels of a series. The receive queue has space for all replies that the schedule can have in
-/// flight, for example because this program or the server pauses.
-fn config_for(plan: &Plan) -> OpenConfig<'static> {
-    let config = OpenConfig::new(&plan.settings);
-    if plan.pacing.waits_for_replies() || plan.protocol.framing != Framing::Datagrams {
-        return config;
-    }
-    let replies = usize::try_from(plan.max_in_flight()).unwrap_or(usize::MAX);
-    let reply_len = QUEUED_DATAGRAM_OVERHEAD + 2 * plan.payload.reply_len();
-    let queue = replies.saturating_mul(reply_len).min(MAX_QUEUE);
-    let receiver = ReceiveConfig { queue: Some(queue), ..config.receiver };
-    OpenConfig { receiver, ..config }
 }

@@ -19,7 +19,7 @@ impl Series<'_> {
     pub(super) fn send_closing_request(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
         let is_useful = self.settings.locate_losses
             && self.accounting.in_flight() == 0
-            && self.accounting.needs_closing_request();
+            && self.accounting.losses().has_tail();
         let Some(channel) = self.connections.channel().filter(|_| is_useful) else { return Ok(()) };
         let seq = self.accounting.next_seq();
         if channel.send(seq, self.payload.request(seq), self.stop).is_err() {
