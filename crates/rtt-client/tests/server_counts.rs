@@ -131,6 +131,37 @@ fn losses_have_a_place_if_the_server_reports_its_counts() {
 }
 
 #[test]
+fn place_of_a_lost_exchange_is_reported_if_the_next_reply_shows_it() {
+    let mut received = 0;
+    let server = udp_server(move |number, mut reply, send| {
+        if number % 10 == 3 {
+            return;
+        }
+        received += 1;
+        write_report(&mut reply, &report(received));
+        if number % 10 != 7 {
+            send(&reply);
+        }
+    });
+    let settings = Settings { timeout: Duration::from_millis(100), ..back_to_back(27) };
+    let (summary, events) = series("udp", &server, settings);
+    assert_eq!(summary["lost_where"], serde_json::json!({"there": 3, "back": 3}), "{summary}");
+    let exchanges = events.iter().filter(|event| event["type"] == "exchange");
+    for (number, exchange) in (1_u64..).zip(exchanges) {
+        let place = match number % 10 {
+            3 => serde_json::json!("there"),
+            7 => serde_json::json!("back"),
+            _ => serde_json::Value::Null,
+        };
+        assert_eq!(
+            (&exchange["seq"], &exchange["lost_where"]),
+            (&number.into(), &place),
+            "{exchange}"
+        );
+    }
+}
+
+#[test]
 fn losses_have_no_place_if_the_server_reports_no_or_false_counts() {
     type Lie = fn(u32) -> version2::FlowCounts;
     let lies: [Option<Lie>; 4] = [

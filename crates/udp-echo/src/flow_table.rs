@@ -6,8 +6,8 @@
 //!
 //! Anybody can send datagrams with a forged source, so the table has these properties:
 //!
-//! - Its size is fixed: [`SETS`] sets of [`WAYS`] flows. A keyed hash selects the set of a flow, so nobody can choose peers
-//!   that share a set.
+//! - Its size is fixed: [`SETS`] sets of [`WAYS`] flows. A keyed hash selects the set of a flow, so an attacker cannot choose
+//!   peers that share a set.
 //! - A new flow replaces a flow only if that flow was idle for [`MIN_IDLE`]. If all flows of its set are active, the new
 //!   flow has no counts. Its requests are still answered.
 //! - An entry contains the complete address of its peer, so a reply never contains the counts of another flow.

@@ -6,17 +6,17 @@
 //!
 //! ```
 //! use echo_core::header::version2::{
-//!     self, ClockState, FlowCounts, HEADER_LEN, MIN_LEN, ReplyHeader, Report, RequestHeader, Wanted,
+//!     self, ClockState, FlowCounts, HEADER_LEN, MIN_LEN, ReplyHeader, Report, RequestHeader, Requested,
 //! };
 //! use echo_core::header::{ArrivalClock, Timing};
 //! use std::num::NonZeroU32;
 //! use std::time::Duration;
 //!
 //! // The client sends request number 7. It has 128 bytes, and it requests the counts only.
-//! let (wanted, run) = (Wanted::Counts, 0xC0FFEE);
-//! let mut message = version2::request_header(MIN_LEN, wanted, run).to_vec();
+//! let (requested, run) = (Requested::Counts, 0xC0FFEE);
+//! let mut message = version2::request_header(MIN_LEN, requested, run).to_vec();
 //! message.extend_from_slice(b"0000000007");
-//! let request = RequestHeader { length: MIN_LEN, wanted, run, number: 7 };
+//! let request = RequestHeader { length: MIN_LEN, requested, run, number: 7 };
 //! assert_eq!(version2::parse_request(&message), Some(request));
 //!
 //! // The server replaces the header before it sends the reply.
@@ -55,7 +55,7 @@ const UPPERCASED_REQUEST_MAGIC: &[u8; 11] = b"ECHO-RTT/2?";
 
 /// The positions of the fields. A space separates the groups of fields.
 const LENGTH: Range<usize> = 11..19;
-const WANTED: usize = 20;
+const REQUESTED: usize = 20;
 const CLOCK: usize = 20;
 const ARRIVAL: Range<usize> = 21..37;
 const SERVER: Range<usize> = 37..49;
@@ -78,9 +78,9 @@ const MAX_12_DIGITS: u64 = (1 << 48) - 1;
 /// The largest number in a field of 6 hexadecimal digits.
 const MAX_6_DIGITS: u64 = (1 << 24) - 1;
 
-/// The information that a request wants.
+/// The information that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Requested {
     /// The counts. The server measures its processing time with its program's clock.
     Counts,
     /// The counts, and the processing time from the kernel's timestamp of the arrival. Such timestamps cost time for each
@@ -93,8 +93,8 @@ pub enum Wanted {
 pub struct RequestHeader {
     /// The length of the whole request in bytes, header included.
     pub length: usize,
-    /// The information that the request wants.
-    pub wanted: Wanted,
+    /// The information that the request asks for.
+    pub requested: Requested,
     /// A random number that the client chooses for each run. If a later run uses the same port, the server starts the counts
     /// again.
     pub run: u32,
@@ -179,7 +179,7 @@ pub enum ReplyHeader {
 ///
 /// If `length` is less than [`MIN_LEN`] or more than [`MAX_TIMED_LEN`].
 #[must_use]
-pub fn request_header(length: usize, wanted: Wanted, run: u32) -> [u8; HEADER_LEN] {
+pub fn request_header(length: usize, requested: Requested, run: u32) -> [u8; HEADER_LEN] {
     assert!(
         (MIN_LEN..=MAX_TIMED_LEN).contains(&length),
         "a request with a header of version 2 has {MIN_LEN} to {MAX_TIMED_LEN} bytes, not {length}"
@@ -188,9 +188,9 @@ pub fn request_header(length: usize, wanted: Wanted, run: u32) -> [u8; HEADER_LE
     header[..11].copy_from_slice(REQUEST_MAGIC);
     write_digits(&mut header[LENGTH], length as u64);
     header[LENGTH.end] = b' ';
-    header[WANTED] = match wanted {
-        Wanted::Counts => b'0',
-        Wanted::CountsAndTimestamps => b'1',
+    header[REQUESTED] = match requested {
+        Requested::Counts => b'0',
+        Requested::CountsAndTimestamps => b'1',
     };
     header[SPACE_BEFORE_COUNTS] = b' ';
     hex::write(&mut header[FLOW], run.into());
@@ -207,16 +207,16 @@ pub fn parse_request(text: &[u8]) -> Option<RequestHeader> {
     }
     let header: &[u8; HEADER_LEN] = text.first_chunk()?;
     let length = usize::try_from(parse_digits(&header[LENGTH])?).ok()?;
-    let wanted = match header[WANTED] {
-        b'0' => Wanted::Counts,
-        b'1' => Wanted::CountsAndTimestamps,
+    let requested = match header[REQUESTED] {
+        b'0' => Requested::Counts,
+        b'1' => Requested::CountsAndTimestamps,
         _ => return None,
     };
     let run = u32::try_from(hex::parse(&header[FLOW])?).ok()?;
     let number = parse_digits(text.get(HEADER_LEN..MIN_LEN)?)?;
     let is_valid = (MIN_LEN..=MAX_TIMED_LEN).contains(&length)
-        && *header == request_header(length, wanted, run);
-    is_valid.then_some(RequestHeader { length, wanted, run, number })
+        && *header == request_header(length, requested, run);
+    is_valid.then_some(RequestHeader { length, requested, run, number })
 }
 
 /// Whether `text` can be the beginning of a request with a header of version 2.

@@ -127,6 +127,11 @@ impl LossAttribution {
     pub(crate) fn expired(&mut self, number: u64) -> Option<LossPlace> {
         self.lost += 1;
         self.highest = self.highest.max(number);
+        self.place_of(number)
+    }
+
+    /// The place where a lost request was lost, if the replies so far show it.
+    pub(crate) fn place_of(&self, number: u64) -> Option<LossPlace> {
         let gap = self.gap_index(number)?;
         self.place_of_gap(&self.gaps[gap])
     }

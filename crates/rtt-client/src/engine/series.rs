@@ -95,6 +95,8 @@ pub(in crate::engine) struct Series<'a> {
     usage_at_start: Option<ThreadUsage>,
     /// The part of this host that could not keep up with the schedule.
     slow_host: Option<SlowHost>,
+    /// A lost exchange that is not reported yet, because the next reply can show where it was lost.
+    held: Option<Exchange>,
     last_progress: Instant,
     /// Whether the series ended before all planned requests were sent, because the server is unreachable.
     ended_early: bool,
@@ -142,6 +144,7 @@ impl<'a> Series<'a> {
             other_replies: OtherReplies::default(),
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             first_packet,
+            held: None,
             last_progress: now,
             ended_early: false,
             interrupted: false,
@@ -219,6 +222,7 @@ impl<'a> Series<'a> {
     ) -> Result<Summary, RunError> {
         self.receive_late_replies(sink, stop)?;
         self.send_closing_request(sink)?;
+        self.report_held(sink)?;
         self.finish_other_replies();
         self.connections.close(CloseReason::EndOfSeries);
         self.report_connections(sink)?;

@@ -187,6 +187,13 @@ impl Exchange {
         }
     }
 
+    /// The place where the exchange was lost. Absent if it is not lost.
+    #[must_use]
+    pub fn loss_place(&self) -> Option<LossPlace> {
+        matches!(self.outcome, Outcome::Lost(_) | Outcome::Error(_))
+            .then(|| self.lost_where.unwrap_or(LossPlace::Unknown))
+    }
+
     /// The round-trip time: from `sent` to `received`, measured with the monotonic clock. Absent without a
     /// correct reply.
     #[must_use]

@@ -26,7 +26,7 @@ fn headers_have_the_bytes_of_the_specification() {
         "echo-rtt/2?00000128 000000000000000000000000000000000000 ",
         "0000ABCD0000000000000000000000000000000000000000000000000000 "
     );
-    assert_eq!(&request_header(128, Wanted::Counts, 0xABCD)[..], request.as_bytes());
+    assert_eq!(&request_header(128, Requested::Counts, 0xABCD)[..], request.as_bytes());
     let reply = concat!(
         "ECHO-RTT/2!00000128 K187BCAED6C952D15000000009030S0001F4 ",
         "DEADBEEF0000000B000000090000000200000000000000030000000000FF "
@@ -36,19 +36,19 @@ fn headers_have_the_bytes_of_the_specification() {
 
 #[test]
 fn reply_of_a_server_without_version_2_is_recognised() {
-    let mut text = bytes::BytesMut::from(&request_header(128, Wanted::Counts, 0xABCD)[..]);
+    let mut text = bytes::BytesMut::from(&request_header(128, Requested::Counts, 0xABCD)[..]);
     crate::uppercase(&mut text);
     assert_eq!(parse_reply_header(text[..].try_into().unwrap(), 128), ReplyHeader::Plain);
 }
 
 #[test]
 fn incomplete_or_invalid_request_is_text() {
-    let mut valid = request_header(128, Wanted::CountsAndTimestamps, 9).to_vec();
+    let mut valid = request_header(128, Requested::CountsAndTimestamps, 9).to_vec();
     valid.extend_from_slice(b"0000000042");
-    let wanted = Wanted::CountsAndTimestamps;
+    let requested = Requested::CountsAndTimestamps;
     assert_eq!(
         parse_request(&valid),
-        Some(RequestHeader { length: 128, wanted, run: 9, number: 42 })
+        Some(RequestHeader { length: 128, requested, run: 9, number: 42 })
     );
     for cut in 0..MIN_LEN {
         assert_eq!(parse_request(&valid[..cut]), None, "{cut}");
@@ -61,7 +61,7 @@ fn incomplete_or_invalid_request_is_text() {
         let is_field = parsed.is_some_and(|header| (header.length, header.run) != (128, 9));
         assert!(parsed.is_none() || is_field, "{index}: {parsed:?}");
     }
-    valid[..HEADER_LEN].copy_from_slice(&request_header(MAX_TIMED_LEN, wanted, 9));
+    valid[..HEADER_LEN].copy_from_slice(&request_header(MAX_TIMED_LEN, requested, 9));
     assert!(parse_request(&valid).is_some());
     valid[LENGTH].copy_from_slice(b"00065508");
     assert_eq!(parse_request(&valid), None);
@@ -104,7 +104,7 @@ fn flow_without_counts_and_numbers_that_are_too_large_have_a_defined_form() {
 proptest! {
     #[test]
     fn parsing_any_bytes_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..160)) {
-        let mut header = request_header(MIN_LEN, Wanted::Counts, 0);
+        let mut header = request_header(MIN_LEN, Requested::Counts, 0);
         let length = bytes.len().min(HEADER_LEN - 8);
         header[8..8 + length].copy_from_slice(&bytes[..length]);
         let _ = (parse_request(&bytes), parse_request(&header), parse_reply_header(&header, 64));

@@ -293,7 +293,7 @@ fn counts_that_start_again_are_used_after_the_first_new_reply() {
     }
     path.request(Fate::Lost(LossPlace::There));
     path.request(Fate::Reply);
-    // The server restarts. Nobody knows which of these requests the old server received.
+    // The server restarts. It is unknown which of these requests the old server received.
     path.request(Fate::Lost(LossPlace::There));
     path.request(Fate::Lost(LossPlace::Back));
     path.counts = FlowCounts {

@@ -133,7 +133,7 @@ impl ExchangeLine {
                 .outcome
                 .failure()
                 .map(|failure| ExplainedFailure::new(failure, protocol)),
-            lost_where: exchange.lost_where.map(LossPlace::name),
+            lost_where: exchange.loss_place().map(LossPlace::name),
         }
     }
 }
