@@ -112,7 +112,7 @@ impl Request {
     pub fn needs_timestamps(&self) -> bool {
         match self {
             Self::Version1 { .. } => true,
-            Self::Version2(header) => header.wanted == version2::Wanted::CountsAndTimestamps,
+            Self::Version2(header) => header.requested == version2::Requested::CountsAndTimestamps,
         }
     }
 }
@@ -280,7 +280,7 @@ mod tests {
     fn start_of_a_stream_is_incomplete_until_its_header_is_complete() {
         let first = request_header(64).to_vec();
         let mut second =
-            version2::request_header(200, version2::Wanted::CountsAndTimestamps, 1).to_vec();
+            version2::request_header(200, version2::Requested::CountsAndTimestamps, 1).to_vec();
         second.extend_from_slice(b"0000000001");
         for (request, version1_len) in [(first, HEADER_LEN), (second, version2::MIN_LEN)] {
             for cut in 0..version1_len {

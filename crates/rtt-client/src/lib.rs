@@ -65,7 +65,7 @@ mod plan;
 mod protocol;
 pub mod report;
 
-pub use analysis::delay_variation::{DelayVariation, OneWayDelays};
+pub use analysis::delay_variation::{DelayClocks, DelayVariation, OneWayDelays};
 pub use analysis::loss_attribution::{LossCounts, LossRange};
 pub use analysis::schedule::SlowHost;
 pub use analysis::statistics::{

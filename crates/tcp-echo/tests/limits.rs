@@ -281,13 +281,13 @@ async fn fin_that_arrives_with_the_request_is_detected() {
 #[tokio::test]
 async fn reply_reports_how_long_its_request_waited_for_the_rate_limit() {
     use echo_core::header::version2::{
-        HEADER_LEN, MIN_LEN, ReplyHeader, Wanted, parse_reply_header, request_header,
+        HEADER_LEN, MIN_LEN, ReplyHeader, Requested, parse_reply_header, request_header,
     };
     let server = Server::start_with(Config { rate: Some(20), ..Config::default() });
     let mut client = server.connect().await;
     let mut delays = Vec::new();
     for number in 1..=40_u32 {
-        let mut request = request_header(MIN_LEN, Wanted::CountsAndTimestamps, 1).to_vec();
+        let mut request = request_header(MIN_LEN, Requested::CountsAndTimestamps, 1).to_vec();
         request.extend_from_slice(format!("{number:010}").as_bytes());
         let start = Instant::now();
         client.write_all(&request).await.unwrap();

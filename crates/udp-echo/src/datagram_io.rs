@@ -53,8 +53,8 @@ pub(crate) struct ReceiveMeta {
     /// When the buffer arrived.
     pub(crate) arrival: ArrivalTime,
     /// The number of datagrams that the kernel had dropped when the buffer arrived, because the receive queue of the
-    /// socket was full. The counter wraps. 0 if the system does not report it.
-    pub(crate) queue_drops: u32,
+    /// socket was full. The counter wraps. `None` if the system does not report it.
+    pub(crate) queue_drops: Option<u32>,
 }
 
 impl ReceiveMeta {

@@ -70,7 +70,7 @@ mod tests {
             length: 4,
             segment_size: 4,
             arrival: ArrivalTime::Program(Instant::now()),
-            queue_drops: 0,
+            queue_drops: None,
         }
     }
 

@@ -74,7 +74,7 @@ impl Responder {
         };
         data.totals.received += meta.datagrams();
         let drops = QueueDrops { before: data.queue_drops, now: meta.queue_drops };
-        data.queue_drops = meta.queue_drops;
+        data.queue_drops = meta.queue_drops.unwrap_or(0);
         let arrived = Arrived { meta: &meta, drops, now };
         let payload = io.payload(request);
         let (datagrams, hops) = match self.policy.admit(&meta, payload, now, &mut data.totals) {

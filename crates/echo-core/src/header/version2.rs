@@ -6,17 +6,17 @@
 //!
 //! ```
 //! use echo_core::header::version2::{
-//!     self, ClockState, FlowCounts, HEADER_LEN, MIN_LEN, ReplyHeader, Report, RequestHeader, Wanted,
+//!     self, ClockState, FlowCounts, HEADER_LEN, MIN_LEN, ReplyHeader, Report, RequestHeader, Requested,
 //! };
 //! use echo_core::header::{ArrivalClock, Timing};
 //! use std::num::NonZeroU32;
 //! use std::time::Duration;
 //!
 //! // The client sends request number 7. It has 128 bytes, and it requests the counts only.
-//! let (wanted, run) = (Wanted::Counts, 0xC0FFEE);
-//! let mut message = version2::request_header(MIN_LEN, wanted, run).to_vec();
+//! let (requested, run) = (Requested::Counts, 0xC0FFEE);
+//! let mut message = version2::request_header(MIN_LEN, requested, run).to_vec();
 //! message.extend_from_slice(b"0000000007");
-//! let request = RequestHeader { length: MIN_LEN, wanted, run, number: 7 };
+//! let request = RequestHeader { length: MIN_LEN, requested, run, number: 7 };
 //! assert_eq!(version2::parse_request(&message), Some(request));
 //!
 //! // The server replaces the header before it sends the reply.
@@ -55,7 +55,7 @@ const UPPERCASED_REQUEST_MAGIC: &[u8; 11] = b"ECHO-RTT/2?";
 
 /// The positions of the fields. A space separates the groups of fields.
 const LENGTH: Range<usize> = 11..19;
-const WANTED: usize = 20;
+const REQUESTED: usize = 20;
 const CLOCK: usize = 20;
 const ARRIVAL: Range<usize> = 21..37;
 const SERVER: Range<usize> = 37..49;
@@ -70,14 +70,17 @@ const REFUSED_LIST: Range<usize> = 89..97;
 const QUEUE_DROPS: Range<usize> = 97..105;
 const LIMIT_DELAY: Range<usize> = 105..117;
 
+/// A field with this byte in each position has no value.
+const NOT_KNOWN: u8 = b'-';
+
 /// The largest number in a field of 12 hexadecimal digits.
 const MAX_12_DIGITS: u64 = (1 << 48) - 1;
 /// The largest number in a field of 6 hexadecimal digits.
 const MAX_6_DIGITS: u64 = (1 << 24) - 1;
 
-/// The information that a request wants.
+/// The information that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Requested {
     /// The counts. The server measures its processing time with its program's clock.
     Counts,
     /// The counts, and the processing time from the kernel's timestamp of the arrival. Such timestamps cost time for each
@@ -90,8 +93,8 @@ pub enum Wanted {
 pub struct RequestHeader {
     /// The length of the whole request in bytes, header included.
     pub length: usize,
-    /// The information that the request wants.
-    pub wanted: Wanted,
+    /// The information that the request asks for.
+    pub requested: Requested,
     /// A random number that the client chooses for each run. If a later run uses the same port, the server starts the counts
     /// again.
     pub run: u32,
@@ -134,15 +137,15 @@ pub struct FlowCounts {
     pub id: NonZeroU32,
     /// Requests that the server received, this one included. A duplicate of a request does not count.
     pub received: u32,
-    /// Replies that the server passed to its system, this one included.
+    /// Replies that the server prepared, this one included. The server's system can refuse to send one of them.
     pub sent: u32,
     /// Requests that the server refused because the source exceeded its rate limit.
     pub refused_rate: u32,
     /// Requests that the server refused for another reason, for example its list of ports.
     pub refused_list: u32,
     /// Datagrams that the kernel dropped, because the receive queue of the server's socket was full. All peers of the
-    /// socket share this queue.
-    pub queue_drops: u32,
+    /// socket share this queue. `None` if the server's system does not report the number.
+    pub queue_drops: Option<u32>,
 }
 
 impl Default for FlowCounts {
@@ -153,7 +156,7 @@ impl Default for FlowCounts {
             sent: 0,
             refused_rate: 0,
             refused_list: 0,
-            queue_drops: 0,
+            queue_drops: None,
         }
     }
 }
@@ -176,7 +179,7 @@ pub enum ReplyHeader {
 ///
 /// If `length` is less than [`MIN_LEN`] or more than [`MAX_TIMED_LEN`].
 #[must_use]
-pub fn request_header(length: usize, wanted: Wanted, run: u32) -> [u8; HEADER_LEN] {
+pub fn request_header(length: usize, requested: Requested, run: u32) -> [u8; HEADER_LEN] {
     assert!(
         (MIN_LEN..=MAX_TIMED_LEN).contains(&length),
         "a request with a header of version 2 has {MIN_LEN} to {MAX_TIMED_LEN} bytes, not {length}"
@@ -185,9 +188,9 @@ pub fn request_header(length: usize, wanted: Wanted, run: u32) -> [u8; HEADER_LE
     header[..11].copy_from_slice(REQUEST_MAGIC);
     write_digits(&mut header[LENGTH], length as u64);
     header[LENGTH.end] = b' ';
-    header[WANTED] = match wanted {
-        Wanted::Counts => b'0',
-        Wanted::CountsAndTimestamps => b'1',
+    header[REQUESTED] = match requested {
+        Requested::Counts => b'0',
+        Requested::CountsAndTimestamps => b'1',
     };
     header[SPACE_BEFORE_COUNTS] = b' ';
     hex::write(&mut header[FLOW], run.into());
@@ -204,16 +207,16 @@ pub fn parse_request(text: &[u8]) -> Option<RequestHeader> {
     }
     let header: &[u8; HEADER_LEN] = text.first_chunk()?;
     let length = usize::try_from(parse_digits(&header[LENGTH])?).ok()?;
-    let wanted = match header[WANTED] {
-        b'0' => Wanted::Counts,
-        b'1' => Wanted::CountsAndTimestamps,
+    let requested = match header[REQUESTED] {
+        b'0' => Requested::Counts,
+        b'1' => Requested::CountsAndTimestamps,
         _ => return None,
     };
     let run = u32::try_from(hex::parse(&header[FLOW])?).ok()?;
     let number = parse_digits(text.get(HEADER_LEN..MIN_LEN)?)?;
     let is_valid = (MIN_LEN..=MAX_TIMED_LEN).contains(&length)
-        && *header == request_header(length, wanted, run);
-    is_valid.then_some(RequestHeader { length, wanted, run, number })
+        && *header == request_header(length, requested, run);
+    is_valid.then_some(RequestHeader { length, requested, run, number })
 }
 
 /// Whether `text` can be the beginning of a request with a header of version 2.
@@ -245,7 +248,7 @@ pub fn reply_header(length: usize, report: &Report) -> [u8; HEADER_LEN] {
     hex::write(&mut header[CLOCK_ERROR], max_error.min(MAX_6_DIGITS));
     let (id, counts) = match report.flow {
         Some(counts) => (counts.id.get(), counts),
-        None => (0, FlowCounts::default()),
+        None => (0, FlowCounts { queue_drops: Some(0), ..FlowCounts::default() }),
     };
     for (field, number) in [
         (FLOW, id),
@@ -253,9 +256,12 @@ pub fn reply_header(length: usize, report: &Report) -> [u8; HEADER_LEN] {
         (SENT, counts.sent),
         (REFUSED_RATE, counts.refused_rate),
         (REFUSED_LIST, counts.refused_list),
-        (QUEUE_DROPS, counts.queue_drops),
     ] {
         hex::write(&mut header[field], number.into());
+    }
+    match counts.queue_drops {
+        Some(drops) => hex::write(&mut header[QUEUE_DROPS], drops.into()),
+        None => header[QUEUE_DROPS].fill(NOT_KNOWN),
     }
     hex::write(&mut header[LIMIT_DELAY], nanoseconds(report.limit_delay).min(MAX_12_DIGITS));
     header
@@ -297,7 +303,10 @@ fn parse_report(header: &[u8; HEADER_LEN]) -> Option<Report> {
             sent: count(SENT)?,
             refused_rate: count(REFUSED_RATE)?,
             refused_list: count(REFUSED_LIST)?,
-            queue_drops: count(QUEUE_DROPS)?,
+            queue_drops: match &header[QUEUE_DROPS] {
+                [NOT_KNOWN, ..] => None,
+                _ => Some(count(QUEUE_DROPS)?),
+            },
         }),
         None => None,
     };
@@ -315,112 +324,4 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn report() -> Report {
-        Report {
-            timing: Timing { arrival: ArrivalClock::Kernel, server: Duration::from_nanos(36_912) },
-            arrival: Duration::from_nanos(1_764_226_800_123_456_789),
-            clock: ClockState::Synchronised { max_error: Duration::from_micros(500) },
-            flow: Some(FlowCounts {
-                id: NonZeroU32::new(0xDEAD_BEEF).unwrap(),
-                received: 11,
-                sent: 9,
-                refused_rate: 2,
-                refused_list: 0,
-                queue_drops: 3,
-            }),
-            limit_delay: Duration::from_nanos(255),
-        }
-    }
-
-    #[test]
-    fn headers_have_the_bytes_of_the_specification() {
-        let request = concat!(
-            "echo-rtt/2?00000128 000000000000000000000000000000000000 ",
-            "0000ABCD0000000000000000000000000000000000000000000000000000 "
-        );
-        assert_eq!(&request_header(128, Wanted::Counts, 0xABCD)[..], request.as_bytes());
-        let reply = concat!(
-            "ECHO-RTT/2!00000128 K187BCAED6C952D15000000009030S0001F4 ",
-            "DEADBEEF0000000B000000090000000200000000000000030000000000FF "
-        );
-        assert_eq!(&reply_header(128, &report())[..], reply.as_bytes());
-    }
-
-    #[test]
-    fn reply_of_a_server_without_version_2_is_recognised() {
-        let mut text = bytes::BytesMut::from(&request_header(128, Wanted::Counts, 0xABCD)[..]);
-        crate::uppercase(&mut text);
-        assert_eq!(parse_reply_header(text[..].try_into().unwrap(), 128), ReplyHeader::Plain);
-    }
-
-    #[test]
-    fn incomplete_or_invalid_request_is_text() {
-        let mut valid = request_header(128, Wanted::CountsAndTimestamps, 9).to_vec();
-        valid.extend_from_slice(b"0000000042");
-        let wanted = Wanted::CountsAndTimestamps;
-        assert_eq!(
-            parse_request(&valid),
-            Some(RequestHeader { length: 128, wanted, run: 9, number: 42 })
-        );
-        for cut in 0..MIN_LEN {
-            assert_eq!(parse_request(&valid[..cut]), None, "{cut}");
-            assert!(could_be_request(&valid[..cut]), "{cut}");
-        }
-        for index in 0..MIN_LEN {
-            let mut invalid = valid.clone();
-            invalid[index] ^= 0x10;
-            let parsed = parse_request(&invalid);
-            let is_field = parsed.is_some_and(|header| (header.length, header.run) != (128, 9));
-            assert!(parsed.is_none() || is_field, "{index}: {parsed:?}");
-        }
-        valid[..HEADER_LEN].copy_from_slice(&request_header(MAX_TIMED_LEN, wanted, 9));
-        assert!(parse_request(&valid).is_some());
-        valid[LENGTH].copy_from_slice(b"00065508");
-        assert_eq!(parse_request(&valid), None);
-        valid[LENGTH].copy_from_slice(b"00000127");
-        assert_eq!(parse_request(&valid), None);
-    }
-
-    #[test]
-    fn malformed_reply_header_is_recognised() {
-        let valid = reply_header(128, &report());
-        assert_eq!(parse_reply_header(&valid, 128), ReplyHeader::Report(report()));
-        assert_eq!(parse_reply_header(&valid, 129), ReplyHeader::Malformed);
-        for index in 0..HEADER_LEN {
-            let mut invalid = valid;
-            invalid[index] = b'x';
-            assert_eq!(parse_reply_header(&invalid, 128), ReplyHeader::Malformed, "{index}");
-        }
-    }
-
-    #[test]
-    fn flow_without_counts_and_numbers_that_are_too_large_have_a_defined_form() {
-        let unknown = Report { flow: None, ..report() };
-        let header = reply_header(128, &unknown);
-        assert_eq!(parse_reply_header(&header, 128), ReplyHeader::Report(unknown));
-        let long = Report {
-            timing: Timing { arrival: ArrivalClock::Program, server: Duration::MAX },
-            limit_delay: Duration::MAX,
-            ..report()
-        };
-        let ReplyHeader::Report(parsed) = parse_reply_header(&reply_header(128, &long), 128) else {
-            panic!("the header is valid");
-        };
-        assert_eq!(parsed.timing.server, Duration::from_nanos(MAX_12_DIGITS));
-        assert_eq!(parsed.limit_delay, Duration::from_nanos(MAX_12_DIGITS));
-    }
-
-    proptest! {
-        #[test]
-        fn parsing_any_bytes_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..160)) {
-            let mut header = request_header(MIN_LEN, Wanted::Counts, 0);
-            let length = bytes.len().min(HEADER_LEN - 8);
-            header[8..8 + length].copy_from_slice(&bytes[..length]);
-            let _ = (parse_request(&bytes), parse_request(&header), parse_reply_header(&header, 64));
-        }
-    }
-}
+mod tests;

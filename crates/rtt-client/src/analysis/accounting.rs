@@ -31,47 +31,29 @@
 //!
 //! Each request has exactly one outcome: `sent = received + lost + corrupt`.
 
-use crate::analysis::delay_variation::{DelayCollector, DelaySample};
+mod path_evidence;
+mod reachability;
+mod received_reply;
+
+pub(crate) use received_reply::ReceivedReply;
+
 use crate::analysis::loss_attribution::LossAttribution;
-use crate::analysis::loss_pattern::{LossPattern, LossTracker};
+use crate::analysis::loss_pattern::LossPattern;
 use crate::analysis::request_tracker::{InFlight, ReplyClass, RequestTracker};
 use crate::analysis::statistics::Summary;
 use crate::model::breakdown::{self, Breakdown, BreakdownError, ExchangeTimestamps, TimestampId};
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
-use crate::model::format::signed_nanoseconds;
-use crate::model::icmp::Origin;
 use crate::model::loss_place::LossPlace;
 use crate::model::protocol::Responder;
 use crate::model::replacement::Replacement;
 use crate::plan::Plan;
-use crate::plan::payload::{Mismatch, ServerReport};
-use bytes::Bytes;
+use crate::plan::payload::Mismatch;
 use echo_core::Stamp;
-use echo_core::header::ArrivalClock;
-use echo_core::header::version2::{ClockState, Report};
+use echo_core::header::version2::ClockState;
+use path_evidence::{PathEvidence, PathResult};
+use reachability::Reachability;
 use std::time::{Duration, Instant, SystemTime};
-
-/// The number of transient ICMP errors that ends a series. These errors count only as long as no reply has arrived.
-const MAX_TRANSIENT_ERRORS: u32 = 3;
-
-/// A message that has arrived. It can be a reply.
-#[derive(Debug)]
-pub(crate) struct ReceivedReply {
-    /// The number of the request to which the message belongs, if it is known.
-    pub(crate) seq: Option<u64>,
-    /// The time at which the program had the last byte.
-    pub(crate) received: Stamp,
-    /// The time at which the packet arrived in the kernel.
-    pub(crate) timestamp: Option<SystemTime>,
-    /// The hop limit of the packet, if the transport reads it.
-    pub(crate) hop_limit: Option<u8>,
-    /// The number of replies that this host's receive queue had dropped when the packet arrived, if the system reports it.
-    pub(crate) receive_drops: Option<u64>,
-    /// The report of the server.
-    pub(crate) report: ServerReport,
-    pub(crate) bytes: Bytes,
-}
 
 /// The requests of a run, their outcomes and the resulting figures.
 #[derive(Debug)]
@@ -85,13 +67,8 @@ pub(crate) struct Accounting {
     scheduled: bool,
     /// The position of the user's message in a reply, if requests contain one.
     text_offset: Option<usize>,
-    losses: LossTracker,
-    attribution: LossAttribution,
-    delays: DelayCollector,
-    /// The time of the first request with a delay sample.
-    first_sample: Option<Stamp>,
-    transient_errors: u32,
-    unreachable: bool,
+    evidence: PathEvidence,
+    reachability: Reachability,
 }
 
 /// The results of a run.
@@ -118,12 +95,8 @@ impl Accounting {
             responder: plan.protocol.responder,
             scheduled: !plan.pacing.waits_for_replies(),
             text_offset: plan.has_a_message().then(|| plan.payload.text_offset()),
-            losses: LossTracker::default(),
-            attribution: LossAttribution::default(),
-            delays: DelayCollector::default(),
-            first_sample: None,
-            transient_errors: 0,
-            unreachable: false,
+            evidence: PathEvidence::default(),
+            reachability: Reachability::default(),
         }
     }
 
@@ -135,18 +108,15 @@ impl Accounting {
     /// The results at the end. `receive_drops` is the number of replies that this host's receive queue has dropped, if it is
     /// known. `clock` is the state of this host's wall clock.
     pub(crate) fn finish(self, receive_drops: Option<u64>, clock: ClockState) -> AccountingResult {
-        let lost_where = self.attribution.finish(receive_drops);
-        let variation = self.delays.finish(clock).map(Box::new);
-        AccountingResult {
-            summary: Summary { lost_where, variation, ..self.summary },
-            loss_pattern: self.losses.pattern(),
-        }
+        let PathResult { lost_where, variation, loss_pattern } =
+            self.evidence.finish(receive_drops, clock);
+        let summary = Summary { lost_where, variation, ..self.summary };
+        AccountingResult { summary, loss_pattern }
     }
 
-    /// Whether further requests will probably have no reply. Only errors before the first reply set this state: one
-    /// permanent error, or [`MAX_TRANSIENT_ERRORS`] transient errors.
+    /// Whether further requests will probably have no reply. Only errors before the first reply set this state.
     pub(crate) fn is_unreachable(&self) -> bool {
-        self.unreachable
+        self.reachability.is_unreachable()
     }
 
     /// The number of the next request.
@@ -184,7 +154,7 @@ impl Accounting {
 
     /// A channel was opened. The next request is the first one on it.
     pub(crate) fn channel_opened(&mut self) {
-        self.attribution.channel_opened(self.tracker.next_seq());
+        self.evidence.losses.channel_opened(self.tracker.next_seq());
     }
 
     /// Counts a new connection.
@@ -213,9 +183,9 @@ impl Accounting {
         let seq = self.tracker.next_seq();
         self.tracker.add(attempted, attempted.monotonic(), TimestampId::default());
         self.tracker.lose(seq);
-        self.note_error(&failure);
-        let exchange = unsent_exchange(seq, failure);
-        self.attribution.not_sent(seq, exchange.lost_where);
+        self.reachability.error_reported(&failure);
+        let exchange = Exchange::not_sent(seq, failure);
+        self.evidence.losses.not_sent(seq, exchange.lost_where);
         self.count(exchange)
     }
 
@@ -227,9 +197,9 @@ impl Accounting {
         position: Option<ConnectionPosition>,
     ) -> Option<Exchange> {
         let request = self.tracker.lose(seq)?;
-        self.note_error(&failure);
-        let exchange = self.exchange(&Decided { request, position }, failure_outcome(failure));
-        self.attribution.failed(seq, exchange.lost_where);
+        self.reachability.error_reported(&failure);
+        let exchange = self.exchange(&Decided { request, position }, Outcome::failed(failure));
+        self.evidence.losses.failed(seq, exchange.lost_where);
         Some(self.count(exchange))
     }
 
@@ -268,13 +238,10 @@ impl Accounting {
             let failure = Failure::new(Condition::Silent, elapsed);
             Some(self.lose(&Decided { request, position }, failure))
         });
-        let evidence = reply.report.version2().and_then(|report| report.flow);
         match self.tracker.classify_reply(seq) {
             ReplyClass::First { request, out_of_order } => {
-                self.unreachable = false;
-                if let Some(counts) = evidence {
-                    self.attribution.answered(seq, counts, reply.receive_drops);
-                }
+                self.reachability.reply_received();
+                self.evidence.answered(seq, &reply);
                 self.summary.out_of_order += u64::from(out_of_order);
                 let transmitted =
                     if self.breakdown { transmitted(request.timestamp_id) } else { None };
@@ -282,15 +249,23 @@ impl Accounting {
             }
             ReplyClass::Late => {
                 self.summary.late += 1;
-                self.attribution.late();
-                if let Some(counts) = evidence {
-                    self.attribution.answered(seq, counts, reply.receive_drops);
-                }
+                self.evidence.losses.late();
+                self.evidence.answered(seq, &reply);
             }
             ReplyClass::Duplicate => self.summary.duplicates += 1,
             ReplyClass::Unmatched => self.summary.unmatched += 1,
         }
         expired
+    }
+
+    /// The evidence about lost exchanges.
+    pub(crate) fn losses(&self) -> &LossAttribution {
+        &self.evidence.losses
+    }
+
+    /// Adds the evidence of the reply to a closing request. This request is not a part of the run.
+    pub(crate) fn closing_reply(&mut self, seq: u64, reply: &ReceivedReply) {
+        self.evidence.answered(seq, reply);
     }
 
     /// Counts a packet that cannot be a reply to a request of this run.
@@ -325,28 +300,17 @@ impl Accounting {
             Ok(breakdown) => breakdown,
             Err(mismatch) => return self.corrupt(decided, reply, mismatch),
         };
-        self.add_delays(decided.request.sent, &reply, transmitted);
+        self.evidence.add_delays(decided.request.sent, &reply, transmitted);
+        let report = reply.report.version2();
+        let limit_delay = report.map_or(Duration::ZERO, |report| report.limit_delay);
+        if !limit_delay.is_zero() {
+            self.summary.limit_delays.add(limit_delay);
+        }
+        let breakdown = breakdown.map(|breakdown| breakdown.with_limit(limit_delay));
         let ReceivedReply { received, bytes, hop_limit, .. } = reply;
         let text = self.text_offset.map(|offset| bytes.slice(offset.min(bytes.len())..));
         let exchange = self.exchange(decided, Outcome::Reply { received, text });
         self.count(Exchange { breakdown, hop_limit, ..exchange })
-    }
-
-    /// Collects the delays in both directions, if the server reported them.
-    fn add_delays(&mut self, sent: Stamp, reply: &ReceivedReply, transmitted: Option<SystemTime>) {
-        let Some(Report { timing, arrival, clock, .. }) = reply.report.version2() else { return };
-        let kernel =
-            transmitted.zip(reply.timestamp).filter(|_| timing.arrival == ArrivalClock::Kernel);
-        let (left, returned) = kernel.unwrap_or((sent.wall(), reply.received.wall()));
-        let first = *self.first_sample.get_or_insert(sent);
-        self.delays.add(DelaySample {
-            at: sent.since(&first),
-            there: signed_nanoseconds(arrival).saturating_sub(wall_nanoseconds(left)),
-            back: wall_nanoseconds(returned)
-                .saturating_sub(signed_nanoseconds(arrival + timing.server)),
-            has_kernel_timestamps: kernel.is_some(),
-            clock,
-        });
     }
 
     /// Splits the RTT into its parts, if the plan requests this.
@@ -383,51 +347,27 @@ impl Accounting {
 
     fn corrupt(&mut self, decided: &Decided, reply: ReceivedReply, mismatch: Mismatch) -> Exchange {
         let ReceivedReply { received, bytes: text, .. } = reply;
-        self.attribution.corrupt(decided.request.seq);
+        self.evidence.losses.corrupt(decided.request.seq);
         let failure = Failure {
             detail: Some(mismatch.to_string()),
             ..Failure::new(Condition::WrongAnswer, received.since(&decided.request.sent))
         };
         let outcome = Outcome::Corrupt { received, text, failure };
-        self.decide(decided, outcome)
-    }
-
-    /// Determines whether an error means that further requests will have no reply.
-    fn note_error(&mut self, failure: &Failure) {
-        // The next request can fit into a queue, find a free port, or be sent in fragments.
-        if matches!(
-            failure.condition,
-            Condition::Silent | Condition::LocalLimit | Condition::TooBig | Condition::OtherAddress
-        ) {
-            return;
-        }
-        // A server that accepted a connection can answer on the next connection.
-        let accepts = matches!(failure.condition, Condition::Closed | Condition::Reset);
-        // An error that a router reports can be transient (RFC 1122, section 4.2.3.9). Therefore the first such error
-        // does not end the series.
-        let is_transient = matches!(failure.origin, Some(Origin::Icmp(_)))
-            && failure.condition != Condition::Refused;
-        self.transient_errors += u32::from(is_transient);
-        let is_final = !accepts && (!is_transient || self.transient_errors >= MAX_TRANSIENT_ERRORS);
-        self.unreachable |= self.summary.received == 0 && is_final;
+        let exchange = self.exchange(decided, outcome);
+        self.count(exchange)
     }
 
     /// Decides that a request is lost, because its timeout has expired.
     fn lose(&mut self, decided: &Decided, failure: Failure) -> Exchange {
         let seq = decided.request.seq;
         let lost_where = if failure.condition == Condition::OtherAddress {
-            self.attribution.answered_by_other_address(seq);
+            self.evidence.losses.answered_by_other_address(seq);
             Some(LossPlace::Unknown)
         } else {
-            self.attribution.expired(seq)
+            self.evidence.losses.expired(seq)
         };
         let exchange = self.exchange(decided, Outcome::Lost(failure));
         self.count(Exchange { lost_where, ..exchange })
-    }
-
-    fn decide(&mut self, decided: &Decided, outcome: Outcome) -> Exchange {
-        let exchange = self.exchange(decided, outcome);
-        self.count(exchange)
     }
 
     fn exchange(&self, decided: &Decided, outcome: Outcome) -> Exchange {
@@ -447,37 +387,10 @@ impl Accounting {
 
     fn count(&mut self, exchange: Exchange) -> Exchange {
         if matches!(exchange.outcome, Outcome::Lost(_)) {
-            self.losses.add(exchange.seq);
+            self.evidence.pattern.add(exchange.seq);
         }
         self.summary.add(&exchange);
         exchange
-    }
-}
-
-/// The time since 1970-01-01 UTC, in nanoseconds.
-fn wall_nanoseconds(time: SystemTime) -> i64 {
-    signed_nanoseconds(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
-}
-
-/// The exchange of a request that was not sent.
-pub(crate) fn unsent_exchange(seq: u64, failure: Failure) -> Exchange {
-    Exchange {
-        seq,
-        sent: None,
-        lateness: None,
-        connection_position: None,
-        lost_where: LossPlace::of_unsent(&failure),
-        outcome: failure_outcome(failure),
-        breakdown: None,
-        hop_limit: None,
-    }
-}
-
-/// The outcome of a request that failed.
-fn failure_outcome(failure: Failure) -> Outcome {
-    match failure.condition {
-        Condition::Silent => Outcome::Lost(failure),
-        _ => Outcome::Error(failure),
     }
 }
 

@@ -14,6 +14,7 @@
 //!   result.
 
 use crate::analysis::statistics::Distribution;
+use echo_core::header::ArrivalClock;
 use echo_core::header::version2::ClockState;
 use std::time::Duration;
 
@@ -41,10 +42,21 @@ pub(crate) struct DelaySample {
     pub(crate) there: i64,
     /// From the server's send time to the arrival at this host.
     pub(crate) back: i64,
-    /// Whether kernels took the timestamps. Otherwise the programs took them.
-    pub(crate) has_kernel_timestamps: bool,
+    /// The processing time of the server.
+    pub(crate) server: i64,
+    pub(crate) clocks: DelayClocks,
     /// The state of the server's clock.
     pub(crate) clock: ClockState,
+}
+
+/// Which clocks took the timestamps. A program reads the clock after a datagram has waited in the receive queue of its host,
+/// so the delay contains this wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DelayClocks {
+    /// The clock of the arrival at the server.
+    pub server: ArrivalClock,
+    /// The clock of the send and the arrival at this host.
+    pub client: ArrivalClock,
 }
 
 /// Collects the delays of a run in bounded memory.
@@ -63,10 +75,14 @@ pub struct DelayVariation {
     pub there: Distribution,
     /// The delay back above its minimum.
     pub back: Distribution,
-    /// The delay of both directions together, above its minimum. The processing time of the server is not included.
-    pub both: Distribution,
+    /// The processing time of the server, above its minimum.
+    pub server: Distribution,
+    /// The delay of both directions and the processing time together, above its minimum.
+    pub total: Distribution,
     /// The delays themselves. Absent if not both systems report that their clocks are synchronised.
     pub one_way: Option<OneWayDelays>,
+    /// The clocks of the timestamps.
+    pub clocks: DelayClocks,
 }
 
 /// The delays in each direction, measured with two synchronised clocks.
@@ -81,9 +97,9 @@ pub struct OneWayDelays {
 }
 
 impl DelaySample {
-    /// The delay of both directions. The offset of the clocks does not change it.
-    fn both(&self) -> i64 {
-        self.there.saturating_add(self.back)
+    /// The delay of both directions and the processing time. The offset of the clocks does not change it.
+    fn total(&self) -> i64 {
+        self.there.saturating_add(self.back).saturating_add(self.server)
     }
 }
 
@@ -114,10 +130,9 @@ impl DelayCollector {
 
     /// The result. Absent with too few exchanges, and after a clock was set. `clock` is the state of this host's clock.
     pub(crate) fn finish(mut self, clock: ClockState) -> Option<DelayVariation> {
-        // The first timestamps of a run can be from the programs. They contain other parts of the path.
-        if self.samples.iter().any(|sample| sample.has_kernel_timestamps) {
-            self.samples.retain(|sample| sample.has_kernel_timestamps);
-        }
+        // The first timestamps of a run can be from other clocks than the later ones. They contain other parts of the path.
+        let clocks = self.samples.last()?.clocks;
+        self.samples.retain(|sample| sample.clocks == clocks);
         if self.samples.len() < MIN_SAMPLES {
             return None;
         }
@@ -129,15 +144,17 @@ impl DelayCollector {
             sample.back = sample.back.saturating_add(drift);
         }
         let (there, back) = (self.min(|sample| sample.there)?, self.min(|sample| sample.back)?);
-        let both = self.min(DelaySample::both)?;
+        let (server, total) = (self.min(|sample| sample.server)?, self.min(DelaySample::total)?);
         if there.saturating_add(back) < -TOLERANCE {
             return None;
         }
         Some(DelayVariation {
             there: self.above(there, |sample| sample.there),
             back: self.above(back, |sample| sample.back),
-            both: self.above(both, DelaySample::both),
+            server: self.above(server, |sample| sample.server),
+            total: self.above(total, DelaySample::total),
             one_way: self.one_way(clock, skew),
+            clocks,
         })
     }
 
@@ -227,6 +244,9 @@ mod tests {
     use super::*;
     use fastrand::Rng;
 
+    const PROGRAMS: DelayClocks =
+        DelayClocks { server: ArrivalClock::Program, client: ArrivalClock::Program };
+
     const SYNCHRONISED: ClockState =
         ClockState::Synchronised { max_error: Duration::from_micros(300) };
 
@@ -241,7 +261,8 @@ mod tests {
                 at: Duration::from_secs_f64(seconds),
                 there: 1_000_000 + there + offset,
                 back: 2_000_000 + back - offset,
-                has_kernel_timestamps: false,
+                server: 40_000,
+                clocks: PROGRAMS,
                 clock: SYNCHRONISED,
             });
         }
@@ -273,7 +294,7 @@ mod tests {
                 let (varied, other) = if is_back { (back, there) } else { (there, back) };
                 assert_close(varied, 19_800_000, 500_000);
                 assert!(other < 500_000, "skew {skew}: {other}");
-                assert_close(p99(&variation.both), 19_800_000, 500_000);
+                assert_close(p99(&variation.total), 19_800_000, 500_000);
                 assert!(variation.one_way.is_none());
             }
         }
@@ -312,7 +333,8 @@ mod tests {
             at: Duration::ZERO,
             there: 0,
             back: 0,
-            has_kernel_timestamps: false,
+            server: 40_000,
+            clocks: PROGRAMS,
             clock: SYNCHRONISED,
         };
         let mut collector = DelayCollector::default();
@@ -334,7 +356,7 @@ mod tests {
     fn timestamps_of_programs_and_kernels_are_not_mixed() {
         let mut collector = run(|_| (0, 0, 0));
         for sample in &mut collector.samples[1..] {
-            sample.has_kernel_timestamps = true;
+            sample.clocks.server = ArrivalClock::Kernel;
         }
         collector.samples[0].there += 5_000_000;
         let variation = collector.finish(SYNCHRONISED).unwrap();

@@ -35,8 +35,11 @@ pub(crate) trait Explain: Sync {
     }
 
     /// A possible reason for missing replies that form a regular pattern, as a note of the summary.
-    fn missing_replies(&self, _pattern: LossPattern) -> Option<String> {
-        None
+    fn missing_replies(&self, LossPattern { period }: LossPattern) -> String {
+        format!(
+            "The missing replies form a regular pattern: a gap starts about every {period} requests. A possible reason is a \
+             limit of the request rate, in the server or on the path. To test this, send fewer requests per second."
+        )
     }
 }
 

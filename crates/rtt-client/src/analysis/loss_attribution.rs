@@ -18,17 +18,22 @@
 //! # Uncertain and impossible counts
 //!
 //! - All peers of a server's socket share its receive queue. If q > m − r, other peers have lost requests too. The numbers
-//!   for the receive queue and for the way there are then known only as a range.
+//!   for the receive queue and for the way there are then known only as a range. The same is true if the server's system
+//!   does not report q.
 //! - After the last reply of a flow, there is no evidence.
 //! - A count that falls, and a number that would be negative, are impossible. The segment then has no evidence.
 //!
 //! Lost exchanges without evidence have an unknown place. A late reply is not lost at any place, but its exchange counts as
 //! lost. So its place is unknown, too.
 
+mod counts;
+
+pub use counts::{LossCounts, LossRange};
+
 use super::number_set::NumberSet;
 use crate::model::loss_place::LossPlace;
 use echo_core::header::version2::FlowCounts;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
 /// The maximum number of segments. A new segment starts if the server starts its counts again. Requests after the last
@@ -37,56 +42,6 @@ const MAX_SEGMENTS: usize = 256;
 
 /// The maximum number of gaps in the sequence of replies that are stored, for the place of a single exchange.
 const MAX_GAPS: usize = 4096;
-
-/// How many exchanges were lost at each place, and how exact these numbers are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LossCounts {
-    counts: BTreeMap<LossPlace, u64>,
-    ranges: BTreeMap<LossPlace, LossRange>,
-    /// Requests that the server refused because of its rate limit.
-    pub refused_rate: u64,
-    /// Requests that the server refused for another reason.
-    pub refused_list: u64,
-}
-
-/// The possible numbers of exchanges that were lost at one place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LossRange {
-    /// The smallest possible number.
-    pub low: u64,
-    /// The largest possible number.
-    pub high: u64,
-}
-
-impl LossCounts {
-    /// The number of exchanges that were lost at this place. The sum over all places is the number of lost exchanges.
-    #[must_use]
-    pub fn at(&self, place: LossPlace) -> u64 {
-        self.counts.get(&place).copied().unwrap_or(0)
-    }
-
-    /// The places with at least one lost exchange, in the order of the path.
-    pub fn places(&self) -> impl Iterator<Item = (LossPlace, u64)> + '_ {
-        self.counts.iter().map(|(place, count)| (*place, *count))
-    }
-
-    /// The places with a number that is known only as a range. [`LossCounts::at`] counts the uncertain exchanges as
-    /// unknown.
-    pub fn ranges(&self) -> impl Iterator<Item = (LossPlace, LossRange)> + '_ {
-        self.ranges.iter().map(|(place, range)| (*place, *range))
-    }
-
-    /// Adds lost exchanges at a place.
-    pub(crate) fn add(&mut self, place: LossPlace, count: u64) {
-        if count > 0 {
-            *self.counts.entry(place).or_default() += count;
-        }
-    }
-
-    fn total(&self) -> u64 {
-        self.counts.values().sum()
-    }
-}
 
 /// The evidence of a run about lost exchanges.
 #[derive(Debug, Default)]
@@ -172,6 +127,11 @@ impl LossAttribution {
     pub(crate) fn expired(&mut self, number: u64) -> Option<LossPlace> {
         self.lost += 1;
         self.highest = self.highest.max(number);
+        self.place_of(number)
+    }
+
+    /// The place where a lost request was lost, if the replies so far show it.
+    pub(crate) fn place_of(&self, number: u64) -> Option<LossPlace> {
         let gap = self.gap_index(number)?;
         self.place_of_gap(&self.gaps[gap])
     }
@@ -217,6 +177,18 @@ impl LossAttribution {
         } else if let Some(index) = self.gap_index(number) {
             self.gaps[index].answered += 1;
         }
+    }
+
+    /// Whether a reply with counts has arrived.
+    pub(crate) fn has_counts(&self) -> bool {
+        !self.segments.is_empty()
+    }
+
+    /// Whether exchanges were lost after the last reply with counts. The reply to one more request would contain their
+    /// evidence.
+    pub(crate) fn has_tail(&self) -> bool {
+        let last = self.segments.last().filter(|segment| segment.end.number < self.highest);
+        last.is_some() && self.segments.len() < MAX_SEGMENTS
     }
 
     /// The result. `receive_drops` is the number of replies that this host's receive queue has dropped in the whole run, if
@@ -269,22 +241,24 @@ impl LossAttribution {
         let FlowCounts { refused_rate, refused_list, queue_drops, .. } = segment.latest;
         let failed = self.failed.count_between(start, end)?;
         let before_server = before_server.checked_sub(failed)?;
-        let mut losses = LossCounts {
-            refused_rate: difference(segment.start.counts.refused_rate, refused_rate),
-            refused_list: difference(segment.start.counts.refused_list, refused_list),
-            ..LossCounts::default()
-        };
-        let queue_drops = difference(segment.start.counts.queue_drops, queue_drops);
-        if queue_drops > before_server {
-            losses.add(LossPlace::Unknown, before_server);
-            let range = LossRange { low: 0, high: before_server };
-            if before_server > 0 {
-                losses.ranges.insert(LossPlace::There, range);
-                losses.ranges.insert(LossPlace::ServerQueue, range);
+        let mut losses = LossCounts::default();
+        losses.refused_rate = difference(segment.start.counts.refused_rate, refused_rate);
+        losses.refused_list = difference(segment.start.counts.refused_list, refused_list);
+        let queue_drops = queue_drops
+            .map(|drops| difference(segment.start.counts.queue_drops.unwrap_or(0), drops))
+            .filter(|drops| *drops <= before_server);
+        match queue_drops {
+            Some(drops) => {
+                losses.add(LossPlace::ServerQueue, drops);
+                losses.add(LossPlace::There, before_server - drops);
             }
-        } else {
-            losses.add(LossPlace::ServerQueue, queue_drops);
-            losses.add(LossPlace::There, before_server - queue_drops);
+            None if before_server > 0 => {
+                losses.add(LossPlace::Unknown, before_server);
+                let range = LossRange { low: 0, high: before_server };
+                losses.add_range(LossPlace::There, range);
+                losses.add_range(LossPlace::ServerQueue, range);
+            }
+            None => {}
         }
         losses.add(LossPlace::ServerLimit, refused);
         let dropped = receive_drops.min(after_server);
@@ -361,13 +335,16 @@ impl LossAttribution {
     fn place_of_gap(&self, gap: &Gap) -> Option<LossPlace> {
         let Losses { before_server, refused, after_server } =
             self.differences(gap.from, gap.to, gap.answered + 1)?;
-        let queue_drops =
-            i64::from(gap.to.counts.queue_drops.wrapping_sub(gap.from.counts.queue_drops));
+        let queue_drops = gap
+            .to
+            .counts
+            .queue_drops
+            .map(|drops| signed(difference(gap.from.counts.queue_drops.unwrap_or(0), drops)));
         let drops = gap.from.receive_drops.zip(gap.to.receive_drops);
         let receive_drops = drops.map_or(0, |(from, to)| signed(to.saturating_sub(from)));
         match (before_server, refused, after_server) {
-            (1.., 0, 0) if queue_drops == 0 => Some(LossPlace::There),
-            (1.., 0, 0) if queue_drops == before_server => Some(LossPlace::ServerQueue),
+            (1.., 0, 0) if queue_drops == Some(0) => Some(LossPlace::There),
+            (1.., 0, 0) if queue_drops == Some(before_server) => Some(LossPlace::ServerQueue),
             (0, 1.., 0) => Some(LossPlace::ServerLimit),
             (0, 0, 1..) if receive_drops == 0 => Some(LossPlace::Back),
             (0, 0, 1..) if receive_drops == after_server => Some(LossPlace::ReceiveQueue),
@@ -385,36 +362,12 @@ struct Losses {
     after_server: i64,
 }
 
-impl LossCounts {
-    fn add_all(&mut self, other: &Self) {
-        for (place, count) in other.places() {
-            self.add(place, count);
-        }
-        for (place, range) in other.ranges() {
-            let sum = self.ranges.entry(place).or_insert(LossRange { low: 0, high: 0 });
-            sum.low += range.low;
-            sum.high += range.high;
-        }
-        self.refused_rate += other.refused_rate;
-        self.refused_list += other.refused_list;
-    }
-
-    /// Adds the exact numbers to the ranges, so that a range contains all exchanges of its place.
-    fn complete_ranges(&mut self) {
-        for (place, range) in &mut self.ranges {
-            let exact = self.counts.get(place).copied().unwrap_or(0);
-            range.low += exact;
-            range.high += exact;
-        }
-    }
-}
-
 impl Segment {
     /// Compares the counts of a reply with those of the reply that the server sent last. The counts of a server never fall.
     fn check_order(&mut self, counts: FlowCounts) {
         let values = |counts: FlowCounts| {
             let FlowCounts { received, refused_rate, refused_list, queue_drops, .. } = counts;
-            [received, refused_rate, refused_list, queue_drops]
+            [received, refused_rate, refused_list, queue_drops.unwrap_or(0)]
         };
         let is_later = is_after(counts.sent, self.latest.sent);
         let (earlier, later) = if is_later { (self.latest, counts) } else { (counts, self.latest) };

@@ -40,8 +40,8 @@ pub enum SlowHost {
     Unknown,
 }
 
-/// Finds the part of this host that could not keep up. `None` if the run has kept its schedule, or if it is too short to
-/// tell. `sent` requests were sent in `duration`, and `rate` requests per second were requested.
+/// Finds the part of this host that could not keep up. `None` if the run has kept its schedule, or if it has too few
+/// requests. `sent` requests were sent in `duration`, and `rate` requests per second were requested.
 pub(crate) fn slow_host(
     sent: u64,
     duration: Duration,

@@ -1,10 +1,12 @@
 //! The counts and distributions of a run. A [`Summary`] is built from the exchanges one by one.
 
+mod breakdown;
 mod distribution;
 mod handshakes;
 mod jitter;
 mod replacements;
 
+pub use breakdown::BreakdownFigures;
 pub use distribution::{Distribution, Quantile};
 pub use handshakes::HandshakeRetransmissions;
 pub use jitter::Jitter;
@@ -14,7 +16,6 @@ use crate::analysis::delay_variation::DelayVariation;
 use crate::analysis::loss_attribution::LossCounts;
 use crate::analysis::schedule::SlowHost;
 use crate::model::address_resolution::AddressResolution;
-use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration};
 use crate::model::format::signed_nanoseconds;
 use crate::model::hop_limit::ReplyTtl;
@@ -36,6 +37,8 @@ pub struct Summary {
     pub received: u64,
     /// Requests without a reply before the timeout, for any reason.
     pub lost: u64,
+    /// Requests that were in flight when the user interrupted the run. The other counts do not contain them.
+    pub in_flight: u64,
     /// The places where the exchanges were lost. The counts are complete only at the end of a series.
     pub lost_where: LossCounts,
     /// Requests with a wrong reply.
@@ -77,6 +80,8 @@ pub struct Summary {
     pub variation: Option<Box<DelayVariation>>,
     /// The parts of the RTTs.
     pub breakdown: BreakdownFigures,
+    /// For each exchange that waited for the server's rate limit, the time of this wait. It is a part of the RTT.
+    pub limit_delays: Distribution,
     /// RTTs of control exchanges. A control exchange has no kernel timestamps and no timing header. In a run with a
     /// breakdown, the client alternates between control exchanges and other exchanges.
     pub rtt_without_timestamps: Distribution,
@@ -265,98 +270,9 @@ impl Summary {
     }
 }
 
-/// The parts of many RTTs.
-///
-/// If network and server are separate, an exchange adds to `network` and `server`. Otherwise the exchange is
-/// combined, and it adds to `network_and_server`. Even with our own server, the first exchange on a connection is
-/// usually combined.
-#[derive(Debug, Default)]
-pub struct BreakdownFigures {
-    /// From the program to the network interface.
-    pub send: Distribution,
-    /// Network and server together, if they are not separate.
-    pub network_and_server: Distribution,
-    /// The number of combined exchanges with [`CombinedReason::NoTimingHeader`].
-    pub without_timing_header: u64,
-    /// The number of combined exchanges with [`CombinedReason::NoServerTimestamp`].
-    pub without_server_timestamp: u64,
-    /// The number of combined exchanges with [`CombinedReason::KernelReply`].
-    pub kernel_replies: u64,
-    /// The network alone.
-    pub network: Distribution,
-    /// The server alone.
-    pub server: Distribution,
-    /// From the arrival of the packet to the program.
-    pub receive: Distribution,
-}
-
-impl BreakdownFigures {
-    /// Whether network and server are separate for at least half of the exchanges. Some exchanges have separate times
-    /// for network and server. The other exchanges have only the sum. Reports show only the more frequent kind,
-    /// because both kinds together would count the same time twice.
-    #[must_use]
-    pub fn server_is_separate(&self) -> bool {
-        self.server.count() >= self.network_and_server.count()
-    }
-
-    /// The more frequent reason why network and server are combined. Absent if they are separate for at least half
-    /// of the exchanges.
-    #[must_use]
-    pub fn combined_reason(&self) -> Option<CombinedReason> {
-        if self.server_is_separate() {
-            None
-        } else if self.kernel_replies > 0 {
-            // The kernel replies to all requests of a protocol, or to none.
-            Some(CombinedReason::KernelReply)
-        } else if self.without_server_timestamp > self.without_timing_header {
-            Some(CombinedReason::NoServerTimestamp)
-        } else {
-            Some(CombinedReason::NoTimingHeader)
-        }
-    }
-
-    pub(crate) fn add(&mut self, breakdown: &Breakdown) {
-        self.send.add(breakdown.send);
-        self.receive.add(breakdown.receive);
-        match breakdown.network_and_server {
-            NetworkAndServer::Combined { duration, reason } => {
-                self.network_and_server.add(duration);
-                match reason {
-                    CombinedReason::NoTimingHeader => self.without_timing_header += 1,
-                    CombinedReason::NoServerTimestamp => self.without_server_timestamp += 1,
-                    CombinedReason::KernelReply => self.kernel_replies += 1,
-                }
-            }
-            NetworkAndServer::Separate { network, server } => {
-                self.network.add(network);
-                self.server.add(server);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reasons_for_combined_parts_are_counted() {
-        let mut figures = BreakdownFigures::default();
-        let duration = Duration::from_micros(30);
-        for reason in [
-            CombinedReason::NoServerTimestamp,
-            CombinedReason::NoTimingHeader,
-            CombinedReason::NoServerTimestamp,
-        ] {
-            let network_and_server = NetworkAndServer::Combined { duration, reason };
-            let (send, receive) = (Duration::ZERO, Duration::ZERO);
-            figures.add(&Breakdown { send, network_and_server, receive });
-        }
-        assert_eq!((figures.without_timing_header, figures.without_server_timestamp), (1, 2));
-        assert_eq!(figures.network_and_server.count(), 3);
-        assert!(!figures.server_is_separate());
-        assert_eq!(figures.combined_reason(), Some(CombinedReason::NoServerTimestamp));
-    }
 
     #[test]
     fn cost_of_timestamps_can_be_negative() {

@@ -1,7 +1,6 @@
 //! [`run`]: resolves the target, selects an address that answers, and measures it.
 
 use super::series::{INTERRUPTED, RunPosition, Series, Sink};
-use crate::analysis::accounting::unsent_exchange;
 use crate::analysis::statistics::Summary;
 use crate::event::{Event, FailedAttempt, Progress, Report, Start};
 use crate::model::condition::Failure;
@@ -60,7 +59,7 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
         }
         Err(failure) => {
             report.event(&Event::Start(&new_start(plan, None)))?;
-            let exchange = unsent_exchange(1, failure);
+            let exchange = Exchange::not_sent(1, failure);
             let mut summary = Summary::default();
             summary.add(&exchange);
             report.event(&Event::Exchange(&exchange))?;

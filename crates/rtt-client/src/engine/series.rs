@@ -11,6 +11,8 @@
 //! `Series` calls these parts. This file contains the loop. [`exchange`] sends requests and processes received
 //! messages.
 
+mod channel_config;
+mod closing_request;
 mod connections;
 mod control;
 mod exchange;
@@ -26,23 +28,23 @@ use crate::analysis::accounting::{Accounting, AccountingResult};
 use crate::analysis::schedule::{CpuTimes, SlowHost, slow_host};
 use crate::analysis::statistics::{SeriesMeasurements, Summary};
 use crate::model::exchange::{Connection, Exchange};
-use crate::model::protocol::{Framing, Protocol};
+use crate::model::loss_place::LossPlace;
+use crate::model::protocol::{Framing, Protocol, ReplyForm, Responder};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
-use crate::net::system::{
-    KERNEL_TIMESTAMPS, ReceiveConfig, ThreadUsage, WaitUntil, clock_state, thread_usage,
-};
-use crate::net::transport::{OpenConfig, SocketError};
+use crate::net::system::{KERNEL_TIMESTAMPS, ThreadUsage, WaitUntil, clock_state, thread_usage};
+use crate::net::transport::SocketError;
 use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
-use crate::plan::{Plan, Settings};
+use crate::plan::{Content, Plan, Settings};
 use crate::protocol::explanations::explanations_of;
+use channel_config::config_for;
 pub(in crate::engine) use connections::RunPosition;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
 use first_packet::FirstPacket;
 pub(in crate::engine) use notes::INTERRUPTED;
-use notes::{SeriesEnd, notes};
+use notes::{SeriesEnd, ServerCounts, notes};
 use other_address::OtherReplies;
 use replacement::ChannelReplacement;
 use std::io;
@@ -60,13 +62,6 @@ const LISTEN_RTTS: u32 = 3;
 /// The report writes its buffered output only before a pause that is longer than this. A write takes much less time
 /// than this pause.
 const MIN_IDLE: Duration = Duration::from_millis(1);
-
-/// The memory that the kernel counts for a datagram in a receive queue, in addition to twice its length, in bytes. On
-/// loopback, a datagram of 64 bytes takes 768 bytes. Many network drivers use a page of 4 KiB, or a half of it, for each packet.
-const QUEUED_DATAGRAM_OVERHEAD: usize = 2048;
-
-/// The largest receive queue that the client requests, in bytes. The kernel stores the size as a positive number of 32 bits.
-const MAX_QUEUE: usize = 1 << 30;
 
 /// Receives the events of a series. A series that waits for replies never calls these functions between the two
 /// timestamps of an exchange.
@@ -100,6 +95,8 @@ pub(in crate::engine) struct Series<'a> {
     usage_at_start: Option<ThreadUsage>,
     /// The part of this host that could not keep up with the schedule.
     slow_host: Option<SlowHost>,
+    /// A lost exchange that is not reported yet, because the next reply can show where it was lost.
+    held: Option<Exchange>,
     last_progress: Instant,
     /// Whether the series ended before all planned requests were sent, because the server is unreachable.
     ended_early: bool,
@@ -147,6 +144,7 @@ impl<'a> Series<'a> {
             other_replies: OtherReplies::default(),
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             first_packet,
+            held: None,
             last_progress: now,
             ended_early: false,
             interrupted: false,
@@ -223,14 +221,19 @@ impl<'a> Series<'a> {
         stop: &AtomicBool,
     ) -> Result<Summary, RunError> {
         self.receive_late_replies(sink, stop)?;
+        self.send_closing_request(sink)?;
+        self.report_held(sink)?;
         self.finish_other_replies();
         self.connections.close(CloseReason::EndOfSeries);
         self.report_connections(sink)?;
 
+        let server_counts = self.server_counts();
+        let replies_from_others = self.other_replies.take_counts();
         let connections = self.connections.finish();
         let in_flight = self.accounting.in_flight();
-        let AccountingResult { summary, loss_pattern } =
+        let AccountingResult { mut summary, loss_pattern } =
             self.accounting.finish(connections.receive_drops, clock_state());
+        summary.in_flight = in_flight as u64;
         let end = SeriesEnd {
             interrupted: self.interrupted,
             in_flight,
@@ -239,7 +242,10 @@ impl<'a> Series<'a> {
             limitations: connections.limitations,
             breakdown_unavailable: self.settings.breakdown && !KERNEL_TIMESTAMPS,
             missing_replies: loss_pattern
-                .and_then(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
+                .filter(|_| summary.lost_where.at(LossPlace::Unknown) > 0)
+                .map(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
+            server_counts,
+            replies_from_others,
         };
         let address_resolution = self.first_packet.finish(summary.received > 0);
         let measurements = SeriesMeasurements {
@@ -256,6 +262,21 @@ impl<'a> Series<'a> {
             notes: notes(end, &summary, address_resolution),
         };
         Ok(summary.finish_series(measurements))
+    }
+
+    /// Whether the server reported its counts.
+    fn server_counts(&self) -> ServerCounts {
+        let Protocol { framing, responder, reply_form, .. } = self.protocol;
+        let can_report = *framing == Framing::Datagrams
+            && *reply_form == ReplyForm::UpperCase
+            && matches!(responder, Responder::Program(_));
+        match (&self.settings.content, self.payload.requests_counts()) {
+            _ if !can_report || !self.settings.locate_losses => ServerCounts::NotApplicable,
+            (_, true) if self.accounting.losses().has_counts() => ServerCounts::Reported,
+            (_, true) => ServerCounts::NotReported,
+            (Content::Sized(_), false) => ServerCounts::NoSpace,
+            (Content::Message(_) | Content::Numbered(_), false) => ServerCounts::Message,
+        }
     }
 
     /// See [`Accounting::is_unreachable`].
@@ -371,18 +392,4 @@ impl<'a> Series<'a> {
         }
         Ok(())
     }
-}
-
-/// The configuration of the channels of a series. The receive queue has space for all replies that the schedule can have in
-/// flight, for example because this program or the server pauses.
-fn config_for(plan: &Plan) -> OpenConfig<'static> {
-    let config = OpenConfig::new(&plan.settings);
-    if plan.pacing.waits_for_replies() || plan.protocol.framing != Framing::Datagrams {
-        return config;
-    }
-    let replies = usize::try_from(plan.max_in_flight()).unwrap_or(usize::MAX);
-    let reply_len = QUEUED_DATAGRAM_OVERHEAD + 2 * plan.payload.reply_len();
-    let queue = replies.saturating_mul(reply_len).min(MAX_QUEUE);
-    let receiver = ReceiveConfig { queue: Some(queue), ..config.receiver };
-    OpenConfig { receiver, ..config }
 }

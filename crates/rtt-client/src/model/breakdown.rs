@@ -50,6 +50,8 @@ pub enum NetworkAndServer {
         /// From the arrival of the request in the server's kernel until the server passes its reply to the
         /// kernel.
         server: Duration,
+        /// The part of `server` in which the request waited for the server's rate limit.
+        limit: Duration,
     },
     /// Only the sum is known.
     Combined {
@@ -149,13 +151,22 @@ pub(crate) fn split(
         Some(Timing { arrival: ArrivalClock::Kernel, server }) => {
             let network =
                 between.checked_sub(server).ok_or(BreakdownError::ImpossibleServerTime)?;
-            NetworkAndServer::Separate { network, server }
+            NetworkAndServer::Separate { network, server, limit: Duration::ZERO }
         }
     };
     Ok(Breakdown { send: sending, network_and_server, receive })
 }
 
 impl Breakdown {
+    /// The same parts, with the time in which the request waited for the server's rate limit.
+    #[must_use]
+    pub(crate) fn with_limit(mut self, delay: Duration) -> Self {
+        if let NetworkAndServer::Separate { server, limit, .. } = &mut self.network_and_server {
+            *limit = delay.min(*server);
+        }
+        self
+    }
+
     /// The sum of the parts: the RTT.
     #[must_use]
     pub fn total(&self) -> Duration {
@@ -168,7 +179,7 @@ impl NetworkAndServer {
     #[must_use]
     pub fn total(self) -> Duration {
         match self {
-            Self::Separate { network, server } => network + server,
+            Self::Separate { network, server, .. } => network + server,
             Self::Combined { duration, .. } => duration,
         }
     }
@@ -208,7 +219,10 @@ mod tests {
 
         let parts = exchange(Some(timing(ArrivalClock::Kernel, 36))).unwrap();
         let (network, server) = (MICROSECOND, MICROSECOND * 36);
-        assert_eq!(parts.network_and_server, NetworkAndServer::Separate { network, server });
+        assert_eq!(
+            parts.network_and_server,
+            NetworkAndServer::Separate { network, server, limit: Duration::ZERO }
+        );
         assert_eq!(parts.total(), MICROSECOND * 73);
     }
 

@@ -1,7 +1,7 @@
 //! The records of a run: connections, exchanges and their outcomes.
 
 use crate::model::breakdown::Breakdown;
-use crate::model::condition::Failure;
+use crate::model::condition::{Condition, Failure};
 use crate::model::loss_place::LossPlace;
 use crate::model::protocol::Phase;
 use bytes::Bytes;
@@ -141,6 +141,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The outcome of a request that failed.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        match failure.condition {
+            Condition::Silent => Self::Lost(failure),
+            _ => Self::Error(failure),
+        }
+    }
+
     /// The name in JSON and CSV.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -165,6 +173,27 @@ impl Outcome {
 }
 
 impl Exchange {
+    /// The exchange of a request that was not sent.
+    pub(crate) fn not_sent(seq: u64, failure: Failure) -> Self {
+        Self {
+            seq,
+            sent: None,
+            lateness: None,
+            connection_position: None,
+            lost_where: LossPlace::of_unsent(&failure),
+            outcome: Outcome::failed(failure),
+            breakdown: None,
+            hop_limit: None,
+        }
+    }
+
+    /// The place where the exchange was lost. Absent if it is not lost.
+    #[must_use]
+    pub fn loss_place(&self) -> Option<LossPlace> {
+        matches!(self.outcome, Outcome::Lost(_) | Outcome::Error(_))
+            .then(|| self.lost_where.unwrap_or(LossPlace::Unknown))
+    }
+
     /// The round-trip time: from `sent` to `received`, measured with the monotonic clock. Absent without a
     /// correct reply.
     #[must_use]

@@ -19,7 +19,7 @@ pub(crate) use request_header::{HeaderContent, ServerReport};
 use crate::model::protocol::ReplyForm;
 use bytes::BytesMut;
 use echo_core::header;
-use echo_core::header::version2::Wanted;
+use echo_core::header::version2::Requested;
 use request_header::{ReplyStart, RequestHeader};
 use std::fmt;
 
@@ -168,10 +168,15 @@ impl Payload {
         *expected = reply_to(request, self.form);
     }
 
+    /// Whether the requests ask for the server's counts.
+    pub(crate) fn requests_counts(&self) -> bool {
+        matches!(self.bytes.header, RequestHeader::Version2(_))
+    }
+
     /// Whether the client should use version 1 of the header after this reply to request `seq`: the request has version 2
     /// and needs the processing time, and the server does not support version 2.
     pub(crate) fn needs_version1(&self, seq: u64, report: ServerReport) -> bool {
-        self.variant(seq).header == RequestHeader::Version2(Wanted::CountsAndTimestamps)
+        self.variant(seq).header == RequestHeader::Version2(Requested::CountsAndTimestamps)
             && report == ServerReport::None
             && self.version1.is_none()
     }

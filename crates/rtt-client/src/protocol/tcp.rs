@@ -2,6 +2,7 @@
 
 pub(super) mod explain;
 pub(super) mod facts;
+mod handshake;
 pub(super) mod packets;
 mod system;
 mod transport;

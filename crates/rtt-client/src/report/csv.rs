@@ -14,7 +14,7 @@ use std::io::{self, Write};
 
 /// The columns of a series. The fields need no quotes, because they never contain commas or quotation marks.
 const EXCHANGE_HEADER: &str = "seq,outcome,sent,received,rtt_ns,lateness_ns,send_ns,network_ns,server_ns,\
-                               network_and_server_ns,receive_ns,condition,ttl";
+                               network_and_server_ns,receive_ns,condition,ttl,lost_where";
 
 /// The columns of a comparison.
 const PAIR_HEADER: &str = "pair,first,a_rtt_ns,b_rtt_ns,difference_ns";
@@ -51,13 +51,13 @@ impl<Out: Write> Csv<Out> {
         let (network, server, combined) = match parts.map(|parts| parts.network_and_server) {
             None => (None, None, None),
             Some(NetworkAndServer::Combined { duration, .. }) => (None, None, Some(duration)),
-            Some(NetworkAndServer::Separate { network, server }) => {
+            Some(NetworkAndServer::Separate { network, server, .. }) => {
                 (Some(network), Some(server), None)
             }
         };
         writeln!(
             self.out,
-            "{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             exchange.seq,
             exchange.outcome.name(),
             field(exchange.sent.map(time)),
@@ -71,6 +71,7 @@ impl<Out: Write> Csv<Out> {
             field(parts.map(|parts| nanoseconds(parts.receive))),
             field(exchange.outcome.failure().map(|failure| failure.condition)),
             field(exchange.hop_limit),
+            field(exchange.loss_place()),
         )
     }
 }

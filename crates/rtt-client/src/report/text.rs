@@ -35,6 +35,7 @@ pub use appearance::{Charset, Styling, TextConfig};
 use crate::analysis::statistics::Summary;
 use crate::capture::trace::Trace;
 use crate::event::{Event, FailedAttempt, Report, Start};
+use crate::model::condition::Condition;
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::model::format::{count, duration};
 use crate::model::protocol::Protocol;
@@ -69,6 +70,8 @@ struct Run {
     /// The heading of a single exchange. It is written only if there is a reply.
     heading: String,
     connection: Option<Connection>,
+    /// The conditions of the error messages so far. A quiet series writes one message for each condition.
+    conditions: Vec<Condition>,
 }
 
 impl<Out: Write, Errors: Write> Text<Out, Errors> {
@@ -123,6 +126,12 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
     fn exchange(&mut self, exchange: &Exchange) -> io::Result<()> {
         let Self { printer, run, .. } = self;
         if exchange.rtt().is_none() && (run.one_message || exchange.sent.is_none()) {
+            let condition = exchange.outcome.failure().map(|failure| failure.condition);
+            let is_known = condition.is_some_and(|condition| run.conditions.contains(&condition));
+            if is_known && self.quiet {
+                return Ok(());
+            }
+            run.conditions.extend(condition.filter(|_| !is_known));
             return self.error(exchange);
         }
         if run.one_message {
@@ -239,43 +248,56 @@ fn wrong_answer_excerpt(text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::condition::{Condition, Failure};
+    use crate::model::condition::Failure;
     use crate::plan::Settings;
     use crate::protocol::registry::protocol_named;
     use std::time::Duration;
 
-    /// The error output of an exchange without a reply.
-    fn error_text(error_width: Option<usize>) -> String {
+    /// The error output of exchanges that were not sent, one for each condition.
+    fn error_text(settings: Settings, config: TextConfig, conditions: &[Condition]) -> String {
         let (udp, target) = (protocol_named("udp").unwrap(), "192.0.2.7:7".parse().unwrap());
-        let plan = Plan::new(udp, target, Settings::one("hello")).unwrap();
+        let plan = Plan::new(udp, target, settings).unwrap();
         let start = Start { plan: &plan, address: None, local: None, clock_cost: Duration::ZERO };
-        let failure = Failure::new(Condition::Silent, Duration::from_secs(2));
-        let exchange = Exchange {
-            seq: 1,
-            sent: None,
-            lateness: None,
-            connection_position: None,
-            outcome: Outcome::Lost(failure),
-            breakdown: None,
-            hop_limit: None,
-            lost_where: None,
-        };
         let (mut out, mut errors) = (Vec::new(), Vec::new());
-        let config = TextConfig { error_width, ..TextConfig::default() };
         let mut text = Text::new(&mut out, &mut errors, config);
         text.event(&Event::Start(&start)).unwrap();
-        text.event(&Event::Exchange(&exchange)).unwrap();
+        for condition in conditions {
+            let failure = Failure::new(*condition, Duration::from_secs(2));
+            let exchange = Exchange {
+                seq: 1,
+                sent: None,
+                lateness: None,
+                connection_position: None,
+                outcome: Outcome::Lost(failure),
+                breakdown: None,
+                hop_limit: None,
+                lost_where: None,
+            };
+            text.event(&Event::Exchange(&exchange)).unwrap();
+        }
         assert!(out.is_empty());
         String::from_utf8(errors).unwrap()
     }
 
     #[test]
+    fn quiet_series_writes_one_message_for_each_condition() {
+        let config = TextConfig { quiet: true, ..TextConfig::default() };
+        let (limit, silent) = (Condition::LocalLimit, Condition::Silent);
+        let text = error_text(Settings::series(9), config, &[limit, silent, limit, limit, silent]);
+        assert_eq!(text.lines().count(), 2, "{text}");
+    }
+
+    #[test]
     fn error_is_one_line_except_on_a_terminal() {
-        let line = error_text(None);
+        let text = |error_width| {
+            let config = TextConfig { error_width, ..TextConfig::default() };
+            error_text(Settings::one("hello"), config, &[Condition::Silent])
+        };
+        let line = text(None);
         assert!(line.starts_with("rtt-client: UDP 192.0.2.7:7 silent for 2.000 s"), "{line}");
         assert_eq!(line.lines().count(), 1);
         // A width below the minimum becomes the minimum.
-        let wrapped = error_text(Some(1));
+        let wrapped = text(Some(1));
         assert!(wrapped.lines().count() > 1);
         let is_narrow = |line: &str| line.chars().count() <= TextConfig::MIN_WIDTH;
         assert!(wrapped.lines().all(is_narrow), "{wrapped}");

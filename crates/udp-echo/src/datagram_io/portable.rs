@@ -67,7 +67,7 @@ impl DatagramIo {
             length,
             segment_size: length.max(1),
             arrival: ArrivalTime::Program(self.received_at),
-            queue_drops: 0,
+            queue_drops: None,
         })
     }
 

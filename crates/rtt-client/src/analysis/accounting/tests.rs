@@ -1,9 +1,12 @@
 //! Tests: the outcome of each request, and the counts.
 
+use super::reachability::MAX_TRANSIENT_ERRORS;
 use super::*;
-use crate::model::icmp::IcmpError;
+use crate::model::icmp::{IcmpError, Origin};
 use crate::plan::Settings;
+use crate::plan::payload::ServerReport;
 use crate::protocol::registry::protocol_named;
+use bytes::Bytes;
 use echo_core::header::{ArrivalClock, Timing};
 
 const TIMEOUT: Duration = Duration::from_secs(2);

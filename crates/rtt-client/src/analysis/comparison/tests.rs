@@ -29,7 +29,8 @@ fn side(protocol: &str, send: u64, receive: u64) -> Side {
     let mut with_timestamps = Summary::default();
     for _ in 0..10 {
         let (network, server) = (microseconds(50), microseconds(9));
-        let network_and_server = NetworkAndServer::Separate { network, server };
+        let network_and_server =
+            NetworkAndServer::Separate { network, server, limit: Duration::ZERO };
         let (send, receive) = (microseconds(send), microseconds(receive));
         with_timestamps.breakdown.add(&Breakdown { send, network_and_server, receive });
     }

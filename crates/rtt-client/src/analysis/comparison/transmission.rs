@@ -38,6 +38,7 @@ mod tests {
         with_timestamps.breakdown.add(&Breakdown {
             send: Duration::from_micros(send),
             network_and_server: NetworkAndServer::Separate {
+                limit: Duration::ZERO,
                 network: Duration::from_micros(50),
                 server: Duration::from_micros(5),
             },

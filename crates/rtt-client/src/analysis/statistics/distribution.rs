@@ -16,7 +16,7 @@ const MAX_DURATION: Duration = Duration::from_hours(2);
 #[derive(Debug)]
 pub struct Distribution {
     /// Absent until the first value, because a histogram needs much memory.
-    histogram: Option<Histogram<u64>>,
+    histogram: Option<Box<Histogram<u64>>>,
     min: Duration,
     max: Duration,
     /// The mean, in nanoseconds.
@@ -36,7 +36,7 @@ impl Default for Distribution {
 impl Distribution {
     /// Adds a duration.
     pub fn add(&mut self, duration: Duration) {
-        let histogram = self.histogram.get_or_insert_with(new_histogram);
+        let histogram = self.histogram.get_or_insert_with(|| Box::new(new_histogram()));
         let nanoseconds = nanoseconds(duration);
         histogram.saturating_record(nanoseconds);
         self.min = self.min.min(duration);
@@ -49,7 +49,7 @@ impl Distribution {
     /// The number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.histogram.as_ref().map_or(0, Histogram::len)
+        self.histogram.as_ref().map_or(0, |histogram| histogram.len())
     }
 
     /// The smallest duration. Absent if the distribution is empty.

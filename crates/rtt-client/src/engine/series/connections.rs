@@ -1,5 +1,9 @@
 //! [`Connections`]: opens, replaces and closes the channel of a series.
 
+mod close_reason;
+mod event;
+mod reply_limit;
+
 use crate::analysis::request_tracker::MAX_STORED_STATES;
 use crate::analysis::statistics::Distribution;
 use crate::engine::channel::Channel;
@@ -13,12 +17,13 @@ use crate::net::limitation::Limitation;
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::{Lifetime, Plan};
 use crate::protocol::driver;
+pub(super) use close_reason::CloseReason;
+use event::ConnectionEvent;
+use reply_limit::ReplyLimit;
 use std::collections::VecDeque;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tracing::debug;
 
 /// The longest wait for the server to close its side of a connection. The client has closed the other side.
 const MAX_CLOSE_WAIT: Duration = Duration::from_secs(1);
@@ -80,45 +85,6 @@ pub(super) enum Ready<'a> {
     Failed(Failure),
     /// The user has interrupted the attempt to open the channel.
     Interrupted,
-}
-
-/// The reason for the end of a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CloseReason {
-    /// The server, or an error, has ended the connection.
-    ByServer(Condition),
-    /// After a wrong reply, the position of the next reply in the stream is unknown.
-    WrongReply,
-    /// The server does not support version 2 of the timing header. A connection supports only one version.
-    HeaderVersion,
-    /// The plan requests one connection for each exchange.
-    OnePerExchange,
-    /// The server closes its connections after this number of replies.
-    ReplyLimit(u64),
-    /// [`MAX_UNANSWERED`] requests have no reply.
-    TooManyUnanswered,
-    /// The channel does not work, and a new one is open.
-    Replaced,
-    EndOfSeries,
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ByServer(condition) => write!(f, "condition {condition}"),
-            Self::WrongReply => f.write_str("wrong reply"),
-            Self::HeaderVersion => f.write_str("other version of the timing header"),
-            Self::OnePerExchange => f.write_str("one connection for each exchange"),
-            Self::ReplyLimit(replies) => {
-                write!(f, "the server closes connections after reply number {replies}")
-            }
-            Self::TooManyUnanswered => {
-                write!(f, "{MAX_UNANSWERED} requests without a reply")
-            }
-            Self::Replaced => f.write_str("replaced by a new channel"),
-            Self::EndOfSeries => f.write_str("end of the series"),
-        }
-    }
 }
 
 /// A channel that has ended before the end of the series.
@@ -391,56 +357,6 @@ impl<'a> Connections<'a> {
 fn failed_attempt(error: SocketError) -> OpenAttempt {
     let failure = failure_from_socket_error(error, Duration::ZERO);
     OpenAttempt { connection: None, transport: Err(failure) }
-}
-
-/// Detects whether the server closes each connection after the same number of replies.
-#[derive(Debug, Default)]
-struct ReplyLimit {
-    last: Option<u64>,
-    /// The limit. One close can be a coincidence, so the same number must occur twice in a row.
-    confirmed: Option<u64>,
-}
-
-impl ReplyLimit {
-    fn closed_after(&mut self, replies: u64) {
-        if self.last == Some(replies) {
-            self.confirmed = self.last;
-        }
-        self.last = Some(replies);
-    }
-}
-
-/// An event in the lifetime of a connection.
-#[derive(Debug)]
-enum ConnectionEvent {
-    Opened { connection: Connection, local: Option<SocketAddr> },
-    Failed { connection: Connection, condition: Condition },
-    Ended { reason: CloseReason, replies: u64 },
-}
-
-impl ConnectionEvent {
-    fn connection(self) -> Option<Connection> {
-        match self {
-            Self::Opened { connection, .. } | Self::Failed { connection, .. } => Some(connection),
-            Self::Ended { .. } => None,
-        }
-    }
-
-    fn log(&self, protocol: &str, address: SocketAddr) {
-        match self {
-            Self::Opened { connection, local } => {
-                let took = connection.duration().map(tracing::field::debug);
-                let local = local.map(tracing::field::display);
-                debug!(protocol, %address, local, took, "connection opened");
-            }
-            Self::Failed { condition, .. } => {
-                debug!(protocol, %address, %condition, "connection not opened");
-            }
-            Self::Ended { reason, replies } => {
-                debug!(protocol, %address, %reason, replies, "connection ended");
-            }
-        }
-    }
 }
 
 #[cfg(test)]

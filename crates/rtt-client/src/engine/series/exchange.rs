@@ -122,7 +122,17 @@ impl Series<'_> {
             thread::sleep(until.deadline().saturating_duration_since(Instant::now()));
             return Ok(());
         };
-        match channel.receive(until, &mut self.payload, only_in_flight) {
+        let event = channel.receive(until, &mut self.payload, only_in_flight);
+        self.process(event, sink)
+    }
+
+    /// Processes the result of a wait for a message.
+    pub(super) fn process(
+        &mut self,
+        event: io::Result<ChannelEvent>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RunError> {
+        match event {
             Ok(ChannelEvent::Nothing) => {
                 self.read_other_replies_if_due();
                 Ok(())
@@ -298,8 +308,13 @@ impl Series<'_> {
             control.exchange_decided(&exchange);
         }
         self.first_packet.exchange(&exchange);
-        self.log(&exchange);
-        sink.exchange(exchange)?;
+        self.report_held(sink)?;
+        if self.can_wait_for_evidence(&exchange) {
+            self.held = Some(exchange);
+        } else {
+            self.log(&exchange);
+            sink.exchange(exchange)?;
+        }
         let now = Instant::now();
         if now.saturating_duration_since(self.last_progress) >= PROGRESS_INTERVAL {
             self.last_progress = now;
@@ -307,6 +322,25 @@ impl Series<'_> {
             sink.progress(self.accounting.summary(), elapsed)?;
         }
         Ok(())
+    }
+
+    /// Reports a lost exchange that waited for evidence. The latest reply can contain it.
+    pub(super) fn report_held(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        let Some(mut exchange) = self.held.take() else { return Ok(()) };
+        exchange.lost_where = self.accounting.losses().place_of(exchange.seq);
+        self.log(&exchange);
+        sink.exchange(exchange)?;
+        Ok(())
+    }
+
+    /// Whether the next reply will probably show where this exchange was lost. If the series waits for each reply, the
+    /// next reply is to the next request, so the report is not delayed for long.
+    fn can_wait_for_evidence(&self, exchange: &Exchange) -> bool {
+        self.pacing.waits_for_replies()
+            && self.settings.locate_losses
+            && self.accounting.losses().has_counts()
+            && exchange.lost_where.is_none()
+            && matches!(exchange.outcome, Outcome::Lost(_))
     }
 
     fn log(&self, exchange: &Exchange) {

@@ -3,7 +3,11 @@
 use crate::analysis::statistics::{HandshakeRetransmissions, Summary};
 use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
+use crate::model::loss_place::LossPlace;
 use crate::net::limitation::Limitation;
+use crate::plan::DEFAULT_REQUEST_LEN;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The note of a series that the user ended while no request was in flight.
@@ -26,6 +30,23 @@ pub(super) struct SeriesEnd {
     pub(super) limitations: Vec<Limitation>,
     /// The protocol's explanation of a regular pattern of missing replies.
     pub(super) missing_replies: Option<String>,
+    /// Whether the server reported its counts.
+    pub(super) server_counts: ServerCounts,
+    /// The addresses whose replies the client did not use, with the number of replies.
+    pub(super) replies_from_others: BTreeMap<SocketAddr, u64>,
+}
+
+/// Whether the server reported its counts of requests. They are the evidence for the places of losses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServerCounts {
+    /// The protocol has no place for the counts, or the run does not need them.
+    NotApplicable,
+    Reported,
+    NotReported,
+    /// The requests are too short to ask for the counts.
+    NoSpace,
+    /// The requests contain the message of the user, and do not ask for the counts.
+    Message,
 }
 
 /// The notes of a series. Each note is one or more complete sentences.
@@ -52,10 +73,18 @@ pub(super) fn notes(
         let replies = counted(replies, "reply", "replies");
         notes.push(format!("The server closes each connection after {replies}."));
     }
+    if summary.lost_where.at(LossPlace::Unknown) > 0 && summary.received > 0 {
+        notes.extend(unknown_places(end.server_counts));
+    }
     notes.extend(end.missing_replies);
+    notes.extend(end.replies_from_others.iter().map(|(from, number)| {
+        let replies = counted(*number, "reply", "replies");
+        format!("{replies} came from {from} instead of the target. The client did not use them.")
+    }));
     let median = summary.rtt.median().filter(|_| summary.rtt.count() > 1);
     notes.extend(address_resolution.map(|resolution| resolution.describe(median)));
     notes.extend(handshake_retransmissions(summary));
+    notes.extend(limit_delays(summary));
     notes.extend(summary.replacements.first.iter().map(ToString::to_string));
     if summary.replacements.not_stored() > 0 {
         let number = count(summary.replacements.not_stored());
@@ -68,6 +97,34 @@ pub(super) fn notes(
         ));
     }
     notes
+}
+
+/// The reason why the places of losses are not known.
+fn unknown_places(counts: ServerCounts) -> Option<String> {
+    let reason = match counts {
+        ServerCounts::NotApplicable | ServerCounts::Reported => return None,
+        ServerCounts::NotReported => "The server does not report how many requests it received.".to_owned(),
+        ServerCounts::NoSpace => format!(
+            "Requests of fewer than {DEFAULT_REQUEST_LEN} bytes have no space for the server's counts (option -s)."
+        ),
+        ServerCounts::Message => {
+            "Requests with a message have no space for the server's counts (use -s instead of a message).".to_owned()
+        }
+    };
+    Some(format!("{reason} Therefore the places of losses outside this host are not known."))
+}
+
+/// The exchanges that waited for the server's rate limit.
+fn limit_delays(summary: &Summary) -> Option<String> {
+    let delays = &summary.limit_delays;
+    let (median, max) = (delays.median()?, delays.max()?);
+    Some(format!(
+        "The server's rate limit (--rate) delayed {} of {}, by {} (median), at most {}. The RTTs contain this time.",
+        count(delays.count()),
+        counted(summary.received, "exchange", "exchanges"),
+        duration(median),
+        duration(max)
+    ))
 }
 
 /// The costs below this are not shown, because they are less precise than this.
@@ -115,6 +172,8 @@ mod tests {
         breakdown_unavailable: false,
         limitations: Vec::new(),
         missing_replies: None,
+        server_counts: ServerCounts::NotApplicable,
+        replies_from_others: BTreeMap::new(),
     };
 
     #[test]
@@ -129,6 +188,20 @@ mod tests {
     }
 
     #[test]
+    fn reason_for_an_unknown_place_is_a_note() {
+        let mut summary = Summary { received: 1, ..Summary::default() };
+        let text = |server_counts, summary: &Summary| {
+            notes(SeriesEnd { server_counts, ..UNEVENTFUL }, summary, None).join(" ")
+        };
+        assert_eq!(text(ServerCounts::NoSpace, &summary), "", "nothing was lost");
+        summary.lost_where.add(LossPlace::Unknown, 1);
+        assert_eq!(text(ServerCounts::Reported, &summary), "");
+        assert!(text(ServerCounts::NoSpace, &summary).contains("128 bytes"));
+        assert!(text(ServerCounts::Message, &summary).contains("message"));
+        assert!(text(ServerCounts::NotReported, &summary).contains("does not report"));
+    }
+
+    #[test]
     fn each_unusual_event_has_one_note() {
         let end = SeriesEnd {
             interrupted: true,
@@ -138,6 +211,8 @@ mod tests {
             breakdown_unavailable: true,
             limitations: vec![Limitation::RefusedSourcePort(1900)],
             missing_replies: Some("Every tenth reply is missing.".to_owned()),
+            server_counts: ServerCounts::Reported,
+            replies_from_others: BTreeMap::from([("192.0.2.7:7".parse().unwrap(), 2)]),
         };
         let summary = Summary { resent: 2000, ..Summary::default() };
         assert_eq!(
@@ -149,6 +224,7 @@ mod tests {
                 "Ended early: the system reported an error before the first reply.",
                 "The server closes each connection after 3 replies.",
                 "Every tenth reply is missing.",
+                "2 replies came from 192.0.2.7:7 instead of the target. The client did not use them.",
                 "The client sent 2,000 requests again on a new connection, because the old one had ended.",
             ]
         );

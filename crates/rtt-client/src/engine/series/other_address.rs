@@ -16,10 +16,15 @@ const READ_INTERVAL: Duration = Duration::from_millis(20);
 /// The maximum number of stored replies.
 const MAX_REPLIES: usize = 65_536;
 
+/// The maximum number of addresses in the summary.
+const MAX_SOURCES: usize = 4;
+
 /// The replies to requests in flight.
 #[derive(Debug, Default)]
 pub(super) struct OtherReplies {
     sources: BTreeMap<u64, SocketAddr>,
+    /// The number of lost requests whose reply came from each of the first [`MAX_SOURCES`] addresses.
+    counts: BTreeMap<SocketAddr, u64>,
     last_read: Option<Instant>,
 }
 
@@ -30,6 +35,19 @@ impl OtherReplies {
             Some(from) => Failure::other_address(*from, after),
             None => Failure::new(Condition::Silent, after),
         }
+    }
+
+    /// Counts the reply to a lost request, if there is one.
+    fn request_expired(&mut self, seq: u64) {
+        let Some(from) = self.sources.remove(&seq) else { return };
+        if self.counts.len() < MAX_SOURCES || self.counts.contains_key(&from) {
+            *self.counts.entry(from).or_default() += 1;
+        }
+    }
+
+    /// The addresses whose replies the client did not use, with the number of replies.
+    pub(super) fn take_counts(&mut self) -> BTreeMap<SocketAddr, u64> {
+        std::mem::take(&mut self.counts)
     }
 }
 
@@ -82,7 +100,7 @@ impl Series<'_> {
             let Some(exchange) = self.accounting.expire(now, position, failure) else {
                 return Ok(());
             };
-            self.other_replies.sources.remove(&exchange.seq);
+            self.other_replies.request_expired(exchange.seq);
             self.replacement.request_expired(exchange.seq);
             self.report(exchange, sink)?;
         }

@@ -2,10 +2,10 @@
 
 use super::{NUMBER_LEN, Numbering};
 use crate::model::protocol::{Protocol, ReplyForm, Responder};
-use echo_core::header::version2::{self, Report, Wanted};
+use echo_core::header::version2::{self, Report, Requested};
 use echo_core::header::{self, MAX_TIMED_LEN, Timing};
 
-/// The information that the header of a request wants from the server.
+/// The information that the header of a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HeaderContent {
     /// None. Requests have no header.
@@ -65,7 +65,7 @@ impl ServerReport {
 pub(super) enum RequestHeader {
     Absent,
     Version1,
-    Version2(Wanted),
+    Version2(Requested),
 }
 
 /// The beginning of a reply to a request with a header.
@@ -120,8 +120,9 @@ impl RequestHeader {
             Self::Version1 => {
                 request[..self.len()].copy_from_slice(&header::request_header(len));
             }
-            Self::Version2(wanted) => {
-                request[..self.len()].copy_from_slice(&version2::request_header(len, wanted, run));
+            Self::Version2(requested) => {
+                request[..self.len()]
+                    .copy_from_slice(&version2::request_header(len, requested, run));
             }
         }
     }
@@ -156,8 +157,10 @@ impl RequestHeader {
         let candidates: &[Self] = match content {
             HeaderContent::Nothing => &[],
             HeaderContent::ProcessingTime => &[Self::Version1],
-            HeaderContent::Counts => &[Self::Version2(Wanted::Counts)],
-            HeaderContent::Timing => &[Self::Version2(Wanted::CountsAndTimestamps), Self::Version1],
+            HeaderContent::Counts => &[Self::Version2(Requested::Counts)],
+            HeaderContent::Timing => {
+                &[Self::Version2(Requested::CountsAndTimestamps), Self::Version1]
+            }
         };
         candidates.iter().copied()
     }

@@ -120,9 +120,9 @@ fn size_of_a_request_selects_its_header() {
     for (size, content, expected) in [
         (64, HeaderContent::Counts, RequestHeader::Absent),
         (127, HeaderContent::Timing, RequestHeader::Version1),
-        (128, HeaderContent::Counts, RequestHeader::Version2(Wanted::Counts)),
-        (128, HeaderContent::Timing, RequestHeader::Version2(Wanted::CountsAndTimestamps)),
-        (65_507, HeaderContent::Counts, RequestHeader::Version2(Wanted::Counts)),
+        (128, HeaderContent::Counts, RequestHeader::Version2(Requested::Counts)),
+        (128, HeaderContent::Timing, RequestHeader::Version2(Requested::CountsAndTimestamps)),
+        (65_507, HeaderContent::Counts, RequestHeader::Version2(Requested::Counts)),
         (65_508, HeaderContent::Timing, RequestHeader::Absent),
         (128, HeaderContent::Nothing, RequestHeader::Absent),
     ] {

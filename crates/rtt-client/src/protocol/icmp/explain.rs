@@ -41,12 +41,12 @@ impl Explain for Explanations {
         "a request is longer than a packet, and this system does not count fragments"
     }
 
-    fn missing_replies(&self, LossPattern { period }: LossPattern) -> Option<String> {
-        Some(format!(
+    fn missing_replies(&self, LossPattern { period }: LossPattern) -> String {
+        format!(
             "The missing replies form a regular pattern: a gap starts about every {period} requests. A possible reason \
              is a router or a host that limits its rate of {} messages. To test this, send fewer requests per second.",
             FACTS.title
-        ))
+        )
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn regular_pattern_has_a_rate_limit_as_a_possible_reason() {
-        let note = Explanations.missing_replies(LossPattern { period: 10 }).unwrap();
+        let note = Explanations.missing_replies(LossPattern { period: 10 });
         assert!(note.contains("about every 10 requests"), "{note}");
         assert!(note.contains("A possible reason is a router or a host that limits"), "{note}");
     }

@@ -133,7 +133,7 @@ impl ExchangeLine {
                 .outcome
                 .failure()
                 .map(|failure| ExplainedFailure::new(failure, protocol)),
-            lost_where: exchange.lost_where.map(LossPlace::name),
+            lost_where: exchange.loss_place().map(LossPlace::name),
         }
     }
 }
@@ -180,12 +180,17 @@ pub(super) struct BreakdownFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     network_and_server_ns: Option<u64>,
     receive_ns: u64,
+    /// The part of `server_ns` in which the request waited for the server's rate limit. Absent if it did not wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_limit_ns: Option<u64>,
 }
 
 impl From<Breakdown> for BreakdownFields {
     fn from(breakdown: Breakdown) -> Self {
         let (network, server, combined) = match breakdown.network_and_server {
-            NetworkAndServer::Separate { network, server } => (Some(network), Some(server), None),
+            NetworkAndServer::Separate { network, server, .. } => {
+                (Some(network), Some(server), None)
+            }
             NetworkAndServer::Combined { duration, .. } => (None, None, Some(duration)),
         };
         Self {
@@ -194,6 +199,12 @@ impl From<Breakdown> for BreakdownFields {
             server_ns: server.map(nanoseconds),
             network_and_server_ns: combined.map(nanoseconds),
             receive_ns: nanoseconds(breakdown.receive),
+            server_limit_ns: match breakdown.network_and_server {
+                NetworkAndServer::Separate { limit, .. } if !limit.is_zero() => {
+                    Some(nanoseconds(limit))
+                }
+                _ => None,
+            },
         }
     }
 }

@@ -43,6 +43,9 @@ pub(super) struct SummaryLine {
     /// The delay there, above its minimum.
     #[serde(skip_serializing_if = "Option::is_none")]
     variation_there_ns: Option<DistributionFields>,
+    /// The processing time of the server, above its minimum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variation_server_ns: Option<DistributionFields>,
     /// The delay back, above its minimum.
     #[serde(skip_serializing_if = "Option::is_none")]
     variation_back_ns: Option<DistributionFields>,
@@ -66,6 +69,9 @@ pub(super) struct SummaryLine {
     kernel_statistics: BTreeMap<&'static str, KernelStatisticsFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     breakdown: Option<BreakdownMedians>,
+    /// The waits for the server's rate limit, of the exchanges that waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_limit: Option<ServerLimitFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_cost: Option<TimestampCostFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +164,13 @@ pub(super) struct BreakdownMedians {
     without_breakdown: u64,
 }
 
+/// The exchanges that waited for the server's rate limit.
+#[derive(Serialize)]
+struct ServerLimitFields {
+    exchanges: u64,
+    delay_ns: DistributionFields,
+}
+
 /// The effect of the timestamps on the RTT, from control exchanges without timestamps.
 #[derive(Serialize)]
 struct TimestampCostFields {
@@ -189,6 +202,8 @@ impl SummaryLine {
             lateness_ns: DistributionFields::of(&summary.lateness),
             jitter_ns: summary.jitter.estimate().map(nanoseconds),
             variation_there_ns: variation.and_then(|delays| DistributionFields::of(&delays.there)),
+            variation_server_ns: variation
+                .and_then(|delays| DistributionFields::of(&delays.server)),
             variation_back_ns: variation.and_then(|delays| DistributionFields::of(&delays.back)),
             one_way_delay: variation.and_then(|delays| OneWayFields::of(delays.one_way.as_ref()?)),
             connect_ns: DistributionFields::of(&summary.connect),
@@ -204,6 +219,9 @@ impl SummaryLine {
                 .into_iter()
                 .collect(),
             breakdown: BreakdownMedians::of(&summary.breakdown, summary.without_breakdown),
+            server_limit: DistributionFields::of(&summary.limit_delays).map(|delay_ns| {
+                ServerLimitFields { exchanges: summary.limit_delays.count(), delay_ns }
+            }),
             timestamp_cost: summary.timestamp_cost().map(TimestampCostFields::from),
             receive_queue: summary.receive_queue.map(QueueFields::from),
             slow_host: summary.slow_host.as_ref().map(SlowHost::explanation),

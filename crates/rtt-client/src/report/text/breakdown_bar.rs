@@ -78,7 +78,7 @@ pub(super) fn sum(breakdown: &Breakdown) -> String {
         NetworkAndServer::Combined { duration, .. } => {
             format!("network and server {}", number(duration))
         }
-        NetworkAndServer::Separate { network, server } => {
+        NetworkAndServer::Separate { network, server, .. } => {
             format!("network {} + server {}", number(network), number(server))
         }
     };
@@ -266,7 +266,8 @@ mod tests {
     #[test]
     fn parts_of_an_exchange_are_written_as_a_sum() {
         let (network, server) = (microseconds(20), microseconds(10));
-        let network_and_server = NetworkAndServer::Separate { network, server };
+        let network_and_server =
+            NetworkAndServer::Separate { network, server, limit: Duration::ZERO };
         let (send, receive) = (microseconds(1), microseconds(12));
         let breakdown = Breakdown { send, network_and_server, receive };
         let expected = "send 1.00 + network 20.00 + server 10.00 + receive 12.00 µs";

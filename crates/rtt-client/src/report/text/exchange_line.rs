@@ -107,7 +107,8 @@ mod tests {
     #[test]
     fn breakdown_and_rtt_have_one_unit() {
         let (network, server) = (microseconds(1000), microseconds(20));
-        let network_and_server = NetworkAndServer::Separate { network, server };
+        let network_and_server =
+            NetworkAndServer::Separate { network, server, limit: std::time::Duration::ZERO };
         let (send, receive) = (microseconds(3), microseconds(20));
         let breakdown = Some(Breakdown { send, network_and_server, receive });
         for width in WIDTHS {

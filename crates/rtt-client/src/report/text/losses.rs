@@ -18,8 +18,7 @@ pub(super) fn write(printer: &mut Printer<impl Write>, losses: &LossCounts) -> i
     printer.paragraph(&format!("Lost: {}", places.join(", ")))?;
     for (place, LossRange { low, high }) in losses.ranges() {
         printer.paragraph(&format!(
-            "Between {} and {} exchanges were lost {}. Other clients of the server also lost requests, so the number is not \
-             exact.",
+            "Between {} and {} exchanges were lost {}. The server's counts do not show the exact number.",
             count(low),
             count(high),
             place.description()

@@ -148,7 +148,8 @@ fn achieved_rate(
     summary: &Summary,
 ) -> io::Result<()> {
     #[expect(clippy::cast_precision_loss, reason = "numbers stay below 2^53")]
-    let achieved = summary.sent.saturating_sub(1) as f64 / summary.send_duration.as_secs_f64();
+    let achieved = (summary.sent + summary.in_flight).saturating_sub(1) as f64
+        / summary.send_duration.as_secs_f64();
     if !achieved.is_finite() {
         return Ok(());
     }

@@ -4,6 +4,7 @@ use super::printer::Printer;
 use crate::analysis::delay_variation::{DelayVariation, OneWayDelays};
 use crate::analysis::statistics::{Distribution, Quantile};
 use crate::model::format::{CommonUnit, in_common_unit, signed_nanoseconds};
+use echo_core::header::ArrivalClock;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 /// of the measured delays, because the timestamps are usually from the programs.
 const MIN_REPORTED: Duration = Duration::from_micros(500);
 
-/// A direction is reported if its variation is at least this share of the variation of both directions.
+/// A part of the path is reported if its variation is at least this share of the variation of all parts.
 const MIN_SHARE: f64 = 0.1;
 
 /// Writes in which direction the delay varied, and the one-way delays if they are known.
@@ -34,30 +35,37 @@ pub(super) fn write(
 }
 
 fn sentence(variation: &DelayVariation) -> Option<String> {
-    let [both, there, back] = [&variation.both, &variation.there, &variation.back].map(spread);
-    let (both, there, back) = (both?, there?, back?);
-    if both < MIN_REPORTED {
-        return None;
-    }
-    let is_relevant = |part: Duration| part >= both.mul_f64(MIN_SHARE);
-    let CommonUnit { numbers, unit } = in_common_unit(&[both, there, back].map(signed_nanoseconds));
-    let parts: Vec<String> = [(there, &numbers[1], "there"), (back, &numbers[2], "back")]
-        .into_iter()
-        .filter(|(part, ..)| is_relevant(*part))
-        .map(|(_, number, direction)| format!("{number} {unit} on the way {direction}"))
+    let DelayVariation { there, back, server, total, clocks, .. } = variation;
+    let [all, there, server, back] = [total, there, server, back].map(spread);
+    let all = all.filter(|all| *all >= MIN_REPORTED)?;
+    let parts = [there?, server?, back?];
+    // A program reads the clock after a datagram has waited in the receive queue of its host.
+    let queue = |clock, text| if clock == ArrivalClock::Kernel { "" } else { text };
+    let in_server = " (including the server's receive queue)";
+    let in_client = " (including this host's receive queue)";
+    let places = [
+        format!("on the way there{}", queue(clocks.server, in_server)),
+        "in the server".to_owned(),
+        format!("on the way back{}", queue(clocks.client, in_client)),
+    ];
+    let CommonUnit { numbers, unit } =
+        in_common_unit(&[all, parts[0], parts[1], parts[2]].map(signed_nanoseconds));
+    let relevant: Vec<String> = (0..parts.len())
+        .filter(|index| parts[*index] >= all.mul_f64(MIN_SHARE))
+        .map(|index| format!("{} {unit} arose {}", numbers[index + 1], places[index]))
         .collect();
-    if parts.is_empty() {
+    if relevant.is_empty() {
         return None;
     }
-    let range = if variation.both.count() >= Quantile::P99.min_count() {
-        "from the minimum to the 99th percentile"
+    let range = if total.count() >= Quantile::P99.min_count() {
+        "99th percentile above the minimum"
     } else {
-        "from the minimum to the maximum"
+        "maximum above the minimum"
     };
     Some(format!(
-        "Of {} {unit} of delay variation ({range}), {} arose.",
+        "Of {} {unit} of delay variation ({range}), {}.",
         numbers[0],
-        parts.join(" and ")
+        relevant.join(" and ")
     ))
 }
 
@@ -70,6 +78,7 @@ fn spread(distribution: &Distribution) -> Option<Duration> {
 mod tests {
     use super::super::test_support::{WIDTHS, printer, words, written};
     use super::*;
+    use crate::analysis::delay_variation::DelayClocks;
 
     fn distribution(max_us: u64) -> Distribution {
         let mut distribution = Distribution::default();
@@ -79,12 +88,15 @@ mod tests {
         distribution
     }
 
-    fn text(there_us: u64, back_us: u64, one_way: Option<OneWayDelays>) -> String {
+    fn text(microseconds: [u64; 3], clock: ArrivalClock, one_way: Option<OneWayDelays>) -> String {
+        let [there, server, back] = microseconds;
         let variation = DelayVariation {
-            there: distribution(there_us),
-            back: distribution(back_us),
-            both: distribution(there_us + back_us),
+            there: distribution(there),
+            back: distribution(back),
+            server: distribution(server),
+            total: distribution(there + server + back),
             one_way,
+            clocks: DelayClocks { server: clock, client: clock },
         };
         let mut texts = WIDTHS.into_iter().map(|width| {
             let mut printer = printer(width);
@@ -97,19 +109,29 @@ mod tests {
     }
 
     #[test]
-    fn only_directions_with_a_relevant_share_are_named() {
-        let back = text(50, 4000, None);
-        assert!(back.contains("on the way back arose."), "{back}");
-        assert!(!back.contains("on the way there"), "{back}");
-        let there = text(4000, 50, None);
-        assert!(there.contains("on the way there arose."), "{there}");
-        let both = text(3000, 4000, None);
-        assert!(both.contains("on the way there and"), "{both}");
+    fn only_parts_with_a_relevant_share_are_named() {
+        let kernel = |parts| text(parts, ArrivalClock::Kernel, None);
+        let back = kernel([50, 10, 4000]);
+        assert!(back.ends_with("3.961 ms arose on the way back."), "{back}");
+        assert!(!back.contains("on the way there") && !back.contains("in the server"), "{back}");
+        let there = kernel([4000, 10, 50]);
+        assert!(there.ends_with("3.961 ms arose on the way there."), "{there}");
+        let server = kernel([10, 4000, 50]);
+        assert!(server.ends_with("3.961 ms arose in the server."), "{server}");
+        let both = kernel([3000, 0, 4000]);
+        assert!(both.contains("arose on the way there and 3.961 ms arose on"), "{both}");
+    }
+
+    #[test]
+    fn timestamps_of_programs_include_the_receive_queues() {
+        let text = text([3000, 0, 4000], ArrivalClock::Program, None);
+        assert!(text.contains("on the way there (including the server's receive queue)"), "{text}");
+        assert!(text.contains("on the way back (including this host's receive queue)"), "{text}");
     }
 
     #[test]
     fn variation_below_the_noise_is_not_reported() {
-        assert_eq!(text(100, 200, None), "");
+        assert_eq!(text([100, 50, 200], ArrivalClock::Program, None), "");
     }
 
     #[test]
@@ -119,7 +141,7 @@ mod tests {
             back: distribution(6000),
             max_error: Duration::from_micros(1500),
         };
-        let text = text(10, 20, Some(one_way));
+        let text = text([10, 0, 20], ArrivalClock::Kernel, Some(one_way));
         assert_eq!(
             text,
             "Median delay there: 4.002 ms; back: 3.000 ms. Both systems report synchronised clocks, with an error of at \

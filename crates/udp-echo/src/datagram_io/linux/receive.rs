@@ -117,7 +117,8 @@ impl Receiver {
             length,
             segment_size: length.max(1),
             arrival: ArrivalTime::Program(self.received_at),
-            queue_drops: 0,
+            // The kernel reports the number only if it is not 0.
+            queue_drops: Some(0),
         };
         for_each_control(&header.msg_hdr, |level, kind, data| match (level, kind) {
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
@@ -144,7 +145,9 @@ impl Receiver {
                     meta.arrival = ArrivalTime::Kernel(SystemTime::UNIX_EPOCH + since_epoch);
                 }
             }
-            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => meta.queue_drops = read_plain(data),
+            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+                meta.queue_drops = Some(read_plain(data));
+            }
             _ => {}
         });
         Some(meta)

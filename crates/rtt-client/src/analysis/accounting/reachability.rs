@@ -1,0 +1,49 @@
+//! [`Reachability`]: whether errors show that further requests will have no reply.
+
+use crate::model::condition::{Condition, Failure};
+use crate::model::icmp::Origin;
+
+/// The number of transient ICMP errors that ends a series. These errors count only as long as no reply has arrived.
+pub(super) const MAX_TRANSIENT_ERRORS: u32 = 3;
+
+/// The errors before the first reply.
+#[derive(Debug, Default)]
+pub(super) struct Reachability {
+    transient_errors: u32,
+    has_reply: bool,
+    is_unreachable: bool,
+}
+
+impl Reachability {
+    /// Whether further requests will probably have no reply. Only errors before the first reply set this state: one
+    /// permanent error, or [`MAX_TRANSIENT_ERRORS`] transient errors.
+    pub(super) fn is_unreachable(&self) -> bool {
+        self.is_unreachable
+    }
+
+    /// A correct reply has arrived.
+    pub(super) fn reply_received(&mut self) {
+        self.has_reply = true;
+        self.is_unreachable = false;
+    }
+
+    /// An error was reported for a request.
+    pub(super) fn error_reported(&mut self, failure: &Failure) {
+        // The next request can fit into a queue, find a free port, or be sent in fragments.
+        if matches!(
+            failure.condition,
+            Condition::Silent | Condition::LocalLimit | Condition::TooBig | Condition::OtherAddress
+        ) {
+            return;
+        }
+        // A server that accepted a connection can answer on the next connection.
+        let accepts = matches!(failure.condition, Condition::Closed | Condition::Reset);
+        // An error that a router reports can be transient (RFC 1122, section 4.2.3.9). Therefore the first such error
+        // does not end the series.
+        let is_transient = matches!(failure.origin, Some(Origin::Icmp(_)))
+            && failure.condition != Condition::Refused;
+        self.transient_errors += u32::from(is_transient);
+        let is_final = !accepts && (!is_transient || self.transient_errors >= MAX_TRANSIENT_ERRORS);
+        self.is_unreachable |= !self.has_reply && is_final;
+    }
+}

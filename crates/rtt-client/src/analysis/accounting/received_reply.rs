@@ -1,0 +1,24 @@
+//! [`ReceivedReply`]: a message that has arrived, with its timestamps and the report of the server.
+
+use crate::plan::payload::ServerReport;
+use bytes::Bytes;
+use echo_core::Stamp;
+use std::time::SystemTime;
+
+/// A message that has arrived. It can be a reply.
+#[derive(Debug)]
+pub(crate) struct ReceivedReply {
+    /// The number of the request to which the message belongs, if it is known.
+    pub(crate) seq: Option<u64>,
+    /// The time at which the program had the last byte.
+    pub(crate) received: Stamp,
+    /// The time at which the packet arrived in the kernel.
+    pub(crate) timestamp: Option<SystemTime>,
+    /// The hop limit of the packet, if the transport reads it.
+    pub(crate) hop_limit: Option<u8>,
+    /// The number of replies that this host's receive queue had dropped when the packet arrived, if the system reports it.
+    pub(crate) receive_drops: Option<u64>,
+    /// The report of the server.
+    pub(crate) report: ServerReport,
+    pub(crate) bytes: Bytes,
+}
