@@ -19,12 +19,14 @@
 
 #![forbid(unsafe_code)]
 
+mod checksum_errors;
 mod escape;
 pub mod header;
 mod source_port;
 mod stamp;
 mod transform;
 
+pub use checksum_errors::udp_checksum_errors;
 pub use escape::{escape, is_terminal_control};
 pub use source_port::{FIRST_CLIENT_PORT, is_service_port};
 pub use stamp::Stamp;

@@ -18,6 +18,11 @@ pub(crate) use linux::DatagramIo;
 #[cfg(not(all(target_os = "linux", not(portable))))]
 pub(crate) use portable::DatagramIo;
 
+#[cfg(all(target_os = "linux", not(portable)))]
+pub(crate) use linux::checksum_errors;
+#[cfg(not(all(target_os = "linux", not(portable))))]
+pub(crate) use portable::checksum_errors;
+
 use echo_service::ArrivalTime;
 use std::io;
 use std::net::SocketAddr;

@@ -12,6 +12,7 @@
 //!   flow has no counts. Its requests are still answered.
 //! - An entry contains the complete address of its peer, so a reply never contains the counts of another flow.
 
+use crate::queue_monitor::QueueState;
 use echo_core::header::version2::FlowCounts;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 /// Number of flows in a set.
 const WAYS: usize = 4;
 
-/// Number of sets. A full table takes about 230 KB for each socket of the server. It is allocated when the first request
+/// Number of sets. A full table takes about 500 KB for each socket of the server. It is allocated when the first request
 /// with a header of version 2 arrives.
 const SETS: usize = 512;
 
@@ -29,8 +30,12 @@ const SETS: usize = 512;
 /// measurements, so a flood with forged sources does not end the counts of a client that measures.
 const MIN_IDLE: Duration = Duration::from_secs(5);
 
-/// Number of the latest request numbers that a flow remembers. A request with an older number counts as a duplicate.
-const REMEMBERED: u64 = 128;
+/// Number of the latest request numbers that a flow remembers. If a request has an older number, it is unknown whether it is a
+/// duplicate. At 8,000 requests per second, the numbers of 128 ms are remembered.
+const REMEMBERED: u64 = 1024;
+
+/// Number of bits in a word of the remembered numbers.
+const WORD: u64 = u64::BITS as u64;
 
 /// The reason why the server refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,16 +46,6 @@ pub(crate) enum RefusalReason {
     List,
 }
 
-/// The number of datagrams that the kernel has dropped, because the receive queue of the socket was full.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct QueueDrops {
-    /// The number when the previous datagram of the socket arrived. A new flow starts to count here. So its count contains
-    /// the drops between this datagram and its own first request.
-    pub(crate) before: u32,
-    /// The number when this datagram arrived. `None` if the system does not report it.
-    pub(crate) now: Option<u32>,
-}
-
 /// A request with a header of version 2.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FlowRequest {
@@ -59,7 +54,7 @@ pub(crate) struct FlowRequest {
     pub(crate) run: u32,
     pub(crate) number: u64,
     pub(crate) received_at: Instant,
-    pub(crate) drops: QueueDrops,
+    pub(crate) queue: QueueState,
 }
 
 /// The counts of all flows of one socket.
@@ -80,12 +75,16 @@ struct Flow {
     peer: SocketAddr,
     run: u32,
     counts: FlowCounts,
-    drops_at_start: u32,
+    /// The state of the queue when the flow started. The counts of drops start with the previous datagram of the socket, so
+    /// they contain the drops between that datagram and the first request.
+    start: QueueState,
+    /// The number of drops at the last request before which no other peer had sent a datagram.
+    own_drops: u32,
     last_request: Instant,
     /// The highest number of a request.
     highest: u64,
-    /// Bit n: whether the request with the number `highest` − n has arrived.
-    arrived: u128,
+    /// Whether the requests with the latest numbers have arrived. The bit of a number is its remainder modulo [`REMEMBERED`].
+    arrived: [u64; (REMEMBERED / WORD) as usize],
 }
 
 impl FlowTable {
@@ -95,8 +94,7 @@ impl FlowTable {
         let flow = self.flow(request)?;
         flow.receive(request.number);
         flow.counts.sent = flow.counts.sent.wrapping_add(1);
-        flow.counts.queue_drops =
-            request.drops.now.map(|now| now.wrapping_sub(flow.drops_at_start));
+        flow.update_drops(request.queue);
         Some(flow.counts)
     }
 
@@ -121,7 +119,7 @@ impl FlowTable {
         if self.sets.is_empty() {
             self.sets.resize_with(SETS, Default::default);
         }
-        let FlowRequest { peer, run, received_at, drops, .. } = request;
+        let FlowRequest { peer, run, received_at, queue, .. } = request;
         let set_index = self.set_index(peer);
         let set = &mut self.sets[set_index];
         let known = set.iter().position(|flow| flow.as_ref().is_some_and(|flow| flow.peer == peer));
@@ -135,12 +133,16 @@ impl FlowTable {
                 run,
                 counts: FlowCounts {
                     id: NonZeroU32::new(id).unwrap_or(NonZeroU32::MIN),
+                    // Another peer can have caused the drops before the first request.
+                    has_foreign_drops: queue.peer_changes > 0
+                        && queue.drops.is_some_and(|drops| drops != queue.drops_before),
                     ..FlowCounts::default()
                 },
-                drops_at_start: drops.before,
+                start: queue,
+                own_drops: queue.drops_before,
                 last_request: received_at,
                 highest: 0,
-                arrived: 0,
+                arrived: [0; (REMEMBERED / WORD) as usize],
             });
         }
         let flow = set[index].as_mut()?;
@@ -169,24 +171,54 @@ impl FlowTable {
 }
 
 impl Flow {
-    /// Whether the request with this number has arrived before. A request that is too old to know counts as a duplicate.
+    /// Whether the request with this number has arrived before. A request that is too old to decide counts as a duplicate.
     fn is_duplicate(&self, number: u64) -> bool {
         let Some(age) = self.highest.checked_sub(number) else { return false };
-        age >= REMEMBERED || self.arrived >> age & 1 == 1
+        let (word, bit) = position(number);
+        age >= REMEMBERED || self.arrived[word] & bit != 0
     }
 
     /// Counts the request with this number, if it is not a duplicate.
     fn receive(&mut self, number: u64) {
+        let is_too_old = self.highest.checked_sub(number).is_some_and(|age| age >= REMEMBERED);
+        self.counts.has_uncounted_requests |= is_too_old;
         if self.is_duplicate(number) {
             return;
         }
         if let Some(distance) = number.checked_sub(self.highest) {
-            self.arrived = if distance < REMEMBERED { self.arrived << distance } else { 0 };
+            // The bits of the skipped numbers belong to older numbers.
+            for skipped in 0..distance.min(REMEMBERED) {
+                let (word, bit) = position(number - skipped);
+                self.arrived[word] &= !bit;
+            }
             self.highest = number;
         }
-        self.arrived |= 1 << (self.highest - number);
+        let (word, bit) = position(number);
+        self.arrived[word] |= bit;
         self.counts.received = self.counts.received.wrapping_add(1);
     }
+
+    /// Counts the drops of the queue. Drops belong to this flow only as long as no other peer has sent a datagram, and no
+    /// datagram had a wrong checksum.
+    fn update_drops(&mut self, queue: QueueState) {
+        let drops = queue.drops.unwrap_or(0);
+        let is_alone = queue.peer_changes == self.start.peer_changes;
+        if is_alone {
+            self.own_drops = drops;
+        }
+        let has_wrong_checksums = queue.checksum_errors != self.start.checksum_errors;
+        self.counts.has_foreign_drops |=
+            drops != self.own_drops || (has_wrong_checksums && drops != self.start.drops_before);
+        self.counts.queue_drops =
+            queue.drops.map(|drops| drops.wrapping_sub(self.start.drops_before));
+    }
+}
+
+/// The word and the bit of a number among the remembered numbers.
+fn position(number: u64) -> (usize, u64) {
+    let index = number % REMEMBERED;
+    let word = (index / WORD) as usize;
+    (word, 1 << (index % WORD))
 }
 
 /// The entry of a set that a new flow can use: an empty one, or the one that was idle for the longest time.
@@ -207,7 +239,7 @@ mod tests {
 
     fn request(port: u16, number: u64, now: Instant) -> FlowRequest {
         let peer = SocketAddr::from(([192, 0, 2, 1], port));
-        FlowRequest { peer, run: 1, number, received_at: now, drops: QueueDrops::default() }
+        FlowRequest { peer, run: 1, number, received_at: now, queue: QueueState::default() }
     }
 
     #[test]
@@ -229,27 +261,27 @@ mod tests {
     #[test]
     fn duplicates_and_reordered_requests_count_once() {
         let (mut table, now) = (FlowTable::default(), Instant::now());
-        let received = |table: &mut FlowTable, number| {
-            table.answered(request(5000, number, now)).unwrap().received
-        };
-        for (number, expected) in [
-            (1, 1),
-            (1, 1),
-            (3, 2),
-            (2, 3),
-            (2, 3),
-            (3, 3),
-            (130, 4),
+        for (number, received, has_uncounted) in [
+            (1, 1, false),
+            (1, 1, false),
+            (3, 2, false),
+            (2, 3, false),
+            (2, 3, false),
+            (3, 3, false),
+            (1026, 4, false),
+            (4, 5, false),
+            (3, 5, false),
             // Too old to be distinguished from a duplicate.
-            (2, 4),
-            (4, 5),
-            (1000, 6),
-            (130, 6),
-            (u64::MAX, 7),
-            (0, 7),
-            (u64::MAX, 7),
+            (2, 5, true),
+            (5000, 6, true),
+            (4999, 7, true),
+            (u64::MAX, 8, true),
+            (0, 8, true),
+            (u64::MAX, 8, true),
         ] {
-            assert_eq!(received(&mut table, number), expected, "{number}");
+            let counts = table.answered(request(5000, number, now)).unwrap();
+            let actual = (counts.received, counts.has_uncounted_requests);
+            assert_eq!(actual, (received, has_uncounted), "{number}");
         }
     }
 
@@ -265,18 +297,60 @@ mod tests {
         assert_ne!(first.id, second.id);
     }
 
+    fn with_queue(number: u64, queue: QueueState) -> FlowRequest {
+        FlowRequest { queue, ..request(5000, number, Instant::now()) }
+    }
+
     #[test]
     fn drops_count_from_the_datagram_before_the_first_request() {
-        let (mut table, now) = (FlowTable::default(), Instant::now());
-        let with_drops = |number, before, now_dropped| FlowRequest {
-            drops: QueueDrops { before, now: Some(now_dropped) },
-            ..request(5000, number, now)
+        let mut table = FlowTable::default();
+        let queue = |drops_before, drops| QueueState {
+            drops_before,
+            drops: Some(drops),
+            ..QueueState::default()
         };
-        assert_eq!(table.answered(with_drops(1, 40, 45)).unwrap().queue_drops, Some(5));
-        assert_eq!(table.answered(with_drops(2, 45, 47)).unwrap().queue_drops, Some(7));
+        assert_eq!(table.answered(with_queue(1, queue(40, 45))).unwrap().queue_drops, Some(5));
+        let counts = table.answered(with_queue(2, queue(45, 47))).unwrap();
+        assert_eq!((counts.queue_drops, counts.has_foreign_drops), (Some(7), false));
         // The kernel's counter has 32 bits and wraps.
         let mut table = FlowTable::default();
-        assert_eq!(table.answered(with_drops(1, u32::MAX, 1)).unwrap().queue_drops, Some(2));
+        let counts = table.answered(with_queue(1, queue(u32::MAX, 1))).unwrap();
+        assert_eq!(counts.queue_drops, Some(2));
+        let unknown = table.answered(with_queue(2, QueueState::default())).unwrap();
+        assert_eq!(unknown.queue_drops, None);
+    }
+
+    #[test]
+    fn drops_after_a_datagram_of_another_peer_are_uncertain() {
+        let mut table = FlowTable::default();
+        let queue = |drops, peer_changes| QueueState {
+            drops: Some(drops),
+            peer_changes,
+            ..QueueState::default()
+        };
+        let mut is_uncertain =
+            |number, queue| table.answered(with_queue(number, queue)).unwrap().has_foreign_drops;
+        assert!(!is_uncertain(1, queue(0, 5)));
+        assert!(!is_uncertain(2, queue(30, 5)), "only this peer has sent datagrams");
+        assert!(!is_uncertain(3, queue(30, 7)), "no drops since another peer sent datagrams");
+        assert!(is_uncertain(4, queue(31, 7)));
+        assert!(is_uncertain(5, queue(31, 7)), "the sum stays uncertain");
+    }
+
+    #[test]
+    fn drops_are_uncertain_if_datagrams_had_a_wrong_checksum() {
+        let mut table = FlowTable::default();
+        let queue = |drops, checksum_errors| QueueState {
+            drops: Some(drops),
+            checksum_errors,
+            ..QueueState::default()
+        };
+        let mut is_uncertain =
+            |number, queue| table.answered(with_queue(number, queue)).unwrap().has_foreign_drops;
+        assert!(!is_uncertain(1, queue(0, 70)));
+        assert!(!is_uncertain(2, queue(5, 70)));
+        assert!(!is_uncertain(3, queue(5, 70)));
+        assert!(is_uncertain(4, queue(6, 71)));
     }
 
     #[test]

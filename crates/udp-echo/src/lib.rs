@@ -29,6 +29,7 @@
 mod admission;
 mod datagram_io;
 mod flow_table;
+mod queue_monitor;
 mod refusal;
 mod responder;
 mod serve;

@@ -3,7 +3,8 @@
 use crate::Totals;
 use crate::admission::{Admission, AdmissionPolicy};
 use crate::datagram_io::{DatagramIo, Payload, ReceiveMeta, Reply};
-use crate::flow_table::{FlowRequest, FlowTable, QueueDrops, RefusalReason};
+use crate::flow_table::{FlowRequest, FlowTable, RefusalReason};
+use crate::queue_monitor::{QueueMonitor, QueueState};
 use echo_core::header::version2::{self, Report, RequestHeader};
 use echo_core::header::{self, HEADER_LEN, Request};
 use echo_core::{MAX_UDP_PAYLOAD_IPV4, MAX_UDP_PAYLOAD_IPV6};
@@ -28,7 +29,7 @@ struct Resized {
 #[derive(Clone, Copy)]
 struct Arrived<'a> {
     meta: &'a ReceiveMeta,
-    drops: QueueDrops,
+    queue: QueueState,
     /// The time at which the worker processes the buffer.
     now: Instant,
 }
@@ -36,22 +37,33 @@ struct Arrived<'a> {
 impl Arrived<'_> {
     /// The request with this header, for the counts of its flow.
     fn request(&self, header: RequestHeader) -> FlowRequest {
-        let Self { meta, drops, now } = *self;
+        let Self { meta, queue, now } = *self;
         let RequestHeader { run, number, .. } = header;
-        FlowRequest { peer: meta.peer, run, number, received_at: now, drops }
+        FlowRequest { peer: meta.peer, run, number, received_at: now, queue }
     }
 }
 
 /// What a worker changes when it answers datagrams.
-#[derive(Default)]
 pub(crate) struct WorkerData {
     /// The replies to send.
     pub(crate) replies: Vec<Reply>,
     pub(crate) totals: Totals,
     flows: FlowTable,
     clock: ClockMonitor,
-    /// The number of dropped datagrams that the previous buffer reported.
-    queue_drops: u32,
+    queue: QueueMonitor,
+}
+
+impl WorkerData {
+    /// The data of a worker that starts at the time `now`.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            replies: Vec::new(),
+            totals: Totals::default(),
+            flows: FlowTable::default(),
+            clock: ClockMonitor::default(),
+            queue: QueueMonitor::new(now),
+        }
+    }
 }
 
 impl Responder {
@@ -73,9 +85,8 @@ impl Responder {
             return false;
         };
         data.totals.received += meta.datagrams();
-        let drops = QueueDrops { before: data.queue_drops, now: meta.queue_drops };
-        data.queue_drops = meta.queue_drops.unwrap_or(0);
-        let arrived = Arrived { meta: &meta, drops, now };
+        let queue = data.queue.arrived(&meta, now);
+        let arrived = Arrived { meta: &meta, queue, now };
         let payload = io.payload(request);
         let (datagrams, hops) = match self.policy.admit(&meta, payload, now, &mut data.totals) {
             Admission::Admitted { datagrams, hops } => (datagrams, hops),

@@ -32,7 +32,7 @@ pub(crate) fn run(
         socket,
         responder,
         io: DatagramIo::new(),
-        data: WorkerData::default(),
+        data: WorkerData::new(Instant::now()),
         consecutive_errors: 0,
         has_timestamps: false,
     };

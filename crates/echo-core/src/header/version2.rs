@@ -61,7 +61,7 @@ const ARRIVAL: Range<usize> = 21..37;
 const SERVER: Range<usize> = 37..49;
 const CLOCK_STATE: usize = 49;
 const CLOCK_ERROR: Range<usize> = 50..56;
-const SPACE_BEFORE_COUNTS: usize = 56;
+const ACCURACY: usize = 56;
 const FLOW: Range<usize> = 57..65;
 const RECEIVED: Range<usize> = 65..73;
 const SENT: Range<usize> = 73..81;
@@ -146,6 +146,10 @@ pub struct FlowCounts {
     /// Datagrams that the kernel dropped, because the receive queue of the server's socket was full. All peers of the
     /// socket share this queue. `None` if the server's system does not report the number.
     pub queue_drops: Option<u32>,
+    /// Whether `queue_drops` can contain datagrams of other peers, or datagrams with a wrong checksum.
+    pub has_foreign_drops: bool,
+    /// Whether some requests are not counted, because their numbers are too old to recognise duplicates.
+    pub has_uncounted_requests: bool,
 }
 
 impl Default for FlowCounts {
@@ -157,6 +161,8 @@ impl Default for FlowCounts {
             refused_rate: 0,
             refused_list: 0,
             queue_drops: None,
+            has_foreign_drops: false,
+            has_uncounted_requests: false,
         }
     }
 }
@@ -192,7 +198,7 @@ pub fn request_header(length: usize, requested: Requested, run: u32) -> [u8; HEA
         Requested::Counts => b'0',
         Requested::CountsAndTimestamps => b'1',
     };
-    header[SPACE_BEFORE_COUNTS] = b' ';
+    header[ACCURACY] = b' ';
     hex::write(&mut header[FLOW], run.into());
     header[LIMIT_DELAY.end] = b' ';
     header
@@ -250,6 +256,12 @@ pub fn reply_header(length: usize, report: &Report) -> [u8; HEADER_LEN] {
         Some(counts) => (counts.id.get(), counts),
         None => (0, FlowCounts { queue_drops: Some(0), ..FlowCounts::default() }),
     };
+    header[ACCURACY] = match (counts.has_foreign_drops, counts.has_uncounted_requests) {
+        (false, false) => b' ',
+        (true, false) => b'D',
+        (false, true) => b'R',
+        (true, true) => b'B',
+    };
     for (field, number) in [
         (FLOW, id),
         (RECEIVED, counts.received),
@@ -296,6 +308,13 @@ fn parse_report(header: &[u8; HEADER_LEN]) -> Option<Report> {
         b'U' => ClockState::Unsynchronised,
         _ => return None,
     };
+    let (has_foreign_drops, has_uncounted_requests) = match header[ACCURACY] {
+        b' ' => (false, false),
+        b'D' => (true, false),
+        b'R' => (false, true),
+        b'B' => (true, true),
+        _ => return None,
+    };
     let flow = match NonZeroU32::new(count(FLOW)?) {
         Some(id) => Some(FlowCounts {
             id,
@@ -307,6 +326,8 @@ fn parse_report(header: &[u8; HEADER_LEN]) -> Option<Report> {
                 [NOT_KNOWN, ..] => None,
                 _ => Some(count(QUEUE_DROPS)?),
             },
+            has_foreign_drops,
+            has_uncounted_requests,
         }),
         None => None,
     };

@@ -46,6 +46,7 @@ use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
 use crate::model::loss_place::LossPlace;
 use crate::model::protocol::Responder;
+use crate::model::receive_queue::ReceiveDrops;
 use crate::model::replacement::Replacement;
 use crate::plan::Plan;
 use crate::plan::payload::Mismatch;
@@ -107,7 +108,11 @@ impl Accounting {
 
     /// The results at the end. `receive_drops` is the number of replies that this host's receive queue has dropped, if it is
     /// known. `clock` is the state of this host's wall clock.
-    pub(crate) fn finish(self, receive_drops: Option<u64>, clock: ClockState) -> AccountingResult {
+    pub(crate) fn finish(
+        self,
+        receive_drops: Option<ReceiveDrops>,
+        clock: ClockState,
+    ) -> AccountingResult {
         let PathResult { lost_where, variation, loss_pattern } =
             self.evidence.finish(receive_drops, clock);
         let summary = Summary { lost_where, variation, ..self.summary };

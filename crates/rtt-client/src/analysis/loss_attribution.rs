@@ -18,8 +18,10 @@
 //! # Uncertain and impossible counts
 //!
 //! - All peers of a server's socket share its receive queue. If q > m − r, other peers have lost requests too. The numbers
-//!   for the receive queue and for the way there are then known only as a range. The same is true if the server's system
-//!   does not report q.
+//!   for the receive queue and for the way there are then known only as a range. The same is true if the server reports that
+//!   q can contain datagrams of other peers or datagrams with a wrong checksum, or if its system does not report q.
+//! - The server cannot recognise duplicates of very old requests, and does not count such requests. The segment then has no
+//!   evidence.
 //! - After the last reply of a flow, there is no evidence.
 //! - A count that falls, and a number that would be negative, are impossible. The segment then has no evidence.
 //!
@@ -32,6 +34,7 @@ pub use counts::{LossCounts, LossRange};
 
 use super::number_set::NumberSet;
 use crate::model::loss_place::LossPlace;
+use crate::model::receive_queue::ReceiveDrops;
 use echo_core::header::version2::FlowCounts;
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -193,7 +196,9 @@ impl LossAttribution {
 
     /// The result. `receive_drops` is the number of replies that this host's receive queue has dropped in the whole run, if
     /// it is known.
-    pub(crate) fn finish(self, receive_drops: Option<u64>) -> LossCounts {
+    pub(crate) fn finish(self, receive_drops: Option<ReceiveDrops>) -> LossCounts {
+        let uncertain = receive_drops.map_or(0, |drops| drops.with_wrong_checksum);
+        let receive_drops = receive_drops.map(|drops| drops.total);
         let mut result = self.known.clone();
         let mut drops_in_segments = 0;
         let last = self.segments.len().saturating_sub(1);
@@ -216,13 +221,21 @@ impl LossAttribution {
         let drops = receive_drops.unwrap_or(0).saturating_sub(drops_in_segments).min(without_late);
         result.add(LossPlace::ReceiveQueue, drops);
         result.add(LossPlace::Unknown, rest - drops);
+        // The kernel also counts replies with a wrong checksum as drops of the queue.
+        let uncertain = uncertain.min(result.at(LossPlace::ReceiveQueue));
+        if uncertain > 0 {
+            result.make_unknown(LossPlace::ReceiveQueue, uncertain);
+            let range = LossRange { low: 0, high: uncertain };
+            result.add_range(LossPlace::Back, range);
+            result.add_range(LossPlace::ReceiveQueue, range);
+        }
         result.complete_ranges();
         result
     }
 
     /// The losses in a segment without those that an error has shown. `None` if its counts are impossible.
     fn losses(&self, segment: &Segment, receive_drops: u64) -> Option<LossCounts> {
-        if segment.has_impossible_counts {
+        if segment.has_impossible_counts || segment.latest.has_uncounted_requests {
             return None;
         }
         let (start, end) = (segment.start.number, segment.end.number);
@@ -245,20 +258,23 @@ impl LossAttribution {
         losses.refused_rate = difference(segment.start.counts.refused_rate, refused_rate);
         losses.refused_list = difference(segment.start.counts.refused_list, refused_list);
         let queue_drops = queue_drops
-            .map(|drops| difference(segment.start.counts.queue_drops.unwrap_or(0), drops))
-            .filter(|drops| *drops <= before_server);
-        match queue_drops {
-            Some(drops) => {
-                losses.add(LossPlace::ServerQueue, drops);
-                losses.add(LossPlace::There, before_server - drops);
-            }
-            None if before_server > 0 => {
-                losses.add(LossPlace::Unknown, before_server);
-                let range = LossRange { low: 0, high: before_server };
-                losses.add_range(LossPlace::There, range);
-                losses.add_range(LossPlace::ServerQueue, range);
-            }
-            None => {}
+            .map(|drops| difference(segment.start.counts.queue_drops.unwrap_or(0), drops));
+        // The number of losses that can be in either of the two places.
+        let uncertain = match queue_drops {
+            Some(drops) if drops <= before_server && !segment.latest.has_foreign_drops => 0,
+            Some(drops) => drops.min(before_server),
+            None => before_server,
+        };
+        if uncertain == 0 {
+            let drops = queue_drops.unwrap_or(0);
+            losses.add(LossPlace::ServerQueue, drops);
+            losses.add(LossPlace::There, before_server - drops);
+        } else {
+            losses.add(LossPlace::Unknown, uncertain);
+            losses.add(LossPlace::There, before_server - uncertain);
+            let range = LossRange { low: 0, high: uncertain };
+            losses.add_range(LossPlace::There, range);
+            losses.add_range(LossPlace::ServerQueue, range);
         }
         losses.add(LossPlace::ServerLimit, refused);
         let dropped = receive_drops.min(after_server);
@@ -335,6 +351,10 @@ impl LossAttribution {
     fn place_of_gap(&self, gap: &Gap) -> Option<LossPlace> {
         let Losses { before_server, refused, after_server } =
             self.differences(gap.from, gap.to, gap.answered + 1)?;
+        if gap.to.counts.has_uncounted_requests {
+            return None;
+        }
+        let is_own = !gap.to.counts.has_foreign_drops;
         let queue_drops = gap
             .to
             .counts
@@ -344,7 +364,9 @@ impl LossAttribution {
         let receive_drops = drops.map_or(0, |(from, to)| signed(to.saturating_sub(from)));
         match (before_server, refused, after_server) {
             (1.., 0, 0) if queue_drops == Some(0) => Some(LossPlace::There),
-            (1.., 0, 0) if queue_drops == Some(before_server) => Some(LossPlace::ServerQueue),
+            (1.., 0, 0) if is_own && queue_drops == Some(before_server) => {
+                Some(LossPlace::ServerQueue)
+            }
             (0, 1.., 0) => Some(LossPlace::ServerLimit),
             (0, 0, 1..) if receive_drops == 0 => Some(LossPlace::Back),
             (0, 0, 1..) if receive_drops == after_server => Some(LossPlace::ReceiveQueue),

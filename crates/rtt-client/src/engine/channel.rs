@@ -6,7 +6,7 @@
 use crate::analysis::accounting::ReceivedReply;
 use crate::model::breakdown::TimestampId;
 use crate::model::protocol::Framing;
-use crate::model::receive_queue::ReceiveQueue;
+use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
 use crate::net::system::{NetworkError, WaitUntil};
@@ -229,7 +229,7 @@ impl Channel {
     }
 
     /// See [`Transport::drops`].
-    pub(in crate::engine) fn drops(&self) -> Option<u64> {
+    pub(in crate::engine) fn drops(&self) -> Option<ReceiveDrops> {
         self.transport.drops()
     }
 

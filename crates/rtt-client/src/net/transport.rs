@@ -7,7 +7,7 @@ use crate::model::breakdown::TimestampId;
 use crate::model::condition::Failure;
 use crate::model::exchange::Connection;
 use crate::model::protocol::{DisplayAddress, Protocol};
-use crate::model::receive_queue::ReceiveQueue;
+use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
 use crate::net::system::{KERNEL_TIMESTAMPS, NetworkError, ReceiveConfig, WaitUntil};
@@ -127,7 +127,7 @@ pub(crate) trait Transport: Send {
     }
 
     /// The number of replies that the receive queue has dropped, if the system reports it.
-    fn drops(&self) -> Option<u64> {
+    fn drops(&self) -> Option<ReceiveDrops> {
         None
     }
 

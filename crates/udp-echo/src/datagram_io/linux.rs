@@ -109,3 +109,10 @@ fn enable_if_available<O: SetSockOpt<Val: From<bool>>>(socket: &UdpSocket, optio
         tracing::debug!(%error, "cannot enable a socket option; the server continues without it");
     }
 }
+
+/// The number of datagrams with a wrong checksum at all sockets of the system.
+pub(crate) fn checksum_errors() -> Option<u64> {
+    let snmp = std::fs::read_to_string("/proc/net/snmp").ok()?;
+    let snmp6 = std::fs::read_to_string("/proc/net/snmp6").unwrap_or_default();
+    echo_core::udp_checksum_errors(&snmp, &snmp6)
+}

@@ -15,6 +15,8 @@ fn report() -> Report {
             refused_rate: 2,
             refused_list: 0,
             queue_drops: Some(3),
+            has_foreign_drops: false,
+            has_uncounted_requests: false,
         }),
         limit_delay: Duration::from_nanos(255),
     }
@@ -84,7 +86,10 @@ fn malformed_reply_header_is_recognised() {
 #[test]
 fn flow_without_counts_and_numbers_that_are_too_large_have_a_defined_form() {
     let without_drops = FlowCounts { queue_drops: None, ..report().flow.unwrap() };
-    for flow in [None, Some(without_drops)] {
+    let uncertain = FlowCounts { has_foreign_drops: true, ..without_drops };
+    let incomplete = FlowCounts { has_uncounted_requests: true, ..without_drops };
+    let both = FlowCounts { has_foreign_drops: true, ..incomplete };
+    for flow in [None, Some(without_drops), Some(uncertain), Some(incomplete), Some(both)] {
         let unknown = Report { flow, ..report() };
         let header = reply_header(128, &unknown);
         assert_eq!(parse_reply_header(&header, 128), ReplyHeader::Report(unknown));

@@ -5,6 +5,7 @@ use crate::analysis::delay_variation::{DelayClocks, DelayCollector, DelaySample,
 use crate::analysis::loss_attribution::{LossAttribution, LossCounts};
 use crate::analysis::loss_pattern::{LossPattern, LossTracker};
 use crate::model::format::signed_nanoseconds;
+use crate::model::receive_queue::ReceiveDrops;
 use echo_core::Stamp;
 use echo_core::header::ArrivalClock;
 use echo_core::header::version2::{ClockState, Report};
@@ -62,7 +63,11 @@ impl PathEvidence {
     }
 
     /// See [`Accounting::finish`](super::Accounting::finish).
-    pub(super) fn finish(self, receive_drops: Option<u64>, clock: ClockState) -> PathResult {
+    pub(super) fn finish(
+        self,
+        receive_drops: Option<ReceiveDrops>,
+        clock: ClockState,
+    ) -> PathResult {
         PathResult {
             lost_where: self.losses.finish(receive_drops),
             variation: self.delays.finish(clock).map(Box::new),

@@ -48,6 +48,14 @@ impl LossCounts {
         }
     }
 
+    /// Moves a part of the exchanges of a place to the unknown place.
+    pub(super) fn make_unknown(&mut self, place: LossPlace, count: u64) {
+        let at_place = self.at(place);
+        self.counts.insert(place, at_place.saturating_sub(count));
+        self.counts.retain(|_, count| *count > 0);
+        self.add(LossPlace::Unknown, count.min(at_place));
+    }
+
     /// The number of lost exchanges at all places.
     pub(super) fn total(&self) -> u64 {
         self.counts.values().sum()

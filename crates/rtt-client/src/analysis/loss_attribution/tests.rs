@@ -77,8 +77,12 @@ impl Path {
     }
 
     fn finish(self) -> LossCounts {
-        self.attribution.finish(Some(self.receive_drops))
+        self.attribution.finish(drops(self.receive_drops))
     }
+}
+
+fn drops(total: u64) -> Option<ReceiveDrops> {
+    Some(ReceiveDrops { total, with_wrong_checksum: 0 })
 }
 
 fn by_place(losses: &LossCounts) -> BTreeMap<LossPlace, u64> {
@@ -154,7 +158,7 @@ fn server_without_counts_leaves_the_places_outside_this_host_unknown() {
     attribution.not_sent(11, Some(LossPlace::SendQueue));
     let expected =
         [(LossPlace::SendQueue, 1), (LossPlace::ReceiveQueue, 3), (LossPlace::Unknown, 7)];
-    assert_eq!(by_place(&attribution.finish(Some(3))), counts(&expected));
+    assert_eq!(by_place(&attribution.finish(drops(3))), counts(&expected));
     assert_eq!(LossAttribution::default().finish(None), LossCounts::default());
 }
 
@@ -201,7 +205,7 @@ fn reordered_requests_and_replies_do_not_change_the_result() {
             let place = attribution.expired(number);
             assert_ne!(place, Some(LossPlace::ReceiveQueue));
         }
-        assert_eq!(by_place(&attribution.finish(Some(0))), expected, "run {run}");
+        assert_eq!(by_place(&attribution.finish(drops(0))), expected, "run {run}");
     }
 }
 
@@ -248,6 +252,49 @@ fn drops_of_other_peers_make_the_place_uncertain() {
 }
 
 #[test]
+fn drops_that_can_belong_to_other_peers_make_the_place_uncertain() {
+    let mut path = Path::new();
+    path.request(Fate::Reply);
+    path.request(Fate::Lost(LossPlace::There));
+    path.request(Fate::Lost(LossPlace::There));
+    path.request(Fate::Lost(LossPlace::ServerQueue));
+    path.counts.has_foreign_drops = true;
+    path.request(Fate::Reply);
+    let result = path.finish();
+    let expected = [(LossPlace::There, 2), (LossPlace::Unknown, 1)];
+    assert_eq!(by_place(&result), counts(&expected));
+    let range = |low, high| LossRange { low, high };
+    let expected = [(LossPlace::There, range(2, 3)), (LossPlace::ServerQueue, range(0, 1))];
+    assert_eq!(result.ranges().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn drops_with_a_wrong_checksum_can_be_losses_on_the_way_back() {
+    let mut path = Path::new();
+    path.request(Fate::Lost(LossPlace::ReceiveQueue));
+    path.request(Fate::Lost(LossPlace::ReceiveQueue));
+    path.request(Fate::Lost(LossPlace::Back));
+    path.request(Fate::Reply);
+    let drops = ReceiveDrops { total: 2, with_wrong_checksum: 1 };
+    let result = path.attribution.finish(Some(drops));
+    let expected = [(LossPlace::Back, 1), (LossPlace::ReceiveQueue, 1), (LossPlace::Unknown, 1)];
+    assert_eq!(by_place(&result), counts(&expected));
+    let range = LossRange { low: 1, high: 2 };
+    let expected = [(LossPlace::Back, range), (LossPlace::ReceiveQueue, range)];
+    assert_eq!(result.ranges().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn requests_that_the_server_could_not_count_are_no_evidence() {
+    let mut path = Path::new();
+    path.request(Fate::Lost(LossPlace::There));
+    path.request(Fate::Lost(LossPlace::Back));
+    path.counts.has_uncounted_requests = true;
+    path.request(Fate::Reply);
+    assert_eq!(by_place(&path.finish()), counts(&[(LossPlace::Unknown, 2)]));
+}
+
+#[test]
 fn place_is_uncertain_if_the_server_does_not_know_the_drops_of_its_queue() {
     let mut path = Path::new();
     path.counts.queue_drops = None;
@@ -278,7 +325,7 @@ fn impossible_counts_are_no_evidence() {
         attribution.expired(3);
         attribution.answered(4, FlowCounts { sent: 2, ..lie }, Some(0));
         assert_eq!(
-            by_place(&attribution.finish(Some(0))),
+            by_place(&attribution.finish(drops(0))),
             counts(&[(LossPlace::Unknown, 2)]),
             "{name}"
         );

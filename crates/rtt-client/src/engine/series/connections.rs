@@ -10,7 +10,7 @@ use crate::engine::channel::Channel;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition};
 use crate::model::protocol::Protocol;
-use crate::model::receive_queue::ReceiveQueue;
+use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::failure::failure_from_socket_error;
 use crate::net::limitation::Limitation;
@@ -64,7 +64,7 @@ pub(super) struct Connections<'a> {
     ended_statistics: Option<KernelStatistics>,
     /// The replies that the receive queues of the channels that have ended dropped. `None` if the number is unknown for one
     /// of them.
-    ended_drops: Option<u64>,
+    ended_drops: Option<ReceiveDrops>,
     receive_queue: Option<ReceiveQueue>,
     /// Whether a channel was opened since the last call of [`Connections::take_opened`].
     has_opened: bool,
@@ -101,7 +101,7 @@ pub(super) struct EndedChannel {
 pub(super) struct ConnectionStatistics {
     pub(super) kernel_statistics: Option<KernelStatistics>,
     /// The replies that the receive queue of this host dropped, if the system reports it.
-    pub(super) receive_drops: Option<u64>,
+    pub(super) receive_drops: Option<ReceiveDrops>,
     /// The receive queue of the last channel.
     pub(super) receive_queue: Option<ReceiveQueue>,
     /// The time from the client's close of a connection to the server's close, for each connection.
@@ -155,7 +155,7 @@ impl<'a> Connections<'a> {
             local_addresses: VecDeque::new(),
             ended_traffic: Some(Traffic::default()),
             ended_statistics: None,
-            ended_drops: Some(0),
+            ended_drops: Some(ReceiveDrops::default()),
             receive_queue: None,
             has_opened: false,
             close_durations: Distribution::default(),

@@ -17,7 +17,7 @@ use super::sequence::{SentRequests, sequence_of};
 use super::{filter, permission};
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Condition;
-use crate::model::receive_queue::ReceiveQueue;
+use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::Traffic;
 use crate::net::connectionless;
 use crate::net::datagram_counter::DatagramCounter;
@@ -250,8 +250,9 @@ impl Transport for Icmp {
         self.socket.drops_at_arrival()
     }
 
-    fn drops(&self) -> Option<u64> {
-        self.socket.drops()
+    fn drops(&self) -> Option<ReceiveDrops> {
+        // The kernel checks the checksum before it adds a message to the queue.
+        Some(ReceiveDrops { total: self.socket.drops()?, with_wrong_checksum: 0 })
     }
 
     fn limitations(&self) -> Vec<Limitation> {

@@ -8,4 +8,4 @@ mod imp;
 #[path = "system/portable.rs"]
 mod imp;
 
-pub(super) use imp::OtherSources;
+pub(super) use imp::{OtherSources, checksum_errors};

@@ -5,9 +5,9 @@
 //! only the ICMP errors that it classifies as permanent.
 
 use super::facts::{FACTS, HEADER_LEN};
-use super::system::OtherSources;
+use super::system::{OtherSources, checksum_errors};
 use crate::model::breakdown::TimestampId;
-use crate::model::receive_queue::ReceiveQueue;
+use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::Traffic;
 use crate::net::connectionless;
 use crate::net::datagram_counter::DatagramCounter;
@@ -31,6 +31,9 @@ struct Udp {
     /// The local port, if the user selected it and servers of this project do not reply to it.
     refused_port: Option<u16>,
     counter: DatagramCounter,
+    /// The datagrams with a wrong checksum on this host when the socket was opened. 0 if they were not read. Then all of them
+    /// count as later ones.
+    checksum_errors_at_open: u64,
 }
 
 /// Opens a socket that is connected to `peer`.
@@ -51,6 +54,12 @@ impl Udp {
             others: others.ok(),
             refused_port: port.filter(|port| !is_usable(*port)),
             counter: DatagramCounter::new(HEADER_LEN as u64),
+            // Only a series with a fixed rate has several replies in its queue. The read takes about 30 µs.
+            checksum_errors_at_open: config
+                .receiver
+                .queue
+                .and_then(|_| checksum_errors())
+                .unwrap_or(0),
         })
     }
 }
@@ -94,8 +103,11 @@ impl Transport for Udp {
         self.socket.drops_at_arrival()
     }
 
-    fn drops(&self) -> Option<u64> {
-        self.socket.drops()
+    fn drops(&self) -> Option<ReceiveDrops> {
+        let total = self.socket.drops()?;
+        let errors = if total > 0 { checksum_errors().unwrap_or(0) } else { 0 };
+        let with_wrong_checksum = errors.saturating_sub(self.checksum_errors_at_open).min(total);
+        Some(ReceiveDrops { total, with_wrong_checksum })
     }
 
     fn limitations(&self) -> Vec<Limitation> {

@@ -4,6 +4,11 @@ use crate::net::transport::OtherDatagram;
 use socket2::Socket;
 use std::io::{self, ErrorKind};
 
+/// This system does not report datagrams with a wrong checksum.
+pub(in crate::protocol::udp) fn checksum_errors() -> Option<u64> {
+    None
+}
+
 /// Receives datagrams from other addresses than the peer's. On this system, a second socket could receive datagrams of the
 /// peer, so it is not available.
 #[derive(Debug)]
