@@ -148,6 +148,8 @@ class Rules:
     - "drop_replies": [n, r]: drops each reply datagram with number % n == r.
     - "double": [n, r]: sends each reply datagram with number % n == r twice.
     - "double_requests": [n, r]: sends each request datagram with number % n == r twice.
+    - "corrupt_requests", "corrupt_replies": [n, r]: changes a bit of each datagram with number % n == r in this direction. The
+      checksum stays the same, so the receiver's kernel drops the datagram.
     - "hold", "overtake": [n, r, ms]: delays each reply datagram with number % n == r by ms milliseconds.
     - "delay_replies": [ms, first, last]: delays the reply datagrams with these numbers by ms milliseconds.
     - "vary_requests", "vary_replies": [factor, n]: delays each datagram in this direction by number * factor % n
@@ -166,7 +168,7 @@ class Rules:
         self.scenario = scenario
         self.segment_numbers = {}
         self.server_segments = 0
-        self.count = {"dropped": 0, "dropped_replies": 0, "doubled": 0, "doubled_requests": 0, "held": 0, "retransmitted": 0}
+        self.count = {"dropped": 0, "dropped_replies": 0, "corrupted": 0, "corrupted_replies": 0, "doubled": 0, "doubled_requests": 0, "held": 0, "retransmitted": 0}
 
     def matches(self, rule, number):
         n, r = self.scenario.get(rule, [0, 0])[:2]
@@ -182,6 +184,17 @@ class Rules:
             return 0
         factor, n = self.scenario[rule]
         return number * factor % n / 1e6
+
+    def corrupt(self, frame):
+        """Returns the packet, with a changed bit if a rule applies."""
+        parsed = parse(frame)
+        if parsed is None or parsed[0] not in DATAGRAMS:
+            return frame
+        rule, count = ("corrupt_requests", "corrupted") if parsed[1] else ("corrupt_replies", "corrupted_replies")
+        if not self.matches(rule, request_number(parsed[3])):
+            return frame
+        self.count[count] += 1
+        return frame[:-1] + bytes([frame[-1] ^ 1])
 
     def delays(self, frame):
         """Returns one delay in seconds for each copy of the packet to send. An empty list drops the packet."""
@@ -264,9 +277,10 @@ def forward(results, arguments):
             if address[2] == socket.PACKET_OUTGOING:
                 continue
             arrival = time.monotonic()
+            output_frame = rules.corrupt(frame)
             for delay in rules.delays(frame):
                 sequence += 1
-                heapq.heappush(queue, (arrival + delay, sequence, other[source], frame))
+                heapq.heappush(queue, (arrival + delay, sequence, other[source], output_frame))
     rules.count["overflowed"] = overflowed(left) + overflowed(right)
     with os.fdopen(results, "w") as output:
         json.dump(rules.count, output)

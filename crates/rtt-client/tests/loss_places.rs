@@ -187,26 +187,31 @@ fn losses_over_ipv6_have_the_same_places() {
 }
 
 /// Runs two clients at the same time, and stops the server meanwhile. Its receive queue drops requests of both clients.
-#[test]
-fn clients_that_share_the_queue_of_a_server_report_ranges() {
-    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("other-client.jsonl");
+/// Returns the number of dropped requests and both summaries.
+fn run_two_series(mut scenario: Value, file: &str) -> Option<(u64, [Value; 2])> {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
     let client =
         format!("{CLIENT} udp 10.77.0.2:7777 --rate 500 -c 1500 -W 1s -s 200 -q --format json");
     let command = format!("{client} > {} & {client}; wait", file.display());
     let program = server("udp");
-    let scenario = json!({
-        "server": [program.to_str().unwrap(), "--listen", "10.77.0.2:7777", "--log-format", "json"],
-        "actions": [["stop-server", 500, 250, SMALL_BUFFER]],
-    });
-    let Some(result) = network::run_with_losses(&scenario, &["sh", "-c", &command]) else { return };
+    scenario["server"] =
+        json!([program.to_str().unwrap(), "--listen", "10.77.0.2:7777", "--log-format", "json"]);
+    scenario["actions"] = json!([["stop-server", 500, 250, SMALL_BUFFER]]);
+    let result = network::run_with_losses(&scenario, &["sh", "-c", &command])?;
     let dropped = result["lost"]["server-queue"].as_u64().unwrap();
     assert!(dropped >= MIN_LOSSES, "{result}");
-    let outputs =
-        [result["out"].as_str().unwrap().to_owned(), std::fs::read_to_string(file).unwrap()];
+    let first = std::fs::read_to_string(file).unwrap();
+    let summaries = [result["out"].as_str().unwrap(), &first]
+        .map(|output| serde_json::from_str(output.lines().last().unwrap()).unwrap());
+    Some((dropped, summaries))
+}
+
+#[test]
+fn clients_that_share_the_queue_of_a_server_report_ranges() {
+    let Some((dropped, summaries)) = run_two_series(json!({}), "shared.jsonl") else { return };
     let mut lost = 0;
-    for output in outputs {
-        let summary: Value = serde_json::from_str(output.lines().last().unwrap()).unwrap();
-        // Each client lost fewer requests than the queue dropped. So the other requests can be of the other client.
+    for summary in summaries {
+        // Each client lost fewer requests than the queue dropped. So the others can be requests of the other client.
         let own = summary["lost"].as_u64().unwrap();
         assert!(own > 0 && own < dropped, "{dropped} dropped: {summary}");
         assert_eq!(summary["lost_where"], json!({"unknown": own}), "{summary}");
@@ -215,6 +220,60 @@ fn clients_that_share_the_queue_of_a_server_report_ranges() {
         lost += own;
     }
     assert_eq!(lost, dropped);
+}
+
+#[test]
+fn drops_of_another_client_do_not_hide_losses_on_the_way() {
+    // Each client loses 150 requests on the way there, and about half of those that the queue drops.
+    let scenario = json!({"drop": [2, 0, 900, 1199]});
+    let Some((dropped, summaries)) = run_two_series(scenario, "hidden.jsonl") else { return };
+    for summary in summaries {
+        let own = summary["lost"].as_u64().unwrap() - 150;
+        assert!(own > 0 && own < dropped, "{dropped} dropped: {summary}");
+        let count = |place: &str| summary["lost_where"][place].as_u64().unwrap_or(0);
+        assert!(count("server-queue") <= own, "{own} in the queue: {summary}");
+        assert!(count("there") <= 150, "{summary}");
+        for (place, exact) in [("server-queue", own), ("there", 150)] {
+            let range = &summary["lost_where_range"][place];
+            let limit = |name: &str| range[name].as_u64().unwrap_or_else(|| panic!("{summary}"));
+            assert!((limit("low")..=limit("high")).contains(&exact), "{place} {exact}: {summary}");
+        }
+    }
+}
+
+#[test]
+fn reordered_requests_are_not_lost_on_the_way_there() {
+    // Up to 150 requests overtake a request.
+    let scenario = json!({"vary_requests": [7919, 150_001], "drop_replies": [4, 1]});
+    let arguments = ["-c", "2000", "-W", "1s"];
+    let Some(lab) = run_series(scenario, &[], &arguments) else { return };
+    assert_eq!(lab.summary["lost"], 500, "{}", lab.summary);
+    let places = lab.summary["lost_where"].as_object().unwrap();
+    assert!(places.keys().all(|place| place == "back" || place == "unknown"), "{}", lab.summary);
+}
+
+#[test]
+fn corrupted_datagrams_are_not_lost_in_a_receive_queue() {
+    // The kernel counts a datagram with a wrong checksum as a drop of the socket.
+    let scenario = json!({"corrupt_requests": [10, 3], "corrupt_replies": [10, 7]});
+    let arguments = ["-c", "1000", "-W", "500ms"];
+    let Some(lab) = run_series(scenario, &[], &arguments) else { return };
+    assert_eq!(lab.summary["lost"], 200, "{}", lab.summary);
+    let places = lab.summary["lost_where"].as_object().unwrap();
+    let is_possible = |place: &String| ["there", "back", "unknown"].contains(&place.as_str());
+    assert!(places.keys().all(is_possible), "{}", lab.summary);
+}
+
+#[test]
+fn duplicate_of_a_refused_request_does_not_discard_the_evidence() {
+    let scenario = json!({"double_requests": [2, 0]});
+    let arguments = ["-c", "2000", "-W", "500ms"];
+    let Some(lab) = run_series(scenario, &["--rate", "700"], &arguments) else { return };
+    let lost = lab.summary["lost"].as_u64().unwrap();
+    let reported = lab.reported();
+    assert!(lost > 100, "{}", lab.summary);
+    // After the last reply, there is no evidence.
+    assert!(reported["server-limit"] + 3 >= lost, "{}", lab.summary);
 }
 
 #[test]
