@@ -140,7 +140,7 @@ fn requests_that_the_network_duplicates_do_not_change_the_places() {
     let Some(lab) = run_series(scenario, &[], &arguments) else { return };
     assert!(lab.injected["doubled_requests"].as_u64().unwrap() > 200, "{}", lab.injected);
     // The forwarder drops both replies to a request that it has duplicated. This is one lost exchange.
-    let is_dropped = |number: u64| number % 5 == 0 && (300..=1200).contains(&number);
+    let is_dropped = |number: u64| number.is_multiple_of(5) && (300..=1200).contains(&number);
     let is_lost_back =
         |number: u64| number % 4 == 1 && (800..=1700).contains(&number) && !is_dropped(number);
     let numbers = 1..=2000_u64;

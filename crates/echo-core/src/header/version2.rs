@@ -139,7 +139,8 @@ pub struct FlowCounts {
     pub received: u32,
     /// Replies that the server prepared, this one included. The server's system can refuse to send one of them.
     pub sent: u32,
-    /// Requests that the server refused because the source exceeded its rate limit.
+    /// Requests that the server refused because the source exceeded its rate limit. If the server answers a duplicate of such
+    /// a request later, the request does not count here any more.
     pub refused_rate: u32,
     /// Requests that the server refused for another reason, for example its list of ports.
     pub refused_list: u32,

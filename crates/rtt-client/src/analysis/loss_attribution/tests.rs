@@ -77,12 +77,12 @@ impl Path {
     }
 
     fn finish(self) -> LossCounts {
-        self.attribution.finish(drops(self.receive_drops))
+        self.attribution.finish(Some(drops(self.receive_drops)))
     }
 }
 
-fn drops(total: u64) -> Option<ReceiveDrops> {
-    Some(ReceiveDrops { total, with_wrong_checksum: 0 })
+fn drops(total: u64) -> ReceiveDrops {
+    ReceiveDrops { total, with_wrong_checksum: 0 }
 }
 
 fn by_place(losses: &LossCounts) -> BTreeMap<LossPlace, u64> {
@@ -158,7 +158,7 @@ fn server_without_counts_leaves_the_places_outside_this_host_unknown() {
     attribution.not_sent(11, Some(LossPlace::SendQueue));
     let expected =
         [(LossPlace::SendQueue, 1), (LossPlace::ReceiveQueue, 3), (LossPlace::Unknown, 7)];
-    assert_eq!(by_place(&attribution.finish(drops(3))), counts(&expected));
+    assert_eq!(by_place(&attribution.finish(Some(drops(3)))), counts(&expected));
     assert_eq!(LossAttribution::default().finish(None), LossCounts::default());
 }
 
@@ -205,7 +205,7 @@ fn reordered_requests_and_replies_do_not_change_the_result() {
             let place = attribution.expired(number);
             assert_ne!(place, Some(LossPlace::ReceiveQueue));
         }
-        assert_eq!(by_place(&attribution.finish(drops(0))), expected, "run {run}");
+        assert_eq!(by_place(&attribution.finish(Some(drops(0)))), expected, "run {run}");
     }
 }
 
@@ -313,19 +313,21 @@ fn impossible_counts_are_no_evidence() {
     let base = FlowCounts { received: 4, sent: 4, ..FlowCounts::default() };
     let lies = [
         ("a count that falls", FlowCounts { received: 0, ..base }),
+        ("another count that falls", FlowCounts { queue_drops: Some(2), ..base }),
         ("more received than sent", FlowCounts { received: 9, ..base }),
         ("more refused than sent", FlowCounts { received: 5, refused_rate: 9, ..base }),
         ("fewer received than answered", FlowCounts { received: 1, ..base }),
     ];
     for (name, lie) in lies {
         let mut attribution = LossAttribution::default();
-        let first = FlowCounts { received: 1, sent: 1, ..FlowCounts::default() };
+        let first =
+            FlowCounts { received: 1, sent: 1, queue_drops: Some(5), ..FlowCounts::default() };
         attribution.answered(1, first, Some(0));
         attribution.expired(2);
         attribution.expired(3);
         attribution.answered(4, FlowCounts { sent: 2, ..lie }, Some(0));
         assert_eq!(
-            by_place(&attribution.finish(drops(0))),
+            by_place(&attribution.finish(Some(drops(0)))),
             counts(&[(LossPlace::Unknown, 2)]),
             "{name}"
         );

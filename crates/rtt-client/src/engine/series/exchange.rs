@@ -75,10 +75,13 @@ impl Series<'_> {
         }
         let has_replied = channel.replies() > 0;
         let path_mtu = channel.path_mtu();
-        let is_local_limit = condition_of(&error, Call::Send) == Condition::LocalLimit;
+        let is_local = matches!(
+            condition_of(&error, Call::Send),
+            Condition::LocalLimit | Condition::PermissionDenied | Condition::Unsupported
+        );
         match (self.protocol.has_connections(), retry) {
-            // An error of an earlier request never indicates a limit of this host.
-            (false, Retry::Allowed) if !is_local_limit => {
+            // An error of an earlier request never indicates a limit or a rule of this host.
+            (false, Retry::Allowed) if !is_local => {
                 self.process_network_errors(sink)?;
                 self.try_to_send(due, Retry::Exhausted, sink)
             }
