@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// maximum error by 500 µs each second, so an older state is too optimistic by at most 8 ms.
 const MAX_AGE: Duration = Duration::from_secs(16);
 
-/// Reads the state of the wall clock, at most once in [`MAX_AGE`].
+/// Reads the state of the wall clock, at most once in 16 seconds.
 #[derive(Debug, Default)]
 pub struct ClockMonitor {
     last: Option<(Instant, ClockState)>,

@@ -5,40 +5,10 @@ mod scripted;
 
 use echo_core::header::version2;
 use rtt_client::Settings;
-use scripted::{at_rate, back_to_back, counts, series};
+use scripted::{at_rate, back_to_back, counts, series, udp_server};
 use std::net::UdpSocket;
 use std::thread;
 use std::time::Duration;
-
-/// The number in a request or a reply of a series. A timing header of version 2, or bytes that replace
-/// it, can precede the number.
-fn number(message: &[u8]) -> u64 {
-    let start = if message[0].is_ascii_digit() { 0 } else { version2::HEADER_LEN };
-    std::str::from_utf8(&message[start..start + 10]).unwrap().parse().unwrap()
-}
-
-/// Starts a UDP server and returns its address. The server calls `handle` for each datagram. The arguments are the
-/// datagram in upper case and a function that sends a reply.
-fn raw_udp_server(mut handle: impl FnMut(Vec<u8>, &dyn Fn(&[u8])) + Send + 'static) -> String {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap().to_string();
-    thread::spawn(move || {
-        let mut buffer = vec![0; 65_536];
-        while let Ok((length, client)) = socket.recv_from(&mut buffer) {
-            let reply = buffer[..length].to_ascii_uppercase();
-            handle(reply, &|reply| {
-                // The client may have closed its socket.
-                let _ = socket.send_to(reply, client);
-            });
-        }
-    });
-    address
-}
-
-/// Like [`raw_udp_server`], for requests that start with their number. The first argument is this number.
-fn udp_server(mut handle: impl FnMut(u64, Vec<u8>, &dyn Fn(&[u8])) + Send + 'static) -> String {
-    raw_udp_server(move |reply, send| handle(number(&reply), reply, send))
-}
 
 /// A report of a server that has answered `received` requests.
 fn report(received: u32) -> version2::Report {

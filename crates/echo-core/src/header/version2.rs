@@ -78,7 +78,7 @@ const MAX_12_DIGITS: u64 = (1 << 48) - 1;
 /// The largest number in a field of 6 hexadecimal digits.
 const MAX_6_DIGITS: u64 = (1 << 24) - 1;
 
-/// The information that a request asks for.
+/// The information that the server should report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requested {
     /// The counts. The server measures its processing time with its program's clock.
@@ -93,7 +93,7 @@ pub enum Requested {
 pub struct RequestHeader {
     /// The length of the whole request in bytes, header included.
     pub length: usize,
-    /// The information that the request asks for.
+    /// The information that the server should report.
     pub requested: Requested,
     /// A random number that the client chooses for each run. If a later run uses the same port, the server starts the counts
     /// again.

@@ -325,10 +325,7 @@ impl Accounting {
         reply: &ReceivedReply,
         transmitted: Option<SystemTime>,
     ) -> Result<Option<Breakdown>, Mismatch> {
-        let rtt = reply.received.since(&request.sent);
-        let limit_delay = reply.report.version2().map(|report| report.limit_delay);
-        let server = reply.report.timing().map(|timing| timing.server);
-        if [limit_delay, server].into_iter().flatten().any(|reported| reported > rtt) {
+        if reply.has_impossible_report(request.sent) {
             return Err(Mismatch::ImpossibleServerTime);
         }
         if !self.breakdown {

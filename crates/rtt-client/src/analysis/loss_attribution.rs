@@ -29,6 +29,7 @@
 //! lost. So its place is unknown, too.
 
 mod counts;
+mod segment;
 
 pub use counts::{LossCounts, LossRange};
 
@@ -36,8 +37,8 @@ use super::number_set::NumberSet;
 use crate::model::loss_place::LossPlace;
 use crate::model::receive_queue::ReceiveDrops;
 use echo_core::header::version2::FlowCounts;
+use segment::{Point, Segment, difference};
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
 
 /// The maximum number of segments. A new segment starts if the server starts its counts again. Requests after the last
 /// segment have no evidence.
@@ -66,29 +67,6 @@ pub(crate) struct LossAttribution {
     /// The number of the first request on the current channel.
     channel_start: u64,
     gaps: VecDeque<Gap>,
-}
-
-/// A part of a run with one flow of the server: the requests after `start` up to `end`.
-#[derive(Debug)]
-struct Segment {
-    flow: NonZeroU32,
-    start: Point,
-    /// The reply with the highest number.
-    end: Point,
-    /// The counts of the reply that the server sent last.
-    latest: FlowCounts,
-    /// The number of requests with a correct reply.
-    answered: u64,
-    has_impossible_counts: bool,
-}
-
-/// A reply, and the counts at its time.
-#[derive(Debug, Clone, Copy)]
-struct Point {
-    number: u64,
-    counts: FlowCounts,
-    /// The replies that this host's receive queue has dropped, if the system reports it with each reply.
-    receive_drops: Option<u64>,
 }
 
 /// Requests without a reply between two replies of one segment.
@@ -382,34 +360,6 @@ struct Losses {
     refused: u64,
     /// Answered requests without a reply.
     after_server: i64,
-}
-
-impl Segment {
-    /// Compares the counts of a reply with those of the reply that the server sent last. The counts of received and dropped requests never fall.
-    fn check_order(&mut self, counts: FlowCounts) {
-        // The number of refusals can fall: a duplicate of a refused request can be answered.
-        let values = |counts: FlowCounts| [counts.received, counts.queue_drops.unwrap_or_default()];
-        let is_later = is_after(counts.sent, self.latest.sent);
-        let (earlier, later) = if is_later { (self.latest, counts) } else { (counts, self.latest) };
-        let falls = values(earlier)
-            .into_iter()
-            .zip(values(later))
-            .any(|(earlier, later)| earlier != later && !is_after(later, earlier));
-        self.has_impossible_counts |= falls;
-        if is_later {
-            self.latest = counts;
-        }
-    }
-}
-
-/// Whether a counter of 32 bits that wraps has the value `a` after the value `b`.
-fn is_after(a: u32, b: u32) -> bool {
-    a != b && a.wrapping_sub(b) < 1 << 31
-}
-
-/// The increase of a counter of 32 bits that wraps.
-fn difference(from: u32, to: u32) -> u64 {
-    u64::from(to.wrapping_sub(from))
 }
 
 fn signed(number: u64) -> i64 {

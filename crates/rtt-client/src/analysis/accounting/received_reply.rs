@@ -22,3 +22,13 @@ pub(crate) struct ReceivedReply {
     pub(crate) report: ServerReport,
     pub(crate) bytes: Bytes,
 }
+
+impl ReceivedReply {
+    /// Whether the server reported a time that is longer than the RTT. The request was sent at `sent`.
+    pub(super) fn has_impossible_report(&self, sent: Stamp) -> bool {
+        let rtt = self.received.since(&sent);
+        let limit_delay = self.report.version2().map(|report| report.limit_delay);
+        let server = self.report.timing().map(|timing| timing.server);
+        [limit_delay, server].into_iter().flatten().any(|reported| reported > rtt)
+    }
+}

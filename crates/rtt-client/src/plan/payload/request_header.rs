@@ -5,7 +5,7 @@ use crate::model::protocol::{Protocol, ReplyForm, Responder};
 use echo_core::header::version2::{self, Report, Requested};
 use echo_core::header::{self, MAX_TIMED_LEN, Timing};
 
-/// The information that the header of a request asks for.
+/// The information that the server should report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HeaderContent {
     /// None. Requests have no header.
