@@ -4,7 +4,8 @@
 //! Run it with `cargo +nightly fuzz run text`.
 #![no_main]
 
-use echo_core::{MAX_GROWTH, UppercaseStream, header, uppercase_slice};
+use echo_core::header::{self, version2};
+use echo_core::{MAX_GROWTH, UppercaseStream, uppercase_slice};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
@@ -36,5 +37,18 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
         && let header::ReplyHeader::Timed(timing) = header::parse_reply_header(first, text.len())
     {
         assert_eq!(header::reply_header(text.len(), timing), *first);
+    }
+
+    if let Some(version2::RequestHeader { length, requested, run, .. }) =
+        version2::parse_request(&text)
+    {
+        let header = version2::request_header(length, requested, run);
+        assert_eq!(header, text[..version2::HEADER_LEN]);
+    }
+    if let Some(first) = text.first_chunk()
+        && let version2::ReplyHeader::Report(report) =
+            version2::parse_reply_header(first, text.len())
+    {
+        assert_eq!(version2::reply_header(text.len(), &report), *first);
     }
 });
