@@ -147,7 +147,7 @@ impl Series<'_> {
             Ok(ChannelEvent::Reply(reply)) => {
                 let needs_version1 =
                     reply.seq.is_some_and(|seq| self.payload.needs_version1(seq, reply.report));
-                self.replacement.message_received(reply.seq);
+                self.replacement.message_received(reply.seq, reply.received.monotonic());
                 let position = self.connections.exchange_position();
                 let channel = self.connections.channel();
                 let exchange = self.accounting.reply(reply, position, |timestamp_id| {
@@ -159,7 +159,7 @@ impl Series<'_> {
                 if needs_version1 { self.use_version1(sink) } else { Ok(()) }
             }
             Ok(ChannelEvent::Wrong { reply, mismatch }) => {
-                self.replacement.message_received(reply.seq);
+                self.replacement.message_received(reply.seq, reply.received.monotonic());
                 let position = self.connections.exchange_position();
                 if let Some(exchange) = self.accounting.wrong_reply(reply, mismatch, position) {
                     self.report(exchange, sink)?;

@@ -44,7 +44,8 @@ pub(super) struct PathWatch {
     silent: u32,
     /// The value of `silent` that causes an attempt.
     threshold: u32,
-    has_replied: bool,
+    /// The time of the latest message.
+    last_message: Option<Instant>,
     last_attempt: Option<Instant>,
 }
 
@@ -56,17 +57,17 @@ impl PathWatch {
             highest_answered: 0,
             silent: 0,
             threshold: MIN_SILENT,
-            has_replied: false,
+            last_message: None,
             last_attempt: None,
         }
     }
 
-    /// A message of the server has arrived on the current channel, so the channel works.
-    pub(super) fn message_received(&mut self, seq: Option<u64>) {
+    /// A message of the server has arrived on the current channel at the time `at`, so the channel works.
+    pub(super) fn message_received(&mut self, seq: Option<u64>, at: Instant) {
         self.highest_answered = self.highest_answered.max(seq.unwrap_or(0));
         self.silent = 0;
         self.threshold = MIN_SILENT;
-        self.has_replied = true;
+        self.last_message = Some(at);
     }
 
     /// The timeout of request `seq` has expired. It counts only if no later request has a reply.
@@ -77,10 +78,16 @@ impl PathWatch {
     }
 
     /// The reason to try another channel, if enough requests in a row have no reply. If no request of the series has a
-    /// reply, there is no reason to open another connection: the server probably does not answer there either.
-    pub(super) fn suspicion(&self) -> Option<ReplacementReason> {
-        let is_suspect =
-            self.silent >= self.threshold && (self.has_replied || self.cost == AttemptCost::Local);
+    /// reply, there is no reason to open another connection: the server probably does not answer there either. If a message
+    /// has arrived within the timeout, the channel is slow, but it works. `now` reads the clock.
+    pub(super) fn suspicion(&self, now: impl FnOnce() -> Instant) -> Option<ReplacementReason> {
+        if self.silent < self.threshold {
+            return None;
+        }
+        let is_suspect = match self.last_message {
+            Some(last) => now().saturating_duration_since(last) >= self.timeout,
+            None => self.cost == AttemptCost::Local,
+        };
         is_suspect.then_some(ReplacementReason::NoReply(self.silent))
     }
 
@@ -115,6 +122,11 @@ mod tests {
         PathWatch::new(AttemptCost::Packets, TIMEOUT)
     }
 
+    /// The suspicion after the timeout of the latest message.
+    fn suspicion(watch: &PathWatch) -> Option<ReplacementReason> {
+        watch.suspicion(|| Instant::now() + TIMEOUT)
+    }
+
     fn expire(watch: &mut PathWatch, numbers: impl IntoIterator<Item = u64>) {
         numbers.into_iter().for_each(|seq| watch.request_expired(seq));
     }
@@ -122,47 +134,57 @@ mod tests {
     #[test]
     fn requests_in_a_row_without_a_reply_are_suspect() {
         let mut watch = watch();
-        watch.message_received(Some(1));
+        watch.message_received(Some(1), Instant::now());
         expire(&mut watch, [2]);
-        assert_eq!(watch.suspicion(), None);
-        watch.message_received(Some(3));
+        assert_eq!(suspicion(&watch), None);
+        watch.message_received(Some(3), Instant::now());
         expire(&mut watch, [4]);
-        assert_eq!(watch.suspicion(), None, "a reply has arrived between the two losses");
+        assert_eq!(suspicion(&watch), None, "a reply has arrived between the two losses");
         expire(&mut watch, [5]);
-        assert_eq!(watch.suspicion(), Some(ReplacementReason::NoReply(2)));
+        assert_eq!(suspicion(&watch), Some(ReplacementReason::NoReply(2)));
     }
 
     #[test]
     fn loss_before_an_answered_request_is_not_suspect() {
         let mut watch = watch();
-        watch.message_received(Some(9));
+        watch.message_received(Some(9), Instant::now());
         // At a fixed rate, the replies to later requests arrive before these timeouts expire.
         expire(&mut watch, 3..=8);
-        assert_eq!(watch.suspicion(), None);
+        assert_eq!(suspicion(&watch), None);
         expire(&mut watch, 10..=11);
-        assert!(watch.suspicion().is_some());
-        watch.message_received(Some(4));
-        assert_eq!(watch.suspicion(), None, "a late reply shows that the channel works");
+        assert!(suspicion(&watch).is_some());
+        watch.message_received(Some(4), Instant::now());
+        assert_eq!(suspicion(&watch), None, "a late reply shows that the channel works");
+    }
+
+    #[test]
+    fn slow_channel_that_still_delivers_replies_is_not_suspect() {
+        let mut watch = watch();
+        let start = Instant::now();
+        watch.message_received(Some(1), start);
+        expire(&mut watch, 2..=100);
+        assert_eq!(watch.suspicion(|| start + TIMEOUT / 2), None);
+        assert!(watch.suspicion(|| start + TIMEOUT).is_some());
     }
 
     #[test]
     fn server_that_never_replied_gets_no_further_connections() {
         let mut connection = watch();
         expire(&mut connection, 1..=100);
-        assert_eq!(connection.suspicion(), None);
+        assert_eq!(suspicion(&connection), None);
         let mut socket = PathWatch::new(AttemptCost::Local, TIMEOUT);
         expire(&mut socket, 1..=2);
-        assert!(socket.suspicion().is_some());
+        assert!(suspicion(&socket).is_some());
     }
 
     #[test]
     fn replacement_without_a_reply_doubles_the_number_of_silent_requests() {
         let mut watch = watch();
-        watch.message_received(Some(1));
+        watch.message_received(Some(1), Instant::now());
         let mut next = 2;
         let mut until_suspect = |watch: &mut PathWatch| {
             let mut requests = 0;
-            while watch.suspicion().is_none() {
+            while suspicion(watch).is_none() {
                 watch.request_expired(next);
                 next += 1;
                 requests += 1;
@@ -173,7 +195,7 @@ mod tests {
             assert_eq!(until_suspect(&mut watch), expected);
             watch.replaced();
         }
-        watch.message_received(Some(191));
+        watch.message_received(Some(191), Instant::now());
         assert_eq!(until_suspect(&mut watch), MIN_SILENT);
     }
 

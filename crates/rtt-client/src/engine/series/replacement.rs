@@ -56,8 +56,8 @@ impl ChannelReplacement {
     }
 
     /// See [`PathWatch::message_received`].
-    pub(super) fn message_received(&mut self, seq: Option<u64>) {
-        self.watch.message_received(seq);
+    pub(super) fn message_received(&mut self, seq: Option<u64>, at: Instant) {
+        self.watch.message_received(seq, at);
     }
 
     /// See [`PathWatch::request_expired`].
@@ -97,7 +97,7 @@ impl Series<'_> {
     /// Tries another channel if the open one seems not to work. Replaces the open one if the attempt was successful.
     pub(super) fn replace_dead_channel(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
         self.finish_attempt(sink)?;
-        let Some(reason) = self.replacement.watch.suspicion() else { return Ok(()) };
+        let Some(reason) = self.replacement.watch.suspicion(Instant::now) else { return Ok(()) };
         // Without an open channel, the next request opens one.
         if self.replacement.attempt.is_some() || self.connections.channel().is_none() {
             return Ok(());
@@ -138,7 +138,7 @@ impl Series<'_> {
         let opened = result.filter(|result| result.transport.is_ok());
         // The old channel can have ended or replied meanwhile.
         let is_same = old.is_some() && self.connections.local() == old;
-        let reason = self.replacement.watch.suspicion().filter(|_| is_same);
+        let reason = self.replacement.watch.suspicion(Instant::now).filter(|_| is_same);
         let (Some(opened), Some(reason)) = (opened, reason) else { return Ok(()) };
         self.replace(opened, reason, ReplacementEvidence::Established);
         self.channel_ended(CloseReason::Replaced, sink)

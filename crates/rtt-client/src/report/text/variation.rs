@@ -13,7 +13,7 @@ use std::time::Duration;
 const MIN_REPORTED: Duration = Duration::from_micros(500);
 
 /// A part of the path is reported if its variation is at least this share of the variation of all parts.
-const MIN_SHARE: f64 = 0.1;
+const MIN_SHARE: f64 = 0.2;
 
 /// Writes in which direction the delay varied, and the one-way delays if they are known.
 pub(super) fn write(
