@@ -50,6 +50,13 @@ impl Part {
     }
 }
 
+impl Limitation {
+    /// Whether this limitation states that `part` is missing.
+    pub(crate) fn is_missing(&self, part: Part) -> bool {
+        matches!(self, Self::Missing { part: missing, .. } if *missing == part)
+    }
+}
+
 impl fmt::Display for Limitation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

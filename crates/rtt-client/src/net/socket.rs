@@ -115,10 +115,9 @@ impl BufferedSocket {
 
     /// Whether the system reports all ICMP errors about packets of this socket.
     pub(crate) fn reports_icmp_errors(&self) -> bool {
-        let is_refused = |limitation: &Limitation| {
-            matches!(limitation, Limitation::Missing { part: Part::IcmpErrors, .. })
-        };
-        REPORTS_ICMP_ORIGIN && !self.receiver.limitations().iter().any(is_refused)
+        let mut limitations = self.receiver.limitations().iter();
+        REPORTS_ICMP_ORIGIN
+            && !limitations.any(|limitation| limitation.is_missing(Part::IcmpErrors))
     }
 
     /// Returns the ICMP errors that arrived since the last call.

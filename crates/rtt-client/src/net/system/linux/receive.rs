@@ -95,7 +95,7 @@ impl Receiver {
     /// not end an established connection (RFC 1122, section 4.2.3.9). With `IP_RECVERR`, the kernel would report such an
     /// error immediately and end the connection (ip(7)).
     pub(crate) fn disable_icmp_errors(&mut self, socket: &Socket) {
-        if !self.limitations.iter().any(is_about_icmp_errors) {
+        if !self.limitations.iter().any(|limitation| limitation.is_missing(Part::IcmpErrors)) {
             let result = set_icmp_errors(socket, IcmpErrors::HandleInKernel);
             self.note_result(Part::IcmpErrors, result);
         }
@@ -236,10 +236,6 @@ impl Receiver {
         }
         Ok(meta)
     }
-}
-
-fn is_about_icmp_errors(limitation: &Limitation) -> bool {
-    matches!(limitation, Limitation::Missing { part: Part::IcmpErrors, .. })
 }
 
 /// Requests the hop limit of each received packet as a control message.
