@@ -87,8 +87,8 @@ impl FlowTable {
     /// Assigns the packets of a measurement to flows. The number of the first packet is `first_number`.
     ///
     /// Packets of other programs and forged packets start no flow. The local address of a failed connection is not known.
-    /// Therefore the table also contains all connections to the server that the server did not accept. Such a flow
-    /// must begin with a packet to the server.
+    /// Therefore the table also contains all connections that the server did not accept. Such a flow must begin with a
+    /// packet to the server whose header shows that its sender is a client.
     pub(crate) fn of_measurement(
         packets: impl IntoIterator<Item = impl Borrow<Option<Packet>>>,
         first_number: usize,
@@ -102,9 +102,10 @@ impl FlowTable {
                 FlowSide::Server => packet.destination,
             };
             let is_own = clients.contains(&ip_and_port(&client));
-            let is_to_server =
-                sender == FlowSide::Client && matches!(kind, PacketKind::Protocol(_));
-            let can_be_failed = measured.protocol.has_connections() && is_to_server;
+            let is_request = packet.dissector.sender_of(&packet.header) == Some(FlowSide::Client)
+                && matches!(kind, PacketKind::Protocol(_));
+            let can_be_failed =
+                measured.protocol.has_connections() && sender == FlowSide::Client && is_request;
             let lengths = Some(measured.lengths);
             (is_own || can_be_failed).then_some(NewFlow { sender, is_own, lengths })
         };
