@@ -5,7 +5,7 @@
 //!
 //! For a capture file, the first of these rules that applies to the first packet of a flow determines its sender:
 //!
-//! 1. The header shows the sender. Examples are a TCP segment with SYN, and an ICMP echo reply.
+//! 1. The header shows the sender ([`Dissector::sender_of`](crate::capture::dissector::Dissector::sender_of)).
 //! 2. Exactly one of the two ports is the default port of the protocol. It belongs to the server.
 //! 3. Exactly one of the two ports is a system port (below 1024). It belongs to the server.
 //! 4. Exactly one of the two ports is below the ports that systems assign to clients. It belongs to the server.

@@ -112,6 +112,38 @@ pub fn read_trace(file: impl Read, path: &Path, report: &mut dyn Report) -> Resu
     write_report(&trace, report)
 }
 
+/// Explains the packets of a file in the same way as the packets of a measurement with `server`. Each request and each
+/// reply has one byte. Only the fuzz target calls this function.
+///
+/// # Panics
+///
+/// The number of exchanges exceeds the number of captured packets and bytes.
+#[cfg(fuzzing)]
+pub fn explain_as_measurement(
+    file: impl Read,
+    [client, server]: [SocketAddr; 2],
+    report: &mut dyn Report,
+) {
+    let Ok(contents) = file::read(file) else { return };
+    let bytes: usize = contents.packets.iter().map(|packet| packet.bytes.len()).sum();
+    for protocol in crate::protocol::registry::PROTOCOLS {
+        let lengths = MessageLengths { request: 1, reply: 1 };
+        let measured = MeasuredFlows { protocol, server, clients: &[client], lengths };
+        let packets = contents.packets.iter().map(dissect);
+        let table = FlowTable::of_measurement(packets, 1, measured);
+        let exchanges: usize = table.flows.iter().map(|flow| flow.exchanges.len()).sum();
+        assert!(exchanges <= bytes + contents.packets.len());
+        let sample = || Sample { client: Some(client), ..Sample::default() };
+        let target = TracedTarget {
+            samples: (0..3).map(|_| sample()).collect(),
+            ..TracedTarget::new(protocol)
+        };
+        let targets = vec![target.with_flows(table.flows)];
+        // The fuzz target ignores the report.
+        let _ = write_report(&Trace { targets, ..Trace::default() }, report);
+    }
+}
+
 fn write_report(trace: &Trace, report: &mut dyn Report) -> Result<(), TraceError> {
     report.event(&Event::Trace(trace)).map_err(TraceError::Report)?;
     report.flush().map_err(TraceError::Report)

@@ -205,12 +205,9 @@ impl Pcapng {
 
     fn packet(&mut self, time: u64, packet: &[u8], options: &[u8]) {
         let length = u32::try_from(packet.len()).unwrap();
-        let (high, low) = ((time >> 32) as u32, (time & u64::from(u32::MAX)) as u32);
-        let mut body = Vec::new();
-        for number in [0, high, low, length, length] {
-            body.extend(number.to_le_bytes());
-        }
-        body.extend(packet);
+        let (time, length) = (time.to_le_bytes(), length.to_le_bytes());
+        // The upper half of the time precedes the lower half.
+        let mut body = [&[0; 4][..], &time[4..], &time[..4], &length, &length, packet].concat();
         body.resize(body.len().next_multiple_of(4), 0);
         body.extend(options);
         self.block(6, &body);

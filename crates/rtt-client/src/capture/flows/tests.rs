@@ -143,13 +143,13 @@ fn server_that_sends_first_is_not_the_client_of_a_measurement() {
 
 #[test]
 fn packets_to_other_ports_do_not_displace_the_flow_of_a_measurement() {
+    const COUNT: u16 = 1000;
+    assert_eq!(usize::from(COUNT), MAX_FLOWS);
     let [client, server]: [SocketAddr; 2] =
         [CLIENT, SERVER].map(|address| address.parse().unwrap());
     let other = |port| SocketAddr::new(client.ip(), port);
-    let from_server =
-        (10_000..10_000 + 2 * MAX_FLOWS as u16).map(|port| segment(server, other(port), ACK));
-    let to_server =
-        (20_000..20_000 + 2 * MAX_FLOWS as u16).map(|port| segment(other(port), server, SYN));
+    let from_server = (10_000..10_000 + 2 * COUNT).map(|port| segment(server, other(port), ACK));
+    let to_server = (20_000..20_000 + 2 * COUNT).map(|port| segment(other(port), server, SYN));
     let own = [segment(client, server, SYN), segment(server, client, SYN | ACK)];
     let packets: Vec<_> = from_server.chain(to_server).chain(own).collect();
     let clients = [client];
@@ -194,8 +194,8 @@ fn icmp_error_belongs_to_the_failed_connection_that_it_quotes() {
 #[test]
 fn packets_of_a_file_after_the_maximum_number_of_flows_are_counted() {
     let server: SocketAddr = SERVER.parse().unwrap();
-    let client = |index: usize| SocketAddr::new([10, 0, 0, 1].into(), 40_000 + index as u16);
-    let packets = (0..MAX_FLOWS + 7).map(|index| segment(client(index), server, SYN));
+    let clients = (40_000..).map(|port| SocketAddr::new([10, 0, 0, 1].into(), port));
+    let packets = clients.take(MAX_FLOWS + 7).map(|client| segment(client, server, SYN));
     let table = FlowTable::of_file(packets);
     assert_eq!((table.flows.len(), table.beyond_limit, table.skipped), (MAX_FLOWS, 7, 7));
 }

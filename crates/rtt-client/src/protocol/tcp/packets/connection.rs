@@ -26,8 +26,6 @@ pub(super) struct Connection {
     /// The side that sent the first FIN or RST.
     closed_by: Option<FlowSide>,
     has_fin: bool,
-    /// Whether the capture contains a SYN or a SYN, ACK.
-    has_syn: bool,
     /// Whether the server sent a SYN, ACK.
     was_accepted: bool,
     /// Whether the connection has ended. A later SYN starts another connection.
@@ -54,7 +52,6 @@ impl Connection {
             handshake_rtt: None,
             closed_by: None,
             has_fin: false,
-            has_syn: false,
             was_accepted: false,
             is_over: false,
         }
@@ -82,7 +79,7 @@ impl FlowState for Connection {
             let is_first_syn = syn && !ack;
             let is_other = match sender {
                 FlowSide::Client => self.from_client.has_other_start(sequence),
-                FlowSide::Server => !self.has_syn,
+                FlowSide::Server => self.syn_time.is_none() && !self.was_accepted,
             };
             is_first_syn && (self.is_over || is_other)
         })
@@ -125,7 +122,6 @@ impl Connection {
     /// Adds a SYN or a SYN, ACK.
     fn add_syn(&mut self, segment: ObservedSegment) -> Classification {
         let ObservedSegment { header, sender, time, .. } = segment;
-        self.has_syn = true;
         if self.stream_from(sender).start(header.sequence) {
             return Classification::new(PacketRole::Retransmission, None)
                 .with_detail(Detail::OfHandshake);
