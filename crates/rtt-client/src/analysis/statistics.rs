@@ -53,7 +53,7 @@ pub struct Summary {
     pub unmatched: u64,
     /// Replies with the number of a request and a wrong token. Their sender has not received this request.
     pub wrong_token: u64,
-    /// ICMP errors about requests with a correct reply in time.
+    /// Requests with an ICMP error and a correct reply in time.
     pub refuted_errors: u64,
     /// Requests that the client sent again on a new connection, because the old one had ended. Their RTTs start at
     /// the first send.

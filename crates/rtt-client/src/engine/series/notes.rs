@@ -135,8 +135,8 @@ fn forged_messages(summary: &Summary) -> Vec<String> {
     }
     if summary.refuted_errors > 0 {
         notes.push(format!(
-            "{} reported failures of requests that had a correct reply. The client ignored the reports.",
-            counted(summary.refuted_errors, "ICMP error", "ICMP errors")
+            "{} had a correct reply although an ICMP error reported a failure. The client ignored the errors.",
+            counted(summary.refuted_errors, "request", "requests")
         ));
     }
     notes
@@ -266,7 +266,7 @@ mod tests {
                 "Every tenth reply is missing.",
                 "2 replies came from 192.0.2.7:7 instead of the target. The client did not use them.",
                 "1 reply had a wrong token. Either the server replies before it receives the requests, or another host forges replies.",
-                "2 ICMP errors reported failures of requests that had a correct reply. The client ignored the reports.",
+                "2 requests had a correct reply although an ICMP error reported a failure. The client ignored the errors.",
                 "Each request has space for only 30 of the 64 bits of its token. So the client cannot detect every false reply. 13 more bytes are enough (option -s).",
                 "The client sent 2,000 requests again on a new connection, because the old one had ended.",
             ]
