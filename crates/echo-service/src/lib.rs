@@ -33,7 +33,7 @@ pub use logging::{
 };
 pub use prefix::{Prefix, PrefixLevel};
 pub use process::{exit_code, raise_descriptor_limit};
-pub use rate::RateLimit;
+pub use rate::{RateLimit, UNIT_BYTES, request_units};
 pub use send_queue::unacknowledged_bytes;
 pub use signals::{SignalError, Signals, catch_signals};
 pub use source::{AllowedNetworks, Source};
