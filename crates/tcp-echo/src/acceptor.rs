@@ -6,10 +6,10 @@ use crate::connection_table::ConnectionTable;
 use crate::poller::Poller;
 use crate::serve::ServeError;
 use crate::totals::Totals;
-use echo_service::should_log;
+use echo_service::{WorkerFailure, is_permanent_error, should_log};
 use mio::net::{TcpListener, TcpStream};
 use std::io;
-use std::net::{self, IpAddr};
+use std::net::{self, IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// First pause of a listener after an error that affects all connections, for example if no descriptor is free.
@@ -29,6 +29,7 @@ pub(crate) struct Acceptor(Vec<Listener>);
 
 struct Listener {
     socket: TcpListener,
+    address: SocketAddr,
     /// Whether the listener's queue may contain a connection.
     is_ready: bool,
     next_pause: Duration,
@@ -48,7 +49,7 @@ impl Acceptor {
         let mut registered = Vec::new();
         for (index, listener) in listeners.into_iter().enumerate() {
             let address = listener.local_addr().map_err(ServeError::LocalAddress)?;
-            let listener = Listener::register(listener, poller, FIRST_LISTENER + index);
+            let listener = Listener::register(listener, address, poller, FIRST_LISTENER + index);
             let listener =
                 listener.map_err(|source| ServeError::RegisterListener { address, source })?;
             registered.push(listener);
@@ -72,6 +73,10 @@ impl Acceptor {
 
     /// Accepts up to [`MAX_BATCH`] connections from each ready listener. Adds each allowed connection
     /// to `table`, and closes the others.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkerFailure`] if a listener has a permanent error.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
@@ -79,7 +84,7 @@ impl Acceptor {
         config: &Config,
         table: &mut ConnectionTable<'_>,
         poller: &Poller,
-    ) {
+    ) -> Result<(), WorkerFailure> {
         for listener in &mut self.0 {
             if !listener.is_ready || listener.paused_until.is_some_and(|until| now < until) {
                 continue;
@@ -97,6 +102,10 @@ impl Acceptor {
                     }
                     Err(error) => {
                         count_error(&error, table.totals());
+                        if is_permanent_error(&error) {
+                            let address = listener.address;
+                            return Err(WorkerFailure::Accept { address, source: error });
+                        }
                         if !affects_only_one_connection(&error) {
                             // The connection stays in the queue, so an immediate retry would return the same error.
                             listener.paused_until = Some(now + listener.next_pause);
@@ -107,6 +116,7 @@ impl Acceptor {
                 }
             }
         }
+        Ok(())
     }
 
     /// Whether a listener without a pause may have more connections in its queue.
@@ -124,11 +134,22 @@ impl Acceptor {
 }
 
 impl Listener {
-    fn register(listener: net::TcpListener, poller: &Poller, token: usize) -> io::Result<Self> {
+    fn register(
+        listener: net::TcpListener,
+        address: SocketAddr,
+        poller: &Poller,
+        token: usize,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let mut socket = TcpListener::from_std(listener);
         poller.register(&mut socket, token)?;
-        Ok(Self { socket, is_ready: true, next_pause: MIN_ERROR_PAUSE, paused_until: None })
+        Ok(Self {
+            socket,
+            address,
+            is_ready: true,
+            next_pause: MIN_ERROR_PAUSE,
+            paused_until: None,
+        })
     }
 }
 
