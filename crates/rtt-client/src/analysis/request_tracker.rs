@@ -33,6 +33,8 @@ pub(crate) struct InFlight {
     /// The time at which the schedule required the send.
     pub(crate) due: Instant,
     pub(crate) timestamp_id: TimestampId,
+    /// The number of sends, at least 1.
+    pub(crate) sends: u8,
     decided: bool,
 }
 
@@ -91,7 +93,14 @@ impl RequestTracker {
         let seq = self.next_seq;
         self.next_seq += 1;
         self.undecided += 1;
-        self.requests.push_back(InFlight { seq, sent, due, timestamp_id, decided: false });
+        self.requests.push_back(InFlight {
+            seq,
+            sent,
+            due,
+            timestamp_id,
+            sends: 1,
+            decided: false,
+        });
         if self.states.len() == MAX_STORED_STATES {
             self.states.pop_front();
         }
@@ -102,6 +111,7 @@ impl RequestTracker {
     pub(crate) fn resend(&mut self, seq: u64, timestamp_id: TimestampId) {
         if let Some(request) = self.find(seq) {
             request.timestamp_id = timestamp_id;
+            request.sends = request.sends.saturating_add(1);
         }
     }
 
@@ -234,7 +244,8 @@ mod tests {
         let expiry = tracker.next_expiry();
         tracker.resend(1, TimestampId { id: Some(7) });
         assert_eq!(tracker.next_expiry(), expiry);
-        assert_eq!(tracker.find(1).unwrap().timestamp_id.id, Some(7));
+        let request = tracker.find(1).unwrap();
+        assert_eq!((request.timestamp_id.id, request.sends), (Some(7), 2));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod notes;
 mod other_address;
 mod path_watch;
 mod replacement;
+mod second_send;
 
 use super::pause_until;
 use super::run::RunError;

@@ -1,5 +1,6 @@
 //! The notes of a summary: facts that a reader needs to interpret the figures of a series.
 
+use crate::analysis::accounting::MAX_SENDS;
 use crate::analysis::statistics::{HandshakeRetransmissions, Summary};
 use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
@@ -94,6 +95,12 @@ pub(super) fn notes(
         let requests = counted(summary.resent, "request", "requests");
         notes.push(format!(
             "The client sent {requests} again on a new connection, because the old one had ended."
+        ));
+    }
+    if summary.not_resent > 0 {
+        let lost = counted(summary.not_resent, "request was", "requests were");
+        notes.push(format!(
+            "{lost} lost after {MAX_SENDS} sends, because each connection ended before the reply."
         ));
     }
     notes
@@ -214,7 +221,7 @@ mod tests {
             server_counts: ServerCounts::Reported,
             replies_from_others: BTreeMap::from([("192.0.2.7:7".parse().unwrap(), 2)]),
         };
-        let summary = Summary { resent: 2000, ..Summary::default() };
+        let summary = Summary { resent: 2000, not_resent: 7, ..Summary::default() };
         assert_eq!(
             notes(end, &summary, None),
             [
@@ -226,6 +233,7 @@ mod tests {
                 "Every tenth reply is missing.",
                 "2 replies came from 192.0.2.7:7 instead of the target. The client did not use them.",
                 "The client sent 2,000 requests again on a new connection, because the old one had ended.",
+                "7 requests were lost after 4 sends, because each connection ended before the reply.",
             ]
         );
     }
