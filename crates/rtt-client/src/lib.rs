@@ -81,8 +81,8 @@ pub use engine::{
     list_protocols, read_trace, remove_unfinished_files, run, trace,
 };
 pub use event::{
-    ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt, Progress, Report,
-    Start,
+    AddressLimit, ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt,
+    Progress, Report, Start,
 };
 pub use model::address_resolution::{AddressResolution, ContainedIn};
 pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
