@@ -10,7 +10,7 @@ use crate::timeouts::{Tick, Timeout, Timeouts};
 use crate::totals::Totals;
 use echo_core::UppercaseStream;
 use echo_core::header::Request;
-use echo_service::escaped_excerpt;
+use echo_service::{escaped_excerpt, request_units};
 use mio::net::TcpStream;
 use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, Shutdown};
@@ -30,10 +30,19 @@ pub(crate) struct Connection {
     /// The tick in which the last data was received or sent.
     last_transfer: Tick,
     phase: Phase,
-    /// Whether the connection is in the table's list of rate-limited connections.
-    is_rate_limited: bool,
-    /// Whether the connection is in the table's list of runnable connections.
-    is_runnable: bool,
+    queue: Queue,
+}
+
+/// The queue of [`crate::connection_table::ConnectionTable`] that contains a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// No queue: the connection waits for an event.
+    None,
+    /// The queue of the connections that need a step. The mode is for this step.
+    Runnable(ReadMode),
+    /// The queue of the connections that wait for the rate limit of their source. The mode is for the step after the
+    /// wait.
+    RateLimited(ReadMode),
 }
 
 /// The worker's state that a step uses and changes.
@@ -48,9 +57,9 @@ pub(crate) struct StepContext<'a> {
     pub(crate) read_mode: ReadMode,
     /// The time that the connection has just waited for the rate limit of its source.
     pub(crate) limit_delay: Duration,
-    /// Output: the step adds the number of requests that it has answered. One read of text counts as one request, and
-    /// one timed request counts as one request.
-    pub(crate) answered_requests: u64,
+    /// Output: the step adds the units of the requests that it has answered ([`request_units`]). A read of text counts
+    /// as one request.
+    pub(crate) answered_units: u64,
 }
 
 /// When a step considers the receive buffer empty.
@@ -105,8 +114,7 @@ impl Connection {
             output: ReplyOutput::default(),
             last_transfer: tick,
             phase: Phase::Start,
-            is_rate_limited: false,
-            is_runnable: false,
+            queue: Queue::None,
         }
     }
 
@@ -129,37 +137,20 @@ impl Connection {
         self.phase == Phase::AwaitingPeerClose
     }
 
-    pub(crate) fn is_rate_limited(&self) -> bool {
-        self.is_rate_limited
+    pub(crate) fn queue(&self) -> Queue {
+        self.queue
     }
 
-    pub(crate) fn is_runnable(&self) -> bool {
-        self.is_runnable
+    pub(crate) fn set_queue(&mut self, queue: Queue) {
+        self.queue = queue;
     }
 
-    pub(crate) fn set_runnable(&mut self, is_runnable: bool) {
-        self.is_runnable = is_runnable;
-    }
-
-    /// Pauses reading because the rate limit of the source is exhausted.
-    pub(crate) fn pause_for_rate_limit(&mut self) {
-        self.is_rate_limited = true;
-    }
-
-    /// Continues after a pause. Restarts the timeouts, because the server caused the pause, not the peer.
-    pub(crate) fn resume(&mut self, tick: Tick) {
-        self.is_rate_limited = false;
+    /// Restarts the timeouts after a wait for the rate limit, because the server caused this wait, not the peer.
+    pub(crate) fn restart_timeouts(&mut self, tick: Tick) {
         self.last_transfer = tick;
         if let RequestFormat::Timed(timed) = &mut self.format {
             timed.restart_timeout(tick);
         }
-    }
-
-    /// Prepares the connection for the shutdown of the server. The rate limit no longer applies. The caller has added
-    /// the connection to the list of runnable connections.
-    pub(crate) fn begin_shutdown(&mut self) {
-        self.is_rate_limited = false;
-        self.is_runnable = true;
     }
 
     /// Whether a request waits for an answer: a complete timed request, or any data in the receive buffer.
@@ -173,7 +164,7 @@ impl Connection {
 
     /// Returns the timeout of this connection that has expired, if any. `now` is the current tick.
     pub(crate) fn expired_timeout(&self, now: Tick, timeouts: Timeouts) -> Option<Timeout> {
-        if self.is_rate_limited || self.is_awaiting_peer_close() {
+        if matches!(self.queue, Queue::RateLimited(_)) || self.is_awaiting_peer_close() {
             return None;
         }
         let incomplete_since = match &self.format {
@@ -267,7 +258,7 @@ impl Connection {
             let peer = self.stream.peer_addr()?;
             tracing::info!(%peer, text = escaped_excerpt(text), "request");
         }
-        context.answered_requests += 1;
+        context.answered_units += request_units(length);
         let reply = uppercase.push(text);
         self.output.send(&self.stream, &reply, context.totals)?;
         Ok(if is_emptied { NextAction::WaitForEvent } else { NextAction::StepAgain })
@@ -292,7 +283,7 @@ impl Connection {
             }
         }
         if let Some(reply) = timed.next_reply(&self.stream, context.config, context.tick)? {
-            context.answered_requests += 1;
+            context.answered_units += request_units(reply.len());
             self.output.send(&self.stream, &reply, context.totals)?;
         }
         let is_done = is_emptied && !timed.has_request();

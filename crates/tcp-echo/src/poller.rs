@@ -93,6 +93,11 @@ impl Poller {
         }
     }
 
+    /// Whether the last wait returned the maximum number of events. Then the kernel may have more of them.
+    pub(crate) fn has_more(&self) -> bool {
+        self.events.iter().nth(MAX_EVENTS - 1).is_some()
+    }
+
     /// The events of the sockets in the last wait. Events of the waker are not included.
     pub(crate) fn events(&self) -> impl Iterator<Item = Readiness> {
         let sockets = self.events.iter().filter(|event| event.token() != WAKER);

@@ -7,14 +7,28 @@
 //!
 //! 1. It waits in the kernel. The wait ends when a socket is ready, when action 3, 4 or 5 is due, or when another
 //!    thread requests the shutdown.
-//! 2. Each connection with an event runs one *step*. The step reads once (at most [`crate::limits::READ_SIZE`] bytes),
-//!    converts the text to upper case, and sends the reply. The kernel may accept only a part of the reply. Then the
-//!    connection stores the rest, and does not read again until the kernel has accepted the rest.
-//! 3. Connections that need more work without a new event run one step each. A step is short, and each connection
-//!    runs only a few steps before the worker returns to action 1. So a peer that sends much data does not delay other
-//!    peers.
+//! 2. It adds each connection with an event to the connections that need a *step*. A step reads once (at most
+//!    [`crate::limits::READ_SIZE`] bytes), converts the text to upper case, and sends the reply. The kernel may accept
+//!    only a part of the reply. Then the connection stores the rest, and does not read again until the kernel has
+//!    accepted the rest.
+//! 3. It runs steps until they have reached the cost [`MAX_COST_BETWEEN_POLLS`], or until no connection needs a step. Then
+//!    it returns to action 1. While connections need a step, action 1 does not sleep.
 //! 4. The worker accepts new connections. After an error, it pauses before the next attempt.
 //! 5. Once in each tick, it closes the connections with an expired timeout ([`crate::timeouts`]).
+//!
+//! # Fairness
+//!
+//! All sources receive the same service ([`crate::fair_queue`]). A source is an address or a network of one host
+//! ([`echo_service::Source`]). The number of its connections does not matter. A step belongs to the source that has used
+//! the least service. So a request of a source without other requests waits for at most these actions:
+//!
+//! - the steps until the next poll (at most [`MAX_COST_BETWEEN_POLLS`] and one step), because the worker does not
+//!   detect the request earlier
+//! - one step of each other source that has no more service than this source: usually none
+//! - a batch of new connections for each listener
+//!
+//! Connections that wait for the rate limit of their source are not part of this. The worker touches them only when
+//! their source has a token ([`crate::rate_waits`]).
 //!
 //! # Edge-triggered readiness
 //!
@@ -22,9 +36,8 @@
 //! buffer becomes free. It does not report the same data or the same space again. So the worker registers each socket
 //! only once, for reading and writing. A request needs no system call that changes the registration.
 //!
-//! If a step leaves data in the receive buffer, no event reports this data. The worker therefore adds the connection to
-//! the list of runnable connections ([`crate::connection::NextAction::StepAgain`]). It does not sleep while this list
-//! has entries.
+//! If a step leaves data in the receive buffer, no event reports this data. The connection therefore needs another step
+//! ([`crate::connection::NextAction::StepAgain`]).
 //!
 //! # Why the workers do not use tokio
 //!
@@ -36,12 +49,17 @@
 use crate::Config;
 use crate::acceptor::{Acceptor, FIRST_LISTENER};
 use crate::connection_limit::ConnectionLimit;
-use crate::connection_table::ConnectionTable;
+use crate::connection_table::{ConnectionTable, STEP_COST};
 use crate::limits::SHUTDOWN_TIMEOUT;
 use crate::poller::Poller;
 use crate::totals::Totals;
 use echo_service::{RateLimit, WorkerState};
 use std::time::{Duration, Instant};
+
+/// The cost of the steps after which the worker checks for new events. The unit is the time to transfer one byte
+/// ([`crate::connection_table::STEP_COST`]). With a higher cost, a request waits longer for the steps of other sources.
+/// With a lower cost, the worker calls the kernel more often: now once for 16 short requests.
+const MAX_COST_BETWEEN_POLLS: u64 = 16 * STEP_COST;
 
 /// At the start of the shutdown, the worker accepts the queued connections for at most this time.
 const SHUTDOWN_ACCEPT_TIMEOUT: Duration = SHUTDOWN_TIMEOUT.checked_div(4).unwrap();
@@ -68,14 +86,17 @@ pub(crate) fn run(
         poller.wait(timeouts.into_iter().flatten().min());
 
         let now = Instant::now();
-        for readiness in poller.events() {
+        let mut events = poller.events().peekable();
+        while let Some(readiness) = events.next() {
             if readiness.token >= FIRST_LISTENER {
                 acceptor.set_ready(readiness.token);
+            } else if events.peek().is_none() && table.is_idle() {
+                table.handle_only_event(readiness, now);
             } else {
-                table.handle_event(readiness, now);
+                table.handle_event(readiness);
             }
         }
-        table.step_without_events(now);
+        table.run_steps(max_cost(&poller), now);
         acceptor.accept(now, connection_limit, config, &mut table, &poller);
         if now >= next_tick {
             next_tick = now + table.tick_length();
@@ -100,7 +121,7 @@ fn finish_connections(table: &mut ConnectionTable<'_>, poller: &mut Poller, star
     table.begin_shutdown();
     loop {
         let now = Instant::now();
-        table.step_without_events(now);
+        table.run_steps(MAX_COST_BETWEEN_POLLS, now);
         let timeout =
             if table.is_awaiting_peers_only() { PEER_CLOSE_TIMEOUT } else { SHUTDOWN_TIMEOUT };
         let remaining = (start + timeout).saturating_duration_since(now);
@@ -109,8 +130,14 @@ fn finish_connections(table: &mut ConnectionTable<'_>, poller: &mut Poller, star
         }
         poller.wait(Some(table.wait_timeout(now).unwrap_or(remaining).min(remaining)));
         for readiness in poller.events() {
-            table.handle_event(readiness, Instant::now());
+            table.handle_event(readiness);
         }
     }
     table.close_all();
+}
+
+/// The maximum cost of the steps until the next poll. If the kernel has more events, it is the cost of one step. So the
+/// worker detects all new requests soon, and selects the next step from all of them.
+fn max_cost(poller: &Poller) -> u64 {
+    if poller.has_more() { STEP_COST } else { MAX_COST_BETWEEN_POLLS }
 }
