@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 
+/// Number of entries for which an empty queue keeps its memory. It saves most allocations, and is still small if many
+/// queues are empty.
+const MAX_UNUSED_CAPACITY: usize = 32;
+
 /// A first-in, first-out queue. The entry of a closed connection stays in the queue for a while. When more connections
 /// were closed than half of the entries, one pass removes all of these entries. So at most half of the entries, and
 /// one, belong to closed connections. The pass costs a constant time for each closed connection, on average.
@@ -36,6 +40,13 @@ impl<T> ClosableQueue<T> {
     /// Removes the oldest entry. It can belong to a closed connection.
     pub(crate) fn pop(&mut self) -> Option<T> {
         self.entries.pop_front()
+    }
+
+    /// Releases most of the memory of an empty queue.
+    pub(crate) fn shrink(&mut self) {
+        if self.entries.capacity() > MAX_UNUSED_CAPACITY {
+            self.entries.shrink_to(MAX_UNUSED_CAPACITY);
+        }
     }
 
     /// Counts the close of a connection that has an entry in this queue. The function calls `is_closed` at most once for

@@ -18,7 +18,15 @@ use std::time::{Duration, Instant};
 
 /// The cost of a step without its bytes. The unit of a cost is the time to transfer one byte. The system calls of a step
 /// take as long as the transfer of about this number of bytes.
-pub(crate) const STEP_COST: u64 = 4096;
+const STEP_COST: u64 = 8 * 1024;
+
+/// Maximum number of steps until the worker checks for new events. Short steps take about 5 µs each. With fewer steps,
+/// the checks would take a significant part of the time.
+const MAX_STEPS: usize = 32;
+
+/// Number of received and sent bytes after which the worker checks for new events. The longest step transfers this
+/// number of bytes: one read, and its reply. So the worker checks after each of the longest steps.
+const MAX_STEP_BYTES: u64 = (READ_SIZE * (1 + echo_core::MAX_GROWTH)) as u64;
 
 /// The connections of one worker.
 pub(crate) struct ConnectionTable<'a> {
@@ -125,14 +133,22 @@ impl<'a> ConnectionTable<'a> {
         }
     }
 
-    /// Runs steps until their cost is at least `max_cost`, or until no connection needs a step. [`crate::fair_queue`]
-    /// explains the order of the steps.
-    pub(crate) fn run_steps(&mut self, max_cost: u64, now: Instant) {
+    /// Runs at most [`MAX_STEPS`] steps. Ends earlier if the steps have transferred [`MAX_STEP_BYTES`], or if no
+    /// connection needs a step. [`crate::fair_queue`] explains the order of the steps.
+    pub(crate) fn run_steps(&mut self, now: Instant) {
+        let bytes_before = self.transferred_bytes();
+        for _ in 0..MAX_STEPS {
+            self.run_next_step(now);
+            if self.is_idle() || self.transferred_bytes() - bytes_before >= MAX_STEP_BYTES {
+                return;
+            }
+        }
+    }
+
+    /// Runs one step, if a connection needs one.
+    pub(crate) fn run_next_step(&mut self, now: Instant) {
         self.schedule.wake_waiting(now);
-        let mut total_cost = 0;
-        while total_cost < max_cost
-            && let Some(next) = self.schedule.next(self.rate_limit, now)
-        {
+        if let Some(next) = self.schedule.next(self.rate_limit, now) {
             #[cfg(test)]
             {
                 self.work.selections += 1;
@@ -143,7 +159,6 @@ impl<'a> ConnectionTable<'a> {
                 NextStep::Nothing => 0,
             };
             self.schedule.charge(cost);
-            total_cost += cost;
         }
     }
 
@@ -194,6 +209,10 @@ impl<'a> ConnectionTable<'a> {
         self.connections.clear();
     }
 
+    fn transferred_bytes(&self) -> u64 {
+        self.totals.bytes_received + self.totals.bytes_answered
+    }
+
     /// The mode of the step that a connection needs after an event. `None`: it needs no step.
     fn needed_step(&self, readiness: Readiness) -> Option<ReadMode> {
         let connection = self.connections.get(readiness.token)?;
@@ -238,6 +257,7 @@ impl<'a> ConnectionTable<'a> {
         now: Instant,
         limited_since: Option<Instant>,
     ) -> u64 {
+        let bytes_before = self.transferred_bytes();
         let Some(connection) = self.connections.get_mut(token) else { return 0 };
         let peer = connection.peer();
         // A pending reply answers a request that is already counted. After a wait, the source has a unit.
@@ -257,7 +277,6 @@ impl<'a> ConnectionTable<'a> {
         }
         #[cfg(test)]
         self.work.steps.push(peer);
-        let bytes = self.totals.bytes_received + self.totals.bytes_answered;
         let mut context = StepContext {
             tick: self.tick,
             read_buffer: &mut self.read_buffer,
@@ -273,7 +292,7 @@ impl<'a> ConnectionTable<'a> {
         if context.answered_units > 0 {
             self.rate_limit.charge(peer, context.answered_units, now);
         }
-        let cost = STEP_COST + self.totals.bytes_received + self.totals.bytes_answered - bytes;
+        let cost = STEP_COST + self.transferred_bytes() - bytes_before;
         match next {
             Ok(NextAction::WaitForEvent) => {}
             Ok(NextAction::StepAgain) => self.add_to_queue(token, ReadMode::UntilEmpty),

@@ -10,6 +10,7 @@
 //!   without tasks, and its first task waits for at most the task that runs.
 //! - A source keeps its start time after its last task, until the virtual time is higher. Otherwise a source could
 //!   return at once with a lower start time, and it would delay the others without end.
+//! - When no source has a task, the virtual time increases to the highest start time. All sources are then equal again.
 
 use crate::closable_queue::ClosableQueue;
 use echo_service::Source;
@@ -30,7 +31,12 @@ pub(crate) struct FairQueue<T> {
     /// One entry for each source in `sources`, except for the source of the task that runs.
     order: BinaryHeap<Reverse<Position>>,
     running: Option<usize>,
+    /// The source of the last [`FairQueue::push`], and its index. Most tasks in sequence have the same source. This saves
+    /// the hash.
+    last: Option<(Source, usize)>,
     virtual_time: u64,
+    /// The highest start time of all sources since the creation of the queue.
+    max_start_time: u64,
     /// The sequence number of the next [`Position`].
     sequence: u64,
     /// Number of tasks in all queues.
@@ -60,7 +66,9 @@ impl<T> Default for FairQueue<T> {
             indexes: HashMap::new(),
             order: BinaryHeap::new(),
             running: None,
+            last: None,
             virtual_time: 0,
+            max_start_time: 0,
             sequence: 0,
             tasks: 0,
         }
@@ -75,19 +83,21 @@ impl<T> FairQueue<T> {
     /// Adds a task of `source`, behind the other tasks of this source.
     pub(crate) fn push(&mut self, source: Source, task: T) {
         self.tasks += 1;
-        if let Some(index) = self.indexes.get(&source) {
-            self.sources[*index].queue.push(task);
-            return;
-        }
-        if self.sources.len() >= 2 * self.tasks + MAX_IDLE_SOURCES {
-            self.forget_idle_sources();
-        }
-        let mut queue = ClosableQueue::default();
-        queue.push(task);
-        let start_time = self.virtual_time;
-        let index = self.sources.insert(SourceTasks { source, queue, start_time });
-        self.indexes.insert(source, index);
-        self.add_position(index);
+        let index = match self.last {
+            Some((last, index)) if last == source => Some(index),
+            _ => self.indexes.get(&source).copied(),
+        };
+        let index = if let Some(index) = index {
+            let tasks = &mut self.sources[index];
+            if tasks.queue.is_empty() {
+                tasks.start_time = tasks.start_time.max(self.virtual_time);
+            }
+            tasks.queue.push(task);
+            index
+        } else {
+            self.add_source(source, task)
+        };
+        self.last = Some((source, index));
     }
 
     /// Removes the next task, and returns it with its source. The caller runs the task. Then it calls
@@ -95,21 +105,22 @@ impl<T> FairQueue<T> {
     pub(crate) fn next(&mut self) -> Option<(Source, T)> {
         debug_assert!(self.running.is_none(), "the previous task was not charged");
         if self.is_empty() {
-            // No source waits, so no source needs an order.
-            self.clear();
+            self.virtual_time = self.max_start_time;
             return None;
         }
         while let Some(Reverse(position)) = self.order.pop() {
             let tasks = &mut self.sources[position.index];
-            if let Some(task) = tasks.queue.pop() {
-                let source = tasks.source;
+            if tasks.queue.is_empty() {
+                self.remove_source(position.index);
+            } else if tasks.start_time > position.start_time {
+                // The source returned after a time without tasks, and its start time increased.
+                self.add_position(position.index);
+            } else if let Some(task) = tasks.queue.pop() {
                 self.tasks -= 1;
                 self.virtual_time = self.virtual_time.max(position.start_time);
                 self.running = Some(position.index);
-                return Some((source, task));
+                return Some((tasks.source, task));
             }
-            self.indexes.remove(&tasks.source);
-            self.sources.remove(position.index);
         }
         None
     }
@@ -119,6 +130,10 @@ impl<T> FairQueue<T> {
         let Some(index) = self.running.take() else { return };
         let tasks = &mut self.sources[index];
         tasks.start_time = tasks.start_time.saturating_add(cost);
+        self.max_start_time = self.max_start_time.max(tasks.start_time);
+        if tasks.queue.is_empty() {
+            tasks.queue.shrink();
+        }
         self.add_position(index);
     }
 
@@ -134,12 +149,26 @@ impl<T> FairQueue<T> {
 
     /// Removes all tasks, and the service of all sources.
     pub(crate) fn clear(&mut self) {
-        self.sources.clear();
-        self.indexes.clear();
-        self.order.clear();
-        self.running = None;
-        self.virtual_time = 0;
-        self.tasks = 0;
+        *self = Self::default();
+    }
+
+    fn add_source(&mut self, source: Source, task: T) -> usize {
+        if self.sources.len() >= 2 * self.tasks + MAX_IDLE_SOURCES {
+            self.forget_idle_sources();
+        }
+        let mut queue = ClosableQueue::default();
+        queue.push(task);
+        let start_time = self.virtual_time;
+        let index = self.sources.insert(SourceTasks { source, queue, start_time });
+        self.indexes.insert(source, index);
+        self.add_position(index);
+        index
+    }
+
+    fn remove_source(&mut self, index: usize) {
+        let source = self.sources.remove(index).source;
+        self.indexes.remove(&source);
+        self.last = None;
     }
 
     fn add_position(&mut self, index: usize) {
@@ -151,21 +180,17 @@ impl<T> FairQueue<T> {
     /// Removes the sources without tasks, and raises the virtual time to their highest start time. So none of them can
     /// return with a lower start time. The sources with tasks are then before all new sources.
     fn forget_idle_sources(&mut self) {
-        let running = self.running;
-        let sources = &mut self.sources;
-        let indexes = &mut self.indexes;
-        let mut virtual_time = self.virtual_time;
-        self.order.retain(|Reverse(position)| {
-            let tasks = &sources[position.index];
-            let is_idle = tasks.queue.is_empty() && running != Some(position.index);
-            if is_idle {
-                virtual_time = virtual_time.max(tasks.start_time);
-                indexes.remove(&tasks.source);
-                sources.remove(position.index);
+        let mut order = std::mem::take(&mut self.order);
+        order.retain(|Reverse(position)| {
+            let tasks = &self.sources[position.index];
+            let has_tasks = !tasks.queue.is_empty();
+            if !has_tasks {
+                self.virtual_time = self.virtual_time.max(tasks.start_time);
+                self.remove_source(position.index);
             }
-            !is_idle
+            has_tasks
         });
-        self.virtual_time = virtual_time;
+        self.order = order;
     }
 }
 

@@ -67,9 +67,10 @@ impl Poller {
 
     /// Waits for events, at most for `timeout`. [`Poller::events`] returns the events.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) {
-        let start = Instant::now();
+        // Without busy-polling, there is only one poll. Then no reading of the clock is necessary.
+        let start = (!self.busy_poll.is_zero()).then(Instant::now);
+        let mut remaining = timeout;
         loop {
-            let remaining = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
             let is_busy_polling =
                 !self.busy_poll.is_zero() && self.last_event.elapsed() < self.busy_poll;
             let poll_timeout = if is_busy_polling { Some(Duration::ZERO) } else { remaining };
@@ -87,9 +88,11 @@ impl Poller {
                 }
                 return;
             }
-            if !is_busy_polling || remaining.is_some_and(|remaining| remaining.is_zero()) {
+            if !is_busy_polling || remaining == Some(Duration::ZERO) {
                 return;
             }
+            let elapsed = start.map_or(Duration::ZERO, |start| start.elapsed());
+            remaining = timeout.map(|timeout| timeout.saturating_sub(elapsed));
         }
     }
 

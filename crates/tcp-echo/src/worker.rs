@@ -11,8 +11,8 @@
 //!    [`crate::limits::READ_SIZE`] bytes), converts the text to upper case, and sends the reply. The kernel may accept
 //!    only a part of the reply. Then the connection stores the rest, and does not read again until the kernel has
 //!    accepted the rest.
-//! 3. It runs steps until they have reached the cost [`MAX_COST_BETWEEN_POLLS`], or until no connection needs a step. Then
-//!    it returns to action 1. While connections need a step, action 1 does not sleep.
+//! 3. It runs a limited number of steps ([`ConnectionTable::run_steps`]). While connections need further steps, action 1
+//!    does not sleep.
 //! 4. The worker accepts new connections. After an error, it pauses before the next attempt.
 //! 5. Once in each tick, it closes the connections with an expired timeout ([`crate::timeouts`]).
 //!
@@ -22,8 +22,7 @@
 //! ([`echo_service::Source`]). The number of its connections does not matter. A step belongs to the source that has used
 //! the least service. So a request of a source without other requests waits for at most these actions:
 //!
-//! - the steps until the next poll (at most [`MAX_COST_BETWEEN_POLLS`] and one step), because the worker does not
-//!   detect the request earlier
+//! - the steps until the next action 1, because the worker does not detect the request earlier
 //! - one step of each other source that has no more service than this source: usually none
 //! - a batch of new connections for each listener
 //!
@@ -49,17 +48,12 @@
 use crate::Config;
 use crate::acceptor::{Acceptor, FIRST_LISTENER};
 use crate::connection_limit::ConnectionLimit;
-use crate::connection_table::{ConnectionTable, STEP_COST};
+use crate::connection_table::ConnectionTable;
 use crate::limits::SHUTDOWN_TIMEOUT;
 use crate::poller::Poller;
 use crate::totals::Totals;
 use echo_service::{RateLimit, WorkerState};
 use std::time::{Duration, Instant};
-
-/// The cost of the steps after which the worker checks for new events. The unit is the time to transfer one byte
-/// ([`crate::connection_table::STEP_COST`]). With a higher cost, a request waits longer for the steps of other sources.
-/// With a lower cost, the worker calls the kernel more often: now once for 16 short requests.
-const MAX_COST_BETWEEN_POLLS: u64 = 16 * STEP_COST;
 
 /// At the start of the shutdown, the worker accepts the queued connections for at most this time.
 const SHUTDOWN_ACCEPT_TIMEOUT: Duration = SHUTDOWN_TIMEOUT.checked_div(4).unwrap();
@@ -80,10 +74,14 @@ pub(crate) fn run(
     let mut table = ConnectionTable::new(connection_limit, rate_limit, config);
     let mut next_tick = Instant::now();
     while !state.is_shutting_down() {
-        let now = Instant::now();
-        let until_tick = (!table.is_empty()).then(|| next_tick.saturating_duration_since(now));
-        let timeouts = [acceptor.wait_timeout(now), table.wait_timeout(now), until_tick];
-        poller.wait(timeouts.into_iter().flatten().min());
+        if table.is_idle() {
+            let now = Instant::now();
+            let until_tick = (!table.is_empty()).then(|| next_tick.saturating_duration_since(now));
+            let timeouts = [acceptor.wait_timeout(now), table.wait_timeout(now), until_tick];
+            poller.wait(timeouts.into_iter().flatten().min());
+        } else {
+            poller.wait(Some(Duration::ZERO));
+        }
 
         let now = Instant::now();
         let mut events = poller.events().peekable();
@@ -96,7 +94,12 @@ pub(crate) fn run(
                 table.handle_event(readiness);
             }
         }
-        table.run_steps(max_cost(&poller), now);
+        if poller.has_more() {
+            // Detects all new requests soon. Then the next step can belong to any of their sources.
+            table.run_next_step(now);
+        } else {
+            table.run_steps(now);
+        }
         acceptor.accept(now, connection_limit, config, &mut table, &poller);
         if now >= next_tick {
             next_tick = now + table.tick_length();
@@ -121,7 +124,7 @@ fn finish_connections(table: &mut ConnectionTable<'_>, poller: &mut Poller, star
     table.begin_shutdown();
     loop {
         let now = Instant::now();
-        table.run_steps(MAX_COST_BETWEEN_POLLS, now);
+        table.run_steps(now);
         let timeout =
             if table.is_awaiting_peers_only() { PEER_CLOSE_TIMEOUT } else { SHUTDOWN_TIMEOUT };
         let remaining = (start + timeout).saturating_duration_since(now);
@@ -134,10 +137,4 @@ fn finish_connections(table: &mut ConnectionTable<'_>, poller: &mut Poller, star
         }
     }
     table.close_all();
-}
-
-/// The maximum cost of the steps until the next poll. If the kernel has more events, it is the cost of one step. So the
-/// worker detects all new requests soon, and selects the next step from all of them.
-fn max_cost(poller: &Poller) -> u64 {
-    if poller.has_more() { STEP_COST } else { MAX_COST_BETWEEN_POLLS }
 }

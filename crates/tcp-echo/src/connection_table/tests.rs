@@ -75,7 +75,7 @@ impl Fixture {
 
     fn run_all(&mut self, now: Instant) {
         while !self.table.is_idle() || self.table.wait_timeout(now) == Some(Duration::ZERO) {
-            self.table.run_steps(u64::MAX, now);
+            self.table.run_steps(now);
         }
     }
 }
@@ -193,13 +193,13 @@ fn request_of_another_source_waits_for_one_step_of_a_source_with_many_connection
     let now = Instant::now();
     fixture.receive_events(hostile.len());
     for _ in 0..20 {
-        fixture.table.run_steps(1, now);
+        fixture.table.run_next_step(now);
         honest.write_all(b"hello").unwrap();
         fixture.receive_events(1);
         fixture.table.work.steps.clear();
         while !fixture.table.work.steps.contains(&HONEST) {
             assert!(!fixture.table.is_idle(), "the hostile connections need more steps");
-            fixture.table.run_steps(1, now);
+            fixture.table.run_next_step(now);
         }
         assert!(fixture.table.work.steps.len() <= 2, "{:?}", fixture.table.work.steps);
         honest.read_exact(&mut [0; 5]).unwrap();
