@@ -1,19 +1,21 @@
-//! Runs the steps of the open connections of one worker, in the order of the [`Schedule`], and closes connections.
+//! Runs the steps of the open connections of one worker, in the order of the [`Schedule`].
+
+mod closing;
 
 use crate::Config;
 use crate::connection::{Connection, NextAction, Queue, ReadMode, StepContext};
-use crate::connection_limit::ConnectionLimit;
 use crate::limits::READ_SIZE;
 use crate::open_connections::OpenConnections;
 use crate::poller::{Poller, Readiness};
 use crate::rate_waits::Waiting;
 use crate::schedule::{NextStep, Schedule};
-use crate::timeouts::{Tick, Timeout, Timeouts};
+use crate::slots::{ConnectionSlots, Owner, SlotId};
+use crate::timeouts::{Tick, Timeouts};
 use crate::totals::Totals;
 use echo_service::{RateLimit, should_log};
 use mio::net::TcpStream;
 use std::io;
-use std::net::{IpAddr, Shutdown};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// The cost of a step without its bytes. The unit of a cost is the time to transfer one byte. The system calls of a step
@@ -24,15 +26,17 @@ const STEP_COST: u64 = 8 * 1024;
 /// the checks would take a significant part of the time.
 const MAX_STEPS: usize = 32;
 
-/// Number of received and sent bytes after which the worker checks for new events. The longest step transfers this
-/// number of bytes: one read, and its reply. So the worker checks after each of the longest steps.
-const MAX_STEP_BYTES: u64 = (READ_SIZE * (1 + echo_core::MAX_GROWTH)) as u64;
+/// Number of received and sent bytes after which the worker checks for new events: the largest reply to one read. So the
+/// worker checks after each step that receives and sends the maximum number of bytes.
+const MAX_STEP_BYTES: u64 = (READ_SIZE * echo_core::MAX_GROWTH) as u64;
 
 /// The connections of one worker.
 pub(crate) struct ConnectionTable<'a> {
     connections: OpenConnections,
     schedule: Schedule,
-    connection_limit: &'a ConnectionLimit,
+    slots: &'a ConnectionSlots,
+    /// The number of the worker.
+    worker: usize,
     rate_limit: &'a RateLimit,
     config: &'a Config,
     /// The buffer for the reads of all connections. An idle connection needs no buffer.
@@ -48,14 +52,16 @@ pub(crate) struct ConnectionTable<'a> {
 
 impl<'a> ConnectionTable<'a> {
     pub(crate) fn new(
-        connection_limit: &'a ConnectionLimit,
+        slots: &'a ConnectionSlots,
+        worker: usize,
         rate_limit: &'a RateLimit,
         config: &'a Config,
     ) -> Self {
         Self {
             connections: OpenConnections::default(),
             schedule: Schedule::default(),
-            connection_limit,
+            slots,
+            worker,
             rate_limit,
             config,
             read_buffer: vec![0; READ_SIZE],
@@ -76,8 +82,13 @@ impl<'a> ConnectionTable<'a> {
         &mut self.totals
     }
 
-    /// Adds a connection and registers it with `poller`. The caller has already counted the connection in the
-    /// [`ConnectionLimit`].
+    /// The owner of the next connection that [`ConnectionTable::insert`] adds.
+    pub(crate) fn next_owner(&self) -> Owner {
+        Owner { worker: self.worker, token: self.connections.next_token() }
+    }
+
+    /// Adds a connection and registers it with `poller`. The caller has acquired `slot` for
+    /// [`ConnectionTable::next_owner`].
     ///
     /// # Errors
     ///
@@ -86,6 +97,7 @@ impl<'a> ConnectionTable<'a> {
         &mut self,
         stream: TcpStream,
         peer: IpAddr,
+        slot: SlotId,
         poller: &Poller,
     ) -> io::Result<()> {
         // Disables Nagle's algorithm (RFC 896): a reply must not wait for the acknowledgement of the previous
@@ -98,7 +110,7 @@ impl<'a> ConnectionTable<'a> {
             let timeout = Some(self.config.stall_timeout * 2);
             socket2::SockRef::from(&stream).set_tcp_user_timeout(timeout)?;
         }
-        let mut connection = Connection::new(stream, peer, self.tick);
+        let mut connection = Connection::new(stream, peer, slot, self.tick);
         poller.register(connection.stream(), self.connections.next_token())?;
         self.connections.insert(connection);
         self.totals.connections += 1;
@@ -162,53 +174,6 @@ impl<'a> ConnectionTable<'a> {
         }
     }
 
-    /// Time between two calls of [`ConnectionTable::close_timed_out`].
-    pub(crate) fn tick_length(&self) -> Duration {
-        self.timeouts.tick_length()
-    }
-
-    /// Starts the next tick, and closes the connections with an expired timeout.
-    pub(crate) fn close_timed_out(&mut self) {
-        self.tick = self.tick.saturating_add(1);
-        let expired = self.connections.iter().filter_map(|(token, connection)| {
-            let timeout = connection.expired_timeout(self.tick, self.timeouts)?;
-            // A runnable connection waits for the server, not for its peer: the server has not read its data yet.
-            let is_unread = timeout == Timeout::Idle && connection.queue() != Queue::None;
-            (!is_unread).then_some((token, timeout))
-        });
-        for (token, timeout) in expired.collect::<Vec<_>>() {
-            match timeout {
-                Timeout::Idle => self.close_idle(token),
-                Timeout::Stall => self.reset_stalled(token),
-            }
-        }
-    }
-
-    /// Starts the shutdown. Each connection answers the data that has arrived, and then closes. Rate limits no longer
-    /// apply.
-    pub(crate) fn begin_shutdown(&mut self) {
-        self.is_shutting_down = true;
-        self.schedule.clear();
-        self.connections.release_all_closed();
-        for (token, connection) in self.connections.iter_mut() {
-            connection.set_queue(Queue::Runnable(ReadMode::UntilEmpty));
-            self.schedule.add_runnable(connection.peer(), token);
-        }
-    }
-
-    /// Whether all connections only wait for the peer's close.
-    pub(crate) fn is_awaiting_peers_only(&self) -> bool {
-        self.connections.iter().all(|(_, connection)| connection.is_awaiting_peer_close())
-    }
-
-    /// Closes all remaining connections at the end of the shutdown.
-    pub(crate) fn close_all(&mut self) {
-        let connections = self.connections.iter();
-        let incomplete = connections.filter(|(_, connection)| !connection.is_awaiting_peer_close());
-        self.totals.closed_at_shutdown += incomplete.count() as u64;
-        self.connections.clear();
-    }
-
     fn transferred_bytes(&self) -> u64 {
         self.totals.bytes_received + self.totals.bytes_answered
     }
@@ -230,7 +195,7 @@ impl<'a> ConnectionTable<'a> {
             return 0;
         }
         let Some(connection) = self.connections.get_mut(token) else { return 0 };
-        let Queue::Runnable(read_mode) = connection.queue() else { return 0 };
+        let read_mode = connection.queue().read_mode();
         connection.set_queue(Queue::None);
         self.step(token, read_mode, now, None)
     }
@@ -242,7 +207,7 @@ impl<'a> ConnectionTable<'a> {
             return 0;
         }
         let Some(connection) = self.connections.get_mut(token) else { return 0 };
-        let Queue::RateLimited(read_mode) = connection.queue() else { return 0 };
+        let read_mode = connection.queue().read_mode();
         connection.set_queue(Queue::None);
         connection.restart_timeouts(self.tick);
         self.step(token, read_mode, now, Some(since))
@@ -261,15 +226,17 @@ impl<'a> ConnectionTable<'a> {
         let Some(connection) = self.connections.get_mut(token) else { return 0 };
         let peer = connection.peer();
         // A pending reply answers a request that is already counted. After a wait, the source has a unit.
-        let is_limited =
-            !self.is_shutting_down && !connection.has_pending_reply() && limited_since.is_none();
+        let is_limited = !self.is_shutting_down
+            && limited_since.is_none()
+            && !connection.has_pending_reply()
+            && !connection.is_awaiting_peer_close();
         if is_limited && self.schedule.must_wait(peer, self.rate_limit, now) {
             #[cfg(test)]
             {
                 self.work.request_checks += 1;
             }
             if connection.has_request() {
-                connection.set_queue(Queue::RateLimited(read_mode));
+                connection.set_queue(Queue::rate_limited(read_mode));
                 self.totals.rate_limited_reads += 1;
                 self.schedule.add_waiting(peer, token, self.rate_limit, now);
                 return STEP_COST;
@@ -288,7 +255,11 @@ impl<'a> ConnectionTable<'a> {
                 .map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
             answered_units: 0,
         };
+        let last_transfer = connection.last_transfer();
         let next = connection.step(&mut context);
+        if connection.last_transfer() != last_transfer {
+            self.slots.record_activity(connection.slot(), now);
+        }
         if context.answered_units > 0 {
             self.rate_limit.charge(peer, context.answered_units, now);
         }
@@ -303,7 +274,7 @@ impl<'a> ConnectionTable<'a> {
                 if should_log(count) {
                     tracing::debug!(%peer, %error, count, "closed a connection after an error");
                 }
-                self.remove(token);
+                self.close(token);
             }
         }
         cost
@@ -313,72 +284,12 @@ impl<'a> ConnectionTable<'a> {
     /// the mode of its next step to [`ReadMode::UntilEmpty`].
     fn add_to_queue(&mut self, token: usize, read_mode: ReadMode) {
         let Some(connection) = self.connections.get_mut(token) else { return };
-        match connection.queue() {
-            Queue::None => {
-                connection.set_queue(Queue::Runnable(read_mode));
-                self.schedule.add_runnable(connection.peer(), token);
-            }
-            Queue::Runnable(ReadMode::UntilShortRead) => {
-                connection.set_queue(Queue::Runnable(read_mode));
-            }
-            Queue::RateLimited(ReadMode::UntilShortRead) => {
-                connection.set_queue(Queue::RateLimited(read_mode));
-            }
-            Queue::Runnable(ReadMode::UntilEmpty) | Queue::RateLimited(ReadMode::UntilEmpty) => {}
+        if connection.queue() == Queue::None {
+            connection.set_queue(Queue::runnable(read_mode));
+            self.schedule.add_runnable(connection.peer(), token);
+        } else if read_mode == ReadMode::UntilEmpty {
+            connection.set_queue(connection.queue().until_empty());
         }
-    }
-
-    fn close_idle(&mut self, token: usize) {
-        let Some(mut connection) = self.remove(token) else { return };
-        self.totals.closed_idle += 1;
-        let count = self.totals.closed_idle;
-        if should_log(count) {
-            tracing::info!(peer = %connection.peer(), count, "closed an idle connection");
-        }
-        // An error means that the connection has already ended.
-        let _ = connection.stream().shutdown(Shutdown::Write);
-    }
-
-    fn reset_stalled(&mut self, token: usize) {
-        // The kernel reports a socket as writable only when much of the send buffer is free. If a peer reads slowly, the
-        // kernel accepts some bytes earlier. Then the connection has not stalled.
-        if self.send_part_of_pending_reply(token) {
-            return;
-        }
-        let Some(mut connection) = self.remove(token) else { return };
-        self.totals.closed_stalled += 1;
-        let count = self.totals.closed_stalled;
-        if should_log(count) {
-            tracing::warn!(peer = %connection.peer(), count, "reset a stalled connection");
-        }
-        // With a linger time of zero, the close sends a reset and discards the data in the kernel's send buffer.
-        // Otherwise the kernel would keep this data for a peer that does not read.
-        let socket = socket2::SockRef::from(&*connection.stream());
-        let _ = socket.set_linger(Some(Duration::ZERO));
-    }
-
-    /// Sends as much of the pending reply as the kernel accepts. Returns whether the kernel accepted any bytes.
-    fn send_part_of_pending_reply(&mut self, token: usize) -> bool {
-        let before = self.totals.bytes_answered;
-        self.add_to_queue(token, ReadMode::UntilEmpty);
-        // An error needs no action here. The caller can close the connection. If it does not, the next step fails and
-        // closes the connection.
-        if let Some(connection) = self.connections.get_mut(token) {
-            let _ = connection.send_pending_reply(self.tick, &mut self.totals);
-        }
-        self.totals.bytes_answered > before
-    }
-
-    fn remove(&mut self, token: usize) -> Option<Connection> {
-        let connection = self.connections.remove(token)?;
-        let peer = connection.peer();
-        self.connection_limit.release(peer);
-        match connection.queue() {
-            Queue::None => {}
-            Queue::Runnable(_) => self.schedule.note_runnable_close(peer, &mut self.connections),
-            Queue::RateLimited(_) => self.schedule.note_waiting_close(peer, &mut self.connections),
-        }
-        Some(connection)
     }
 }
 

@@ -40,16 +40,17 @@
 mod acceptor;
 mod closable_queue;
 mod connection;
-mod connection_limit;
 mod connection_table;
 mod fair_queue;
 mod limits;
+mod memory;
 mod open_connections;
 mod poller;
 mod rate_waits;
 mod reply_output;
 mod schedule;
 mod serve;
+mod slots;
 mod timed_request;
 mod timeouts;
 mod totals;
@@ -57,9 +58,14 @@ mod worker;
 
 pub use limits::{
     DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_SOURCE,
-    DEFAULT_STALL_TIMEOUT, MAX_TIMED_REQUEST_SIZE, READ_SIZE, SHUTDOWN_TIMEOUT,
+    DEFAULT_STALL_TIMEOUT, MAX_TIMED_REQUEST_SIZE, MIN_TRANSFER_RATE, READ_SIZE, SHUTDOWN_TIMEOUT,
+};
+pub use memory::{
+    MAX_KERNEL_MEMORY_PER_CONNECTION, MAX_PROCESS_MEMORY_PER_CONNECTION, MAX_UNSENT,
+    RECEIVE_BUFFER, SEND_BUFFER, max_memory,
 };
 pub use serve::{Config, ServeError, serve};
+pub use slots::{MAX_CONNECTIONS, MAX_PENDING_CLOSES, PrefixLimits, RESERVE_DIVISOR, reserved};
 pub use totals::Totals;
 
 /// The default port. The lab assignment defines it. IANA has not assigned it to this service.

@@ -13,7 +13,8 @@
 //!    accepted the rest.
 //! 3. It runs a limited number of steps ([`ConnectionTable::run_steps`]). While connections need further steps, action 1
 //!    does not sleep.
-//! 4. The worker accepts new connections. After an error, it pauses before the next attempt.
+//! 4. The worker closes the connections that have lost their slots ([`crate::slots`]), and accepts new connections. After
+//!    an error, it pauses before the next attempt.
 //! 5. Once in each tick, it closes the connections with an expired timeout ([`crate::timeouts`]).
 //!
 //! # Fairness
@@ -47,10 +48,10 @@
 
 use crate::Config;
 use crate::acceptor::{Acceptor, FIRST_LISTENER};
-use crate::connection_limit::ConnectionLimit;
 use crate::connection_table::ConnectionTable;
 use crate::limits::SHUTDOWN_TIMEOUT;
 use crate::poller::Poller;
+use crate::slots::ConnectionSlots;
 use crate::totals::Totals;
 use echo_service::{RateLimit, WorkerState};
 use std::time::{Duration, Instant};
@@ -66,12 +67,13 @@ const PEER_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) fn run(
     mut acceptor: Acceptor,
     mut poller: Poller,
-    connection_limit: &ConnectionLimit,
+    slots: &ConnectionSlots,
+    number: usize,
     rate_limit: &RateLimit,
     config: &Config,
     state: &WorkerState<Totals>,
 ) {
-    let mut table = ConnectionTable::new(connection_limit, rate_limit, config);
+    let mut table = ConnectionTable::new(slots, number, rate_limit, config);
     let mut next_tick = Instant::now();
     while !state.is_shutting_down() {
         if table.is_idle() {
@@ -94,13 +96,14 @@ pub(crate) fn run(
                 table.handle_event(readiness);
             }
         }
+        table.close_replaced();
         if poller.has_more() {
             // Detects all new requests soon. Then the next step can belong to any of their sources.
             table.run_next_step(now);
         } else {
             table.run_steps(now);
         }
-        acceptor.accept(now, connection_limit, config, &mut table, &poller);
+        acceptor.accept(now, slots, config, &mut table, &poller);
         if now >= next_tick {
             next_tick = now + table.tick_length();
             table.close_timed_out();
@@ -112,7 +115,7 @@ pub(crate) fn run(
     // The kernel has completed the handshakes of the queued connections. Their first requests may have arrived.
     acceptor.set_all_ready();
     while acceptor.can_accept_more() && start.elapsed() < SHUTDOWN_ACCEPT_TIMEOUT {
-        acceptor.accept(Instant::now(), connection_limit, config, &mut table, &poller);
+        acceptor.accept(Instant::now(), slots, config, &mut table, &poller);
     }
     drop(acceptor);
     finish_connections(&mut table, &mut poller, start);

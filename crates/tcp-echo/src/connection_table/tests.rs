@@ -1,10 +1,12 @@
 //! Tests of the order and of the amount of work, with real sockets and a simulated time.
 
 use super::*;
-use crate::connection_limit::ConnectionLimit;
+use crate::slots::{MAX_CONNECTIONS, PrefixLimits};
+use echo_service::SourceLimit;
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream as Client};
+use std::num::NonZero;
 
 /// Maximum wait for events. It is long because other programs can use the CPU meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,20 +32,21 @@ struct Fixture {
     table: ConnectionTable<'static>,
     poller: Poller,
     listener: TcpListener,
-    limit: &'static ConnectionLimit,
 }
 
 impl Fixture {
     fn new(rate: u32) -> Self {
         let config = Box::leak(Box::new(Config { rate: Some(rate), ..Config::default() }));
-        let max = config.connections_per_source();
-        let limit = Box::leak(Box::new(ConnectionLimit::new(usize::MAX, max)));
+        let poller = Poller::new(Duration::ZERO).unwrap();
+        let source = SourceLimit::resolve(Some(0), NonZero::<u64>::MIN);
+        let limits = PrefixLimits::new(MAX_CONNECTIONS, source);
+        let slots = ConnectionSlots::new(MAX_CONNECTIONS, limits, vec![poller.waker()]);
+        let slots = Box::leak(Box::new(slots));
         let rate_limit = Box::leak(Box::new(RateLimit::new(config.rate)));
         Self {
-            table: ConnectionTable::new(limit, rate_limit, config),
-            poller: Poller::new(Duration::ZERO).unwrap(),
+            table: ConnectionTable::new(slots, 0, rate_limit, config),
+            poller,
             listener: TcpListener::bind("127.0.0.1:0").unwrap(),
-            limit,
         }
     }
 
@@ -52,8 +55,8 @@ impl Fixture {
         let client = Client::connect(self.listener.local_addr().unwrap()).unwrap();
         let (stream, _) = self.listener.accept().unwrap();
         stream.set_nonblocking(true).unwrap();
-        self.limit.acquire(peer).unwrap();
-        self.table.insert(TcpStream::from_std(stream), peer, &self.poller).unwrap();
+        let slot = self.table.slots.acquire(peer, self.table.next_owner()).unwrap().slot;
+        self.table.insert(TcpStream::from_std(stream), peer, slot, &self.poller).unwrap();
         client
     }
 
@@ -156,7 +159,7 @@ fn closed_waiting_connections_leave_the_queue_and_release_their_tokens() {
         fixture.receive_events(1);
         fixture.run_all(now);
         let queue = fixture.table.connections.get(token).unwrap().queue();
-        assert!(matches!(queue, Queue::RateLimited(_)));
+        assert!(queue.is_rate_limited());
         drop(fixture.table.remove(token));
         maximum = maximum.max(fixture.table.connections.tokens_in_use());
     }
