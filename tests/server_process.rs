@@ -9,6 +9,9 @@ mod python;
 mod namespace;
 #[path = "server_process/process.rs"]
 mod process;
+#[cfg(all(target_os = "linux", not(portable)))]
+#[path = "server_process/restrictions.rs"]
+mod restrictions;
 #[cfg(all(unix, not(portable)))]
 #[path = "server_process/unix.rs"]
 pub mod unix;

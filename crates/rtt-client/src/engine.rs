@@ -21,7 +21,7 @@ pub use protocols::list_protocols;
 pub use run::{RunError, run};
 #[cfg(fuzzing)]
 pub use trace::explain_as_measurement;
-pub use trace::{TraceError, enter_lab, read_trace, trace};
+pub use trace::{TraceError, end_with_this_thread, enter_lab, read_trace, trace};
 
 use crate::net::system::MAX_PAUSE;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,11 +7,11 @@ use crate::poller::Poller;
 use crate::serve::ServeError;
 use crate::slots::{Admission, ConnectionSlots, Refusal};
 use crate::totals::Totals;
-use echo_service::should_log;
+use echo_service::{WorkerFailure, is_permanent_error, should_log};
 use mio::net::{TcpListener, TcpStream};
 use socket2::SockRef;
 use std::io;
-use std::net::{self, IpAddr};
+use std::net::{self, IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// First pause of a listener after an error that affects all connections, for example if no descriptor is free.
@@ -32,6 +32,7 @@ pub(crate) struct Acceptor(Vec<Listener>);
 
 struct Listener {
     socket: TcpListener,
+    address: SocketAddr,
     /// Whether the listener's queue may contain a connection.
     is_ready: bool,
     /// Whether the queue may contain connections that arrived before the server limited the buffers of the listener. They
@@ -54,7 +55,7 @@ impl Acceptor {
         let mut registered = Vec::new();
         for (index, listener) in listeners.into_iter().enumerate() {
             let address = listener.local_addr().map_err(ServeError::LocalAddress)?;
-            let listener = Listener::register(listener, poller, FIRST_LISTENER + index);
+            let listener = Listener::register(listener, address, poller, FIRST_LISTENER + index);
             let listener =
                 listener.map_err(|source| ServeError::RegisterListener { address, source })?;
             registered.push(listener);
@@ -78,6 +79,10 @@ impl Acceptor {
 
     /// Accepts up to [`MAX_BATCH`] connections from each ready listener. Adds each allowed connection
     /// to `table`, and closes the others.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkerFailure`] if a listener has a permanent error.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
@@ -85,7 +90,7 @@ impl Acceptor {
         config: &Config,
         table: &mut ConnectionTable<'_>,
         poller: &Poller,
-    ) {
+    ) -> Result<(), WorkerFailure> {
         for listener in &mut self.0 {
             if !listener.is_ready || listener.paused_until.is_some_and(|until| now < until) {
                 continue;
@@ -108,6 +113,10 @@ impl Acceptor {
                     }
                     Err(error) => {
                         count_error(&error, table.totals());
+                        if is_permanent_error(&error) {
+                            let address = listener.address;
+                            return Err(WorkerFailure::Accept { address, source: error });
+                        }
                         if !affects_only_one_connection(&error) {
                             // The connection stays in the queue, so an immediate retry would return the same error.
                             listener.paused_until = Some(now + listener.next_pause);
@@ -118,6 +127,7 @@ impl Acceptor {
                 }
             }
         }
+        Ok(())
     }
 
     /// Whether a listener without a pause may have more connections in its queue.
@@ -135,13 +145,19 @@ impl Acceptor {
 }
 
 impl Listener {
-    fn register(listener: net::TcpListener, poller: &Poller, token: usize) -> io::Result<Self> {
+    fn register(
+        listener: net::TcpListener,
+        address: SocketAddr,
+        poller: &Poller,
+        token: usize,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         limit_buffers(&SockRef::from(&listener))?;
         let mut socket = TcpListener::from_std(listener);
         poller.register(&mut socket, token)?;
         Ok(Self {
             socket,
+            address,
             is_ready: true,
             may_have_early_connections: true,
             next_pause: MIN_ERROR_PAUSE,

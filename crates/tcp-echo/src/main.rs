@@ -3,24 +3,25 @@
 mod cli;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use cli::Cli;
 use echo_service::{
     LogTotals as _, announce, catch_signals, duration_field, exit_code, limit_field, log_limits,
-    log_to_stderr, open_tcp_listeners,
+    log_to_stderr, open_tcp_listeners, parse_arguments, runtime,
 };
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let _log = log_to_stderr(cli.service.verbose, cli.service.log_format);
-    exit_code("tcp-echo", run(&cli))
+    match parse_arguments() {
+        Ok(cli) => exit_code("tcp-echo", run(&cli)),
+        Err(status) => status,
+    }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn run(cli: &Cli) -> anyhow::Result<()> {
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    let _log = log_to_stderr(cli.service.verbose, cli.service.log_format)?;
+    let runtime = runtime().context("cannot create the tokio runtime")?;
     let listeners = open_tcp_listeners(&cli.service, tcp_echo::DEFAULT_PORT)?;
-    let signals = catch_signals().await?;
+    let signals = catch_signals()?;
     for listener in &listeners[0] {
         let address =
             listener.local_addr().context("cannot read the local address of a listener")?;
@@ -49,7 +50,7 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
         process_bytes_per_connection = tcp_echo::MAX_PROCESS_MEMORY_PER_CONNECTION,
         memory_bytes = tcp_echo::max_memory(config.max_connections),
     );
-    let totals = tcp_echo::serve(listeners, config, signals).await?;
+    let totals = runtime.block_on(tcp_echo::serve(listeners, config, signals))?;
     totals.log("totals at the end");
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::poller::Poller;
 use crate::slots::{ConnectionSlots, PrefixLimits};
 use crate::worker;
 use echo_service::{
-    AllowedNetworks, RateLimit, Signals, SourceLimit, StartWorkerError, Worker, WorkerState,
+    AllowedNetworks, RateLimit, RunWorkersError, Signals, SourceLimit, Worker, WorkerState,
     run_workers,
 };
 use std::io;
@@ -69,7 +69,7 @@ impl Config {
     }
 }
 
-/// The server cannot start.
+/// The server cannot start, or it cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The system did not create the object that reports socket events (on Linux, an epoll instance).
@@ -86,19 +86,21 @@ pub enum ServeError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The system did not start a thread.
+    /// The system did not start a thread, or a worker cannot continue.
     #[error(transparent)]
-    StartWorker(#[from] StartWorkerError),
+    Workers(#[from] RunWorkersError),
 }
 
 /// Serves the connections of `listeners` until `signals` request the shutdown. Then answers the data that has arrived,
 /// and returns the totals.
 ///
-/// `listeners` contains one vector for each worker thread. Peers and errors of connections do not stop the server.
+/// `listeners` contains one vector for each worker thread. Peers and errors of connections do not stop the
+/// server.
 ///
 /// # Errors
 ///
-/// [`ServeError`] if the server cannot start.
+/// [`ServeError`] if the server cannot start, or if a socket has a permanent error
+/// ([`is_permanent_error`](echo_service::is_permanent_error)).
 ///
 /// # Panics
 ///
@@ -121,7 +123,7 @@ pub async fn serve(
         let (slots, rate_limit) = (Arc::clone(&slots), Arc::clone(&rate_limit));
         let config = config.clone();
         let run = move |state: &WorkerState<Totals>| {
-            worker::run(acceptor, poller, &slots, number, &rate_limit, &config, state);
+            worker::run(acceptor, poller, &slots, number, &rate_limit, &config, state)
         };
         let wake = move || {
             if let Err(error) = waker.wake() {

@@ -53,7 +53,7 @@ use crate::limits::SHUTDOWN_TIMEOUT;
 use crate::poller::Poller;
 use crate::slots::ConnectionSlots;
 use crate::totals::Totals;
-use echo_service::{RateLimit, WorkerState};
+use echo_service::{RateLimit, WorkerFailure, WorkerState};
 use std::time::{Duration, Instant};
 
 /// At the start of the shutdown, the worker accepts the queued connections for at most this time.
@@ -64,6 +64,10 @@ const SHUTDOWN_ACCEPT_TIMEOUT: Duration = SHUTDOWN_TIMEOUT.checked_div(4).unwrap
 const PEER_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Accepts and serves connections until `state` requests the shutdown. Then answers the data that has arrived.
+///
+/// # Errors
+///
+/// [`WorkerFailure`] if a listener or the poller has a permanent error. The worker then closes its connections.
 pub(crate) fn run(
     mut acceptor: Acceptor,
     mut poller: Poller,
@@ -72,7 +76,7 @@ pub(crate) fn run(
     rate_limit: &RateLimit,
     config: &Config,
     state: &WorkerState<Totals>,
-) {
+) -> Result<(), WorkerFailure> {
     let mut table = ConnectionTable::new(slots, number, rate_limit, config);
     let mut next_tick = Instant::now();
     while !state.is_shutting_down() {
@@ -80,9 +84,9 @@ pub(crate) fn run(
             let now = Instant::now();
             let until_tick = (!table.is_empty()).then(|| next_tick.saturating_duration_since(now));
             let timeouts = [acceptor.wait_timeout(now), table.wait_timeout(now), until_tick];
-            poller.wait(timeouts.into_iter().flatten().min());
+            poller.wait(timeouts.into_iter().flatten().min())?;
         } else {
-            poller.wait(Some(Duration::ZERO));
+            poller.wait(Some(Duration::ZERO))?;
         }
 
         let now = Instant::now();
@@ -103,7 +107,7 @@ pub(crate) fn run(
         } else {
             table.run_steps(now);
         }
-        acceptor.accept(now, slots, config, &mut table, &poller);
+        acceptor.accept(now, slots, config, &mut table, &poller)?;
         if now >= next_tick {
             next_tick = now + table.tick_length();
             table.close_timed_out();
@@ -115,15 +119,20 @@ pub(crate) fn run(
     // The kernel has completed the handshakes of the queued connections. Their first requests may have arrived.
     acceptor.set_all_ready();
     while acceptor.can_accept_more() && start.elapsed() < SHUTDOWN_ACCEPT_TIMEOUT {
-        acceptor.accept(Instant::now(), slots, config, &mut table, &poller);
+        acceptor.accept(Instant::now(), slots, config, &mut table, &poller)?;
     }
     drop(acceptor);
-    finish_connections(&mut table, &mut poller, start);
+    let result = finish_connections(&mut table, &mut poller, start);
     state.publish_totals(table.totals());
+    result
 }
 
 /// Answers the data that has arrived, and closes all connections. `start` is the start of the shutdown.
-fn finish_connections(table: &mut ConnectionTable<'_>, poller: &mut Poller, start: Instant) {
+fn finish_connections(
+    table: &mut ConnectionTable<'_>,
+    poller: &mut Poller,
+    start: Instant,
+) -> Result<(), WorkerFailure> {
     table.begin_shutdown();
     loop {
         let now = Instant::now();
@@ -134,10 +143,11 @@ fn finish_connections(table: &mut ConnectionTable<'_>, poller: &mut Poller, star
         if table.is_empty() || remaining.is_zero() {
             break;
         }
-        poller.wait(Some(table.wait_timeout(now).unwrap_or(remaining).min(remaining)));
+        poller.wait(Some(table.wait_timeout(now).unwrap_or(remaining).min(remaining)))?;
         for readiness in poller.events() {
             table.handle_event(readiness);
         }
     }
     table.close_all();
+    Ok(())
 }

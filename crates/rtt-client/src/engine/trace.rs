@@ -25,6 +25,7 @@ use std::error::Error as _;
 use std::io::{self, BufWriter, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -39,6 +40,12 @@ const FOREIGN_PACKET: &str = "belongs to no exchange of this trace";
 /// [`TraceError::Lab`] if the system does not permit the namespaces.
 pub fn enter_lab() -> Result<(), TraceError> {
     Ok(system::enter_lab()?)
+}
+
+/// Makes the kernel kill the child of `command` when the calling thread ends (Linux, prctl(2), `PR_SET_PDEATHSIG`). So the
+/// child also ends if SIGKILL ends this process. On other systems, the function does nothing.
+pub fn end_with_this_thread(command: &mut Command) {
+    system::end_with_this_thread(command);
 }
 
 /// Runs the exchanges of `plan`, captures their packets, and reports the result. If `file` is given, writes the packets

@@ -1,6 +1,7 @@
 //! Tests of the order and of the amount of work, with real sockets and a simulated time.
 
 use super::*;
+use crate::acceptor::Acceptor;
 use crate::slots::{MAX_CONNECTIONS, PrefixLimits};
 use echo_service::SourceLimit;
 use std::collections::HashSet;
@@ -64,7 +65,7 @@ impl Fixture {
     fn receive_events(&mut self, count: usize) {
         let mut readable = HashSet::new();
         while readable.len() < count {
-            self.poller.wait(Some(TIMEOUT));
+            self.poller.wait(Some(TIMEOUT)).unwrap();
             let before = readable.len();
             for readiness in self.poller.events() {
                 if readiness.is_readable {
@@ -206,5 +207,24 @@ fn request_of_another_source_waits_for_one_step_of_a_source_with_many_connection
         }
         assert!(fixture.table.work.steps.len() <= 2, "{:?}", fixture.table.work.steps);
         honest.read_exact(&mut [0; 5]).unwrap();
+    }
+}
+
+#[test]
+fn flood_of_new_connections_is_accepted_in_small_batches() {
+    let mut fixture = Fixture::new(0);
+    let address = fixture.listener.local_addr().unwrap();
+    let listeners = vec![fixture.listener.try_clone().unwrap()];
+    let mut acceptor = Acceptor::new(listeners, &fixture.poller).unwrap();
+    let _clients: Vec<_> = (0..50).map(|_| Client::connect(address).unwrap()).collect();
+    let (slots, config) = (fixture.table.slots, fixture.table.config);
+    let mut accepted = 0;
+    while accepted < 50 {
+        acceptor
+            .accept(Instant::now(), slots, config, &mut fixture.table, &fixture.poller)
+            .unwrap();
+        let batch = fixture.table.totals.connections - accepted;
+        assert!((1..=8).contains(&batch), "{batch}");
+        accepted += batch;
     }
 }

@@ -53,10 +53,14 @@ impl<'a> Probe<'a> {
         let address = self.address;
         thread::scope(|scope| {
             // The connected and the unconnected socket wait at the same time, because they share the timeout.
-            let unconnected = driver(self.plan.protocol).unconnected.map(|send_and_wait| {
+            let unconnected = driver(self.plan.protocol).unconnected.and_then(|send_and_wait| {
                 let config = self.config().with_any_local_port();
                 let mut payload = payload(self.plan.protocol, HeaderContent::Nothing);
-                scope.spawn(move || send_and_wait(address, &config, payload.request(1)))
+                let wait = move || send_and_wait(address, &config, payload.request(1));
+                thread::Builder::new()
+                    .spawn_scoped(scope, wait)
+                    .inspect_err(|error| debug!(%address, %error, "unconnected socket not used"))
+                    .ok()
             });
             let mut finding = self.run_connected()?;
             if finding.condition() == Condition::Silent && self.stop.load(Ordering::Relaxed) {

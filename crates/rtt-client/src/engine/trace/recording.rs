@@ -87,13 +87,15 @@ pub(super) fn record(
     };
     let is_over = AtomicBool::new(false);
     let (exchanges, captured) = thread::scope(|scope| {
-        let capturing = scope.spawn(|| capture.run(&is_over));
+        let capturing = thread::Builder::new()
+            .spawn_scoped(scope, || capture.run(&is_over))
+            .map_err(RunError::StartThread)?;
         let end_of_capture = SetOnDrop(&is_over);
         let exchanges = run_exchanges(plan, address, config, stop);
         thread::sleep(CAPTURE_AFTER_END);
         drop(end_of_capture);
-        (exchanges, capturing.join())
-    });
+        Ok::<_, RunError>((exchanges, capturing.join()))
+    })?;
     let captured = captured.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let Exchanges { samples, clients } = exchanges?;
     let CapturedPackets { packets, dropped, limit_reached } = captured.map_err(capture_error)?;
