@@ -4,8 +4,10 @@
 //! the connection. The module [`crate::worker`] explains the loop that calls it.
 
 mod closing;
+mod queue;
 
 pub(crate) use closing::CloseReason;
+pub(crate) use queue::Queue;
 
 use crate::Config;
 use crate::reply_output::ReplyOutput;
@@ -15,7 +17,7 @@ use crate::timeouts::Tick;
 use crate::totals::Totals;
 use echo_core::UppercaseStream;
 use echo_core::header::Request;
-use echo_service::escaped_excerpt;
+use echo_service::{escaped_excerpt, request_units};
 use mio::net::TcpStream;
 use std::io::{self, ErrorKind, Read as _};
 use std::net::IpAddr;
@@ -44,17 +46,6 @@ pub(crate) struct Connection {
     queue: Queue,
 }
 
-/// The list of [`crate::connection_table::ConnectionTable`] that contains a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Queue {
-    /// No list: the connection waits for an event.
-    None,
-    /// The list of connections that need another step without an event.
-    Runnable,
-    /// The list of connections that wait for the rate limit of their source.
-    RateLimited,
-}
-
 /// The worker's state that a step uses and changes.
 pub(crate) struct StepContext<'a> {
     pub(crate) tick: Tick,
@@ -67,9 +58,9 @@ pub(crate) struct StepContext<'a> {
     pub(crate) read_mode: ReadMode,
     /// The time that the connection has just waited for the rate limit of its source.
     pub(crate) limit_delay: Duration,
-    /// Output: the step adds the number of requests that it has answered. One read of text counts as one request, and
-    /// one timed request counts as one request.
-    pub(crate) answered_requests: u64,
+    /// Output: the step adds the units of the requests that it has answered ([`request_units`]). A read of text counts
+    /// as one request.
+    pub(crate) answered_units: u64,
 }
 
 /// When a step considers the receive buffer empty.
@@ -157,36 +148,20 @@ impl Connection {
         matches!(self.phase, Phase::Draining | Phase::AwaitingPeerClose)
     }
 
-    pub(crate) fn is_rate_limited(&self) -> bool {
-        self.queue == Queue::RateLimited
+    pub(crate) fn queue(&self) -> Queue {
+        self.queue
     }
 
-    pub(crate) fn is_runnable(&self) -> bool {
-        self.queue == Queue::Runnable
+    pub(crate) fn set_queue(&mut self, queue: Queue) {
+        self.queue = queue;
     }
 
-    pub(crate) fn set_runnable(&mut self, is_runnable: bool) {
-        self.queue = if is_runnable { Queue::Runnable } else { Queue::None };
-    }
-
-    /// Pauses reading because the rate limit of the source is exhausted.
-    pub(crate) fn pause_for_rate_limit(&mut self) {
-        self.queue = Queue::RateLimited;
-    }
-
-    /// Continues after a pause. Restarts the timeouts, because the server caused the pause, not the peer.
-    pub(crate) fn resume(&mut self, tick: Tick) {
-        self.queue = Queue::None;
+    /// Restarts the timeouts after a wait for the rate limit, because the server caused this wait, not the peer.
+    pub(crate) fn restart_timeouts(&mut self, tick: Tick) {
         self.last_transfer = tick;
         if let Some(timed) = &mut self.timed {
             timed.restart_timeout(tick);
         }
-    }
-
-    /// Prepares the connection for the shutdown of the server. The rate limit no longer applies. The caller has added
-    /// the connection to the list of runnable connections.
-    pub(crate) fn begin_shutdown(&mut self) {
-        self.queue = Queue::Runnable;
     }
 
     /// Whether a request waits for an answer: a complete timed request, or any data in the receive buffer.
@@ -272,7 +247,7 @@ impl Connection {
             let peer = self.stream.peer_addr()?;
             tracing::info!(%peer, text = escaped_excerpt(text), "request");
         }
-        context.answered_requests += 1;
+        context.answered_units += request_units(length);
         let reply = self.uppercase.push(text);
         self.may_have_backlog = true;
         self.output.send(&self.stream, &reply, context.totals)?;
@@ -298,7 +273,7 @@ impl Connection {
             }
         }
         if let Some(reply) = timed.next_reply(&self.stream, context.config, context.tick)? {
-            context.answered_requests += 1;
+            context.answered_units += request_units(reply.len());
             self.may_have_backlog = true;
             self.output.send(&self.stream, &reply, context.totals)?;
         }

@@ -1,25 +1,39 @@
-//! The open connections of one worker. Two lists contain the connections that need a step without an event.
+//! Runs the steps of the open connections of one worker, in the order of the [`Schedule`].
+
+mod closing;
 
 use crate::Config;
-use crate::connection::{CloseReason, Connection, NextAction, ReadMode, StepContext};
+use crate::connection::{Connection, NextAction, Queue, ReadMode, StepContext};
 use crate::limits::READ_SIZE;
+use crate::open_connections::OpenConnections;
 use crate::poller::{Poller, Readiness};
+use crate::rate_waits::Waiting;
+use crate::schedule::{NextStep, Schedule};
 use crate::slots::{ConnectionSlots, Owner, SlotId};
 use crate::timeouts::{Tick, Timeouts};
 use crate::totals::Totals;
 use echo_service::{RateLimit, should_log};
 use mio::net::TcpStream;
-use slab::Slab;
 use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Interval at which the worker checks whether rate-limited connections can continue.
-const RATE_CHECK_INTERVAL: Duration = Duration::from_millis(10);
+/// The cost of a step without its bytes. The unit of a cost is the time to transfer one byte. The system calls of a step
+/// take as long as the transfer of about this number of bytes.
+const STEP_COST: u64 = 8 * 1024;
 
-/// The connections of one worker. The index of a connection in the slab is its token in the [`Poller`].
+/// Maximum number of steps until the worker checks for new events. Short steps take about 5 µs each. With fewer steps,
+/// the checks would take a significant part of the time.
+const MAX_STEPS: usize = 32;
+
+/// Number of received and sent bytes after which the worker checks for new events: the largest reply to one read. So the
+/// worker checks after each step that receives and sends the maximum number of bytes.
+const MAX_STEP_BYTES: u64 = (READ_SIZE * echo_core::MAX_GROWTH) as u64;
+
+/// The connections of one worker.
 pub(crate) struct ConnectionTable<'a> {
-    connections: Slab<Connection>,
+    connections: OpenConnections,
+    schedule: Schedule,
     slots: &'a ConnectionSlots,
     /// The number of the worker.
     worker: usize,
@@ -27,24 +41,13 @@ pub(crate) struct ConnectionTable<'a> {
     config: &'a Config,
     /// The buffer for the reads of all connections. An idle connection needs no buffer.
     read_buffer: Vec<u8>,
-    /// The tokens of connections that need another step without an event.
-    runnable: Vec<usize>,
-    /// The connections that wait for the rate limit of their source.
-    rate_limited: Vec<RateLimited>,
-    /// The time of the next check of `rate_limited`. `None` if `rate_limited` is empty.
-    rate_check_at: Option<Instant>,
     is_shutting_down: bool,
     /// The current tick: the number of calls of [`ConnectionTable::close_timed_out`].
     tick: Tick,
     timeouts: Timeouts,
     totals: Totals,
-}
-
-/// A connection that waits for the rate limit of its source.
-#[derive(Debug, Clone, Copy)]
-struct RateLimited {
-    token: usize,
-    since: Instant,
+    #[cfg(test)]
+    work: tests::Work,
 }
 
 impl<'a> ConnectionTable<'a> {
@@ -55,19 +58,19 @@ impl<'a> ConnectionTable<'a> {
         config: &'a Config,
     ) -> Self {
         Self {
-            connections: Slab::new(),
+            connections: OpenConnections::default(),
+            schedule: Schedule::default(),
             slots,
             worker,
             rate_limit,
             config,
             read_buffer: vec![0; READ_SIZE],
-            runnable: Vec::new(),
-            rate_limited: Vec::new(),
-            rate_check_at: None,
             is_shutting_down: false,
             tick: 0,
             timeouts: Timeouts::new(config),
             totals: Totals::default(),
+            #[cfg(test)]
+            work: tests::Work::default(),
         }
     }
 
@@ -81,7 +84,7 @@ impl<'a> ConnectionTable<'a> {
 
     /// The owner of the next connection that [`ConnectionTable::insert`] adds.
     pub(crate) fn next_owner(&self) -> Owner {
-        Owner { worker: self.worker, token: self.connections.vacant_key() }
+        Owner { worker: self.worker, token: self.connections.next_token() }
     }
 
     /// Adds a connection and registers it with `poller`. The caller has acquired `slot` for
@@ -107,163 +110,140 @@ impl<'a> ConnectionTable<'a> {
             let timeout = Some(self.config.stall_timeout * 2);
             socket2::SockRef::from(&stream).set_tcp_user_timeout(timeout)?;
         }
-        let entry = self.connections.vacant_entry();
         let mut connection = Connection::new(stream, peer, slot, self.tick);
-        poller.register(connection.stream(), entry.key())?;
-        entry.insert(connection);
+        poller.register(connection.stream(), self.connections.next_token())?;
+        self.connections.insert(connection);
         self.totals.connections += 1;
         Ok(())
     }
 
     /// Maximum time that the worker may wait for events. `None`: no maximum.
     pub(crate) fn wait_timeout(&self, now: Instant) -> Option<Duration> {
-        if !self.runnable.is_empty() {
-            return Some(Duration::ZERO);
-        }
-        self.rate_check_at.map(|at| at.saturating_duration_since(now))
+        self.schedule.wait_timeout(now)
     }
 
-    /// Runs one step of the connection for which the event arrived.
-    pub(crate) fn handle_event(&mut self, readiness: Readiness, now: Instant) {
-        let Some(connection) = self.connections.get(readiness.token) else { return };
+    /// Whether no connection can run a step without a new event at the moment.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.schedule.is_idle()
+    }
+
+    /// Adds the connection for which the event arrived to the connections that need a step.
+    pub(crate) fn handle_event(&mut self, readiness: Readiness) {
+        if let Some(read_mode) = self.needed_step(readiness) {
+            self.add_to_queue(readiness.token, read_mode);
+        }
+    }
+
+    /// Runs one step of the connection for which the event arrived. This takes less time than a queue. The caller uses
+    /// this function if no other connection can run a step.
+    pub(crate) fn handle_only_event(&mut self, readiness: Readiness, now: Instant) {
+        let Some(read_mode) = self.needed_step(readiness) else { return };
+        if self.connections.get(readiness.token).is_some_and(|c| c.queue() == Queue::None) {
+            self.step(readiness.token, read_mode, now, None);
+        } else {
+            self.add_to_queue(readiness.token, read_mode);
+        }
+    }
+
+    /// Runs at most [`MAX_STEPS`] steps. Ends earlier if the steps have transferred [`MAX_STEP_BYTES`], or if no
+    /// connection needs a step. [`crate::fair_queue`] explains the order of the steps.
+    pub(crate) fn run_steps(&mut self, now: Instant) {
+        let bytes_before = self.transferred_bytes();
+        for _ in 0..MAX_STEPS {
+            self.run_next_step(now);
+            if self.is_idle() || self.transferred_bytes() - bytes_before >= MAX_STEP_BYTES {
+                return;
+            }
+        }
+    }
+
+    /// Runs one step, if a connection needs one.
+    pub(crate) fn run_next_step(&mut self, now: Instant) {
+        self.schedule.wake_waiting(now);
+        if let Some(next) = self.schedule.next(self.rate_limit, now) {
+            #[cfg(test)]
+            {
+                self.work.selections += 1;
+            }
+            let cost = match next {
+                NextStep::Run(token) => self.run_step(token, now),
+                NextStep::Resume(waiting) => self.resume(waiting, now),
+                NextStep::Nothing => 0,
+            };
+            self.schedule.charge(cost);
+        }
+    }
+
+    fn transferred_bytes(&self) -> u64 {
+        self.totals.bytes_received + self.totals.bytes_answered
+    }
+
+    /// The mode of the step that a connection needs after an event. `None`: it needs no step.
+    fn needed_step(&self, readiness: Readiness) -> Option<ReadMode> {
+        let connection = self.connections.get(readiness.token)?;
         // The event may report only free space in the send buffer. A connection without a pending reply does not need
         // this event.
-        if readiness.is_readable || connection.has_pending_reply() {
-            let read_mode = if readiness.is_read_closed {
-                ReadMode::UntilEmpty
-            } else {
-                ReadMode::UntilShortRead
-            };
-            self.step(readiness.token, read_mode, now, None);
+        if !readiness.is_readable && !connection.has_pending_reply() {
+            return None;
         }
+        Some(if readiness.is_read_closed { ReadMode::UntilEmpty } else { ReadMode::UntilShortRead })
     }
 
-    /// Runs one step of each runnable connection. Also runs one step of each rate-limited connection, if the next check
-    /// of these connections is due.
-    pub(crate) fn step_without_events(&mut self, now: Instant) {
-        let runnable = std::mem::take(&mut self.runnable);
-        for token in &runnable {
-            if let Some(connection) = self.connections.get_mut(*token) {
-                connection.set_runnable(false);
-            }
+    /// Runs the step of a connection that was runnable. Returns the cost.
+    fn run_step(&mut self, token: usize, now: Instant) -> u64 {
+        if self.connections.release_closed(token) {
+            return 0;
         }
-        for token in runnable {
-            self.step(token, ReadMode::UntilEmpty, now, None);
-        }
-        if self.rate_check_at.is_some_and(|at| now >= at) {
-            self.step_rate_limited(now);
-        }
+        let Some(connection) = self.connections.get_mut(token) else { return 0 };
+        let read_mode = connection.queue().read_mode();
+        connection.set_queue(Queue::None);
+        self.step(token, read_mode, now, None)
     }
 
-    /// Time between two calls of [`ConnectionTable::close_timed_out`].
-    pub(crate) fn tick_length(&self) -> Duration {
-        self.timeouts.tick_length()
-    }
-
-    /// Starts the next tick, and closes the connections with an expired timeout.
-    pub(crate) fn close_timed_out(&mut self) {
-        self.tick = self.tick.saturating_add(1);
-        let expired = self.connections.iter_mut().filter_map(|(token, connection)| {
-            let reason = connection.close_reason(self.tick, self.timeouts)?;
-            Some((token, reason))
-        });
-        for (token, reason) in expired.collect::<Vec<_>>() {
-            match reason {
-                CloseReason::Idle => self.close_idle(token),
-                CloseReason::Stalled => self.reset_stalled(token),
-                CloseReason::Drained => drop(self.remove(token)),
-            }
+    /// Runs the step of a connection that has waited for the rate limit of its source. Returns the cost.
+    fn resume(&mut self, waiting: Waiting, now: Instant) -> u64 {
+        let Waiting { token, since } = waiting;
+        if self.connections.release_closed(token) {
+            return 0;
         }
+        let Some(connection) = self.connections.get_mut(token) else { return 0 };
+        let read_mode = connection.queue().read_mode();
+        connection.set_queue(Queue::None);
+        connection.restart_timeouts(self.tick);
+        self.step(token, read_mode, now, Some(since))
     }
 
-    /// Closes the connections that have lost their slots to connections of other workers.
-    pub(crate) fn close_replaced(&mut self) {
-        for token in self.slots.take_replaced(self.worker) {
-            self.close_for_newcomer(token);
-        }
-    }
-
-    /// Closes a connection that has lost its slot to a new connection.
-    pub(crate) fn close_for_newcomer(&mut self, token: usize) {
-        let mut connection = self.remove(token);
-        self.totals.closed_for_newcomer += 1;
-        let count = self.totals.closed_for_newcomer;
-        if should_log(count) {
-            tracing::warn!(
-                peer = %connection.peer(),
-                count,
-                "closed a connection, because another source needs its slot"
-            );
-        }
-        connection.prepare_immediate_close();
-    }
-
-    /// Starts the shutdown. Each connection answers the data that has arrived, and then closes. Rate limits no longer
-    /// apply.
-    pub(crate) fn begin_shutdown(&mut self) {
-        self.is_shutting_down = true;
-        self.rate_limited.clear();
-        self.rate_check_at = None;
-        self.runnable = self.connections.iter().map(|(token, _)| token).collect();
-        for (_, connection) in &mut self.connections {
-            connection.begin_shutdown();
-        }
-    }
-
-    /// Whether all connections only wait for the peer's close.
-    pub(crate) fn is_awaiting_peers_only(&self) -> bool {
-        self.connections.iter().all(|(_, connection)| connection.is_awaiting_peer_close())
-    }
-
-    /// Closes all remaining connections at the end of the shutdown.
-    pub(crate) fn close_all(&mut self) {
-        let connections = self.connections.iter();
-        let incomplete = connections.filter(|(_, connection)| !connection.is_awaiting_peer_close());
-        self.totals.closed_at_shutdown += incomplete.count() as u64;
-        self.connections.clear();
-    }
-
-    fn step_rate_limited(&mut self, now: Instant) {
-        self.rate_check_at = None;
-        let rate_limited = std::mem::take(&mut self.rate_limited);
-        for RateLimited { token, .. } in &rate_limited {
-            if let Some(connection) = self.connections.get_mut(*token) {
-                connection.resume(self.tick);
-            }
-        }
-        let counted = self.totals.rate_limited_reads;
-        for RateLimited { token, since } in rate_limited {
-            self.step(token, ReadMode::UntilEmpty, now, Some(since));
-        }
-        // A connection that must wait again is not counted again.
-        self.totals.rate_limited_reads = counted;
-    }
-
-    /// Runs one step of a connection. If the rate limit of its source is exhausted, the connection waits instead.
-    /// `limited_since` is the start of such a wait that has just ended.
-    ///
-    /// Does nothing if no connection has this token: an earlier step or a timeout can have closed the connection.
+    /// Runs one step of a connection that is in no queue, and returns the cost. If the rate limit of its source is
+    /// exhausted, the connection waits instead. `limited_since` is the start of such a wait that has just ended.
     fn step(
         &mut self,
         token: usize,
         read_mode: ReadMode,
         now: Instant,
         limited_since: Option<Instant>,
-    ) {
-        let Some(connection) = self.connections.get_mut(token) else { return };
-        if connection.is_rate_limited() {
-            return;
-        }
-        // A pending reply answers a request that is already counted.
-        let is_counted = !self.is_shutting_down && !connection.has_pending_reply();
+    ) -> u64 {
+        let bytes_before = self.transferred_bytes();
+        let Some(connection) = self.connections.get_mut(token) else { return 0 };
         let peer = connection.peer();
-        if is_counted && self.rate_limit.is_exhausted(peer, now) && connection.has_request() {
-            connection.pause_for_rate_limit();
-            self.totals.rate_limited_reads += 1;
-            self.rate_limited.push(RateLimited { token, since: limited_since.unwrap_or(now) });
-            self.rate_check_at.get_or_insert(now + RATE_CHECK_INTERVAL);
-            return;
+        // A pending reply answers a request that is already counted. After a wait, the source has a unit.
+        let is_limited = !self.is_shutting_down
+            && limited_since.is_none()
+            && !connection.has_pending_reply()
+            && !connection.is_awaiting_peer_close();
+        if is_limited && self.schedule.must_wait(peer, self.rate_limit, now) {
+            #[cfg(test)]
+            {
+                self.work.request_checks += 1;
+            }
+            if connection.has_request() {
+                connection.set_queue(Queue::rate_limited(read_mode));
+                self.totals.rate_limited_reads += 1;
+                self.schedule.add_waiting(peer, token, self.rate_limit, now);
+                return STEP_COST;
+            }
         }
+        #[cfg(test)]
+        self.work.steps.push(peer);
         let mut context = StepContext {
             tick: self.tick,
             read_buffer: &mut self.read_buffer,
@@ -273,19 +253,20 @@ impl<'a> ConnectionTable<'a> {
             read_mode: if self.is_shutting_down { ReadMode::UntilEmpty } else { read_mode },
             limit_delay: limited_since
                 .map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
-            answered_requests: 0,
+            answered_units: 0,
         };
         let last_transfer = connection.last_transfer();
         let next = connection.step(&mut context);
         if connection.last_transfer() != last_transfer {
             self.slots.record_activity(connection.slot(), now);
         }
-        if context.answered_requests > 0 {
-            self.rate_limit.charge(peer, context.answered_requests, now);
+        if context.answered_units > 0 {
+            self.rate_limit.charge(peer, context.answered_units, now);
         }
+        let cost = STEP_COST + self.transferred_bytes() - bytes_before;
         match next {
             Ok(NextAction::WaitForEvent) => {}
-            Ok(NextAction::StepAgain) => self.make_runnable(token),
+            Ok(NextAction::StepAgain) => self.add_to_queue(token, ReadMode::UntilEmpty),
             Ok(NextAction::Close) => drop(self.remove(token)),
             Err(error) => {
                 self.totals.closed_with_error += 1;
@@ -296,68 +277,21 @@ impl<'a> ConnectionTable<'a> {
                 self.close(token);
             }
         }
+        cost
     }
 
-    fn make_runnable(&mut self, token: usize) {
-        let connection = &mut self.connections[token];
-        if !connection.is_runnable() {
-            connection.set_runnable(true);
-            self.runnable.push(token);
+    /// Adds a connection to the connections that need a step. If it is already in a queue, `read_mode` can only change
+    /// the mode of its next step to [`ReadMode::UntilEmpty`].
+    fn add_to_queue(&mut self, token: usize, read_mode: ReadMode) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if connection.queue() == Queue::None {
+            connection.set_queue(Queue::runnable(read_mode));
+            self.schedule.add_runnable(connection.peer(), token);
+        } else if read_mode == ReadMode::UntilEmpty {
+            connection.set_queue(connection.queue().until_empty());
         }
-    }
-
-    fn close_idle(&mut self, token: usize) {
-        self.totals.closed_idle += 1;
-        let count = self.totals.closed_idle;
-        if should_log(count) {
-            let peer = self.connections[token].peer();
-            tracing::info!(%peer, count, "closed an idle connection");
-        }
-        self.close(token);
-    }
-
-    /// Sends the FIN. Removes the connection at once, or after the peer has taken all replies.
-    fn close(&mut self, token: usize) {
-        match self.connections[token].finish() {
-            Ok(NextAction::WaitForEvent) => {}
-            // An error means that the connection has already ended.
-            Ok(_) | Err(_) => drop(self.remove(token)),
-        }
-    }
-
-    fn reset_stalled(&mut self, token: usize) {
-        // The kernel reports a socket as writable only when much of the send buffer is free. It can accept some bytes
-        // earlier. A system that does not report the length of the send queue shows the progress of the peer only in this
-        // way.
-        if self.connections[token].has_pending_reply() && self.send_part_of_pending_reply(token) {
-            let connection = &mut self.connections[token];
-            if connection.close_reason(self.tick, self.timeouts) != Some(CloseReason::Stalled) {
-                return;
-            }
-        }
-        let connection = self.remove(token);
-        self.totals.closed_stalled += 1;
-        let count = self.totals.closed_stalled;
-        if should_log(count) {
-            tracing::warn!(peer = %connection.peer(), count, "reset a stalled connection");
-        }
-        // An error means that the connection has already ended.
-        let _ = connection.reset_on_close();
-    }
-
-    /// Sends as much of the pending reply as the kernel accepts. Returns whether the kernel accepted any bytes.
-    fn send_part_of_pending_reply(&mut self, token: usize) -> bool {
-        let before = self.totals.bytes_answered;
-        self.make_runnable(token);
-        // An error needs no action here. The caller can close the connection. If it does not, the next step fails and
-        // closes the connection.
-        let _ = self.connections[token].send_pending_reply(self.tick, &mut self.totals);
-        self.totals.bytes_answered > before
-    }
-
-    fn remove(&mut self, token: usize) -> Connection {
-        let connection = self.connections.remove(token);
-        self.slots.release(connection.slot());
-        connection
     }
 }
+
+#[cfg(test)]
+mod tests;

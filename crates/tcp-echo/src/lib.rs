@@ -38,12 +38,17 @@
 #![forbid(unsafe_code)]
 
 mod acceptor;
+mod closable_queue;
 mod connection;
 mod connection_table;
+mod fair_queue;
 mod limits;
 mod memory;
+mod open_connections;
 mod poller;
+mod rate_waits;
 mod reply_output;
+mod schedule;
 mod serve;
 mod slots;
 mod timed_request;

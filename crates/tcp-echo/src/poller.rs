@@ -72,9 +72,10 @@ impl Poller {
     ///
     /// [`WorkerFailure`] if the system returns a permanent error.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), WorkerFailure> {
-        let start = Instant::now();
+        // Without busy-polling, there is only one poll. Then no reading of the clock is necessary.
+        let start = (!self.busy_poll.is_zero()).then(Instant::now);
+        let mut remaining = timeout;
         loop {
-            let remaining = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
             let is_busy_polling =
                 !self.busy_poll.is_zero() && self.last_event.elapsed() < self.busy_poll;
             let poll_timeout = if is_busy_polling { Some(Duration::ZERO) } else { remaining };
@@ -95,10 +96,17 @@ impl Poller {
                 }
                 return Ok(());
             }
-            if !is_busy_polling || remaining.is_some_and(|remaining| remaining.is_zero()) {
+            if !is_busy_polling || remaining == Some(Duration::ZERO) {
                 return Ok(());
             }
+            let elapsed = start.map_or(Duration::ZERO, |start| start.elapsed());
+            remaining = timeout.map(|timeout| timeout.saturating_sub(elapsed));
         }
+    }
+
+    /// Whether the last wait returned the maximum number of events. Then the kernel may have more of them.
+    pub(crate) fn has_more(&self) -> bool {
+        self.events.iter().nth(MAX_EVENTS - 1).is_some()
     }
 
     /// The events of the sockets in the last wait. Events of the waker are not included.

@@ -7,14 +7,28 @@
 //!
 //! 1. It waits in the kernel. The wait ends when a socket is ready, when action 3, 4 or 5 is due, or when another
 //!    thread requests the shutdown.
-//! 2. Each connection with an event runs one *step*. The step reads once (at most [`crate::limits::READ_SIZE`] bytes),
-//!    converts the text to upper case, and sends the reply. The kernel may accept only a part of the reply. Then the
-//!    connection stores the rest, and does not read again until the kernel has accepted the rest.
-//! 3. Connections that need more work without a new event run one step each. A step is short, and each connection
-//!    runs only a few steps before the worker returns to action 1. So a peer that sends much data does not delay other
-//!    peers.
-//! 4. The worker closes the connections that have lost their slots ([`crate::slots`]), and accepts new connections. After an error, it pauses before the next attempt.
+//! 2. It adds each connection with an event to the connections that need a *step*. A step reads once (at most
+//!    [`crate::limits::READ_SIZE`] bytes), converts the text to upper case, and sends the reply. The kernel may accept
+//!    only a part of the reply. Then the connection stores the rest, and does not read again until the kernel has
+//!    accepted the rest.
+//! 3. It runs a limited number of steps ([`ConnectionTable::run_steps`]). While connections need further steps, action 1
+//!    does not sleep.
+//! 4. The worker closes the connections that have lost their slots ([`crate::slots`]), and accepts new connections. After
+//!    an error, it pauses before the next attempt.
 //! 5. Once in each tick, it closes the connections with an expired timeout ([`crate::timeouts`]).
+//!
+//! # Fairness
+//!
+//! All sources receive the same service ([`crate::fair_queue`]). A source is an address or a network of one host
+//! ([`echo_service::Source`]). The number of its connections does not matter. A step belongs to the source that has used
+//! the least service. So a request of a source without other requests waits for at most these actions:
+//!
+//! - the steps until the next action 1, because the worker does not detect the request earlier
+//! - one step of each other source that has no more service than this source: usually none
+//! - a batch of new connections for each listener
+//!
+//! Connections that wait for the rate limit of their source are not part of this. The worker touches them only when
+//! their source has a token ([`crate::rate_waits`]).
 //!
 //! # Edge-triggered readiness
 //!
@@ -22,9 +36,8 @@
 //! buffer becomes free. It does not report the same data or the same space again. So the worker registers each socket
 //! only once, for reading and writing. A request needs no system call that changes the registration.
 //!
-//! If a step leaves data in the receive buffer, no event reports this data. The worker therefore adds the connection to
-//! the list of runnable connections ([`crate::connection::NextAction::StepAgain`]). It does not sleep while this list
-//! has entries.
+//! If a step leaves data in the receive buffer, no event reports this data. The connection therefore needs another step
+//! ([`crate::connection::NextAction::StepAgain`]).
 //!
 //! # Why the workers do not use tokio
 //!
@@ -67,21 +80,33 @@ pub(crate) fn run(
     let mut table = ConnectionTable::new(slots, number, rate_limit, config);
     let mut next_tick = Instant::now();
     while !state.is_shutting_down() {
-        let now = Instant::now();
-        let until_tick = (!table.is_empty()).then(|| next_tick.saturating_duration_since(now));
-        let timeouts = [acceptor.wait_timeout(now), table.wait_timeout(now), until_tick];
-        poller.wait(timeouts.into_iter().flatten().min())?;
+        if table.is_idle() {
+            let now = Instant::now();
+            let until_tick = (!table.is_empty()).then(|| next_tick.saturating_duration_since(now));
+            let timeouts = [acceptor.wait_timeout(now), table.wait_timeout(now), until_tick];
+            poller.wait(timeouts.into_iter().flatten().min())?;
+        } else {
+            poller.wait(Some(Duration::ZERO))?;
+        }
 
         let now = Instant::now();
-        for readiness in poller.events() {
+        let mut events = poller.events().peekable();
+        while let Some(readiness) = events.next() {
             if readiness.token >= FIRST_LISTENER {
                 acceptor.set_ready(readiness.token);
+            } else if events.peek().is_none() && table.is_idle() {
+                table.handle_only_event(readiness, now);
             } else {
-                table.handle_event(readiness, now);
+                table.handle_event(readiness);
             }
         }
         table.close_replaced();
-        table.step_without_events(now);
+        if poller.has_more() {
+            // Detects all new requests soon. Then the next step can belong to any of their sources.
+            table.run_next_step(now);
+        } else {
+            table.run_steps(now);
+        }
         acceptor.accept(now, slots, config, &mut table, &poller)?;
         if now >= next_tick {
             next_tick = now + table.tick_length();
@@ -111,7 +136,7 @@ fn finish_connections(
     table.begin_shutdown();
     loop {
         let now = Instant::now();
-        table.step_without_events(now);
+        table.run_steps(now);
         let timeout =
             if table.is_awaiting_peers_only() { PEER_CLOSE_TIMEOUT } else { SHUTDOWN_TIMEOUT };
         let remaining = (start + timeout).saturating_duration_since(now);
@@ -120,7 +145,7 @@ fn finish_connections(
         }
         poller.wait(Some(table.wait_timeout(now).unwrap_or(remaining).min(remaining)))?;
         for readiness in poller.events() {
-            table.handle_event(readiness, Instant::now());
+            table.handle_event(readiness);
         }
     }
     table.close_all();

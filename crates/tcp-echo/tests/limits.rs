@@ -191,6 +191,35 @@ async fn timed_request_counts_as_one_request() {
 }
 
 #[tokio::test]
+async fn long_timed_request_counts_as_one_request_for_each_1472_bytes() {
+    let length = 60_000;
+    let units = u32::try_from(echo_service::request_units(length)).unwrap();
+    for (rate, expected) in [(units - 1, 1), (10 * units, 0)] {
+        let server = Server::start_with(Config { rate: Some(rate), ..Config::default() });
+        let mut client = server.connect().await;
+        let mut request = header::request_header(length).to_vec();
+        request.resize(length, b'x');
+        client.write_all(&request).await.unwrap();
+        client.read_exact(&mut vec![0; length]).await.unwrap();
+        client.write_all(&timed_request()).await.unwrap();
+        timeout(TIMEOUT, client.read_exact(&mut [0; 44])).await.expect("a reply").unwrap();
+        drop(client);
+        assert_eq!(server.shut_down().await.rate_limited_reads, expected, "--rate {rate}");
+    }
+}
+
+#[tokio::test]
+async fn long_text_counts_as_one_request_for_each_1472_bytes() {
+    let server = Server::start_with(Config { rate: Some(40), ..Config::default() });
+    let mut client = server.connect().await;
+    // Four or five reads are sufficient for this text. They count for at least 45 requests.
+    exchange(&mut client, &vec![b'x'; 65_536], &vec![b'X'; 65_536]).await;
+    exchange(&mut client, b"x", b"X").await;
+    drop(client);
+    assert!(server.shut_down().await.rate_limited_reads > 0);
+}
+
+#[tokio::test]
 async fn peer_that_reads_slowly_is_not_reset() {
     let stall_timeout = Duration::from_millis(400);
     let server = Server::start_with(Config { stall_timeout, ..Config::default() });

@@ -1,6 +1,6 @@
 //! The end of a connection: when the server closes it, and how.
 
-use super::{Connection, NextAction, Phase};
+use super::{Connection, NextAction, Phase, Queue};
 use crate::reply_output::Drain;
 use crate::timeouts::{Tick, Timeout, Timeouts};
 use echo_service::unacknowledged_bytes;
@@ -33,7 +33,7 @@ impl Connection {
         if self.phase == Phase::Draining {
             return (drain == Drain::Complete).then_some(CloseReason::Drained);
         }
-        if self.is_rate_limited() {
+        if self.queue.is_rate_limited() {
             return None;
         }
         if let Some(timed) = &mut self.timed {
@@ -44,8 +44,10 @@ impl Connection {
                 return is_too_slow.then_some(CloseReason::Stalled);
             }
         }
-        let is_idle =
-            drain == Drain::Complete && timeouts.is_expired(Timeout::Idle, self.last_transfer, now);
+        // A runnable connection waits for the server, not for its peer: the server has not read its data yet.
+        let is_idle = self.queue == Queue::None
+            && drain == Drain::Complete
+            && timeouts.is_expired(Timeout::Idle, self.last_transfer, now);
         is_idle.then_some(CloseReason::Idle)
     }
 
