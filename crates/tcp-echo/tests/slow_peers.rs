@@ -3,9 +3,9 @@
 mod server;
 
 use echo_core::header;
-use server::{Server, TIMEOUT, exchange, read_to_end};
+use server::{Server, TIMEOUT, read_to_end};
 use std::time::{Duration, Instant};
-use tcp_echo::{Config, MIN_TRANSFER_RATE};
+use tcp_echo::Config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{interval, sleep, timeout};
@@ -14,6 +14,14 @@ const STALL: Duration = Duration::from_millis(500);
 
 /// The receive buffer of a slow client. It is small, so that the client does not receive the replies in advance.
 const RECEIVE_BUFFER: u32 = 4096;
+
+/// The number of bytes that a peer of modest speed reads in 100 ms: 40 times the minimum rate. On a busy machine, the
+/// rate can be much lower for a while.
+const MODEST: usize = 4096;
+
+/// The length of a text whose reply is larger than the receive buffer of a slow client, and smaller than the send buffer
+/// of the server.
+const TEXT: usize = 40_000;
 
 fn config() -> Config {
     Config { stall_timeout: STALL, ..Config::default() }
@@ -68,11 +76,11 @@ async fn peer_that_reads_one_byte_in_100_ms_is_reset_after_the_stall_timeout() {
 async fn peer_that_leaves_its_replies_in_the_send_buffer_of_the_kernel_is_reset() {
     let server = Server::start_with(config());
     let mut slow = connect(&server).await;
-    slow.write_all(&[b'x'; 40_000]).await.unwrap();
+    slow.write_all(&vec![b'x'; TEXT]).await.unwrap();
     let reset = read_slowly(&mut slow, 1, TIMEOUT).await.expect("a reset");
     assert!(reset >= STALL / 2, "{reset:?}");
     let totals = server.shut_down().await;
-    assert_eq!((totals.bytes_answered, totals.closed_stalled), (40_000, 1), "{totals:?}");
+    assert_eq!((totals.bytes_answered, totals.closed_stalled), (TEXT as u64, 1), "{totals:?}");
 }
 
 #[tokio::test]
@@ -80,10 +88,7 @@ async fn peer_that_reads_above_the_minimum_rate_is_not_reset() {
     let server = Server::start_with(config());
     let mut modest = connect(&server).await;
     fill_buffers(&mut modest).await;
-    // 40 KB per second: on a busy machine, the rate can be much lower for a while.
-    const BYTES: usize = 4096;
-    assert!(BYTES as u64 * 10 >= 30 * MIN_TRANSFER_RATE);
-    assert_eq!(read_slowly(&mut modest, BYTES, 6 * STALL).await, None);
+    assert_eq!(read_slowly(&mut modest, MODEST, 6 * STALL).await, None);
     drop(modest);
     assert_eq!(server.shut_down().await.closed_stalled, 0);
 }
@@ -94,14 +99,14 @@ async fn peer_that_reads_above_the_minimum_rate_is_not_reset() {
 async fn connection_keeps_its_slot_until_the_peer_has_taken_all_replies() {
     let server = Server::start_with(Config { max_connections: 1, ..config() });
     let mut slow = connect(&server).await;
-    slow.write_all(&[b'x'; 40_000]).await.unwrap();
+    slow.write_all(&vec![b'x'; TEXT]).await.unwrap();
     slow.shutdown().await.unwrap();
     slow.readable().await.unwrap();
     let mut refused = server.connect().await;
     assert_eq!(read_to_end(&mut refused).await, b"");
     assert!(read_slowly(&mut slow, 1, TIMEOUT).await.is_some());
     let mut next = server.connect().await;
-    exchange(&mut next, b"next", b"NEXT").await;
+    server::exchange(&mut next, b"next", b"NEXT").await;
     drop(next);
     let totals = server.shut_down().await;
     assert_eq!((totals.connections, totals.closed_stalled), (2, 1), "{totals:?}");
@@ -112,9 +117,9 @@ async fn half_closed_connection_ends_when_the_peer_has_taken_all_replies() {
     let server = Server::start_with(Config { max_connections: 1, ..Config::default() });
     for _ in 0..3 {
         let mut client = connect(&server).await;
-        client.write_all(&[b'x'; 40_000]).await.unwrap();
+        client.write_all(&vec![b'x'; TEXT]).await.unwrap();
         client.shutdown().await.unwrap();
-        assert_eq!(read_to_end(&mut client).await.len(), 40_000);
+        assert_eq!(read_to_end(&mut client).await.len(), TEXT);
         // The server closes the connection at the last acknowledgement, or one tick later. A tick has one second.
         let start = Instant::now();
         loop {
