@@ -83,6 +83,19 @@ async fn peer_that_leaves_its_replies_in_the_send_buffer_of_the_kernel_is_reset(
     assert_eq!((totals.bytes_answered, totals.closed_stalled), (TEXT as u64, 1), "{totals:?}");
 }
 
+/// The server does not read from the connection while it waits for its rate limit. The peer must still take its replies.
+#[cfg(all(target_os = "linux", not(portable)))]
+#[tokio::test]
+async fn peer_that_waits_for_its_rate_limit_must_take_its_replies() {
+    let server = Server::start_with(Config { rate: Some(1), ..config() });
+    let mut slow = connect(&server).await;
+    let _ = slow.write_all(&vec![b'x'; 10 * TEXT]).await;
+    assert!(read_slowly(&mut slow, 1, TIMEOUT).await.is_some(), "no reset");
+    let totals = server.shut_down().await;
+    assert_eq!(totals.closed_stalled, 1, "{totals:?}");
+    assert!(totals.rate_limited_reads > 0, "{totals:?}");
+}
+
 #[tokio::test]
 async fn peer_that_reads_above_the_minimum_rate_is_not_reset() {
     let server = Server::start_with(config());
@@ -159,24 +172,57 @@ async fn timed_request_that_arrives_above_the_minimum_rate_is_answered_after_any
     assert_eq!(server.shut_down().await.closed_stalled, 0);
 }
 
-/// The memory of the kernel for the connections of a server, as `ss` reports it: the sum, and the largest value.
+/// What `ss` reports about the kernel's memory for each connection of a server: names and numbers of bytes. `r` is
+/// received data, `rb` its limit, `w` data to send, `tb` its limit, `f` reserved memory, `o` options, `bl` the backlog.
 #[cfg(all(target_os = "linux", not(portable)))]
-fn kernel_memory(server: &Server) -> (usize, usize) {
+fn socket_memory(server: &Server) -> Vec<Vec<(String, usize)>> {
     let filter = format!("sport = :{}", server.address.port());
     let output = std::process::Command::new("ss").args(["-tmnH", &filter]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    // skmem:(r<received>,rb…,t<transmit>,tb…,f<reserved>,w<queued>,o<options>,bl<backlog>,d…). The queued data
-    // contains the transmitted data.
     let connections = text.split("skmem:(").skip(1).map(|fields| {
         let fields = fields.split(')').next().unwrap().split(',');
-        let counted = fields.filter_map(|field| {
+        let fields = fields.filter_map(|field| {
             let digits = field.find(|character: char| character.is_ascii_digit())?;
             let (name, value) = field.split_at(digits);
-            ["r", "f", "w", "o", "bl"].contains(&name).then(|| value.parse::<usize>().unwrap())
+            Some((name.to_owned(), value.parse().unwrap()))
         });
-        counted.sum::<usize>()
+        fields.collect()
+    });
+    connections.collect()
+}
+
+/// The memory of the kernel for the connections of a server: the sum, and the largest value.
+#[cfg(all(target_os = "linux", not(portable)))]
+fn kernel_memory(server: &Server) -> (usize, usize) {
+    let connections = socket_memory(server).into_iter().map(|fields| {
+        let used = fields.iter().filter(|(name, _)| ["r", "f", "w", "o", "bl"].contains(&&**name));
+        used.map(|(_, bytes)| bytes).sum::<usize>()
     });
     connections.fold((0, 0), |(sum, max), bytes| (sum + bytes, max.max(bytes)))
+}
+
+/// systemd opens the listener, and starts the server when a connection arrives.
+#[cfg(all(target_os = "linux", not(portable)))]
+#[tokio::test]
+async fn connection_that_arrives_before_the_start_of_the_server_has_limited_buffers() {
+    // The server starts when the test waits for the first time, after the connection.
+    let server = Server::start();
+    let early = std::net::TcpStream::connect(server.address).unwrap();
+    early.set_nonblocking(true).unwrap();
+    let mut early = TcpStream::from_std(early).unwrap();
+    server::exchange(&mut early, b"early", b"EARLY").await;
+    let mut later = server.connect().await;
+    server::exchange(&mut later, b"later", b"LATER").await;
+    let connections = socket_memory(&server);
+    assert_eq!(connections.len(), 2);
+    // The kernel doubles the values of the options (socket(7)).
+    let limits = [("rb", 2 * tcp_echo::RECEIVE_BUFFER), ("tb", 2 * tcp_echo::SEND_BUFFER)]
+        .map(|(name, bytes)| (name.to_owned(), bytes));
+    for fields in connections {
+        for limit in &limits {
+            assert!(fields.contains(limit), "{limit:?}: {fields:?}");
+        }
+    }
 }
 
 #[cfg(all(target_os = "linux", not(portable)))]
