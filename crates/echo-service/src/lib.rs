@@ -7,12 +7,15 @@ mod arguments;
 mod cli;
 mod clock_state;
 mod counters;
+mod descriptors;
 mod kernel_timestamps;
 mod limits;
 mod listen;
 mod logging;
+mod prefix;
 mod process;
 mod rate;
+mod send_queue;
 mod signals;
 mod source;
 mod workers;
@@ -21,6 +24,7 @@ pub use arguments::parse_arguments;
 pub use cli::{ServiceArgs, parse_duration, parse_number, service_help};
 pub use clock_state::ClockMonitor;
 pub use counters::{LogTotals, counters_help};
+pub use descriptors::available_descriptors;
 pub use kernel_timestamps::{ArrivalTime, Received, TimestampedReceiver};
 pub use limits::{SourceLimit, duration_field, limit_field};
 pub use listen::{
@@ -30,8 +34,10 @@ pub use logging::{
     LogFormat, LogGuard, StartLogError, escaped_excerpt, log_to_stderr, should_log,
     should_log_batch,
 };
+pub use prefix::{Prefix, PrefixLevel};
 pub use process::{exit_code, raise_descriptor_limit, runtime};
-pub use rate::RateLimit;
+pub use rate::{RateLimit, UNIT_BYTES, request_units};
+pub use send_queue::unacknowledged_bytes;
 pub use signals::{SignalError, Signals, catch_signals};
 pub use source::{AllowedNetworks, Source};
 pub use workers::{

@@ -27,18 +27,28 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             listener.local_addr().context("cannot read the local address of a listener")?;
         announce("tcp-echo", address);
     }
-    let config = cli.config();
-    let connections_per_source = config.connections_per_source();
+    let config = cli.config()?;
+    let limits = config.prefix_limits();
     log_limits!(
         &cli.service,
         connections = config.max_connections,
-        connections_per_source = limit_field(connections_per_source.other_hosts),
-        connections_per_loopback_source = limit_field(connections_per_source.loopback),
+        reserved_connections = tcp_echo::reserved(config.max_connections),
+        connections_per_source = limit_field(limits.source.other_hosts),
+        connections_per_loopback_source = limit_field(limits.source.loopback),
+        connections_per_ipv6_56_network = limit_field(limits.site.other_hosts),
+        connections_per_ipv4_24_or_ipv6_48_network = limit_field(limits.network.other_hosts),
         idle_s = duration_field(config.idle_timeout),
         stall_s = duration_field(config.stall_timeout),
+        min_transfer_bytes_per_s = tcp_echo::MIN_TRANSFER_RATE,
         shutdown_s = duration_field(tcp_echo::SHUTDOWN_TIMEOUT),
         read_bytes = tcp_echo::READ_SIZE,
         timed_request_bytes = tcp_echo::MAX_TIMED_REQUEST_SIZE,
+        receive_buffer_bytes = tcp_echo::RECEIVE_BUFFER,
+        send_buffer_bytes = tcp_echo::SEND_BUFFER,
+        unsent_bytes = tcp_echo::MAX_UNSENT,
+        kernel_bytes_per_connection = tcp_echo::MAX_KERNEL_MEMORY_PER_CONNECTION,
+        process_bytes_per_connection = tcp_echo::MAX_PROCESS_MEMORY_PER_CONNECTION,
+        memory_bytes = tcp_echo::max_memory(config.max_connections),
     );
     let totals = runtime.block_on(tcp_echo::serve(listeners, config, signals))?;
     totals.log("totals at the end");

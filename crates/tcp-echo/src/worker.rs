@@ -13,7 +13,7 @@
 //! 3. Connections that need more work without a new event run one step each. A step is short, and each connection
 //!    runs only a few steps before the worker returns to action 1. So a peer that sends much data does not delay other
 //!    peers.
-//! 4. The worker accepts new connections. After an error, it pauses before the next attempt.
+//! 4. The worker closes the connections that have lost their slots ([`crate::slots`]), and accepts new connections. After an error, it pauses before the next attempt.
 //! 5. Once in each tick, it closes the connections with an expired timeout ([`crate::timeouts`]).
 //!
 //! # Edge-triggered readiness
@@ -35,10 +35,10 @@
 
 use crate::Config;
 use crate::acceptor::{Acceptor, FIRST_LISTENER};
-use crate::connection_limit::ConnectionLimit;
 use crate::connection_table::ConnectionTable;
 use crate::limits::SHUTDOWN_TIMEOUT;
 use crate::poller::Poller;
+use crate::slots::ConnectionSlots;
 use crate::totals::Totals;
 use echo_service::{RateLimit, WorkerFailure, WorkerState};
 use std::time::{Duration, Instant};
@@ -58,12 +58,13 @@ const PEER_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) fn run(
     mut acceptor: Acceptor,
     mut poller: Poller,
-    connection_limit: &ConnectionLimit,
+    slots: &ConnectionSlots,
+    number: usize,
     rate_limit: &RateLimit,
     config: &Config,
     state: &WorkerState<Totals>,
 ) -> Result<(), WorkerFailure> {
-    let mut table = ConnectionTable::new(connection_limit, rate_limit, config);
+    let mut table = ConnectionTable::new(slots, number, rate_limit, config);
     let mut next_tick = Instant::now();
     while !state.is_shutting_down() {
         let now = Instant::now();
@@ -79,8 +80,9 @@ pub(crate) fn run(
                 table.handle_event(readiness, now);
             }
         }
+        table.close_replaced();
         table.step_without_events(now);
-        acceptor.accept(now, connection_limit, config, &mut table, &poller)?;
+        acceptor.accept(now, slots, config, &mut table, &poller)?;
         if now >= next_tick {
             next_tick = now + table.tick_length();
             table.close_timed_out();
@@ -92,7 +94,7 @@ pub(crate) fn run(
     // The kernel has completed the handshakes of the queued connections. Their first requests may have arrived.
     acceptor.set_all_ready();
     while acceptor.can_accept_more() && start.elapsed() < SHUTDOWN_ACCEPT_TIMEOUT {
-        acceptor.accept(Instant::now(), connection_limit, config, &mut table, &poller)?;
+        acceptor.accept(Instant::now(), slots, config, &mut table, &poller)?;
     }
     drop(acceptor);
     let result = finish_connections(&mut table, &mut poller, start);

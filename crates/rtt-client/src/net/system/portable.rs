@@ -197,7 +197,7 @@ impl Capture {
     }
 
     #[expect(clippy::unused_self, reason = "the signature of `linux`")]
-    pub(crate) fn dropped(&self) -> Option<u64> {
+    pub(crate) fn received(&self) -> Option<u64> {
         None
     }
 }
