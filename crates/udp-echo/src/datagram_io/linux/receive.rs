@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Maximum number of buffers that one call receives. They take 2 MiB of address space. The system provides
 /// the memory of a buffer when a datagram first uses it.
-const MAX_BUFFERS: usize = 32;
+pub(crate) const MAX_BUFFERS: usize = 32;
 
 /// As long as only one buffer arrives at a time, one call in this number requests several buffers. The other
 /// calls request a single buffer, so the kernel does not look for a second datagram. This saves 3 % of the time
