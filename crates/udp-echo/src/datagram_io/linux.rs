@@ -12,8 +12,11 @@
 //! fragment" and sends to one peer per call.
 
 mod control;
+mod raw_buffer;
 mod receive;
 mod send;
+#[cfg(test)]
+mod tests;
 
 use super::{ReceiveMeta, Reply, SendResult, Wait};
 use nix::sys::socket::{SetSockOpt, setsockopt, sockopt};
