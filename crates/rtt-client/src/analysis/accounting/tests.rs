@@ -1,5 +1,7 @@
 //! Tests: the outcome of each request, and the counts.
 
+mod false_messages;
+
 use super::reachability::MAX_TRANSIENT_ERRORS;
 use super::*;
 use crate::model::icmp::{IcmpError, Origin};
@@ -10,6 +12,9 @@ use bytes::Bytes;
 use echo_core::header::{ArrivalClock, Timing};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+const VERIFIED: Verification = Verification::Verified;
+const UNVERIFIED: Verification = Verification::Unverified;
 
 fn accounting(settings: Settings) -> Accounting {
     let settings = Settings { timeout: TIMEOUT, ..settings };
@@ -31,7 +36,7 @@ fn series(requests: u64) -> (Accounting, Stamp) {
 }
 
 fn reply(seq: u64, received: Stamp) -> ReceivedReply {
-    let bytes = Bytes::from_static(b"0000000001 HELLO");
+    let bytes = Bytes::from_static(b"0000000001ABCDEFGHIJKLM HELLO");
     ReceivedReply {
         seq: Some(seq),
         received,
@@ -138,20 +143,9 @@ fn reply_after_the_timeout_is_late_even_if_expire_was_not_called() {
 }
 
 #[test]
-fn wrong_reply_is_corrupt_or_unmatched() {
-    let (mut accounting, sent) = series(2);
-    let exchange = wrong(&mut accounting, reply(1, sent)).unwrap();
-    assert_eq!((exchange.outcome.name(), exchange.rtt()), ("corrupt", None));
-    assert!(wrong(&mut accounting, reply(1, sent)).is_none(), "request 1 is decided");
-    assert!(wrong(&mut accounting, ReceivedReply { seq: None, ..reply(1, sent) }).is_none());
-    assert_eq!((outcomes(&accounting), accounting.summary().unmatched), ([0, 0, 1], 2));
-    assert_eq!(accounting.only_in_flight(), Some(2));
-}
-
-#[test]
 fn request_that_was_not_sent_has_a_number_and_is_lost() {
     let (mut accounting, now) = series(1);
-    let exchange = accounting.request_not_sent(now, failure(Condition::NoRoute, None));
+    let exchange = accounting.request_not_sent(now, failure(Condition::NoRoute, None), VERIFIED);
     assert_eq!((exchange.seq, exchange.outcome.name()), (2, "error"));
     assert!(exchange.sent.is_none());
     assert_eq!((accounting.next_seq(), accounting.only_in_flight()), (3, Some(1)));
@@ -181,6 +175,28 @@ fn rtt_of_a_resent_request_counts_from_the_first_send() {
     let exchange = receive(&mut accounting, reply(1, sent.later(rtt))).unwrap();
     assert_eq!(exchange.rtt(), Some(rtt));
     assert_eq!((outcomes(&accounting), accounting.summary().resent), ([1, 0, 0], 1));
+}
+
+#[test]
+fn number_of_sends_of_a_request_is_limited() {
+    let (mut accounting, _) = series(2);
+    let mut sends = 1;
+    while accounting.can_be_resent(1) {
+        accounting.request_resent(1, TimestampId::default());
+        sends += 1;
+    }
+    assert_eq!(
+        (sends, accounting.can_be_resent(2)),
+        (MAX_SENDS, true),
+        "each request has its own limit"
+    );
+    let failure = accounting.sends_exhausted(Condition::Closed, Some(Origin::Peer));
+    assert_eq!(failure.condition, Condition::Closed);
+    accounting.request_failed(1, failure, None);
+    assert!(!accounting.can_be_resent(1), "the request is not in flight");
+    let Summary { resent, not_resent, .. } = *accounting.summary();
+    assert_eq!((resent, not_resent), (u64::from(MAX_SENDS) - 1, 1));
+    assert_eq!(outcomes(&accounting), [0, 1, 0]);
 }
 
 #[test]
@@ -264,13 +280,17 @@ fn limit_of_this_host_does_not_end_a_series() {
     let (mut accounting, sent) = series(0);
     for condition in [Condition::LocalLimit, Condition::TooBig] {
         for _ in 0..=MAX_TRANSIENT_ERRORS {
-            let exchange =
-                accounting.request_not_sent(sent, failure(condition, Some(Origin::ThisHost)));
+            let exchange = accounting.request_not_sent(
+                sent,
+                failure(condition, Some(Origin::ThisHost)),
+                VERIFIED,
+            );
             assert_eq!(exchange.outcome.name(), "error");
             assert_eq!(exchange.lost_where, Some(LossPlace::SendQueue));
         }
         assert!(!accounting.is_unreachable(), "{condition}");
     }
-    accounting.request_not_sent(sent, failure(Condition::NoRoute, Some(Origin::ThisHost)));
+    let no_route = failure(Condition::NoRoute, Some(Origin::ThisHost));
+    accounting.request_not_sent(sent, no_route, VERIFIED);
     assert!(accounting.is_unreachable());
 }

@@ -4,8 +4,9 @@ use super::{TraceError, link_type_of};
 use crate::capture::file::{CapturedPacket, LinkType, MAX_PACKETS, MAX_TOTAL_BYTES};
 use crate::capture::trace::Sample;
 use crate::engine::pause_until;
-use crate::engine::run::{RecordedEvents, RunError, prepare_thread};
+use crate::engine::run::{RunError, prepare_thread};
 use crate::engine::series::{RunPosition, Series};
+use crate::engine::trial::RecordedEvents;
 use crate::model::headers::ETHERNET_HEADER;
 use crate::net::system::operation::{CaptureOperation, FailedOperation, failed};
 use crate::net::system::{self, Capture, CaptureConfig, Interface};
@@ -87,13 +88,15 @@ pub(super) fn record(
     };
     let is_over = AtomicBool::new(false);
     let (exchanges, captured) = thread::scope(|scope| {
-        let capturing = scope.spawn(|| capture.run(&is_over));
+        let capturing = thread::Builder::new()
+            .spawn_scoped(scope, || capture.run(&is_over))
+            .map_err(RunError::StartThread)?;
         let end_of_capture = SetOnDrop(&is_over);
         let exchanges = run_exchanges(plan, address, config, stop);
         thread::sleep(CAPTURE_AFTER_END);
         drop(end_of_capture);
-        (exchanges, capturing.join())
-    });
+        Ok::<_, RunError>((exchanges, capturing.join()))
+    })?;
     let captured = captured.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let Exchanges { samples, clients } = exchanges?;
     let CapturedPackets { packets, dropped, limit_reached } = captured.map_err(capture_error)?;
