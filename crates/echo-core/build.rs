@@ -2,92 +2,123 @@
 //! library, so the tables always have its Unicode version.
 //!
 //! Each character of two or three bytes has an entry. A character of four bytes has one if it begins with 0xF0.
-//! If the upper case has the same length, the entry is the exclusive-or of the UTF-8 bytes of the character
-//! and of its upper case (little-endian). Otherwise, all bits of the entry are set. No exclusive-or has this
-//! value, because the first bytes of two sequences of the same length have the same top bit.
+//! An entry is the exclusive-or of the UTF-8 bytes of the character and of its upper case (little-endian). The two
+//! highest bytes are the lengths of both. There are two kinds of tables:
 //!
-//! Characters of two bytes have one table with the code point as its index. Characters of three and four
-//! bytes use pages. A page contains the entries of 64 characters that differ only in their last byte. All
-//! sets of 64 characters without a change share page 0.
+//! - The tables of changes (`CHANGES_OF_TWO`, `CHANGES`) are small, for the conversion in place. If the upper
+//!   case has another length, all bits are set. No exclusive-or has this value, because the first bytes of two
+//!   sequences of the same length have the same top bit.
+//! - The table `UPPERS` contains the complete entries, for the conversion to another buffer.
+//!
+//! A page contains the entries of 64 characters that differ only in their last byte. The first pages contain no
+//! changes: page 0 is for bytes that are not a character, and page n is for characters of n bytes, from 2 to 4.
 
 use std::fmt::Write as _;
-use std::{env, fs, ops::Range, path::Path};
+use std::{env, fs, path::Path};
 
-type Page = [u32; 64];
+type Page = [u64; 64];
+
+/// An entry for bytes that are not a character. They are converted byte by byte.
+const NO_CHARACTER: u64 = entry_of_lengths(1, 1);
+
+/// Number of pages in the tables: more than necessary, and a power of two. So the remainder of an index is a valid
+/// index, and needs one instruction.
+const PAGES: usize = 128;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
 
-    let two: Vec<u16> = (0..0x800)
-        .map(|code_point| match difference(code_point) {
-            _ if code_point < 0x80 => 0, // Overlong forms do not change.
+    let changes_of_two: Vec<u16> = (0..0x800)
+        .map(|code_point| match change(entry(code_point, 2)) {
             u32::MAX => u16::MAX,
             difference => u16::try_from(difference).expect("the difference of two bytes"),
         })
         .collect();
-    let mut pages: Vec<Page> = vec![[0; 64]];
-    let three = index(&mut pages, 0x800..0x1_0000);
-    // Characters with the first byte 0xF0.
-    let four = index(&mut pages, 0x1_0000..0x4_0000);
+    let mut pages: Vec<Page> = vec![[NO_CHARACTER; 64]];
+    pages.extend((1..=4).map(|length| [entry_of_lengths(length, length); 64]));
+    // The index of characters of two bytes is the first byte. The index of characters of three bytes is the first
+    // and the second byte, without two bits that all first bytes have. All bits of the second byte are part of
+    // the index. So no other check of this byte is necessary.
+    let two_and_three: Vec<u16> = (0..0x3000)
+        .map(|index: u32| match (index >> 8, index & 0xFF) {
+            (0, lead @ 0xC0..0xE0) => page(&mut pages, (lead & 0x1F) << 6, 2),
+            (0x20.., second @ 0x80..0xC0) => {
+                page(&mut pages, (index >> 8 & 0x0F) << 12 | (second & 0x3F) << 6, 3)
+            }
+            _ => 0,
+        })
+        .collect();
+    // The index is the bits of the code point from the second and the third byte. The first byte is 0xF0.
+    let four: Vec<u16> = (0..64 << 6).map(|bits| page(&mut pages, bits << 6, 4)).collect();
     for code_point in 0x4_0000..=0x10_FFFF {
         assert_eq!(
-            difference(code_point),
+            change(entry(code_point, 4)),
             0,
             "U+{code_point:X} is not in the tables but has an upper case"
         );
     }
-    // With 256 pages, each page number of one byte is a valid index, so a look-up needs no check.
-    assert!(pages.len() <= 256, "{} pages", pages.len());
-    pages.resize(256, [0; 64]);
+    assert!(pages.len() <= PAGES, "{} pages", pages.len());
+    pages.resize(PAGES, [NO_CHARACTER; 64]);
+    let uppers = pages.as_flattened();
+    let changes: Vec<u32> = uppers.iter().map(|entry| change(*entry)).collect();
 
     let mut source = String::new();
     write!(
         source,
-        "static OF_TWO: [u16; {}] = {two:?};\n\
-         static PAGES_OF_THREE: [u8; {}] = {three:?};\n\
-         static PAGES_OF_FOUR: [u8; {}] = {four:?};\n\
-         static DIFFERENCES: [[u32; 64]; {}] = {pages:?};\n",
-        two.len(),
-        three.len(),
+        "static CHANGES_OF_TWO: [u16; {}] = {changes_of_two:?};\n\
+         static PAGES_OF_TWO_AND_THREE: [u16; {}] = {two_and_three:?};\n\
+         static PAGES_OF_FOUR: [u16; {}] = {four:?};\n\
+         static CHANGES: [u32; {}] = {changes:?};\n\
+         static UPPERS: [u64; {}] = {uppers:?};\n",
+        changes_of_two.len(),
+        two_and_three.len(),
         four.len(),
-        pages.len(),
+        changes.len(),
+        uppers.len(),
     )
     .expect("writing to a string cannot fail");
     let directory = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
     fs::write(Path::new(&directory).join("table.rs"), source).expect("OUT_DIR is writable");
 }
 
-/// The page number of each set of 64 characters up to the end of `range`. The sets before the start of `range`
-/// have page 0. The index includes these sets, because the bits of overlong forms can select them.
-fn index(pages: &mut Vec<Page>, range: Range<u32>) -> Vec<u8> {
-    let mut index = vec![0; range.end as usize / 64];
-    for first in range.step_by(64) {
-        let mut page: Page = [0; 64];
-        for (code_point, entry) in (first..).zip(&mut page) {
-            *entry = difference(code_point);
-        }
-        let number = pages.iter().position(|known| *known == page).unwrap_or_else(|| {
-            pages.push(page);
-            pages.len() - 1
-        });
-        index[first as usize / 64] = u8::try_from(number).expect("fewer than 256 pages");
+/// The position of the page with the 64 characters of `length` bytes from the code point `first` on: the position of
+/// its first entry among the entries of all pages.
+fn page(pages: &mut Vec<Page>, first: u32, length: usize) -> u16 {
+    let mut page = [NO_CHARACTER; 64];
+    for (code_point, slot) in (first..).zip(&mut page) {
+        *slot = entry(code_point, length);
     }
-    index
+    let number = pages.iter().position(|known| *known == page).unwrap_or_else(|| {
+        pages.push(page);
+        pages.len() - 1
+    });
+    u16::try_from(number * page.len()).expect("few pages")
 }
 
-/// The entry of a character, as the top of this file defines it.
-fn difference(code_point: u32) -> u32 {
-    // Surrogates are not characters.
-    let Some(character) = char::from_u32(code_point) else {
-        return 0;
+/// The entry of a character of `length` bytes, as the top of this file defines it.
+fn entry(code_point: u32, length: usize) -> u64 {
+    // Surrogates and overlong forms are not characters.
+    let Some(character) = char::from_u32(code_point).filter(|char| char.len_utf8() == length)
+    else {
+        return NO_CHARACTER;
     };
     let upper: String = character.to_uppercase().collect();
-    let mut original = [0; 4];
-    let length = character.encode_utf8(&mut original).len();
-    if upper.len() != length {
-        return u32::MAX;
-    }
-    let mut mapped = [0; 4];
-    mapped[..length].copy_from_slice(upper.as_bytes());
-    u32::from_le_bytes(original) ^ u32::from_le_bytes(mapped)
+    assert!(upper.len() <= 6, "the upper case {upper} is too long for an entry");
+    let mut original = [0; 8];
+    character.encode_utf8(&mut original);
+    let mut mapped = [0; 8];
+    mapped[..upper.len()].copy_from_slice(upper.as_bytes());
+    u64::from_le_bytes(original) ^ u64::from_le_bytes(mapped)
+        | entry_of_lengths(length, upper.len())
+}
+
+/// The part of an entry that contains the lengths of a character and of its upper case.
+const fn entry_of_lengths(length: usize, upper: usize) -> u64 {
+    (length as u64) << 48 | (upper as u64) << 56
+}
+
+/// The change of an entry, for the tables of changes.
+fn change(entry: u64) -> u32 {
+    let [bytes @ .., _, _, length, upper] = entry.to_le_bytes();
+    if length == upper { u32::from_le_bytes(bytes) } else { u32::MAX }
 }

@@ -6,14 +6,21 @@
 //! it requires. Invalid sequences can have this form too: overlong forms, surrogates, and code points beyond
 //! U+10FFFF. They have no upper case, so they stay unchanged.
 //!
-//! [`in_place`] converts blocks of 64 bytes in place, up to the first character that changes its length in
-//! upper case. [`append`] converts the text from this character on. [`table`] contains the mapping.
+//! [`in_place`] converts the text in place, up to the first character that changes its length in upper case.
+//! [`append`] converts the text from this character on, into another buffer. Both process blocks of 64 bytes
+//! ([`block`]). [`table`] contains the mapping.
+//!
+//! The work for a byte has a bound for every text, so no text takes much more time than another text of its length.
+//! The benchmark `transform` measures the speed.
 
+mod append;
+mod block;
 mod in_place;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use append::append;
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 
@@ -23,25 +30,15 @@ use std::borrow::Cow;
 /// the same factor for replies to an address that is not validated.
 pub const MAX_GROWTH: usize = 3;
 
-/// Maximum number of bytes that [`append`] copies in one iteration of its loop.
-const MAX_RUN: usize = 4096;
-
-/// Number of bytes that [`append`] copies in its first iteration. The number doubles with each iteration. It
-/// returns to this minimum if the copy has a character among its first bytes that changes its length.
-///
-/// [`append`] discards the copied bytes from this character on. Large copies would therefore be slow for a text
-/// with many such characters.
-const MIN_RUN: usize = 64;
-
 /// Converts `text` to upper case. The result is up to [`MAX_GROWTH`] times as long.
 ///
 /// The function allocates memory only if a character changes its length in upper case.
 pub fn uppercase(text: &mut BytesMut) {
     let converted = in_place::uppercase_until_length_changes(text);
     if converted < text.len() {
-        let rest = text[converted..].to_vec();
+        let upper = append(&[], &text[converted..]);
         text.truncate(converted);
-        append(&rest, text);
+        text.extend_from_slice(&upper);
     }
 }
 
@@ -58,9 +55,8 @@ pub fn uppercase_slice(text: &mut [u8]) -> Cow<'_, [u8]> {
     if converted == text.len() {
         return Cow::Borrowed(text);
     }
-    let mut upper = BytesMut::from(&text[..converted]);
-    append(&text[converted..], &mut upper);
-    Cow::Owned(upper.into())
+    let (converted, rest) = text.split_at(converted);
+    Cow::Owned(append(converted, rest))
 }
 
 /// Whether `text` can be the reply of a server that converts to upper case.
@@ -132,43 +128,6 @@ impl UppercaseStream {
     fn incomplete(&self) -> &[u8] {
         &self.incomplete[..usize::from(self.incomplete_len)]
     }
-}
-
-/// Appends the upper case of `rest` to `upper`. `rest` begins with a character that changes its length.
-fn append(mut rest: &[u8], upper: &mut BytesMut) {
-    upper.reserve(rest.len() + rest.len() / 8);
-    let mut run = MIN_RUN;
-    while !rest.is_empty() {
-        let mut copy = &rest[..run.min(rest.len())];
-        if copy.len() < rest.len() {
-            copy = &copy[..copy.len() - incomplete_character(copy).len()];
-        }
-        let start = upper.len();
-        upper.extend_from_slice(copy);
-        let converted = in_place::uppercase_until_length_changes(&mut upper[start..]);
-        upper.truncate(start + converted);
-        rest = &rest[converted..];
-        run = (run * 2).min(MAX_RUN);
-        if let Some(character) = first_character(rest) {
-            // This character changes its length, or it follows a run without such a character. In both cases,
-            // the standard library converts the character correctly.
-            let mut bytes = [0; 4];
-            for mapped in character.to_uppercase() {
-                upper.extend_from_slice(mapped.encode_utf8(&mut bytes).as_bytes());
-            }
-            rest = &rest[character.len_utf8()..];
-            if converted < MIN_RUN {
-                run = MIN_RUN;
-            }
-        }
-    }
-}
-
-/// The character at the beginning of `text`. `None` if `text` begins with an invalid byte or is empty.
-fn first_character(text: &[u8]) -> Option<char> {
-    let first = &text[..text.len().min(4)];
-    let chunk = first.utf8_chunks().next()?;
-    chunk.valid().chars().next()
 }
 
 /// The incomplete character at the end of `piece`: at most three bytes.

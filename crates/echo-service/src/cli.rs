@@ -1,7 +1,7 @@
 //! The command-line options and the help text that both servers have, and parsers for the values of options.
 
 use crate::process::CANNOT_START;
-use crate::rate::DEFAULT_RATE;
+use crate::rate::{DEFAULT_RATE, UNIT_BYTES};
 use crate::{AllowedNetworks, LogFormat};
 use clap::Args;
 use ipnet::IpNet;
@@ -45,9 +45,9 @@ pub struct ServiceArgs {
     #[arg(
         long, value_name = "N", value_parser = parse_number::<u32>, help_heading = "Limits",
         help = format!(
-            "Maximum number of requests per second from one source (IPv4: an address, IPv6: a /64 network). After a \
-             pause, a burst of N requests is allowed. 0: no limit. Default: {DEFAULT_RATE}, and no limit for \
-             loopback addresses"
+            "Maximum number of requests per second from one source (IPv4: an address, IPv6: a /64 network). A longer \
+             request counts once for each {UNIT_BYTES} bytes. After a pause, a burst of N requests is allowed. 0: no \
+             limit. Default: {DEFAULT_RATE}, and no limit for loopback addresses"
         )
     )]
     pub rate: Option<u32>,

@@ -28,7 +28,7 @@ pub use logging::{
     LogFormat, LogGuard, escaped_excerpt, log_to_stderr, should_log, should_log_batch,
 };
 pub use process::{exit_code, raise_descriptor_limit};
-pub use rate::RateLimit;
+pub use rate::{RateLimit, UNIT_BYTES, request_units};
 pub use signals::{SignalError, Signals, catch_signals};
 pub use source::{AllowedNetworks, Source};
 pub use workers::{StartWorkerError, Worker, WorkerState, run_workers};

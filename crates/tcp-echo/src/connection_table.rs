@@ -244,8 +244,7 @@ impl<'a> ConnectionTable<'a> {
         };
         let next = connection.step(&mut context);
         if context.answered_requests > 0 {
-            // The result does not matter, because the request is already answered.
-            let _ = self.rate_limit.take(peer, context.answered_requests, now);
+            self.rate_limit.charge(peer, context.answered_requests, now);
         }
         match next {
             Ok(NextAction::WaitForEvent) => {}

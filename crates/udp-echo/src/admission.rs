@@ -4,7 +4,7 @@ use crate::Totals;
 use crate::datagram_io::ReceiveMeta;
 use crate::flow_table::RefusalReason;
 use crate::refusal::{self, Refusal};
-use echo_service::{AllowedNetworks, RateLimit, should_log_batch};
+use echo_service::{AllowedNetworks, RateLimit, request_units, should_log_batch};
 use std::time::Instant;
 
 /// The rules for the datagrams that the server answers.
@@ -66,7 +66,8 @@ impl AdmissionPolicy {
                 return Admission::Refused(RefusalReason::List);
             }
         };
-        let admitted = self.rate.take(meta.peer.ip(), datagrams, now);
+        let units = request_units(meta.segment_size);
+        let admitted = self.rate.take(meta.peer.ip(), datagrams, units, now);
         if admitted < datagrams {
             let reason = "its source exceeded --rate";
             refuse(&mut totals.refused_rate_limit, datagrams - admitted, meta, reason);

@@ -3,7 +3,7 @@
 
 mod server;
 
-use echo_service::AllowedNetworks;
+use echo_service::{AllowedNetworks, UNIT_BYTES};
 use server::{Server, exchange};
 use std::time::{Duration, Instant};
 use tokio::{net::UdpSocket, time::timeout};
@@ -40,6 +40,19 @@ async fn source_that_exceeds_its_rate_does_not_affect_another_source() {
     let greedy_answered = totals.answered - (totals.received - 150);
     let max_answered = 51 + u64::try_from(elapsed.as_millis()).unwrap() * 50 / 1000;
     assert!((50..=max_answered).contains(&greedy_answered), "{totals:?}");
+}
+
+#[tokio::test]
+async fn long_datagram_counts_as_several_requests() {
+    const RATE: u32 = 10;
+    const LONG: usize = 40 * UNIT_BYTES;
+    let server = Server::start_with(Config { rate: Some(RATE), ..Config::default() }, |_| {});
+    let client = server.connect().await;
+    // The datagram has 40 units, and the source has 10 tokens. So the source is in debt for three seconds.
+    assert_eq!(exchange(&client, &vec![b'x'; LONG]).await.len(), LONG);
+    client.send(b"short").await.unwrap();
+    assert!(timeout(SILENCE / 4, client.recv(&mut [0; 100])).await.is_err());
+    assert_eq!(server.shut_down().await.refused_rate_limit, 1);
 }
 
 #[tokio::test]

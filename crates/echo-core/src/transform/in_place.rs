@@ -7,17 +7,11 @@
 //! converts the character: an exclusive-or of its bytes and a value from [`table`]. The position of a
 //! character comes from the mask, so the processor does not wait for the length of the previous character.
 
+use super::block::{ASCII_RUN, BLOCK, leading_bytes, uppercase_ascii};
 use super::table::{self, Change};
-
-/// Number of bytes in a block: one for each bit of the mask.
-const BLOCK: usize = 64;
 
 /// A block and three more bytes, because a character that begins in the last byte can have four bytes.
 const WINDOW: usize = BLOCK + 3;
-
-/// Number of bytes that the loop checks for ASCII at once. With a smaller number, these checks would cost
-/// noticeable time.
-const ASCII_RUN: usize = 512;
 
 /// Converts `text` to upper case in place, up to the first character that changes its length. Returns the
 /// position of this character. If there is no such character, returns the length of `text`.
@@ -55,26 +49,12 @@ pub(super) fn uppercase_until_length_changes(text: &mut [u8]) -> usize {
     text.len()
 }
 
-/// Converts the ASCII letters. Returns whether all bytes are ASCII.
-#[inline]
-fn uppercase_ascii(text: &mut [u8]) -> bool {
-    /// The sum of `z` and this number is the largest signed byte. So one comparison detects all 26 letters.
-    const SHIFT_Z_TO_MAX: u8 = 0x7F - b'z';
-    let mut all = 0;
-    for byte in text {
-        all |= *byte;
-        let is_lowercase = byte.wrapping_add(SHIFT_Z_TO_MAX).cast_signed() > 0x7F - 26;
-        *byte ^= u8::from(is_lowercase) << 5;
-    }
-    all < 0x80
-}
-
 /// Converts the characters that begin in the first [`BLOCK`] bytes. Returns the position of the first
 /// character that changes its length, or `None`.
 #[inline]
 fn uppercase_block(window: &mut [u8; WINDOW]) -> Option<usize> {
     uppercase_ascii(&mut window[..BLOCK]);
-    let mut mask = leading_bytes(window);
+    let mut mask = window.first_chunk().map_or(0, leading_bytes);
     while mask != 0 {
         let position = mask.trailing_zeros() as usize;
         mask &= mask - 1;
@@ -99,21 +79,4 @@ fn uppercase_block(window: &mut [u8; WINDOW]) -> Option<usize> {
         }
     }
     None
-}
-
-/// A mask with one bit for each byte of the block. A set bit marks a byte for which [`table::can_change`] is
-/// true.
-#[inline]
-fn leading_bytes(window: &[u8; WINDOW]) -> u64 {
-    let mut flags = [0; BLOCK];
-    for (flag, byte) in flags.iter_mut().zip(window) {
-        *flag = u8::from(table::can_change(*byte));
-    }
-    let mut mask = 0;
-    for (index, word) in flags.as_chunks::<8>().0.iter().enumerate() {
-        // The multiplication moves the lowest bit of each of the eight bytes into the top byte.
-        let bits = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        mask |= bits << (8 * index);
-    }
-    mask
 }

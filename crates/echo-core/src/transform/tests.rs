@@ -45,7 +45,7 @@ fn every_character_has_the_upper_case_of_std() {
         #[expect(clippy::cast_precision_loss, reason = "at most a dozen bytes")]
         let growth = upper.len() as f64 / text.len() as f64;
         max_growth = max_growth.max(growth);
-        // `append` can convert bytes again that `in_place` has already converted.
+        // `append` converts bytes again that `in_place` has already converted.
         assert_eq!(converted(&upper), upper, "U+{:04X} twice", u32::from(character));
     }
     #[expect(clippy::cast_precision_loss, reason = "the value is three")]
@@ -77,6 +77,73 @@ fn long_text_with_many_length_changes_is_converted() {
     }
     let text = format!("ŉ{}", "жé中🦀a".repeat(5000));
     assert_eq!(converted(text.as_bytes()), text.to_uppercase().as_bytes());
+}
+
+/// All characters whose upper case has another number of bytes.
+fn resized_characters() -> Vec<char> {
+    let upper_len = |character: &char| character.to_uppercase().map(char::len_utf8).sum::<usize>();
+    ('\0'..=char::MAX).filter(|character| upper_len(character) != character.len_utf8()).collect()
+}
+
+#[test]
+fn length_changes_at_every_distance_are_converted() {
+    for character in resized_characters() {
+        for distance in 0..=100 {
+            let text =
+                format!("{character}{}", "q".repeat(distance)).repeat(200 / (distance + 1) + 2);
+            assert_eq!(
+                converted(text.as_bytes()),
+                text.to_uppercase().as_bytes(),
+                "U+{:04X}, distance {distance}",
+                u32::from(character)
+            );
+        }
+    }
+}
+
+/// The number of bytes that [`append`] processes for one byte of `text`.
+fn work_for_a_byte(text: &[u8]) -> usize {
+    append::WORK.set(0);
+    assert_eq!(append::append(&[], text), expected(text));
+    append::WORK.get().div_ceil(text.len())
+}
+
+#[test]
+fn work_for_a_byte_has_a_bound_for_every_text() {
+    /// An item of 16 unchanged bytes and an item of 8 bytes for each byte of text, and three bytes for each pass
+    /// over a block. A text reaches the bound only if all its bytes are invalid.
+    const MAX_WORK: usize = 16 + 8 + 3;
+    const LEN: usize = 20_000;
+    let mut patterns: Vec<Vec<u8>> = Vec::new();
+    for character in resized_characters() {
+        for distance in [0, 1, 2, 15, 16, 17, 63, 64, 65, 511, 512, 513] {
+            patterns.push(format!("{character}{}", "q".repeat(distance)).into_bytes());
+        }
+    }
+    patterns
+        .extend([&b"\xc3"[..], b"\xf0", b"a", "ж".as_bytes(), "中".as_bytes()].map(<[u8]>::to_vec));
+    for pattern in patterns {
+        let text = pattern.repeat(LEN / pattern.len());
+        let work = work_for_a_byte(&text);
+        assert!(work <= MAX_WORK, "{work} for {:?}", pattern.escape_ascii().to_string());
+    }
+    // Twice the text takes twice the work, so the work for a byte is the same.
+    let (short, long) = ("ΐ".repeat(LEN), "ΐ".repeat(2 * LEN));
+    assert_eq!(work_for_a_byte(short.as_bytes()), work_for_a_byte(long.as_bytes()));
+}
+
+#[test]
+fn memory_of_the_result_has_a_bound() {
+    for character in resized_characters() {
+        for count in [1, 2, 50, 1000, 30_000] {
+            let mut text = character.to_string().repeat(count).into_bytes();
+            let bound = MAX_GROWTH * text.len() + 512;
+            let Cow::Owned(upper) = uppercase_slice(&mut text) else {
+                panic!("U+{:04X} changes its length", u32::from(character));
+            };
+            assert!(upper.capacity() <= bound, "{} bytes, not {bound}", upper.capacity());
+        }
+    }
 }
 
 #[test]
@@ -122,7 +189,25 @@ fn bytes_like_text() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
+/// Generates text of characters that change their length, alone or mixed with other characters.
+fn text_with_length_changes() -> impl Strategy<Value = String> {
+    let resized = proptest::sample::select(resized_characters());
+    let character = prop_oneof![
+        4 => resized,
+        1 => proptest::char::range('a', 'z'),
+        1 => any::<char>(),
+    ];
+    let piece = (proptest::collection::vec(character, 1..30), 1_usize..20)
+        .prop_map(|(characters, count)| String::from_iter(characters).repeat(count));
+    proptest::collection::vec(piece, 1..12).prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
+    #[test]
+    fn text_with_length_changes_has_the_upper_case_of_std(text in text_with_length_changes()) {
+        prop_assert_eq!(converted(text.as_bytes()), text.to_uppercase().into_bytes());
+    }
+
     #[test]
     fn any_bytes_have_the_upper_case_of_std(text in bytes_like_text()) {
         let upper = converted(&text);
