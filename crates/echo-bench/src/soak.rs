@@ -57,13 +57,14 @@ pub(crate) fn run(duration: Duration) -> Result<()> {
 
     let mut failures = mixed::run(schedule.mixed)?;
 
-    report::print_method(&schedule);
+    report::print_header(&schedule);
     let mut outcomes = Vec::new();
     for attack in &ATTACKS {
-        report::print_progress(attack);
-        outcomes.push((attack, phase::run(attack, &schedule)?));
+        let outcome = phase::run(attack, &schedule)?;
+        failures.extend(report::print_judged(attack, &outcome));
+        outcomes.push((attack, outcome));
     }
-    failures.extend(report::print(&outcomes));
+    report::print_details(&outcomes);
 
     failures.extend(client_attack::run()?);
 

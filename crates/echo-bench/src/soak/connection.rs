@@ -4,15 +4,24 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-/// The timeout for a new connection. It contains one retransmission of the SYN after one second (RFC 6298), which is
-/// necessary if the server's queue of new connections was full.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The timeout of honest clients for a new connection. It contains one retransmission of the SYN after one second (RFC
+/// 6298), which is necessary if the server's queue of new connections was full.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Opens a connection from the address `source` and a port that the system chooses.
 pub(super) fn connect(server: SocketAddr, source: IpAddr) -> io::Result<TcpStream> {
+    connect_within(CONNECT_TIMEOUT, server, source)
+}
+
+/// Opens a connection like [`connect`], with another timeout.
+pub(super) fn connect_within(
+    timeout: Duration,
+    server: SocketAddr,
+    source: IpAddr,
+) -> io::Result<TcpStream> {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
     socket.bind(&SocketAddr::new(source, 0).into())?;
-    socket.connect_timeout(&server.into(), CONNECT_TIMEOUT)?;
+    socket.connect_timeout(&server.into(), timeout)?;
     let stream = TcpStream::from(socket);
     stream.set_nodelay(true)?;
     Ok(stream)

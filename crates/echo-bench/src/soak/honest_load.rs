@@ -75,7 +75,13 @@ impl HonestClients {
             Protocol::Tcp if number.is_multiple_of(NEW_CONNECTION_EVERY) => Client::OnePerRequest,
             Protocol::Tcp => Client::Keep(connection::connect(server, source(number)).ok()),
         };
-        Self { server, clients: (0..CLIENTS).map(client).collect() }
+        // One thread for each client: a server that does not answer delays all of them by one timeout.
+        let clients = thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..CLIENTS).map(|number| scope.spawn(move || client(number))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or(Client::Keep(None))).collect()
+        });
+        Self { server, clients }
     }
 
     /// Sends requests for `duration`, and returns the latencies of all clients together.

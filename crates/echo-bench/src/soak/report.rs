@@ -7,7 +7,6 @@ use super::phase::Outcome;
 use super::schedule::Schedule;
 use super::{print_paragraph, priority};
 use crate::protocol::Protocol;
-use std::io::IsTerminal as _;
 
 /// The maximum ratio of the 99th percentiles with and without an attack.
 const MAX_RATIO: f64 = 5.0;
@@ -18,8 +17,8 @@ const MAX_UDP_LOSS_PERCENT: f64 = 0.5;
 /// One MiB in bytes, the unit of the table.
 const MIB: u64 = 1 << 20;
 
-/// Explains the measurement.
-pub(super) fn print_method(schedule: &Schedule) {
+/// Explains the measurement, and prints the header of the first table.
+pub(super) fn print_header(schedule: &Schedule) {
     let Schedule { rounds, window, .. } = schedule;
     println!("\nAttacks on the servers: {rounds} round(s), {window:.2?} for each measurement\n");
     print_paragraph(&format!(
@@ -34,21 +33,6 @@ pub(super) fn print_method(schedule: &Schedule) {
              honest client waited for a CPU.",
         );
     }
-}
-
-/// Shows which attack runs now, if stderr is a terminal.
-pub(super) fn print_progress(attack: &Attack) {
-    if std::io::stderr().is_terminal() {
-        eprint!("\r{:<50}\r", name(attack));
-    }
-}
-
-fn name(attack: &Attack) -> String {
-    format!("{}: {}", attack.protocol, attack.title)
-}
-
-/// Prints the tables and returns the failures.
-pub(super) fn print(outcomes: &[(&Attack, Outcome)]) -> Vec<String> {
     println!();
     print_paragraph(&format!(
         "Latency of honest clients in ms. Limits: a p99 ratio of {MAX_RATIO}; no losses over TCP, \
@@ -56,10 +40,32 @@ pub(super) fn print(outcomes: &[(&Attack, Outcome)]) -> Vec<String> {
     ));
     println!("\n{:<28}{:>18}{:>17}{:>8}{:>8}", "", "without attack", "with attack", "p99", "lost");
     println!("{:<28}{:>9}{:>9}{:>8}{:>9}{:>8}{:>8}", "", "p50", "p99", "p50", "p99", "ratio", "%");
-    let mut failures = Vec::new();
-    for (attack, outcome) in outcomes {
-        failures.extend(print_judged(attack, outcome));
-    }
+}
+
+/// Prints the row of an attack, and returns its failures.
+pub(super) fn print_judged(attack: &Attack, outcome: &Outcome) -> Vec<String> {
+    let (without, with) = (&outcome.without, &outcome.with);
+    let all = sum(with);
+    let ratio = ratio(without, with);
+    let p99 = |rounds: &[Latencies]| match ratio {
+        Some(_) => shown(median(rounds, 99.0)),
+        None => "-".to_owned(),
+    };
+    println!(
+        "{:<28}{:>9}{:>9}{:>8}{:>9}{:>8}{:>8.2}",
+        name(attack),
+        shown(median(without, 50.0)),
+        p99(without),
+        shown(median(with, 50.0)),
+        p99(with),
+        ratio.map_or("-".to_owned(), shown_ratio),
+        all.loss_percent()
+    );
+    judge(&name(attack), attack.protocol, ratio, &all, &outcome.counts)
+}
+
+/// Prints what the test does not judge: the quiet machine, the resources, and the attackers.
+pub(super) fn print_details(outcomes: &[(&Attack, Outcome)]) {
     println!();
     print_paragraph(
         "Not judged: latency on the quiet machine in ms, the ratio of the p99 with the attack to it, \
@@ -81,28 +87,10 @@ pub(super) fn print(outcomes: &[(&Attack, Outcome)]) -> Vec<String> {
     for (attack, outcome) in outcomes {
         println!("  {:<28}{}", name(attack), activity(attack, &outcome.counts));
     }
-    failures
 }
 
-fn print_judged(attack: &Attack, outcome: &Outcome) -> Vec<String> {
-    let (without, with) = (&outcome.without, &outcome.with);
-    let all = sum(with);
-    let ratio = ratio(without, with);
-    let p99 = |rounds: &[Latencies]| match ratio {
-        Some(_) => shown(median(rounds, 99.0)),
-        None => "-".to_owned(),
-    };
-    println!(
-        "{:<28}{:>9}{:>9}{:>8}{:>9}{:>8}{:>8.2}",
-        name(attack),
-        shown(median(without, 50.0)),
-        p99(without),
-        shown(median(with, 50.0)),
-        p99(with),
-        ratio.map_or("-".to_owned(), shown_ratio),
-        all.loss_percent()
-    );
-    judge(&name(attack), attack.protocol, ratio, &all, &outcome.counts)
+fn name(attack: &Attack) -> String {
+    format!("{}: {}", attack.protocol, attack.title)
 }
 
 /// The ratio of the 99th percentiles. `None`: there are not enough requests.

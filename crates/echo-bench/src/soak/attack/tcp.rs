@@ -1,7 +1,7 @@
 //! Attacks over TCP: one thread with many connections.
 
 use super::{AttackCounts, repeated};
-use crate::soak::connection::{connect, source};
+use crate::soak::connection::{connect_within, source};
 use anyhow::{Context as _, Result};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -22,6 +22,12 @@ const SLOW_READ_INTERVAL: Duration = Duration::from_millis(500);
 /// The attacker opens connections that the server has closed again, at most this many per second. A higher rate would be
 /// a flood of SYN segments, which the kernel handles.
 const REOPENED_PER_SECOND: u32 = 500;
+
+/// The timeout for a new connection. On loopback, it passes only if the server's queue of new connections is full.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// After this time, the attack starts also if connections are missing.
+const MAX_START_TIME: Duration = Duration::from_secs(2);
 
 /// The maximum time of a wait for events.
 const MAX_WAIT: Duration = Duration::from_millis(5);
@@ -65,7 +71,7 @@ pub(super) fn raise_descriptor_limit() -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raising the limit on open files")
 }
 
-/// Runs the attack for `duration`. Calls `ready` when the attacker has tried to open each connection.
+/// Runs the attack for `duration`. Calls `ready` when the attacker has tried to open all connections.
 pub(super) fn run(
     attack: &TcpAttack,
     server: SocketAddr,
@@ -74,8 +80,13 @@ pub(super) fn run(
 ) -> Result<AttackCounts> {
     raise_descriptor_limit()?;
     let mut attacker = Attacker::new(attack, server)?;
+    let latest_start = Instant::now() + MAX_START_TIME;
     for index in 0..attacker.connections.len() {
-        attacker.open(index)?;
+        if Instant::now() < latest_start {
+            attacker.open(index)?;
+        } else {
+            attacker.closed.push_back(index);
+        }
     }
     ready();
     let start = Instant::now();
@@ -153,7 +164,7 @@ impl<'a> Attacker<'a> {
     /// Opens a connection. If this fails, the connection counts as closed.
     fn open(&mut self, index: usize) -> Result<()> {
         let connection = &mut self.connections[index];
-        let Ok(stream) = connect(self.server, connection.source) else {
+        let Ok(stream) = connect_within(CONNECT_TIMEOUT, self.server, connection.source) else {
             self.closed.push_back(index);
             return Ok(());
         };
