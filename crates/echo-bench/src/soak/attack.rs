@@ -27,6 +27,9 @@ pub(super) struct Attack {
     pub(super) options: &'static [&'static str],
     /// The attack starts this time before the measurement, so the buffers and queues that it fills are full.
     pub(super) warm_up: Duration,
+    /// The maximum of the kernel's memory for all sockets with the attack, in bytes. `None`: it has no limit, because the
+    /// attacker's own sockets need most of it.
+    pub(super) max_kernel_memory: Option<u64>,
     method: Method,
 }
 
@@ -60,6 +63,10 @@ const DATAGRAM_RATE: u32 = 30_000;
 /// The number of bytes that an attacker passes to the kernel in one call. The servers read at most this many bytes.
 const WRITE_SIZE: usize = 16 * 1024;
 
+/// The maximum of the kernel's memory for a connection whose peer reads slowly, in bytes. The server's buffers have limits.
+/// The kernel counts more than their content, and the attacker's sockets have small buffers.
+const MAX_KERNEL_MEMORY_PER_CONNECTION: u64 = 1 << 20;
+
 /// The usual value of [`Attack::warm_up`].
 const WARM_UP: Duration = Duration::from_millis(100);
 
@@ -75,6 +82,7 @@ pub(super) const ATTACKS: [Attack; 6] = [
         protocol: Udp,
         options: &["--rate", "5000"],
         warm_up: WARM_UP,
+        max_kernel_memory: None,
         method: Method::Udp(UdpAttack {
             sources: 1,
             text: EXPENSIVE,
@@ -88,6 +96,7 @@ pub(super) const ATTACKS: [Attack; 6] = [
         protocol: Udp,
         options: &["--rate", "100"],
         warm_up: WARM_UP,
+        max_kernel_memory: None,
         method: Method::Udp(UdpAttack {
             sources: 1024,
             text: SHORT,
@@ -101,6 +110,7 @@ pub(super) const ATTACKS: [Attack; 6] = [
         protocol: Tcp,
         options: &["--rate", "5000", "--connections-per-source", "256"],
         warm_up: WARM_UP,
+        max_kernel_memory: None,
         method: Method::Tcp(TcpAttack {
             sources: 1,
             connections_per_source: 256,
@@ -116,6 +126,7 @@ pub(super) const ATTACKS: [Attack; 6] = [
         protocol: Tcp,
         options: &["--rate", "5000", "--connections-per-source", "256", "--stall", "1s"],
         warm_up: LONG_WARM_UP,
+        max_kernel_memory: Some(256 * MAX_KERNEL_MEMORY_PER_CONNECTION),
         method: Method::Tcp(TcpAttack {
             sources: 1,
             connections_per_source: 256,
@@ -131,6 +142,7 @@ pub(super) const ATTACKS: [Attack; 6] = [
         protocol: Tcp,
         options: &["--rate", "5000", "--connections", "1024", "--connections-per-source", "32"],
         warm_up: WARM_UP,
+        max_kernel_memory: None,
         method: Method::Tcp(TcpAttack {
             sources: 64,
             connections_per_source: 32,
@@ -146,6 +158,7 @@ pub(super) const ATTACKS: [Attack; 6] = [
         protocol: Tcp,
         options: &["--rate", "100"],
         warm_up: WARM_UP,
+        max_kernel_memory: None,
         method: Method::Tcp(TcpAttack {
             sources: 1,
             connections_per_source: 4000,

@@ -1,5 +1,6 @@
 //! Sockets with a source address that the caller selects. The addresses of 127.0.0.0/8 stand for different hosts.
 
+use socket2::{Domain, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -10,16 +11,21 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Opens a connection from the address `source` and a port that the system chooses.
 pub(super) fn connect(server: SocketAddr, source: IpAddr) -> io::Result<TcpStream> {
-    connect_within(CONNECT_TIMEOUT, server, source)
+    connect_within(CONNECT_TIMEOUT, new_socket()?, server, source)
 }
 
-/// Opens a connection like [`connect`], with another timeout.
+/// A socket for [`connect_within`].
+pub(super) fn new_socket() -> io::Result<Socket> {
+    Socket::new(Domain::IPV4, Type::STREAM, None)
+}
+
+/// Connects `socket` like [`connect`], with another timeout.
 pub(super) fn connect_within(
     timeout: Duration,
+    socket: Socket,
     server: SocketAddr,
     source: IpAddr,
 ) -> io::Result<TcpStream> {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
     socket.bind(&SocketAddr::new(source, 0).into())?;
     socket.connect_timeout(&server.into(), timeout)?;
     let stream = TcpStream::from(socket);

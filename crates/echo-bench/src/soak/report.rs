@@ -61,7 +61,10 @@ pub(super) fn print_judged(attack: &Attack, outcome: &Outcome) -> Vec<String> {
         ratio.map_or("-".to_owned(), shown_ratio),
         all.loss_percent()
     );
-    judge(&name(attack), attack.protocol, ratio, &all, &outcome.counts)
+    let mut failures = judge(&name(attack), attack.protocol, ratio, &all, &outcome.counts);
+    let kernel_memory = outcome.resources.kernel_memory;
+    failures.extend(judge_memory(&name(attack), kernel_memory, attack.max_kernel_memory));
+    failures
 }
 
 /// Prints what the test does not judge: the quiet machine, the resources, and the attackers.
@@ -129,6 +132,12 @@ fn judge(
         failures.push(format!("{name}: the attacker sent nothing"));
     }
     failures
+}
+
+fn judge_memory(name: &str, kernel_memory: u64, max: Option<u64>) -> Option<String> {
+    let max = max.filter(|max| kernel_memory > *max)?;
+    let (used, max) = (mebibytes(kernel_memory), mebibytes(max));
+    Some(format!("{name}: the kernel used {used} MiB for sockets (limit {max} MiB)"))
 }
 
 fn print_resources(attack: &Attack, outcome: &Outcome) {

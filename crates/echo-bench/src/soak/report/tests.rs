@@ -77,3 +77,10 @@ fn wrong_reply_and_attacker_without_effect_are_failures() {
     let idle = AttackCounts::default();
     assert_eq!(judge("a", Protocol::Udp, None, &with_losses(3, 0), &idle).len(), 1);
 }
+
+#[test]
+fn kernel_memory_beyond_its_limit_is_a_failure() {
+    assert_eq!(judge_memory("a", MIB + 1, None), None);
+    assert_eq!(judge_memory("a", MIB, Some(MIB)), None);
+    assert!(judge_memory("a", MIB + 1, Some(MIB)).is_some());
+}
