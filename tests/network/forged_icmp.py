@@ -8,11 +8,13 @@ For most values of KIND, the script sends a forged message before each reply:
 - "identifier": an echo reply with another identifier.
 - "sequence": an echo reply with the client's identifier, and a sequence number that the client has not used.
 - "number": an echo reply with the sequence number of one request and the content of the request before it.
+- "token": an echo reply to the client's request with a wrong token after the number.
 - "checksum": an echo reply with a wrong checksum.
 - "short": an echo reply of four bytes.
 - "foreign quote": the ICMP error "host unreachable" about a request of another program.
 - "unsent sequence": the same error, about a sequence number that the client has not used. It quotes only the header.
 - "wrong payload in the quote": the same error about the client's request, but it quotes the content of the request before it.
+- "wrong token in the quote": the same error about the client's request, but it quotes a wrong token.
 - "truncated quote": the same error about the client's request, but it quotes only four bytes of the request.
 
 With the kind "errors about even requests", the script sends no forged message. It replies late to requests with an odd
@@ -62,16 +64,20 @@ def forged(kind, identifier, sequence, payload):
     other = identifier ^ 0x8000
     # The first ten bytes of the content are the number of the request.
     other_payload = b"%010d" % (int(payload[:10]) - 1) + payload[10:]
+    # The token has 13 bytes.
+    false_token = payload[:10] + b"A" * 13 + payload[23:]
     reply = echo(ECHO_REPLY, identifier, sequence, payload)
     return {
         "identifier": echo(ECHO_REPLY, other, 1, payload),
         "sequence": echo(ECHO_REPLY, identifier, 60000, payload),
         "number": echo(ECHO_REPLY, identifier, sequence, other_payload),
+        "token": echo(ECHO_REPLY, identifier, sequence, false_token),
         "checksum": reply[:3] + bytes([reply[3] ^ 1]) + reply[4:],
         "short": with_checksum(b"\0\0\0\0"),
         "foreign quote": quoted(echo(ECHO_REQUEST, other, 1, payload)),
         "unsent sequence": quoted(echo(ECHO_REQUEST, identifier, 60000)),
         "wrong payload in the quote": quoted(echo(ECHO_REQUEST, identifier, sequence, other_payload)),
+        "wrong token in the quote": quoted(echo(ECHO_REQUEST, identifier, sequence, false_token)),
         "truncated quote": quoted(echo(ECHO_REQUEST, identifier, 1)[:4]),
     }[kind]
 

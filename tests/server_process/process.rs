@@ -11,8 +11,10 @@ pub struct ServerBinary {
     pub default_port: u16,
     /// The options that set a limit.
     pub limit_options: &'static [&'static str],
+    /// The names of fields of the start event that depend on the limits of this machine.
+    pub limits_of_this_machine: &'static [&'static str],
     /// The fields of the start event without options, in their order: `name=value`. The list does not contain `version`
-    /// and `connections`.
+    /// and `limits_of_this_machine`.
     pub default_limits: &'static [&'static str],
     /// Sends a request to an address, and asserts that the reply is the request in upper case.
     pub exchange: fn(address: &str, request: &str),

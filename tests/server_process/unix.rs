@@ -49,30 +49,103 @@ fn passed_socket_is_served_and_stays_usable_for_the_next_process() {
     assert!(error.contains("supervisor") && error.lines().count() == 1, "{error}");
 }
 
+/// A socket that receives the notifications of a server, as systemd does.
+struct Supervisor {
+    socket: std::os::unix::net::UnixDatagram,
+    directory: std::path::PathBuf,
+}
+
+impl Supervisor {
+    /// `name` distinguishes the supervisors of one test process.
+    fn new(name: &str) -> Self {
+        let name = format!("{}-{}-{name}", SERVER.name, std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let socket = std::os::unix::net::UnixDatagram::bind(directory.join("notify")).unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        Self { socket, directory }
+    }
+
+    fn start_server(&self, environment: &[(&str, &str)]) -> Child {
+        command(&["--listen", "127.0.0.1:0"])
+            .env("NOTIFY_SOCKET", self.directory.join("notify"))
+            .envs(environment.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    fn receive(&self) -> String {
+        let mut text = [0; 100];
+        let length = self.socket.recv(&mut text).unwrap();
+        String::from_utf8(text[..length].to_vec()).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // Ignores errors, because `drop` cannot return them.
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
 #[test]
 fn supervisor_is_notified_of_start_and_shutdown() {
-    let directory = std::env::temp_dir().join(format!("{}-{}", SERVER.name, std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let path = directory.join("notify");
-    let supervisor = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    supervisor.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
-    let mut server = command(&["--listen", "127.0.0.1:0"])
-        .env("NOTIFY_SOCKET", &path)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let receive = || {
-        let mut text = [0; 100];
-        let length = supervisor.recv(&mut text).unwrap();
-        String::from_utf8(text[..length].to_vec()).unwrap()
-    };
-    let ready = receive();
+    let supervisor = Supervisor::new("start");
+    let mut server = supervisor.start_server(&[]);
+    assert_eq!(supervisor.receive(), "READY=1");
     send_signal(&server, "TERM");
-    let stopping = receive();
-    let status = server.wait().unwrap();
-    std::fs::remove_dir_all(directory).unwrap();
-    assert_eq!((ready.trim(), stopping.trim(), status.code()), ("READY=1", "STOPPING=1", Some(0)));
+    assert_eq!(supervisor.receive(), "STOPPING=1");
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn watchdog_receives_a_heartbeat_of_an_idle_server() {
+    let supervisor = Supervisor::new("watchdog");
+    // The timeout of the watchdog is half a second.
+    let mut server = supervisor.start_server(&[("WATCHDOG_USEC", "500000")]);
+    assert_eq!(supervisor.receive(), "READY=1");
+    for _ in 0..5 {
+        assert_eq!(supervisor.receive(), "WATCHDOG=1");
+    }
+    send_signal(&server, "TERM");
+    while supervisor.receive() != "STOPPING=1" {}
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn watchdog_of_another_process_receives_no_heartbeat() {
+    let supervisor = Supervisor::new("other-process");
+    let mut server = supervisor.start_server(&[("WATCHDOG_USEC", "1000"), ("WATCHDOG_PID", "1")]);
+    assert_eq!(supervisor.receive(), "READY=1");
+    send_signal(&server, "TERM");
+    assert_eq!(supervisor.receive(), "STOPPING=1");
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}
+
+/// Another process has the same socket, and shuts it down. Each further call of the server fails, or returns nothing.
+#[test]
+fn permanent_error_of_a_socket_ends_the_server_with_status_1() {
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (socket, address) = if SERVER.name.starts_with("udp") {
+        (socket2::Socket::from(udp.try_clone().unwrap()), udp.local_addr().unwrap())
+    } else {
+        (socket2::Socket::from(tcp.try_clone().unwrap()), tcp.local_addr().unwrap())
+    };
+    let (mut server, _) = start_with_passed_socket(socket.try_clone().unwrap(), "1");
+    (SERVER.exchange)(&address.to_string(), "hello");
+    // Linux shuts a socket without a peer down, and returns ENOTCONN.
+    let _ = socket.shutdown(std::net::Shutdown::Both);
+    assert_eq!(server.wait().unwrap().code(), Some(1));
+    let mut log = String::new();
+    server.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    let error = log.lines().find(|line| line.contains(" ERROR ")).expect(&log);
+    assert!(error.contains(&address.to_string()), "{error}");
+    assert!(log.contains("totals at the failure"), "{log}");
+    let last = log.lines().last().unwrap();
+    assert!(last.starts_with(&format!("{}: worker 0 cannot continue", SERVER.name)), "{last}");
 }
 
 /// Starts the server, and passes a socket to it as systemd does (`sd_listen_fds(3)`). Returns the process and its first

@@ -3,6 +3,10 @@
 //! Cargo builds xtask before every task, so it must be small. It does not link the servers or the client: it
 //! starts them as processes and reads their output. The package `echo-bench` runs `bench` and `soak`.
 
+// Replaces `println!` and similar macros, which panic if standard output is full.
+#[macro_use]
+extern crate child_process;
+
 mod arguments;
 mod ci;
 mod code_rules;

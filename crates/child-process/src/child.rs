@@ -10,6 +10,8 @@
 //! # }
 //! ```
 
+use crate::parent::end_with_this_thread;
+use crate::print::print_error;
 use crate::{Error, Result};
 use shared_child::SharedChild;
 use std::io::{self, Read as _};
@@ -46,7 +48,9 @@ pub fn end_children_on_signal(program: &'static str, grace_period: Duration) -> 
         // The lock is never released, so no other thread can start a child before the exit.
         let running = running();
         stop_all(&running, grace_period);
-        eprintln!("{program}: interrupted; all programs that it started have ended");
+        print_error(format_args!(
+            "{program}: interrupted; all programs that it started have ended\n"
+        ));
         std::process::exit(INTERRUPTED);
     })
     .map_err(Error::SignalHandler)
@@ -91,12 +95,14 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts `command`.
+    /// Starts `command`. On Linux, the child ends when the calling thread ends. So it also ends if SIGKILL ends this
+    /// process.
     ///
     /// # Errors
     ///
     /// [`Error::Start`] if the program does not exist or cannot be executed.
     pub fn start(command: &mut Command) -> Result<Self> {
+        end_with_this_thread(command);
         let mut running = running();
         let started = SharedChild::spawn(command);
         let command = command_line(command);

@@ -1,12 +1,16 @@
 //! Starts programs of this workspace as child processes and stops them. `xtask` and `echo-bench` use it.
 //!
-//! Dropping a [`Child`] kills the process. [`end_children_on_signal`] stops all children after Ctrl-C or SIGTERM.
+//! Dropping a [`Child`] kills the process. [`end_children_on_signal`] stops all children after Ctrl-C or SIGTERM. On Linux,
+//! SIGKILL ends the children too.
 //!
 //! - [`child`]: a child process, and functions that run a command and wait for its end;
+//! - [`mod@print`]: writes to the standard streams without a panic;
 //! - [`server`]: an echo server as a child process, and the totals in its log;
 //! - [`workspace`]: the directories of the workspace, `cargo`, and the programs that it builds.
 
 pub mod child;
+mod parent;
+pub mod print;
 pub mod server;
 pub mod workspace;
 

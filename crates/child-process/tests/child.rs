@@ -62,3 +62,53 @@ fn terminate_waits_for_the_server_and_checks_its_exit_status() {
     let error = Server::start(&mut shell(script)).unwrap().terminate().unwrap_err();
     assert!(matches!(error, Error::Status { .. }));
 }
+
+/// The test below runs this function in a separate process, and kills the process.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "the next test runs it in a separate process"]
+fn process_with_a_child_that_runs_for_a_minute() {
+    let child = Child::start(&mut shell("exec sleep 60")).unwrap();
+    println!("child {}", child.id());
+    child.wait().unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn child_ends_when_sigkill_ends_its_parent() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+    let mut parent = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "--nocapture",
+            "process_with_a_child_that_runs_for_a_minute",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines();
+    let id = loop {
+        let line = lines.next().expect("the process prints the number of its child").unwrap();
+        if let Some((_, id)) = line.rsplit_once("child ")
+            && id.parse::<u32>().is_ok()
+        {
+            break id.to_owned();
+        }
+    };
+    // A zombie has ended, and waits for its new parent. The state follows the name (proc_pid_stat(5)).
+    let is_running = || {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.trim_start().starts_with('Z'))
+    };
+    assert!(is_running());
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    let start = Instant::now();
+    while is_running() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the child still runs");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

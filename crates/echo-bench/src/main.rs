@@ -8,6 +8,10 @@
 //! - [`floor`]: minimal servers and clients;
 //! - [`load`]: load generators for servers.
 
+// Replaces `println!` and similar macros, which panic if standard output is full.
+#[macro_use]
+extern crate child_process;
+
 mod bench;
 mod cli;
 mod floor;

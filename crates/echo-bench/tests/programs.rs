@@ -22,6 +22,25 @@ fn unknown_arguments_end_with_status_2() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn full_or_closed_standard_streams_do_not_cause_a_panic() {
+    for (arguments, expected) in [
+        ("floor server udp block 0 >/dev/full", 1),
+        ("floor server udp block 0 >/dev/full 2>/dev/full", 1),
+        ("load 127.0.0.1:1 --duration 1ms nonsense 2>/dev/full", 2),
+        ("load 127.0.0.1:1 --duration 1ms udp 32 2>/dev/full", 1),
+    ] {
+        let script = format!("exec \"$0\" {arguments}");
+        let mut shell = Command::new("sh");
+        let output =
+            shell.args(["-c", &script, env!("CARGO_BIN_EXE_echo-bench")]).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{arguments}: {err}");
+        assert!(!err.contains("panicked"), "{arguments}: {err}");
+    }
+}
+
 #[test]
 fn floor_client_prints_the_median_rtt_in_nanoseconds() {
     for protocol in ["udp", "tcp"] {

@@ -6,7 +6,8 @@
 //! - [`Stamp`] is one reading of the monotonic clock and one of the wall clock.
 //! - [`header`] builds and parses the timing header. A server uses it to report its processing time.
 //! - [`is_service_port`] lists the source ports that the UDP server refuses and the client does not use.
-//! - [`escape()`] makes bytes from the network safe to show on a terminal.
+//! - [`escape()`] makes bytes from the network safe to show on a terminal; [`escape_controls`] and [`escape_json`] do the same
+//!   for a line of text and for a line of JSON.
 //!
 //! This crate does no I/O: it does not open sockets, does not wait, and does not log. It does not depend on
 //! tokio or clap.
@@ -27,7 +28,7 @@ mod stamp;
 mod transform;
 
 pub use checksum_errors::udp_checksum_errors;
-pub use escape::{escape, is_terminal_control};
+pub use escape::{escape, escape_controls, escape_json, is_terminal_control};
 pub use source_port::{FIRST_CLIENT_PORT, is_service_port};
 pub use stamp::Stamp;
 pub use transform::{MAX_GROWTH, UppercaseStream, could_be_a_reply, uppercase, uppercase_slice};

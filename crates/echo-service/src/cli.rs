@@ -1,6 +1,6 @@
 //! The command-line options and the help text that both servers have, and parsers for the values of options.
 
-use crate::process::CANNOT_START;
+use crate::process::{CANNOT_CONTINUE, CANNOT_START};
 use crate::rate::{DEFAULT_RATE, UNIT_BYTES};
 use crate::{AllowedNetworks, LogFormat};
 use clap::Args;
@@ -105,7 +105,8 @@ pub fn service_help(default_port: u16, notes: &str) -> String {
          continues.\n\n\
          {notes}\n\n\
          Before other hosts can reach the server, restrict it with --allow and --rate.\n\n\
-         Exit status: 0 after a signal, {CANNOT_START} if the server cannot start."
+         Exit status: 0 after a signal, {CANNOT_CONTINUE} if a socket stops working, {CANNOT_START} if the server \
+         cannot start."
     )
 }
 

@@ -1,19 +1,17 @@
 //! Writes the log to stderr. Limits how many warnings a flood of requests can cause, and the length of a
 //! logged message.
 
+mod queue;
+
 use echo_core::escape;
+use queue::{LineFormat, QueueGuard};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use tracing::Level;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 
 /// Maximum number of bytes of a peer's message that the log shows: a few lines of a terminal. Without this
 /// limit, a datagram could write 64 KiB to the log. A TCP stream could write even more.
 const MAX_EXCERPT_LEN: usize = 240;
-
-/// Maximum number of lines in the queue of the log thread. When the queue is full, new lines are dropped. If
-/// the server waited instead, a process that does not read the log could block the server.
-const MAX_QUEUED_LINES: usize = 1024;
 
 /// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -30,30 +28,43 @@ pub enum LogFormat {
 ///
 /// A separate thread writes the log. It ignores write errors, because the server must work without a log. When
 /// the returned guard is dropped, it writes the queued lines. This takes about one second at most.
-#[must_use]
-pub fn log_to_stderr(verbose: u8, format: LogFormat) -> LogGuard {
+///
+/// # Errors
+///
+/// [`StartLogError`] if the system does not start the thread.
+pub fn log_to_stderr(verbose: u8, format: LogFormat) -> Result<LogGuard, StartLogError> {
     let level = match verbose {
         0 => Level::INFO,
         1 => Level::DEBUG,
         _ => Level::TRACE,
     };
-    let (writer, guard) =
-        NonBlockingBuilder::default().buffered_lines_limit(MAX_QUEUED_LINES).finish(io::stderr());
-    let dropped_lines = writer.error_counter();
+    let has_colour = has_colour() && format == LogFormat::Text;
+    let line_format = match format {
+        LogFormat::Json => LineFormat::Json,
+        LogFormat::Text if has_colour => LineFormat::ColouredText,
+        LogFormat::Text => LineFormat::Text,
+    };
+    let (writer, queue) = queue::start(io::stderr(), line_format).map_err(StartLogError)?;
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_ansi(has_colour())
+        .with_ansi(has_colour)
         .with_target(false)
-        .with_writer(writer)
+        .with_writer(move || writer.clone())
         .log_internal_errors(false);
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-    LogGuard { dropped_lines, _writer: guard }
+    Ok(LogGuard(queue))
 }
 
-fn has_colour() -> bool {
+/// The system did not start the thread that writes the log.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start the thread that writes the log")]
+pub struct StartLogError(#[source] io::Error);
+
+/// Whether text on stderr has colours.
+pub(crate) fn has_colour() -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
     !no_color && !is_dumb && io::stderr().is_terminal()
@@ -62,14 +73,11 @@ fn has_colour() -> bool {
 /// Keeps the log open. The drop of this guard writes the queued lines. If lines were dropped, it also logs
 /// their number.
 #[derive(Debug)]
-pub struct LogGuard {
-    dropped_lines: ErrorCounter,
-    _writer: WorkerGuard,
-}
+pub struct LogGuard(QueueGuard);
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
-        let lines = self.dropped_lines.dropped_lines();
+        let lines = self.0.dropped_lines();
         if lines > 0 {
             tracing::warn!(
                 lines,

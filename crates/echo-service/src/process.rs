@@ -1,28 +1,59 @@
-//! The process and its environment: sockets and notifications of a supervisor, the limit on open files, and
-//! the exit status.
+//! The process and its environment: sockets and notifications of a supervisor, the limit on open files, the
+//! tokio runtime, and the exit status.
 //!
 //! A supervisor such as systemd can pass sockets to the process (`sd_listen_fds(3)`), and the process can
 //! send its state to the supervisor (`sd_notify(3)`). Without a supervisor, there are no passed sockets, and
 //! a notification does nothing. The same is true on systems without these protocols.
 
+use crate::workers::WorkerFailure;
+use echo_core::escape;
+use std::error::Error;
 use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The exit status of a server that cannot start.
 pub(crate) const CANNOT_START: u8 = 2;
 
+/// The exit status of a server that cannot continue. A supervisor can then start it again.
+pub(crate) const CANNOT_CONTINUE: u8 = 1;
+
 /// Returns the exit status of `server`. If `result` is an error, prints it on stderr in one line.
+///
+/// The status is [`CANNOT_CONTINUE`] if the error or one of its sources is a [`WorkerFailure`]. For all other errors, it is
+/// [`CANNOT_START`].
 #[must_use]
-pub fn exit_code(server: &str, result: Result<(), impl Display>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // With `#`, anyhow prints an error and all its sources.
-            eprintln!("{server}: {error:#}");
-            ExitCode::from(CANNOT_START)
-        }
-    }
+pub fn exit_code<E>(server: &str, result: Result<(), E>) -> ExitCode
+where
+    E: Display + AsRef<dyn Error + Send + Sync + 'static>,
+{
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    // With `#`, anyhow prints an error and all its sources.
+    print_line(format_args!("{server}: {error:#}"));
+    ExitCode::from(if is_worker_failure(error.as_ref()) { CANNOT_CONTINUE } else { CANNOT_START })
+}
+
+/// Whether `error` or one of its sources is a [`WorkerFailure`].
+fn is_worker_failure(error: &(dyn Error + 'static)) -> bool {
+    error.is::<WorkerFailure>() || error.source().is_some_and(is_worker_failure)
+}
+
+/// Prints one line on stderr. The line can contain a name or an argument, so control characters become escapes.
+pub(crate) fn print_line(line: impl Display) {
+    // If stderr is closed or full, there is no place for the line.
+    let _ = writeln!(io::stderr(), "{}", escape(line.to_string().as_bytes()));
+}
+
+/// Creates the tokio runtime of a server. The runtime has one thread, a timer and no event queue, so it needs no
+/// descriptors.
+///
+/// # Errors
+///
+/// The error of the system.
+pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_time().build()
 }
 
 /// Raises the soft limit on open files to the hard limit (getrlimit(2)). This needs no privileges. Returns
@@ -85,6 +116,21 @@ pub(crate) fn take_passed_sockets() -> PassedSockets {
 pub(crate) fn notify_ready() {
     #[cfg(all(unix, not(portable)))]
     notify(sd_notify::NotifyState::Ready);
+}
+
+/// Notifies the supervisor that all workers make progress.
+pub(crate) fn notify_alive() {
+    #[cfg(all(unix, not(portable)))]
+    notify(sd_notify::NotifyState::Watchdog);
+}
+
+/// The watchdog timeout: the supervisor kills the process if no [`notify_alive`] arrives for this time
+/// (`sd_watchdog_enabled(3)`). `None` if the supervisor has no watchdog for this process.
+pub(crate) fn watchdog_timeout() -> Option<Duration> {
+    #[cfg(all(unix, not(portable)))]
+    return sd_notify::watchdog_enabled().filter(|timeout| !timeout.is_zero());
+    #[cfg(not(all(unix, not(portable))))]
+    None
 }
 
 /// Notifies the supervisor that the shutdown has begun.

@@ -1,8 +1,10 @@
 //! Signals that stop a running server or print its totals.
+//!
+//! A separate thread waits for the signals. tokio could wait for them too, but it panics if the process has no free descriptor
+//! (`tokio::signal`, 1.54). The thread has no such case: each error of the system is a [`SignalError`].
 
-use crate::process::notify_stopping;
-use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -21,15 +23,10 @@ pub struct Signals {
     pub report_totals: Arc<Notify>,
 }
 
-/// The system did not install the handler of a signal.
+/// The system did not install the handlers of the signals.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot catch {signal}")]
-pub struct SignalError {
-    /// The name of the signal.
-    pub signal: &'static str,
-    /// The error of the system.
-    pub source: io::Error,
-}
+#[error("cannot catch the signals that stop the server")]
+pub struct SignalError(#[source] imp::Error);
 
 /// Catches the signals of the process and forwards them to the returned [`Signals`].
 ///
@@ -40,106 +37,76 @@ pub struct SignalError {
 ///   server.
 /// - SIGQUIT keeps the system's default: it ends the process without a shutdown. Rust ignores SIGPIPE.
 ///
-/// When this function returns, the handlers are installed. The function needs a tokio runtime with one thread.
+/// When this function returns, the handlers are installed.
 ///
 /// # Errors
 ///
-/// [`SignalError`] if the system does not install a handler.
-pub async fn catch_signals() -> Result<Signals, SignalError> {
-    let mut os_signals = OsSignals::new()?;
+/// [`SignalError`] if the system does not install the handlers.
+pub fn catch_signals() -> Result<Signals, SignalError> {
     let signals = Signals::default();
-    let forwarded = signals.clone();
-    tokio::spawn(async move {
-        let mut is_shutting_down = false;
-        loop {
-            match os_signals.next().await {
-                Action::ReportTotals => forwarded.report_totals.notify_one(),
-                Action::None => {
-                    tracing::info!("SIGHUP has no effect: there is no configuration to reload");
-                }
-                Action::Shutdown { signal, number } if is_shutting_down => {
-                    tracing::warn!(signal, "second signal: ending immediately");
-                    std::thread::sleep(FINAL_LOG_TIME);
-                    // The exit status that a shell reports for a process killed by this signal.
-                    std::process::exit(128 + number);
-                }
-                Action::Shutdown { signal, .. } => {
-                    tracing::info!(
-                        signal,
-                        "ending: the server answers only the requests that it has received"
-                    );
-                    is_shutting_down = true;
-                    forwarded.shutdown.cancel();
-                    notify_stopping();
-                }
-            }
-        }
-    });
-    // The task runs until it waits for a signal. On systems with Ctrl-C only, this wait installs the handler.
-    tokio::task::yield_now().await;
+    imp::forward(Forwarder { signals: signals.clone(), is_shutting_down: AtomicBool::new(false) })
+        .map_err(SignalError)?;
     Ok(signals)
 }
 
-/// The effect of a signal.
-#[cfg_attr(
-    not(all(unix, not(portable))),
-    expect(dead_code, reason = "other systems have a signal for the shutdown only")
-)]
-enum Action {
-    Shutdown { signal: &'static str, number: i32 },
-    ReportTotals,
-    None,
+/// The effects of the signals.
+struct Forwarder {
+    signals: Signals,
+    is_shutting_down: AtomicBool,
 }
 
-#[cfg(all(unix, not(portable)))]
-struct OsSignals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hang_up: tokio::signal::unix::Signal,
-    user_1: tokio::signal::unix::Signal,
-}
-
-#[cfg(all(unix, not(portable)))]
-impl OsSignals {
-    fn new() -> Result<Self, SignalError> {
-        use tokio::signal::unix::SignalKind;
-        let catch = |kind, signal| {
-            tokio::signal::unix::signal(kind).map_err(|source| SignalError { signal, source })
-        };
-        Ok(Self {
-            interrupt: catch(SignalKind::interrupt(), "SIGINT")?,
-            terminate: catch(SignalKind::terminate(), "SIGTERM")?,
-            hang_up: catch(SignalKind::hangup(), "SIGHUP")?,
-            user_1: catch(SignalKind::user_defined1(), "SIGUSR1")?,
-        })
-    }
-
-    async fn next(&mut self) -> Action {
-        tokio::select! {
-            _ = self.interrupt.recv() => Action::Shutdown { signal: "SIGINT", number: 2 },
-            _ = self.terminate.recv() => Action::Shutdown { signal: "SIGTERM", number: 15 },
-            _ = self.hang_up.recv() => Action::None,
-            _ = self.user_1.recv() => Action::ReportTotals,
+impl Forwarder {
+    /// Starts the shutdown. At the second call, ends the process.
+    fn shut_down(&self, signal: &'static str, number: i32) {
+        if self.is_shutting_down.swap(true, Ordering::Relaxed) {
+            tracing::warn!(signal, "second signal: ending immediately");
+            std::thread::sleep(FINAL_LOG_TIME);
+            // The exit status that a shell reports for a process killed by this signal.
+            std::process::exit(128 + number);
         }
+        tracing::info!(signal, "ending: the server answers only the requests that it has received");
+        self.signals.shutdown.cancel();
+    }
+}
+
+#[cfg(all(unix, not(portable)))]
+mod imp {
+    use super::Forwarder;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+    use signal_hook::iterator::Signals;
+
+    pub(super) type Error = std::io::Error;
+
+    pub(super) fn forward(forwarder: Forwarder) -> Result<(), Error> {
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])?;
+        let run = move || {
+            for signal in signals.forever() {
+                match signal {
+                    SIGINT => forwarder.shut_down("SIGINT", signal),
+                    SIGTERM => forwarder.shut_down("SIGTERM", signal),
+                    SIGUSR1 => forwarder.signals.report_totals.notify_one(),
+                    _ => {
+                        tracing::info!("SIGHUP has no effect: there is no configuration to reload")
+                    }
+                }
+            }
+        };
+        std::thread::Builder::new().name("signals".to_owned()).spawn(run)?;
+        Ok(())
     }
 }
 
 /// Systems without Unix signals have Ctrl-C only.
 #[cfg(not(all(unix, not(portable))))]
-struct OsSignals;
+mod imp {
+    use super::Forwarder;
 
-#[cfg(not(all(unix, not(portable))))]
-impl OsSignals {
-    #[expect(clippy::unnecessary_wraps, reason = "the Unix version can return an error")]
-    fn new() -> Result<Self, SignalError> {
-        Ok(Self)
-    }
+    /// The number of SIGINT on Unix. The exit status is the same on every system.
+    const SIGINT: i32 = 2;
 
-    async fn next(&mut self) -> Action {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // The handler of Ctrl-C was not installed. The system's default applies: Ctrl-C kills the process.
-            std::future::pending::<()>().await;
-        }
-        Action::Shutdown { signal: "Ctrl-C", number: 2 }
+    pub(super) type Error = ctrlc::Error;
+
+    pub(super) fn forward(forwarder: Forwarder) -> Result<(), Error> {
+        ctrlc::set_handler(move || forwarder.shut_down("Ctrl-C", SIGINT))
     }
 }

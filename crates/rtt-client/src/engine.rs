@@ -19,7 +19,9 @@ pub use diagnosis::diagnose;
 pub use output_file::{FileOperation, OutputFile, OutputFileError, remove_unfinished_files};
 pub use protocols::list_protocols;
 pub use run::{RunError, run};
-pub use trace::{TraceError, enter_lab, read_trace, trace};
+#[cfg(fuzzing)]
+pub use trace::explain_as_measurement;
+pub use trace::{TraceError, end_with_this_thread, enter_lab, read_trace, trace};
 
 use crate::net::system::MAX_PAUSE;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -76,9 +76,12 @@ pub use capture::dissect::LayerSizes;
 pub use capture::flow::{Flow, FlowSide, PacketRecord};
 pub use capture::role::PacketRole;
 pub use capture::trace::{Disagreement, ExchangeTiming, Trace, TracedTarget};
+#[cfg(fuzzing)]
+pub use engine::explain_as_measurement;
 pub use engine::{
-    FileOperation, OutputFile, OutputFileError, RunError, TraceError, compare, diagnose, enter_lab,
-    list_protocols, read_trace, remove_unfinished_files, run, trace,
+    FileOperation, OutputFile, OutputFileError, RunError, TraceError, compare, diagnose,
+    end_with_this_thread, enter_lab, list_protocols, read_trace, remove_unfinished_files, run,
+    trace,
 };
 pub use event::{
     ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt, Progress, Report,

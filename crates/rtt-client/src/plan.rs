@@ -295,8 +295,8 @@ fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, 
         _ => HeaderContent::Nothing,
     };
     let header = header.for_protocol(protocol);
+    let max = protocol.max_message_len;
     let check_len = |part, len| {
-        let max = protocol.max_message_len;
         if len > max {
             return Err(PlanError::TooLong { part, len, protocol: protocol.title, max });
         }
@@ -306,8 +306,8 @@ fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, 
         Content::Message(text) if text.is_empty() && !protocol.allows_empty_message => {
             return Err(PlanError::EmptyMessage { protocol: protocol.title });
         }
-        Content::Message(text) => Payload::of_text(text, Numbering::Unnumbered, header, form),
-        Content::Numbered(text) => Payload::of_text(text, Numbering::Numbered, header, form),
+        Content::Message(text) => Payload::of_text(text, Numbering::Unnumbered, header, form, max),
+        Content::Numbered(text) => Payload::of_text(text, Numbering::Numbered, header, form, max),
         Content::Sized(size) => {
             let size = size.unwrap_or(DEFAULT_REQUEST_LEN);
             let min = Payload::min_size(header);

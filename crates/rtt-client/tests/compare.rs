@@ -181,7 +181,7 @@ fn comparison_of_udp_and_tcp_has_causes_and_claims() {
             "{packets}"
         );
         for bytes in ["56 bytes of headers (IP and UDP)", "104 bytes of headers (IP and TCP)"] {
-            let expected = format!("256 bytes of payload and {bytes}");
+            let expected = format!("288 bytes of payload and {bytes}");
             assert!(packets.contains(&expected), "{packets}");
         }
     }

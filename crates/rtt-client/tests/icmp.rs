@@ -238,6 +238,7 @@ fn forged_messages_never_decide_the_outcome_of_a_request() {
         ("foreign quote", 20, 0),
         ("unsent sequence", 20, 20),
         ("wrong payload in the quote", 20, 20),
+        ("wrong token in the quote", 20, 20),
         ("truncated quote", 0, 0),
     ] {
         for (user, unmatched) in [(User::Root, raw_socket), (User::RootInGroup, ping_socket)] {
@@ -247,6 +248,18 @@ fn forged_messages_never_decide_the_outcome_of_a_request() {
             summary["unmatched"] = 0.into();
             assert_all_received(&summary, 20);
         }
+    }
+}
+
+#[test]
+fn echo_reply_with_a_wrong_token_never_counts() {
+    if !can_change_privileges() {
+        return;
+    }
+    for user in [User::Root, User::RootInGroup] {
+        let summary = summary(&run_with_forger(user, "token", &["-c", "20", "-i", "0", "-q"]));
+        assert_eq!(summary["wrong_token"], 20, "{user:?}: {summary}");
+        assert_all_received(&summary, 20);
     }
 }
 

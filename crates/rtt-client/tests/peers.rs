@@ -98,12 +98,26 @@ fn wrong_datagram_is_corrupt_and_has_no_rtt() {
         let server = udp_server(|socket, client, _| {
             socket.send_to(reply, client).unwrap();
         });
-        let events = exchange("udp", &server, LONG_TIMEOUT, b"hello");
+        // The correct datagram could still arrive, so the outcome is decided at the timeout.
+        let events = exchange("udp", &server, SHORT_TIMEOUT, b"hello");
         assert_eq!(outcome(&events), ("corrupt", Some("wrong-answer")), "{reply:?}");
         assert_eq!(counts(&events), [1, 0, 0, 1]);
         assert!(event(&events, "exchange").get("rtt_ns").is_none());
         assert!(event(&events, "summary").get("rtt_ns").is_none());
     }
+}
+
+#[test]
+fn wrong_datagram_before_the_correct_one_decides_nothing() {
+    let server = udp_server(|socket, client, _| {
+        for reply in [&b"FORGED"[..], b"HELLO!", b"", b"HELLO"] {
+            socket.send_to(reply, client).unwrap();
+        }
+    });
+    let events = exchange("udp", &server, LONG_TIMEOUT, b"hello");
+    assert_eq!(outcome(&events), ("reply", None));
+    assert_eq!(counts(&events), [1, 1, 0, 0]);
+    assert_eq!(scripted::counts(event(&events, "summary"), ["unmatched"]), [3]);
 }
 
 #[test]

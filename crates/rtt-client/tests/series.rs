@@ -86,7 +86,9 @@ fn wrong_replies_are_corrupt_if_one_request_is_in_flight() {
         2 => send(&reply.to_ascii_lowercase()),
         _ => send(&reply),
     });
-    let (summary, _) = series("udp", &server, back_to_back(40));
+    // A datagram can be forged, so the client waits for the correct reply until the timeout.
+    let settings = Settings { timeout: Duration::from_millis(100), ..back_to_back(40) };
+    let (summary, _) = series("udp", &server, settings);
     assert_eq!(counts(&summary, ["received", "corrupt", "lost"]), [10, 30, 0]);
     assert!(summary["rtt_ns"]["min"].is_u64());
 }
@@ -125,6 +127,9 @@ fn fixed_rate_measures_every_request_during_a_stall_of_the_server() {
     }
 }
 
+/// Whether the system reports which request an ICMP error quotes. Without this report, the client cannot verify the error.
+const VERIFIES_ERRORS: bool = cfg!(all(target_os = "linux", not(portable)));
+
 #[test]
 fn refused_port_ends_the_series_after_one_request() {
     let closed_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
@@ -132,7 +137,9 @@ fn refused_port_ends_the_series_after_one_request() {
     for protocol in ["udp", "tcp"] {
         let settings = Settings { interval: Duration::from_secs(1), ..back_to_back(1000) };
         let (summary, events) = series(protocol, &closed_port, settings);
-        assert_eq!(counts(&summary, ["sent", "lost"]), [1, 1]);
+        // An error that is not verified needs the confirmation of a second request.
+        let expected = if protocol == "tcp" || VERIFIES_ERRORS { 1 } else { 2 };
+        assert_eq!(counts(&summary, ["sent", "lost"]), [expected, expected]);
         assert!(events.iter().any(|event| event["condition"] == "refused"), "{events:?}");
     }
     assert!(start.elapsed() < Duration::from_secs(10));
@@ -140,6 +147,9 @@ fn refused_port_ends_the_series_after_one_request() {
 
 #[test]
 fn series_to_a_refused_port_does_not_wait_for_the_next_request() {
+    if !VERIFIES_ERRORS {
+        return;
+    }
     let closed_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let minute = Duration::from_mins(1);
     let start = Instant::now();

@@ -1,15 +1,17 @@
 //! Accepts connections, closes those that are not allowed or exceed a limit, and pauses after errors.
 
 use crate::Config;
-use crate::connection_limit::{ConnectionLimit, ExceededLimit};
 use crate::connection_table::ConnectionTable;
+use crate::memory::limit_buffers;
 use crate::poller::Poller;
 use crate::serve::ServeError;
+use crate::slots::{Admission, ConnectionSlots, Refusal};
 use crate::totals::Totals;
-use echo_service::should_log;
+use echo_service::{WorkerFailure, is_permanent_error, should_log};
 use mio::net::{TcpListener, TcpStream};
+use socket2::SockRef;
 use std::io;
-use std::net::{self, IpAddr};
+use std::net::{self, IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// First pause of a listener after an error that affects all connections, for example if no descriptor is free.
@@ -29,8 +31,12 @@ pub(crate) struct Acceptor(Vec<Listener>);
 
 struct Listener {
     socket: TcpListener,
+    address: SocketAddr,
     /// Whether the listener's queue may contain a connection.
     is_ready: bool,
+    /// Whether the queue may contain connections that arrived before the server limited the buffers of the listener. They
+    /// have not inherited the limits. For example, systemd starts the server when a connection has arrived.
+    may_have_early_connections: bool,
     next_pause: Duration,
     paused_until: Option<Instant>,
 }
@@ -48,7 +54,7 @@ impl Acceptor {
         let mut registered = Vec::new();
         for (index, listener) in listeners.into_iter().enumerate() {
             let address = listener.local_addr().map_err(ServeError::LocalAddress)?;
-            let listener = Listener::register(listener, poller, FIRST_LISTENER + index);
+            let listener = Listener::register(listener, address, poller, FIRST_LISTENER + index);
             let listener =
                 listener.map_err(|source| ServeError::RegisterListener { address, source })?;
             registered.push(listener);
@@ -72,14 +78,18 @@ impl Acceptor {
 
     /// Accepts up to [`MAX_BATCH`] connections from each ready listener. Adds each allowed connection
     /// to `table`, and closes the others.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkerFailure`] if a listener has a permanent error.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
-        connection_limit: &ConnectionLimit,
+        slots: &ConnectionSlots,
         config: &Config,
         table: &mut ConnectionTable<'_>,
         poller: &Poller,
-    ) {
+    ) -> Result<(), WorkerFailure> {
         for listener in &mut self.0 {
             if !listener.is_ready || listener.paused_until.is_some_and(|until| now < until) {
                 continue;
@@ -89,14 +99,23 @@ impl Acceptor {
                 match listener.socket.accept() {
                     Ok((stream, peer)) => {
                         listener.next_pause = MIN_ERROR_PAUSE;
-                        admit(stream, peer.ip(), connection_limit, config, table, poller);
+                        if listener.may_have_early_connections {
+                            // An error has no effect on the service.
+                            let _ = limit_buffers(&SockRef::from(&stream));
+                        }
+                        admit(stream, peer.ip(), slots, config, table, poller);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         listener.is_ready = false;
+                        listener.may_have_early_connections = false;
                         break;
                     }
                     Err(error) => {
                         count_error(&error, table.totals());
+                        if is_permanent_error(&error) {
+                            let address = listener.address;
+                            return Err(WorkerFailure::Accept { address, source: error });
+                        }
                         if !affects_only_one_connection(&error) {
                             // The connection stays in the queue, so an immediate retry would return the same error.
                             listener.paused_until = Some(now + listener.next_pause);
@@ -107,6 +126,7 @@ impl Acceptor {
                 }
             }
         }
+        Ok(())
     }
 
     /// Whether a listener without a pause may have more connections in its queue.
@@ -124,11 +144,24 @@ impl Acceptor {
 }
 
 impl Listener {
-    fn register(listener: net::TcpListener, poller: &Poller, token: usize) -> io::Result<Self> {
+    fn register(
+        listener: net::TcpListener,
+        address: SocketAddr,
+        poller: &Poller,
+        token: usize,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
+        limit_buffers(&SockRef::from(&listener))?;
         let mut socket = TcpListener::from_std(listener);
         poller.register(&mut socket, token)?;
-        Ok(Self { socket, is_ready: true, next_pause: MIN_ERROR_PAUSE, paused_until: None })
+        Ok(Self {
+            socket,
+            address,
+            is_ready: true,
+            may_have_early_connections: true,
+            next_pause: MIN_ERROR_PAUSE,
+            paused_until: None,
+        })
     }
 }
 
@@ -137,35 +170,37 @@ impl Listener {
 fn admit(
     stream: TcpStream,
     peer: IpAddr,
-    connection_limit: &ConnectionLimit,
+    slots: &ConnectionSlots,
     config: &Config,
     table: &mut ConnectionTable<'_>,
     poller: &Poller,
 ) {
-    let totals = table.totals();
     if !config.allowed.allows(peer) {
-        refuse(&mut totals.refused_network, peer, "--allow does not contain the address");
+        refuse(&mut table.totals().refused_network, peer, "--allow does not contain the address");
         return;
     }
-    match connection_limit.acquire(peer) {
-        Ok(()) => {
-            if let Err(error) = table.insert(stream, peer, poller) {
-                connection_limit.release(peer);
+    match slots.acquire(peer, table.next_owner()) {
+        Ok(Admission { slot, replaced }) => {
+            if let Err(error) = table.insert(stream, peer, slot, poller) {
+                slots.release(slot);
                 count_error(&error, table.totals());
             }
+            if let Some(token) = replaced {
+                table.close_for_newcomer(token);
+            }
         }
-        Err(ExceededLimit::Connections) => {
+        Err(Refusal::AllSlots) => {
             refuse(
-                &mut totals.refused_connection_limit,
+                &mut table.totals().refused_connection_limit,
                 peer,
-                "the server has reached --connections",
+                "all slots of --connections are in use",
             );
         }
-        Err(ExceededLimit::ConnectionsPerSource) => {
+        Err(Refusal::PrefixLimit) => {
             refuse(
-                &mut totals.refused_source_limit,
+                &mut table.totals().refused_source_limit,
                 peer,
-                "the source has reached --connections-per-source",
+                "the source or its network has reached its limit (--connections-per-source)",
             );
         }
     }

@@ -2,18 +2,33 @@
 
 use clap::Parser;
 use echo_service::{
-    ServiceArgs, counters_help, parse_duration, parse_number, raise_descriptor_limit, service_help,
+    ServiceArgs, available_descriptors, counters_help, parse_duration, parse_number, service_help,
 };
 use humantime::Duration;
-use std::num::NonZero;
 use tcp_echo::{
     Config, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_SOURCE,
-    DEFAULT_PORT, DEFAULT_STALL_TIMEOUT, READ_SIZE, Totals,
+    DEFAULT_PORT, DEFAULT_STALL_TIMEOUT, MAX_CONNECTIONS, MAX_PENDING_CLOSES, MIN_TRANSFER_RATE,
+    READ_SIZE, RESERVE_DIVISOR, Totals,
 };
 
-/// File descriptors that are not available for connections. Listeners, pollers, signals and the log need them. A worker
-/// needs three.
-const RESERVED_DESCRIPTORS: usize = 1024;
+/// File descriptors that each worker needs in addition to its listeners: two for the poller and its waker, and one for a
+/// connection that the worker accepts and refuses.
+const DESCRIPTORS_PER_WORKER: usize = 3;
+
+/// File descriptors that remain free for other parts of the process, for example for a message to the supervisor
+/// (`sd_notify(3)`).
+const RESERVED_DESCRIPTORS: usize = 2;
+
+/// The process has no file descriptor for a connection.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the limit on open files (ulimit -n) permits no connection: {available} more files can be open, but the server needs \
+     {needed} and one for each connection"
+)]
+pub(crate) struct NoDescriptors {
+    available: usize,
+    needed: usize,
+}
 
 /// Sends received text back in upper case as it arrives.
 #[derive(Debug, Parser)]
@@ -28,18 +43,24 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
 
-    /// Maximum number of open connections. The server closes further connections immediately
     #[arg(
         long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS, value_parser = parse_connections,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        help = format!(
+            "Maximum number of open connections. One of {RESERVE_DIVISOR} is reserved for sources without a connection. If \
+             all are in use, a new connection replaces one of the source or network with the most connections: the one \
+             that has been idle longest"
+        )
     )]
     connections: usize,
 
     #[arg(
         long, value_name = "N", value_parser = parse_number::<u64>, help_heading = "Limits",
         help = format!(
-            "Maximum number of open connections from one source (IPv4: an address, IPv6: a /64 network). 0: no limit. \
-             Default: {DEFAULT_MAX_CONNECTIONS_PER_SOURCE}, and no limit for loopback addresses"
+            "Maximum number of open connections from one source (IPv4: an address, IPv6: a /64 network). An IPv6 /56 \
+             network can have one quarter of all connections, and an IPv4 /24 or IPv6 /48 network one half, but at least \
+             N. 0: no limit for sources and networks. Default: {DEFAULT_MAX_CONNECTIONS_PER_SOURCE}, and no limit for \
+             loopback addresses"
         )
     )]
     connections_per_source: Option<u64>,
@@ -51,37 +72,48 @@ pub(crate) struct Cli {
     )]
     idle: Duration,
 
-    /// Reset a connection if the peer does not read its replies within this time (for example 500ms or 30s). The same
-    /// time applies to an incomplete request with a timing header. 0: never
     #[arg(
         long, value_name = "DUR", default_value_t = DEFAULT_STALL_TIMEOUT.into(), value_parser = parse_timeout,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        help = format!(
+            "Reset a connection if the peer takes less than {MIN_TRANSFER_RATE} bytes of its waiting replies per second, \
+             on average over this time (for example 500ms or 30s). The same rate applies to the arrival of an incomplete \
+             request with a timing header. 0: never"
+        )
     )]
     stall: Duration,
 }
 
 impl Cli {
-    /// Returns the configuration of the server. Also raises the process's limit on open descriptors.
-    pub(crate) fn config(&self) -> Config {
+    /// Returns the configuration of the server. Also raises the process's limit on open descriptors. The caller has
+    /// already opened the log, the listeners and the signals, because the function counts the open descriptors.
+    ///
+    /// # Errors
+    ///
+    /// [`NoDescriptors`] if the process has no descriptor for a connection.
+    pub(crate) fn config(&self) -> Result<Config, NoDescriptors> {
         let service = &self.service;
-        Config {
+        Ok(Config {
             show_messages: service.show_messages,
             busy_poll: service.busy_poll,
             allowed: service.allowed_networks(),
             rate: service.rate,
-            max_connections: self.possible_connections(),
+            max_connections: self.possible_connections()?,
             max_connections_per_source: self.connections_per_source,
             idle_timeout: self.idle.into(),
             stall_timeout: self.stall.into(),
-        }
+        })
     }
 
-    /// The requested number of connections, limited by the number of descriptors. Without a free descriptor, the server
-    /// can neither serve a connection nor refuse it.
-    fn possible_connections(&self) -> usize {
-        let Some(descriptors) = raise_descriptor_limit() else { return self.connections };
-        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
-        let possible = descriptors - RESERVED_DESCRIPTORS.min(descriptors / 4);
+    /// The requested number of connections, limited by the number of free descriptors. Without a free descriptor, the
+    /// server can neither serve a connection nor refuse it.
+    fn possible_connections(&self) -> Result<usize, NoDescriptors> {
+        let Some(available) = available_descriptors() else { return Ok(self.connections) };
+        let needed = needed_descriptors(self.service.workers.get());
+        let possible = available.saturating_sub(needed);
+        if possible == 0 {
+            return Err(NoDescriptors { available, needed });
+        }
         if possible < self.connections {
             tracing::warn!(
                 requested = self.connections,
@@ -89,8 +121,15 @@ impl Cli {
                 "the limit on open files (ulimit -n) reduces the number of connections"
             );
         }
-        self.connections.min(possible)
+        Ok(self.connections.min(possible))
     }
+}
+
+/// The number of descriptors that the server still needs for everything except its open connections.
+fn needed_descriptors(workers: usize) -> usize {
+    // A worker closes its own connections immediately.
+    let pending_closes = if workers > 1 { MAX_PENDING_CLOSES } else { 0 };
+    workers * DESCRIPTORS_PER_WORKER + pending_closes + RESERVED_DESCRIPTORS
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
@@ -98,9 +137,8 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
 }
 
 fn parse_connections(text: &str) -> Result<usize, String> {
-    let connections: NonZero<usize> =
-        text.parse().map_err(|_| "expected a whole number of at least 1")?;
-    Ok(connections.get())
+    let number = text.parse().ok().filter(|number| (1..=MAX_CONNECTIONS).contains(number));
+    number.ok_or_else(|| format!("expected a whole number from 1 to {MAX_CONNECTIONS}"))
 }
 
 fn after_help() -> String {
@@ -129,9 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn connection_limit_is_at_least_one() {
+    fn number_of_connections_has_a_minimum_and_a_maximum() {
         assert_eq!(parse_connections("1"), Ok(1));
-        for invalid in ["0", "-1", "many"] {
+        for invalid in ["0", "-1", "many", "1048577"] {
             assert!(parse_connections(invalid).is_err(), "{invalid}");
         }
     }

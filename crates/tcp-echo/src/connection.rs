@@ -3,17 +3,22 @@
 //! No function here blocks. [`Connection::step`] does the work that is possible now, and returns the [`NextAction`] of
 //! the connection. The module [`crate::worker`] explains the loop that calls it.
 
+mod closing;
+
+pub(crate) use closing::CloseReason;
+
 use crate::Config;
 use crate::reply_output::ReplyOutput;
+use crate::slots::SlotId;
 use crate::timed_request::TimedRequests;
-use crate::timeouts::{Tick, Timeout, Timeouts};
+use crate::timeouts::Tick;
 use crate::totals::Totals;
 use echo_core::UppercaseStream;
 use echo_core::header::Request;
 use echo_service::escaped_excerpt;
 use mio::net::TcpStream;
 use std::io::{self, ErrorKind, Read as _};
-use std::net::{IpAddr, Shutdown};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Whether a read that returns fewer bytes than requested has emptied the receive buffer. This is true for epoll
@@ -25,15 +30,29 @@ const SHORT_READ_EMPTIES_BUFFER: bool = cfg!(all(target_os = "linux", not(portab
 pub(crate) struct Connection {
     stream: TcpStream,
     peer: IpAddr,
-    format: RequestFormat,
+    /// The conversion of text, which the server answers in pieces, as they arrive.
+    uppercase: UppercaseStream,
+    /// Timed requests. The server answers each request when it is complete. `None`: the requests are text.
+    timed: Option<Box<TimedRequests>>,
     output: ReplyOutput,
+    slot: SlotId,
     /// The tick in which the last data was received or sent.
     last_transfer: Tick,
     phase: Phase,
-    /// Whether the connection is in the table's list of rate-limited connections.
-    is_rate_limited: bool,
-    /// Whether the connection is in the table's list of runnable connections.
-    is_runnable: bool,
+    /// Whether the peer may have replies to take. If this is false, no check of the backlog is necessary.
+    may_have_backlog: bool,
+    queue: Queue,
+}
+
+/// The list of [`crate::connection_table::ConnectionTable`] that contains a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queue {
+    /// No list: the connection waits for an event.
+    None,
+    /// The list of connections that need another step without an event.
+    Runnable,
+    /// The list of connections that wait for the rate limit of their source.
+    RateLimited,
 }
 
 /// The worker's state that a step uses and changes.
@@ -71,47 +90,56 @@ pub(crate) enum NextAction {
     WaitForEvent,
     /// Run another step without an event: the receive buffer may contain more data.
     StepAgain,
-    /// Close the connection: the kernel has accepted the complete reply and the FIN.
+    /// Close the connection: the peer has taken the complete reply.
     Close,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The server has not read any data. The first read selects the [`RequestFormat`].
+    /// The server has not read any data. The first read shows whether the requests are text or timed requests.
     Start,
     /// The server reads requests and answers them.
     Open,
     /// The server does not read any more requests. It still sends the pending reply.
     InputEnded,
-    /// The server has sent its complete reply and the FIN. It reads and discards input until the peer closes. If the
+    /// The server has sent the FIN. It does not read any more, and waits until the peer has taken all replies. Without this
+    /// phase, the kernel would keep the replies of a closed connection, which has no slot. So the number of slots
+    /// would not limit the memory of the kernel.
+    Draining,
+    /// The server is shutting down. It has sent its complete reply and the FIN. It reads and discards input until the peer closes. If the
     /// server closed a socket with unread input, the kernel would send a reset. A reset can delete the reply from the
     /// peer's receive buffer.
     AwaitingPeerClose,
 }
 
-enum RequestFormat {
-    /// Text. The server answers each piece when it arrives.
-    Text(UppercaseStream),
-    /// Timed requests. The server answers each request when it is complete.
-    Timed(Box<TimedRequests>),
-}
-
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, peer: IpAddr, tick: Tick) -> Self {
+    pub(crate) fn new(stream: TcpStream, peer: IpAddr, slot: SlotId, tick: Tick) -> Self {
         Self {
             stream,
             peer,
-            format: RequestFormat::Text(UppercaseStream::default()),
+            uppercase: UppercaseStream::default(),
+            timed: None,
             output: ReplyOutput::default(),
+            slot,
             last_transfer: tick,
             phase: Phase::Start,
-            is_rate_limited: false,
-            is_runnable: false,
+            may_have_backlog: false,
+            queue: Queue::None,
         }
     }
 
     pub(crate) fn peer(&self) -> IpAddr {
         self.peer
+    }
+
+    /// The slot of the connection. The server must release it after the close.
+    pub(crate) fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// The tick in which the last data was received or sent.
+    pub(crate) fn last_transfer(&self) -> Tick {
+        self.last_transfer
     }
 
     pub(crate) fn stream(&mut self) -> &mut TcpStream {
@@ -124,33 +152,33 @@ impl Connection {
         self.output.is_pending()
     }
 
-    /// Whether the reply is complete, and the connection only waits for the peer's close.
+    /// Whether the kernel has accepted all replies and the FIN, and the connection only waits for the peer.
     pub(crate) fn is_awaiting_peer_close(&self) -> bool {
-        self.phase == Phase::AwaitingPeerClose
+        matches!(self.phase, Phase::Draining | Phase::AwaitingPeerClose)
     }
 
     pub(crate) fn is_rate_limited(&self) -> bool {
-        self.is_rate_limited
+        self.queue == Queue::RateLimited
     }
 
     pub(crate) fn is_runnable(&self) -> bool {
-        self.is_runnable
+        self.queue == Queue::Runnable
     }
 
     pub(crate) fn set_runnable(&mut self, is_runnable: bool) {
-        self.is_runnable = is_runnable;
+        self.queue = if is_runnable { Queue::Runnable } else { Queue::None };
     }
 
     /// Pauses reading because the rate limit of the source is exhausted.
     pub(crate) fn pause_for_rate_limit(&mut self) {
-        self.is_rate_limited = true;
+        self.queue = Queue::RateLimited;
     }
 
     /// Continues after a pause. Restarts the timeouts, because the server caused the pause, not the peer.
     pub(crate) fn resume(&mut self, tick: Tick) {
-        self.is_rate_limited = false;
+        self.queue = Queue::None;
         self.last_transfer = tick;
-        if let RequestFormat::Timed(timed) = &mut self.format {
+        if let Some(timed) = &mut self.timed {
             timed.restart_timeout(tick);
         }
     }
@@ -158,35 +186,13 @@ impl Connection {
     /// Prepares the connection for the shutdown of the server. The rate limit no longer applies. The caller has added
     /// the connection to the list of runnable connections.
     pub(crate) fn begin_shutdown(&mut self) {
-        self.is_rate_limited = false;
-        self.is_runnable = true;
+        self.queue = Queue::Runnable;
     }
 
     /// Whether a request waits for an answer: a complete timed request, or any data in the receive buffer.
     pub(crate) fn has_request(&self) -> bool {
-        let has_complete_request = match &self.format {
-            RequestFormat::Timed(timed) => timed.has_request(),
-            RequestFormat::Text(_) => false,
-        };
+        let has_complete_request = self.timed.as_ref().is_some_and(|timed| timed.has_request());
         has_complete_request || self.stream.peek(&mut [0]).is_ok_and(|length| length > 0)
-    }
-
-    /// Returns the timeout of this connection that has expired, if any. `now` is the current tick.
-    pub(crate) fn expired_timeout(&self, now: Tick, timeouts: Timeouts) -> Option<Timeout> {
-        if self.is_rate_limited || self.is_awaiting_peer_close() {
-            return None;
-        }
-        let incomplete_since = match &self.format {
-            RequestFormat::Timed(timed) => timed.incomplete_since(),
-            RequestFormat::Text(_) => None,
-        };
-        let stalled_since =
-            if self.has_pending_reply() { Some(self.last_transfer) } else { incomplete_since };
-        let (since, timeout) = match stalled_since {
-            Some(since) => (since, Timeout::Stall),
-            None => (self.last_transfer, Timeout::Idle),
-        };
-        timeouts.is_expired(timeout, since, now).then_some(timeout)
     }
 
     /// Runs one step: sends the pending reply, or reads at most once and answers at most one request.
@@ -196,8 +202,11 @@ impl Connection {
     /// The error of a socket function, or `InvalidData` after a malformed timing header. The caller must close the
     /// connection.
     pub(crate) fn step(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
-        if self.is_awaiting_peer_close() {
-            return Ok(self.discard_input(context.read_buffer));
+        match self.phase {
+            Phase::Draining if self.bytes_in_kernel() > 0 => return Ok(NextAction::WaitForEvent),
+            Phase::Draining => return Ok(NextAction::Close),
+            Phase::AwaitingPeerClose => return Ok(self.discard_input(context.read_buffer)),
+            Phase::Start | Phase::Open | Phase::InputEnded => {}
         }
         if self.has_pending_reply() {
             self.send_pending_reply(context.tick, context.totals)?;
@@ -206,23 +215,22 @@ impl Connection {
         }
         let next = if self.phase == Phase::InputEnded {
             NextAction::StepAgain
+        } else if self.timed.is_some() {
+            self.answer_timed_request(context)?
         } else {
-            match &self.format {
-                RequestFormat::Text(_) => self.answer_text(context)?,
-                RequestFormat::Timed(_) => self.answer_timed_request(context)?,
-            }
+            self.answer_text(context)?
         };
         if self.phase != Phase::InputEnded || self.has_pending_reply() {
             return Ok(next);
         }
-        self.stream.shutdown(Shutdown::Write)?;
+        let next = self.finish()?;
         // A reset after the close could delete an unread reply, so the connection waits for the peer's close. If the
         // last transfer is more than one tick ago, the peer has probably read its reply. No wait is necessary.
         if context.is_shutting_down && context.tick - self.last_transfer <= 1 {
             self.phase = Phase::AwaitingPeerClose;
             return Ok(NextAction::StepAgain);
         }
-        Ok(NextAction::Close)
+        Ok(next)
     }
 
     /// Sends as much of the pending reply as the kernel accepts. Returns the number of bytes.
@@ -243,9 +251,6 @@ impl Connection {
     }
 
     fn answer_text(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
-        let RequestFormat::Text(uppercase) = &mut self.format else {
-            return Ok(NextAction::StepAgain);
-        };
         let length = match self.stream.read(context.read_buffer) {
             Ok(0) => return self.end_input(context),
             Ok(length) => length,
@@ -259,7 +264,7 @@ impl Connection {
             self.phase = Phase::Open;
             if Request::parse(text).is_some() {
                 let timed = TimedRequests::new(text, context.tick, context.limit_delay);
-                self.format = RequestFormat::Timed(Box::new(timed));
+                self.timed = Some(Box::new(timed));
                 return self.answer_timed_request(context);
             }
         }
@@ -268,13 +273,14 @@ impl Connection {
             tracing::info!(%peer, text = escaped_excerpt(text), "request");
         }
         context.answered_requests += 1;
-        let reply = uppercase.push(text);
+        let reply = self.uppercase.push(text);
+        self.may_have_backlog = true;
         self.output.send(&self.stream, &reply, context.totals)?;
         Ok(if is_emptied { NextAction::WaitForEvent } else { NextAction::StepAgain })
     }
 
     fn answer_timed_request(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
-        let RequestFormat::Timed(timed) = &mut self.format else {
+        let Some(timed) = &mut self.timed else {
             return Ok(NextAction::StepAgain);
         };
         let mut is_emptied = false;
@@ -293,6 +299,7 @@ impl Connection {
         }
         if let Some(reply) = timed.next_reply(&self.stream, context.config, context.tick)? {
             context.answered_requests += 1;
+            self.may_have_backlog = true;
             self.output.send(&self.stream, &reply, context.totals)?;
         }
         let is_done = is_emptied && !timed.has_request();
@@ -315,10 +322,9 @@ impl Connection {
     /// Ends the input. If the text ends inside a character, the reply contains the bytes of this character unchanged.
     fn end_input(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
         self.phase = Phase::InputEnded;
-        if let RequestFormat::Text(uppercase) = &mut self.format {
-            let incomplete_character = std::mem::take(uppercase).finish();
-            self.output.send(&self.stream, &incomplete_character, context.totals)?;
-        }
+        let incomplete_character = std::mem::take(&mut self.uppercase).finish();
+        self.may_have_backlog |= !incomplete_character.is_empty();
+        self.output.send(&self.stream, &incomplete_character, context.totals)?;
         Ok(NextAction::WaitForEvent)
     }
 

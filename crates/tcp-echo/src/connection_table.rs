@@ -1,17 +1,17 @@
 //! The open connections of one worker. Two lists contain the connections that need a step without an event.
 
 use crate::Config;
-use crate::connection::{Connection, NextAction, ReadMode, StepContext};
-use crate::connection_limit::ConnectionLimit;
+use crate::connection::{CloseReason, Connection, NextAction, ReadMode, StepContext};
 use crate::limits::READ_SIZE;
 use crate::poller::{Poller, Readiness};
-use crate::timeouts::{Tick, Timeout, Timeouts};
+use crate::slots::{ConnectionSlots, Owner, SlotId};
+use crate::timeouts::{Tick, Timeouts};
 use crate::totals::Totals;
 use echo_service::{RateLimit, should_log};
 use mio::net::TcpStream;
 use slab::Slab;
 use std::io;
-use std::net::{IpAddr, Shutdown};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Interval at which the worker checks whether rate-limited connections can continue.
@@ -20,7 +20,9 @@ const RATE_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// The connections of one worker. The index of a connection in the slab is its token in the [`Poller`].
 pub(crate) struct ConnectionTable<'a> {
     connections: Slab<Connection>,
-    connection_limit: &'a ConnectionLimit,
+    slots: &'a ConnectionSlots,
+    /// The number of the worker.
+    worker: usize,
     rate_limit: &'a RateLimit,
     config: &'a Config,
     /// The buffer for the reads of all connections. An idle connection needs no buffer.
@@ -47,13 +49,15 @@ struct RateLimited {
 
 impl<'a> ConnectionTable<'a> {
     pub(crate) fn new(
-        connection_limit: &'a ConnectionLimit,
+        slots: &'a ConnectionSlots,
+        worker: usize,
         rate_limit: &'a RateLimit,
         config: &'a Config,
     ) -> Self {
         Self {
             connections: Slab::new(),
-            connection_limit,
+            slots,
+            worker,
             rate_limit,
             config,
             read_buffer: vec![0; READ_SIZE],
@@ -75,8 +79,13 @@ impl<'a> ConnectionTable<'a> {
         &mut self.totals
     }
 
-    /// Adds a connection and registers it with `poller`. The caller has already counted the connection in the
-    /// [`ConnectionLimit`].
+    /// The owner of the next connection that [`ConnectionTable::insert`] adds.
+    pub(crate) fn next_owner(&self) -> Owner {
+        Owner { worker: self.worker, token: self.connections.vacant_key() }
+    }
+
+    /// Adds a connection and registers it with `poller`. The caller has acquired `slot` for
+    /// [`ConnectionTable::next_owner`].
     ///
     /// # Errors
     ///
@@ -85,6 +94,7 @@ impl<'a> ConnectionTable<'a> {
         &mut self,
         stream: TcpStream,
         peer: IpAddr,
+        slot: SlotId,
         poller: &Poller,
     ) -> io::Result<()> {
         // Disables Nagle's algorithm (RFC 896): a reply must not wait for the acknowledgement of the previous
@@ -98,7 +108,7 @@ impl<'a> ConnectionTable<'a> {
             socket2::SockRef::from(&stream).set_tcp_user_timeout(timeout)?;
         }
         let entry = self.connections.vacant_entry();
-        let mut connection = Connection::new(stream, peer, self.tick);
+        let mut connection = Connection::new(stream, peer, slot, self.tick);
         poller.register(connection.stream(), entry.key())?;
         entry.insert(connection);
         self.totals.connections += 1;
@@ -153,16 +163,39 @@ impl<'a> ConnectionTable<'a> {
     /// Starts the next tick, and closes the connections with an expired timeout.
     pub(crate) fn close_timed_out(&mut self) {
         self.tick = self.tick.saturating_add(1);
-        let expired = self.connections.iter().filter_map(|(token, connection)| {
-            let timeout = connection.expired_timeout(self.tick, self.timeouts)?;
-            Some((token, timeout))
+        let expired = self.connections.iter_mut().filter_map(|(token, connection)| {
+            let reason = connection.close_reason(self.tick, self.timeouts)?;
+            Some((token, reason))
         });
-        for (token, timeout) in expired.collect::<Vec<_>>() {
-            match timeout {
-                Timeout::Idle => self.close_idle(token),
-                Timeout::Stall => self.reset_stalled(token),
+        for (token, reason) in expired.collect::<Vec<_>>() {
+            match reason {
+                CloseReason::Idle => self.close_idle(token),
+                CloseReason::Stalled => self.reset_stalled(token),
+                CloseReason::Drained => drop(self.remove(token)),
             }
         }
+    }
+
+    /// Closes the connections that have lost their slots to connections of other workers.
+    pub(crate) fn close_replaced(&mut self) {
+        for token in self.slots.take_replaced(self.worker) {
+            self.close_for_newcomer(token);
+        }
+    }
+
+    /// Closes a connection that has lost its slot to a new connection.
+    pub(crate) fn close_for_newcomer(&mut self, token: usize) {
+        let mut connection = self.remove(token);
+        self.totals.closed_for_newcomer += 1;
+        let count = self.totals.closed_for_newcomer;
+        if should_log(count) {
+            tracing::warn!(
+                peer = %connection.peer(),
+                count,
+                "closed a connection, because another source needs its slot"
+            );
+        }
+        connection.prepare_immediate_close();
     }
 
     /// Starts the shutdown. Each connection answers the data that has arrived, and then closes. Rate limits no longer
@@ -242,7 +275,11 @@ impl<'a> ConnectionTable<'a> {
                 .map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
             answered_requests: 0,
         };
+        let last_transfer = connection.last_transfer();
         let next = connection.step(&mut context);
+        if connection.last_transfer() != last_transfer {
+            self.slots.record_activity(connection.slot(), now);
+        }
         if context.answered_requests > 0 {
             self.rate_limit.charge(peer, context.answered_requests, now);
         }
@@ -256,7 +293,7 @@ impl<'a> ConnectionTable<'a> {
                 if should_log(count) {
                     tracing::debug!(%peer, %error, count, "closed a connection after an error");
                 }
-                self.remove(token);
+                self.close(token);
             }
         }
     }
@@ -270,32 +307,42 @@ impl<'a> ConnectionTable<'a> {
     }
 
     fn close_idle(&mut self, token: usize) {
-        let mut connection = self.remove(token);
         self.totals.closed_idle += 1;
         let count = self.totals.closed_idle;
         if should_log(count) {
-            tracing::info!(peer = %connection.peer(), count, "closed an idle connection");
+            let peer = self.connections[token].peer();
+            tracing::info!(%peer, count, "closed an idle connection");
         }
-        // An error means that the connection has already ended.
-        let _ = connection.stream().shutdown(Shutdown::Write);
+        self.close(token);
+    }
+
+    /// Sends the FIN. Removes the connection at once, or after the peer has taken all replies.
+    fn close(&mut self, token: usize) {
+        match self.connections[token].finish() {
+            Ok(NextAction::WaitForEvent) => {}
+            // An error means that the connection has already ended.
+            Ok(_) | Err(_) => drop(self.remove(token)),
+        }
     }
 
     fn reset_stalled(&mut self, token: usize) {
-        // The kernel reports a socket as writable only when much of the send buffer is free. If a peer reads slowly, the
-        // kernel accepts some bytes earlier. Then the connection has not stalled.
-        if self.send_part_of_pending_reply(token) {
-            return;
+        // The kernel reports a socket as writable only when much of the send buffer is free. It can accept some bytes
+        // earlier. A system that does not report the length of the send queue shows the progress of the peer only in this
+        // way.
+        if self.connections[token].has_pending_reply() && self.send_part_of_pending_reply(token) {
+            let connection = &mut self.connections[token];
+            if connection.close_reason(self.tick, self.timeouts) != Some(CloseReason::Stalled) {
+                return;
+            }
         }
-        let mut connection = self.remove(token);
+        let connection = self.remove(token);
         self.totals.closed_stalled += 1;
         let count = self.totals.closed_stalled;
         if should_log(count) {
             tracing::warn!(peer = %connection.peer(), count, "reset a stalled connection");
         }
-        // With a linger time of zero, the close sends a reset and discards the data in the kernel's send buffer.
-        // Otherwise the kernel would keep this data for a peer that does not read.
-        let socket = socket2::SockRef::from(&*connection.stream());
-        let _ = socket.set_linger(Some(Duration::ZERO));
+        // An error means that the connection has already ended.
+        let _ = connection.reset_on_close();
     }
 
     /// Sends as much of the pending reply as the kernel accepts. Returns whether the kernel accepted any bytes.
@@ -310,7 +357,7 @@ impl<'a> ConnectionTable<'a> {
 
     fn remove(&mut self, token: usize) -> Connection {
         let connection = self.connections.remove(token);
-        self.connection_limit.release(connection.peer());
+        self.slots.release(connection.slot());
         connection
     }
 }

@@ -39,12 +39,13 @@
 
 mod acceptor;
 mod connection;
-mod connection_limit;
 mod connection_table;
 mod limits;
+mod memory;
 mod poller;
 mod reply_output;
 mod serve;
+mod slots;
 mod timed_request;
 mod timeouts;
 mod totals;
@@ -52,9 +53,14 @@ mod worker;
 
 pub use limits::{
     DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_SOURCE,
-    DEFAULT_STALL_TIMEOUT, MAX_TIMED_REQUEST_SIZE, READ_SIZE, SHUTDOWN_TIMEOUT,
+    DEFAULT_STALL_TIMEOUT, MAX_TIMED_REQUEST_SIZE, MIN_TRANSFER_RATE, READ_SIZE, SHUTDOWN_TIMEOUT,
+};
+pub use memory::{
+    MAX_KERNEL_MEMORY_PER_CONNECTION, MAX_PROCESS_MEMORY_PER_CONNECTION, MAX_UNSENT,
+    RECEIVE_BUFFER, SEND_BUFFER, max_memory,
 };
 pub use serve::{Config, ServeError, serve};
+pub use slots::{MAX_CONNECTIONS, MAX_PENDING_CLOSES, PrefixLimits, RESERVE_DIVISOR, reserved};
 pub use totals::Totals;
 
 /// The default port. The lab assignment defines it. IANA has not assigned it to this service.

@@ -20,7 +20,8 @@ pub const MAX_TIMED_REQUEST_SIZE: usize = echo_core::header::MAX_TIMED_LEN;
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Default for [`crate::Config::max_connections`]. If all these connections are idle, the server needs at most 16 MiB
-/// for them: 1 KiB is an upper bound for one idle connection. The kernel needs about 100 MiB in addition.
+/// for them: 1 KiB is an upper bound for one idle connection and its slot. The kernel needs about 100 MiB in addition.
+/// [`max_memory`] is the bound for connections that are not idle.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 16_384;
 
 /// Default for [`crate::Config::max_connections_per_source`]. It does not apply to loopback addresses. It is more than
@@ -33,3 +34,10 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Default for [`crate::Config::stall_timeout`]. It is long enough for several retransmissions of a segment (RFC 6298).
 pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Minimum rate at which a peer must take its replies, and at which an incomplete timed request must arrive, in bytes
+/// per second. The rate is an average over the time of [`crate::Config::stall_timeout`].
+///
+/// The slowest links that a measurement can use are faster: GSM data has 1,200 bytes per second. A path that loses 10 %
+/// of its segments and has an RTT of 1 s carries about 4,000 bytes per second (Mathis et al. 1997).
+pub const MIN_TRANSFER_RATE: u64 = 1024;

@@ -1,6 +1,7 @@
 //! Waits until sockets of one worker are ready. The crate `mio` calls epoll on Linux, and equivalent functions on other
 //! systems. tokio's reactor uses the same crate.
 
+use echo_service::{WorkerFailure, is_permanent_error};
 use mio::{Events, Interest, Poll, Token, Waker, event};
 use std::io;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ const WAKER: Token = Token(usize::MAX);
 /// Maximum number of events that one wait returns. Further events stay in the kernel until the next wait.
 const MAX_EVENTS: usize = 1024;
 
-/// Pause after an error of the wait. It prevents a loop that uses a full CPU.
+/// Pause after a temporary error of the wait. It prevents a loop that uses a full CPU.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
 /// The sockets of one worker, and the events of the last wait.
@@ -66,7 +67,11 @@ impl Poller {
     }
 
     /// Waits for events, at most for `timeout`. [`Poller::events`] returns the events.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) {
+    ///
+    /// # Errors
+    ///
+    /// [`WorkerFailure`] if the system returns a permanent error.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), WorkerFailure> {
         let start = Instant::now();
         loop {
             let remaining = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
@@ -75,20 +80,23 @@ impl Poller {
             let poll_timeout = if is_busy_polling { Some(Duration::ZERO) } else { remaining };
             if let Err(error) = self.poll.poll(&mut self.events, poll_timeout) {
                 self.events.clear();
+                if is_permanent_error(&error) {
+                    return Err(WorkerFailure::Wait(error));
+                }
                 if error.kind() != io::ErrorKind::Interrupted {
                     tracing::error!(%error, "cannot wait for events of the sockets");
                     std::thread::sleep(ERROR_PAUSE);
                 }
-                return;
+                return Ok(());
             }
             if !self.events.is_empty() {
                 if !self.busy_poll.is_zero() {
                     self.last_event = Instant::now();
                 }
-                return;
+                return Ok(());
             }
             if !is_busy_polling || remaining.is_some_and(|remaining| remaining.is_zero()) {
-                return;
+                return Ok(());
             }
         }
     }

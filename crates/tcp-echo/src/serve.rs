@@ -2,15 +2,15 @@
 
 use crate::Totals;
 use crate::acceptor::Acceptor;
-use crate::connection_limit::ConnectionLimit;
 use crate::limits::{
     DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS_PER_SOURCE,
     DEFAULT_STALL_TIMEOUT,
 };
 use crate::poller::Poller;
+use crate::slots::{ConnectionSlots, PrefixLimits};
 use crate::worker;
 use echo_service::{
-    AllowedNetworks, RateLimit, Signals, SourceLimit, StartWorkerError, Worker, WorkerState,
+    AllowedNetworks, RateLimit, RunWorkersError, Signals, SourceLimit, Worker, WorkerState,
     run_workers,
 };
 use std::io;
@@ -30,15 +30,17 @@ pub struct Config {
     /// Maximum number of requests per second from one source. Each read of text counts as one request. Each
     /// timed request also counts as one. `Some(0)` means no limit. `None` means the default of [`RateLimit::resolve`].
     pub rate: Option<u32>,
-    /// Maximum number of open connections.
+    /// Maximum number of open connections: the number of slots. At most [`crate::MAX_CONNECTIONS`].
     pub max_connections: usize,
-    /// Maximum number of open connections from one source. `Some(0)` means no limit. `None` means
+    /// Maximum number of open connections from one source. [`Config::prefix_limits`] derives the limits of larger
+    /// networks. `Some(0)` means no limit. `None` means
     /// [`crate::DEFAULT_MAX_CONNECTIONS_PER_SOURCE`] for other hosts. Loopback addresses then have no limit.
     pub max_connections_per_source: Option<u64>,
     /// The server closes a connection if the peer does not send anything for this time. Zero disables the timeout.
     pub idle_timeout: Duration,
-    /// The server resets a connection if the peer does not read a reply within this time. The same time applies to an
-    /// incomplete timed request. Zero disables the timeout.
+    /// The server resets a connection if the peer takes its replies more slowly than
+    /// [`crate::MIN_TRANSFER_RATE`] for this time. The same applies to the arrival of an incomplete timed request. Zero
+    /// disables the timeout.
     pub stall_timeout: Duration,
 }
 
@@ -58,14 +60,16 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The maximum number of connections per source, with the default applied.
+    /// The maximum number of connections per source and per network, with the default applied.
     #[must_use]
-    pub fn connections_per_source(&self) -> SourceLimit {
-        SourceLimit::resolve(self.max_connections_per_source, DEFAULT_MAX_CONNECTIONS_PER_SOURCE)
+    pub fn prefix_limits(&self) -> PrefixLimits {
+        let requested = self.max_connections_per_source;
+        let source = SourceLimit::resolve(requested, DEFAULT_MAX_CONNECTIONS_PER_SOURCE);
+        PrefixLimits::new(self.max_connections, source)
     }
 }
 
-/// The server cannot start.
+/// The server cannot start, or it cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The system did not create the object that reports socket events (on Linux, an epoll instance).
@@ -82,19 +86,21 @@ pub enum ServeError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The system did not start a thread.
+    /// The system did not start a thread, or a worker cannot continue.
     #[error(transparent)]
-    StartWorker(#[from] StartWorkerError),
+    Workers(#[from] RunWorkersError),
 }
 
 /// Serves the connections of `listeners` until `signals` request the shutdown. Then answers the data that has arrived,
 /// and returns the totals.
 ///
-/// `listeners` contains one vector for each worker thread. Peers and errors of connections do not stop the server.
+/// `listeners` contains one vector for each worker thread. Peers and errors of connections do not stop the
+/// server.
 ///
 /// # Errors
 ///
-/// [`ServeError`] if the server cannot start.
+/// [`ServeError`] if the server cannot start, or if a socket has a permanent error
+/// ([`is_permanent_error`](echo_service::is_permanent_error)).
 ///
 /// # Panics
 ///
@@ -104,19 +110,20 @@ pub async fn serve(
     config: Config,
     signals: Signals,
 ) -> Result<Totals, ServeError> {
-    let connection_limit =
-        Arc::new(ConnectionLimit::new(config.max_connections, config.connections_per_source()));
+    let pollers = listeners.iter().map(|_| Poller::new(config.busy_poll));
+    let pollers: Vec<_> = pollers.collect::<Result<_, _>>().map_err(ServeError::CreatePoller)?;
+    let wakers = pollers.iter().map(Poller::waker).collect();
+    let slots = ConnectionSlots::new(config.max_connections, config.prefix_limits(), wakers);
+    let slots = Arc::new(slots);
     let rate_limit = Arc::new(RateLimit::new(config.rate));
     let mut workers = Vec::new();
-    for listeners in listeners {
-        let poller = Poller::new(config.busy_poll).map_err(ServeError::CreatePoller)?;
+    for (number, (listeners, poller)) in listeners.into_iter().zip(pollers).enumerate() {
         let waker = poller.waker();
         let acceptor = Acceptor::new(listeners, &poller)?;
-        let (connection_limit, rate_limit) =
-            (Arc::clone(&connection_limit), Arc::clone(&rate_limit));
+        let (slots, rate_limit) = (Arc::clone(&slots), Arc::clone(&rate_limit));
         let config = config.clone();
         let run = move |state: &WorkerState<Totals>| {
-            worker::run(acceptor, poller, &connection_limit, &rate_limit, &config, state);
+            worker::run(acceptor, poller, &slots, number, &rate_limit, &config, state)
         };
         let wake = move || {
             if let Err(error) = waker.wake() {

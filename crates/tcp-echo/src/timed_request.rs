@@ -4,7 +4,7 @@
 use crate::Config;
 use crate::connection::StepContext;
 use crate::limits::READ_SIZE;
-use crate::timeouts::Tick;
+use crate::timeouts::{Tick, Timeout, Timeouts};
 use bytes::BytesMut;
 use echo_core::header::version2::{self, FlowCounts, Report};
 use echo_core::header::{self, ArrivalClock, HEADER_LEN, Request, RequestStart};
@@ -24,9 +24,17 @@ pub(crate) struct TimedRequests {
     /// The time that the last bytes waited for the rate limit of the source.
     limit_delay: Duration,
     timestamps: Timestamps,
-    incomplete_since: Option<Tick>,
+    incomplete: Option<Incomplete>,
     counts: FlowCounts,
     clock: ClockMonitor,
+}
+
+/// The arrival of an incomplete request since the start of a window.
+#[derive(Debug, Clone, Copy)]
+struct Incomplete {
+    window_start: Tick,
+    /// Number of bytes since then.
+    arrived: u64,
 }
 
 /// Whether the kernel timestamps the received data.
@@ -47,7 +55,7 @@ impl TimedRequests {
             arrival: ArrivalTime::Program(Instant::now()),
             limit_delay,
             timestamps: Timestamps::NotRequested,
-            incomplete_since: Some(tick),
+            incomplete: Some(Incomplete::new(tick)),
             counts: FlowCounts { id: random_id(), ..FlowCounts::default() },
             clock: ClockMonitor::default(),
         }
@@ -59,14 +67,19 @@ impl TimedRequests {
             .is_some_and(|request| self.received.len() >= request.length())
     }
 
-    /// The tick in which the incomplete request started. `None` if there is no incomplete request.
-    pub(crate) fn incomplete_since(&self) -> Option<Tick> {
-        self.incomplete_since
+    /// Whether an incomplete request arrives more slowly than the minimum rate. The caller calls this function once in
+    /// each tick. `None` if there is no incomplete request.
+    pub(crate) fn is_too_slow(&mut self, now: Tick, timeouts: Timeouts) -> Option<bool> {
+        let incomplete = self.incomplete.as_mut()?;
+        if incomplete.arrived >= timeouts.required_progress(u64::MAX) {
+            *incomplete = Incomplete::new(now);
+        }
+        Some(timeouts.is_expired(Timeout::Stall, incomplete.window_start, now))
     }
 
     /// Restarts the timeout of an incomplete request.
     pub(crate) fn restart_timeout(&mut self, tick: Tick) {
-        self.incomplete_since = self.incomplete_since.map(|_| tick);
+        self.incomplete = self.incomplete.map(|_| Incomplete::new(tick));
     }
 
     /// Records that a complete request has waited for the rate limit of the source.
@@ -97,7 +110,8 @@ impl TimedRequests {
         self.limit_delay = context.limit_delay;
         self.received.extend_from_slice(&buffer[..length]);
         if length > 0 {
-            self.incomplete_since.get_or_insert(context.tick);
+            let incomplete = self.incomplete.get_or_insert(Incomplete::new(context.tick));
+            incomplete.arrived += length as u64;
         }
         Ok(length)
     }
@@ -132,11 +146,11 @@ impl TimedRequests {
             return Ok(None);
         }
         let mut text = self.received.split_to(length);
-        self.incomplete_since = Some(tick);
+        self.incomplete = Some(Incomplete::new(tick));
         if self.received.is_empty() {
             // The reply now owns the buffer, so an idle connection has no buffer.
             self.received = BytesMut::new();
-            self.incomplete_since = None;
+            self.incomplete = None;
         }
         if config.show_messages {
             let peer = stream.peer_addr()?;
@@ -179,6 +193,12 @@ impl TimedRequests {
             ArrivalClock::Program => self.limit_delay,
         };
         Report { flow: Some(self.counts), limit_delay, ..report }
+    }
+}
+
+impl Incomplete {
+    fn new(window_start: Tick) -> Self {
+        Self { window_start, arrived: 0 }
     }
 }
 

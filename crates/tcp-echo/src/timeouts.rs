@@ -5,6 +5,7 @@
 //! a connection ([`crate::connection::Connection::step`]) does not need to read the clock.
 
 use crate::Config;
+use crate::limits::MIN_TRANSFER_RATE;
 use std::time::Duration;
 
 /// The number of a tick. The first tick of a worker has the number 0.
@@ -24,7 +25,7 @@ const TICKS_PER_TIMEOUT: u32 = 8;
 pub(crate) enum Timeout {
     /// The peer has not sent anything.
     Idle,
-    /// The peer has not read its reply, or has not completed a timed request.
+    /// The peer has taken its replies, or has sent a timed request, more slowly than [`MIN_TRANSFER_RATE`].
     Stall,
 }
 
@@ -35,6 +36,8 @@ pub(crate) struct Timeouts {
     /// `None` means that the timeout is disabled.
     idle: Option<Tick>,
     stall: Option<Tick>,
+    /// The bytes that a peer with the minimum rate transfers in the time of the stall timeout.
+    progress: u64,
 }
 
 impl Timeouts {
@@ -49,12 +52,24 @@ impl Timeouts {
             let ticks = timeout.as_nanos().div_ceil(tick_length.as_nanos());
             (ticks > 0).then(|| Tick::try_from(ticks).unwrap_or(Tick::MAX))
         };
-        Self { tick_length, idle: ticks(config.idle_timeout), stall: ticks(config.stall_timeout) }
+        let milliseconds = u64::try_from(config.stall_timeout.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            tick_length,
+            idle: ticks(config.idle_timeout),
+            stall: ticks(config.stall_timeout),
+            progress: milliseconds.saturating_mul(MIN_TRANSFER_RATE).div_ceil(1000).max(1),
+        }
     }
 
     /// The time between two checks for expired timeouts.
     pub(crate) fn tick_length(self) -> Duration {
         self.tick_length
+    }
+
+    /// The number of bytes that a peer must transfer in the time of the stall timeout, if `outstanding` bytes wait at its
+    /// start.
+    pub(crate) fn required_progress(self, outstanding: u64) -> u64 {
+        outstanding.min(self.progress)
     }
 
     /// Whether `timeout`, which started in the tick `since`, has expired in the tick `now`.

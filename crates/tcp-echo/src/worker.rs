@@ -13,7 +13,7 @@
 //! 3. Connections that need more work without a new event run one step each. A step is short, and each connection
 //!    runs only a few steps before the worker returns to action 1. So a peer that sends much data does not delay other
 //!    peers.
-//! 4. The worker accepts new connections. After an error, it pauses before the next attempt.
+//! 4. The worker closes the connections that have lost their slots ([`crate::slots`]), and accepts new connections. After an error, it pauses before the next attempt.
 //! 5. Once in each tick, it closes the connections with an expired timeout ([`crate::timeouts`]).
 //!
 //! # Edge-triggered readiness
@@ -35,12 +35,12 @@
 
 use crate::Config;
 use crate::acceptor::{Acceptor, FIRST_LISTENER};
-use crate::connection_limit::ConnectionLimit;
 use crate::connection_table::ConnectionTable;
 use crate::limits::SHUTDOWN_TIMEOUT;
 use crate::poller::Poller;
+use crate::slots::ConnectionSlots;
 use crate::totals::Totals;
-use echo_service::{RateLimit, WorkerState};
+use echo_service::{RateLimit, WorkerFailure, WorkerState};
 use std::time::{Duration, Instant};
 
 /// At the start of the shutdown, the worker accepts the queued connections for at most this time.
@@ -51,21 +51,26 @@ const SHUTDOWN_ACCEPT_TIMEOUT: Duration = SHUTDOWN_TIMEOUT.checked_div(4).unwrap
 const PEER_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Accepts and serves connections until `state` requests the shutdown. Then answers the data that has arrived.
+///
+/// # Errors
+///
+/// [`WorkerFailure`] if a listener or the poller has a permanent error. The worker then closes its connections.
 pub(crate) fn run(
     mut acceptor: Acceptor,
     mut poller: Poller,
-    connection_limit: &ConnectionLimit,
+    slots: &ConnectionSlots,
+    number: usize,
     rate_limit: &RateLimit,
     config: &Config,
     state: &WorkerState<Totals>,
-) {
-    let mut table = ConnectionTable::new(connection_limit, rate_limit, config);
+) -> Result<(), WorkerFailure> {
+    let mut table = ConnectionTable::new(slots, number, rate_limit, config);
     let mut next_tick = Instant::now();
     while !state.is_shutting_down() {
         let now = Instant::now();
         let until_tick = (!table.is_empty()).then(|| next_tick.saturating_duration_since(now));
         let timeouts = [acceptor.wait_timeout(now), table.wait_timeout(now), until_tick];
-        poller.wait(timeouts.into_iter().flatten().min());
+        poller.wait(timeouts.into_iter().flatten().min())?;
 
         let now = Instant::now();
         for readiness in poller.events() {
@@ -75,8 +80,9 @@ pub(crate) fn run(
                 table.handle_event(readiness, now);
             }
         }
+        table.close_replaced();
         table.step_without_events(now);
-        acceptor.accept(now, connection_limit, config, &mut table, &poller);
+        acceptor.accept(now, slots, config, &mut table, &poller)?;
         if now >= next_tick {
             next_tick = now + table.tick_length();
             table.close_timed_out();
@@ -88,15 +94,20 @@ pub(crate) fn run(
     // The kernel has completed the handshakes of the queued connections. Their first requests may have arrived.
     acceptor.set_all_ready();
     while acceptor.can_accept_more() && start.elapsed() < SHUTDOWN_ACCEPT_TIMEOUT {
-        acceptor.accept(Instant::now(), connection_limit, config, &mut table, &poller);
+        acceptor.accept(Instant::now(), slots, config, &mut table, &poller)?;
     }
     drop(acceptor);
-    finish_connections(&mut table, &mut poller, start);
+    let result = finish_connections(&mut table, &mut poller, start);
     state.publish_totals(table.totals());
+    result
 }
 
 /// Answers the data that has arrived, and closes all connections. `start` is the start of the shutdown.
-fn finish_connections(table: &mut ConnectionTable<'_>, poller: &mut Poller, start: Instant) {
+fn finish_connections(
+    table: &mut ConnectionTable<'_>,
+    poller: &mut Poller,
+    start: Instant,
+) -> Result<(), WorkerFailure> {
     table.begin_shutdown();
     loop {
         let now = Instant::now();
@@ -107,10 +118,11 @@ fn finish_connections(table: &mut ConnectionTable<'_>, poller: &mut Poller, star
         if table.is_empty() || remaining.is_zero() {
             break;
         }
-        poller.wait(Some(table.wait_timeout(now).unwrap_or(remaining).min(remaining)));
+        poller.wait(Some(table.wait_timeout(now).unwrap_or(remaining).min(remaining)))?;
         for readiness in poller.events() {
             table.handle_event(readiness, Instant::now());
         }
     }
     table.close_all();
+    Ok(())
 }

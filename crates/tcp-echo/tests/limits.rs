@@ -8,7 +8,7 @@ use server::{Server, TIMEOUT, exchange, read_to_end};
 use std::time::{Duration, Instant};
 use tcp_echo::Config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 /// Waits until the server closes the connection or replies. Returns whether it closed the connection.
@@ -32,12 +32,10 @@ async fn connect_until_served(server: &Server) -> TcpStream {
     panic!("the server refuses all connections");
 }
 
-/// Connects from 127.0.0.2, a separate source. All addresses of 127.0.0.0/8 belong to this host.
+/// Connects from a separate source.
 #[cfg(target_os = "linux")]
 async fn connect_from_other_source(server: &Server) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-    socket.connect(server.address).await.unwrap()
+    server.connect_from([127, 0, 0, 2]).await
 }
 
 /// Builds a timed request of 44 bytes: the header and four bytes of text.

@@ -3,24 +3,25 @@
 mod cli;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use cli::Cli;
 use echo_service::{
     LogTotals as _, announce, catch_signals, duration_field, exit_code, log_limits, log_to_stderr,
-    open_udp_sockets,
+    open_udp_sockets, parse_arguments, runtime,
 };
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let _log = log_to_stderr(cli.service.verbose, cli.service.log_format);
-    exit_code("udp-echo", run(&cli))
+    match parse_arguments() {
+        Ok(cli) => exit_code("udp-echo", run(&cli)),
+        Err(status) => status,
+    }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn run(cli: &Cli) -> anyhow::Result<()> {
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    let _log = log_to_stderr(cli.service.verbose, cli.service.log_format)?;
+    let runtime = runtime().context("cannot create the tokio runtime")?;
     let sockets = open_udp_sockets(&cli.service, udp_echo::DEFAULT_PORT, udp_echo::prepare)?;
-    let signals = catch_signals().await?;
+    let signals = catch_signals()?;
     for socket in &sockets[0] {
         let address = socket.local_addr().context("cannot read the local address of a socket")?;
         announce("udp-echo", address);
@@ -32,7 +33,7 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
         shutdown_s = duration_field(udp_echo::SHUTDOWN_TIMEOUT),
     );
     let sockets = sockets.into_iter().flatten().collect();
-    let totals = udp_echo::serve(sockets, cli.config(), signals).await?;
+    let totals = runtime.block_on(udp_echo::serve(sockets, cli.config(), signals))?;
     totals.log("totals at the end");
     Ok(())
 }

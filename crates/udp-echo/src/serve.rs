@@ -6,7 +6,7 @@ use crate::datagram_io::DatagramIo;
 use crate::responder::Responder;
 use crate::worker::{self, SHUTDOWN_CHECK_INTERVAL};
 use echo_service::{
-    AllowedNetworks, RateLimit, Signals, StartWorkerError, Worker, WorkerState, run_workers,
+    AllowedNetworks, RateLimit, RunWorkersError, Signals, Worker, WorkerState, run_workers,
 };
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -27,7 +27,7 @@ pub struct Config {
     pub rate: Option<u32>,
 }
 
-/// The server cannot start.
+/// The server cannot start, or it cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The system did not report the address of a socket.
@@ -41,9 +41,9 @@ pub enum ServeError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The system did not start a thread.
+    /// The system did not start a thread, or a worker cannot continue.
     #[error(transparent)]
-    StartWorker(#[from] StartWorkerError),
+    Workers(#[from] RunWorkersError),
 }
 
 /// Enables the information that [`serve`] needs about each datagram that arrives at `socket`. `address` is
@@ -61,11 +61,12 @@ pub fn prepare(socket: &UdpSocket, address: SocketAddr) {
 ///
 /// Each socket has its own worker thread. A thread waits only for its socket, so a reply needs two system
 /// calls: receive and send. With several sockets per thread, a third call would have to find the socket that
-/// is ready. The server continues after any datagram and after any error of a socket.
+/// is ready. The server continues after any datagram and after any temporary error of a socket.
 ///
 /// # Errors
 ///
-/// [`ServeError`] if the server cannot start.
+/// [`ServeError`] if the server cannot start, or if a socket has a permanent error
+/// ([`is_permanent_error`](echo_service::is_permanent_error)).
 ///
 /// # Panics
 ///
@@ -88,7 +89,7 @@ pub async fn serve(
     let workers = sockets.into_iter().map(|socket| {
         let responder = Arc::clone(&responder);
         let run = move |state: &WorkerState<Totals>| {
-            worker::run(socket, &responder, config.busy_poll, state);
+            worker::run(socket, &responder, config.busy_poll, state)
         };
         // A worker checks its state at each SHUTDOWN_CHECK_INTERVAL, so `wake` does nothing.
         Worker { run: Box::new(run), wake: Box::new(|| {}) }

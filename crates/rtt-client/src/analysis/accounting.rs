@@ -10,16 +10,20 @@
 //!
 //! **Classification.** The [`RequestTracker`] determines the class of each reply ([`ReplyClass`]):
 //!
-//! - first: the first reply to a request in flight. If the reply has the expected bytes, the request is received, and
-//!   the exchange has an RTT. Otherwise the request is corrupt, and the exchange has no RTT.
+//! - first: the first correct reply to a request in flight. The request is received, and the exchange has an RTT.
 //! - late: the first reply to a lost request. The request stays lost.
 //! - duplicate: a further reply to a request.
 //! - unmatched: a reply that belongs to no request of this run. Stray packets also count here. A transport recognises
 //!   them before they are compared with a request, for example because of a wrong identifier.
 //!
+//! A wrong reply never counts as a reply. Over a stream, its request is corrupt at once. A datagram can be forged, so its
+//! request waits for the correct reply, and is corrupt if none arrives in time ([`expiry`]). An exchange with a corrupt
+//! reply has no RTT.
+//!
 //! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send. A request is
-//! also lost if the system reports an error for it or refuses to send it. An error of a datagram socket can lack a
-//! request number. Such an error belongs to the oldest request in flight.
+//! also lost if the system refuses to send it, or if a connection fails. An ICMP error can be forged too, so it decides the
+//! outcome only if no reply arrives in time ([`expiry`]). An error of a datagram socket can lack a request number. Such an
+//! error belongs to the oldest request in flight without an error.
 //!
 //! **Second send.** A connection ends if the server closes it. It also ends after a wrong reply, because the position
 //! of the next reply is then unknown. It also ends if the client replaces it by a new one, because it does not work
@@ -31,10 +35,13 @@
 //!
 //! Each request has exactly one outcome: `sent = received + lost + corrupt`.
 
+mod expiry;
 mod path_evidence;
 mod reachability;
 mod received_reply;
+mod undecided;
 
+pub(crate) use expiry::wait_after_error;
 pub(crate) use received_reply::ReceivedReply;
 
 use crate::analysis::loss_attribution::LossAttribution;
@@ -42,10 +49,10 @@ use crate::analysis::loss_pattern::LossPattern;
 use crate::analysis::request_tracker::{InFlight, ReplyClass, RequestTracker};
 use crate::analysis::statistics::Summary;
 use crate::model::breakdown::{self, Breakdown, BreakdownError, ExchangeTimestamps, TimestampId};
-use crate::model::condition::{Condition, Failure};
+use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
 use crate::model::loss_place::LossPlace;
-use crate::model::protocol::Responder;
+use crate::model::protocol::{Framing, Responder};
 use crate::model::receive_queue::ReceiveDrops;
 use crate::model::replacement::Replacement;
 use crate::plan::Plan;
@@ -55,6 +62,7 @@ use echo_core::header::version2::ClockState;
 use path_evidence::{PathEvidence, PathResult};
 use reachability::Reachability;
 use std::time::{Duration, Instant, SystemTime};
+use undecided::{Undecided, WrongReply};
 
 /// The requests of a run, their outcomes and the resulting figures.
 #[derive(Debug)]
@@ -64,10 +72,14 @@ pub(crate) struct Accounting {
     timeout: Duration,
     breakdown: bool,
     responder: Responder,
+    framing: Framing,
     /// Whether the requests have a schedule. Only then can they be late.
     scheduled: bool,
     /// The position of the user's message in a reply, if requests contain one.
     text_offset: Option<usize>,
+    undecided: Undecided,
+    /// The errors without a number are assigned to requests from this number on.
+    next_without_error: u64,
     evidence: PathEvidence,
     reachability: Reachability,
 }
@@ -94,8 +106,11 @@ impl Accounting {
             timeout: plan.settings.timeout,
             breakdown: plan.settings.breakdown,
             responder: plan.protocol.responder,
+            framing: plan.protocol.framing,
             scheduled: !plan.pacing.waits_for_replies(),
             text_offset: plan.has_a_message().then(|| plan.payload.text_offset()),
+            undecided: Undecided::default(),
+            next_without_error: 0,
             evidence: PathEvidence::default(),
             reachability: Reachability::default(),
         }
@@ -152,7 +167,7 @@ impl Accounting {
         self.tracker.find(seq).map(|request| request.sent)
     }
 
-    /// The time at which the timeout of the oldest request in flight expires.
+    /// The time at which the wait for the reply to a request in flight ends, for the first of them.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.tracker.next_expiry()
     }
@@ -184,17 +199,23 @@ impl Accounting {
     }
 
     /// Adds the next request, which could not be sent. It has a number, and it is lost.
-    pub(crate) fn request_not_sent(&mut self, attempted: Stamp, failure: Failure) -> Exchange {
+    pub(crate) fn request_not_sent(
+        &mut self,
+        attempted: Stamp,
+        failure: Failure,
+        verification: Verification,
+    ) -> Exchange {
         let seq = self.tracker.next_seq();
         self.tracker.add(attempted, attempted.monotonic(), TimestampId::default());
         self.tracker.lose(seq);
-        self.reachability.error_reported(&failure);
+        self.reachability.error_reported(&failure, verification);
         let exchange = Exchange::not_sent(seq, failure);
         self.evidence.losses.not_sent(seq, exchange.lost_where);
         self.count(exchange)
     }
 
-    /// Decides that request `seq` failed. Returns `None` if it is not in flight.
+    /// Decides that request `seq` failed, because of an error of this host or of its connection. Returns `None` if it is not
+    /// in flight.
     pub(crate) fn request_failed(
         &mut self,
         seq: u64,
@@ -202,25 +223,8 @@ impl Accounting {
         position: Option<ConnectionPosition>,
     ) -> Option<Exchange> {
         let request = self.tracker.lose(seq)?;
-        self.reachability.error_reported(&failure);
-        let exchange = self.exchange(&Decided { request, position }, Outcome::failed(failure));
-        self.evidence.losses.failed(seq, exchange.lost_where);
-        Some(self.count(exchange))
-    }
-
-    /// Decides that the oldest request in flight is lost, if its timeout has expired. `failure` returns the reason for the
-    /// request with this number after this time. Several timeouts can expire together, so call this function until it
-    /// returns `None`.
-    pub(crate) fn expire(
-        &mut self,
-        now: Instant,
-        position: Option<ConnectionPosition>,
-        failure: impl FnOnce(u64, Duration) -> Failure,
-    ) -> Option<Exchange> {
-        let request = self.tracker.expire(now)?;
-        let after = now.saturating_duration_since(request.sent.monotonic());
-        let failure = failure(request.seq, after);
-        Some(self.lose(&Decided { request, position }, failure))
+        self.undecided.take(seq);
+        Some(self.fail(&Decided { request, position }, failure, Verification::Verified))
     }
 
     /// Counts a reply with the expected bytes. Returns the exchange if this reply determines its outcome.
@@ -236,15 +240,20 @@ impl Accounting {
             self.summary.unmatched += 1;
             return None;
         };
+        let sent = self.sent_at(seq);
+        if sent.is_some_and(|sent| reply.received.monotonic() < sent.monotonic()) {
+            return self.wrong_reply(reply, Mismatch::ArrivedBeforeRequest, position);
+        }
         // A reply can arrive after the timeout, but before the client checks for expired requests.
-        let elapsed = self.sent_at(seq).map(|sent| reply.received.since(&sent));
+        let elapsed = sent.map(|sent| reply.received.since(&sent));
         let expired = elapsed.filter(|elapsed| *elapsed > self.timeout).and_then(|elapsed| {
             let request = self.tracker.lose(seq)?;
             let failure = Failure::new(Condition::Silent, elapsed);
-            Some(self.lose(&Decided { request, position }, failure))
+            Some(self.decide_expired(&Decided { request, position }, failure))
         });
         match self.tracker.classify_reply(seq) {
             ReplyClass::First { request, out_of_order } => {
+                self.refute(seq);
                 self.reachability.reply_received();
                 self.evidence.answered(seq, &reply);
                 self.summary.out_of_order += u64::from(out_of_order);
@@ -276,23 +285,6 @@ impl Accounting {
     /// Counts a packet that cannot be a reply to a request of this run.
     pub(crate) fn stray_received(&mut self) {
         self.summary.unmatched += 1;
-    }
-
-    /// Counts a message that is not the expected reply. Returns the exchange if this message determines its outcome.
-    pub(crate) fn wrong_reply(
-        &mut self,
-        reply: ReceivedReply,
-        mismatch: Mismatch,
-        position: Option<ConnectionPosition>,
-    ) -> Option<Exchange> {
-        let seq = reply.seq.filter(|seq| self.tracker.find(*seq).is_some());
-        let Some(ReplyClass::First { request, .. }) =
-            seq.map(|seq| self.tracker.classify_reply(seq))
-        else {
-            self.summary.unmatched += 1;
-            return None;
-        };
-        Some(self.corrupt(&Decided { request, position }, reply, mismatch))
     }
 
     fn answered(
@@ -340,6 +332,7 @@ impl Accounting {
         match breakdown::split(timestamps, reply.report.timing(), self.responder) {
             Ok(breakdown) => Ok(Some(breakdown)),
             Err(BreakdownError::ImpossibleServerTime) => Err(Mismatch::ImpossibleServerTime),
+            Err(BreakdownError::ArrivedBeforeRequest) => Err(Mismatch::ArrivedBeforeRequest),
             Err(BreakdownError::MissingTimestamp | BreakdownError::ClockWasSet) => {
                 self.summary.without_breakdown += 1;
                 Ok(None)
@@ -349,6 +342,11 @@ impl Accounting {
 
     fn corrupt(&mut self, decided: &Decided, reply: ReceivedReply, mismatch: Mismatch) -> Exchange {
         let ReceivedReply { received, bytes: text, .. } = reply;
+        self.corrupt_by(decided, WrongReply { received, text, mismatch })
+    }
+
+    fn corrupt_by(&mut self, decided: &Decided, reply: WrongReply) -> Exchange {
+        let WrongReply { received, text, mismatch } = reply;
         self.evidence.losses.corrupt(decided.request.seq);
         let failure = Failure {
             detail: Some(mismatch.to_string()),

@@ -3,7 +3,7 @@
 use crate::model::breakdown::TimestampId;
 use crate::plan::MAX_IN_FLIGHT;
 use echo_core::Stamp;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// The number of latest requests whose state is stored, one byte for each. The state of an older request is unknown,
@@ -33,6 +33,8 @@ pub(crate) struct InFlight {
     /// The time at which the schedule required the send.
     pub(crate) due: Instant,
     pub(crate) timestamp_id: TimestampId,
+    /// The end of the wait for a reply, if it is before the timeout.
+    shortened_wait: Option<Instant>,
     decided: bool,
 }
 
@@ -62,6 +64,8 @@ pub(crate) struct RequestTracker {
     /// The requests in flight, in the order of their numbers. A decided request stays until all requests before it
     /// are decided, too.
     requests: VecDeque<InFlight>,
+    /// The requests in flight with a shortened wait: the end of the wait, and the number.
+    shortened: BTreeSet<(Instant, u64)>,
     undecided: usize,
     next_seq: u64,
     highest_answered: u64,
@@ -75,6 +79,7 @@ impl RequestTracker {
             timeout,
             states: VecDeque::new(),
             requests: VecDeque::new(),
+            shortened: BTreeSet::new(),
             undecided: 0,
             next_seq: 1,
             highest_answered: 0,
@@ -91,7 +96,14 @@ impl RequestTracker {
         let seq = self.next_seq;
         self.next_seq += 1;
         self.undecided += 1;
-        self.requests.push_back(InFlight { seq, sent, due, timestamp_id, decided: false });
+        self.requests.push_back(InFlight {
+            seq,
+            sent,
+            due,
+            timestamp_id,
+            shortened_wait: None,
+            decided: false,
+        });
         if self.states.len() == MAX_STORED_STATES {
             self.states.pop_front();
         }
@@ -121,6 +133,14 @@ impl RequestTracker {
     pub(crate) fn oldest(&self) -> Option<u64> {
         // The front is never a decided request.
         self.requests.front().map(|request| request.seq)
+    }
+
+    /// The first request in flight with this number or a higher one.
+    pub(crate) fn first_in_flight_from(&self, number: u64) -> Option<u64> {
+        let first = self.requests.front()?.seq;
+        let start = usize::try_from(number.saturating_sub(first)).ok()?;
+        let mut later = self.requests.range(start.min(self.requests.len())..);
+        later.find(|request| !request.decided).map(|request| request.seq)
     }
 
     /// The numbers of the requests in flight, in ascending order.
@@ -159,16 +179,46 @@ impl RequestTracker {
         Some(request)
     }
 
-    /// The time at which the timeout of the oldest request in flight expires.
-    pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.requests.front().map(|request| request.sent.monotonic() + self.timeout)
+    /// The wait for the reply to request `seq` ends at `end`, if this is earlier than before.
+    pub(crate) fn shorten_wait(&mut self, seq: u64, end: Instant) {
+        let timeout = self.timeout;
+        let Some(request) = self.find(seq) else { return };
+        let timeout_end = request.sent.monotonic() + timeout;
+        if end >= request.shortened_wait.unwrap_or(timeout_end) {
+            return;
+        }
+        if let Some(earlier) = request.shortened_wait.replace(end) {
+            self.shortened.remove(&(earlier, seq));
+        }
+        self.shortened.insert((end, seq));
     }
 
-    /// Decides that the oldest request is lost if its timeout has expired.
+    /// Records that a lost request has an answer.
+    pub(crate) fn mark_answered(&mut self, seq: u64) {
+        if let Some(state) = self.state(seq) {
+            *state = RequestState::Answered;
+        }
+    }
+
+    /// The time at which the wait for the reply to a request in flight ends, for the first of them.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.first_to_expire().map(|(end, _)| end)
+    }
+
+    /// Decides that the first request to expire is lost, if its wait for a reply is over.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<InFlight> {
-        let is_expired = self.next_expiry()? <= now;
-        let seq = self.oldest()?;
-        if is_expired { self.lose(seq) } else { None }
+        let (end, seq) = self.first_to_expire()?;
+        if end <= now { self.lose(seq) } else { None }
+    }
+
+    /// The request in flight whose wait for a reply ends first, and the time of this end.
+    fn first_to_expire(&self) -> Option<(Instant, u64)> {
+        let oldest = self.requests.front()?;
+        let end = oldest.sent.monotonic() + self.timeout;
+        let first_shortened = self.shortened.first().copied();
+        Some(
+            first_shortened.map_or((end, oldest.seq), |shortened| shortened.min((end, oldest.seq))),
+        )
     }
 
     /// Marks a request in flight as decided, and returns it.
@@ -177,6 +227,9 @@ impl RequestTracker {
         request.decided = true;
         let taken = *request;
         self.undecided -= 1;
+        if let Some(end) = taken.shortened_wait {
+            self.shortened.remove(&(end, seq));
+        }
         while self.requests.front().is_some_and(|request| request.decided) {
             self.requests.pop_front();
         }
@@ -217,6 +270,10 @@ mod tests {
         assert!(matches!(tracker.classify_reply(0), ReplyClass::Unmatched));
         assert_eq!(tracker.numbers_in_flight().collect::<Vec<_>>(), [4, 5]);
         assert_eq!(tracker.oldest(), Some(4));
+        assert_eq!(
+            [0, 4, 5, 6].map(|number| tracker.first_in_flight_from(number)),
+            [Some(4), Some(4), Some(5), None]
+        );
         assert_eq!(tracker.only(), None);
         assert!(tracker.expire(now).is_none());
         assert_eq!(tracker.expire(now + TIMEOUT).unwrap().seq, 4);
@@ -235,6 +292,23 @@ mod tests {
         tracker.resend(1, TimestampId { id: Some(7) });
         assert_eq!(tracker.next_expiry(), expiry);
         assert_eq!(tracker.find(1).unwrap().timestamp_id.id, Some(7));
+    }
+
+    #[test]
+    fn shortened_wait_ends_before_the_timeout_of_older_requests() {
+        let (mut tracker, now) = tracker_with(3);
+        let wait = Duration::from_millis(10);
+        tracker.shorten_wait(2, now + wait);
+        tracker.shorten_wait(2, now + 2 * wait);
+        tracker.shorten_wait(3, now + 2 * TIMEOUT);
+        assert_eq!(tracker.next_expiry(), Some(now + wait), "a wait never becomes longer");
+        assert!(tracker.expire(now).is_none());
+        assert_eq!(tracker.expire(now + wait).unwrap().seq, 2);
+        assert!(tracker.expire(now + wait).is_none());
+        tracker.shorten_wait(3, now + wait);
+        tracker.classify_reply(3);
+        assert_eq!(tracker.expire(now + TIMEOUT).unwrap().seq, 1);
+        assert_eq!((tracker.next_expiry(), tracker.shortened.len()), (None, 0));
     }
 
     #[test]

@@ -51,6 +51,10 @@ pub struct Summary {
     pub late: u64,
     /// Replies that belong to no request of this run.
     pub unmatched: u64,
+    /// Replies with the number of a request and a wrong token. Their sender has not received this request.
+    pub wrong_token: u64,
+    /// Requests with an ICMP error and a correct reply in time.
+    pub refuted_errors: u64,
     /// Requests that the client sent again on a new connection, because the old one had ended. Their RTTs start at
     /// the first send.
     pub resent: u64,
@@ -207,6 +211,8 @@ impl Summary {
         self.out_of_order += round.out_of_order;
         self.late += round.late;
         self.unmatched += round.unmatched;
+        self.wrong_token += round.wrong_token;
+        self.refuted_errors += round.refuted_errors;
         self.resent += round.resent;
         self.without_breakdown += round.without_breakdown;
         self.kernel_statistics = round

@@ -122,10 +122,13 @@ pub(super) fn dissect_with(dissectors: Dissectors, captured: &CapturedPacket) ->
     }
     let link = link_header_length(captured.link_type, bytes)?;
     let ip = IpPacket::parse(bytes.get(link..)?)?;
+    let on_wire = captured.original_length.max(bytes.len());
+    let after_ip_header = on_wire.checked_sub(link + ip.header_length)?;
     let ip_payload_size = match ip.total_length {
         // With segmentation offload, the captured header can have no length: the network card writes it later.
-        0 => captured.original_length.checked_sub(link + ip.header_length)?,
-        length => length.checked_sub(ip.header_length)?,
+        0 => after_ip_header,
+        // The length in a forged header can exceed the packet. Such a packet is cut off.
+        length => length.checked_sub(ip.header_length)?.min(after_ip_header),
     };
     let content = Content::parse(&ip, dissectors)?;
     let sizes = LayerSizes {

@@ -29,10 +29,9 @@ pub(crate) trait Dissector: Sync {
     /// not captured.
     fn header_len(&self, packet: IpPayload<'_>) -> Option<usize>;
 
-    /// The sender of a packet with this header, if the packet is the first one of its flow. The header can be
-    /// truncated.
-    fn first_sender(&self, _header: &[u8]) -> FlowSide {
-        FlowSide::Client
+    /// The side that sent a packet with this header. `None` if the header does not show it. The header can be truncated.
+    fn sender_of(&self, _header: &[u8]) -> Option<FlowSide> {
+        None
     }
 
     /// The state of a new flow. If `lengths` are given, they are the lengths of all requests and replies.
@@ -75,8 +74,9 @@ pub(crate) trait FlowState: fmt::Debug + Send + Sync {
         exchanges.latest()
     }
 
-    /// Whether a packet with this header starts another connection between the same ports.
-    fn is_start_of_next_connection(&self, _header: &[u8]) -> bool {
+    /// Whether a packet with this header starts another connection between the same ports. `sender` is the side of the
+    /// current connection that sent the packet. In the next connection, it can be the other side.
+    fn is_start_of_next_connection(&self, _header: &[u8], _sender: FlowSide) -> bool {
         false
     }
 

@@ -5,6 +5,8 @@
 pub(crate) mod datagrams;
 pub(crate) mod stream;
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The times of a request and its reply in the capture.
@@ -24,50 +26,65 @@ impl WireExchange {
 }
 
 /// The exchanges of one flow. Their numbers start at 1.
+///
+/// The map contains only exchanges of which a request was captured. A forged packet can be billions of numbers ahead of
+/// the others. It adds one exchange, and not all exchanges before it.
 #[derive(Debug, Default)]
 pub(crate) struct Exchanges {
-    list: Vec<WireExchange>,
+    by_number: BTreeMap<u64, WireExchange>,
 }
 
 impl Exchanges {
     pub(crate) fn len(&self) -> usize {
-        self.list.len()
+        self.by_number.len()
     }
 
+    /// The exchanges, in the order of their numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &WireExchange> {
-        self.list.iter()
+        self.by_number.values()
     }
 
-    /// The exchange at `index`. The first exchange has index 0.
-    pub(crate) fn get(&self, index: usize) -> Option<&WireExchange> {
-        self.list.get(index)
+    /// The numbers of the exchanges, in ascending order.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.by_number.keys().copied()
     }
 
-    /// The number of the latest exchange.
+    /// The exchange with this number.
+    pub(crate) fn get(&self, number: u64) -> Option<&WireExchange> {
+        self.by_number.get(&number)
+    }
+
+    /// The highest number of an exchange.
     pub(crate) fn latest(&self) -> Option<u64> {
-        Some(self.list.len() as u64).filter(|number| *number > 0)
+        self.by_number.last_key_value().map(|(number, _)| *number)
     }
 
-    /// Starts an exchange. `request` is the time of the request. Returns the number of the exchange.
+    /// Starts the next exchange. `request` is the time of the request. Returns the number of the exchange.
     pub(crate) fn start(&mut self, request: Duration) -> u64 {
-        self.list.push(WireExchange { request, reply: None });
-        self.list.len() as u64
+        let number = self.latest().map_or(1, |latest| latest.saturating_add(1));
+        self.start_number(number, request);
+        number
+    }
+
+    /// Starts the exchange with this number, unless it exists.
+    pub(crate) fn start_number(&mut self, number: u64, request: Duration) {
+        self.by_number.entry(number).or_insert(WireExchange { request, reply: None });
     }
 
     /// Stores the time of a packet of the reply. This time replaces the time of an earlier packet.
     pub(crate) fn record_reply(&mut self, number: u64, time: Duration) {
-        if let Some(exchange) = index_of(number).and_then(|index| self.list.get_mut(index)) {
+        if let Some(exchange) = self.by_number.get_mut(&number) {
             exchange.reply = Some(time);
         }
     }
 
-    /// Whether the exchange exists and has no reply.
-    fn is_open(&self, number: u64) -> bool {
-        let exchange = index_of(number).and_then(|index| self.list.get(index));
-        exchange.is_some_and(|exchange| exchange.reply.is_none())
+    /// Stores the time of the last packet of several replies. Does not change an exchange that has a reply.
+    fn record_complete_replies(&mut self, numbers: RangeInclusive<u64>, time: Duration) {
+        if numbers.is_empty() {
+            return;
+        }
+        for exchange in self.by_number.range_mut(numbers).map(|(_, exchange)| exchange) {
+            exchange.reply.get_or_insert(time);
+        }
     }
-}
-
-fn index_of(number: u64) -> Option<usize> {
-    usize::try_from(number.checked_sub(1)?).ok()
 }

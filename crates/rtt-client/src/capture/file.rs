@@ -26,11 +26,12 @@ use std::time::Duration;
 /// The maximum captured length of one packet, in bytes. The default of tcpdump is the same.
 pub(crate) const MAX_PACKET_BYTES: usize = 256 * 1024;
 
-/// The maximum number of packets in a file, or in the capture of one target.
+/// The maximum number of packets that are read from a file, or stored of the capture of one target. It bounds the
+/// memory for the descriptions of packets, and the length of the report.
 pub(crate) const MAX_PACKETS: usize = 100_000;
 
-/// The maximum number of bytes in all packets of a file, or of the capture of one target. The memory can contain
-/// four copies of a byte: in the captured packet, in the dissected payload, in the flow, and in upper case.
+/// The maximum number of bytes in all packets that are read from a file, or stored of the capture of one target. The
+/// memory can contain three copies of a byte: in the captured packet, in the flow, and in upper case.
 pub(crate) const MAX_TOTAL_BYTES: usize = 64 * 1024 * 1024;
 
 /// The maximum length of a pcapng block, in bytes: the longest packet and about 1 MiB of options.
@@ -111,8 +112,11 @@ impl FileContents {
     /// Adds a packet, unless a limit is reached.
     fn add(&mut self, packet: CapturedPacket) -> Result<(), Incomplete> {
         self.total_bytes += packet.bytes.len();
-        if self.packets.len() >= MAX_PACKETS || self.total_bytes > MAX_TOTAL_BYTES {
-            return Err(Incomplete::Limit { packets: self.packets.len() });
+        if self.packets.len() >= MAX_PACKETS {
+            return Err(Incomplete::TooManyPackets);
+        }
+        if self.total_bytes > MAX_TOTAL_BYTES {
+            return Err(Incomplete::TooManyBytes);
         }
         self.packets.push(packet);
         Ok(())
@@ -149,12 +153,13 @@ pub(crate) enum Incomplete {
     PacketBlock,
     #[error("the length of a packet is not valid: {0} bytes")]
     PacketLength(usize),
+    #[error("the file has more than {MAX_PACKETS} packets; the rest is not read")]
+    TooManyPackets,
     #[error(
-        "only the first {packets} packets were read (the limits are {MAX_PACKETS} packets and \
-         {} MiB)",
+        "the packets of the file have more than {} MiB; the rest is not read",
         MAX_TOTAL_BYTES / (1024 * 1024)
     )]
-    Limit { packets: usize },
+    TooManyBytes,
     #[error("reading the file failed")]
     Read(#[source] io::Error),
 }

@@ -70,10 +70,14 @@ struct LastPayload {
 }
 
 impl Flow {
-    /// Creates the flow of its first packet.
-    pub(super) fn new(first: &ProtocolPacket, lengths: Option<MessageLengths>) -> Self {
-        let ProtocolPacket { dissector, source, destination, ref header } = *first;
-        let (client, server) = match dissector.first_sender(header) {
+    /// Creates the flow of a packet. `sender` is the side that sent the packet.
+    pub(super) fn new(
+        first: &ProtocolPacket,
+        sender: FlowSide,
+        lengths: Option<MessageLengths>,
+    ) -> Self {
+        let ProtocolPacket { dissector, source, destination, .. } = *first;
+        let (client, server) = match sender {
             FlowSide::Client => (source, destination),
             FlowSide::Server => (destination, source),
         };
@@ -103,28 +107,13 @@ impl Flow {
         self.protocol().has_connections() && !self.state.was_accepted()
     }
 
-    /// Whether the packet has the protocol and the endpoints of the flow. The direction does not matter.
-    pub(super) fn matches(&self, packet: &ProtocolPacket) -> bool {
-        let ProtocolPacket { dissector, source, destination, .. } = *packet;
-        self.dissector == dissector
-            && ([self.client, self.server] == [source, destination]
-                || [self.server, self.client] == [source, destination])
-    }
-
-    /// Whether an IP packet with this protocol number has the protocol and the hosts of the flow. The direction does
-    /// not matter.
-    pub(super) fn has_hosts_of(&self, packet: &Packet, ip_protocol: u8) -> bool {
-        let hosts = [packet.source, packet.destination];
-        let numbers = self.protocol().ip_numbers;
-        numbers.is_some_and(|numbers| numbers.for_ip(packet.source) == ip_protocol)
-            && ([self.client.ip(), self.server.ip()] == hosts
-                || [self.server.ip(), self.client.ip()] == hosts)
-    }
-
     /// Whether the packet starts another connection between the same ports.
     pub(super) fn is_start_of_next_connection(&self, packet: &PacketKind) -> bool {
         match packet {
-            PacketKind::Protocol(packet) => self.state.is_start_of_next_connection(&packet.header),
+            PacketKind::Protocol(packet) => {
+                let sender = self.side_of(packet);
+                self.state.is_start_of_next_connection(&packet.header, sender)
+            }
             PacketKind::IcmpError { .. } | PacketKind::Fragment { .. } => false,
         }
     }
@@ -168,7 +157,7 @@ impl Flow {
     fn side_of(&self, packet: &ProtocolPacket) -> FlowSide {
         // Both sides can have the same address and the same port or identifier.
         if self.client == self.server {
-            return self.dissector.first_sender(&packet.header);
+            return self.dissector.sender_of(&packet.header).unwrap_or(FlowSide::Client);
         }
         if packet.source == self.client { FlowSide::Client } else { FlowSide::Server }
     }
@@ -201,7 +190,8 @@ impl Flow {
 }
 
 impl FlowSide {
-    fn opposite(self) -> Self {
+    /// The other side.
+    pub(crate) fn opposite(self) -> Self {
         match self {
             Self::Client => Self::Server,
             Self::Server => Self::Client,

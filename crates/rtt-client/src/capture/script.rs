@@ -5,7 +5,7 @@ use super::dissector::Dissector;
 use super::exchanges::stream::MessageLengths;
 use super::flow::Flow;
 use super::flow::FlowSide::{self, Client, Server};
-use super::flows::FlowTable;
+use super::flows::{FlowTable, MeasuredFlows};
 use super::totals::Totals;
 use crate::protocol::dissectors::DISSECTORS;
 use std::net::SocketAddr;
@@ -54,7 +54,22 @@ impl Script {
     }
 
     pub(crate) fn table(&self) -> FlowTable {
-        FlowTable::from_packets(&self.packets, 1, None)
+        FlowTable::of_file(&self.packets)
+    }
+
+    /// The flows of a measurement with [`CLIENT`] and [`SERVER`]. Its protocol is the one of the first packet.
+    pub(crate) fn measured_table(&self, lengths: MessageLengths) -> FlowTable {
+        let first = self.packets.iter().flatten().find_map(|packet| match &packet.kind {
+            PacketKind::Protocol(packet) => Some(packet.dissector.protocol()),
+            PacketKind::IcmpError { .. } | PacketKind::Fragment { .. } => None,
+        });
+        let measured = MeasuredFlows {
+            protocol: first.unwrap(),
+            server: SERVER.parse().unwrap(),
+            clients: &[CLIENT.parse().unwrap()],
+            lengths,
+        };
+        FlowTable::of_measurement(&self.packets, 1, measured)
     }
 
     /// The flow of the packets. The test fails if there is more than one flow.
@@ -63,7 +78,10 @@ impl Script {
     }
 
     pub(crate) fn flow_with_lengths(&self, lengths: Option<MessageLengths>) -> Flow {
-        let mut flows = FlowTable::from_packets(&self.packets, 1, lengths).flows;
+        let mut flows = match lengths {
+            Some(lengths) => self.measured_table(lengths).flows,
+            None => self.table().flows,
+        };
         assert_eq!(flows.len(), 1);
         flows.remove(0)
     }

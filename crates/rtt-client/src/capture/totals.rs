@@ -8,8 +8,8 @@ use crate::capture::role::PacketRole;
 pub(crate) struct Totals {
     pub(crate) packets: usize,
     /// All bytes on the wire, with all headers.
-    pub(crate) wire_bytes: usize,
-    pub(crate) payload_bytes: usize,
+    pub(crate) wire_bytes: u64,
+    pub(crate) payload_bytes: u64,
     pub(crate) exchanges: usize,
     /// The number of round trips in the first flow up to its first reply. A handshake counts as one round
     /// trip. `None` if the first flow has no reply.
@@ -34,8 +34,8 @@ impl Totals {
         let with_payload = packets().filter(|packet| packet.role != PacketRole::IcmpError);
         Self {
             packets: packets().count(),
-            wire_bytes: packets().map(|packet| packet.sizes.total()).sum(),
-            payload_bytes: with_payload.map(|packet| packet.sizes.payload).sum(),
+            wire_bytes: packets().map(|packet| packet.sizes.total() as u64).sum(),
+            payload_bytes: with_payload.map(|packet| packet.sizes.payload as u64).sum(),
             exchanges: flows.iter().map(|flow| flow.exchanges.len()).sum(),
             round_trips: flows.first().and_then(round_trips_until_reply),
             closed_by: ClosedBy::of(flows),

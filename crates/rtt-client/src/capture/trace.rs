@@ -76,10 +76,15 @@ pub struct Trace {
     pub skipped: usize,
     /// The number of skipped packets that are truncated or have an unknown link type.
     pub unreadable: usize,
+    /// The number of skipped packets of further flows after the maximum number of flows.
+    pub beyond_flow_limit: usize,
     /// The number of packets in the file without a time.
     pub without_time: u64,
     /// The reason why only a part of the file was read.
     pub incomplete: Option<String>,
+    /// Whether the capture of a target reached the maximum number of packets or bytes. `dropped` contains the packets
+    /// that were not stored.
+    pub limit_reached: bool,
     /// Whether the user ended the trace before it was complete.
     pub interrupted: bool,
     /// The path of the file that the trace wrote.
@@ -94,8 +99,10 @@ impl Default for Trace {
             packets: 0,
             skipped: 0,
             unreadable: 0,
+            beyond_flow_limit: 0,
             without_time: 0,
             incomplete: None,
+            limit_reached: false,
             interrupted: false,
             file: None,
         }
@@ -189,8 +196,7 @@ impl TracedTarget {
         let numbers = self.exchange_numbers();
         for (flow, numbers) in self.flows.iter_mut().zip(numbers) {
             for packet in &mut flow.packets {
-                let index = packet.exchange.and_then(|number| usize::try_from(number - 1).ok());
-                packet.exchange = index.and_then(|index| *numbers.get(index)?);
+                packet.exchange = packet.exchange.and_then(|number| numbers.get(&number).copied());
             }
         }
         self
@@ -231,20 +237,18 @@ impl TracedTarget {
         self.samples.get(index)?.failure.as_ref()
     }
 
-    /// For each flow, the numbers of its exchanges. They count all exchanges with the target. `None` for an
-    /// exchange without a sample.
-    fn exchange_numbers(&self) -> Vec<Vec<Option<u64>>> {
-        let counts = self.flows.iter().map(|flow| flow.exchanges.len());
+    /// For each flow: the number of an exchange in the flow -> its number among all exchanges with the target. With
+    /// samples, an exchange without a sample has no number.
+    fn exchange_numbers(&self) -> Vec<HashMap<u64, u64>> {
         if self.samples.is_empty() {
             let mut numbers = 1..;
-            return counts.map(|count| numbers.by_ref().take(count).map(Some).collect()).collect();
+            let number_of = |flow: &Flow| flow.exchanges.numbers().zip(numbers.by_ref()).collect();
+            return self.flows.iter().map(number_of).collect();
         }
-        let mut numbers: Vec<_> = counts.map(|count| vec![None; count]).collect();
+        let mut numbers = vec![HashMap::new(); self.flows.len()];
         for (number, position) in (1..).zip(self.sample_positions()) {
-            if let Some(Position { flow, exchange }) = position
-                && let Some(entry) = numbers[flow].get_mut(exchange)
-            {
-                *entry = Some(number);
+            if let Some(Position { flow, exchange }) = position {
+                numbers[flow].insert(exchange, number);
             }
         }
         numbers
@@ -267,21 +271,24 @@ impl TracedTarget {
     /// with the same client address, the nth belongs to the nth exchange of that flow. If several flows have this
     /// client address, the newest flow is used.
     fn sample_positions(&self) -> impl Iterator<Item = Option<Position>> + '_ {
-        self.samples.iter().enumerate().map(|(index, sample)| {
-            let client = sample.client?;
-            let is_same =
-                |other: SocketAddr| (other.ip(), other.port()) == (client.ip(), client.port());
-            let flow = self.flows.iter().rposition(|flow| is_same(flow.client))?;
-            let earlier = self.samples[..index].iter().filter_map(|earlier| earlier.client);
-            Some(Position { flow, exchange: earlier.filter(|client| is_same(*client)).count() })
+        let ip_and_port = |address: SocketAddr| (address.ip(), address.port());
+        let flows = self.flows.iter().map(|flow| ip_and_port(flow.client));
+        let newest: HashMap<_, _> =
+            flows.enumerate().map(|(index, client)| (client, index)).collect();
+        let mut latest = HashMap::new();
+        self.samples.iter().map(move |sample| {
+            let client = ip_and_port(sample.client?);
+            let exchange: &mut u64 = latest.entry(client).or_default();
+            *exchange += 1;
+            Some(Position { flow: *newest.get(&client)?, exchange: *exchange })
         })
     }
 }
 
-/// The position of an exchange in the flows of a target. The first flow and the first exchange have index 0.
+/// The position of an exchange: the index of its flow, and its number in the flow.
 struct Position {
     flow: usize,
-    exchange: usize,
+    exchange: u64,
 }
 
 impl Sample {

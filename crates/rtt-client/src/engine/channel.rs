@@ -5,13 +5,14 @@
 
 use crate::analysis::accounting::ReceivedReply;
 use crate::model::breakdown::TimestampId;
+use crate::model::condition::Verification;
 use crate::model::protocol::Framing;
 use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
 use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{OtherDatagram, Received, SentRequest, Transport};
-use crate::plan::payload::{Mismatch, Payload, ReplyCheck, ServerReport};
+use crate::plan::payload::{Mismatch, Payload, Quotation, ReplyCheck, ServerReport};
 use bytes::{Bytes, BytesMut};
 use echo_core::Stamp;
 use std::collections::VecDeque;
@@ -63,13 +64,23 @@ pub(in crate::engine) enum ChannelEvent {
     Wrong { reply: ReceivedReply, mismatch: Mismatch },
 }
 
-/// The request that a datagram or an ICMP error quotes.
+/// The request that an ICMP error quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum QuotedRequest {
+    Number(u64, Verification),
+    /// Neither the header nor the content identifies a request. If the requests have no number, the content can be verified
+    /// nevertheless.
+    Unknown(Verification),
+    /// The header and the content identify two different requests, or the content is not from the request.
+    Contradictory,
+}
+
+/// The number of a request in a datagram.
+enum NumberIn {
     Number(u64),
-    /// Neither the header nor the content identifies a request.
-    Unknown,
-    /// The header and the content identify two different requests.
+    /// Neither the header nor the content contains a number.
+    None,
+    /// The header and the content contain different numbers.
     Contradictory,
 }
 
@@ -127,10 +138,10 @@ impl Channel {
                         let bytes = Bytes::copy_from_slice(bytes);
                         let receive_drops = self.transport.drops_at_arrival();
                         let arrival = Arrival { receive_drops, ..arrival };
-                        let seq = match quoted_request(request, &bytes, payload) {
-                            QuotedRequest::Number(seq) => Some(seq),
-                            QuotedRequest::Unknown => only_in_flight,
-                            QuotedRequest::Contradictory => return Ok(ChannelEvent::Stray),
+                        let seq = match number_in(request, &bytes, payload) {
+                            NumberIn::Number(seq) => Some(seq),
+                            NumberIn::None => only_in_flight,
+                            NumberIn::Contradictory => return Ok(ChannelEvent::Stray),
                         };
                         Ok(self.check_datagram(seq, bytes, arrival, payload))
                     }
@@ -175,8 +186,23 @@ impl Channel {
     }
 
     /// The request that caused an ICMP error.
-    pub(in crate::engine) fn request_of(error: &NetworkError, payload: &Payload) -> QuotedRequest {
-        quoted_request(error.request, &error.quoted_payload, payload)
+    pub(in crate::engine) fn request_of(
+        error: &NetworkError,
+        payload: &mut Payload,
+    ) -> QuotedRequest {
+        let number = match number_in(error.request, &error.quoted_payload, payload) {
+            NumberIn::Number(number) => Some(number),
+            NumberIn::None => None,
+            NumberIn::Contradictory => return QuotedRequest::Contradictory,
+        };
+        let verification = match payload.check_quotation(number, &error.quoted_payload) {
+            Quotation::Complete => Verification::Verified,
+            Quotation::Incomplete => Verification::Unverified,
+            Quotation::Different => return QuotedRequest::Contradictory,
+        };
+        number.map_or(QuotedRequest::Unknown(verification), |number| {
+            QuotedRequest::Number(number, verification)
+        })
     }
 
     /// The time at which the kernel transmitted a request, if there is a kernel timestamp.
@@ -203,10 +229,7 @@ impl Channel {
     ) -> Vec<(SocketAddr, Option<u64>)> {
         let datagrams = self.transport.datagrams_from_others().into_iter();
         let replies = datagrams.map(|OtherDatagram { from, bytes }| {
-            let seq = match quoted_request(None, &bytes, payload) {
-                QuotedRequest::Number(seq) => Some(seq),
-                QuotedRequest::Unknown | QuotedRequest::Contradictory => only_in_flight,
-            };
+            let seq = payload.number_in(&bytes).or(only_in_flight);
             let is_correct = |seq: &u64| {
                 matches!(payload.clone().check(*seq, &bytes, 0), ReplyCheck::Complete(_))
             };
@@ -310,13 +333,11 @@ impl Arrival {
 }
 
 /// `in_header` is the number that the header identifies. `content` follows the header.
-fn quoted_request(in_header: Option<u64>, content: &[u8], payload: &Payload) -> QuotedRequest {
+fn number_in(in_header: Option<u64>, content: &[u8], payload: &Payload) -> NumberIn {
     match (in_header, payload.number_in(content)) {
-        (Some(in_header), Some(in_content)) if in_header != in_content => {
-            QuotedRequest::Contradictory
-        }
-        (Some(number), _) | (None, Some(number)) => QuotedRequest::Number(number),
-        (None, None) => QuotedRequest::Unknown,
+        (Some(in_header), Some(in_content)) if in_header != in_content => NumberIn::Contradictory,
+        (Some(number), _) | (None, Some(number)) => NumberIn::Number(number),
+        (None, None) => NumberIn::None,
     }
 }
 

@@ -83,12 +83,15 @@ fn run_probes<'a>(
     let mut first_error = None;
     let mut checks = Vec::new();
     thread::scope(|scope| -> Result<(), RunError> {
-        let start = |probe: Probe<'a>| scope.spawn(move || probe.run());
-        let probes: Vec<_> = probes.into_iter().map(start).collect();
-        let host_checks: Vec<_> = host_checks
+        let start = |probe: Probe<'a>| {
+            let thread = thread::Builder::new().spawn_scoped(scope, move || probe.run());
+            thread.map_err(RunError::StartThread)
+        };
+        let probes = probes.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
+        let host_checks = host_checks
             .into_iter()
-            .map(|probe| (probe.address, probe.plan.protocol, start(probe)))
-            .collect();
+            .map(|probe| Ok((probe.address, probe.plan.protocol, start(probe)?)))
+            .collect::<Result<Vec<_>, RunError>>()?;
         for thread in probes {
             match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
                 Ok(None) => {}

@@ -33,6 +33,9 @@ pub enum RunError {
         /// The error of the system.
         source: io::Error,
     },
+    /// The system did not start a thread.
+    #[error("cannot start a thread")]
+    StartThread(#[source] io::Error),
     /// The report returned an error. If the reader of a pipe has exited, the kind of the source is
     /// [`io::ErrorKind::BrokenPipe`].
     #[error("cannot write the report")]

@@ -17,6 +17,7 @@ mod connections;
 mod control;
 mod exchange;
 mod first_packet;
+mod network_errors;
 mod notes;
 mod other_address;
 mod path_watch;
@@ -120,7 +121,7 @@ impl<'a> Series<'a> {
         let settings = &plan.settings;
         let config = config_for(plan).interrupted_by(stop);
         let mut payload = plan.payload.clone();
-        payload.set_run(fastrand::u32(..));
+        payload.start_run(fastrand::u32(..));
         let first_packet = FirstPacket::before(address);
         let connections = Connections::open(plan, address, config, position)?;
         // A fixed rate leaves no time for control exchanges. A single exchange has no median to compare.
@@ -245,6 +246,7 @@ impl<'a> Series<'a> {
                 .filter(|_| summary.lost_where.at(LossPlace::Unknown) > 0)
                 .map(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
             server_counts,
+            token_bits: self.payload.token_bits(),
             replies_from_others,
         };
         let address_resolution = self.first_packet.finish(summary.received > 0);

@@ -9,7 +9,7 @@ pub use error::TraceError;
 use super::output_file::{FileOperation, OutputFile, OutputFileError};
 use super::run::{resolve_target, select_address};
 use super::series::RunPosition;
-use crate::capture::dissect::{Packet, dissect};
+use crate::capture::dissect::dissect;
 use crate::capture::exchanges::stream::MessageLengths;
 use crate::capture::file::{
     self, CapturedPacket, FileError, Incomplete, InterfaceDescription, LinkType, Writer,
@@ -25,6 +25,7 @@ use std::error::Error as _;
 use std::io::{self, BufWriter, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -39,6 +40,12 @@ const FOREIGN_PACKET: &str = "belongs to no exchange of this trace";
 /// [`TraceError::Lab`] if the system does not permit the namespaces.
 pub fn enter_lab() -> Result<(), TraceError> {
     Ok(system::enter_lab()?)
+}
+
+/// Makes the kernel kill the child of `command` when the calling thread ends (Linux, prctl(2), `PR_SET_PDEATHSIG`). So the
+/// child also ends if SIGKILL ends this process. On other systems, the function does nothing.
+pub fn end_with_this_thread(command: &mut Command) {
+    system::end_with_this_thread(command);
 }
 
 /// Runs the exchanges of `plan`, captures their packets, and reports the result. If `file` is given, writes the packets
@@ -56,7 +63,7 @@ pub fn trace(
     report: &mut dyn Report,
     stop: &AtomicBool,
 ) -> Result<bool, TraceError> {
-    let mut session = Session::default();
+    let mut session = Session { writes_file: file.is_some(), ..Session::default() };
     for target in &plan.plans {
         if stop.load(Ordering::Relaxed) {
             session.has_failures = true;
@@ -64,7 +71,7 @@ pub fn trace(
         }
         session.trace_target(target, plan.count, stop)?;
     }
-    let Session { mut trace, captured, interfaces, has_failures } = session;
+    let Session { mut trace, captured, interfaces, has_failures, .. } = session;
     trace.interrupted = has_failures && stop.load(Ordering::Relaxed);
     let is_written = !captured.is_empty() || !(interfaces.is_empty() || trace.interrupted);
     let written = match file.filter(|_| is_written) {
@@ -90,20 +97,58 @@ pub fn read_trace(file: impl Read, path: &Path, report: &mut dyn Report) -> Resu
         FileError::Read(source) => TraceError::Read { path: path.to_owned(), source },
         FileError::UnknownFormat => TraceError::UnknownFormat { path: path.to_owned() },
     })?;
-    let packets: Vec<_> = contents.packets.iter().map(dissect).collect();
-    let table = FlowTable::from_packets(&packets, 1, None);
+    let (packets, mut unreadable) = (contents.packets.len(), 0);
+    // The iterator frees the bytes of each packet before it dissects the next packet.
+    let dissected = contents.packets.into_iter().map(|captured| {
+        let packet = dissect(&captured);
+        unreadable += usize::from(packet.is_none() && is_unreadable(&captured));
+        packet
+    });
+    let table = FlowTable::of_file(dissected);
     let trace = Trace {
         targets: TracedTarget::by_protocol(table.flows),
         dropped: contents.dropped,
-        packets: contents.packets.len(),
+        packets,
         skipped: table.skipped,
-        unreadable: count_unreadable(&contents.packets, &packets),
+        unreadable,
+        beyond_flow_limit: table.beyond_limit,
         without_time: contents.without_time,
         incomplete: contents.incomplete.as_ref().map(reason_with_source),
-        interrupted: false,
-        file: None,
+        ..Trace::default()
     };
     write_report(&trace, report)
+}
+
+/// Explains the packets of a file in the same way as the packets of a measurement with `server`. Each request and each
+/// reply has one byte. Only the fuzz target calls this function.
+///
+/// # Panics
+///
+/// The number of exchanges exceeds the number of captured packets and bytes.
+#[cfg(fuzzing)]
+pub fn explain_as_measurement(
+    file: impl Read,
+    [client, server]: [SocketAddr; 2],
+    report: &mut dyn Report,
+) {
+    let Ok(contents) = file::read(file) else { return };
+    let bytes: usize = contents.packets.iter().map(|packet| packet.bytes.len()).sum();
+    for protocol in crate::protocol::registry::PROTOCOLS {
+        let lengths = MessageLengths { request: 1, reply: 1 };
+        let measured = MeasuredFlows { protocol, server, clients: &[client], lengths };
+        let packets = contents.packets.iter().map(dissect);
+        let table = FlowTable::of_measurement(packets, 1, measured);
+        let exchanges: usize = table.flows.iter().map(|flow| flow.exchanges.len()).sum();
+        assert!(exchanges <= bytes + contents.packets.len());
+        let sample = || Sample { client: Some(client), ..Sample::default() };
+        let target = TracedTarget {
+            samples: (0..3).map(|_| sample()).collect(),
+            ..TracedTarget::new(protocol)
+        };
+        let targets = vec![target.with_flows(table.flows)];
+        // The fuzz target ignores the report.
+        let _ = write_report(&Trace { targets, ..Trace::default() }, report);
+    }
 }
 
 fn write_report(trace: &Trace, report: &mut dyn Report) -> Result<(), TraceError> {
@@ -123,6 +168,10 @@ fn reason_with_source(incomplete: &Incomplete) -> String {
 #[derive(Default)]
 struct Session {
     trace: Trace,
+    /// The number of packets of all captures.
+    packets: usize,
+    /// Whether the trace writes a file. Otherwise, `captured` is empty.
+    writes_file: bool,
     captured: Vec<CapturedPacket>,
     /// The interface of each target that has an address. The index is [`CapturedPacket::interface`].
     interfaces: Vec<Interface>,
@@ -157,21 +206,23 @@ impl Session {
         let recording = record(plan, address, config, stop)?;
         let replies = recording.samples.iter().filter(|sample| sample.rtt.is_some()).count();
         self.has_failures |= replies as u64 != count;
-        self.trace.dropped =
-            self.trace.dropped.zip(recording.dropped).map(|(sum, dropped)| sum + dropped);
-
-        let packets: Vec<_> = recording.packets.iter().map(dissect).collect();
+        let dropped = self.trace.dropped.zip(recording.dropped);
+        self.trace.dropped = dropped.map(|(sum, dropped)| sum.saturating_add(dropped));
+        self.trace.limit_reached |= recording.limit_reached;
         let lengths = MessageLengths {
             request: plan.payload.request_len() as u64,
             reply: plan.payload.reply_len() as u64,
         };
-        let first_number = self.captured.len() + 1;
-        let mut table = FlowTable::from_packets(&packets, first_number, Some(lengths));
-        table.retain_measured(MeasuredFlows {
+        let first_number = self.packets + 1;
+        self.packets += recording.packets.len();
+        let measured = MeasuredFlows {
             protocol: plan.protocol,
             server: address,
             clients: &recording.clients,
-        });
+            lengths,
+        };
+        let packets = recording.packets.iter().map(dissect);
+        let table = FlowTable::of_measurement(packets, first_number, measured);
         let target = TracedTarget {
             target: plan.url(),
             interface: Some(recording.interface.name.clone()),
@@ -179,7 +230,9 @@ impl Session {
             ..TracedTarget::new(plan.protocol)
         };
         self.trace.targets.push(target.with_flows(table.flows));
-        self.captured.extend(recording.packets);
+        if self.writes_file {
+            self.captured.extend(recording.packets);
+        }
         self.interfaces.push(recording.interface);
         Ok(())
     }
@@ -194,14 +247,10 @@ fn unresolved_target(plan: &Plan, failure: Failure) -> TracedTarget {
     }
 }
 
-/// The number of skipped packets that are truncated or have an unknown link type.
-fn count_unreadable(captured: &[CapturedPacket], packets: &[Option<Packet>]) -> usize {
-    let is_unreadable = |(captured, packet): &(&CapturedPacket, &Option<Packet>)| {
-        let is_truncated = captured.bytes.len() < captured.original_length;
-        let has_unknown_link = matches!(captured.link_type, LinkType::Other(_));
-        packet.is_none() && (is_truncated || has_unknown_link)
-    };
-    captured.iter().zip(packets).filter(is_unreadable).count()
+/// Whether a packet is truncated or has an unknown link type.
+fn is_unreadable(captured: &CapturedPacket) -> bool {
+    let is_truncated = captured.bytes.len() < captured.original_length;
+    is_truncated || matches!(captured.link_type, LinkType::Other(_))
 }
 
 /// Writes the packets to the file, each with a comment. Returns the path of the file.

@@ -96,6 +96,8 @@ pub(crate) enum BreakdownError {
     ClockWasSet,
     /// The processing time in the header is longer than the time between the packets.
     ImpossibleServerTime,
+    /// The reply arrived in the kernel before the program sent the request.
+    ArrivedBeforeRequest,
 }
 
 /// The timestamps of an exchange on this host, in the order of the events.
@@ -127,8 +129,13 @@ pub(crate) fn split(
     };
     let wall_rtt =
         received.wall().duration_since(sent.wall()).map_err(|_| BreakdownError::ClockWasSet)?;
-    if wall_rtt.abs_diff(rtt) > MAX_CLOCK_DRIFT + rtt / 1000 {
+    let max_drift = MAX_CLOCK_DRIFT + rtt / 1000;
+    if wall_rtt.abs_diff(rtt) > max_drift {
         return Err(BreakdownError::ClockWasSet);
+    }
+    // The clocks agree during the exchange, so the kernel's timestamp is correct.
+    if arrived + max_drift < sent.wall() {
+        return Err(BreakdownError::ArrivedBeforeRequest);
     }
     // `Stamp::just_before` reads the wall clock first, then the monotonic clock. `sending` starts at the
     // wall-clock reading, so it includes the time to read the monotonic clock. The RTT does not include this time.
@@ -270,9 +277,12 @@ mod tests {
         };
         assert_eq!(split(None, None), Err(BreakdownError::MissingTimestamp));
         let before_sent = Some(sent.wall() - MICROSECOND);
+        let long_before = Some(sent.wall() - 2 * Duration::from_millis(1));
         let after_sent = Some(sent.wall() + MICROSECOND);
         let clock_was_set = Err(BreakdownError::ClockWasSet);
         assert_eq!(split(before_sent, after_sent), clock_was_set);
         assert_eq!(split(after_sent, before_sent), clock_was_set);
+        let too_early = Err(BreakdownError::ArrivedBeforeRequest);
+        assert_eq!(split(after_sent, long_before), too_early);
     }
 }

@@ -112,6 +112,16 @@ impl fmt::Display for Condition {
     }
 }
 
+/// Whether an error about a request is certainly not forged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verification {
+    /// This host or its kernel has verified the error, or the error quotes the token of the request. So its sender has
+    /// received the request.
+    Verified,
+    /// Any host can have sent the error.
+    Unverified,
+}
+
 /// The reason why an exchange has no correct reply.
 #[derive(Debug)]
 pub struct Failure {

@@ -27,6 +27,9 @@ pub(crate) enum ResolveError {
     /// The resolver did not finish within this time.
     #[error("the resolver did not answer within {} s", .0.as_secs_f64())]
     Timeout(Duration),
+    /// The system did not start the thread of the look-up.
+    #[error("cannot start the thread of the look-up: {0}")]
+    NoThread(io::Error),
     /// The user has interrupted the look-up.
     #[error("the look-up was interrupted")]
     Interrupted,
@@ -39,12 +42,13 @@ pub(crate) enum ResolveError {
 }
 
 impl ResolveError {
-    /// [`Condition::NameNotFound`] or [`Condition::NameLookupFailed`].
+    /// [`Condition::NameNotFound`], [`Condition::NameLookupFailed`] or [`Condition::LocalLimit`].
     pub(crate) fn condition(&self) -> Condition {
         match self {
             Self::NotFound(_) | Self::NoAddress(_) | Self::UnknownZone(_) => {
                 Condition::NameNotFound
             }
+            Self::NoThread(_) => Condition::LocalLimit,
             Self::LookupFailed(_) | Self::Timeout(_) | Self::Interrupted => {
                 Condition::NameLookupFailed
             }
@@ -166,10 +170,14 @@ fn look_up(
 ) -> Result<Vec<SocketAddr>, ResolveError> {
     let (sender, receiver) = mpsc::channel();
     let name = host.to_owned();
-    thread::spawn(move || {
+    let run = move || {
         // After the end of the wait, sending fails because the receiver no longer exists.
         let _ = sender.send(system_resolver(&name, port));
-    });
+    };
+    thread::Builder::new()
+        .name("name look-up".to_owned())
+        .spawn(run)
+        .map_err(ResolveError::NoThread)?;
     let LookUpLimits { timeout, stop } = limits;
     let deadline = Instant::now() + timeout;
     while !stop.load(Ordering::Relaxed) {

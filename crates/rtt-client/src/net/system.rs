@@ -18,9 +18,9 @@ mod imp;
 
 pub(crate) use imp::{
     Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, attach_filter, clock_state,
-    condition_from_errno, enter_lab, force_receive_queue, interface_index, interface_to,
-    next_hop_to_resolve, path_mtu, pin, receive_queue_drops, thread_usage, unresolved_next_hop,
-    use_precise_timers,
+    condition_from_errno, end_with_this_thread, enter_lab, force_receive_queue, interface_index,
+    interface_to, next_hop_to_resolve, path_mtu, pin, receive_queue_drops, thread_usage,
+    unresolved_next_hop, use_precise_timers,
 };
 
 use crate::model::icmp::IcmpError;

@@ -6,25 +6,35 @@
 //! |---|---|
 //! | timing header, 40 or 118 bytes (`docs/protocol.md`) | if the client measures the parts of the RTT, or the places of losses |
 //! | number of the request, 10 decimal digits | in a series |
-//! | space | between a number and a message of the user |
+//! | token of the request, 13 characters of base32, or its beginning if the space is too small | in a series |
+//! | space | between a token and a message of the user |
 //! | message of the user, or filler text | if it is not empty |
 //!
-//! The conversion to upper case does not change digits. Every echo server returns the number unchanged, so the
-//! number in a reply identifies its request.
+//! The conversion to upper case does not change the number and the token. Every echo server returns them unchanged. So
+//! the number in a reply identifies its request, and the token shows that the server has received this request. A single
+//! message of the user has neither a number nor a token.
 
+mod number_field;
+mod reply_check;
 mod request_header;
+mod token;
 
+pub(crate) use reply_check::{Mismatch, Quotation, ReplyCheck};
 pub(crate) use request_header::{HeaderContent, ServerReport};
+pub(crate) use token::{TOKEN_BITS, TOKEN_LEN};
 
 use crate::model::protocol::ReplyForm;
 use bytes::BytesMut;
-use echo_core::header;
-use echo_core::header::version2::Requested;
+use echo_core::header::MAX_TIMED_LEN;
+use echo_core::header::version2::{self, Requested};
+use number_field::NumberField;
 use request_header::{ReplyStart, RequestHeader};
-use std::fmt;
 
 /// The number of digits in the number of a request.
 const NUMBER_LEN: usize = 10;
+
+/// The length of the space between a token and a message of the user.
+const SPACE_LEN: usize = 1;
 
 /// The largest number of requests. It is the largest number with [`NUMBER_LEN`] digits.
 pub(crate) const MAX_REQUESTS: u64 = 9_999_999_999;
@@ -36,6 +46,10 @@ const FILLER: &[u8] = b"the quick brown fox jumps over the lazy dog ";
 /// The length of `ECHO-RTT/1` or `ECHO-RTT/2`, the start of every reply header. A server that does not support timing
 /// headers converts the header as text, and its reply starts with the same bytes.
 const COMMON_HEADER_LEN: usize = 10;
+
+/// The largest number of bytes of a request up to the end of its token. A quotation of a request is compared up to this
+/// position.
+pub(crate) const MAX_VERIFIED_LEN: usize = version2::MIN_LEN + TOKEN_LEN;
 
 /// Whether a payload with text contains the number of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +64,7 @@ pub(crate) struct Payload {
     bytes: Variant,
     /// The requests for a server that supports only version 1 of the header, and the number of the first such request.
     version1: Option<(u64, Box<Variant>)>,
-    /// The position of the number. A header, or bytes that replace it, precede the number.
-    offset: usize,
-    numbering: Numbering,
+    number: NumberField,
     form: ReplyForm,
 }
 
@@ -65,82 +77,39 @@ struct Variant {
     expected: Vec<u8>,
 }
 
-/// The result of the comparison of received bytes with the expected reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ReplyCheck {
-    /// The complete reply, with the report of the server.
-    Complete(ServerReport),
-    /// The beginning of the expected reply.
-    Incomplete,
-    /// Not the expected reply.
-    Wrong(Mismatch),
-}
-
-/// The difference between a received reply and the expected one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mismatch {
-    MalformedTimingHeader,
-    /// The reported processing time is longer than the RTT.
-    ImpossibleServerTime,
-    /// The first different byte. The first byte of a reply has position 1.
-    DiffersAtByte(usize),
-    TooLong {
-        extra: usize,
-        expected: usize,
-    },
-    /// Only for datagrams. On a stream, the rest of a reply can still arrive.
-    TooShort {
-        received: usize,
-        expected: usize,
-    },
-    /// Only for streams: bytes arrived, but no request waits for a reply.
-    NoRequestInFlight,
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MalformedTimingHeader => f.write_str("the timing header is malformed"),
-            Self::ImpossibleServerTime => {
-                f.write_str("the reported processing time is longer than the RTT")
-            }
-            Self::DiffersAtByte(position) => {
-                write!(f, "the reply differs from the expected reply at byte {position}")
-            }
-            Self::TooLong { extra, expected } => {
-                write!(f, "the reply is {extra} bytes longer than the expected {expected} bytes")
-            }
-            Self::TooShort { received, expected } => {
-                write!(f, "the reply has {received} bytes instead of {expected}")
-            }
-            Self::NoRequestInFlight => f.write_str("bytes arrived, but no request was in flight"),
-        }
-    }
-}
-
 impl Payload {
-    /// Requests with this text. If the text is too long for a header, the requests have no header.
+    /// Requests with this text. If the text is too long for a header, the requests have no header. `max_len` is the maximum
+    /// length of a request and a reply. If it leaves too little space for the token, the token is shorter.
     pub(crate) fn of_text(
         text: &[u8],
         numbering: Numbering,
         content: HeaderContent,
         form: ReplyForm,
+        max_len: usize,
     ) -> Self {
-        let number_len = number_len(numbering);
+        let number_len = match numbering {
+            Numbering::Numbered => NUMBER_LEN + SPACE_LEN,
+            Numbering::Unnumbered => 0,
+        };
         let header = RequestHeader::for_text(content, numbering, number_len + text.len());
-        let mut request = vec![b' '; header.len() + number_len];
+        let max_len = if header.len() == 0 { max_len } else { max_len.min(MAX_TIMED_LEN) };
+        let longest = header.len() + number_len + text.len().max(reply_to(text, form).len());
+        let number = NumberField::new(header.len(), numbering, max_len.saturating_sub(longest));
+        let mut request = vec![b' '; number.text_offset()];
         request.extend_from_slice(text);
-        Self::new(request, header, numbering, form)
+        Self::new(request, header, number, form)
     }
 
     /// Numbered requests of `size` bytes, at least [`Payload::min_size`]. If the header does not fit in this size, the
-    /// requests have no header.
+    /// requests have no header. If the token does not fit, it is shorter.
     pub(crate) fn of_size(size: usize, content: HeaderContent, form: ReplyForm) -> Self {
         let header = RequestHeader::for_size(content, size);
-        let mut request = vec![b' '; header.len() + NUMBER_LEN];
+        let space = size.saturating_sub(header.len() + NUMBER_LEN);
+        let number = NumberField::new(header.len(), Numbering::Numbered, space);
+        let mut request = vec![b' '; number.end()];
         let filler_len = size.saturating_sub(request.len());
         request.extend(FILLER.iter().cycle().take(filler_len));
-        Self::new(request, header, Numbering::Numbered, form)
+        Self::new(request, header, number, form)
     }
 
     /// The size of the shortest numbered request, in bytes.
@@ -148,21 +117,25 @@ impl Payload {
         RequestHeader::shortest(content).len() + NUMBER_LEN
     }
 
-    fn new(request: Vec<u8>, header: RequestHeader, numbering: Numbering, form: ReplyForm) -> Self {
-        let bytes = Variant::new(request, header, form);
-        Self { bytes, version1: None, offset: header.len(), numbering, form }
+    fn new(request: Vec<u8>, header: RequestHeader, number: NumberField, form: ReplyForm) -> Self {
+        Self { bytes: Variant::new(request, header, form), version1: None, number, form }
     }
 
-    /// The same requests without the header. Other bytes replace it, so that the length does not change.
+    /// The same requests without the header, and with other tokens. Other bytes replace the header, so that the length does
+    /// not change.
     pub(crate) fn without_header(&self) -> Self {
         let mut request = self.bytes.request.clone();
-        request[..self.offset].fill(b'.');
+        request[..self.number.offset()].fill(b'.');
         let bytes = Variant::new(request, RequestHeader::Absent, self.form);
-        Self { bytes, version1: None, ..*self }
+        let mut payload = Self { bytes, version1: None, ..*self };
+        payload.number.choose_key();
+        payload
     }
 
-    /// Sets the random number of the run, which is a part of the header.
-    pub(crate) fn set_run(&mut self, run: u32) {
+    /// Starts a run: chooses a new key for the tokens, and sets the random number of the run, which is a part of the
+    /// header.
+    pub(crate) fn start_run(&mut self, run: u32) {
+        self.number.choose_key();
         let Variant { header, request, expected } = &mut self.bytes;
         header.write(request, run);
         *expected = reply_to(request, self.form);
@@ -184,17 +157,43 @@ impl Payload {
     /// Uses version 1 of the header for request `seq` and all later requests.
     pub(crate) fn use_version1_from(&mut self, seq: u64) {
         let mut request = self.bytes.request.clone();
-        request[..self.offset].fill(b'.');
+        request[..self.number.offset()].fill(b'.');
         let variant = Variant::new(request, RequestHeader::Version1, self.form);
         self.version1 = Some((seq, Box::new(variant)));
     }
 
     /// The request with number `seq`.
     pub(crate) fn request(&mut self, seq: u64) -> &[u8] {
-        let (offset, numbering) = (self.offset, self.numbering);
-        let variant = self.variant_mut(seq);
-        write_number(&mut variant.request, offset, numbering, seq);
-        &variant.request
+        let number = self.number;
+        let request = &mut self.variant_mut(seq).request;
+        number.write(request, seq);
+        request
+    }
+
+    /// The number of bits in the token of a request. Absent if the request is a message without a number.
+    pub(crate) fn token_bits(&self) -> Option<u32> {
+        self.number.token_bits()
+    }
+
+    /// Compares the bytes that an ICMP error quotes with request `seq`. `None` if neither the error nor the bytes contain a
+    /// number.
+    pub(crate) fn check_quotation(&mut self, seq: Option<u64>, quoted: &[u8]) -> Quotation {
+        let is_numbered = self.token_bits().is_some();
+        let (number_end, token_end) = (self.number.offset() + NUMBER_LEN, self.number.end());
+        if is_numbered && seq.is_none() {
+            let has_space = quoted.len() >= number_end;
+            return if has_space { Quotation::Different } else { Quotation::Incomplete };
+        }
+        let request = self.request(seq.unwrap_or(0));
+        let needed = if is_numbered { token_end } else { request.len().min(MAX_VERIFIED_LEN) };
+        let compared = quoted.len().min(request.len());
+        if quoted[..compared] != request[..compared] {
+            Quotation::Different
+        } else if compared < needed {
+            Quotation::Incomplete
+        } else {
+            Quotation::Complete
+        }
     }
 
     pub(crate) fn request_len(&self) -> usize {
@@ -208,22 +207,28 @@ impl Payload {
     /// The number in a reply, or in the part of a request that an ICMP error quotes. Returns `None` without a number at
     /// the expected position.
     pub(crate) fn number_in(&self, bytes: &[u8]) -> Option<u64> {
-        let digits = bytes.get(self.offset..self.offset + NUMBER_LEN)?;
-        (self.numbering == Numbering::Numbered).then(|| header::parse_digits(digits)).flatten()
+        self.number.parse(bytes)
     }
 
-    /// The position of the user's text in a request and in a reply: after the header and the number.
+    /// The position of the user's text in a request and in a reply: after the header, the number and the token.
     pub(crate) fn text_offset(&self) -> usize {
-        self.offset + number_len(self.numbering)
+        self.number.text_offset()
     }
 
     /// Compares the bytes `received` so far with the reply to request `seq`. An earlier call has already compared the
     /// first `checked` bytes.
     pub(crate) fn check(&mut self, seq: u64, received: &[u8], checked: usize) -> ReplyCheck {
-        let (offset, numbering) = (self.offset, self.numbering);
+        let number = self.number;
         let variant = self.variant_mut(seq);
-        write_number(&mut variant.expected, offset, numbering, seq);
-        variant.check(received, checked)
+        number.write(&mut variant.expected, seq);
+        match variant.check(received, checked) {
+            ReplyCheck::Wrong(Mismatch::DiffersAtByte(position))
+                if number.token().contains(&(position - 1)) =>
+            {
+                ReplyCheck::Wrong(Mismatch::WrongToken)
+            }
+            check => check,
+        }
     }
 
     fn variant(&self, seq: u64) -> &Variant {
@@ -280,20 +285,6 @@ impl Variant {
         } else {
             ReplyCheck::Complete(report)
         }
-    }
-}
-
-/// The length of the number and the space before a text.
-fn number_len(numbering: Numbering) -> usize {
-    match numbering {
-        Numbering::Numbered => NUMBER_LEN + 1,
-        Numbering::Unnumbered => 0,
-    }
-}
-
-fn write_number(bytes: &mut [u8], offset: usize, numbering: Numbering, seq: u64) {
-    if numbering == Numbering::Numbered {
-        header::write_digits(&mut bytes[offset..offset + NUMBER_LEN], seq);
     }
 }
 

@@ -1,13 +1,17 @@
 //! [`Settings`]: everything that a caller can choose, except the protocol and the target.
 
+use super::payload::TOKEN_LEN;
 use bytes::Bytes;
+use echo_core::header::version2;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-/// The size of a request in a series if none is given, in bytes. It is the smallest size with space for a timing header of
-/// version 2 (`docs/protocol.md`).
-pub const DEFAULT_REQUEST_LEN: usize = echo_core::header::version2::MIN_LEN;
+/// The size of a request in a series if none is given, in bytes. It has space for a timing header of version 2, a complete
+/// token and some filler text (`docs/protocol.md`).
+pub const DEFAULT_REQUEST_LEN: usize = 144;
+
+const _: () = assert!(DEFAULT_REQUEST_LEN > version2::MIN_LEN + TOKEN_LEN);
 
 /// The timeout if none is given.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,9 +44,9 @@ pub enum Lifetime {
 pub enum Content {
     /// The user's message, unchanged.
     Message(Bytes),
-    /// The number of the request, followed by the user's message.
+    /// The number of the request and its token, followed by a space and the user's message.
     Numbered(Bytes),
-    /// The number of the request, followed by filler text. The value is the size of the request in bytes. Without a
+    /// The number of the request and its token, followed by filler text. The value is the size of the request in bytes. Without a
     /// value, the size is [`DEFAULT_REQUEST_LEN`].
     Sized(Option<usize>),
 }
@@ -73,7 +77,7 @@ pub struct Settings {
     /// Whether to split each RTT into its parts with kernel timestamps.
     pub breakdown: bool,
     /// Whether requests with filler text ask the server for its counts, to find out where exchanges are lost. This needs
-    /// datagrams of at least [`DEFAULT_REQUEST_LEN`] bytes, and a server of this project.
+    /// datagrams of at least [`version2::MIN_LEN`] bytes, and a server of this project.
     pub locate_losses: bool,
     /// The CPU that runs the measuring thread.
     pub pin: Option<usize>,

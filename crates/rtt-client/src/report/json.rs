@@ -18,13 +18,12 @@ use crate::event::{ComparisonStart, Event, Report, Start};
 use crate::model::format::nanoseconds;
 use crate::model::protocol::{DisplayAddress, Protocol};
 use chrono::{DateTime, Local, SecondsFormat};
-use echo_core::{Stamp, is_terminal_control};
+use echo_core::{Stamp, escape_json};
 use exchange::{AttemptLine, ConnectionLine, ExchangeLine};
 use finding::FindingLine;
 use host::HostLine;
 use protocol::ProtocolLine;
 use serde::Serialize;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use summary::SummaryLine;
 use verdict::{PairLine, VerdictLine};
@@ -73,8 +72,8 @@ impl<Out: Write> Json<Out> {
     }
 
     fn line(&mut self, line: &Line) -> io::Result<()> {
-        let text = escape_terminal_control(serde_json::to_string(line)?);
-        self.out.write_all(text.as_bytes())?;
+        let json = serde_json::to_string(line)?;
+        self.out.write_all(escape_json(&json).as_bytes())?;
         self.out.write_all(b"\n")
     }
 
@@ -138,24 +137,6 @@ impl<Out: Write> Report for Json<Out> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-/// Escapes control characters that JSON allows. A terminal would execute these characters. They occur only inside
-/// strings, and `\uXXXX` has the same meaning there.
-fn escape_terminal_control(json: String) -> String {
-    if !json.contains(is_terminal_control) {
-        return json;
-    }
-    let mut escaped = String::with_capacity(json.len());
-    for character in json.chars() {
-        if is_terminal_control(character) {
-            // All these characters are below U+10000, so four digits are enough.
-            let _ = write!(escaped, "\\u{:04x}", u32::from(character));
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
 }
 
 #[derive(Serialize)]

@@ -2,11 +2,11 @@
 #![allow(dead_code, reason = "each test file uses only a part of this module")]
 
 use echo_service::Signals;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tcp_echo::{Config, ServeError, Totals, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::{task::JoinHandle, time::timeout};
 
 /// Timeout of each wait. A correct server needs much less time.
@@ -24,15 +24,28 @@ impl Server {
     }
 
     pub fn start_with(config: Config) -> Self {
+        Self::start_workers(1, config)
+    }
+
+    /// Starts a server with several workers. All workers accept connections from the same listener.
+    pub fn start_workers(workers: usize, config: Config) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let signals = Signals::default();
-        let task = tokio::spawn(serve(vec![vec![listener]], config, signals.clone()));
+        let listeners = (0..workers).map(|_| vec![listener.try_clone().unwrap()]).collect();
+        let task = tokio::spawn(serve(listeners, config, signals.clone()));
         Self { address, signals, task }
     }
 
     pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Connects from an address of 127.0.0.0/8. On Linux, all these addresses belong to this host.
+    pub async fn connect_from(&self, source: [u8; 4]) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::from(source), 0).into()).unwrap();
+        socket.connect(self.address).await.unwrap()
     }
 
     pub async fn shut_down(self) -> Totals {

@@ -1,22 +1,29 @@
 //! [`Reachability`]: whether errors show that further requests will have no reply.
 
-use crate::model::condition::{Condition, Failure};
+use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::icmp::Origin;
 
 /// The number of transient ICMP errors that ends a series. These errors count only as long as no reply has arrived.
 pub(super) const MAX_TRANSIENT_ERRORS: u32 = 3;
 
+/// The number of failed requests that ends a series if the errors are not verified. Any host can forge such an error. So
+/// the client sends a second request. The series ends if this request has no reply either, and there is an error about it,
+/// too.
+pub(super) const MIN_UNVERIFIED_ERRORS: u32 = 2;
+
 /// The errors before the first reply.
 #[derive(Debug, Default)]
 pub(super) struct Reachability {
     transient_errors: u32,
+    unverified_errors: u32,
     has_reply: bool,
     is_unreachable: bool,
 }
 
 impl Reachability {
     /// Whether further requests will probably have no reply. Only errors before the first reply set this state: one
-    /// permanent error, or [`MAX_TRANSIENT_ERRORS`] transient errors.
+    /// permanent error, [`MIN_UNVERIFIED_ERRORS`] permanent errors that are not verified, or [`MAX_TRANSIENT_ERRORS`]
+    /// transient errors.
     pub(super) fn is_unreachable(&self) -> bool {
         self.is_unreachable
     }
@@ -27,8 +34,8 @@ impl Reachability {
         self.is_unreachable = false;
     }
 
-    /// An error was reported for a request.
-    pub(super) fn error_reported(&mut self, failure: &Failure) {
+    /// A request failed because of an error.
+    pub(super) fn error_reported(&mut self, failure: &Failure, verification: Verification) {
         // The next request can fit into a queue, find a free port, or be sent in fragments.
         if matches!(
             failure.condition,
@@ -43,7 +50,14 @@ impl Reachability {
         let is_transient = matches!(failure.origin, Some(Origin::Icmp(_)))
             && failure.condition != Condition::Refused;
         self.transient_errors += u32::from(is_transient);
-        let is_final = !accepts && (!is_transient || self.transient_errors >= MAX_TRANSIENT_ERRORS);
+        self.unverified_errors += u32::from(verification == Verification::Unverified);
+        let is_permanent = match verification {
+            Verification::Verified => !is_transient,
+            Verification::Unverified => {
+                !is_transient && self.unverified_errors >= MIN_UNVERIFIED_ERRORS
+            }
+        };
+        let is_final = !accepts && (is_permanent || self.transient_errors >= MAX_TRANSIENT_ERRORS);
         self.is_unreachable |= !self.has_reply && is_final;
     }
 }

@@ -120,6 +120,13 @@ fn notes_about_side(side: &Side, name: &str) -> Vec<String> {
             counted(retransmitted, "segment", "segments")
         ));
     }
+    if summary.wrong_token > 0 {
+        notes.push(format!(
+            "{} of {name} had a wrong token. Either the server replies before it receives the requests, or another host \
+             forges replies.",
+            counted(summary.wrong_token, "reply", "replies")
+        ));
+    }
     if summary.resent > 0 {
         notes.push(format!(
             "The client sent {} to {name} again on a new connection. Their RTTs start at the first send.",

@@ -14,6 +14,7 @@ pub(crate) use exchange::{ExchangeArgs, OneMessage};
 pub(crate) use protocols::ProtocolsArgs;
 pub(crate) use trace::TraceArgs;
 
+use crate::output::print_parser_message;
 use clap::{
     ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
     ValueEnum, value_parser,
@@ -238,12 +239,7 @@ pub(crate) fn parse() -> Result<SelectedCommand, ExitCode> {
     let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => Ok(cli.command),
-        Err(error) => {
-            // If the output is closed, there is no place for the message.
-            let _ = error.print();
-            // The exit code of clap is 0 for help and 2 for errors.
-            Err(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)))
-        }
+        Err(message) => Err(print_parser_message(&message)),
     }
 }
 

@@ -7,7 +7,8 @@ use crate::process::{ReportOptions, report};
 use crate::signals::{print_figures_on_request, stop_on_interrupt};
 use anyhow::{Context as _, Result, bail};
 use rtt_client::{
-    OutputFile, Target, enter_lab, protocols_with_servers, read_trace, trace as trace_exchanges,
+    OutputFile, Target, end_with_this_thread, enter_lab, protocols_with_servers, read_trace,
+    trace as trace_exchanges,
 };
 use std::env;
 use std::fs::File;
@@ -61,6 +62,8 @@ impl LabServers {
             let mut command = Command::new(&program);
             command.args(["--listen", "127.0.0.1:0"]);
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+            // SIGKILL ends this process without a drop of `servers`.
+            end_with_this_thread(&mut command);
             let mut child =
                 command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
             let stdout = child.stdout.take();

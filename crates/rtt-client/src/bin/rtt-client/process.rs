@@ -2,7 +2,7 @@
 
 use crate::cli::Format;
 use crate::interim::WithInterimFigures;
-use crate::output::{print_error, stderr, stdout};
+use crate::output::{LogLine, print_error, stderr, stdout};
 use crate::progress::WithProgressBar;
 use crate::terminal::{allows_colour, text_config};
 use anyhow::Result;
@@ -15,11 +15,12 @@ use tracing::Level;
 /// Sends the log to stderr. On a terminal it is coloured, unless `NO_COLOR` is set (<https://no-color.org>).
 pub(crate) fn log_to_stderr(verbosity: u8) {
     let level = [Level::WARN, Level::DEBUG, Level::TRACE][usize::from(verbosity.min(2))];
+    let has_colour = allows_colour() && io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_ansi(allows_colour() && io::stderr().is_terminal())
+        .with_ansi(has_colour)
         .with_target(false)
-        .with_writer(io::stderr)
+        .with_writer(move || LogLine { has_colour })
         .log_internal_errors(false)
         .init();
 }

@@ -216,6 +216,52 @@ fn unsupported_protocols_and_link_types_give_no_packet() {
     assert_eq!(dissect(&captured(LinkType::Raw, Vec::new())), None);
 }
 
+#[test]
+fn packet_has_no_more_bytes_than_the_interface_reported() {
+    // The IP header describes 65,535 bytes. The packet has 33.
+    let mut bytes = udp_over_ipv4();
+    bytes[2..4].copy_from_slice(&[0xff, 0xff]);
+    let packet = dissect(&captured(LinkType::Raw, bytes.clone())).unwrap();
+    assert_eq!((packet.sizes.total(), packet.payload.len()), (33, 5));
+    // The rest of the packet was not captured.
+    let truncated = CapturedPacket { original_length: 65_535, ..captured(LinkType::Raw, bytes) };
+    let packet = dissect(&truncated).unwrap();
+    assert_eq!(
+        (packet.sizes.total(), packet.payload.len(), packet.is_truncated),
+        (65_535, 5, true)
+    );
+}
+
+#[test]
+fn number_of_extension_headers_has_a_limit() {
+    let with_headers = |count: usize| {
+        let datagram = udp_over_ipv6();
+        // Destination options (60) with 8 bytes.
+        let headers = [60, 0, 1, 4, 0, 0, 0, 0].repeat(count);
+        let mut packet = [&datagram[..40], &headers, &datagram[40..]].concat();
+        packet[6] = 60;
+        packet[40 + 8 * (count - 1)] = 17;
+        let length = u16::try_from(packet.len() - 40).unwrap();
+        packet[4..6].copy_from_slice(&length.to_be_bytes());
+        dissect(&captured(LinkType::Raw, packet))
+    };
+    assert_eq!(with_headers(16).unwrap().sizes.ip, 40 + 16 * 8);
+    assert_eq!(with_headers(17), None);
+    assert_eq!(with_headers(7000), None);
+}
+
+#[test]
+fn nested_icmp_errors_are_skipped() {
+    let mut packet = udp_over_ipv4();
+    for depth in 0..20 {
+        packet = icmp_error_about(&packet);
+        // Each error is about a packet of the same host, so only the nesting differs.
+        packet[12..16].copy_from_slice(&[10, 0, 0, 1]);
+        let is_readable = dissect(&captured(LinkType::Raw, packet.clone())).is_some();
+        assert_eq!(is_readable, depth == 0, "{depth}");
+    }
+}
+
 proptest! {
     #[test]
     fn random_bytes_cause_no_panic(

@@ -49,10 +49,11 @@ impl Dissector for Fake {
         (packet.bytes.len() >= HEADER_LEN).then_some(HEADER_LEN)
     }
 
-    fn first_sender(&self, header: &[u8]) -> FlowSide {
-        match header.first() {
-            Some(&REPLY) => FlowSide::Server,
-            _ => FlowSide::Client,
+    fn sender_of(&self, header: &[u8]) -> Option<FlowSide> {
+        match *header.first()? {
+            REQUEST => Some(FlowSide::Client),
+            REPLY => Some(FlowSide::Server),
+            _ => None,
         }
     }
 
@@ -82,7 +83,7 @@ impl FlowState for FakeFlow {
         }
     }
 
-    fn is_start_of_next_connection(&self, header: &[u8]) -> bool {
+    fn is_start_of_next_connection(&self, header: &[u8], _: FlowSide) -> bool {
         self.has_reply && header[0] == REQUEST
     }
 
@@ -130,7 +131,7 @@ fn dissect(bytes: Vec<u8>) -> Option<Packet> {
 
 fn table(packets: impl IntoIterator<Item = Vec<u8>>) -> FlowTable {
     let packets: Vec<_> = packets.into_iter().map(dissect).collect();
-    FlowTable::from_packets(&packets, 1, None)
+    FlowTable::of_file(packets)
 }
 
 fn roles(flow: &Flow) -> Vec<(&'static str, Option<u64>)> {
@@ -226,18 +227,14 @@ fn icmp_error_with_a_truncated_quoted_packet_is_skipped() {
 
 #[test]
 fn flows_of_a_measurement_are_compared_without_the_missing_port() {
-    let mut table = table([fake(REQUEST, b"x"), fake(REPLY, b"x")]);
-    let clients = [(CLIENT, 7).into()];
-    table.retain_measured(MeasuredFlows {
-        protocol: &FACTS,
-        server: (SERVER, 9).into(),
-        clients: &clients,
-    });
-    assert_eq!(table.flows.len(), 1);
-    table.retain_measured(MeasuredFlows {
-        protocol: &FACTS,
-        server: (SERVER, 9).into(),
-        clients: &[(CLIENT, 8).into()],
-    });
-    assert_eq!(table.flows.len(), 0);
+    for (identifier, flows) in [(7, 1), (8, 0)] {
+        let packets = [fake(REQUEST, b"x"), fake(REPLY, b"x")].map(dissect);
+        let measured = MeasuredFlows {
+            protocol: &FACTS,
+            server: (SERVER, 9).into(),
+            clients: &[(CLIENT, identifier).into()],
+            lengths: MessageLengths { request: 1, reply: 1 },
+        };
+        assert_eq!(FlowTable::of_measurement(packets, 1, measured).flows.len(), flows);
+    }
 }

@@ -13,20 +13,55 @@
 use super::Exchanges;
 use crate::model::protocol::ReplyForm;
 use echo_core::header::{self, version2};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// The rules above apply to this number of newest requests. Older requests are ignored.
+/// The rules above apply to this number of newest requests. Older requests are ignored. The limit bounds the memory for
+/// the contents of requests.
 const MAX_CANDIDATES: usize = 1000;
 
 /// The maximum number of payload bytes that are compared.
 const COMPARED_BYTES: usize = 2048;
 
 /// The requests of a flow, for the comparison with its replies.
+///
+/// A map finds the requests of a reply. The time for a reply does not depend on the number of requests.
 #[derive(Debug)]
 pub(crate) struct DatagramPairing {
     reply_form: ReplyForm,
-    /// The beginning of the expected reply of each exchange. Empty for an old request that is ignored.
-    expected_replies: Vec<Vec<u8>>,
+    /// The newest requests. The newest one is the last one.
+    candidates: VecDeque<Candidate>,
+    /// The candidates with each expected reply.
+    by_reply: HashMap<Arc<ReplyKey>, Matching>,
+    /// The numbers of the candidates without a reply.
+    open: BTreeSet<u64>,
+}
+
+/// A request that a later reply can match.
+#[derive(Debug)]
+struct Candidate {
+    /// The number of the exchange.
+    number: u64,
+    expected: Arc<ReplyKey>,
+}
+
+/// The part of a reply that is compared, up to [`COMPARED_BYTES`].
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ReplyKey {
+    /// The length of the timing header at the beginning, in bytes. The comparison skips it, because a server program
+    /// writes its processing time into this header.
+    header_len: usize,
+    /// The bytes after the timing header.
+    content: Box<[u8]>,
+}
+
+/// The candidates with the same expected reply.
+#[derive(Debug, Default)]
+struct Matching {
+    /// The numbers of those without a reply, in ascending order.
+    open: VecDeque<u64>,
+    newest: u64,
 }
 
 /// The exchange of a reply.
@@ -38,7 +73,12 @@ pub(crate) struct PairedReply {
 
 impl DatagramPairing {
     pub(crate) fn new(reply_form: ReplyForm) -> Self {
-        Self { reply_form, expected_replies: Vec::new() }
+        Self {
+            reply_form,
+            candidates: VecDeque::new(),
+            by_reply: HashMap::new(),
+            open: BTreeSet::new(),
+        }
     }
 
     /// Starts the exchange of a request. Returns its number.
@@ -48,60 +88,101 @@ impl DatagramPairing {
         time: Duration,
         exchanges: &mut Exchanges,
     ) -> u64 {
-        self.expected_replies.push(expected_reply(payload, self.reply_form));
-        if let Some(index) = self.expected_replies.len().checked_sub(MAX_CANDIDATES + 1) {
-            self.expected_replies[index] = Vec::new();
+        if self.candidates.len() == MAX_CANDIDATES {
+            self.remove_oldest();
         }
-        exchanges.start(time)
+        let number = exchanges.start(time);
+        let expected = Arc::new(ReplyKey::of_request(payload, self.reply_form));
+        let matching = self.by_reply.entry(Arc::clone(&expected)).or_default();
+        matching.open.push_back(number);
+        matching.newest = number;
+        self.candidates.push_back(Candidate { number, expected });
+        self.open.insert(number);
+        number
     }
 
     /// Finds the exchange of a reply, and stores the time of the reply there.
     pub(crate) fn add_reply(
-        &self,
+        &mut self,
         payload: &[u8],
         time: Duration,
         exchanges: &mut Exchanges,
     ) -> PairedReply {
-        let matches =
-            |number: &u64| self.is_expected(&self.expected_replies[index_of(*number)], payload);
-        if let Some(number) =
-            self.newest_first().filter(matches).find(|number| exchanges.is_open(*number))
-        {
+        let keys = ReplyKey::of_reply(payload, self.reply_form);
+        let matching = || keys.iter().filter_map(|key| self.by_reply.get(key));
+        let newest_open = matching().filter_map(|matching| matching.open.back()).max();
+        if let Some(number) = newest_open.copied() {
+            self.close(number);
             exchanges.record_reply(number, time);
             return PairedReply { exchange: Some(number), is_duplicate: false };
         }
-        if let Some(number) = self.newest_first().find(matches) {
+        if let Some(number) = matching().map(|matching| matching.newest).max() {
             return PairedReply { exchange: Some(number), is_duplicate: true };
         }
-        let oldest_open = self.newest_first().rev().find(|number| exchanges.is_open(*number));
+        let oldest_open = self.open.first().copied();
         if let Some(number) = oldest_open {
+            self.close(number);
             exchanges.record_reply(number, time);
         }
         PairedReply { exchange: oldest_open.or(exchanges.latest()), is_duplicate: false }
     }
 
-    /// Whether `reply` is equal to the expected reply, up to [`COMPARED_BYTES`]. The comparison skips a timing header,
-    /// because a server program writes its processing time into this header. An unchanged reply has the request's header.
-    fn is_expected(&self, expected: &[u8], reply: &[u8]) -> bool {
-        let reply = &reply[..reply.len().min(COMPARED_BYTES)];
-        let start = match self.reply_form {
-            ReplyForm::UpperCase => timing_header_len(expected),
-            ReplyForm::Unchanged => 0,
-        };
-        expected.len() == reply.len() && expected.get(start..) == reply.get(start..)
+    /// Marks a candidate as answered. It is the newest or the oldest open one of those with its expected reply.
+    fn close(&mut self, number: u64) {
+        self.open.remove(&number);
+        let first = self.candidates.front().map_or(0, |candidate| candidate.number);
+        let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
+        let candidate = index.and_then(|index| self.candidates.get(index));
+        let matching = candidate.and_then(|candidate| self.by_reply.get_mut(&candidate.expected));
+        if let Some(Matching { open, .. }) = matching {
+            if open.back() == Some(&number) {
+                open.pop_back();
+            } else if open.front() == Some(&number) {
+                open.pop_front();
+            }
+        }
     }
 
-    /// The numbers of the newest exchanges.
-    fn newest_first(&self) -> impl DoubleEndedIterator<Item = u64> + use<> {
-        let last = self.expected_replies.len();
-        let first = last.saturating_sub(MAX_CANDIDATES);
-        (first..last).rev().map(|index| index as u64 + 1)
+    /// Removes the oldest candidate. The rules no longer apply to it.
+    fn remove_oldest(&mut self) {
+        let Some(Candidate { number, expected }) = self.candidates.pop_front() else { return };
+        self.open.remove(&number);
+        if let Some(matching) = self.by_reply.get_mut(&expected) {
+            if matching.open.front() == Some(&number) {
+                matching.open.pop_front();
+            }
+            if matching.newest == number {
+                self.by_reply.remove(&expected);
+            }
+        }
     }
 }
 
-/// The index of an exchange in the list of expected replies.
-fn index_of(number: u64) -> usize {
-    usize::try_from(number - 1).unwrap_or(usize::MAX)
+impl ReplyKey {
+    /// The key of the correct reply to `request`.
+    fn of_request(request: &[u8], form: ReplyForm) -> Self {
+        let expected = expected_reply(request, form);
+        let header_len = match form {
+            ReplyForm::UpperCase => timing_header_len(&expected),
+            // The header of an unchanged reply is the header of the request.
+            ReplyForm::Unchanged => 0,
+        };
+        Self { header_len, content: expected[header_len..].into() }
+    }
+
+    /// The possible keys of `reply`. Its own bytes do not show whether its request had a timing header.
+    fn of_reply(reply: &[u8], form: ReplyForm) -> Vec<Self> {
+        let reply = &reply[..reply.len().min(COMPARED_BYTES)];
+        let header_lens = match form {
+            ReplyForm::UpperCase => &[0, header::HEADER_LEN, version2::HEADER_LEN][..],
+            ReplyForm::Unchanged => &[0],
+        };
+        let key = |header_len: &usize| {
+            let content = reply.get(*header_len..)?.into();
+            Some(Self { header_len: *header_len, content })
+        };
+        header_lens.iter().filter_map(key).collect()
+    }
 }
 
 /// The beginning of the correct reply to `request`.
@@ -135,18 +216,18 @@ fn timing_header_len(expected: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    /// The exchange of a reply to the requests `hello` and `again`.
+    /// The exchange of a reply to the requests `hello` and `again`. The second one already has its reply.
     fn exchange_of(reply: &[u8], form: ReplyForm) -> (Option<u64>, bool) {
         let mut pairing = DatagramPairing::new(form);
         let mut exchanges = Exchanges::default();
         for request in [b"hello", b"again"] {
             pairing.add_request(request, Duration::ZERO, &mut exchanges);
         }
-        // The exchange of `again` already has its reply.
-        exchanges.record_reply(2, Duration::ZERO);
-        let PairedReply { exchange, is_duplicate } =
-            pairing.add_reply(reply, Duration::ZERO, &mut exchanges);
+        let mut add_reply = |reply: &[u8]| pairing.add_reply(reply, Duration::ZERO, &mut exchanges);
+        add_reply(&expected_reply(b"again", form));
+        let PairedReply { exchange, is_duplicate } = add_reply(reply);
         (exchange, is_duplicate)
     }
 
@@ -158,6 +239,64 @@ mod tests {
             assert_eq!(exchange_of(matching, form), (Some(2), true), "{form:?}");
             // Without a match, the oldest open request is used.
             assert_eq!(exchange_of(other, form), (Some(1), false), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn old_requests_are_removed_from_every_table() {
+        let mut pairing = DatagramPairing::new(ReplyForm::UpperCase);
+        let mut exchanges = Exchanges::default();
+        for number in 0..3 * MAX_CANDIDATES {
+            let payload = format!("request {}", number % (2 * MAX_CANDIDATES));
+            pairing.add_request(payload.as_bytes(), Duration::ZERO, &mut exchanges);
+        }
+        assert_eq!(pairing.candidates.len(), MAX_CANDIDATES);
+        assert_eq!((pairing.by_reply.len(), pairing.open.len()), (MAX_CANDIDATES, MAX_CANDIDATES));
+        let open: usize = pairing.by_reply.values().map(|matching| matching.open.len()).sum();
+        assert_eq!(open, MAX_CANDIDATES);
+        // The request with this content was removed, so the oldest open request is used.
+        let reply = pairing.add_reply(b"REQUEST 1500", Duration::ZERO, &mut exchanges);
+        assert_eq!(reply.exchange, Some(2 * MAX_CANDIDATES as u64 + 1));
+    }
+
+    /// The exchange of a reply according to the rules of this module. `requests` contains each request in upper case, and
+    /// whether it has a reply.
+    fn expected_pairing(requests: &mut [(Vec<u8>, bool)], reply: &[u8]) -> (Option<u64>, bool) {
+        let number = |index: usize| Some(index as u64 + 1);
+        let matches = |(content, _): &&(Vec<u8>, bool)| content == reply;
+        if let Some(index) = requests.iter().rposition(|request| matches(&request) && !request.1) {
+            requests[index].1 = true;
+            return (number(index), false);
+        }
+        if let Some(index) = requests.iter().rposition(|request| matches(&request)) {
+            return (number(index), true);
+        }
+        if let Some(index) = requests.iter().position(|request| !request.1) {
+            requests[index].1 = true;
+            return (number(index), false);
+        }
+        (requests.len().checked_sub(1).and_then(number), false)
+    }
+
+    proptest! {
+        #[test]
+        fn pairing_follows_the_rules(
+            packets in proptest::collection::vec((any::<bool>(), 0..4_u8, 0..3_usize), 0..60),
+        ) {
+            let mut pairing = DatagramPairing::new(ReplyForm::UpperCase);
+            let (mut exchanges, mut requests) = (Exchanges::default(), Vec::new());
+            for (is_request, content, length) in packets {
+                let payload = vec![b'a' + content; length];
+                let upper_case = payload.to_ascii_uppercase();
+                if is_request {
+                    pairing.add_request(&payload, Duration::ZERO, &mut exchanges);
+                    requests.push((upper_case, false));
+                } else {
+                    let reply = pairing.add_reply(&upper_case, Duration::ZERO, &mut exchanges);
+                    let expected = expected_pairing(&mut requests, &upper_case);
+                    prop_assert_eq!((reply.exchange, reply.is_duplicate), expected);
+                }
+            }
         }
     }
 }

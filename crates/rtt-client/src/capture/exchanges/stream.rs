@@ -26,13 +26,16 @@ pub(crate) struct StreamPairing {
     lengths: Option<MessageLengths>,
     /// Whether the latest data came from the server.
     last_was_reply: bool,
+    /// With known lengths: the number of replies that the capture contains completely, from the first reply on.
+    complete_replies: u64,
 }
 
 /// The bytes of a segment. `start` is their offset in the stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamBytes {
     pub(crate) start: u64,
-    pub(crate) length: u64,
+    /// The number of bytes that the capture contains. The length in a forged header can be larger.
+    pub(crate) captured: u64,
     pub(crate) time: Duration,
     /// The number of bytes from the server before the first gap in the capture.
     pub(crate) reply_end: u64,
@@ -40,20 +43,25 @@ pub(crate) struct StreamBytes {
 
 impl StreamPairing {
     pub(crate) fn new(lengths: Option<MessageLengths>) -> Self {
-        Self { lengths, last_was_reply: true }
+        Self { lengths, last_was_reply: true, complete_replies: 0 }
     }
 
-    /// The exchange of bytes from the client. Starts a new exchange if necessary.
+    /// The exchange of bytes from the client. Starts new exchanges if necessary.
+    ///
+    /// The bytes of the segment start at most one exchange for each captured byte, and at least one exchange. This bounds
+    /// the number of exchanges by the size of the capture, whatever the sequence numbers are.
     pub(crate) fn add_request(
         &mut self,
         bytes: StreamBytes,
         exchanges: &mut Exchanges,
     ) -> Option<u64> {
         if let Some(MessageLengths { request, .. }) = self.lengths {
-            while exchanges.len() as u64 * request < bytes.start + bytes.length {
-                exchanges.start(bytes.time);
+            let first = bytes.start / request + 1;
+            let last_byte = bytes.start + bytes.captured.saturating_sub(1);
+            for number in first..=last_byte / request + 1 {
+                exchanges.start_number(number, bytes.time);
             }
-            return Some(bytes.start / request + 1);
+            return Some(first);
         }
         let is_answered = bytes.reply_end >= bytes.start;
         if exchanges.len() == 0 || (self.last_was_reply && is_answered) {
@@ -69,18 +77,13 @@ impl StreamPairing {
         bytes: StreamBytes,
         exchanges: &mut Exchanges,
     ) -> Option<u64> {
-        let Some(MessageLengths { reply, .. }) = self.lengths else {
-            if let Some(number) = exchanges.latest() {
-                exchanges.record_reply(number, bytes.time);
-            }
-            return self.exchange_of_reply(bytes.start, exchanges);
-        };
-        // If the bytes fill a gap, they can complete several replies.
-        let end = (bytes.start + bytes.length).max(bytes.reply_end);
-        for number in bytes.start / reply + 1..=end / reply {
-            if number * reply <= bytes.reply_end && exchanges.is_open(number) {
-                exchanges.record_reply(number, bytes.time);
-            }
+        if let Some(MessageLengths { reply, .. }) = self.lengths {
+            // If the bytes fill a gap, they can complete several replies.
+            let complete = bytes.reply_end / reply;
+            exchanges.record_complete_replies(self.complete_replies + 1..=complete, bytes.time);
+            self.complete_replies = complete;
+        } else if let Some(number) = exchanges.latest() {
+            exchanges.record_reply(number, bytes.time);
         }
         self.exchange_of_reply(bytes.start, exchanges)
     }
@@ -88,7 +91,7 @@ impl StreamPairing {
     /// The exchange of bytes from the server, without a change of reply times. Suitable for repeated bytes.
     pub(crate) fn exchange_of_reply(&mut self, start: u64, exchanges: &Exchanges) -> Option<u64> {
         if let Some(MessageLengths { reply, .. }) = self.lengths {
-            return Some(start / reply + 1).filter(|number| *number <= exchanges.len() as u64);
+            return Some(start / reply + 1).filter(|number| exchanges.get(*number).is_some());
         }
         self.last_was_reply = true;
         exchanges.latest()

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::time::Instant;
 
 /// A packet of `length` bytes. Each byte is `number`.
 fn packet(number: u8, length: usize) -> CapturedPacket {
@@ -141,7 +142,94 @@ fn reader_stops_at_the_maximum_number_of_packets() {
     }
     let contents = read(&file[..]).unwrap();
     assert_eq!(contents.packets.len(), MAX_PACKETS);
-    assert!(contents.incomplete.unwrap().to_string().contains("100000"));
+    let reason = contents.incomplete.unwrap().to_string();
+    assert_eq!(reason, "the file has more than 100000 packets; the rest is not read");
+    // Without the last packet, the file is complete.
+    file.truncate(file.len() - 16);
+    let contents = read(&file[..]).unwrap();
+    assert_eq!(contents.packets.len(), MAX_PACKETS);
+    assert!(contents.incomplete.is_none());
+}
+
+#[test]
+fn reader_stops_at_the_maximum_number_of_bytes() {
+    let length = MAX_PACKET_BYTES;
+    let packets = vec![packet(1, length); MAX_TOTAL_BYTES / length + 1];
+    let contents = read(&pcapng_file(&packets, None)[..]).unwrap();
+    assert_eq!(contents.packets.len(), MAX_TOTAL_BYTES / length);
+    let reason = contents.incomplete.unwrap().to_string();
+    assert_eq!(reason, "the packets of the file have more than 64 MiB; the rest is not read");
+}
+
+/// A block with a little-endian header.
+fn block(block_type: u32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 12).unwrap().to_le_bytes();
+    [&block_type.to_le_bytes()[..], &length, body, &length].concat()
+}
+
+/// A section with this number of interfaces. Their link type is Ethernet.
+fn section(interfaces: usize) -> Vec<u8> {
+    let mut section_header = 0x1a2b_3c4d_u32.to_le_bytes().to_vec();
+    section_header.extend([1, 0, 0, 0]);
+    section_header.extend([0xff; 8]);
+    let interface = block(1, &[1, 0, 0, 0, 0, 0, 0, 0]);
+    [block(0x0a0d_0d0a, &section_header), interface.repeat(interfaces)].concat()
+}
+
+/// The statistics of an interface, with a number of dropped packets.
+fn statistics(interface: u32, dropped: u64) -> Vec<u8> {
+    let option = [5_u16.to_le_bytes(), 8_u16.to_le_bytes()].concat();
+    let body = [&interface.to_le_bytes()[..], &[0; 8], &option, &dropped.to_le_bytes(), &[0; 4]];
+    block(5, &body.concat())
+}
+
+#[test]
+fn latest_statistics_of_each_interface_and_section_are_added() {
+    let mut file = section(2);
+    for (interface, dropped) in [(0, 5), (1, 7), (0, 6), (1, 4)] {
+        file.extend(statistics(interface, dropped));
+    }
+    assert_eq!(read(&file[..]).unwrap().dropped, Some(10));
+    // The interface 0 of the second section is another interface.
+    file.extend(section(1));
+    file.extend(statistics(0, 100));
+    assert_eq!(read(&file[..]).unwrap().dropped, Some(110));
+    // The sum is larger than 2^64 - 1.
+    file.extend(statistics(0, u64::MAX));
+    assert_eq!(read(&file[..]).unwrap().dropped, Some(u64::MAX));
+    file.extend(statistics(0, 1));
+    assert_eq!(read(&file[..]).unwrap().dropped, Some(11));
+}
+
+#[test]
+fn statistics_without_a_count_or_without_a_described_interface_are_ignored() {
+    let without_count = block(5, &[0; 12]);
+    for statistics in [statistics(1, 3), statistics(u32::MAX, 3), without_count, block(5, &[])] {
+        let contents = read(&[section(1), statistics].concat()[..]).unwrap();
+        assert!(contents.dropped.is_none() && contents.incomplete.is_none());
+    }
+}
+
+#[test]
+fn many_statistics_are_read_in_linear_time() {
+    let mut file = section(MAX_INTERFACES);
+    // The last blocks describe interfaces that do not exist.
+    for interface in 0..200_000 {
+        file.extend(statistics(interface, 1));
+    }
+    let start = Instant::now();
+    assert_eq!(read(&file[..]).unwrap().dropped, Some(MAX_INTERFACES as u64));
+    // A build without optimisation needs less than one second. With a sum for each block, it needs minutes.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn snapshot_length_of_zero_is_no_limit() {
+    // A simple packet contains no captured length.
+    let simple = block(3, &[&4_u32.to_le_bytes()[..], &[7; 4]].concat());
+    let contents = read(&[section(1), simple].concat()[..]).unwrap();
+    assert_eq!((contents.packets[0].bytes.len(), contents.without_time), (4, 1));
+    assert!(contents.incomplete.is_none());
 }
 
 proptest! {

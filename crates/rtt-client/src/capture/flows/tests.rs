@@ -81,47 +81,134 @@ fn fragment_of_another_protocol_is_skipped() {
 }
 
 #[test]
-fn only_flows_of_the_measurement_are_retained() {
+fn table_of_a_measurement_contains_only_its_flows() {
     let protocol = |name| dissector_of(name).protocol();
-    let udp = protocol("udp");
-    let own = MeasuredFlows {
-        protocol: udp,
-        server: SERVER.parse().unwrap(),
-        clients: &[CLIENT.parse().unwrap()],
-    };
+    let clients = [CLIENT.parse().unwrap()];
+    let own = measured(protocol("udp"), &clients);
     let other_client = ["10.0.0.1:5556".parse().unwrap()];
-    for (measured, is_retained) in [
+    for (measured, is_in_table) in [
         (own, true),
         (MeasuredFlows { clients: &other_client, ..own }, false),
         (MeasuredFlows { server: "10.0.0.3:12000".parse().unwrap(), ..own }, false),
         (MeasuredFlows { server: "10.0.0.2:12001".parse().unwrap(), ..own }, false),
         (MeasuredFlows { protocol: protocol("tcp"), ..own }, false),
     ] {
-        let mut table = Script::default().datagram(Client, b"hello").table();
-        table.retain_measured(measured);
-        assert_eq!(table.flows.len(), usize::from(is_retained), "{measured:?}");
+        let script = Script::default().datagram(Client, b"hello");
+        let table = FlowTable::of_measurement(&script.packets, 1, measured);
+        assert_eq!(table.flows.len(), usize::from(is_in_table), "{measured:?}");
     }
 }
 
-#[test]
-fn icmp_error_about_a_connection_to_another_server_is_not_retained() {
-    let script = Script::default().packet(
-        Server,
-        icmp_error_about(packet_from(Client, "tcp", &[0; 8])),
-        b"",
-    );
-    for (server, flows) in [(SERVER, 1), ("10.0.0.3:12000", 0)] {
-        let mut table = script.table();
-        table.retain_measured(MeasuredFlows {
-            protocol: dissector_of("tcp").protocol(),
-            server: server.parse().unwrap(),
-            clients: &[],
-        });
-        assert_eq!(table.flows.len(), flows, "{server}");
-    }
+fn measured<'a>(protocol: &'static Protocol, clients: &'a [SocketAddr]) -> MeasuredFlows<'a> {
+    let lengths = MessageLengths { request: 5, reply: 5 };
+    MeasuredFlows { protocol, server: SERVER.parse().unwrap(), clients, lengths }
 }
 
 fn icmp_error_about(quoted: ProtocolPacket) -> PacketKind {
     let error = IcmpError { is_v6: false, kind: 3, code: 3, from: None };
     PacketKind::IcmpError { error, quoted }
+}
+
+/// A TCP packet between two addresses. The header has these flags.
+fn segment(source: SocketAddr, destination: SocketAddr, flags: u8) -> Option<Packet> {
+    let mut header = [0; 20];
+    (header[12], header[13]) = (0x50, flags);
+    let packet = packet_from(Client, "tcp", &header);
+    let kind = PacketKind::Protocol(ProtocolPacket { source, destination, ..packet });
+    let mut packets = Script::default().packet(Client, kind, b"").packets;
+    packets.remove(0)
+}
+
+const SYN: u8 = 0x02;
+const ACK: u8 = 0x10;
+
+#[test]
+fn server_that_sends_first_is_not_the_client_of_a_measurement() {
+    // The sequence numbers of the two segments differ by almost 2 GiB, and the requests have 5 bytes.
+    let far = |sequence: u32| {
+        let mut header = [0; 20];
+        header[4..8].copy_from_slice(&sequence.to_be_bytes());
+        (header[12], header[13]) = (0x50, ACK);
+        PacketKind::Protocol(packet_from(Server, "tcp", &header))
+    };
+    let script = Script::default().packet(Server, far(1), b"x").packet(Server, far(1 << 31), b"x");
+    let clients = [CLIENT.parse().unwrap()];
+    let measured = measured(dissector_of("tcp").protocol(), &clients);
+    let table = FlowTable::of_measurement(&script.packets, 1, measured);
+    let [flow] = &table.flows[..] else { panic!("{table:?}") };
+    assert_eq!((flow.client, flow.server), (clients[0], measured.server));
+    assert!(flow.packets.iter().all(|packet| packet.sender == Server));
+    assert_eq!(flow.exchanges.len(), 0);
+}
+
+#[test]
+fn packets_to_other_ports_do_not_displace_the_flow_of_a_measurement() {
+    const COUNT: u16 = 1000;
+    assert_eq!(usize::from(COUNT), MAX_FLOWS);
+    let [client, server]: [SocketAddr; 2] =
+        [CLIENT, SERVER].map(|address| address.parse().unwrap());
+    let other = |port| SocketAddr::new(client.ip(), port);
+    let from_server = (10_000..10_000 + 2 * COUNT).map(|port| segment(server, other(port), ACK));
+    let to_server = (20_000..20_000 + 2 * COUNT).map(|port| segment(other(port), server, SYN));
+    let own = [segment(client, server, SYN), segment(server, client, SYN | ACK)];
+    let packets: Vec<_> = from_server.chain(to_server).chain(own).collect();
+    let clients = [client];
+    let measured = measured(dissector_of("tcp").protocol(), &clients);
+    let table = FlowTable::of_measurement(&packets, 1, measured);
+    let own = table.flows.iter().find(|flow| flow.client == client).unwrap();
+    assert_eq!(own.packets.len(), 2);
+    // The local address of a failed connection is not known, so these flows stay up to the limit.
+    assert_eq!(table.flows.len(), 1 + MAX_FLOWS);
+    assert_eq!(table.beyond_limit, MAX_FLOWS);
+}
+
+#[test]
+fn forged_icmp_error_starts_no_connection_of_a_measurement() {
+    let error = icmp_error_about(packet_from(Client, "tcp", &[0; 8]));
+    let script = Script::default().packet(Server, error, b"");
+    let table = FlowTable::of_measurement(
+        &script.packets,
+        1,
+        measured(dissector_of("tcp").protocol(), &[]),
+    );
+    assert!(table.flows.is_empty(), "{table:?}");
+}
+
+#[test]
+fn icmp_error_belongs_to_the_failed_connection_that_it_quotes() {
+    let quoted = packet_from(Client, "tcp", &[0; 8]);
+    let [client, server] = [quoted.source, quoted.destination];
+    let error = icmp_error_about(quoted);
+    let mut script = Script::default().packet(Server, error, b"");
+    script.packets.insert(0, segment(client, server, SYN));
+    for (address, packets) in [(SERVER, Some(2)), ("10.0.0.3:12000", None)] {
+        let measured = MeasuredFlows {
+            server: address.parse().unwrap(),
+            ..measured(dissector_of("tcp").protocol(), &[])
+        };
+        let table = FlowTable::of_measurement(&script.packets, 1, measured);
+        assert_eq!(table.flows.first().map(|flow| flow.packets.len()), packets, "{address}");
+    }
+}
+
+#[test]
+fn packets_of_a_file_after_the_maximum_number_of_flows_are_counted() {
+    let server: SocketAddr = SERVER.parse().unwrap();
+    let clients = (40_000..).map(|port| SocketAddr::new([10, 0, 0, 1].into(), port));
+    let packets = clients.take(MAX_FLOWS + 7).map(|client| segment(client, server, SYN));
+    let table = FlowTable::of_file(packets);
+    assert_eq!((table.flows.len(), table.beyond_limit, table.skipped), (MAX_FLOWS, 7, 7));
+}
+
+#[test]
+fn later_syn_shows_the_direction_of_a_connection_in_a_file() {
+    // The packets of a connection from port 12000 to port 40000. The first one is no SYN, and the ports show the wrong
+    // direction.
+    let [a, b]: [SocketAddr; 2] =
+        ["10.0.0.1:12000", "10.0.0.2:40000"].map(|address| address.parse().unwrap());
+    let table =
+        FlowTable::of_file([segment(a, b, ACK), segment(a, b, SYN), segment(b, a, SYN | ACK)]);
+    let directions: Vec<_> = table.flows.iter().map(|flow| (flow.client, flow.server)).collect();
+    assert_eq!(directions, [(b, a), (a, b)]);
+    assert_eq!(table.flows[1].packets.len(), 2);
 }

@@ -143,13 +143,17 @@ fn icmp_error_belongs_to_the_request_in_its_quoted_header_and_content() {
         let icmp = IcmpError { is_v6: false, kind: 3, code: 1, from: None };
         let quoted_payload = quoted_payload.to_vec();
         let error = NetworkError { icmp, errno: 113, request, mtu: None, quoted_payload };
-        Channel::request_of(&error, &payload())
+        Channel::request_of(&error, &mut payload())
     };
-    assert_eq!(request_of(Some(2), b""), QuotedRequest::Number(2));
-    assert_eq!(request_of(Some(2), b"0000000002"), QuotedRequest::Number(2));
-    assert_eq!(request_of(None, b"0000000002"), QuotedRequest::Number(2));
-    assert_eq!(request_of(None, b"00000"), QuotedRequest::Unknown);
+    assert_eq!(request_of(Some(2), b""), QuotedRequest::Number(2, Verification::Unverified));
+    assert_eq!(
+        request_of(Some(2), b"0000000002"),
+        QuotedRequest::Number(2, Verification::Verified)
+    );
+    assert_eq!(request_of(None, b"0000000002"), QuotedRequest::Number(2, Verification::Verified));
+    assert_eq!(request_of(None, b"00000"), QuotedRequest::Unknown(Verification::Unverified));
     assert_eq!(request_of(Some(2), b"0000000001"), QuotedRequest::Contradictory);
+    assert_eq!(request_of(None, b"000000000x"), QuotedRequest::Contradictory);
 }
 
 #[test]

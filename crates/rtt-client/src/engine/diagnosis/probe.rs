@@ -1,13 +1,15 @@
 //! One probe of a diagnosis: one protocol at one address.
 
 use super::without_address;
+use crate::analysis::accounting::wait_after_error;
 use crate::analysis::diagnosis::{Finding, ProbeResult};
 use crate::engine::channel::{Channel, ChannelEvent, QuotedRequest};
-use crate::model::condition::{Condition, Failure};
+use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::Connection;
 use crate::model::icmp::{IcmpError, Origin};
+use crate::model::protocol::{Framing, Protocol};
 use crate::net::failure::{Call, failure_from_error, failure_from_icmp};
-use crate::net::system::{self, MAX_PAUSE, NetworkError, WaitUntil};
+use crate::net::system::{self, MAX_PAUSE, WaitUntil};
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::payload::{HeaderContent, Numbering, Payload};
 use crate::plan::{Plan, Settings};
@@ -51,9 +53,14 @@ impl<'a> Probe<'a> {
         let address = self.address;
         thread::scope(|scope| {
             // The connected and the unconnected socket wait at the same time, because they share the timeout.
-            let unconnected = driver(self.plan.protocol).unconnected.map(|send_and_wait| {
+            let unconnected = driver(self.plan.protocol).unconnected.and_then(|send_and_wait| {
                 let config = self.config().with_any_local_port();
-                scope.spawn(move || send_and_wait(address, &config, TEXT))
+                let mut payload = payload(self.plan.protocol, HeaderContent::Nothing);
+                let wait = move || send_and_wait(address, &config, payload.request(1));
+                thread::Builder::new()
+                    .spawn_scoped(scope, wait)
+                    .inspect_err(|error| debug!(%address, %error, "unconnected socket not used"))
+                    .ok()
             });
             let mut finding = self.run_connected()?;
             if finding.condition() == Condition::Silent && self.stop.load(Ordering::Relaxed) {
@@ -109,15 +116,18 @@ impl<'a> Probe<'a> {
             Ok(transport) => {
                 let protocol = self.plan.protocol;
                 let header = HeaderContent::ProcessingTime.for_protocol(protocol);
-                let numbering = Numbering::Numbered;
                 let mut requests = Requests {
+                    protocol,
                     channel: Channel::new(transport, protocol.framing),
-                    payload: Payload::of_text(TEXT, numbering, header, protocol.reply_form),
+                    payload: payload(protocol, header),
                     times: if protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,
                     deadline: self.deadline,
+                    end: self.deadline,
                     stop: self.stop,
                     sent: Vec::new(),
+                    error: None,
+                    wrong_answer: None,
                 };
                 let result = requests.run();
                 // Logging during the exchange would make its RTT longer.
@@ -131,6 +141,12 @@ impl<'a> Probe<'a> {
         }
         Ok(finding)
     }
+}
+
+/// The requests of a probe.
+fn payload(protocol: &Protocol, header: HeaderContent) -> Payload {
+    let Protocol { reply_form, max_message_len, .. } = *protocol;
+    Payload::of_text(TEXT, Numbering::Numbered, header, reply_form, max_message_len)
 }
 
 /// Logs the result of an attempt to connect. In the other commands, the series logs its connections.
@@ -150,16 +166,23 @@ fn log_connection(opened: &OpenAttempt, address: SocketAddr) {
 
 /// The requests of a probe on an open channel.
 struct Requests<'a> {
+    protocol: &'static Protocol,
     channel: Channel,
     payload: Payload,
     /// The times at which requests are sent, as fractions of the time from `start` to `deadline`.
     times: &'static [f64],
     start: Instant,
     deadline: Instant,
+    /// The end of the wait: the deadline, or earlier after a verified error.
+    end: Instant,
     /// The stop flag.
     stop: &'a AtomicBool,
     /// The times at which the requests were sent.
     sent: Vec<Stamp>,
+    /// An error that the network reported. It is the result if no correct reply arrives.
+    error: Option<(Failure, Verification)>,
+    /// A wrong datagram. It is the result if no correct reply arrives, and if there is no verified error.
+    wrong_answer: Option<ProbeResult>,
 }
 
 impl Requests<'_> {
@@ -177,7 +200,7 @@ impl Requests<'_> {
                     },
                 }
             }
-            let until = self.next_send().map_or(self.deadline, |due| due.min(self.deadline));
+            let until = self.next_send().map_or(self.end, |due| due.min(self.end));
             let until = until.min(Instant::now() + MAX_PAUSE);
             match self.channel.receive(WaitUntil::Exact(until), &mut self.payload, None) {
                 Ok(event) => {
@@ -191,8 +214,8 @@ impl Requests<'_> {
                     }
                 }
             }
-            if Instant::now() >= self.deadline || self.stop.load(Ordering::Relaxed) {
-                return self.silent();
+            if Instant::now() >= self.end || self.stop.load(Ordering::Relaxed) {
+                return self.result_without_reply();
             }
         }
     }
@@ -204,7 +227,7 @@ impl Requests<'_> {
     }
 
     /// The result of the probe, if this event determines it.
-    fn result_of_event(&self, event: ChannelEvent) -> Option<ProbeResult> {
+    fn result_of_event(&mut self, event: ChannelEvent) -> Option<ProbeResult> {
         match event {
             ChannelEvent::Nothing | ChannelEvent::Stray => None,
             ChannelEvent::Reply(reply) => {
@@ -217,7 +240,13 @@ impl Requests<'_> {
                 let after = first.map_or(Duration::ZERO, |first| reply.received.since(first));
                 let failure = Failure::new(Condition::WrongAnswer, after);
                 let failure = Failure { detail: Some(mismatch.to_string()), ..failure };
-                Some(ProbeResult::WrongAnswer { failure, text: reply.bytes })
+                let result = ProbeResult::WrongAnswer { failure, text: reply.bytes };
+                if self.protocol.framing == Framing::Stream {
+                    return Some(result);
+                }
+                // Any host can forge a datagram. The correct reply can still arrive.
+                self.wrong_answer.get_or_insert(result);
+                None
             }
             ChannelEvent::End => {
                 let reply_len = self.payload.reply_len();
@@ -232,13 +261,23 @@ impl Requests<'_> {
         }
     }
 
-    /// The result if no reply and no error arrives in time. The reply can have arrived from another address.
-    fn silent(&mut self) -> ProbeResult {
+    /// The result if no correct reply arrives in time. The reply can have arrived from another address.
+    fn result_without_reply(&mut self) -> ProbeResult {
+        let is_verified = |error: &mut (Failure, _)| error.1 == Verification::Verified;
+        if let Some((failure, _)) = self.error.take_if(is_verified) {
+            return ProbeResult::NoAnswer(failure);
+        }
         let others = self.channel.replies_from_others(&self.payload, None);
         let is_sent = |seq: &u64| (1..=self.sent.len() as u64).contains(seq);
         let from = others.into_iter().find(|(_, seq)| seq.as_ref().is_some_and(is_sent));
         if let Some((from, _)) = from {
             return ProbeResult::NoAnswer(Failure::other_address(from, self.start.elapsed()));
+        }
+        if let Some(result) = self.wrong_answer.take() {
+            return result;
+        }
+        if let Some((failure, _)) = self.error.take() {
+            return ProbeResult::NoAnswer(failure);
         }
         let reply_len = self.payload.reply_len();
         let received = self.channel.partial_reply_len();
@@ -248,20 +287,21 @@ impl Requests<'_> {
         ProbeResult::NoAnswer(Failure { detail, ..failure })
     }
 
-    /// The result of the probe, if this error determines it. `None` if the ICMP errors indicate no condition.
+    /// The result of the probe, if this error determines it. An ICMP error never determines it at once, because a reply can
+    /// still arrive.
     fn result_of_error(&mut self, error: io::Error, call: Call) -> Option<ProbeResult> {
         let after = self.start.elapsed();
         let network_errors = self.channel.network_errors();
-        let is_own = |error: &&NetworkError| {
-            Channel::request_of(error, &self.payload) != QuotedRequest::Contradictory
-        };
-        let from_network = network_errors
-            .iter()
-            .rev()
-            .filter(is_own)
-            .find_map(|error| failure_from_icmp(error, after));
-        if let Some(failure) = from_network {
-            return Some(ProbeResult::NoAnswer(failure));
+        for error in &network_errors {
+            let verification = match Channel::request_of(error, &mut self.payload) {
+                QuotedRequest::Number(_, verification) | QuotedRequest::Unknown(verification) => {
+                    verification
+                }
+                QuotedRequest::Contradictory => continue,
+            };
+            if let Some(failure) = failure_from_icmp(error, after) {
+                self.add_error(failure, verification);
+            }
         }
         if !network_errors.is_empty() {
             return None;
@@ -276,7 +316,25 @@ impl Requests<'_> {
         if failure.condition == Condition::TooBig {
             failure = failure.with_mtu(self.channel.path_mtu());
         }
+        // Without a connection, the system returns the errors of the network that any host can forge.
+        if !self.protocol.has_connections() && failure.origin != Some(Origin::ThisHost) {
+            self.add_error(failure, Verification::Unverified);
+            return None;
+        }
         Some(ProbeResult::NoAnswer(failure))
+    }
+
+    /// Stores an error of the network. The latest error replaces an earlier one, but only a verified error replaces a
+    /// verified one.
+    fn add_error(&mut self, failure: Failure, verification: Verification) {
+        let is_verified = verification == Verification::Verified;
+        if is_verified {
+            self.end = self.end.min(Instant::now() + wait_after_error(failure.after));
+        }
+        let is_known = matches!(self.error, Some((_, Verification::Verified)));
+        if is_verified || !is_known {
+            self.error = Some((failure, verification));
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::analysis::statistics::Distribution;
 use crate::engine::channel::{Channel, ChannelEvent};
 use crate::model::exchange::Exchange;
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Framing, Protocol};
 use crate::net::system::WaitUntil;
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::payload::Payload;
@@ -107,6 +107,8 @@ impl<'a> UninstrumentedControl<'a> {
                     return Some(reply.received.since(&sent));
                 }
                 Ok(ChannelEvent::Nothing | ChannelEvent::Stray | ChannelEvent::Reply(_)) => {}
+                // The correct datagram can still arrive.
+                Ok(ChannelEvent::Wrong { .. }) if self.protocol.framing == Framing::Datagrams => {}
                 Ok(ChannelEvent::End) => {
                     self.log_failure(&"the server closed the connection");
                     return None;

@@ -3,13 +3,13 @@
 use super::connections::{CloseReason, Ready};
 use super::{Series, Sink};
 use crate::engine::PROGRESS_INTERVAL;
-use crate::engine::channel::{Channel, ChannelEvent, QuotedRequest};
+use crate::engine::channel::ChannelEvent;
 use crate::engine::run::RunError;
-use crate::model::condition::{Condition, Failure};
+use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::{Exchange, Outcome};
 use crate::model::icmp::Origin;
 use crate::model::protocol::Framing;
-use crate::net::failure::{Call, condition_of, failure_from_error, failure_from_icmp};
+use crate::net::failure::{Call, condition_of, failure_from_error};
 use crate::net::system::{MAX_PAUSE, REPORTS_ICMP_ORIGIN, WaitUntil};
 use crate::net::transport::SentRequest;
 use echo_core::Stamp;
@@ -21,7 +21,7 @@ use tracing::trace;
 /// The result of sending a request.
 enum SendResult {
     Sent,
-    Failed(Failure),
+    Failed(Failure, Verification),
     /// The user has interrupted the wait for a connection or for space in the send buffer. The request does not count.
     Interrupted,
 }
@@ -31,7 +31,14 @@ enum SendResult {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Retry {
     Allowed,
-    Exhausted,
+    /// Only after a refusal, this number of times. Without a connection, a refusal always belongs to an earlier request.
+    AfterRefusal(u32),
+}
+
+impl Retry {
+    /// After the first error. Further refusals can arrive between two attempts, but not for long: another host can forge
+    /// them.
+    const EXHAUSTED: Self = Self::AfterRefusal(16);
 }
 
 impl Series<'_> {
@@ -40,8 +47,9 @@ impl Series<'_> {
         self.pacer.request_started(Instant::now());
         match self.try_to_send(due, Retry::Allowed, sink)? {
             SendResult::Sent | SendResult::Interrupted => Ok(()),
-            SendResult::Failed(failure) => {
-                let exchange = self.accounting.request_not_sent(Stamp::just_before(), failure);
+            SendResult::Failed(failure, verification) => {
+                let now = Stamp::just_before();
+                let exchange = self.accounting.request_not_sent(now, failure, verification);
                 self.report(exchange, sink)
             }
         }
@@ -55,7 +63,9 @@ impl Series<'_> {
     ) -> Result<SendResult, RunError> {
         let channel = match self.connections.ready() {
             Ready::Open(channel) => channel,
-            Ready::Failed(failure) => return Ok(SendResult::Failed(failure)),
+            Ready::Failed(failure) => {
+                return Ok(SendResult::Failed(failure, Verification::Verified));
+            }
             Ready::Interrupted => return Ok(SendResult::Interrupted),
         };
         let seq = self.accounting.next_seq();
@@ -79,35 +89,42 @@ impl Series<'_> {
             condition_of(&error, Call::Send),
             Condition::LocalLimit | Condition::PermissionDenied | Condition::Unsupported
         );
+        let is_refusal = condition_of(&error, Call::Send) == Condition::Refused;
         match (self.protocol.has_connections(), retry) {
             // An error of an earlier request never indicates a limit or a rule of this host.
             (false, Retry::Allowed) if !is_local => {
-                self.process_network_errors(sink)?;
-                self.try_to_send(due, Retry::Exhausted, sink)
+                self.process_network_errors();
+                self.try_to_send(due, Retry::EXHAUSTED, sink)
             }
-            (false, Retry::Exhausted) if self.replace_after_send_error() => {
-                self.try_to_send(due, Retry::Exhausted, sink)
+            (false, Retry::AfterRefusal(attempts @ 1..)) if is_refusal => {
+                self.process_network_errors();
+                self.try_to_send(due, Retry::AfterRefusal(attempts - 1), sink)
+            }
+            (false, Retry::AfterRefusal(_)) if self.replace_after_send_error() => {
+                self.try_to_send(due, Retry::EXHAUSTED, sink)
             }
             (false, _) => {
                 let mut failure = failure_from_error(error, Call::Send, Duration::ZERO);
                 // After the first attempt, the client has read all errors from the network. This error is therefore
                 // from this host. Only a refusal can still belong to an earlier request.
-                if REPORTS_ICMP_ORIGIN && failure.condition != Condition::Refused {
+                if REPORTS_ICMP_ORIGIN && !is_refusal {
                     failure.origin = Some(Origin::ThisHost);
                 }
+                let verification =
+                    if is_refusal { Verification::Unverified } else { Verification::Verified };
                 if failure.condition == Condition::TooBig {
                     failure = failure.with_mtu(path_mtu);
                 }
-                Ok(SendResult::Failed(failure))
+                Ok(SendResult::Failed(failure, verification))
             }
             // After an error, the connection cannot be used again.
             (true, _) => {
                 let failure = failure_from_error(error, Call::Send, Duration::ZERO);
                 self.channel_ended(CloseReason::ByServer(failure.condition), sink)?;
                 if has_replied && retry == Retry::Allowed {
-                    self.try_to_send(due, Retry::Exhausted, sink)
+                    self.try_to_send(due, Retry::EXHAUSTED, sink)
                 } else {
-                    Ok(SendResult::Failed(failure))
+                    Ok(SendResult::Failed(failure, Verification::Verified))
                 }
             }
         }
@@ -159,7 +176,10 @@ impl Series<'_> {
                 if needs_version1 { self.use_version1(sink) } else { Ok(()) }
             }
             Ok(ChannelEvent::Wrong { reply, mismatch }) => {
-                self.replacement.message_received(reply.seq, reply.received.monotonic());
+                // A wrong datagram can be forged, so it does not show that the channel works.
+                if self.protocol.framing == Framing::Stream {
+                    self.replacement.message_received(reply.seq, reply.received.monotonic());
+                }
                 let position = self.connections.exchange_position();
                 if let Some(exchange) = self.accounting.wrong_reply(reply, mismatch, position) {
                     self.report(exchange, sink)?;
@@ -196,43 +216,6 @@ impl Series<'_> {
         // The requests in flight are sent again on a new connection.
         self.payload.use_version1_from(self.accounting.oldest_in_flight().unwrap_or(next));
         self.channel_ended(CloseReason::HeaderVersion, sink)
-    }
-
-    fn receive_failed(&mut self, error: io::Error, sink: &mut dyn Sink) -> Result<(), RunError> {
-        if self.protocol.has_connections() {
-            let failure = failure_from_error(error, Call::Receive, Duration::ZERO);
-            return self.channel_ended(CloseReason::ByServer(failure.condition), sink);
-        }
-        if self.process_network_errors(sink)? {
-            return Ok(());
-        }
-        let failure = failure_from_error(error, Call::Receive, Duration::ZERO);
-        // The error does not contain the number of its request. Assign it to the oldest request in flight.
-        let Some(seq) = self.accounting.oldest_in_flight() else { return Ok(()) };
-        self.request_failed(seq, failure, sink)
-    }
-
-    /// Processes the errors that the network has reported. Each error is assigned to the request that it quotes. An
-    /// error that quotes no request number is assigned to the oldest request in flight. An error with a contradictory
-    /// quote is a stray packet. Returns whether there was an error.
-    fn process_network_errors(&mut self, sink: &mut dyn Sink) -> Result<bool, RunError> {
-        let Some(channel) = self.connections.channel() else { return Ok(false) };
-        let errors = channel.network_errors();
-        for error in &errors {
-            let seq = match Channel::request_of(error, &self.payload) {
-                QuotedRequest::Number(seq) => Some(seq),
-                // A router can quote only the first 8 bytes after the IP header (RFC 792).
-                QuotedRequest::Unknown => self.accounting.oldest_in_flight(),
-                QuotedRequest::Contradictory => {
-                    self.accounting.stray_received();
-                    continue;
-                }
-            };
-            let Some(failure) = failure_from_icmp(error, Duration::ZERO) else { continue };
-            let Some(seq) = seq else { continue };
-            self.request_failed(seq, failure, sink)?;
-        }
-        Ok(!errors.is_empty())
     }
 
     /// Removes a channel that has ended. Its requests without a reply are sent again, or they fail. See "Second send"
@@ -283,7 +266,7 @@ impl Series<'_> {
     }
 
     /// Reports that a request in flight failed. The time until the failure counts from the request's first send.
-    fn request_failed(
+    pub(super) fn request_failed(
         &mut self,
         seq: u64,
         failure: Failure,

@@ -5,7 +5,8 @@ use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
 use crate::model::loss_place::LossPlace;
 use crate::net::limitation::Limitation;
-use crate::plan::DEFAULT_REQUEST_LEN;
+use crate::plan::payload::{TOKEN_BITS, TOKEN_LEN};
+use echo_core::header::version2;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub(super) struct SeriesEnd {
     pub(super) missing_replies: Option<String>,
     /// Whether the server reported its counts.
     pub(super) server_counts: ServerCounts,
+    /// The number of bits in the token of each request. Absent without a token.
+    pub(super) token_bits: Option<u32>,
     /// The addresses whose replies the client did not use, with the number of replies.
     pub(super) replies_from_others: BTreeMap<SocketAddr, u64>,
 }
@@ -48,6 +51,10 @@ pub(super) enum ServerCounts {
     /// The requests contain the message of the user, and do not ask for the counts.
     Message,
 }
+
+/// If a token has fewer bits than this, a summary has a note. An attacker that sends a million replies each second guesses a
+/// token of this length in about half an hour.
+const MIN_TOKEN_BITS: u32 = 32;
 
 /// The notes of a series. Each note is one or more complete sentences.
 pub(super) fn notes(
@@ -81,6 +88,8 @@ pub(super) fn notes(
         let replies = counted(*number, "reply", "replies");
         format!("{replies} came from {from} instead of the target. The client did not use them.")
     }));
+    notes.extend(forged_messages(summary));
+    notes.extend(short_token(end.token_bits));
     let median = summary.rtt.median().filter(|_| summary.rtt.count() > 1);
     notes.extend(address_resolution.map(|resolution| resolution.describe(median)));
     notes.extend(handshake_retransmissions(summary));
@@ -105,13 +114,41 @@ fn unknown_places(counts: ServerCounts) -> Option<String> {
         ServerCounts::NotApplicable | ServerCounts::Reported => return None,
         ServerCounts::NotReported => "The server does not report how many requests it received.".to_owned(),
         ServerCounts::NoSpace => format!(
-            "Requests of fewer than {DEFAULT_REQUEST_LEN} bytes have no space for the server's counts (option -s)."
+            "Requests of fewer than {} bytes have no space for the server's counts (option -s).",
+            version2::MIN_LEN
         ),
         ServerCounts::Message => {
             "Requests with a message have no space for the server's counts (use -s instead of a message).".to_owned()
         }
     };
     Some(format!("{reason} Therefore the places of losses outside this host are not known."))
+}
+
+/// The replies and the ICMP errors that are false.
+fn forged_messages(summary: &Summary) -> Vec<String> {
+    let mut notes = Vec::new();
+    if summary.wrong_token > 0 {
+        notes.push(format!(
+            "{} had a wrong token. Either the server replies before it receives the requests, or another host forges replies.",
+            counted(summary.wrong_token, "reply", "replies")
+        ));
+    }
+    if summary.refuted_errors > 0 {
+        notes.push(format!(
+            "{} had a correct reply although an ICMP error reported a failure. The client ignored the errors.",
+            counted(summary.refuted_errors, "request", "requests")
+        ));
+    }
+    notes
+}
+
+/// The requests have little or no space for a token.
+fn short_token(bits: Option<u32>) -> Option<String> {
+    let bits = bits.filter(|bits| *bits < MIN_TOKEN_BITS)?;
+    Some(format!(
+        "Each request has space for only {bits} of the {TOKEN_BITS} bits of its token. So the client cannot detect \
+         every false reply. {TOKEN_LEN} more bytes are enough (option -s)."
+    ))
 }
 
 /// The exchanges that waited for the server's rate limit.
@@ -173,6 +210,7 @@ mod tests {
         limitations: Vec::new(),
         missing_replies: None,
         server_counts: ServerCounts::NotApplicable,
+        token_bits: None,
         replies_from_others: BTreeMap::new(),
     };
 
@@ -212,9 +250,11 @@ mod tests {
             limitations: vec![Limitation::RefusedSourcePort(1900)],
             missing_replies: Some("Every tenth reply is missing.".to_owned()),
             server_counts: ServerCounts::Reported,
+            token_bits: Some(30),
             replies_from_others: BTreeMap::from([("192.0.2.7:7".parse().unwrap(), 2)]),
         };
-        let summary = Summary { resent: 2000, ..Summary::default() };
+        let summary =
+            Summary { resent: 2000, wrong_token: 1, refuted_errors: 2, ..Summary::default() };
         assert_eq!(
             notes(end, &summary, None),
             [
@@ -225,9 +265,20 @@ mod tests {
                 "The server closes each connection after 3 replies.",
                 "Every tenth reply is missing.",
                 "2 replies came from 192.0.2.7:7 instead of the target. The client did not use them.",
+                "1 reply had a wrong token. Either the server replies before it receives the requests, or another host forges replies.",
+                "2 requests had a correct reply although an ICMP error reported a failure. The client ignored the errors.",
+                "Each request has space for only 30 of the 64 bits of its token. So the client cannot detect every false reply. 13 more bytes are enough (option -s).",
                 "The client sent 2,000 requests again on a new connection, because the old one had ended.",
             ]
         );
+    }
+
+    #[test]
+    fn token_of_enough_bits_has_no_note() {
+        for bits in [None, Some(MIN_TOKEN_BITS), Some(TOKEN_BITS)] {
+            let end = SeriesEnd { token_bits: bits, ..UNEVENTFUL };
+            assert!(notes(end, &Summary::default(), None).is_empty(), "{bits:?}");
+        }
     }
 
     #[test]

@@ -26,6 +26,10 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// that never stops sending could prevent the end of the capture.
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(1);
 
+/// The interval at which the capturing thread reads the kernel's count of packets. The count has 32 bits. It cannot
+/// overflow in this time, because no interface receives billions of packets per second.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The number of exchanges, and their interface.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RecordConfig {
@@ -40,8 +44,10 @@ pub(super) struct RecordConfig {
 /// The packets and the measurements of the exchanges with one address.
 pub(super) struct Recording {
     pub(super) packets: Vec<CapturedPacket>,
-    /// The number of packets that the capture lost. `None` if the number is not known.
+    /// The number of packets that the capture lost or did not store. `None` if the number is not known.
     pub(super) dropped: Option<u64>,
+    /// Whether the capture reached [`MAX_PACKETS`] or [`MAX_TOTAL_BYTES`].
+    pub(super) limit_reached: bool,
     pub(super) samples: Vec<Sample>,
     /// The local addresses of the exchanges.
     pub(super) clients: Vec<SocketAddr>,
@@ -77,21 +83,23 @@ pub(super) fn record(
         interface: config.interface,
         packets: Vec::new(),
         bytes: 0,
-        beyond_limit: 0,
+        received: Some(0),
     };
     let is_over = AtomicBool::new(false);
     let (exchanges, captured) = thread::scope(|scope| {
-        let capturing = scope.spawn(|| capture.run(&is_over));
+        let capturing = thread::Builder::new()
+            .spawn_scoped(scope, || capture.run(&is_over))
+            .map_err(RunError::StartThread)?;
         let end_of_capture = SetOnDrop(&is_over);
         let exchanges = run_exchanges(plan, address, config, stop);
         thread::sleep(CAPTURE_AFTER_END);
         drop(end_of_capture);
-        (exchanges, capturing.join())
-    });
+        Ok::<_, RunError>((exchanges, capturing.join()))
+    })?;
     let captured = captured.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let Exchanges { samples, clients } = exchanges?;
-    let CapturedPackets { packets, dropped } = captured.map_err(capture_error)?;
-    Ok(Recording { packets, dropped, samples, clients, interface })
+    let CapturedPackets { packets, dropped, limit_reached } = captured.map_err(capture_error)?;
+    Ok(Recording { packets, dropped, limit_reached, samples, clients, interface })
 }
 
 /// Sets the flag on drop. So the capturing thread also ends if the exchanges panic.
@@ -111,33 +119,60 @@ struct CaptureThread {
     packets: Vec<CapturedPacket>,
     /// The number of bytes in `packets`.
     bytes: usize,
-    /// The number of packets that were not stored because of [`MAX_PACKETS`] or [`MAX_TOTAL_BYTES`].
-    beyond_limit: u64,
+    /// The number of packets that passed the filter, as far as the kernel's count was read. `None` if the number is not
+    /// known.
+    received: Option<u64>,
 }
 
 /// The result of the capturing thread.
 struct CapturedPackets {
     packets: Vec<CapturedPacket>,
     dropped: Option<u64>,
+    limit_reached: bool,
 }
 
 impl CaptureThread {
     /// Captures until `is_over` is set. Then reads the remaining packets, for at most [`MAX_DRAIN_TIME`].
+    ///
+    /// After the limit, the thread reads no more packets. They stay in the receive buffer, which has a fixed size. The
+    /// kernel counts them anyway. So a flood of packets costs no memory, and no time of this program.
     fn run(
         mut self,
         is_over: &AtomicBool,
     ) -> Result<CapturedPackets, FailedOperation<CaptureOperation>> {
+        let mut counted = Instant::now();
         while !is_over.load(Ordering::Relaxed) {
-            self.capture_next(CHECK_INTERVAL)?;
+            if self.is_full() {
+                thread::sleep(CHECK_INTERVAL);
+            } else {
+                self.capture_next(CHECK_INTERVAL)?;
+            }
+            if counted.elapsed() >= COUNT_INTERVAL {
+                self.count();
+                counted = Instant::now();
+            }
         }
+        self.count();
+        // Packets that arrive from now on are not counted, so the thread does not read them.
         let start = Instant::now();
-        let mut is_drained = false;
-        while !is_drained && start.elapsed() < MAX_DRAIN_TIME {
-            is_drained = !self.capture_next(Duration::ZERO)?;
-        }
-        let dropped = self.capture.dropped().filter(|_| is_drained);
-        let dropped = dropped.map(|dropped| dropped + self.beyond_limit);
-        Ok(CapturedPackets { packets: self.packets, dropped })
+        while !self.is_full()
+            && self.received.is_none_or(|received| (self.packets.len() as u64) < received)
+            && start.elapsed() < MAX_DRAIN_TIME
+            && self.capture_next(Duration::ZERO)?
+        {}
+        let dropped = self.received.map(|count| count.saturating_sub(self.packets.len() as u64));
+        let limit_reached = self.is_full();
+        Ok(CapturedPackets { packets: self.packets, dropped, limit_reached })
+    }
+
+    /// Adds the kernel's count of packets since the last call.
+    fn count(&mut self) {
+        let new = self.capture.received();
+        self.received = self.received.zip(new).map(|(sum, new)| sum.saturating_add(new));
+    }
+
+    fn is_full(&self) -> bool {
+        self.packets.len() >= MAX_PACKETS || self.bytes >= MAX_TOTAL_BYTES
     }
 
     /// Waits for a packet and stores it. Returns whether a packet arrived within `timeout`.
@@ -147,10 +182,6 @@ impl CaptureThread {
     ) -> Result<bool, FailedOperation<CaptureOperation>> {
         let frame = self.capture.next(timeout).map_err(failed(CaptureOperation::Receive))?;
         let Some(frame) = frame else { return Ok(false) };
-        if self.packets.len() >= MAX_PACKETS || self.bytes >= MAX_TOTAL_BYTES {
-            self.beyond_limit += 1;
-            return Ok(true);
-        }
         self.bytes += frame.bytes.len();
         self.packets.push(CapturedPacket {
             time: frame.time,

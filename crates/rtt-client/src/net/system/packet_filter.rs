@@ -29,6 +29,7 @@ pub(crate) mod opcode {
     // The same, but the length of the IPv4 header is added to the offset. `LOAD_HEADER_LENGTH` must run first.
     pub(crate) const LOAD_HALF_AFTER_HEADER: u16 = 0x48;
     pub(crate) const LOAD_BYTE_AFTER_HEADER: u16 = 0x50;
+    pub(crate) const LOAD_WORD_AFTER_HEADER: u16 = 0x40;
     pub(crate) const LOAD_HEADER_LENGTH: u16 = 0xb1;
     // Combine the loaded value with the operand.
     pub(crate) const AND: u16 = 0x54;
@@ -40,18 +41,32 @@ pub(crate) mod opcode {
     pub(crate) const RETURN: u16 = 0x06;
 }
 
-/// Runs `program` in the same way as the kernel. Returns whether it accepts the packet.
+/// Runs `program` in the same way as the kernel. Returns whether it accepts the packet. The packet has the type 0: this
+/// host receives it.
 ///
 /// # Panics
 ///
 /// The program contains an operation that is not in [`opcode`], or a jump beyond its end.
 #[cfg(test)]
 pub(crate) fn accepts(program: &[FilterInstruction], packet: &[u8]) -> bool {
+    accepts_type(program, packet, 0)
+}
+
+/// The same for a packet of this type (packet(7), `sll_pkttype`). A load at an offset of at least 2^31 returns the type.
+///
+/// # Panics
+///
+/// See [`accepts`].
+#[cfg(test)]
+pub(crate) fn accepts_type(program: &[FilterInstruction], packet: &[u8], packet_type: u32) -> bool {
     use opcode::{
         AND, EQUALS, GREATER, HAS_ANY_BIT, LOAD_BYTE, LOAD_BYTE_AFTER_HEADER, LOAD_HALF,
-        LOAD_HALF_AFTER_HEADER, LOAD_HEADER_LENGTH, LOAD_WORD, RETURN,
+        LOAD_HALF_AFTER_HEADER, LOAD_HEADER_LENGTH, LOAD_WORD, LOAD_WORD_AFTER_HEADER, RETURN,
     };
     let load = |from: u32, length: usize| -> Option<u32> {
+        if from >= 1 << 31 {
+            return Some(packet_type);
+        }
         let bytes = packet.get(from as usize..)?.get(..length)?;
         Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
     };
@@ -69,6 +84,7 @@ pub(crate) fn accepts(program: &[FilterInstruction], packet: &[u8]) -> bool {
                     LOAD_WORD => load(operand, 4),
                     LOAD_HALF => load(operand, 2),
                     LOAD_BYTE => load(operand, 1),
+                    LOAD_WORD_AFTER_HEADER => load(operand + header, 4),
                     LOAD_HALF_AFTER_HEADER => load(operand + header, 2),
                     LOAD_BYTE_AFTER_HEADER => load(operand + header, 1),
                     LOAD_HEADER_LENGTH => load(operand, 1).map(|byte| {

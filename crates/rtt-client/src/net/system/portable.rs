@@ -16,6 +16,7 @@ use echo_core::header::version2::ClockState;
 use socket2::Socket;
 use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 /// This system does not report the sender of an ICMP error.
@@ -196,7 +197,7 @@ impl Capture {
     }
 
     #[expect(clippy::unused_self, reason = "the signature of `linux`")]
-    pub(crate) fn dropped(&self) -> Option<u64> {
+    pub(crate) fn received(&self) -> Option<u64> {
         None
     }
 }
@@ -216,6 +217,9 @@ pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
     });
     scope_id.ok_or_else(|| ErrorKind::NotFound.into())
 }
+
+/// Does nothing: this system has no such function.
+pub(crate) fn end_with_this_thread(_: &mut Command) {}
 
 pub(crate) fn enter_lab() -> Result<(), FailedOperation<LabOperation>> {
     let error = io::Error::new(ErrorKind::Unsupported, "this needs Linux namespaces");

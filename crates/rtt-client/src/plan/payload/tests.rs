@@ -2,13 +2,20 @@
 
 use super::*;
 use echo_core::header::version2::{self, ClockState, FlowCounts, Report};
-use echo_core::header::{ArrivalClock, HEADER_LEN, Timing};
+use echo_core::header::{self, ArrivalClock, HEADER_LEN, Timing};
 use std::time::Duration;
 
 const UPPER: ReplyForm = ReplyForm::UpperCase;
 
+/// The maximum length of a request, as in UDP over IPv4.
+const MAX_LEN: usize = 65_507;
+
+fn of_text(text: &[u8], numbering: Numbering, content: HeaderContent, form: ReplyForm) -> Payload {
+    Payload::of_text(text, numbering, content, form, MAX_LEN)
+}
+
 fn message(text: &str) -> Payload {
-    Payload::of_text(text.as_bytes(), Numbering::Unnumbered, HeaderContent::Nothing, UPPER)
+    of_text(text.as_bytes(), Numbering::Unnumbered, HeaderContent::Nothing, UPPER)
 }
 
 fn differs_at(position: usize) -> ReplyCheck {
@@ -31,8 +38,7 @@ fn reply_must_be_the_request_in_upper_case() {
 #[test]
 fn reply_of_the_unchanged_form_must_be_the_request() {
     let (text, unnumbered) = ("straße".as_bytes(), Numbering::Unnumbered);
-    let mut payload =
-        Payload::of_text(text, unnumbered, HeaderContent::Nothing, ReplyForm::Unchanged);
+    let mut payload = of_text(text, unnumbered, HeaderContent::Nothing, ReplyForm::Unchanged);
     assert_eq!(payload.check(1, text, 0), ReplyCheck::Complete(ServerReport::None));
     assert_eq!(payload.check(1, b"STRASSE", 0), differs_at(1));
     let series = Payload::of_size(64, HeaderContent::Nothing, ReplyForm::Unchanged);
@@ -55,7 +61,7 @@ fn conversion_to_upper_case_does_not_change_the_number() {
     let street = "straße".as_bytes();
     for mut payload in [
         Payload::of_size(32, HeaderContent::Nothing, UPPER),
-        Payload::of_text(street, Numbering::Numbered, HeaderContent::Nothing, UPPER),
+        of_text(street, Numbering::Numbered, HeaderContent::Nothing, UPPER),
     ] {
         let reply = uppercase(payload.request(4711));
         assert_eq!(payload.number_in(&reply), Some(4711));
@@ -107,7 +113,7 @@ fn request_without_header_has_the_same_length_and_number() {
 fn text_of_the_user_follows_the_header_and_the_number() {
     for numbering in [Numbering::Unnumbered, Numbering::Numbered] {
         for timing in [HeaderContent::Nothing, HeaderContent::Timing] {
-            let mut payload = Payload::of_text(b"hi", numbering, timing, UPPER);
+            let mut payload = of_text(b"hi", numbering, timing, UPPER);
             let offset = payload.text_offset();
             assert_eq!(&payload.request(1)[offset..], b"hi");
         }
@@ -128,7 +134,7 @@ fn size_of_a_request_selects_its_header() {
     ] {
         assert_eq!(header(size, content), expected, "{size}");
     }
-    let message = Payload::of_text(b"hi", Numbering::Unnumbered, HeaderContent::Timing, UPPER);
+    let message = of_text(b"hi", Numbering::Unnumbered, HeaderContent::Timing, UPPER);
     assert_eq!(message.bytes.header, RequestHeader::Version1, "version 2 needs a number");
 }
 
@@ -183,4 +189,99 @@ fn version_1_is_used_if_the_server_does_not_support_version_2() {
     assert!(!payload.needs_version1(2, ServerReport::None));
     let counts = Payload::of_size(128, HeaderContent::Counts, UPPER);
     assert!(!counts.needs_version1(1, ServerReport::None), "counts exist only in version 2");
+}
+
+/// The tokens of the requests with these numbers.
+fn tokens(payload: &mut Payload, numbers: impl IntoIterator<Item = u64>) -> Vec<Vec<u8>> {
+    let token = payload.number.token();
+    numbers.into_iter().map(|seq| payload.request(seq)[token.clone()].to_vec()).collect()
+}
+
+#[test]
+fn token_follows_the_number_and_gets_the_space_that_is_left() {
+    let len = |size, content| Payload::of_size(size, content, UPPER).number.token().len();
+    for (size, content, expected) in [
+        (10, HeaderContent::Nothing, 0),
+        (16, HeaderContent::Nothing, 6),
+        (23, HeaderContent::Nothing, 13),
+        (50, HeaderContent::Timing, 0),
+        (63, HeaderContent::Timing, 13),
+        (128, HeaderContent::Counts, 0),
+        (140, HeaderContent::Counts, 12),
+        (crate::plan::DEFAULT_REQUEST_LEN, HeaderContent::Counts, TOKEN_LEN),
+        (65_507, HeaderContent::Counts, TOKEN_LEN),
+    ] {
+        assert_eq!(len(size, content), expected, "{size}");
+        let mut payload = Payload::of_size(size, content, UPPER);
+        assert_eq!(payload.request(1).len(), size);
+    }
+    let text_of = |len: usize| {
+        let numbered = Numbering::Numbered;
+        let mut payload = of_text(&vec![b'x'; len], numbered, HeaderContent::Timing, UPPER);
+        (payload.request(1).len(), payload.number.token().len())
+    };
+    assert_eq!(text_of(5), (118 + 10 + 13 + 1 + 5, 13));
+    assert_eq!(text_of(MAX_LEN - 118 - 15), (MAX_LEN, 4));
+    assert_eq!(text_of(MAX_LEN - 118 - 11), (MAX_LEN, 0));
+    assert_eq!(message("hi").token_bits(), None);
+}
+
+#[test]
+fn each_run_has_other_tokens() {
+    let mut payload = Payload::of_size(64, HeaderContent::Nothing, UPPER);
+    let first = tokens(&mut payload, 1..4);
+    assert_eq!(tokens(&mut payload, 1..4), first, "a request always has the same token");
+    assert_ne!(first[0], first[1]);
+    payload.start_run(7);
+    let second = tokens(&mut payload, 1..4);
+    assert!(first.iter().all(|token| !second.contains(token)));
+    assert_ne!(tokens(&mut payload.without_header(), 1..4), second);
+}
+
+#[test]
+fn reply_with_another_token_is_wrong() {
+    for content in [HeaderContent::Nothing, HeaderContent::Timing] {
+        let mut payload = Payload::of_size(200, content, UPPER);
+        let correct = uppercase(payload.request(7));
+        for position in payload.number.token() {
+            let mut reply = correct.clone();
+            reply[position] = if reply[position] == b'A' { b'B' } else { b'A' };
+            assert_eq!(payload.check(7, &reply, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
+        }
+        // A server that predicts the reply to the next request changes only the number.
+        let mut predicted = correct;
+        let number = payload.number.offset()..payload.number.offset() + NUMBER_LEN;
+        predicted[number].copy_from_slice(b"0000000008");
+        assert_eq!(payload.check(8, &predicted, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
+    }
+}
+
+#[test]
+fn quotation_is_complete_only_with_the_token() {
+    for content in [HeaderContent::Nothing, HeaderContent::Timing] {
+        let mut payload = Payload::of_size(200, content, UPPER);
+        let request = payload.request(7).to_vec();
+        let token_end = payload.number.end();
+        for len in 0..request.len() {
+            let expected =
+                if len < token_end { Quotation::Incomplete } else { Quotation::Complete };
+            assert_eq!(payload.check_quotation(Some(7), &request[..len]), expected, "{len}");
+            let mut forged = request[..=len].to_vec();
+            forged[len] ^= 1;
+            assert_eq!(payload.check_quotation(Some(7), &forged), Quotation::Different);
+        }
+        // An IP packet can have padding.
+        let padded = [&request[..], b"\0\0"].concat();
+        assert_eq!(payload.check_quotation(Some(7), &padded), Quotation::Complete);
+    }
+}
+
+#[test]
+fn quotation_of_a_message_without_a_number_must_be_the_message() {
+    let mut payload = message("hello");
+    assert_eq!(payload.check_quotation(None, b"hello"), Quotation::Complete);
+    assert_eq!(payload.check_quotation(None, b"hell"), Quotation::Incomplete);
+    assert_eq!(payload.check_quotation(None, b"help!"), Quotation::Different);
+    let mut long = message(&"x".repeat(1000));
+    assert_eq!(long.check_quotation(None, &[b'x'; MAX_VERIFIED_LEN]), Quotation::Complete);
 }

@@ -39,10 +39,14 @@ impl Dissector for Echo {
         (packet.bytes.len() >= HEADER_LEN).then_some(HEADER_LEN)
     }
 
-    fn first_sender(&self, header: &[u8]) -> FlowSide {
-        let is_reply =
-            header.first().is_some_and(|kind| [ECHO_V4.reply, ECHO_V6.reply].contains(kind));
-        if is_reply { FlowSide::Server } else { FlowSide::Client }
+    /// The type of the message shows its sender.
+    fn sender_of(&self, header: &[u8]) -> Option<FlowSide> {
+        let kind = header.first()?;
+        if [ECHO_V4.reply, ECHO_V6.reply].contains(kind) {
+            Some(FlowSide::Server)
+        } else {
+            [ECHO_V4.request, ECHO_V6.request].contains(kind).then_some(FlowSide::Client)
+        }
     }
 
     fn new_flow(&self, _: Option<MessageLengths>) -> Box<dyn FlowState> {
@@ -82,9 +86,9 @@ mod tests {
 
     #[test]
     fn flow_that_starts_with_a_reply_has_the_receiver_as_its_client() {
-        assert_eq!(Echo.first_sender(&header(ECHO_V4.reply, 1)), FlowSide::Server);
-        assert_eq!(Echo.first_sender(&header(ECHO_V6.reply, 1)), FlowSide::Server);
-        assert_eq!(Echo.first_sender(&header(ECHO_V6.request, 1)), FlowSide::Client);
-        assert_eq!(Echo.first_sender(&[]), FlowSide::Client);
+        assert_eq!(Echo.sender_of(&header(ECHO_V4.reply, 1)), Some(FlowSide::Server));
+        assert_eq!(Echo.sender_of(&header(ECHO_V6.reply, 1)), Some(FlowSide::Server));
+        assert_eq!(Echo.sender_of(&header(ECHO_V6.request, 1)), Some(FlowSide::Client));
+        assert_eq!(Echo.sender_of(&[]), None);
     }
 }

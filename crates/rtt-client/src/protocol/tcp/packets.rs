@@ -32,11 +32,12 @@ impl Dissector for Tcp {
         (length >= HEADER_LEN).then_some(length)
     }
 
-    /// The sender of a SYN, ACK is the server. The sender of any other first segment is the client.
-    fn first_sender(&self, header: &[u8]) -> FlowSide {
-        match Header::parse(header) {
-            Some(Header { syn: true, ack: true, .. }) => FlowSide::Server,
-            _ => FlowSide::Client,
+    /// The sender of a SYN is the client. The sender of a SYN, ACK is the server.
+    fn sender_of(&self, header: &[u8]) -> Option<FlowSide> {
+        match Header::parse(header)? {
+            Header { syn: true, ack: true, .. } => Some(FlowSide::Server),
+            Header { syn: true, .. } => Some(FlowSide::Client),
+            _ => None,
         }
     }
 
@@ -50,6 +51,8 @@ impl Dissector for Tcp {
 #[expect(clippy::struct_excessive_bools, reason = "the flags of the header")]
 struct Header {
     sequence: u32,
+    /// The next sequence number that the sender expects from the other side. Valid with the flag `ack`.
+    acknowledgement: u32,
     syn: bool,
     ack: bool,
     fin: bool,
@@ -60,8 +63,10 @@ impl Header {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let flags = *bytes.get(13)?;
         let has_flag = |bit: u8| flags & bit != 0;
+        let number = |offset: usize| Some(u32::from_be_bytes(*bytes.get(offset..)?.first_chunk()?));
         Some(Self {
-            sequence: u32::from_be_bytes(*bytes.get(4..)?.first_chunk()?),
+            sequence: number(4)?,
+            acknowledgement: number(8)?,
             fin: has_flag(0x01),
             syn: has_flag(0x02),
             rst: has_flag(0x04),

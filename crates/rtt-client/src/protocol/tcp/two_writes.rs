@@ -10,6 +10,8 @@ use crate::analysis::evidence::Measurement;
 use crate::net::driver::{Experiment, ExperimentContext};
 use crate::net::system::WaitUntil;
 use crate::net::transport::{OpenConfig, Received, SocketError, Transport};
+use crate::plan::payload::{HeaderContent, Numbering, Payload, ReplyCheck};
+use bytes::BytesMut;
 use echo_core::Stamp;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -29,7 +31,7 @@ const MAX_DURATION: Duration = Duration::from_secs(3);
 /// first 16 segments immediately (`TCP_MAX_QUICKACKS`).
 const ORDINARY_EXCHANGES: usize = 20;
 
-/// A request, and the position at which it is divided.
+/// The text of a request, and the position at which it is divided. The number and the token of the request precede the text.
 struct DividedText {
     text: &'static [u8],
     position: usize,
@@ -81,15 +83,22 @@ fn measure(
             return Ok(());
         }
     };
+    let form = context.plan.protocol().reply_form;
+    let max_len = context.plan.protocol().max_message_len;
+    let (numbered, no_header) = (Numbering::Numbered, HeaderContent::Nothing);
+    let mut payload = Payload::of_text(text.text, numbered, no_header, form, max_len);
+    let position = payload.text_offset() + text.position;
     let start = Instant::now();
     for number in 0..ORDINARY_EXCHANGES + REQUESTS {
         if is_stopped() || start.elapsed() >= MAX_DURATION {
             break;
         }
         let is_measured = number >= ORDINARY_EXCHANGES;
-        let (first, second) = text.text.split_at(text.position);
-        let writes = if is_measured { &[first, second][..] } else { &[text.text][..] };
-        match exchange(transport.as_mut(), number as u64, writes, context) {
+        let number = number as u64;
+        let request = payload.request(number).to_vec();
+        let (first, second) = request.split_at(position);
+        let writes = if is_measured { &[first, second][..] } else { &[&request[..]][..] };
+        match exchange(transport.as_mut(), number, writes, &mut payload, context) {
             Ok(duration) if is_measured => measurement.durations.add(duration),
             Ok(_) => {}
             Err(reason) => {
@@ -109,12 +118,13 @@ fn measure(
     Ok(())
 }
 
-/// Sends one request in one or more writes, and reads a reply of the same length. Returns the time from the first
-/// write to the last byte of the reply. If the reply is incomplete, returns the reason.
+/// Sends one request in one or more writes, and reads the reply. Returns the time from the first write to the last byte of the
+/// reply. If there is no correct reply, returns the reason.
 fn exchange(
     transport: &mut dyn Transport,
     number: u64,
     writes: &[&[u8]],
+    payload: &mut Payload,
     context: &ExperimentContext<'_>,
 ) -> Result<Duration, String> {
     let reason = |error: io::Error| error.to_string();
@@ -122,20 +132,22 @@ fn exchange(
     for write in writes {
         transport.send(number, write, context.stop).map_err(reason)?;
     }
-    let expected = writes.iter().map(|write| write.len()).sum();
     let deadline = start.monotonic() + context.plan.settings().timeout;
-    let mut received_bytes = 0;
+    let mut reply = BytesMut::new();
     while Instant::now() < deadline && !context.stop.load(Ordering::Relaxed) {
         match transport.receive(WaitUntil::Coarse(deadline)).map_err(reason)? {
             Received::Nothing | Received::Stray => {}
             Received::End => return Err("the server closed the connection".into()),
             Received::Bytes { received, bytes, .. } => {
-                received_bytes += bytes.len();
-                if received_bytes >= expected {
-                    return Ok(received.since(&start));
+                reply.extend_from_slice(bytes);
+                match payload.check(number, &reply, 0) {
+                    ReplyCheck::Complete(_) => return Ok(received.since(&start)),
+                    ReplyCheck::Incomplete => {}
+                    ReplyCheck::Wrong(mismatch) => return Err(mismatch.to_string()),
                 }
             }
         }
     }
-    Err(format!("{received_bytes} of {expected} bytes arrived within the timeout"))
+    let (received, expected) = (reply.len(), payload.reply_len());
+    Err(format!("{received} of {expected} bytes arrived within the timeout"))
 }

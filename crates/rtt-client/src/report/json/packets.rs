@@ -73,7 +73,13 @@ pub(super) struct TraceSummary {
     skipped: usize,
     /// The number of skipped packets that are truncated or have an unknown link type.
     unreadable: usize,
+    /// The number of skipped packets of flows after the maximum number of flows.
+    #[serde(skip_serializing_if = "is_zero")]
+    beyond_flow_limit: usize,
     without_time: u64,
+    /// Present only if the capture reached the maximum number of packets or bytes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    limit_reached: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,8 +98,8 @@ struct ProtocolTotals {
     interface: Option<String>,
     exchanges: usize,
     packets: usize,
-    wire_bytes: usize,
-    payload_bytes: usize,
+    wire_bytes: u64,
+    payload_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     overhead: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,27 +116,25 @@ struct ClosedBy {
     server: usize,
 }
 
-/// The lines of all packets, in the order of the capture.
-pub(super) fn packet_lines(trace: &Trace) -> Vec<PacketLine> {
-    let mut lines = Vec::new();
+/// The lines of all packets, in the order of the capture. Only one line at a time is in memory, because a line is
+/// longer than its packet.
+pub(super) fn packet_lines(trace: &Trace) -> impl Iterator<Item = PacketLine> + '_ {
+    let mut packets = Vec::new();
     for target in &trace.targets {
         for flow in &target.flows {
-            let packets = flow.packets.iter();
-            lines.extend(packets.map(|packet| PacketLine::new(target.protocol, flow, packet)));
+            packets.extend(flow.packets.iter().map(|packet| (target.protocol, flow, packet)));
         }
     }
-    lines.sort_by_key(|line| line.number);
-    lines
+    packets.sort_unstable_by_key(|(_, _, packet)| packet.number);
+    packets.into_iter().map(|(protocol, flow, packet)| PacketLine::new(protocol, flow, packet))
 }
 
 /// The lines of all exchanges.
-pub(super) fn exchange_timings(trace: &Trace) -> Vec<ExchangeTimingLine> {
-    let mut lines = Vec::new();
-    for target in &trace.targets {
+pub(super) fn exchange_timings(trace: &Trace) -> impl Iterator<Item = ExchangeTimingLine> + '_ {
+    trace.targets.iter().flat_map(|target| {
         let timings = target.exchange_timings().into_iter();
-        lines.extend(timings.map(|timing| ExchangeTimingLine::new(target, &timing)));
-    }
-    lines
+        timings.map(move |timing| ExchangeTimingLine::new(target, &timing))
+    })
 }
 
 impl PacketLine {
@@ -184,7 +188,9 @@ impl TraceSummary {
             dropped: trace.dropped,
             skipped: trace.skipped,
             unreadable: trace.unreadable,
+            beyond_flow_limit: trace.beyond_flow_limit,
             without_time: trace.without_time,
+            limit_reached: trace.limit_reached,
             file: trace.file.clone(),
             incomplete: trace.incomplete.clone(),
             interrupted: trace.interrupted,
@@ -217,13 +223,21 @@ impl From<totals::ClosedBy> for ClosedBy {
     }
 }
 
-/// A time in the local time zone with its offset, to the nanosecond (RFC 3339).
+/// The first second after the year 9999 in every time zone, since 1970. A time of RFC 3339 has a year with four digits.
+/// Time zones differ from UTC by less than a day.
+const LATEST_RFC_3339: u64 = 253_402_300_800 - 86_400;
+
+/// A time in the local time zone with its offset, to the nanosecond (RFC 3339). A file can contain a later time.
 fn time(since_1970: Duration) -> String {
-    let seconds = i64::try_from(since_1970.as_secs()).ok();
-    let time = seconds.and_then(|s| DateTime::from_timestamp(s, since_1970.subsec_nanos()));
-    match time {
+    let seconds = since_1970.as_secs();
+    let in_range = i64::try_from(seconds).ok().filter(|_| seconds < LATEST_RFC_3339);
+    match in_range.and_then(|s| DateTime::from_timestamp(s, since_1970.subsec_nanos())) {
         Some(time) => time.with_timezone(&Local).to_rfc3339_opts(SecondsFormat::Nanos, false),
-        // A file can contain a time that is too large for `DateTime`.
-        None => format!("{} s after 1970", since_1970.as_secs()),
+        None => format!("{seconds} s after 1970"),
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }

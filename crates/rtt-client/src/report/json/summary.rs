@@ -28,6 +28,8 @@ pub(super) struct SummaryLine {
     late: u64,
     corrupt: u64,
     unmatched: u64,
+    wrong_token: u64,
+    refuted_errors: u64,
     resent: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     replacements: Vec<ReplacementFields>,
@@ -194,6 +196,8 @@ impl SummaryLine {
             late: summary.late,
             corrupt: summary.corrupt,
             unmatched: summary.unmatched,
+            wrong_token: summary.wrong_token,
+            refuted_errors: summary.refuted_errors,
             resent: summary.resent,
             replacements: summary.replacements.first.iter().map(ReplacementFields::from).collect(),
             duration_ns: nanoseconds(summary.duration),

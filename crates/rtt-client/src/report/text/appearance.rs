@@ -1,6 +1,7 @@
 //! The appearance of a text report: width, characters, bold text and colours.
 
 use anstyle::{AnsiColor, Effects, Style as AnsiStyle};
+use echo_core::{escape_controls, is_terminal_control};
 use std::borrow::Cow;
 
 /// The appearance of a text report. The report itself reads neither the environment nor the terminal.
@@ -77,11 +78,14 @@ impl Default for TextConfig {
 impl Charset {
     /// Returns `text` in the characters of this set.
     ///
+    /// A character that could control the terminal becomes an escape as in a Rust literal: `\u{1b}`. The text can contain a
+    /// name, a path or an error of the system, so this is the last place where such a character is detected.
+    ///
     /// [`Charset::Ascii`] replaces the characters that reports use by similar ones. Any other character, for
     /// example one from a reply, becomes an escape as in a Rust literal: `\u{e9}`.
     pub(super) fn encode(self, text: &str) -> Cow<'_, str> {
         if self == Self::Utf8 || text.is_ascii() {
-            return Cow::Borrowed(text);
+            return escape_controls(text, |_| false);
         }
         let mut encoded = String::with_capacity(text.len());
         for character in text.chars() {
@@ -99,6 +103,9 @@ impl Charset {
                 '≥' => encoded.push_str(">="),
                 '“' | '”' => encoded.push('"'),
                 '‘' | '’' => encoded.push('\''),
+                character if is_terminal_control(character) => {
+                    encoded.extend(character.escape_default());
+                }
                 character if character.is_ascii() => encoded.push(character),
                 other => encoded.extend(other.escape_unicode()),
             }
@@ -155,6 +162,18 @@ mod tests {
         ] {
             assert_eq!(Charset::Ascii.encode(text), expected);
             assert_eq!(Charset::Utf8.encode(text), text);
+        }
+    }
+
+    #[test]
+    fn terminal_controls_are_escaped_in_every_charset() {
+        for (text, expected) in [
+            ("\x1b[31mred\n", "\\u{1b}[31mred\\n"),
+            ("\u{202e}é", "\\u{202e}é"),
+            ("\u{9b}2J", "\\u{9b}2J"),
+        ] {
+            assert_eq!(Charset::Utf8.encode(text), expected);
+            assert_eq!(Charset::Ascii.encode(text), expected.replace('é', "\\u{e9}"));
         }
     }
 

@@ -138,8 +138,10 @@ fn write_bar(
     for (place, (part, median)) in parts.iter().enumerate() {
         let share = format!("{:.0} %", 100.0 * share(*median, whole));
         let time = MICROSECONDS.quantity(*median);
-        let lead = format!("  {} {:<18}{time:>12}{share:>6}  ", segment(place, 2), part.name());
-        printer.labelled(&lead, part.span())?;
+        let label = format!("{:<18}{time:>12}{share:>6}", part.name());
+        let label = printer.charset.encode(&label);
+        let lead = format!("  {} {label}  ", segment(place, 2));
+        printer.with_styled_label(&lead, part.span())?;
     }
     Ok(())
 }

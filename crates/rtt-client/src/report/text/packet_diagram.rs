@@ -14,7 +14,8 @@ use textwrap::core::display_width;
 /// The number of columns of an arrow. It contains the role of the packet.
 const ARROW_WIDTH: usize = 20;
 
-/// The number of columns of the start of a payload.
+/// The number of columns of the start of a payload, and the maximum number of its characters. A character can have no
+/// width.
 const PREVIEW_WIDTH: usize = 30;
 
 /// The minimum width of the meaning. If fewer columns remain after the arrow, the meaning is on the next line.
@@ -138,7 +139,7 @@ fn preview(payload: &[u8], length: usize) -> String {
     let mut pieces: Vec<String> = Vec::new();
     let mut width = 0;
     let mut rest = payload;
-    while !rest.is_empty() && width <= PREVIEW_WIDTH {
+    while !rest.is_empty() && width <= PREVIEW_WIDTH && pieces.len() <= PREVIEW_WIDTH {
         // A character has at most four bytes. A byte that is not part of a character is escaped.
         let end = (1..=rest.len().min(4)).find(|end| std::str::from_utf8(&rest[..*end]).is_ok());
         let (character, after) = rest.split_at(end.unwrap_or(1));
@@ -262,6 +263,8 @@ mod tests {
         assert_eq!(preview(&[b'a'; 31], 31), "a".repeat(27) + "...");
         assert_eq!(preview("世".repeat(20).as_bytes(), 60), "世".repeat(13) + "...");
         assert_eq!(preview(b"hello", 900), "hello...");
+        // Combining characters have no width.
+        assert!(preview("\u{301}".repeat(2000).as_bytes(), 4000).chars().count() < 40);
         assert_eq!(preview(b"\x1b[2J\xff", 5), "\\u{1b}[2J\\xff");
     }
 }

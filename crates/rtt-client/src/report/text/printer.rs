@@ -41,12 +41,20 @@ impl<Out: Write> Printer<Out> {
 
     /// Writes `label` and then `text`, wrapped in the columns after the label.
     pub(super) fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
-        self.wrapped(label, display_width(&self.charset.encode(label)), text, None)
+        let label = self.charset.encode(label);
+        self.wrapped(&label, display_width(&label), text, None)
+    }
+
+    /// As [`Self::labelled`], for a label that contains escape codes of [`Styling`]. The label must not contain text from
+    /// outside of this program.
+    pub(super) fn with_styled_label(&mut self, label: &str, text: &str) -> io::Result<()> {
+        self.wrapped(label, display_width(label), text, None)
     }
 
     /// Writes `lead` and `text`, wrapped. All lines except the first one start with `indent` spaces.
     pub(super) fn indented(&mut self, lead: &str, indent: usize, text: &str) -> io::Result<()> {
-        self.wrapped(lead, indent, text, None)
+        let lead = self.charset.encode(lead);
+        self.wrapped(&lead, indent, text, None)
     }
 
     /// Writes a table. The header is bold.
@@ -68,6 +76,7 @@ impl<Out: Write> Printer<Out> {
         self.out.flush()
     }
 
+    /// Writes `lead`, which has only characters of the charset, and `text`.
     fn wrapped(
         &mut self,
         lead: &str,
@@ -75,18 +84,18 @@ impl<Out: Write> Printer<Out> {
         text: &str,
         style: Option<Style>,
     ) -> io::Result<()> {
-        let (lead, text) = (self.charset.encode(lead), self.charset.encode(text));
+        let text = self.charset.encode(text);
         let styled = |line: &str| match style {
             Some(style) => self.styling.apply(style, line.trim_end()),
             None => line.trim_end().to_owned(),
         };
         // A short line needs no search for words. This saves time in a fast series.
-        if display_width(&lead) + display_width(&text) <= self.width {
+        if display_width(lead) + display_width(&text) <= self.width {
             return writeln!(self.out, "{}", styled(&format!("{lead}{text}")));
         }
         let indent = " ".repeat(indent);
         let options = Options::new(self.width)
-            .initial_indent(&lead)
+            .initial_indent(lead)
             .subsequent_indent(&indent)
             .word_separator(WordSeparator::Custom(words))
             .word_splitter(WordSplitter::NoHyphenation)

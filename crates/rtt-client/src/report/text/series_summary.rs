@@ -57,6 +57,7 @@ fn counts(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()
         (summary.out_of_order, "out of order"),
         (summary.late, "after the request had failed"),
         (summary.unmatched, "without a matching request"),
+        (summary.wrong_token, "with a wrong token"),
     ]
     .into_iter()
     .filter(|(number, _)| *number > 0)

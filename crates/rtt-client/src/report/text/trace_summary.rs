@@ -3,6 +3,8 @@
 use super::breakdown_bar;
 use super::printer::Printer;
 use super::table::{Table, Unit};
+use crate::capture::file::{MAX_PACKETS, MAX_TOTAL_BYTES};
+use crate::capture::flows::MAX_FLOWS;
 use crate::capture::totals::Totals;
 use crate::capture::trace::{ExchangeTiming, Trace, TracedTarget};
 use crate::model::format::{count, joined};
@@ -80,8 +82,8 @@ pub(super) fn write_totals(printer: &mut Printer<impl Write>, trace: &Trace) -> 
     let number = |number: usize| Some(count(number as u64));
     row("exchanges", &|totals| number(totals.exchanges));
     row("packets", &|totals| number(totals.packets));
-    row("bytes on the wire", &|totals| number(totals.wire_bytes));
-    row("bytes of payload", &|totals| number(totals.payload_bytes));
+    row("bytes on the wire", &|totals| Some(count(totals.wire_bytes)));
+    row("bytes of payload", &|totals| Some(count(totals.payload_bytes)));
     row("headers, share of bytes", &|totals| {
         totals.overhead().map(|share| format!("{:.1} %", 100.0 * share))
     });
@@ -105,6 +107,13 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> i
         ))?,
         None => printer.paragraph("It is not known whether the capture lost packets.")?,
     }
+    if trace.limit_reached {
+        printer.paragraph(&format!(
+            "For each target, the capture stores at most {} packets and {} MiB. It reached this limit.",
+            count(MAX_PACKETS as u64),
+            MAX_TOTAL_BYTES / (1024 * 1024)
+        ))?;
+    }
     if let Some(reason) = &trace.incomplete {
         let reason = escape(reason.as_bytes());
         printer.paragraph(&format!("Only a part of the file was read: {reason}."))?;
@@ -120,6 +129,13 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, trace: &Trace) -> i
         printer.paragraph(&format!(
             "{} of these packets are cut off within their headers, or have an unknown link type.",
             count(trace.unreadable as u64)
+        ))?;
+    }
+    if trace.beyond_flow_limit > 0 {
+        printer.paragraph(&format!(
+            "The first {} flows are explained. {} of these packets belong to other flows.",
+            count(MAX_FLOWS as u64),
+            count(trace.beyond_flow_limit as u64)
         ))?;
     }
     if trace.without_time > 0 {
@@ -178,7 +194,9 @@ mod tests {
             skipped: 3,
             packets: 10,
             unreadable: 1,
+            beyond_flow_limit: 1,
             without_time: 2,
+            limit_reached: true,
             ..Trace::default()
         };
         for width in WIDTHS {
@@ -189,7 +207,9 @@ mod tests {
                 "The capture lost 1,234 packets, so the diagrams are incomplete.",
                 "Only a part of the file was read: the file ends inside a packet.",
                 "3 of the 10 packets in the file do not belong to an exchange, or are copies.",
+                "at most 100,000 packets and 64 MiB. It reached this limit.",
                 "1 of these packets are cut off",
+                "The first 1,000 flows are explained. 1 of these packets belong to other flows.",
                 "2 packets have no timestamp",
                 "The file contains no exchange over UDP",
             ] {

@@ -9,7 +9,6 @@ use crate::capture::file::{
     ByteOrder, CapturedPacket, FileContents, Incomplete, LinkType, MAX_BLOCK_BYTES, MAX_INTERFACES,
     MAX_PACKET_BYTES, read_bytes, require_bytes,
 };
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
 
@@ -25,6 +24,9 @@ struct Interface {
     units_per_second: u64,
     /// The maximum captured length of a packet, in bytes.
     snapshot_length: usize,
+    /// The number of dropped packets in the latest statistics. Each number is the count since the start of the
+    /// capture.
+    dropped: u64,
 }
 
 /// A block without its type and lengths.
@@ -57,14 +59,14 @@ pub(in crate::capture::file) fn read(
 struct Section {
     byte_order: ByteOrder,
     interfaces: Vec<Interface>,
-    /// The number of dropped packets of each interface. A later number replaces an earlier number, because
-    /// each number is the count since the start of the capture.
-    dropped: BTreeMap<u32, u64>,
+    /// The sum of [`Interface::dropped`] over all interfaces of all sections. An addition for each block is faster
+    /// than a new sum. 128 bits cannot overflow.
+    dropped: u128,
 }
 
 impl Section {
     fn new() -> Self {
-        Self { byte_order: ByteOrder::Little, interfaces: Vec::new(), dropped: BTreeMap::new() }
+        Self { byte_order: ByteOrder::Little, interfaces: Vec::new(), dropped: 0 }
     }
 
     /// Reads the rest of a block. `type_bytes` is its type.
@@ -130,16 +132,25 @@ impl Section {
                 contents.add(self.simple_packet(&body).ok_or(Incomplete::PacketBlock)?)
             }
             Some(INTERFACE_STATISTICS) => {
-                let options = body.get(12..).unwrap_or_default();
-                let dropped = option(self.byte_order, options, OPTION_DROPPED);
-                let dropped = dropped.and_then(|value| self.byte_order.u64(value, 0)).unwrap_or(0);
-                self.dropped.insert(self.byte_order.u32(&body, 0).unwrap_or(0), dropped);
-                contents.dropped =
-                    Some(self.dropped.values().fold(0, |sum, count| sum.saturating_add(*count)));
+                if self.add_statistics(&body).is_some() {
+                    contents.dropped = Some(u64::try_from(self.dropped).unwrap_or(u64::MAX));
+                }
                 Ok(())
             }
             _ => Ok(()),
         }
+    }
+
+    /// Stores the number of dropped packets of an interface. Returns `None` if the block does not contain this number,
+    /// or if its interface is not described.
+    fn add_statistics(&mut self, body: &[u8]) -> Option<()> {
+        let index = self.byte_order.length(body, 0)?;
+        let dropped = option(self.byte_order, body.get(12..)?, OPTION_DROPPED)?;
+        let dropped = self.byte_order.u64(dropped, 0)?;
+        let interface = self.interfaces.get_mut(index)?;
+        self.dropped = self.dropped - u128::from(interface.dropped) + u128::from(dropped);
+        interface.dropped = dropped;
+        Some(())
     }
 
     fn interface(&self, body: &[u8]) -> Option<Interface> {
@@ -156,7 +167,8 @@ impl Section {
             exponent @ 0x80.. => 1_u64.checked_shl(u32::from(exponent & 0x7f)),
             exponent => 10_u64.checked_pow(exponent.into()),
         };
-        Some(Interface { link_type, units_per_second: units_per_second?, snapshot_length })
+        let units_per_second = units_per_second?;
+        Some(Interface { link_type, units_per_second, snapshot_length, dropped: 0 })
     }
 
     fn enhanced_packet(&self, body: &[u8]) -> Option<CapturedPacket> {

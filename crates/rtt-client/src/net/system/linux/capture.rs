@@ -107,8 +107,9 @@ impl Capture {
         Ok(Some(CapturedFrame { time, original_len, bytes }))
     }
 
-    /// The number of packets that the kernel dropped since the last call, because the receive buffer was full.
-    pub(crate) fn dropped(&self) -> Option<u64> {
+    /// The number of packets that passed the filter since the last call. It includes the packets that the kernel dropped
+    /// because the receive buffer was full (packet(7), `PACKET_STATISTICS`).
+    pub(crate) fn received(&self) -> Option<u64> {
         let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
         let mut length = libc::socklen_t::try_from(size_of_val(&statistics)).ok()?;
         // SAFETY: `statistics` has `length` bytes, and the kernel writes at most `length` bytes to it. `statistics` and
@@ -122,7 +123,7 @@ impl Capture {
                 &raw mut length,
             )
         };
-        (result == 0).then_some(u64::from(statistics.tp_drops))
+        (result == 0).then_some(u64::from(statistics.tp_packets))
     }
 }
 

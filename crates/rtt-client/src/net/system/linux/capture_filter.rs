@@ -5,8 +5,11 @@
 //!
 //! - Packets of the protocol to and from the peer. If the protocol has no ports, the filter checks only the protocol
 //!   and the address. A later fragment of a packet contains no port. Over IPv4, the filter checks only the protocol and
-//!   the address of such a fragment. Over IPv6, it accepts every fragment.
-//! - Every ICMP error, because any router on the path can send one.
+//!   the address of such a fragment. Over IPv6, it checks only the address of every fragment.
+//! - ICMP errors that quote a packet to or from the peer. Any router on the path can send one.
+//!
+//! This host sends the packets to the peer, and receives the packets from the peer. The filter drops a packet with the
+//! other direction, because its source is forged. The loopback interface shows no direction.
 //!
 //! The tests run the program in an interpreter.
 //!
@@ -26,7 +29,7 @@ use crate::model::headers;
 use crate::net::system::packet_filter::FilterInstruction;
 use crate::net::system::packet_filter::opcode::{
     EQUALS, GREATER, HAS_ANY_BIT, LOAD_BYTE, LOAD_BYTE_AFTER_HEADER, LOAD_HALF,
-    LOAD_HALF_AFTER_HEADER, LOAD_HEADER_LENGTH, LOAD_WORD, RETURN,
+    LOAD_HALF_AFTER_HEADER, LOAD_HEADER_LENGTH, LOAD_WORD, LOAD_WORD_AFTER_HEADER, RETURN,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -51,6 +54,12 @@ const IPV6_FRAGMENT: u32 = headers::IPV6_FRAGMENT as u32;
 /// The largest assigned type of an `ICMPv6` error (RFC 4443).
 const MAX_ICMPV6_ERROR: u32 = 4;
 
+/// The length of the header of an ICMP error, in bytes. The quoted packet follows (RFC 792, RFC 4443).
+const ICMP_HEADER: u32 = 8;
+
+/// The length of the IPv6 header, in bytes.
+const IPV6_HEADER: u32 = 40;
+
 /// The bits of the fragment offset in the IPv4 header. In the first fragment, all of them are 0.
 const FRAGMENT_OFFSET_BITS: u32 = 0x1fff;
 
@@ -67,6 +76,7 @@ pub(super) fn program(config: &CaptureConfig) -> Vec<FilterInstruction> {
         link: config.link_header.into(),
         ip_protocol: config.ip_protocol.into(),
         port: config.port.map(u32::from),
+        has_direction: !config.is_loopback,
     };
     if packets.link > 0 {
         program.load(LOAD_HALF, ETHERTYPE_OFFSET);
@@ -87,17 +97,26 @@ struct Packets {
     ip_protocol: u32,
     /// The peer's port. With `None`, all packets of the protocol are accepted.
     port: Option<u32>,
+    /// Whether the packet's type shows who sent the packet.
+    has_direction: bool,
+}
+
+/// The end of a packet to which an address in its header belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Source,
+    Destination,
 }
 
 fn ipv4(program: &mut Assembler, packets: Packets, peer: Ipv4Addr) {
-    let Packets { link, ip_protocol, port } = packets;
+    let Packets { link, ip_protocol, port, .. } = packets;
     let peer = u32::from(peer);
     program.load(LOAD_HEADER_LENGTH, link);
     program.load(LOAD_BYTE, link + 9);
     program.test(EQUALS, ICMP, Target::Next, Target::Label("not ICMP"));
     program.load(LOAD_BYTE_AFTER_HEADER, link);
     for kind in headers::ICMP_ERROR_TYPES {
-        program.test(EQUALS, kind.into(), Target::Accept, Target::Next);
+        program.test(EQUALS, kind.into(), Target::Label("ICMP error"), Target::Next);
     }
     // Other ICMP messages are accepted only if the capture is for this protocol number.
     program.load(LOAD_BYTE, link + 9);
@@ -106,11 +125,13 @@ fn ipv4(program: &mut Assembler, packets: Packets, peer: Ipv4Addr) {
     program.test(EQUALS, ip_protocol, Target::Next, Target::Drop);
     // Test the source first, then the destination. The offset of the address counts from the start of the IP header.
     // The offset of the port counts from the end of the IP header.
-    for (address_offset, port_offset, other) in
-        [(12, 0, Target::Label("not from the peer")), (16, 2, Target::Drop)]
-    {
+    for (end, address_offset, port_offset, other) in [
+        (End::Source, 12, 0, Target::Label("not from the peer")),
+        (End::Destination, 16, 2, Target::Drop),
+    ] {
         program.load(LOAD_WORD, link + address_offset);
         program.test(EQUALS, peer, Target::Next, other);
+        direction(program, packets, end, other);
         if let Some(port) = port {
             program.load(LOAD_HALF, link + 6);
             program.test(HAS_ANY_BIT, FRAGMENT_OFFSET_BITS, Target::Accept, Target::Next);
@@ -123,29 +144,34 @@ fn ipv4(program: &mut Assembler, packets: Packets, peer: Ipv4Addr) {
             program.label(name);
         }
     }
+
+    program.label("ICMP error");
+    for (address_offset, other) in [(12, Target::Next), (16, Target::Drop)] {
+        program.load(LOAD_WORD_AFTER_HEADER, link + ICMP_HEADER + address_offset);
+        program.test(EQUALS, peer, Target::Accept, other);
+    }
 }
 
 fn ipv6(program: &mut Assembler, packets: Packets, peer: Ipv6Addr) {
-    let Packets { link, ip_protocol, port } = packets;
+    let Packets { link, ip_protocol, port, .. } = packets;
     program.load(LOAD_BYTE, link + 6);
     program.test(EQUALS, ICMPV6, Target::Next, Target::Label("not ICMPv6"));
-    program.load(LOAD_BYTE, link + 40);
-    program.test(GREATER, MAX_ICMPV6_ERROR, Target::Next, Target::Accept);
+    program.load(LOAD_BYTE, link + IPV6_HEADER);
+    program.test(GREATER, MAX_ICMPV6_ERROR, Target::Next, Target::Label("ICMPv6 error"));
     // Other ICMPv6 messages are accepted only if the capture is for this protocol number.
     program.load(LOAD_BYTE, link + 6);
 
     program.label("not ICMPv6");
-    program.test(EQUALS, IPV6_FRAGMENT, Target::Accept, Target::Next);
+    program.test(EQUALS, IPV6_FRAGMENT, Target::Label("fragment"), Target::Next);
     program.test(EQUALS, ip_protocol, Target::Next, Target::Drop);
     // Test the source first, then the destination. Both offsets, of the address and of the port,
     // are relative to the start of the IP header.
-    for (address_offset, port_offset, other) in
-        [(8, 40, Target::Label("not from the peer")), (24, 42, Target::Drop)]
-    {
-        for (offset, word) in (0..).step_by(4).zip(words(peer)) {
-            program.load(LOAD_WORD, link + address_offset + offset);
-            program.test(EQUALS, word, Target::Next, other);
-        }
+    for (end, address_offset, port_offset, other) in [
+        (End::Source, 8, IPV6_HEADER, Target::Label("not from the peer")),
+        (End::Destination, 24, IPV6_HEADER + 2, Target::Drop),
+    ] {
+        address_v6(program, link + address_offset, peer, other);
+        direction(program, packets, end, other);
         if let Some(port) = port {
             program.load(LOAD_HALF, link + port_offset);
             program.test(EQUALS, port, Target::Accept, other);
@@ -154,6 +180,51 @@ fn ipv6(program: &mut Assembler, packets: Packets, peer: Ipv6Addr) {
         }
         if let Target::Label(name) = other {
             program.label(name);
+        }
+    }
+
+    program.label("fragment");
+    for (end, address_offset, other) in [
+        (End::Source, 8, Target::Label("fragment not from the peer")),
+        (End::Destination, 24, Target::Drop),
+    ] {
+        address_v6(program, link + address_offset, peer, other);
+        direction(program, packets, end, other);
+        program.jump(Target::Accept);
+        if let Target::Label(name) = other {
+            program.label(name);
+        }
+    }
+
+    program.label("ICMPv6 error");
+    let quoted = link + IPV6_HEADER + ICMP_HEADER;
+    for (address_offset, other) in
+        [(8, Target::Label("quoted packet not from the peer")), (24, Target::Drop)]
+    {
+        address_v6(program, quoted + address_offset, peer, other);
+        program.jump(Target::Accept);
+        if let Target::Label(name) = other {
+            program.label(name);
+        }
+    }
+}
+
+/// Continues with the next instruction if the address at `offset` is `peer`, otherwise at `other`.
+fn address_v6(program: &mut Assembler, offset: u32, peer: Ipv6Addr, other: Target) {
+    for (word_offset, word) in (0..).step_by(4).zip(words(peer)) {
+        program.load(LOAD_WORD, offset + word_offset);
+        program.test(EQUALS, word, Target::Next, other);
+    }
+}
+
+/// Continues with the next instruction if this host sent a packet to the peer, or received a packet from the peer. For
+/// the other direction, continues at `other`. `end` is the end of the packet that has the address of the peer.
+fn direction(program: &mut Assembler, packets: Packets, end: End, other: Target) {
+    if packets.has_direction {
+        program.load(LOAD_BYTE, PACKET_TYPE);
+        match end {
+            End::Source => program.test(EQUALS, OUTGOING, other, Target::Next),
+            End::Destination => program.test(EQUALS, OUTGOING, Target::Next, other),
         }
     }
 }

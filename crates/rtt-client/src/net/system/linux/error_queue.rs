@@ -23,6 +23,7 @@ use crate::model::condition::Condition;
 use crate::model::icmp::IcmpError;
 use crate::net::socket::{OperationError, set_option};
 use crate::net::transport::SocketOperation;
+use crate::plan::payload::MAX_VERIFIED_LEN;
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
@@ -40,9 +41,11 @@ const MAX_TIMESTAMPS: usize = 4096;
 /// The maximum number of stored ICMP errors. The oldest are removed. More errors contain no new information.
 const MAX_NETWORK_ERRORS: usize = 1024;
 
-/// The maximum number of stored payload bytes of a packet that caused an error. They include the request's number, also
-/// after a timing header.
-const QUOTED_LEN: usize = echo_core::header::version2::MIN_LEN;
+/// The maximum number of stored payload bytes of a packet that caused an error. They include the request's number and its
+/// token, also after a timing header. The quotation of an ICMP request starts with its ICMP header.
+const QUOTED_LEN: usize = ICMP_HEADER_LEN + MAX_VERIFIED_LEN;
+
+const ICMP_HEADER_LEN: usize = 8;
 
 /// How the kernel handles ICMP errors about the packets of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 mod capture;
 mod capture_filter;
+mod child;
 mod clock_state;
 mod errno;
 mod error_queue;
@@ -15,6 +16,7 @@ mod thread_usage;
 mod timestamps;
 
 pub(crate) use capture::Capture;
+pub(crate) use child::end_with_this_thread;
 pub(crate) use clock_state::clock_state;
 pub(crate) use errno::condition_from_errno;
 pub(crate) use filter::attach_filter;

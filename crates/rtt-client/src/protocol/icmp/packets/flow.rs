@@ -159,8 +159,8 @@ mod tests {
         }
 
         /// The RTT of an exchange, in seconds.
-        fn rtt(&self, exchange: usize) -> Option<u64> {
-            Some(self.exchanges.get(exchange - 1)?.rtt()?.as_secs())
+        fn rtt(&self, exchange: u64) -> Option<u64> {
+            Some(self.exchanges.get(exchange)?.rtt()?.as_secs())
         }
     }
 

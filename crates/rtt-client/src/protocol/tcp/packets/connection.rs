@@ -38,6 +38,7 @@ struct ObservedSegment {
     header: Header,
     sender: FlowSide,
     payload_bytes: u64,
+    captured_bytes: u64,
     time: Duration,
 }
 
@@ -62,14 +63,25 @@ impl FlowState for Connection {
         let ObservedPacket { sender, time, payload_bytes, .. } = *packet;
         // The dissector has checked the header, so it is complete.
         let header = Header::parse(packet.header).unwrap_or_default();
-        self.add_segment(ObservedSegment { header, sender, payload_bytes, time }, exchanges)
+        let captured_bytes = packet.payload.len() as u64;
+        let segment = ObservedSegment { header, sender, payload_bytes, captured_bytes, time };
+        if header.ack {
+            self.stream_to(sender).acknowledge(header.acknowledgement);
+        }
+        self.add_segment(segment, exchanges)
     }
 
-    /// Whether this is the SYN of another connection between the same ports.
-    fn is_start_of_next_connection(&self, header: &[u8]) -> bool {
+    /// Whether this is the SYN of another connection between the same ports. A SYN from the server is one if no earlier
+    /// SYN shows the direction of this connection. Otherwise both sides can send a SYN at the same time (RFC 9293,
+    /// section 3.5).
+    fn is_start_of_next_connection(&self, header: &[u8], sender: FlowSide) -> bool {
         Header::parse(header).is_some_and(|Header { syn, ack, sequence, .. }| {
             let is_first_syn = syn && !ack;
-            is_first_syn && (self.is_over || self.from_client.has_other_start(sequence))
+            let is_other = match sender {
+                FlowSide::Client => self.from_client.has_other_start(sequence),
+                FlowSide::Server => self.syn_time.is_none() && !self.was_accepted,
+            };
+            is_first_syn && (self.is_over || is_other)
         })
     }
 
@@ -126,7 +138,7 @@ impl Connection {
 
     /// Adds a segment with data, a FIN or both.
     fn add_data(&mut self, segment: ObservedSegment, exchanges: &mut Exchanges) -> Classification {
-        let ObservedSegment { header, sender, payload_bytes, time } = segment;
+        let ObservedSegment { header, sender, payload_bytes, captured_bytes, time } = segment;
         let placement = {
             let handshake_rtt = self.handshake_rtt.unwrap_or_default();
             let reordering_window = handshake_rtt.max(MIN_REORDERING_WINDOW);
@@ -137,7 +149,7 @@ impl Connection {
         };
         let bytes = StreamBytes {
             start: placement.start,
-            length: payload_bytes,
+            captured: captured_bytes,
             time,
             reply_end: self.from_server.contiguous_end(),
         };
@@ -180,5 +192,9 @@ impl Connection {
             FlowSide::Client => &mut self.from_client,
             FlowSide::Server => &mut self.from_server,
         }
+    }
+
+    fn stream_to(&mut self, receiver: FlowSide) -> &mut ByteStream {
+        self.stream_from(receiver.opposite())
     }
 }

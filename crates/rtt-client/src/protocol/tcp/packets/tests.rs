@@ -185,8 +185,75 @@ fn sender_of_the_first_syn_ack_is_the_server() {
     let script = Script::default().segment(Server, "SA", 200, b"").segment(Client, "A", 101, b"");
     assert_eq!(script.roles(), ["syn-ack", "ack"]);
     assert_eq!(script.flow().server, SERVER.parse().unwrap());
+    // Without a SYN, the ports show the server.
     let data = Script::default().segment(Server, "A", 200, b"x");
-    assert_eq!(data.flow().client, SERVER.parse().unwrap());
+    assert_eq!(data.flow().server, SERVER.parse().unwrap());
+}
+
+#[test]
+fn both_sides_can_send_a_syn_at_the_same_time() {
+    let script = Script::default()
+        .segment(Client, "S", 100, b"")
+        .segment(Server, "S", 200, b"")
+        .segment(Client, "SA", 100, b"")
+        .segment(Server, "SA", 200, b"")
+        .segment(Client, "A", 101, b"hello");
+    assert_eq!(script.roles(), ["syn", "syn", "retransmission", "retransmission", "request"]);
+}
+
+#[test]
+fn exchanges_of_distant_sequence_numbers_are_not_created() {
+    for distance in [1 << 20, 1 << 30, i32::MAX.cast_unsigned(), 1 << 31] {
+        let script = Script::connection()
+            .segment(Client, "A", 101, b"hello")
+            .segment(Client, "A", 101_u32.wrapping_add(distance), b"hello")
+            .segment(Server, "A", 201_u32.wrapping_add(distance), b"HELLO")
+            .segment(Server, "A", 201, b"HELLO");
+        for lengths in
+            [MessageLengths { request: 1, reply: 1 }, MessageLengths { request: 5, reply: 5 }]
+        {
+            let flow = script.flow_with_lengths(Some(lengths));
+            assert!(flow.exchanges.len() <= 10, "{distance}: {}", flow.exchanges.len());
+            assert_eq!(rtts(&flow)[0], Some(30), "{distance} {lengths:?}");
+        }
+    }
+}
+
+#[test]
+fn forged_length_in_a_header_creates_no_exchanges() {
+    let mut script = Script::connection().segment(Client, "A", 101, b"hello");
+    // The header describes 65,495 bytes, and the packet contains 5 bytes.
+    let packet = script.packets[3].as_mut().unwrap();
+    packet.sizes.payload = 65_495;
+    let flow = script.flow_with_lengths(Some(MessageLengths { request: 1, reply: 1 }));
+    assert_eq!(flow.exchanges.len(), 5);
+}
+
+#[test]
+fn keep_alive_does_not_change_the_roles_of_later_segments() {
+    let script = Script::connection()
+        .segment(Client, "A", 101, b"hello")
+        .segment(Server, "A", 201, b"HELLO")
+        // A keep-alive repeats the byte before the next one. The server sends no byte before its first one.
+        .segment(Client, "A", 105, b"o")
+        .segment(Server, "A", 200, b"x")
+        .segment(Client, "A", 106, b"again")
+        .segment(Server, "A", 206, b"AGAIN");
+    assert_eq!(
+        script.roles()[3..],
+        ["request", "reply", "retransmission", "retransmission", "request", "reply"]
+    );
+}
+
+#[test]
+fn later_syn_does_not_move_the_stream() {
+    let script = Script::connection()
+        .segment(Client, "A", 101, b"hello")
+        .segment(Server, "S", 7_000_000, b"")
+        .segment(Server, "SA", 9_000_000, b"")
+        .segment(Server, "A", 201, b"HELLO");
+    let flow = script.flow_with_lengths(Some(MessageLengths { request: 5, reply: 5 }));
+    assert_eq!(rtts(&flow), [Some(30)]);
 }
 
 #[test]
@@ -220,7 +287,8 @@ fn header_is_read_with_its_options() {
     let mut bytes = header("A", 7).to_vec();
     bytes[12] = 0x80;
     let header_len = |bytes: &[u8]| Tcp.header_len(IpPayload { ip_protocol: 6, bytes });
-    let expected = Header { sequence: 7, ack: true, ..Header::default() };
+    bytes[11] = 9;
+    let expected = Header { sequence: 7, acknowledgement: 9, ack: true, ..Header::default() };
     assert_eq!(Header::parse(&bytes), Some(expected));
     // The capture contains none of the 12 bytes of options.
     assert_eq!(header_len(&bytes), Some(32));
@@ -238,15 +306,21 @@ proptest! {
             0..200,
         )
     ) {
-        let mut script = Script::default();
+        let mut script = Script::default().segment(Client, "S", 100, b"");
         for (from_client, bits, sequence, length, pause) in steps {
             let flags = "SAFR".chars().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1);
             let flags: String = flags.map(|(_, flag)| flag).collect();
             let sender = if from_client { Client } else { Server };
             script = script.pause(pause).segment(sender, &flags, sequence, &vec![b'x'; length]);
         }
-        let table = script.table();
-        let packets: usize = table.flows.iter().map(|flow| flow.packets.len()).sum();
-        prop_assert_eq!(packets + table.skipped, script.packets.len());
+        let measured = script.measured_table(MessageLengths { request: 1, reply: 1 });
+        for table in [script.table(), measured] {
+            let packets: usize = table.flows.iter().map(|flow| flow.packets.len()).sum();
+            prop_assert_eq!(packets + table.skipped, script.packets.len());
+            for flow in &table.flows {
+                let bytes: usize = flow.packets.iter().map(|packet| packet.sizes.payload).sum();
+                prop_assert!(flow.exchanges.len() <= bytes + flow.packets.len());
+            }
+        }
     }
 }

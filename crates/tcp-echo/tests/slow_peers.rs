@@ -1,0 +1,207 @@
+//! Peers that read their replies slowly, or send a request slowly: the minimum rate, and the memory of the kernel.
+
+mod server;
+
+use echo_core::header;
+use server::{Server, TIMEOUT, exchange, read_to_end};
+use std::time::{Duration, Instant};
+use tcp_echo::{Config, MIN_TRANSFER_RATE};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{interval, sleep, timeout};
+
+const STALL: Duration = Duration::from_millis(500);
+
+/// The receive buffer of a slow client. It is small, so that the client does not receive the replies in advance.
+const RECEIVE_BUFFER: u32 = 4096;
+
+fn config() -> Config {
+    Config { stall_timeout: STALL, ..Config::default() }
+}
+
+/// Connects with a small receive buffer.
+async fn connect(server: &Server) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(RECEIVE_BUFFER).unwrap();
+    socket.connect(server.address).await.unwrap()
+}
+
+/// Writes until the kernel accepts no more data. The server then stores an incomplete reply, and its buffers are full.
+async fn fill_buffers(client: &mut TcpStream) {
+    let chunk = vec![b'x'; 1 << 16];
+    while timeout(Duration::from_millis(100), client.write_all(&chunk)).await.is_ok() {}
+}
+
+/// Reads `bytes` once in each 100 ms, until the server resets the connection or `duration` is over. Returns the time of
+/// the reset. The reset does not delete the data in the receive buffer, so the reads can succeed after it.
+async fn read_slowly(client: &mut TcpStream, bytes: usize, duration: Duration) -> Option<Duration> {
+    let start = Instant::now();
+    let mut ticks = interval(Duration::from_millis(100));
+    let mut buffer = vec![0; bytes];
+    while start.elapsed() < duration {
+        ticks.tick().await;
+        if client.take_error().unwrap().is_some() {
+            return Some(start.elapsed());
+        }
+        match client.try_read(&mut buffer) {
+            Ok(length) => assert!(length > 0, "the server sent a FIN"),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn peer_that_reads_one_byte_in_100_ms_is_reset_after_the_stall_timeout() {
+    let server = Server::start_with(config());
+    let mut slow = connect(&server).await;
+    fill_buffers(&mut slow).await;
+    let reset = read_slowly(&mut slow, 1, TIMEOUT).await.expect("a reset");
+    assert!(reset >= STALL / 2, "{reset:?}");
+    let totals = server.shut_down().await;
+    assert_eq!((totals.closed_stalled, totals.closed_idle), (1, 0), "{totals:?}");
+}
+
+/// All replies fit into the kernel's send buffer, so the server stores no reply.
+#[cfg(all(target_os = "linux", not(portable)))]
+#[tokio::test]
+async fn peer_that_leaves_its_replies_in_the_send_buffer_of_the_kernel_is_reset() {
+    let server = Server::start_with(config());
+    let mut slow = connect(&server).await;
+    slow.write_all(&[b'x'; 40_000]).await.unwrap();
+    let reset = read_slowly(&mut slow, 1, TIMEOUT).await.expect("a reset");
+    assert!(reset >= STALL / 2, "{reset:?}");
+    let totals = server.shut_down().await;
+    assert_eq!((totals.bytes_answered, totals.closed_stalled), (40_000, 1), "{totals:?}");
+}
+
+#[tokio::test]
+async fn peer_that_reads_above_the_minimum_rate_is_not_reset() {
+    let server = Server::start_with(config());
+    let mut modest = connect(&server).await;
+    fill_buffers(&mut modest).await;
+    // 40 KB per second: on a busy machine, the rate can be much lower for a while.
+    const BYTES: usize = 4096;
+    assert!(BYTES as u64 * 10 >= 30 * MIN_TRANSFER_RATE);
+    assert_eq!(read_slowly(&mut modest, BYTES, 6 * STALL).await, None);
+    drop(modest);
+    assert_eq!(server.shut_down().await.closed_stalled, 0);
+}
+
+/// Without this behaviour, the kernel would keep the replies for a connection that no longer counts.
+#[cfg(all(target_os = "linux", not(portable)))]
+#[tokio::test]
+async fn connection_keeps_its_slot_until_the_peer_has_taken_all_replies() {
+    let server = Server::start_with(Config { max_connections: 1, ..config() });
+    let mut slow = connect(&server).await;
+    slow.write_all(&[b'x'; 40_000]).await.unwrap();
+    slow.shutdown().await.unwrap();
+    slow.readable().await.unwrap();
+    let mut refused = server.connect().await;
+    assert_eq!(read_to_end(&mut refused).await, b"");
+    assert!(read_slowly(&mut slow, 1, TIMEOUT).await.is_some());
+    let mut next = server.connect().await;
+    exchange(&mut next, b"next", b"NEXT").await;
+    drop(next);
+    let totals = server.shut_down().await;
+    assert_eq!((totals.connections, totals.closed_stalled), (2, 1), "{totals:?}");
+}
+
+#[tokio::test]
+async fn half_closed_connection_ends_when_the_peer_has_taken_all_replies() {
+    let server = Server::start_with(Config { max_connections: 1, ..Config::default() });
+    for _ in 0..3 {
+        let mut client = connect(&server).await;
+        client.write_all(&[b'x'; 40_000]).await.unwrap();
+        client.shutdown().await.unwrap();
+        assert_eq!(read_to_end(&mut client).await.len(), 40_000);
+        // The server closes the connection at the last acknowledgement, or one tick later. A tick has one second.
+        let start = Instant::now();
+        loop {
+            let mut next = server.connect().await;
+            next.write_all(b"x").await.unwrap();
+            if timeout(TIMEOUT, next.read(&mut [0])).await.unwrap().is_ok_and(|length| length > 0) {
+                break;
+            }
+            assert!(start.elapsed() < TIMEOUT, "the slot is still in use");
+            sleep(Duration::from_millis(10)).await;
+        }
+        // The next iteration needs the slot, and the server detects the close of `next` first.
+        sleep(Duration::from_millis(50)).await;
+    }
+    let totals = server.shut_down().await;
+    assert_eq!((totals.closed_stalled, totals.closed_with_error), (0, 0), "{totals:?}");
+}
+
+#[tokio::test]
+async fn timed_request_that_arrives_above_the_minimum_rate_is_answered_after_any_time() {
+    const LENGTH: usize = 40_000;
+    let server = Server::start_with(config());
+    let mut client = server.connect().await;
+    let mut request = header::request_header(LENGTH).to_vec();
+    request.resize(LENGTH, b'x');
+    let start = Instant::now();
+    let mut ticks = interval(Duration::from_millis(50));
+    for piece in request.chunks(1000) {
+        ticks.tick().await;
+        client.write_all(piece).await.unwrap();
+    }
+    assert!(start.elapsed() > 3 * STALL);
+    let mut reply = vec![0; LENGTH];
+    timeout(TIMEOUT, client.read_exact(&mut reply)).await.expect("a reply").unwrap();
+    assert!(reply.ends_with(b"XXX"));
+    drop(client);
+    assert_eq!(server.shut_down().await.closed_stalled, 0);
+}
+
+/// The memory of the kernel for the connections of a server, as `ss` reports it: the sum, and the largest value.
+#[cfg(all(target_os = "linux", not(portable)))]
+fn kernel_memory(server: &Server) -> (usize, usize) {
+    let filter = format!("sport = :{}", server.address.port());
+    let output = std::process::Command::new("ss").args(["-tmnH", &filter]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    // skmem:(r<received>,rb…,t<transmit>,tb…,f<reserved>,w<queued>,o<options>,bl<backlog>,d…). The queued data
+    // contains the transmitted data.
+    let connections = text.split("skmem:(").skip(1).map(|fields| {
+        let fields = fields.split(')').next().unwrap().split(',');
+        let counted = fields.filter_map(|field| {
+            let digits = field.find(|character: char| character.is_ascii_digit())?;
+            let (name, value) = field.split_at(digits);
+            ["r", "f", "w", "o", "bl"].contains(&name).then(|| value.parse::<usize>().unwrap())
+        });
+        counted.sum::<usize>()
+    });
+    connections.fold((0, 0), |(sum, max), bytes| (sum + bytes, max.max(bytes)))
+}
+
+#[cfg(all(target_os = "linux", not(portable)))]
+#[tokio::test]
+async fn kernel_memory_of_256_slow_readers_is_within_its_bound_and_all_of_them_are_reset() {
+    use tcp_echo::MAX_KERNEL_MEMORY_PER_CONNECTION;
+    const CLIENTS: usize = 256;
+    let stall_timeout = Duration::from_secs(3);
+    let server = Server::start_with(Config { stall_timeout, ..Config::default() });
+    let mut tasks = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = connect(&server).await;
+        tasks.push(tokio::spawn(async move {
+            fill_buffers(&mut client).await;
+            read_slowly(&mut client, 1, TIMEOUT).await
+        }));
+    }
+    let mut max_sum = 0;
+    while !tasks.iter().all(tokio::task::JoinHandle::is_finished) {
+        let (sum, max) = kernel_memory(&server);
+        assert!(max <= MAX_KERNEL_MEMORY_PER_CONNECTION, "{max}");
+        max_sum = max_sum.max(sum);
+        sleep(Duration::from_millis(100)).await;
+    }
+    println!("{max_sum} bytes for {CLIENTS} connections");
+    // The clients fill the receive buffers of the server, so the test measures full buffers.
+    assert!(max_sum > CLIENTS * tcp_echo::RECEIVE_BUFFER, "{max_sum}");
+    assert!(max_sum <= CLIENTS * MAX_KERNEL_MEMORY_PER_CONNECTION, "{max_sum}");
+    for task in tasks {
+        assert!(task.await.unwrap().is_some(), "a slow reader is still connected");
+    }
+    assert_eq!(server.shut_down().await.closed_stalled, CLIENTS as u64);
+}
