@@ -65,7 +65,7 @@ const WRITE_SIZE: usize = 16 * 1024;
 
 /// The maximum of the kernel's memory for a connection whose peer reads slowly, in bytes. The server's buffers have limits.
 /// The kernel counts more than their content, and the attacker's sockets have small buffers.
-const MAX_KERNEL_MEMORY_PER_CONNECTION: u64 = 1 << 20;
+const MAX_KERNEL_MEMORY_PER_CONNECTION: u64 = 768 << 10;
 
 /// The usual value of [`Attack::warm_up`].
 const WARM_UP: Duration = Duration::from_millis(100);
