@@ -134,9 +134,8 @@ impl Progress {
 
 /// Runs all cases, prints the results, and returns the failures.
 pub(super) fn run() -> Result<Vec<String>> {
-    println!();
     print_paragraph(&format!(
-        "rtt-client at servers that send false replies. Limits: an RTT of at least {DELAY:?}, \
+        "\nrtt-client at servers that send false replies. Limits: an RTT of at least {DELAY:?}, \
          {MAX_SENDS} times the planned number of requests, {} MiB of memory. The status must not be \
          0, except after a correct reply to each request.",
         MAX_MEMORY >> 20

@@ -62,9 +62,8 @@ pub(super) fn run(duration: Duration) -> Result<Vec<String>> {
     let read_states = || servers.iter().map(ServerState::read).collect::<Result<Vec<_>>>();
 
     let before = servers.iter().map(baseline_of).collect::<Result<Vec<_>>>()?;
-    println!();
     print_paragraph(&format!(
-        "Honest and hostile clients run together for {duration:.1?}. The honest clients are in the \
+        "\nHonest and hostile clients run together for {duration:.1?}. The honest clients are in the \
          network 127.0.1.0/24, and the hostile clients in 127.0.66.0/24."
     ));
     let counts = CLIENTS.map(|_| Counts::default());

@@ -33,9 +33,8 @@ pub(super) fn print_header(schedule: &Schedule) {
              honest client waited for a CPU.",
         );
     }
-    println!();
     print_paragraph(&format!(
-        "Latency of honest clients in ms. Limits: a p99 ratio of {MAX_RATIO}; no losses over TCP, \
+        "\nLatency of honest clients in ms. Limits: a p99 ratio of {MAX_RATIO}; no losses over TCP, \
          and below {MAX_UDP_LOSS_PERCENT} % over UDP."
     ));
     println!("\n{:<28}{:>18}{:>17}{:>8}{:>8}", "", "without attack", "with attack", "p99", "lost");
@@ -69,9 +68,8 @@ pub(super) fn print_judged(attack: &Attack, outcome: &Outcome) -> Vec<String> {
 
 /// Prints what the test does not judge: the quiet machine, the resources, and the attackers.
 pub(super) fn print_details(outcomes: &[(&Attack, Outcome)]) {
-    println!();
     print_paragraph(
-        "Not judged: latency on the quiet machine in ms, the ratio of the p99 with the attack to it, \
+        "\nNot judged: latency on the quiet machine in ms, the ratio of the p99 with the attack to it, \
          and the resources with the attack.",
     );
     println!(
@@ -157,9 +155,8 @@ fn print_resources(attack: &Attack, outcome: &Outcome) {
 
 fn print_memory_notes(outcomes: &[(&Attack, Outcome)]) {
     let quiet = outcomes.iter().map(|(_, outcome)| outcome.resources_quiet.kernel_memory).max();
-    println!();
     print_paragraph(&format!(
-        "kernel: the memory for the sockets of the whole machine, with those of the attackers \
+        "\nkernel: the memory for the sockets of the whole machine, with those of the attackers \
          (/proc/net/sockstat). On the quiet machine: at most {} MiB.",
         mebibytes(quiet.unwrap_or(0))
     ));
