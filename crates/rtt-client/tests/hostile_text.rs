@@ -19,9 +19,14 @@ const HOSTILE_NAME: &str = "\u{202e}\u{2066}\u{200b}\u{feff}\u{ad}\u{e0041}";
 fn is_harmless(character: char) -> bool {
     match character {
         '\n' | '\t' => true,
-        '\u{ad}' | '\u{feff}' | '\u{61c}' | '\u{180e}' => false,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => false,
-        '\u{e0000}'..='\u{e0fff}' => false,
+        '\u{ad}'
+        | '\u{feff}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{e0000}'..='\u{e0fff}' => false,
         character => !character.is_control(),
     }
 }

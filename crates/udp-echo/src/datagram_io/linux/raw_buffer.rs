@@ -62,7 +62,7 @@ impl<T: Zeroed> RawBuffer<T> {
         unsafe { &*self.pointer(index) }
     }
 
-    pub(super) fn get_mut(&mut self, index: usize) -> &mut T {
+    pub(super) fn value_mut(&mut self, index: usize) -> &mut T {
         // SAFETY: the pointer is valid, and `self` is mutably borrowed.
         unsafe { &mut *self.pointer(index) }
     }
@@ -108,7 +108,7 @@ mod tests {
         let mut buffer = RawBuffer::<u8>::zeroed(8);
         let pointer = buffer.pointer(3);
         buffer.slice_mut(0..8).copy_from_slice(b"abcdefgh");
-        *buffer.get_mut(3) = b'D';
+        *buffer.value_mut(3) = b'D';
         // SAFETY: the buffer exists, and no reference to it is in use.
         unsafe {
             assert_eq!(*pointer, b'D');

@@ -52,10 +52,10 @@ impl Receiver {
         let mut iovecs = RawBuffer::<libc::iovec>::zeroed(MAX_BUFFERS);
         let payloads = RawBuffer::<u8>::zeroed(MAX_BUFFERS * RECEIVE_BUFFER_LEN);
         for index in 0..MAX_BUFFERS {
-            let iovec = iovecs.get_mut(index);
+            let iovec = iovecs.value_mut(index);
             iovec.iov_base = payloads.pointer(index * RECEIVE_BUFFER_LEN).cast();
             iovec.iov_len = RECEIVE_BUFFER_LEN;
-            let header = &mut headers.get_mut(index).msg_hdr;
+            let header = &mut headers.value_mut(index).msg_hdr;
             header.msg_name = names.pointer(index).cast();
             header.msg_control = controls.pointer(index).cast();
             header.msg_iov = iovecs.pointer(index);

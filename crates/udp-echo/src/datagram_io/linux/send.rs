@@ -29,7 +29,7 @@ impl Sender {
         let iovecs = RawBuffer::zeroed(MAX_REPLIES);
         let controls = RawBuffer::<ControlBuffer>::zeroed(MAX_REPLIES);
         for index in 0..MAX_REPLIES {
-            let header = &mut headers.get_mut(index).msg_hdr;
+            let header = &mut headers.value_mut(index).msg_hdr;
             header.msg_iov = iovecs.pointer(index);
             header.msg_iovlen = 1;
             header.msg_control = controls.pointer(index).cast();
@@ -63,12 +63,12 @@ impl Sender {
             };
             // The kernel only reads the payload. The pointer stays valid, because the receiver and the replies are
             // borrowed until the replies are sent.
-            let iovec = self.iovecs.get_mut(index);
+            let iovec = self.iovecs.value_mut(index);
             iovec.iov_base = payload.as_ptr().cast_mut().cast();
             iovec.iov_len = payload.len();
             let request = received.controls(reply.request);
-            let controls_len = write_controls(self.controls.get_mut(index), request, reply);
-            let header = &mut self.headers.get_mut(index).msg_hdr;
+            let controls_len = write_controls(self.controls.value_mut(index), request, reply);
+            let header = &mut self.headers.value_mut(index).msg_hdr;
             (header.msg_name, header.msg_namelen) = received.name(reply.request);
             header.msg_controllen = controls_len as _;
         }
