@@ -17,18 +17,18 @@ const HOSTILE_NAME: &str = "\u{202e}\u{2066}\u{200b}\u{feff}\u{ad}\u{e0041}";
 
 /// Whether a terminal shows `character` as it is. The outputs of the tests have no colours.
 fn is_harmless(character: char) -> bool {
-    match character {
-        '\n' | '\t' => true,
+    let is_hidden = matches!(
+        character,
         '\u{ad}'
-        | '\u{feff}'
-        | '\u{61c}'
-        | '\u{180e}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{e0000}'..='\u{e0fff}' => false,
-        character => !character.is_control(),
-    }
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{e0000}'..='\u{e0fff}'
+    );
+    matches!(character, '\n' | '\t') || !(is_hidden || character.is_control())
 }
 
 /// Starts a UDP server. Each reply is the result of `reply` for the request.
