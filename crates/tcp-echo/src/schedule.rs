@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// Minimum time between two wake-ups of a source that waits for its rate limit. The source then uses all tokens that
 /// became available meanwhile. So a source with a high rate limit wakes the worker at most 1,000 times per second. It
-/// is also the resolution of the wait in the kernel (epoll_wait(2)).
+/// is also the resolution of the wait in the kernel (`epoll_wait(2)`).
 const MIN_RATE_WAIT: Duration = Duration::from_millis(1);
 
 /// A step that the worker can run now.

@@ -92,10 +92,10 @@ impl ConnectionTable<'_> {
         match connection.queue() {
             Queue::None => {}
             Queue::Runnable | Queue::RunnableUntilEmpty => {
-                self.schedule.note_runnable_close(peer, &mut self.connections)
+                self.schedule.note_runnable_close(peer, &mut self.connections);
             }
             Queue::RateLimited | Queue::RateLimitedUntilEmpty => {
-                self.schedule.note_waiting_close(peer, &mut self.connections)
+                self.schedule.note_waiting_close(peer, &mut self.connections);
             }
         }
         Some(connection)
