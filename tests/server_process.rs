@@ -12,6 +12,9 @@ mod process;
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "server_process/restrictions.rs"]
 mod restrictions;
+#[cfg(all(target_os = "linux", not(portable)))]
+#[path = "server_process/systemd.rs"]
+mod systemd;
 #[cfg(all(unix, not(portable)))]
 #[path = "server_process/unix.rs"]
 pub mod unix;
@@ -49,7 +52,7 @@ fn start_event_has_a_field_for_each_active_limit() {
         fields.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     let mut fields = start_event(&[]);
-    // These limits depend on the descriptor limit of this machine.
+    // These limits depend on the descriptor limit of this machine, or on its system.
     fields.retain(|field| {
         let (name, _) = field.split_once('=').unwrap();
         !SERVER.limits_of_this_machine.contains(&name)

@@ -10,6 +10,7 @@ contains some of these words:
 - "complete": the error quotes the whole request. There is no error about the first request, and no delay before a reply.
 - "many": 40 errors instead of one, before and after each reply.
 - "silent": the server does not reply.
+- "diagnose": CLIENT runs the command `diagnose`, and not a series.
 
 Prints the output of the client, and ends with its exit status. Raw sockets need the capability CAP_NET_RAW.
 """
@@ -91,7 +92,8 @@ def main():
     threading.Thread(target=serve, args=(kinds, address, server, raw), daemon=True).start()
     host = f"[{address}]" if ":" in address else address
     target = f"{host}:{server.getsockname()[1]}"
-    sys.exit(subprocess.call([client[0], "udp", target, *client[1:]]))
+    command = ["diagnose", f"udp://{target}"] if "diagnose" in kinds else ["udp", target]
+    sys.exit(subprocess.call([client[0], *command, *client[1:]]))
 
 
 main()

@@ -22,10 +22,20 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Measure memory, and compare RTT and throughput with minimal echo programs (the floor) in the same run
     Bench,
-    /// Run honest and hostile clients against udp-echo and tcp-echo
+    /// Attack the servers and the client, and measure what honest clients notice
     Soak {
-        /// Stop the clients after this time (10s, 5m, 1h)
+        /// About the duration of the test (10s, 5m, 1h). Latencies are judged from 60s
         #[arg(long, default_value = "60s", value_parser = soak_duration)]
+        duration: Duration,
+    },
+    /// Run one attack on a server (`soak` starts this)
+    Attack {
+        /// Name of the attack
+        name: String,
+        /// Address and port of the server
+        address: SocketAddr,
+        /// Stop after this time (250ms, 1s)
+        #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
         duration: Duration,
     },
     /// Run a minimal echo server or its client, one side of the floor (`bench` starts both)
@@ -186,6 +196,12 @@ mod tests {
             let Ok(Command::Load(parsed)) = parse(&run.arguments()) else { panic!("{run:?}") };
             assert_eq!(Run::from(parsed), run);
         }
+        let attack = words("attack udp-many-sources 127.0.0.1:25000 --duration 250ms");
+        let Ok(Command::Attack { name, address: attacked, duration }) = parse(&attack) else {
+            panic!("{attack:?}")
+        };
+        assert_eq!((name.as_str(), attacked), ("udp-many-sources", address));
+        assert_eq!(duration, Duration::from_millis(250));
         let (protocol, waiting, cpu) = (Protocol::Tcp, Waiting::Spin, 1);
         let sides = [
             Side::Server { protocol, waiting, cpu },

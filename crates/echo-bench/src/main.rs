@@ -4,7 +4,7 @@
 //! It starts the programs as processes and does not link them, so it measures the programs that users install.
 //!
 //! - [`mod@bench`]: measures memory, and compares RTT and throughput with the floor;
-//! - [`soak`]: runs honest and hostile clients against `udp-echo` and `tcp-echo`;
+//! - [`mod@soak`]: attacks the servers and the client, and measures honest clients;
 //! - [`floor`]: minimal servers and clients;
 //! - [`load`]: load generators for servers.
 
@@ -18,6 +18,7 @@ mod floor;
 mod load;
 mod process;
 mod protocol;
+#[cfg_attr(not(target_os = "linux"), path = "soak/unavailable.rs")]
 mod soak;
 
 use anyhow::Result;
@@ -50,6 +51,7 @@ fn run(command: Command) -> Result<()> {
             end_children_on_signal("echo-bench", GRACE_PERIOD)?;
             soak::run(duration)
         }
+        Command::Attack { name, address, duration } => soak::run_attacker(&name, address, duration),
         Command::Floor(side) => floor::run(side.into()),
         Command::Load(load) => load::run(&load.into()),
     }

@@ -1,5 +1,9 @@
 //! The command-line options and the help text that both servers have, and parsers for the values of options.
 
+mod arguments;
+
+pub use arguments::parse_arguments;
+
 use crate::process::{CANNOT_CONTINUE, CANNOT_START};
 use crate::rate::{DEFAULT_RATE, UNIT_BYTES};
 use crate::{AllowedNetworks, LogFormat};

@@ -3,7 +3,6 @@
 //!
 //! The servers themselves process the received data. The client does not use this crate.
 
-mod arguments;
 mod cli;
 mod clock_state;
 mod counters;
@@ -20,8 +19,7 @@ mod signals;
 mod source;
 mod workers;
 
-pub use arguments::parse_arguments;
-pub use cli::{ServiceArgs, parse_duration, parse_number, service_help};
+pub use cli::{ServiceArgs, parse_arguments, parse_duration, parse_number, service_help};
 pub use clock_state::ClockMonitor;
 pub use counters::{LogTotals, counters_help};
 pub use descriptors::available_descriptors;

@@ -78,6 +78,9 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
+    /// The size of the largest table in bytes.
+    pub const MAX_TABLE_BYTES: usize = LARGE_TABLE.rows * LARGE_TABLE.buckets * size_of::<u64>();
+
     /// Permits `requested` units per second from each source. After a pause, a burst of `requested` units is
     /// allowed. 0: no limit. `None`: the default, see [`Self::resolve`].
     #[must_use]

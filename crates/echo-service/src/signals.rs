@@ -86,7 +86,7 @@ mod imp {
                     SIGTERM => forwarder.shut_down("SIGTERM", signal),
                     SIGUSR1 => forwarder.signals.report_totals.notify_one(),
                     _ => {
-                        tracing::info!("SIGHUP has no effect: there is no configuration to reload")
+                        tracing::info!("SIGHUP has no effect: there is no configuration to reload");
                     }
                 }
             }

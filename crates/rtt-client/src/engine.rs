@@ -3,16 +3,19 @@
 //! [`run`] measures one target, [`compare`] compares two, [`diagnose`] examines an absent server, and
 //! [`trace`] captures packets. All of them except [`diagnose`] use a [`series`], the exchanges with one address.
 
+mod address_race;
 mod channel;
 mod comparison;
 mod diagnosis;
 mod output_file;
 mod protocols;
 mod run;
+mod select_address;
 mod series;
 #[cfg(test)]
 mod test_transport;
 mod trace;
+mod trial;
 
 pub use comparison::compare;
 pub use diagnosis::diagnose;

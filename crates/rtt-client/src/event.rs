@@ -21,7 +21,9 @@ pub enum Event<'a> {
     Start(&'a Start<'a>),
     /// The facts about a protocol.
     Protocol(&'static Protocol),
-    /// An address of the target's name did not answer. The client tries the next address.
+    /// The target's name has more addresses than the client tries.
+    AddressLimit(&'a AddressLimit),
+    /// An address of the target's name failed, or it did not answer before the client tried the next address.
     FailedAttempt(&'a FailedAttempt),
     /// The client requested a connection.
     Connection(&'a Connection),
@@ -150,6 +152,17 @@ pub struct Start<'a> {
     pub clock_cost: Duration,
 }
 
+/// The addresses of a name of which the client tries only some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressLimit {
+    /// The name.
+    pub host: String,
+    /// The number of addresses that the look-up found.
+    pub found: usize,
+    /// The number of addresses that the client tries.
+    pub tried: usize,
+}
+
 /// An address that did not answer.
 #[derive(Debug)]
 pub struct FailedAttempt {
@@ -157,7 +170,7 @@ pub struct FailedAttempt {
     pub protocol: &'static Protocol,
     /// The address.
     pub address: SocketAddr,
-    /// The failure of the exchange with this address.
+    /// The failure of the attempt. If another address answered first, this is the state at that time.
     pub failure: Failure,
 }
 

@@ -84,8 +84,8 @@ pub use engine::{
     trace,
 };
 pub use event::{
-    ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt, Progress, Report,
-    Start,
+    AddressLimit, ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt,
+    Progress, Report, Start,
 };
 pub use model::address_resolution::{AddressResolution, ContainedIn};
 pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};

@@ -43,9 +43,6 @@ const MAX_RATE: f64 = 1e6;
 /// The largest number of requests in flight. It limits the memory of the request tracker and of a connection.
 pub(crate) const MAX_IN_FLIGHT: u32 = 1_000_000;
 
-/// The maximum number of addresses that a diagnosis probes at the same time. A longer list of findings is not readable.
-pub(crate) const MAX_DIAGNOSED_ADDRESSES: usize = 64;
-
 /// What to measure.
 ///
 /// ```

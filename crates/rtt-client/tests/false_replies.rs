@@ -6,7 +6,8 @@ mod scripted;
 use echo_core::header::version2::{self, ClockState, FlowCounts, Report};
 use echo_core::header::{ArrivalClock, Timing};
 use rtt_client::{Content, Settings};
-use scripted::{at_rate, back_to_back, counts, number, series, udp_server};
+use scripted::{at_rate, back_to_back, counts, number, raw_udp_server, series, udp_server};
+use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
@@ -98,23 +99,24 @@ fn predict_replies(mut stream: TcpStream) {
     }
 }
 
-/// Runs the program. Returns its summary and its exit status.
-fn run_program(arguments: &[&str]) -> (serde_json::Value, Option<i32>) {
+/// Runs the program. Returns its events and its exit status.
+fn run_program(arguments: &[&str]) -> (Vec<Value>, Option<i32>) {
     let program = Command::new(env!("CARGO_BIN_EXE_rtt-client"));
-    let output = { program }.args(arguments).args(["--format", "json", "-q"]).output().unwrap();
+    let output = { program }.args(arguments).args(["--format", "json"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let summary = text.lines().last().unwrap_or_else(|| panic!("{:?}", output.stderr));
-    (serde_json::from_str(summary).unwrap(), output.status.code())
+    let events = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    (events.collect(), output.status.code())
 }
 
 #[test]
 fn predicted_replies_never_count_as_replies() {
     for (protocol, server) in [("udp", predicting_udp_server()), ("tcp", predicting_tcp_server())] {
         let series = ["-c", "10", "-i", "0", "-W", "200ms"];
-        let (summary, status) = run_program(&[&[protocol, &server], &series[..]].concat());
+        let (events, status) = run_program(&[&[protocol, &server], &series[..]].concat());
+        let summary = events.last().unwrap();
         assert_eq!(status, Some(1), "{summary}");
         let [sent, received, corrupt, wrong] =
-            counts(&summary, ["sent", "received", "corrupt", "wrong_token"]);
+            counts(summary, ["sent", "received", "corrupt", "wrong_token"]);
         assert_eq!(sent, 10, "{summary}");
         // Only the first reply on a connection is correct. The server predicts the second one.
         assert!((1..=5).contains(&received) && corrupt >= 1 && wrong >= 1, "{summary}");
@@ -222,4 +224,19 @@ fn request_without_space_for_a_token_has_a_note() {
         assert_eq!(notes.contains("of its token"), expected.is_some(), "{size}: {notes}");
         assert!(expected.is_none_or(|expected| notes.contains(&expected)), "{size}: {notes}");
     }
+}
+
+#[test]
+fn diagnosis_waits_for_the_correct_reply_after_a_wrong_datagram() {
+    let server = raw_udp_server(|reply, send| {
+        send(b"garbage");
+        send(&reply);
+    });
+    let target = format!("udp://{server}");
+    let (events, status) = run_program(&["diagnose", &target, "-W", "10s"]);
+    assert_eq!((&events[0]["condition"], status), (&"answering".into(), Some(0)), "{events:?}");
+    let server = raw_udp_server(|_, send| send(b"garbage"));
+    let target = format!("udp://{server}");
+    let (events, status) = run_program(&["diagnose", &target, "-W", "300ms"]);
+    assert_eq!((&events[0]["condition"], status), (&"wrong-answer".into(), Some(1)), "{events:?}");
 }

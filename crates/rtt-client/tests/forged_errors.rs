@@ -108,3 +108,16 @@ fn error_that_quotes_the_token_ends_the_series_after_one_request() {
         assert_eq!(status, Some(1));
     }
 }
+
+#[test]
+fn diagnosis_uses_an_unverified_error_only_without_a_reply() {
+    for (events, status) in runs("short diagnose", &["-W", "10s"]) {
+        assert_eq!(events[0]["condition"], "answering", "{events:?}");
+        assert_eq!(status, Some(0));
+    }
+    for (events, status) in runs("short silent diagnose", &["-W", "300ms"]) {
+        assert_eq!(events[0]["condition"], "refused", "{events:?}");
+        assert_eq!(events[0]["sent"], 3, "the client sends further requests: {events:?}");
+        assert_eq!(status, Some(1));
+    }
+}

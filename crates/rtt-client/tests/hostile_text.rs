@@ -19,9 +19,14 @@ const HOSTILE_NAME: &str = "\u{202e}\u{2066}\u{200b}\u{feff}\u{ad}\u{e0041}";
 fn is_harmless(character: char) -> bool {
     match character {
         '\n' | '\t' => true,
-        '\u{ad}' | '\u{feff}' | '\u{61c}' | '\u{180e}' => false,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => false,
-        '\u{e0000}'..='\u{e0fff}' => false,
+        '\u{ad}'
+        | '\u{feff}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{e0000}'..='\u{e0fff}' => false,
         character => !character.is_control(),
     }
 }
@@ -167,7 +172,7 @@ fn messages_and_replies_do_not_reach_the_output_unescaped() {
 
 #[test]
 fn json_contains_hostile_text_as_escapes_that_have_the_same_value() {
-    let echo = udp_server(|request| request.to_vec());
+    let echo = udp_server(<[u8]>::to_vec);
     // The text has no lower-case letters, so the reply is correct.
     let message = "\u{202e}A\u{e0041}";
     let output = run(&["udp", &echo, message, "--format", "json"], b"");

@@ -48,8 +48,8 @@ pub(crate) struct Cli {
         long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS, value_parser = parse_connections,
         help_heading = "Limits",
         help = format!(
-            "Maximum number of open connections. One of {RESERVE_DIVISOR} is reserved for sources without a connection. If \
-             all are in use, a new connection replaces one of the source or network with the most connections: the one \
+            "Maximum number of open connections. 1/{RESERVE_DIVISOR} of them is reserved for sources without a connection. \
+             If all are in use, a new connection replaces one of the source or network with the most connections: the one \
              that has been idle longest"
         )
     )]

@@ -194,7 +194,7 @@ impl<'a> ConnectionTable<'a> {
         if self.connections.release_closed(token) {
             return 0;
         }
-        let Some(connection) = self.connections.get_mut(token) else { return 0 };
+        let Some(connection) = self.connections.connection_mut(token) else { return 0 };
         let read_mode = connection.queue().read_mode();
         connection.set_queue(Queue::None);
         self.step(token, read_mode, now, None)
@@ -206,7 +206,7 @@ impl<'a> ConnectionTable<'a> {
         if self.connections.release_closed(token) {
             return 0;
         }
-        let Some(connection) = self.connections.get_mut(token) else { return 0 };
+        let Some(connection) = self.connections.connection_mut(token) else { return 0 };
         let read_mode = connection.queue().read_mode();
         connection.set_queue(Queue::None);
         connection.restart_timeouts(self.tick);
@@ -223,7 +223,7 @@ impl<'a> ConnectionTable<'a> {
         limited_since: Option<Instant>,
     ) -> u64 {
         let bytes_before = self.transferred_bytes();
-        let Some(connection) = self.connections.get_mut(token) else { return 0 };
+        let Some(connection) = self.connections.connection_mut(token) else { return 0 };
         let peer = connection.peer();
         // A pending reply answers a request that is already counted. After a wait, the source has a unit.
         let is_limited = !self.is_shutting_down
@@ -283,7 +283,7 @@ impl<'a> ConnectionTable<'a> {
     /// Adds a connection to the connections that need a step. If it is already in a queue, `read_mode` can only change
     /// the mode of its next step to [`ReadMode::UntilEmpty`].
     fn add_to_queue(&mut self, token: usize, read_mode: ReadMode) {
-        let Some(connection) = self.connections.get_mut(token) else { return };
+        let Some(connection) = self.connections.connection_mut(token) else { return };
         if connection.queue() == Queue::None {
             connection.set_queue(Queue::runnable(read_mode));
             self.schedule.add_runnable(connection.peer(), token);

@@ -33,7 +33,7 @@ impl OpenConnections {
         self.entries.get(token)?.as_ref()
     }
 
-    pub(crate) fn get_mut(&mut self, token: usize) -> Option<&mut Connection> {
+    pub(crate) fn connection_mut(&mut self, token: usize) -> Option<&mut Connection> {
         self.entries.get_mut(token)?.as_mut()
     }
 

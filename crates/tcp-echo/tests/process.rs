@@ -126,7 +126,7 @@ fn descriptor_limit_reduces_the_number_of_connections() {
             is_served.then_some(client)
         };
         let clients: Vec<_> = (0..descriptors).map(|_| connect()).collect();
-        let served = clients.iter().flatten().count();
+        let served_clients = clients.iter().flatten().count();
         drop(clients);
         let start = std::time::Instant::now();
         while connect().is_none() {
@@ -142,9 +142,12 @@ fn descriptor_limit_reduces_the_number_of_connections() {
         };
         // All clients are one source, so they do not use the reserve.
         let expected = field(" connections=") - field(" reserved_connections=");
-        assert_eq!(served, expected, "{log}");
+        assert_eq!(served_clients, expected, "{log}");
         // The rest of the process and the reserve need less than 20 descriptors, and a second worker up to 80.
-        assert!(served + if arguments.is_empty() { 20 } else { 100 } >= descriptors, "{log}");
+        assert!(
+            served_clients + if arguments.is_empty() { 20 } else { 100 } >= descriptors,
+            "{log}"
+        );
     }
 }
 

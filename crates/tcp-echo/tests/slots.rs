@@ -90,7 +90,7 @@ async fn newcomers_are_served_at_once_if_another_worker_has_the_connections_of_t
 
 #[tokio::test]
 async fn connection_that_is_idle_longest_is_closed() {
-    // The server knows the time of the last transfer to one tick, here 10 ms.
+    // The server stores the time of the last transfer with a resolution of one tick, here 10 ms.
     let stall_timeout = Duration::from_millis(80);
     let config = Config { max_connections: 3, stall_timeout, ..Config::default() };
     let server = Server::start_with(config);

@@ -3,9 +3,9 @@
 mod server;
 
 use echo_core::header;
-use server::{Server, TIMEOUT, exchange, read_to_end};
+use server::{Server, TIMEOUT, read_to_end};
 use std::time::{Duration, Instant};
-use tcp_echo::{Config, MIN_TRANSFER_RATE};
+use tcp_echo::Config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{interval, sleep, timeout};
@@ -14,6 +14,14 @@ const STALL: Duration = Duration::from_millis(500);
 
 /// The receive buffer of a slow client. It is small, so that the client does not receive the replies in advance.
 const RECEIVE_BUFFER: u32 = 4096;
+
+/// The number of bytes that a peer of modest speed reads in 100 ms: 40 times the minimum rate. On a busy machine, the
+/// rate can be much lower for a while.
+const MODEST: usize = 4096;
+
+/// The length of a text whose reply is larger than the receive buffer of a slow client, and smaller than the send buffer
+/// of the server.
+const TEXT: usize = 40_000;
 
 fn config() -> Config {
     Config { stall_timeout: STALL, ..Config::default() }
@@ -68,11 +76,24 @@ async fn peer_that_reads_one_byte_in_100_ms_is_reset_after_the_stall_timeout() {
 async fn peer_that_leaves_its_replies_in_the_send_buffer_of_the_kernel_is_reset() {
     let server = Server::start_with(config());
     let mut slow = connect(&server).await;
-    slow.write_all(&[b'x'; 40_000]).await.unwrap();
+    slow.write_all(&vec![b'x'; TEXT]).await.unwrap();
     let reset = read_slowly(&mut slow, 1, TIMEOUT).await.expect("a reset");
     assert!(reset >= STALL / 2, "{reset:?}");
     let totals = server.shut_down().await;
-    assert_eq!((totals.bytes_answered, totals.closed_stalled), (40_000, 1), "{totals:?}");
+    assert_eq!((totals.bytes_answered, totals.closed_stalled), (TEXT as u64, 1), "{totals:?}");
+}
+
+/// The server does not read from the connection while it waits for its rate limit. The peer must still take its replies.
+#[cfg(all(target_os = "linux", not(portable)))]
+#[tokio::test]
+async fn peer_that_waits_for_its_rate_limit_must_take_its_replies() {
+    let server = Server::start_with(Config { rate: Some(1), ..config() });
+    let mut slow = connect(&server).await;
+    let _ = slow.write_all(&vec![b'x'; 10 * TEXT]).await;
+    assert!(read_slowly(&mut slow, 1, TIMEOUT).await.is_some(), "no reset");
+    let totals = server.shut_down().await;
+    assert_eq!(totals.closed_stalled, 1, "{totals:?}");
+    assert!(totals.rate_limited_reads > 0, "{totals:?}");
 }
 
 #[tokio::test]
@@ -80,10 +101,7 @@ async fn peer_that_reads_above_the_minimum_rate_is_not_reset() {
     let server = Server::start_with(config());
     let mut modest = connect(&server).await;
     fill_buffers(&mut modest).await;
-    // 40 KB per second: on a busy machine, the rate can be much lower for a while.
-    const BYTES: usize = 4096;
-    assert!(BYTES as u64 * 10 >= 30 * MIN_TRANSFER_RATE);
-    assert_eq!(read_slowly(&mut modest, BYTES, 6 * STALL).await, None);
+    assert_eq!(read_slowly(&mut modest, MODEST, 6 * STALL).await, None);
     drop(modest);
     assert_eq!(server.shut_down().await.closed_stalled, 0);
 }
@@ -94,14 +112,14 @@ async fn peer_that_reads_above_the_minimum_rate_is_not_reset() {
 async fn connection_keeps_its_slot_until_the_peer_has_taken_all_replies() {
     let server = Server::start_with(Config { max_connections: 1, ..config() });
     let mut slow = connect(&server).await;
-    slow.write_all(&[b'x'; 40_000]).await.unwrap();
+    slow.write_all(&vec![b'x'; TEXT]).await.unwrap();
     slow.shutdown().await.unwrap();
     slow.readable().await.unwrap();
     let mut refused = server.connect().await;
     assert_eq!(read_to_end(&mut refused).await, b"");
     assert!(read_slowly(&mut slow, 1, TIMEOUT).await.is_some());
     let mut next = server.connect().await;
-    exchange(&mut next, b"next", b"NEXT").await;
+    server::exchange(&mut next, b"next", b"NEXT").await;
     drop(next);
     let totals = server.shut_down().await;
     assert_eq!((totals.connections, totals.closed_stalled), (2, 1), "{totals:?}");
@@ -112,9 +130,9 @@ async fn half_closed_connection_ends_when_the_peer_has_taken_all_replies() {
     let server = Server::start_with(Config { max_connections: 1, ..Config::default() });
     for _ in 0..3 {
         let mut client = connect(&server).await;
-        client.write_all(&[b'x'; 40_000]).await.unwrap();
+        client.write_all(&vec![b'x'; TEXT]).await.unwrap();
         client.shutdown().await.unwrap();
-        assert_eq!(read_to_end(&mut client).await.len(), 40_000);
+        assert_eq!(read_to_end(&mut client).await.len(), TEXT);
         // The server closes the connection at the last acknowledgement, or one tick later. A tick has one second.
         let start = Instant::now();
         loop {
@@ -154,24 +172,57 @@ async fn timed_request_that_arrives_above_the_minimum_rate_is_answered_after_any
     assert_eq!(server.shut_down().await.closed_stalled, 0);
 }
 
-/// The memory of the kernel for the connections of a server, as `ss` reports it: the sum, and the largest value.
+/// What `ss` reports about the kernel's memory for each connection of a server: names and numbers of bytes. `r` is
+/// received data, `rb` its limit, `w` data to send, `tb` its limit, `f` reserved memory, `o` options, `bl` the backlog.
 #[cfg(all(target_os = "linux", not(portable)))]
-fn kernel_memory(server: &Server) -> (usize, usize) {
+fn socket_memory(server: &Server) -> Vec<Vec<(String, usize)>> {
     let filter = format!("sport = :{}", server.address.port());
     let output = std::process::Command::new("ss").args(["-tmnH", &filter]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    // skmem:(r<received>,rb…,t<transmit>,tb…,f<reserved>,w<queued>,o<options>,bl<backlog>,d…). The queued data
-    // contains the transmitted data.
     let connections = text.split("skmem:(").skip(1).map(|fields| {
         let fields = fields.split(')').next().unwrap().split(',');
-        let counted = fields.filter_map(|field| {
+        let fields = fields.filter_map(|field| {
             let digits = field.find(|character: char| character.is_ascii_digit())?;
             let (name, value) = field.split_at(digits);
-            ["r", "f", "w", "o", "bl"].contains(&name).then(|| value.parse::<usize>().unwrap())
+            Some((name.to_owned(), value.parse().unwrap()))
         });
-        counted.sum::<usize>()
+        fields.collect()
+    });
+    connections.collect()
+}
+
+/// The memory of the kernel for the connections of a server: the sum, and the largest value.
+#[cfg(all(target_os = "linux", not(portable)))]
+fn kernel_memory(server: &Server) -> (usize, usize) {
+    let connections = socket_memory(server).into_iter().map(|fields| {
+        let used = fields.iter().filter(|(name, _)| ["r", "f", "w", "o", "bl"].contains(&&**name));
+        used.map(|(_, bytes)| bytes).sum::<usize>()
     });
     connections.fold((0, 0), |(sum, max), bytes| (sum + bytes, max.max(bytes)))
+}
+
+/// systemd opens the listener, and starts the server when a connection arrives.
+#[cfg(all(target_os = "linux", not(portable)))]
+#[tokio::test]
+async fn connection_that_arrives_before_the_start_of_the_server_has_limited_buffers() {
+    // The server starts when the test waits for the first time, after the connection.
+    let server = Server::start();
+    let early = std::net::TcpStream::connect(server.address).unwrap();
+    early.set_nonblocking(true).unwrap();
+    let mut early = TcpStream::from_std(early).unwrap();
+    server::exchange(&mut early, b"early", b"EARLY").await;
+    let mut later = server.connect().await;
+    server::exchange(&mut later, b"later", b"LATER").await;
+    let connections = socket_memory(&server);
+    assert_eq!(connections.len(), 2);
+    // The kernel doubles the values of the options (socket(7)).
+    let limits = [("rb", 2 * tcp_echo::RECEIVE_BUFFER), ("tb", 2 * tcp_echo::SEND_BUFFER)]
+        .map(|(name, bytes)| (name.to_owned(), bytes));
+    for fields in connections {
+        for limit in &limits {
+            assert!(fields.contains(limit), "{limit:?}: {fields:?}");
+        }
+    }
 }
 
 #[cfg(all(target_os = "linux", not(portable)))]

@@ -14,9 +14,9 @@ mod linux;
 mod portable;
 
 #[cfg(all(target_os = "linux", not(portable)))]
-pub(crate) use linux::DatagramIo;
+pub(crate) use linux::{DatagramIo, MAX_BUFFERS, QUEUE_LEN};
 #[cfg(not(all(target_os = "linux", not(portable))))]
-pub(crate) use portable::DatagramIo;
+pub(crate) use portable::{DatagramIo, MAX_BUFFERS, QUEUE_LEN};
 
 #[cfg(all(target_os = "linux", not(portable)))]
 pub(crate) use linux::checksum_errors;
@@ -30,7 +30,7 @@ use std::ops::Range;
 
 /// Size of a receive buffer in bytes. A datagram cannot be longer, because the length field in the UDP header
 /// has 16 bits (RFC 768). The kernel does not coalesce more bytes than this either.
-const RECEIVE_BUFFER_LEN: usize = 65_536;
+pub(crate) const RECEIVE_BUFFER_LEN: usize = 65_536;
 
 /// Whether a receive call waits for a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

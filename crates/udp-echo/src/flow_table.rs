@@ -26,6 +26,9 @@ const WAYS: usize = 4;
 /// with a header of version 2 arrives.
 const SETS: usize = 512;
 
+/// The size of a full table in bytes.
+pub(crate) const SIZE: usize = SETS * size_of::<[Option<Flow>; WAYS]>();
+
 /// A flow without requests for this time can be replaced by a new flow. The value is longer than the interval of most
 /// measurements, so a flood with forged sources does not end the counts of a client that measures.
 const MIN_IDLE: Duration = Duration::from_secs(5);

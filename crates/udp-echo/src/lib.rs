@@ -29,6 +29,7 @@
 mod admission;
 mod datagram_io;
 mod flow_table;
+mod memory;
 mod queue_monitor;
 mod refusal;
 mod responder;
@@ -37,6 +38,7 @@ mod totals;
 mod worker;
 
 pub use echo_core::FIRST_CLIENT_PORT;
+pub use memory::{MAX_MEMORY_PER_SOCKET, max_memory};
 pub use serve::{Config, ServeError, prepare, serve};
 pub use totals::Totals;
 pub use worker::SHUTDOWN_TIMEOUT;

@@ -11,7 +11,7 @@ use crate::process::{notify_alive, watchdog_timeout};
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// Number of checks in one watchdog timeout. sd_watchdog_enabled(3) recommends a notification after each half of the timeout.
+/// Number of checks in one watchdog timeout. `sd_watchdog_enabled(3)` recommends a notification after each half of the timeout.
 /// With four checks, a single pass of a worker can take up to three quarters of the timeout.
 const CHECKS_PER_TIMEOUT: u32 = 4;
 

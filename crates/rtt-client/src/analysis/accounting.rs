@@ -30,8 +30,8 @@
 //! ([`Accounting::channel_replaced`]). Some requests can still wait for a reply on this connection. The client sends
 //! these requests again on a new connection ([`Accounting::request_resent`]) under two conditions. First, the server
 //! has replied on the old connection. Second, no part of a further reply has arrived. Otherwise these requests are
-//! lost. A request that is sent again keeps its number and the time of its first send. Its RTT therefore contains the
-//! lost time.
+//! lost. The number of sends of a request is limited ([`MAX_SENDS`]). A request that is sent again keeps its number and
+//! the time of its first send. Its RTT therefore contains the lost time.
 //!
 //! Each request has exactly one outcome: `sent = received + lost + corrupt`.
 
@@ -39,10 +39,12 @@ mod expiry;
 mod path_evidence;
 mod reachability;
 mod received_reply;
+mod second_send;
 mod undecided;
 
 pub(crate) use expiry::wait_after_error;
 pub(crate) use received_reply::ReceivedReply;
+pub(crate) use second_send::MAX_SENDS;
 
 use crate::analysis::loss_attribution::LossAttribution;
 use crate::analysis::loss_pattern::LossPattern;
@@ -190,12 +192,6 @@ impl Accounting {
     /// Adds the next request. It was due at `due`.
     pub(crate) fn request_sent(&mut self, sent: Stamp, due: Instant, timestamp_id: TimestampId) {
         self.tracker.add(sent, due, timestamp_id);
-    }
-
-    /// Records that a request in flight was sent again, on another connection.
-    pub(crate) fn request_resent(&mut self, seq: u64, timestamp_id: TimestampId) {
-        self.summary.resent += 1;
-        self.tracker.resend(seq, timestamp_id);
     }
 
     /// Adds the next request, which could not be sent. It has a number, and it is lost.

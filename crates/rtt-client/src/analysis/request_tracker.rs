@@ -35,6 +35,8 @@ pub(crate) struct InFlight {
     pub(crate) timestamp_id: TimestampId,
     /// The end of the wait for a reply, if it is before the timeout.
     shortened_wait: Option<Instant>,
+    /// The number of sends, at least 1.
+    pub(crate) sends: u8,
     decided: bool,
 }
 
@@ -102,6 +104,7 @@ impl RequestTracker {
             due,
             timestamp_id,
             shortened_wait: None,
+            sends: 1,
             decided: false,
         });
         if self.states.len() == MAX_STORED_STATES {
@@ -114,6 +117,7 @@ impl RequestTracker {
     pub(crate) fn resend(&mut self, seq: u64, timestamp_id: TimestampId) {
         if let Some(request) = self.find(seq) {
             request.timestamp_id = timestamp_id;
+            request.sends = request.sends.saturating_add(1);
         }
     }
 
@@ -291,7 +295,8 @@ mod tests {
         let expiry = tracker.next_expiry();
         tracker.resend(1, TimestampId { id: Some(7) });
         assert_eq!(tracker.next_expiry(), expiry);
-        assert_eq!(tracker.find(1).unwrap().timestamp_id.id, Some(7));
+        let request = tracker.find(1).unwrap();
+        assert_eq!((request.timestamp_id.id, request.sends), (Some(7), 2));
     }
 
     #[test]

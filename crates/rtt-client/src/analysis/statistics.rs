@@ -58,6 +58,9 @@ pub struct Summary {
     /// Requests that the client sent again on a new connection, because the old one had ended. Their RTTs start at
     /// the first send.
     pub resent: u64,
+    /// Requests that are lost because each of their connections ended before the reply, and the client sends a request at
+    /// most four times.
+    pub not_resent: u64,
     /// The channels that the client replaced, because they did not work.
     pub replacements: Replacements,
     /// Round-trip times.
@@ -214,6 +217,7 @@ impl Summary {
         self.wrong_token += round.wrong_token;
         self.refuted_errors += round.refuted_errors;
         self.resent += round.resent;
+        self.not_resent += round.not_resent;
         self.without_breakdown += round.without_breakdown;
         self.kernel_statistics = round
             .kernel_statistics

@@ -15,13 +15,14 @@ mod interleaver;
 mod side;
 mod windows;
 
-use super::run::{
-    RunError, SelectedAddress, new_start, prepare_thread, resolve_target, select_address,
-};
+use super::run::{RunError, new_start, prepare_thread, report_address_limit, resolve_target};
+use super::select_address::{SelectedAddress, select_address};
 use crate::analysis::comparison::{Verdict, judge};
 use crate::analysis::evidence::{Evidence, IncompleteExperiment, Pair, Side, SweepPoint};
 use crate::event::{ComparisonStage, ComparisonStart, Event, FailedAttempt, Report};
+use crate::model::condition::Failure;
 use crate::net::driver::ExperimentContext;
+use crate::net::resolve::ResolvedAddresses;
 use crate::net::system::KERNEL_TIMESTAMPS;
 use crate::plan::{ComparisonPlan, Lifetime, Plan, PlanError, Settings, SizePlan};
 use crate::protocol::driver;
@@ -68,10 +69,19 @@ pub fn compare(
     let start = Instant::now();
     prepare_thread(&comparison.sides[0].settings)?;
     let mut evidence = Evidence::new(comparison.sides.each_ref().map(new_side));
-    let failed_attempts = select_both_addresses(comparison, &mut evidence.sides, stop)?;
+    let resolved = comparison.sides.each_ref().map(|plan| resolve_target(plan, stop));
+    let failed_attempts = select_both_addresses(comparison, &resolved, &mut evidence.sides, stop)?;
     let addresses = evidence.sides.each_ref().map(|side| side.address);
     let starts = [0, 1].map(|side| new_start(&comparison.sides[side], addresses[side]));
     report.event(&Event::ComparisonStart(&ComparisonStart { comparison, sides: &starts }))?;
+    for (plan, resolved) in comparison.sides.iter().zip(&resolved) {
+        if let Ok(resolved) = resolved {
+            report_address_limit(plan, resolved, report)?;
+        }
+    }
+    for (side, resolved) in evidence.sides.iter_mut().zip(resolved) {
+        side.failure = resolved.err();
+    }
     for attempt in &failed_attempts {
         report.event(&Event::FailedAttempt(attempt))?;
     }
@@ -86,27 +96,27 @@ pub fn compare(
     Ok(verdict)
 }
 
-/// Resolves the names of both sides and selects their addresses. Returns the failed attempts.
+/// Selects the addresses of both sides. `resolved` are the results of the name look-ups. Returns the failed attempts.
 fn select_both_addresses(
     comparison: &ComparisonPlan,
+    resolved: &[Result<ResolvedAddresses, Failure>; 2],
     sides: &mut [Side; 2],
     stop: &AtomicBool,
 ) -> Result<Vec<FailedAttempt>, RunError> {
     let [a, b] = &comparison.sides;
-    let resolved = [a, b].map(|plan| resolve_target(plan, stop));
     let mut selected = [None, None];
-    match &resolved {
+    match resolved {
         [Ok(of_a), Ok(of_b)] => {
-            selected = select_addresses([a, b], [of_a, of_b], stop)?.map(Some);
+            let addresses = [&of_a.addresses[..], &of_b.addresses];
+            selected = select_addresses([a, b], addresses, stop)?.map(Some);
         }
-        [Ok(of_a), Err(_)] => selected[0] = Some(select_address(a, of_a, stop)?),
-        [Err(_), Ok(of_b)] => selected[1] = Some(select_address(b, of_b, stop)?),
+        [Ok(of_a), Err(_)] => selected[0] = Some(select_address(a, &of_a.addresses, stop)?),
+        [Err(_), Ok(of_b)] => selected[1] = Some(select_address(b, &of_b.addresses, stop)?),
         [Err(_), Err(_)] => {}
     }
     let mut failed_attempts = Vec::new();
-    for ((side, resolved), selected) in sides.iter_mut().zip(resolved).zip(selected) {
-        side.failure = resolved.err();
-        if let Some(SelectedAddress { address, failed_attempts: failed }) = selected {
+    for (side, selected) in sides.iter_mut().zip(selected) {
+        if let Some(SelectedAddress { address, failed_attempts: failed, .. }) = selected {
             side.address = Some(address);
             failed_attempts.extend(failed);
         }

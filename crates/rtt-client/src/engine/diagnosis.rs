@@ -3,12 +3,12 @@
 
 mod probe;
 
-use super::run::{RunError, is_same_host, resolve_target};
+use super::run::{RunError, is_same_host, report_address_limit, resolve_target};
 use crate::analysis::diagnosis::{Finding, HostCheck, HostFinding, ProbeResult};
 use crate::event::{Event, Report};
 use crate::model::condition::{Condition, Failure};
 use crate::net::transport::SocketError;
-use crate::plan::{DiagnosisPlan, MAX_DIAGNOSED_ADDRESSES, Plan};
+use crate::plan::{DiagnosisPlan, Plan};
 use probe::Probe;
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
@@ -34,9 +34,9 @@ pub fn diagnose(
     let Some(first) = diagnosis.plans.first() else { return Ok(false) };
     let deadline = start + first.settings.timeout;
     let is_answering = match resolve_target(first, stop) {
-        Ok(mut addresses) => {
-            addresses.truncate(MAX_DIAGNOSED_ADDRESSES);
-            let probes = |plans| probes(plans, &addresses, deadline, stop);
+        Ok(resolved) => {
+            report_address_limit(first, &resolved, report)?;
+            let probes = |plans| probes(plans, &resolved.addresses, deadline, stop);
             run_probes(probes(&diagnosis.plans), probes(&diagnosis.host_checks), report)?
         }
         Err(_) if stop.load(Ordering::Relaxed) => false,

@@ -1,11 +1,13 @@
 //! [`run`]: resolves the target, selects an address that answers, and measures it.
 
+use super::select_address::{SelectedAddress, Tried, select_address};
 use super::series::{INTERRUPTED, RunPosition, Series, Sink};
+use super::trial::Trial;
 use crate::analysis::statistics::Summary;
-use crate::event::{Event, FailedAttempt, Progress, Report, Start};
+use crate::event::{AddressLimit, Event, Progress, Report, Start};
 use crate::model::condition::Failure;
-use crate::model::exchange::{Connection, Exchange, Outcome};
-use crate::net::resolve::{LookUpLimits, resolve};
+use crate::model::exchange::{Connection, Exchange};
+use crate::net::resolve::{LookUpLimits, ResolvedAddresses, resolve};
 use crate::net::system;
 use crate::net::transport::SocketError;
 use crate::plan::{Plan, Settings};
@@ -45,8 +47,8 @@ pub enum RunError {
 /// Runs `plan`, passes events to `report`, and returns the summary. A run ends when the plan is complete or when
 /// `stop` is set.
 ///
-/// If the target is a name with several addresses, the client tries them one after another. It measures the first
-/// address that answers. If none answers, it measures the last one.
+/// If the target is a name with several addresses, the client tries them as RFC 8305 (Happy Eyeballs) specifies, but at most
+/// 16 of them. It measures the first address that answers. If none answers, it measures the last one that it tried.
 ///
 /// # Errors
 ///
@@ -55,7 +57,7 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
     prepare_thread(&plan.settings)?;
     let start = Instant::now();
     let summary = match resolve_target(plan, stop) {
-        Ok(addresses) => measure(plan, &addresses, report, stop)?,
+        Ok(resolved) => measure(plan, &resolved, report, stop)?,
         Err(_) if stop.load(Ordering::Relaxed) => {
             report.event(&Event::Start(&new_start(plan, None)))?;
             Summary { notes: vec![INTERRUPTED.to_owned()], ..Summary::default() }
@@ -87,7 +89,7 @@ pub(in crate::engine) fn prepare_thread(settings: &Settings) -> Result<(), RunEr
 pub(in crate::engine) fn resolve_target(
     plan: &Plan,
     stop: &AtomicBool,
-) -> Result<Vec<SocketAddr>, Failure> {
+) -> Result<ResolvedAddresses, Failure> {
     let start = Instant::now();
     let settings = &plan.settings;
     let limits = LookUpLimits { timeout: settings.timeout, stop };
@@ -98,133 +100,71 @@ pub(in crate::engine) fn resolve_target(
     })
 }
 
-/// The address that a run measures.
-pub(in crate::engine) struct SelectedAddress {
-    pub(in crate::engine) address: SocketAddr,
-    /// The addresses that did not answer.
-    pub(in crate::engine) failed_attempts: Vec<FailedAttempt>,
-}
-
-/// Selects the first of the `addresses` that answers, or the last one. The client makes one exchange with each address
-/// until one answers. It does not test the last address. These exchanges do not count.
-pub(in crate::engine) fn select_address(
-    plan: &Plan,
-    addresses: &[SocketAddr],
-    stop: &AtomicBool,
-) -> Result<SelectedAddress, RunError> {
-    let mut failed_attempts = Vec::new();
-    let (last, others) = addresses.split_last().expect("a resolved name has an address");
-    for &address in others {
-        match try_address(plan, address, stop)? {
-            Some(attempt) => failed_attempts.push(attempt),
-            None => return Ok(SelectedAddress { address, failed_attempts }),
-        }
-    }
-    Ok(SelectedAddress { address: *last, failed_attempts })
-}
-
-/// Makes one exchange with `address`. It does not count. Returns the failure if there is no answer.
-pub(in crate::engine) fn try_address(
-    plan: &Plan,
-    address: SocketAddr,
-    stop: &AtomicBool,
-) -> Result<Option<FailedAttempt>, RunError> {
-    let plan = plan.one_exchange();
-    let mut trial = Trial::run(&plan, address, stop)?;
-    Ok(match trial.events.exchanges.pop().map(|exchange| exchange.outcome) {
-        Some(Outcome::Lost(failure) | Outcome::Error(failure)) => {
-            Some(FailedAttempt { protocol: plan.protocol, address, failure })
-        }
-        _ => None,
-    })
-}
-
 /// The start event of a run that has not opened a socket.
 pub(in crate::engine) fn new_start(plan: &Plan, address: Option<SocketAddr>) -> Start<'_> {
     Start { plan, address, local: None, clock_cost: clock_cost() }
 }
 
-/// The events of a series, stored until they are processed.
-#[derive(Default)]
-pub(in crate::engine) struct RecordedEvents {
-    pub(in crate::engine) connections: Vec<Connection>,
-    pub(in crate::engine) exchanges: Vec<Exchange>,
-}
-
-impl Sink for RecordedEvents {
-    fn connection(&mut self, connection: Connection) -> io::Result<()> {
-        self.connections.push(connection);
-        Ok(())
-    }
-
-    fn exchange(&mut self, exchange: Exchange) -> io::Result<()> {
-        self.exchanges.push(exchange);
-        Ok(())
-    }
-
-    fn progress(&mut self, _: &Summary, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn idle(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Selects an address and measures it.
 fn measure(
     plan: &Plan,
-    addresses: &[SocketAddr],
+    resolved: &ResolvedAddresses,
     report: &mut dyn Report,
     stop: &AtomicBool,
 ) -> Result<Summary, RunError> {
-    if plan.settings.count == Some(1) {
-        return measure_once(plan, addresses, report, stop);
-    }
-    let SelectedAddress { address, failed_attempts } = select_address(plan, addresses, stop)?;
+    let selected = select_address(plan, &resolved.addresses, stop)?;
+    let SelectedAddress { address, failed_attempts, tried } = selected;
     debug!(protocol = plan.protocol.name, %address, "measuring address");
-    let series = Series::open(plan, address, RunPosition::Start, stop)?;
-    let start = Start { local: series.local(), ..new_start(plan, Some(address)) };
-    report_start(&start, &failed_attempts, report)?;
+    let report_start = |local, report: &mut dyn Report| -> io::Result<()> {
+        report.event(&Event::Start(&Start { local, ..new_start(plan, Some(address)) }))?;
+        report_address_limit(plan, resolved, report)?;
+        failed_attempts.iter().try_for_each(|attempt| report.event(&Event::FailedAttempt(attempt)))
+    };
+    if plan.settings.count == Some(1) {
+        let trial = match tried {
+            Some(Tried::Exchange(trial)) => *trial,
+            Some(Tried::Channel(channel)) => Trial::run_on(*channel, plan, address, stop)?,
+            None => Trial::run(plan, address, stop)?,
+        };
+        report_start(trial.local, report)?;
+        return report_trial(trial, report);
+    }
+    let series = match tried {
+        Some(Tried::Channel(channel)) => Series::with_channel(plan, address, *channel, stop),
+        Some(Tried::Exchange(_)) | None => Series::open(plan, address, RunPosition::Start, stop)?,
+    };
+    report_start(series.local(), report)?;
     series.run(&mut ReportSink { plan, report }, stop)
 }
 
-/// Performs one exchange with the first address that answers, or with the last one.
-fn measure_once(
-    plan: &Plan,
-    addresses: &[SocketAddr],
-    report: &mut dyn Report,
-    stop: &AtomicBool,
-) -> Result<Summary, RunError> {
-    let mut failed_attempts = Vec::new();
-    let mut remaining = addresses.iter().copied();
-    let mut address = remaining.next().expect("a resolved name has an address");
-    loop {
-        let Trial { mut events, local, summary } = Trial::run(plan, address, stop)?;
-        let exchange = match (events.exchanges.pop(), remaining.next()) {
-            (
-                Some(Exchange {
-                    outcome: Outcome::Lost(failure) | Outcome::Error(failure), ..
-                }),
-                Some(next),
-            ) => {
-                failed_attempts.push(FailedAttempt { protocol: plan.protocol, address, failure });
-                address = next;
-                continue;
-            }
-            (exchange, _) => exchange,
-        };
-        let start = Start { local, ..new_start(plan, Some(address)) };
-        report_start(&start, &failed_attempts, report)?;
-        for connection in &events.connections {
-            report.event(&Event::Connection(connection))?;
-        }
-        // After an interruption, there can be no exchange.
-        if let Some(exchange) = &exchange {
-            report.event(&Event::Exchange(exchange))?;
-        }
-        return Ok(summary);
+/// Reports the exchange of a run with one exchange.
+fn report_trial(trial: Trial, report: &mut dyn Report) -> Result<Summary, RunError> {
+    for connection in &trial.connections {
+        report.event(&Event::Connection(connection))?;
     }
+    // After an interruption, there can be no exchange.
+    if let Some(exchange) = &trial.exchange {
+        report.event(&Event::Exchange(exchange))?;
+    }
+    Ok(trial.summary)
+}
+
+/// Reports that the client does not try all addresses of the target's name.
+pub(in crate::engine) fn report_address_limit(
+    plan: &Plan,
+    resolved: &ResolvedAddresses,
+    report: &mut dyn Report,
+) -> io::Result<()> {
+    let ResolvedAddresses { addresses, found } = resolved;
+    if *found <= addresses.len() {
+        return Ok(());
+    }
+    let host = plan.target.host.clone();
+    report.event(&Event::AddressLimit(&AddressLimit {
+        host,
+        found: *found,
+        tried: addresses.len(),
+    }))
 }
 
 /// The mean cost of one reading of the monotonic clock on this host.
@@ -234,40 +174,6 @@ fn clock_cost() -> Duration {
         std::hint::black_box(Instant::now());
     }
     start.elapsed() / CLOCK_READINGS
-}
-
-fn report_start(
-    start: &Start<'_>,
-    failed_attempts: &[FailedAttempt],
-    report: &mut dyn Report,
-) -> io::Result<()> {
-    report.event(&Event::Start(start))?;
-    failed_attempts.iter().try_for_each(|attempt| report.event(&Event::FailedAttempt(attempt)))
-}
-
-/// One exchange with an address. The events are reported later, when it is known whether the address answers.
-struct Trial {
-    events: RecordedEvents,
-    local: Option<SocketAddr>,
-    summary: Summary,
-}
-
-impl Trial {
-    fn run(plan: &Plan, address: SocketAddr, stop: &AtomicBool) -> Result<Self, RunError> {
-        let protocol = plan.protocol.name;
-        debug!(protocol, %address, "trying address");
-        let mut events = RecordedEvents::default();
-        let series = Series::open(plan, address, RunPosition::Start, stop)?;
-        let local = series.local();
-        let summary = series.run(&mut events, stop)?;
-        if let Some(exchange) = events.exchanges.last() {
-            let condition = exchange.outcome.failure().map(|failure| failure.condition);
-            let condition = condition.map(tracing::field::display);
-            let outcome = exchange.outcome.name();
-            debug!(protocol, %address, %outcome, condition, "tried address");
-        }
-        Ok(Self { events, local, summary })
-    }
 }
 
 /// Passes the events of a series to a report.

@@ -16,12 +16,14 @@ mod closing_request;
 mod connections;
 mod control;
 mod exchange;
+mod first_channel;
 mod first_packet;
 mod network_errors;
 mod notes;
 mod other_address;
 mod path_watch;
 mod replacement;
+mod second_send;
 
 use super::pause_until;
 use super::run::RunError;
@@ -34,15 +36,14 @@ use crate::model::protocol::{Framing, Protocol, ReplyForm, Responder};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
 use crate::net::system::{KERNEL_TIMESTAMPS, ThreadUsage, WaitUntil, clock_state, thread_usage};
-use crate::net::transport::SocketError;
 use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
-use crate::plan::{Content, Plan, Settings};
+use crate::plan::{Content, Settings};
 use crate::protocol::explanations::explanations_of;
-use channel_config::config_for;
 pub(in crate::engine) use connections::RunPosition;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
+pub(in crate::engine) use first_channel::FirstChannel;
 use first_packet::FirstPacket;
 pub(in crate::engine) use notes::INTERRUPTED;
 use notes::{SeriesEnd, ServerCounts, notes};
@@ -105,53 +106,7 @@ pub(in crate::engine) struct Series<'a> {
     interrupted: bool,
 }
 
-impl<'a> Series<'a> {
-    /// Opens the first channel to `address`. A failure of the peer or the route becomes the outcome of the first
-    /// exchange. When `stop` is set, each wait for the peer ends.
-    ///
-    /// # Errors
-    ///
-    /// At the start of a run, the client cannot run as requested.
-    pub(in crate::engine) fn open(
-        plan: &Plan,
-        address: SocketAddr,
-        position: RunPosition,
-        stop: &'a AtomicBool,
-    ) -> Result<Self, SocketError> {
-        let settings = &plan.settings;
-        let config = config_for(plan).interrupted_by(stop);
-        let mut payload = plan.payload.clone();
-        payload.start_run(fastrand::u32(..));
-        let first_packet = FirstPacket::before(address);
-        let connections = Connections::open(plan, address, config, position)?;
-        // A fixed rate leaves no time for control exchanges. A single exchange has no median to compare.
-        let has_control = config.receiver.timestamps
-            && plan.pacing.waits_for_replies()
-            && settings.count != Some(1);
-        let now = Instant::now();
-        Ok(Self {
-            protocol: plan.protocol,
-            address,
-            stop,
-            settings: settings.clone(),
-            pacing: plan.pacing,
-            payload,
-            pacer: Pacer::new(plan.pacing, settings, now),
-            connections,
-            replacement: ChannelReplacement::new(plan),
-            accounting: Accounting::new(plan),
-            usage_at_start: None,
-            slow_host: None,
-            other_replies: OtherReplies::default(),
-            control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
-            first_packet,
-            held: None,
-            last_progress: now,
-            ended_early: false,
-            interrupted: false,
-        })
-    }
-
+impl Series<'_> {
     /// The local address of the first channel. `None` if the channel could not be opened. Also `None` after the first
     /// request.
     pub(in crate::engine) fn local(&self) -> Option<SocketAddr> {

@@ -7,7 +7,8 @@ mod recording;
 pub use error::TraceError;
 
 use super::output_file::{FileOperation, OutputFile, OutputFileError};
-use super::run::{resolve_target, select_address};
+use super::run::{report_address_limit, resolve_target};
+use super::select_address::select_address;
 use super::series::RunPosition;
 use crate::capture::dissect::dissect;
 use crate::capture::exchanges::stream::MessageLengths;
@@ -69,7 +70,7 @@ pub fn trace(
             session.has_failures = true;
             break;
         }
-        session.trace_target(target, plan.count, stop)?;
+        session.trace_target(target, plan.count, report, stop)?;
     }
     let Session { mut trace, captured, interfaces, has_failures, .. } = session;
     trace.interrupted = has_failures && stop.load(Ordering::Relaxed);
@@ -185,10 +186,11 @@ impl Session {
         &mut self,
         plan: &Plan,
         count: u64,
+        report: &mut dyn Report,
         stop: &AtomicBool,
     ) -> Result<(), TraceError> {
-        let addresses = match resolve_target(plan, stop) {
-            Ok(addresses) => addresses,
+        let resolved = match resolve_target(plan, stop) {
+            Ok(resolved) => resolved,
             Err(_) if stop.load(Ordering::Relaxed) => {
                 self.has_failures = true;
                 return Ok(());
@@ -199,7 +201,8 @@ impl Session {
                 return Ok(());
             }
         };
-        let address = address_on_the_wire(select_address(plan, &addresses, stop)?.address);
+        report_address_limit(plan, &resolved, report).map_err(TraceError::Report)?;
+        let address = address_on_the_wire(select_address(plan, &resolved.addresses, stop)?.address);
         let is_first = self.interfaces.is_empty();
         let position = if is_first { RunPosition::Start } else { RunPosition::Middle };
         let config = RecordConfig { count, interface: self.interfaces.len(), position };

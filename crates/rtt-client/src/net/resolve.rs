@@ -8,12 +8,21 @@ use crate::model::target::{IpAndZone, Target, ip_and_zone};
 use crate::net::system::{MAX_PAUSE, interface_index};
 use crate::plan::Family;
 use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType, getaddrinfo};
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 use tracing::debug;
+
+/// The maximum number of addresses that the client tries. The owner of a name can publish thousands of addresses. Common
+/// names have at most eight of each version of IP.
+pub(crate) const MAX_ADDRESSES: usize = 16;
+
+/// The maximum number of results of the resolver that are read. A DNS message has at most 64 KiB, so one look-up returns
+/// fewer addresses.
+const MAX_RESULTS: usize = 65_536;
 
 /// Why a host has no usable address. The texts are for sentences that already contain the host.
 #[derive(Debug, thiserror::Error)]
@@ -107,19 +116,29 @@ pub(crate) struct LookUpLimits<'a> {
     pub(crate) stop: &'a AtomicBool,
 }
 
-/// The addresses of `host`, in the order in which the client tries them. The system's resolver sorts them
-/// (RFC 6724).
+/// The addresses of a host.
+#[derive(Debug)]
+pub(crate) struct ResolvedAddresses {
+    /// The addresses that the client tries, in this order: at least one, at most [`MAX_ADDRESSES`].
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// The number of addresses that the look-up found.
+    pub(crate) found: usize,
+}
+
+/// The addresses of `host`. The system's resolver sorts them (RFC 6724).
 pub(crate) fn resolve(
     host: &str,
     port: u16,
     family: Option<Family>,
     limits: LookUpLimits<'_>,
-) -> Result<Vec<SocketAddr>, ResolveError> {
+) -> Result<ResolvedAddresses, ResolveError> {
     let start = Instant::now();
     let result = find_addresses(host, port, family, limits);
     let elapsed = start.elapsed();
     match &result {
-        Ok(addresses) => debug!(host, ?addresses, ?elapsed, "name look-up"),
+        Ok(ResolvedAddresses { addresses, found }) => {
+            debug!(host, ?addresses, found, ?elapsed, "name look-up");
+        }
         Err(error) => debug!(host, %error, ?elapsed, "name look-up failed"),
     }
     result
@@ -130,7 +149,7 @@ fn find_addresses(
     port: u16,
     family: Option<Family>,
     limits: LookUpLimits<'_>,
-) -> Result<Vec<SocketAddr>, ResolveError> {
+) -> Result<ResolvedAddresses, ResolveError> {
     let mut addresses = match ip_and_zone(host) {
         Some(address) => vec![socket_address(address, port)?],
         None => look_up(host, port, limits)?,
@@ -143,7 +162,22 @@ fn find_addresses(
     if addresses.is_empty() {
         return Err(ResolveError::NoAddress(family));
     }
-    Ok(addresses)
+    let found = addresses.len();
+    Ok(ResolvedAddresses { addresses: addresses_to_try(&addresses), found })
+}
+
+/// The first [`MAX_ADDRESSES`] addresses. The versions of IP alternate, starting with the version of the first address
+/// (RFC 8305, section 4). So the client tries both versions soon, even if one of them does not work.
+fn addresses_to_try(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let of_version =
+        |is_v4| addresses.iter().copied().filter(move |address| address.is_ipv4() == is_v4);
+    let (mut version, mut other) = (of_version(first_is_v4), of_version(!first_is_v4));
+    let pairs = std::iter::from_fn(|| match (version.next(), other.next()) {
+        (None, None) => None,
+        pair => Some([pair.0, pair.1]),
+    });
+    pairs.flatten().flatten().take(MAX_ADDRESSES).collect()
 }
 
 /// Builds a socket address. The zone is the name or the index of an interface (RFC 4007, section 11.2). The index
@@ -198,15 +232,18 @@ fn system_resolver(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveErro
         LookupErrorKind::NoName | LookupErrorKind::NoData => ResolveError::NotFound(error.into()),
         _ => ResolveError::LookupFailed(error.into()),
     })?;
-    let mut addresses = Vec::new();
-    for entry in found.flatten() {
+    let mut addresses = found.flatten().take(MAX_RESULTS).map(|entry| {
         let mut address = entry.sockaddr;
         address.set_port(port);
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    Ok(addresses)
+        address
+    });
+    Ok(unique(&mut addresses))
+}
+
+/// Each address once, in the order of its first occurrence.
+fn unique(addresses: &mut dyn Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut known = HashSet::new();
+    addresses.filter(|address| known.insert(*address)).collect()
 }
 
 /// The resolver's message as part of a sentence: without the library's prefix, and in lower case.
@@ -234,12 +271,47 @@ mod tests {
         LookUpLimits { timeout: Duration::from_secs(5), stop: &STOP }
     }
 
+    /// The addresses to try.
+    fn addresses(host: &str, family: Option<Family>) -> Vec<SocketAddr> {
+        resolve(host, 9, family, limits()).unwrap().addresses
+    }
+
+    fn parsed(addresses: &[&str]) -> Vec<SocketAddr> {
+        addresses.iter().map(|address| address.parse().unwrap()).collect()
+    }
+
     #[test]
     fn ip_address_resolves_to_itself() {
-        let found = resolve("192.0.2.7", 9, None, limits()).unwrap();
-        assert_eq!(found, ["192.0.2.7:9".parse().unwrap()]);
-        let found = resolve("2001:db8::7", 9, Some(Family::V6), limits()).unwrap();
-        assert_eq!(found, ["[2001:db8::7]:9".parse().unwrap()]);
+        assert_eq!(addresses("192.0.2.7", None), parsed(&["192.0.2.7:9"]));
+        assert_eq!(addresses("2001:db8::7", Some(Family::V6)), parsed(&["[2001:db8::7]:9"]));
+    }
+
+    #[test]
+    fn versions_of_ip_alternate_in_the_order_of_the_resolver() {
+        let v6 = ["[2001:db8::1]:9", "[2001:db8::2]:9", "[2001:db8::3]:9"];
+        let v4 = ["192.0.2.1:9", "192.0.2.2:9"];
+        let sorted = parsed(&[&v6[..], &v4[..]].concat());
+        assert_eq!(addresses_to_try(&sorted), parsed(&[v6[0], v4[0], v6[1], v4[1], v6[2]]));
+        let sorted = parsed(&[&v4[..], &v6[..]].concat());
+        assert_eq!(addresses_to_try(&sorted), parsed(&[v4[0], v6[0], v4[1], v6[1], v6[2]]));
+        assert_eq!(addresses_to_try(&parsed(&v6)), parsed(&v6));
+    }
+
+    #[test]
+    fn number_of_addresses_to_try_is_limited_for_both_versions_of_ip_together() {
+        let v6 =
+            (0..3000_u16).map(|last| SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, last], 9)));
+        let v4 = (0..=255).map(|last| SocketAddr::from(([192, 0, 2, last], 9)));
+        let all: Vec<SocketAddr> = v6.chain(v4).collect();
+        let tried = addresses_to_try(&all);
+        assert_eq!(tried.len(), MAX_ADDRESSES);
+        assert_eq!(tried.iter().filter(|address| address.is_ipv4()).count(), MAX_ADDRESSES / 2);
+    }
+
+    #[test]
+    fn repeated_address_counts_once() {
+        let addresses = parsed(&["192.0.2.2:9", "192.0.2.1:9", "192.0.2.2:9"]);
+        assert_eq!(unique(&mut addresses.into_iter()), parsed(&["192.0.2.2:9", "192.0.2.1:9"]));
     }
 
     #[test]
@@ -251,7 +323,7 @@ mod tests {
 
     #[test]
     fn localhost_resolves_to_loopback_addresses() {
-        for address in resolve("localhost", 9, None, limits()).unwrap() {
+        for address in addresses("localhost", None) {
             assert!(address.ip().is_loopback() && address.port() == 9, "{address}");
         }
     }
@@ -268,7 +340,7 @@ mod tests {
     fn numeric_zone_becomes_the_scope_id() {
         for (text, ip) in [("fe80::1%7", "fe80::1"), ("::1%7", "::1")] {
             let expected = SocketAddrV6::new(ip.parse().unwrap(), 9, 0, 7).into();
-            assert_eq!(resolve(text, 9, None, limits()).unwrap(), [expected]);
+            assert_eq!(addresses(text, None), [expected]);
             assert_eq!(local_address(text).unwrap().ip(), expected.ip());
         }
     }
@@ -277,7 +349,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn interface_name_in_a_zone_becomes_the_scope_id() {
         for text in ["fe80::1%lo", "::1%lo"] {
-            let SocketAddr::V6(found) = resolve(text, 9, None, limits()).unwrap()[0] else {
+            let SocketAddr::V6(found) = addresses(text, None)[0] else {
                 panic!("{text} is an IPv6 address");
             };
             assert_eq!(found.scope_id(), 1, "the loopback interface has index 1");

@@ -85,6 +85,7 @@ impl<Out: Write> Report for Csv<Out> {
             Event::Pair { number, pair } => self.pair(*number, pair),
             Event::Summary { .. } | Event::Verdict { .. } => self.out.flush(),
             Event::Protocol(_)
+            | Event::AddressLimit(_)
             | Event::FailedAttempt(_)
             | Event::Connection(_)
             | Event::Progress(_)

@@ -19,7 +19,7 @@ use crate::model::format::nanoseconds;
 use crate::model::protocol::{DisplayAddress, Protocol};
 use chrono::{DateTime, Local, SecondsFormat};
 use echo_core::{Stamp, escape_json};
-use exchange::{AttemptLine, ConnectionLine, ExchangeLine};
+use exchange::{AddressesLine, AttemptLine, ConnectionLine, ExchangeLine};
 use finding::FindingLine;
 use host::HostLine;
 use protocol::ProtocolLine;
@@ -108,6 +108,7 @@ impl<Out: Write> Report for Json<Out> {
                 Line::Start(Box::new(line))
             }
             Event::Protocol(protocol) => Line::Protocol((*protocol).into()),
+            Event::AddressLimit(limit) => Line::Addresses((*limit).into()),
             Event::FailedAttempt(attempt) => Line::Attempt((*attempt).into()),
             Event::Connection(connection) => Line::Connection((*connection).into()),
             Event::Exchange(exchange) if !quiet => {
@@ -144,6 +145,7 @@ impl<Out: Write> Report for Json<Out> {
 enum Line {
     Start(Box<StartLine>),
     Protocol(ProtocolLine),
+    Addresses(AddressesLine),
     Attempt(AttemptLine),
     Connection(ConnectionLine),
     Exchange(Box<ExchangeLine>),

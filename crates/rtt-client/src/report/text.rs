@@ -34,7 +34,7 @@ pub use appearance::{Charset, Styling, TextConfig};
 
 use crate::analysis::statistics::Summary;
 use crate::capture::trace::Trace;
-use crate::event::{Event, FailedAttempt, Report, Start};
+use crate::event::{AddressLimit, Event, FailedAttempt, Report, Start};
 use crate::model::condition::Condition;
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::model::format::{count, duration};
@@ -111,6 +111,15 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
             exchange_line::write_heading(&mut self.printer)?;
         }
         self.printer.flush()
+    }
+
+    fn address_limit(&mut self, limit: &AddressLimit) -> io::Result<()> {
+        let AddressLimit { host, found, tried } = limit;
+        self.errors.paragraph(&format!(
+            "rtt-client: {} has {} addresses; the client tries only {tried} of them",
+            escape(host.as_bytes()),
+            count(*found as u64)
+        ))
     }
 
     fn failed_attempt(&mut self, attempt: &FailedAttempt) -> io::Result<()> {
@@ -206,6 +215,7 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
         match event {
             Event::Start(start) => self.start(start),
             Event::Protocol(facts) => protocol::write(&mut self.printer, facts),
+            Event::AddressLimit(limit) => self.address_limit(limit),
             Event::FailedAttempt(attempt) => self.failed_attempt(attempt),
             Event::Connection(connection) => {
                 self.run.connection = Some((*connection).clone());
@@ -277,6 +287,19 @@ mod tests {
         }
         assert!(out.is_empty());
         String::from_utf8(errors).unwrap()
+    }
+
+    #[test]
+    fn name_with_too_many_addresses_has_an_error_message() {
+        let (mut out, mut errors) = (Vec::new(), Vec::new());
+        let limit = AddressLimit { host: "many.example".to_owned(), found: 3000, tried: 16 };
+        let mut text = Text::new(&mut out, &mut errors, TextConfig::default());
+        text.event(&Event::AddressLimit(&limit)).unwrap();
+        let errors = String::from_utf8(errors).unwrap();
+        assert!(
+            errors.ends_with("has 3,000 addresses; the client tries only 16 of them\n"),
+            "{errors}"
+        );
     }
 
     #[test]

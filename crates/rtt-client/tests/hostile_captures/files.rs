@@ -145,9 +145,19 @@ pub fn expanding_payloads() -> Vec<u8> {
     let mut file = Pcap::new();
     for payload in [vec![0x1b; 4096], vec![0xff; 4096], "\u{301}\u{202e}".repeat(900).into_bytes()]
     {
-        for _ in 0..5000 {
+        for _ in 0..2000 {
             file.add(&datagram(CLIENT, SERVER, &payload));
         }
+    }
+    file.bytes
+}
+
+/// Datagrams with 65,000 bytes. Together, they have more than 64 MiB.
+pub fn long_packets() -> Vec<u8> {
+    let (mut file, payload) = (Pcap::new(), vec![b'x'; 65_000]);
+    for index in 0..1100 {
+        let (from, to) = if index % 2 == 0 { (CLIENT, SERVER) } else { (SERVER, CLIENT) };
+        file.add(&datagram(from, to, &payload));
     }
     file.bytes
 }

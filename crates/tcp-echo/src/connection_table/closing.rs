@@ -76,7 +76,7 @@ impl ConnectionTable<'_> {
 
     /// Sends the FIN. Removes the connection at once, or after the peer has taken all replies.
     pub(super) fn close(&mut self, token: usize) {
-        let Some(connection) = self.connections.get_mut(token) else { return };
+        let Some(connection) = self.connections.connection_mut(token) else { return };
         match connection.finish() {
             Ok(NextAction::WaitForEvent) => {}
             // An error means that the connection has already ended.
@@ -116,7 +116,7 @@ impl ConnectionTable<'_> {
         // earlier. A system that does not report the length of the send queue shows the progress of the peer only in this
         // way.
         if self.send_part_of_pending_reply(token)
-            && let Some(connection) = self.connections.get_mut(token)
+            && let Some(connection) = self.connections.connection_mut(token)
             && connection.close_reason(self.tick, self.timeouts) != Some(CloseReason::Stalled)
         {
             return;
@@ -133,7 +133,7 @@ impl ConnectionTable<'_> {
 
     /// Sends as much of the pending reply as the kernel accepts. Returns whether the kernel accepted any bytes.
     fn send_part_of_pending_reply(&mut self, token: usize) -> bool {
-        let Some(connection) = self.connections.get_mut(token) else { return false };
+        let Some(connection) = self.connections.connection_mut(token) else { return false };
         if !connection.has_pending_reply() {
             return false;
         }

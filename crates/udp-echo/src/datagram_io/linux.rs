@@ -12,11 +12,15 @@
 //! fragment" and sends to one peer per call.
 
 mod control;
+mod raw_buffer;
 mod receive;
 mod send;
+#[cfg(test)]
+mod tests;
 
 use super::{ReceiveMeta, Reply, SendResult, Wait};
 use nix::sys::socket::{SetSockOpt, setsockopt, sockopt};
+pub(crate) use receive::MAX_BUFFERS;
 use receive::Receiver;
 use send::Sender;
 use std::io;
@@ -26,7 +30,7 @@ use std::net::{SocketAddr, UdpSocket};
 /// are lost. A large receive queue is useful for bursts of many peers. A large send queue is useful if
 /// replies wait while the kernel looks for neighbours that do not exist. `net.core.rmem_max` and
 /// `net.core.wmem_max` limit the sizes.
-const QUEUE_LEN: usize = 4 << 20;
+pub(crate) const QUEUE_LEN: usize = 4 << 20;
 
 /// Receives and sends datagrams on a socket.
 pub(crate) struct DatagramIo {

@@ -178,6 +178,28 @@ fn rtt_of_a_resent_request_counts_from_the_first_send() {
 }
 
 #[test]
+fn number_of_sends_of_a_request_is_limited() {
+    let (mut accounting, _) = series(2);
+    let mut sends = 1;
+    while accounting.can_be_resent(1) {
+        accounting.request_resent(1, TimestampId::default());
+        sends += 1;
+    }
+    assert_eq!(
+        (sends, accounting.can_be_resent(2)),
+        (MAX_SENDS, true),
+        "each request has its own limit"
+    );
+    let failure = accounting.sends_exhausted(Condition::Closed, Some(Origin::Peer));
+    assert_eq!(failure.condition, Condition::Closed);
+    accounting.request_failed(1, failure, None);
+    assert!(!accounting.can_be_resent(1), "the request is not in flight");
+    let Summary { resent, not_resent, .. } = *accounting.summary();
+    assert_eq!((resent, not_resent), (u64::from(MAX_SENDS) - 1, 1));
+    assert_eq!(outcomes(&accounting), [0, 1, 0]);
+}
+
+#[test]
 fn permanent_error_before_any_reply_makes_the_server_unreachable() {
     for (condition, is_final) in [
         (Condition::Refused, true),

@@ -5,6 +5,7 @@
 mod compare;
 mod diagnose;
 mod exchange;
+mod message;
 mod protocols;
 mod trace;
 
@@ -14,7 +15,6 @@ pub(crate) use exchange::{ExchangeArgs, OneMessage};
 pub(crate) use protocols::ProtocolsArgs;
 pub(crate) use trace::TraceArgs;
 
-use crate::output::print_parser_message;
 use clap::{
     ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
     ValueEnum, value_parser,
@@ -239,7 +239,7 @@ pub(crate) fn parse() -> Result<SelectedCommand, ExitCode> {
     let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => Ok(cli.command),
-        Err(message) => Err(print_parser_message(&message)),
+        Err(message) => Err(message::print(&message)),
     }
 }
 

@@ -2,15 +2,12 @@
 //! head -1`).
 
 use crate::signals::request_stop;
-use crate::terminal::allows_colour;
 use echo_core::{escape, escape_controls};
-use std::env;
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
-use std::process::ExitCode;
 
 /// The first byte of the codes for colours and of other commands of a terminal (ECMA-48).
-const ESC: u8 = 0x1b;
+pub(crate) const ESC: u8 = 0x1b;
 
 /// Returns standard output. When its reader closes the pipe, the run stops as after Ctrl-C. The rest of the output is
 /// dropped. The command ends without a message. The exit status describes the exchanges until this moment.
@@ -33,28 +30,6 @@ pub(crate) fn print_error(message: impl Display) {
     let message = escape(message.to_string().as_bytes());
     // If standard error is closed or full, there is no place for the message.
     let _ = writeln!(io::stderr(), "rtt-client: {message}");
-}
-
-/// Prints the help, the version or the error that the parser of the command line returned. Returns the exit status: 0 for
-/// the help and the version, 2 for an error or if standard output is full.
-pub(crate) fn print_parser_message(message: &clap::Error) -> ExitCode {
-    if message.use_stderr() {
-        // The message contains arguments of the command line. `ansi` would not change the codes in them.
-        let has_codes = env::args_os().any(|argument| argument.as_encoded_bytes().contains(&ESC));
-        let has_colour = allows_colour() && io::stderr().is_terminal() && !has_codes;
-        let text = message.render();
-        let text = if has_colour { text.ansi().to_string() } else { text.to_string() };
-        let is_kept = |character| character == '\n' || (has_colour && character == char::from(ESC));
-        // If standard error is closed or full, there is no place for the message.
-        let _ = io::stderr().write_all(escape_controls(&text, is_kept).as_bytes());
-    } else if let Err(error) = message.print()
-        && error.kind() != ErrorKind::BrokenPipe
-    {
-        print_error(format_args!("cannot write to standard output: {error}"));
-        return ExitCode::from(2);
-    }
-    // clap uses 0 for the help and the version, and 2 for errors.
-    ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2))
 }
 
 /// A writer for the lines of the log. Each call of `write` must contain a complete line. Control characters become escapes,

@@ -3,7 +3,9 @@
 //! If both targets have the same host name, both sides use the same address if possible. Otherwise the difference could be
 //! a difference between two paths or two hosts.
 
-use crate::engine::run::{RunError, SelectedAddress, is_same_host, select_address, try_address};
+use crate::engine::address_race::{Attempt, LastCandidate, RaceResult, Rules, Schedule, race};
+use crate::engine::run::{RunError, is_same_host};
+use crate::engine::select_address::{SelectedAddress, Tried, cancelled, schedule, select_address};
 use crate::event::FailedAttempt;
 use crate::plan::Plan;
 use std::net::SocketAddr;
@@ -26,35 +28,87 @@ pub(super) fn select_addresses(
     let mut failed: [Vec<FailedAttempt>; 2] = Default::default();
     // A single address needs no test.
     if common.len() > 1 {
-        for pair in common {
-            let mut both_answer = true;
-            for (side, failed) in failed.iter_mut().enumerate() {
-                if let Some(attempt) = try_address(plans[side], pair[side], stop)? {
-                    failed.push(attempt);
-                    both_answer = false;
-                    break;
-                }
-            }
-            if both_answer {
-                let [a, b] = failed;
-                return Ok([(pair[0], a), (pair[1], b)].map(|(address, failed_attempts)| {
-                    SelectedAddress { address, failed_attempts }
-                }));
-            }
+        let selected = select_common_address(plans, &common, &mut failed, stop)?;
+        if let Some(pair) = selected {
+            let [a, b] = failed;
+            return Ok([(pair[0], a), (pair[1], b)]
+                .map(|(address, failed)| SelectedAddress::untried(address, failed)));
         }
     }
     let select = |side: usize| {
-        let failed: Vec<SocketAddr> = failed[side].iter().map(|attempt| attempt.address).collect();
+        let is_failed =
+            |address: &SocketAddr| failed[side].iter().any(|attempt| attempt.address == *address);
         let mut remaining = addresses[side].to_vec();
-        remaining.retain(|address| !failed.contains(address));
-        let is_left = !remaining.is_empty();
-        select_address(plans[side], if is_left { &remaining } else { addresses[side] }, stop)
+        remaining.retain(|address| !is_failed(address));
+        match addresses[side] {
+            // No address answers, so another attempt shows nothing new.
+            [.., last] if remaining.is_empty() => Ok(SelectedAddress::untried(*last, Vec::new())),
+            _ => select_address(plans[side], &remaining, stop),
+        }
     };
     let [mut a, mut b] = [select(0)?, select(1)?];
     for (selected, failed) in [&mut a, &mut b].into_iter().zip(failed) {
         selected.failed_attempts.splice(0..0, failed);
     }
     Ok([a, b])
+}
+
+/// Tries the pairs of addresses, as in [`select_address`]. A pair answers if both sides answer. Adds the failed attempts of
+/// each side to `failed`.
+fn select_common_address(
+    plans: [&Plan; 2],
+    pairs: &[[SocketAddr; 2]],
+    failed: &mut [Vec<FailedAttempt>; 2],
+    stop: &AtomicBool,
+) -> Result<Option<[SocketAddr; 2]>, RunError> {
+    // An attempt consists of two exchanges, one after the other.
+    let schedule = match plans.map(|plan| schedule(plan, pairs.len())) {
+        [Schedule::OneAfterAnother(a), Schedule::OneAfterAnother(b)] => {
+            Schedule::OneAfterAnother(a + b)
+        }
+        _ => Schedule::Overlapping,
+    };
+    let rules = Rules { schedule, last: LastCandidate::Try, stop };
+    let RaceResult { winner, losers } = race(pairs, rules, |pair, cancel| {
+        let mut failed = [None, None];
+        let mut result = Ok(());
+        for (side, failed) in failed.iter_mut().enumerate() {
+            match Tried::run(plans[side], pair[side], cancel) {
+                Ok(tried) if tried.is_answered() => {}
+                Ok(tried) => *failed = tried.into_failure(),
+                Err(error) => result = Err(error),
+            }
+            if failed.is_some() || result.is_err() {
+                break;
+            }
+        }
+        let succeeded = result.is_ok() && failed.iter().all(Option::is_none);
+        Attempt { succeeded, value: result.map(|()| failed) }
+    });
+    let mut first_error = None;
+    for loser in losers {
+        let pair = pairs[loser.index];
+        let is_earlier = winner.as_ref().is_none_or(|winner| loser.index < winner.index);
+        match loser.value {
+            Err(error) => first_error = first_error.or(Some(error)),
+            Ok(failures) if !loser.is_cancelled || is_earlier => {
+                for (side, failure) in failures.into_iter().enumerate() {
+                    let (protocol, address) = (plans[side].protocol, pair[side]);
+                    let is_cancelled = loser.is_cancelled;
+                    let reason = |failure| if is_cancelled { cancelled(failure) } else { failure };
+                    let attempt =
+                        |failure| FailedAttempt { protocol, address, failure: reason(failure) };
+                    failed[side].extend(failure.map(attempt));
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+    match (winner, first_error) {
+        (Some(winner), _) => Ok(Some(pairs[winner.index])),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(None),
+    }
 }
 
 /// The addresses that both sides have, with the port of each side, in the order of side A.

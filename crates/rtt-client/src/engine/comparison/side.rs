@@ -3,8 +3,9 @@
 use super::windows::WindowObserver;
 use crate::analysis::evidence::Windows;
 use crate::analysis::statistics::Summary;
-use crate::engine::run::{RecordedEvents, RunError};
+use crate::engine::run::RunError;
 use crate::engine::series::{RunPosition, Series};
+use crate::engine::trial::RecordedEvents;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::model::traffic::Traffic;

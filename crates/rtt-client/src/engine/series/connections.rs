@@ -16,7 +16,6 @@ use crate::net::failure::failure_from_socket_error;
 use crate::net::limitation::Limitation;
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::{Lifetime, Plan};
-use crate::protocol::driver;
 pub(super) use close_reason::CloseReason;
 use event::ConnectionEvent;
 use reply_limit::ReplyLimit;
@@ -112,34 +111,17 @@ pub(super) struct ConnectionStatistics {
 }
 
 impl<'a> Connections<'a> {
-    /// Opens the first channel. The first call of [`Connections::ready`] returns the result.
-    ///
-    /// # Errors
-    ///
-    /// At the start of a run, an error that is not about the peer or a limit of this host.
-    pub(super) fn open(
-        plan: &Plan,
-        address: SocketAddr,
-        config: OpenConfig<'a>,
-        position: RunPosition,
-    ) -> Result<Self, SocketError> {
-        Self::open_with(driver(plan.protocol).open, plan, address, config, position)
-    }
-
-    fn open_with(
+    /// Channels whose first attempt is `first`. The first call of [`Connections::ready`] returns its result.
+    pub(super) fn new(
         open: Open,
         plan: &Plan,
         address: SocketAddr,
         config: OpenConfig<'a>,
-        position: RunPosition,
-    ) -> Result<Self, SocketError> {
+        first: OpenAttempt,
+    ) -> Self {
         let settings = &plan.settings;
         let is_single_exchange = settings.count == Some(1);
-        let first_attempt = match (open(address, config), position) {
-            (Err(error), RunPosition::Start) => return Err(error),
-            (attempt, _) => attempt.unwrap_or_else(failed_attempt),
-        };
-        Ok(Self {
+        Self {
             protocol: plan.protocol,
             address,
             config,
@@ -148,7 +130,7 @@ impl<'a> Connections<'a> {
             one_at_a_time: plan.pacing.waits_for_replies(),
             close_timeout: (!is_single_exchange).then(|| MAX_CLOSE_WAIT.min(settings.timeout)),
             channel: None,
-            next_attempt: Some(first_attempt),
+            next_attempt: Some(first),
             limitations: Vec::new(),
             reply_limit: ReplyLimit::default(),
             events: Vec::new(),
@@ -159,7 +141,7 @@ impl<'a> Connections<'a> {
             receive_queue: None,
             has_opened: false,
             close_durations: Distribution::default(),
-        })
+        }
     }
 
     /// Returns the channel for the next request. Opens a new channel if the open one cannot be used.
@@ -350,6 +332,23 @@ impl<'a> Connections<'a> {
         if let Some(info) = channel.kernel_statistics() {
             self.ended_statistics = Some(info.with_earlier_connections(self.ended_statistics));
         }
+    }
+}
+
+/// Opens a transport.
+///
+/// # Errors
+///
+/// At the start of a run, an error that is not about the peer or a limit of this host.
+pub(super) fn open_at(
+    position: RunPosition,
+    open: Open,
+    address: SocketAddr,
+    config: OpenConfig<'_>,
+) -> Result<OpenAttempt, SocketError> {
+    match (open(address, config), position) {
+        (Err(error), RunPosition::Start) => Err(error),
+        (attempt, _) => Ok(attempt.unwrap_or_else(failed_attempt)),
     }
 }
 

@@ -218,53 +218,6 @@ impl Series<'_> {
         self.channel_ended(CloseReason::HeaderVersion, sink)
     }
 
-    /// Removes a channel that has ended. Its requests without a reply are sent again, or they fail. See "Second send"
-    /// in the documentation of [`crate::analysis::accounting`].
-    pub(super) fn channel_ended(
-        &mut self,
-        reason: CloseReason,
-        sink: &mut dyn Sink,
-    ) -> Result<(), RunError> {
-        let Some(ended) = self.connections.end(reason) else { return Ok(()) };
-        let unanswered = self.accounting.numbers_in_flight();
-        if ended.replies > 0 && ended.partial_reply_len == 0 {
-            return unanswered.into_iter().try_for_each(|seq| self.send_again(seq, sink));
-        }
-        let (condition, origin) = match reason {
-            CloseReason::ByServer(condition) => (condition, Some(Origin::Peer)),
-            CloseReason::Replaced => (Condition::Silent, None),
-            _ => (Condition::Closed, None),
-        };
-        let (received, expected) = (ended.partial_reply_len, self.payload.reply_len());
-        for seq in unanswered {
-            let detail = Some(format!("after {received} of the reply's {expected} bytes"));
-            let failure = Failure { origin, detail, ..Failure::new(condition, Duration::ZERO) };
-            self.request_failed(seq, failure, sink)?;
-        }
-        Ok(())
-    }
-
-    /// Sends request `seq` a second time, on a new connection.
-    fn send_again(&mut self, seq: u64, sink: &mut dyn Sink) -> Result<(), RunError> {
-        let result = match self.connections.ready() {
-            Ready::Open(channel) => channel.send(seq, self.payload.request(seq), self.stop),
-            Ready::Failed(failure) => return self.request_failed(seq, failure, sink),
-            // The request stays in flight, so it does not count.
-            Ready::Interrupted => return Ok(()),
-        };
-        match result {
-            Ok(SentRequest { timestamp_id, .. }) => {
-                self.accounting.request_resent(seq, timestamp_id);
-                Ok(())
-            }
-            Err(_) if self.stop.load(Ordering::Relaxed) => Ok(()),
-            Err(error) => {
-                let failure = failure_from_error(error, Call::Send, Duration::ZERO);
-                self.request_failed(seq, failure, sink)
-            }
-        }
-    }
-
     /// Reports that a request in flight failed. The time until the failure counts from the request's first send.
     pub(super) fn request_failed(
         &mut self,

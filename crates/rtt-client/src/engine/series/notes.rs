@@ -1,5 +1,6 @@
 //! The notes of a summary: facts that a reader needs to interpret the figures of a series.
 
+use crate::analysis::accounting::MAX_SENDS;
 use crate::analysis::statistics::{HandshakeRetransmissions, Summary};
 use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
@@ -103,6 +104,12 @@ pub(super) fn notes(
         let requests = counted(summary.resent, "request", "requests");
         notes.push(format!(
             "The client sent {requests} again on a new connection, because the old one had ended."
+        ));
+    }
+    if summary.not_resent > 0 {
+        let lost = counted(summary.not_resent, "request was", "requests were");
+        notes.push(format!(
+            "{lost} lost after {MAX_SENDS} sends, because each connection ended before the reply."
         ));
     }
     notes
@@ -253,8 +260,13 @@ mod tests {
             token_bits: Some(30),
             replies_from_others: BTreeMap::from([("192.0.2.7:7".parse().unwrap(), 2)]),
         };
-        let summary =
-            Summary { resent: 2000, wrong_token: 1, refuted_errors: 2, ..Summary::default() };
+        let summary = Summary {
+            resent: 2000,
+            not_resent: 7,
+            wrong_token: 1,
+            refuted_errors: 2,
+            ..Summary::default()
+        };
         assert_eq!(
             notes(end, &summary, None),
             [
@@ -269,6 +281,7 @@ mod tests {
                 "2 requests had a correct reply although an ICMP error reported a failure. The client ignored the errors.",
                 "Each request has space for only 30 of the 64 bits of its token. So the client cannot detect every false reply. 13 more bytes are enough (option -s).",
                 "The client sent 2,000 requests again on a new connection, because the old one had ended.",
+                "7 requests were lost after 4 sends, because each connection ended before the reply.",
             ]
         );
     }

@@ -10,12 +10,12 @@
 
 use super::facts::IDENTIFIER;
 use super::message::Version;
+use crate::net::resolve::MAX_ADDRESSES;
 use crate::net::system::packet_filter::FilterInstruction;
 use crate::net::system::packet_filter::opcode::{
     AND, EQUALS, LOAD_BYTE, LOAD_BYTE_AFTER_HEADER, LOAD_HALF, LOAD_HALF_AFTER_HEADER,
     LOAD_HEADER_LENGTH, RETURN,
 };
-use crate::plan::MAX_DIAGNOSED_ADDRESSES;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -24,7 +24,7 @@ const SOCKET_BITS: u16 = 0x00ff;
 
 // A diagnosis has the largest number of open sockets. It can have two for each address: one that measures ICMP, and one
 // that checks the host of the other protocols. A process must not use an identifier twice at the same time.
-const _: () = assert!(2 * MAX_DIAGNOSED_ADDRESSES <= SOCKET_BITS as usize + 1);
+const _: () = assert!(2 * MAX_ADDRESSES <= SOCKET_BITS as usize + 1);
 
 /// A new identifier for a raw socket. The identifiers of a process differ only in [`SOCKET_BITS`]. The other bits are
 /// random, so two processes rarely have the same identifiers.
@@ -103,8 +103,7 @@ mod tests {
 
     #[test]
     fn sockets_of_a_process_have_different_identifiers_of_one_family() {
-        let identifiers: Vec<u16> =
-            (0..2 * MAX_DIAGNOSED_ADDRESSES).map(|_| new_identifier()).collect();
+        let identifiers: Vec<u16> = (0..2 * MAX_ADDRESSES).map(|_| new_identifier()).collect();
         for (index, identifier) in identifiers.iter().enumerate() {
             assert!(!identifiers[..index].contains(identifier));
             assert_eq!(identifier & !SOCKET_BITS, identifiers[0] & !SOCKET_BITS);

@@ -1,8 +1,8 @@
-//! The lines of failed attempts, connections and exchanges.
+//! The lines of names with many addresses, failed attempts, connections and exchanges.
 
 use super::finding::FailureFields;
 use super::time;
-use crate::event::FailedAttempt;
+use crate::event::{AddressLimit, FailedAttempt};
 use crate::model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange, Outcome, PhaseDuration};
@@ -10,6 +10,21 @@ use crate::model::format::nanoseconds;
 use crate::model::loss_place::LossPlace;
 use crate::model::protocol::{DisplayAddress, Protocol};
 use serde::Serialize;
+
+/// A name with more addresses than the client tries.
+#[derive(Serialize)]
+pub(super) struct AddressesLine {
+    host: String,
+    found: usize,
+    tried: usize,
+}
+
+impl From<&AddressLimit> for AddressesLine {
+    fn from(limit: &AddressLimit) -> Self {
+        let AddressLimit { host, found, tried } = limit.clone();
+        Self { host, found, tried }
+    }
+}
 
 /// An address that did not answer. The client then tried another address.
 #[derive(Serialize)]

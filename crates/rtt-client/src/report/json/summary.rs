@@ -31,6 +31,9 @@ pub(super) struct SummaryLine {
     wrong_token: u64,
     refuted_errors: u64,
     resent: u64,
+    /// Absent if it is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_resent: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     replacements: Vec<ReplacementFields>,
     duration_ns: u64,
@@ -199,6 +202,7 @@ impl SummaryLine {
             wrong_token: summary.wrong_token,
             refuted_errors: summary.refuted_errors,
             resent: summary.resent,
+            not_resent: (summary.not_resent > 0).then_some(summary.not_resent),
             replacements: summary.replacements.first.iter().map(ReplacementFields::from).collect(),
             duration_ns: nanoseconds(summary.duration),
             rtt_ns: DistributionFields::of(&summary.rtt),

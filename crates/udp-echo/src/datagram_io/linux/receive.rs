@@ -6,11 +6,12 @@
     reason = "other C libraries have other types for lengths and flags"
 )]
 
-use super::control::{CONTROL_LEN, ControlBuffer, for_each_control, read_plain, to_u32};
+use super::control::{CONTROL_LEN, ControlBuffer, control_messages, read_plain, to_u32};
+use super::raw_buffer::RawBuffer;
 use crate::datagram_io::{RECEIVE_BUFFER_LEN, ReceiveMeta, Wait};
 use echo_service::ArrivalTime;
 use std::io;
-use std::mem::{size_of, zeroed};
+use std::mem::size_of;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::os::fd::AsRawFd as _;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Maximum number of buffers that one call receives. They take 2 MiB of address space. The system provides
 /// the memory of a buffer when a datagram first uses it.
-const MAX_BUFFERS: usize = 32;
+pub(crate) const MAX_BUFFERS: usize = 32;
 
 /// As long as only one buffer arrives at a time, one call in this number requests several buffers. The other
 /// calls request a single buffer, so the kernel does not look for a second datagram. This saves 3 % of the time
@@ -27,13 +28,14 @@ const SINGLE_RECEIVES: u32 = 8;
 
 /// Buffers for received datagrams.
 pub(super) struct Receiver {
-    payloads: Vec<u8>,
-    /// The headers contain pointers into the vectors below. `iovecs` contains pointers into `payloads`. The memory
-    /// of all these vectors is never moved or resized.
-    headers: Vec<libc::mmsghdr>,
-    names: Vec<libc::sockaddr_storage>,
-    controls: Vec<ControlBuffer>,
-    iovecs: Vec<libc::iovec>,
+    /// The headers contain pointers to the names, the control buffers and the iovecs. Each iovec contains a pointer to
+    /// its part of the payloads.
+    headers: RawBuffer<libc::mmsghdr>,
+    names: RawBuffer<libc::sockaddr_storage>,
+    controls: RawBuffer<ControlBuffer>,
+    /// Only the kernel uses them. The field keeps the memory allocated.
+    _iovecs: RawBuffer<libc::iovec>,
+    payloads: RawBuffer<u8>,
     /// Number of buffers that the last call filled.
     filled: usize,
     /// When the last call returned.
@@ -44,38 +46,36 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) fn new() -> Self {
-        // SAFETY: all-zero bytes are valid values of these plain structures.
-        let (name, iovec, header): (libc::sockaddr_storage, libc::iovec, libc::mmsghdr) =
-            unsafe { (zeroed(), zeroed(), zeroed()) };
-        let mut receiver = Self {
-            payloads: vec![0; MAX_BUFFERS * RECEIVE_BUFFER_LEN],
-            headers: vec![header; MAX_BUFFERS],
-            names: vec![name; MAX_BUFFERS],
-            controls: vec![ControlBuffer::ZERO; MAX_BUFFERS],
-            iovecs: vec![iovec; MAX_BUFFERS],
+        let mut headers = RawBuffer::<libc::mmsghdr>::zeroed(MAX_BUFFERS);
+        let names = RawBuffer::<libc::sockaddr_storage>::zeroed(MAX_BUFFERS);
+        let controls = RawBuffer::<ControlBuffer>::zeroed(MAX_BUFFERS);
+        let mut iovecs = RawBuffer::<libc::iovec>::zeroed(MAX_BUFFERS);
+        let payloads = RawBuffer::<u8>::zeroed(MAX_BUFFERS * RECEIVE_BUFFER_LEN);
+        for index in 0..MAX_BUFFERS {
+            let iovec = iovecs.value_mut(index);
+            iovec.iov_base = payloads.pointer(index * RECEIVE_BUFFER_LEN).cast();
+            iovec.iov_len = RECEIVE_BUFFER_LEN;
+            let header = &mut headers.value_mut(index).msg_hdr;
+            header.msg_name = names.pointer(index).cast();
+            header.msg_control = controls.pointer(index).cast();
+            header.msg_iov = iovecs.pointer(index);
+            header.msg_iovlen = 1;
+        }
+        Self {
+            headers,
+            names,
+            controls,
+            _iovecs: iovecs,
+            payloads,
             filled: MAX_BUFFERS,
             received_at: Instant::now(),
             single_receives: 0,
-        };
-        let payloads = receiver.payloads.chunks_exact_mut(RECEIVE_BUFFER_LEN);
-        let targets =
-            receiver.names.iter_mut().zip(&mut receiver.controls).zip(&mut receiver.iovecs);
-        for ((header, payload), ((name, control), iovec)) in
-            receiver.headers.iter_mut().zip(payloads).zip(targets)
-        {
-            iovec.iov_base = payload.as_mut_ptr().cast();
-            iovec.iov_len = payload.len();
-            header.msg_hdr.msg_name = std::ptr::from_mut(name).cast();
-            header.msg_hdr.msg_control = std::ptr::from_mut(control).cast();
-            header.msg_hdr.msg_iov = iovec;
-            header.msg_hdr.msg_iovlen = 1;
         }
-        receiver
     }
 
     /// See [`super::DatagramIo::receive`].
     pub(super) fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
-        for header in &mut self.headers[..self.filled] {
+        for header in self.headers.slice_mut(0..self.filled) {
             header.msg_hdr.msg_namelen = size_as_socklen::<libc::sockaddr_storage>();
             header.msg_hdr.msg_controllen = CONTROL_LEN as _;
         }
@@ -86,12 +86,12 @@ impl Receiver {
             Wait::UntilTimeout => libc::MSG_WAITFORONE,
         };
         // SAFETY: every header points to a name, a control buffer and an iovec. The iovec points to a payload.
-        // `self` owns all of them. They have the lengths stated in the header and the iovec. No other code
-        // accesses them during the call.
+        // `self` owns all of them. They have the lengths stated in the header and the iovec. `self` is mutably
+        // borrowed, so no reference to them is in use during the call.
         let received = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
+                self.headers.pointer(0),
                 to_u32(requested),
                 flags as _,
                 std::ptr::null_mut(),
@@ -108,10 +108,10 @@ impl Receiver {
 
     /// See [`super::DatagramIo::meta`].
     pub(super) fn meta(&self, index: usize) -> Option<ReceiveMeta> {
-        let header = &self.headers[..self.filled][index];
+        let header = self.header(index);
         let length = header.msg_len as usize;
         let mut meta = ReceiveMeta {
-            peer: socket_address(&self.names[index], header.msg_hdr.msg_namelen)?,
+            peer: socket_address(self.names.get(index), header.msg_hdr.msg_namelen)?,
             is_to_group: false,
             hops: None,
             length,
@@ -120,53 +120,99 @@ impl Receiver {
             // The kernel reports the number only if it is not 0.
             queue_drops: Some(0),
         };
-        for_each_control(&header.msg_hdr, |level, kind, data| match (level, kind) {
-            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                meta.is_to_group = is_to_group(&read_plain(data));
-            }
-            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                let info: libc::in6_pktinfo = read_plain(data);
-                meta.is_to_group = Ipv6Addr::from(info.ipi6_addr.s6_addr).is_multicast();
-            }
-            (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
-                let hops: libc::c_int = read_plain(data);
-                meta.hops = u8::try_from(hops).ok();
-            }
-            (libc::SOL_UDP, libc::UDP_GRO) => {
-                let size: libc::c_int = read_plain(data);
-                meta.segment_size = usize::try_from(size).unwrap_or(length).clamp(1, length.max(1));
-            }
-            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
-                let timestamp: libc::timespec = read_plain(data);
-                if let (Ok(seconds), Ok(nanoseconds)) =
-                    (timestamp.tv_sec.try_into(), timestamp.tv_nsec.try_into())
-                {
-                    let since_epoch = Duration::new(seconds, nanoseconds);
-                    meta.arrival = ArrivalTime::Kernel(SystemTime::UNIX_EPOCH + since_epoch);
+        for (level, kind, data) in control_messages(self.controls(index)) {
+            match (level, kind) {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    meta.is_to_group = is_to_group(&read_plain(data));
                 }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    let info: libc::in6_pktinfo = read_plain(data);
+                    meta.is_to_group = Ipv6Addr::from(info.ipi6_addr.s6_addr).is_multicast();
+                }
+                (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                    let hops: libc::c_int = read_plain(data);
+                    meta.hops = u8::try_from(hops).ok();
+                }
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    let size: libc::c_int = read_plain(data);
+                    meta.segment_size =
+                        usize::try_from(size).unwrap_or(length).clamp(1, length.max(1));
+                }
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    let timestamp: libc::timespec = read_plain(data);
+                    if let (Ok(seconds), Ok(nanoseconds)) =
+                        (timestamp.tv_sec.try_into(), timestamp.tv_nsec.try_into())
+                    {
+                        let since_epoch = Duration::new(seconds, nanoseconds);
+                        meta.arrival = ArrivalTime::Kernel(SystemTime::UNIX_EPOCH + since_epoch);
+                    }
+                }
+                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+                    meta.queue_drops = Some(read_plain(data));
+                }
+                _ => {}
             }
-            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
-                meta.queue_drops = Some(read_plain(data));
-            }
-            _ => {}
-        });
+        }
         Some(meta)
     }
 
     /// See [`super::DatagramIo::payload`].
     pub(super) fn payload(&mut self, index: usize) -> &mut [u8] {
-        let length = self.headers[..self.filled][index].msg_len as usize;
-        &mut self.payloads[index * RECEIVE_BUFFER_LEN..][..length]
+        let start = index * RECEIVE_BUFFER_LEN;
+        let length = self.header(index).msg_len as usize;
+        self.payloads.slice_mut(start..start + length)
     }
 
     /// A part of the receive buffer number `index`.
     pub(super) fn buffer_range(&self, index: usize, range: Range<usize>) -> &[u8] {
-        &self.payloads[index * RECEIVE_BUFFER_LEN..][range]
+        let start = index * RECEIVE_BUFFER_LEN;
+        self.payloads.slice(start + range.start..start + range.end)
     }
 
-    /// The header of the received buffer number `index`, with its source address and control messages.
-    pub(super) fn header(&self, index: usize) -> &libc::msghdr {
-        &self.headers[..self.filled][index].msg_hdr
+    /// A pointer to the source address of the received buffer number `index`, and the length of the address.
+    pub(super) fn name(&self, index: usize) -> (*mut libc::c_void, libc::socklen_t) {
+        let header = &self.header(index).msg_hdr;
+        (header.msg_name, header.msg_namelen)
+    }
+
+    /// The control messages of the received buffer number `index`.
+    pub(super) fn controls(&self, index: usize) -> &[u8] {
+        let length = self.header(index).msg_hdr.msg_controllen as usize;
+        &self.controls.get(index).0[..length.min(CONTROL_LEN)]
+    }
+
+    /// Writes datagrams through the pointers in the headers, as the kernel does.
+    #[cfg(test)]
+    pub(super) fn simulate_arrival(&mut self, datagrams: &[super::tests::Datagram]) {
+        self.filled = datagrams.len();
+        for (index, datagram) in datagrams.iter().enumerate() {
+            let header = self.headers.pointer(index);
+            let super::tests::Datagram { peer, payload, controls } = datagram;
+            // SAFETY: as for `recvmmsg`. The assertion checks the lengths.
+            unsafe {
+                let message = (*header).msg_hdr;
+                assert!(payload.len() <= (*message.msg_iov).iov_len);
+                assert!(controls.len() <= CONTROL_LEN);
+                *message.msg_name.cast::<libc::sockaddr_in>() = libc::sockaddr_in {
+                    sin_family: libc::sa_family_t::try_from(libc::AF_INET).unwrap(),
+                    sin_port: peer.port().to_be(),
+                    sin_addr: libc::in_addr { s_addr: u32::from(*peer.ip()).to_be() },
+                    sin_zero: [0; 8],
+                };
+                let target = (*message.msg_iov).iov_base.cast::<u8>();
+                target.copy_from_nonoverlapping(payload.as_ptr(), payload.len());
+                let target = message.msg_control.cast::<u8>();
+                target.copy_from_nonoverlapping(controls.as_ptr(), controls.len());
+                (*header).msg_len = to_u32(payload.len());
+                (*header).msg_hdr.msg_namelen = size_as_socklen::<libc::sockaddr_in>();
+                (*header).msg_hdr.msg_controllen = controls.len() as _;
+            }
+        }
+    }
+
+    fn header(&self, index: usize) -> &libc::mmsghdr {
+        assert!(index < self.filled, "buffer {index} of {} received buffers", self.filled);
+        self.headers.get(index)
     }
 }
 
@@ -185,7 +231,10 @@ fn is_to_group(info: &libc::in_pktinfo) -> bool {
     }
 }
 
-fn socket_address(name: &libc::sockaddr_storage, length: libc::socklen_t) -> Option<SocketAddr> {
+pub(super) fn socket_address(
+    name: &libc::sockaddr_storage,
+    length: libc::socklen_t,
+) -> Option<SocketAddr> {
     // SAFETY: the kernel wrote an address of this family and length. The structure has space for every kind of
     // address.
     unsafe {

@@ -4,10 +4,10 @@
 #![allow(clippy::unnecessary_cast, reason = "other C libraries have other types for flags")]
 
 use super::control::{ControlBuffer, to_u32, write_controls};
+use super::raw_buffer::RawBuffer;
 use super::receive::Receiver;
 use crate::datagram_io::{Payload, Reply, SendResult, datagram_count};
 use std::io;
-use std::mem::zeroed;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd as _;
 
@@ -16,30 +16,25 @@ const MAX_REPLIES: usize = 64;
 
 /// Headers for replies.
 pub(super) struct Sender {
-    /// The headers contain pointers into the vectors below and into those of the [`Receiver`]. The memory of
-    /// these vectors is never moved or resized.
-    headers: Vec<libc::mmsghdr>,
-    iovecs: Vec<libc::iovec>,
-    controls: Vec<ControlBuffer>,
+    /// The headers contain pointers to the iovecs and control buffers, and to the names of the [`Receiver`]. The iovecs
+    /// contain pointers to the payloads of the receiver and of the replies.
+    headers: RawBuffer<libc::mmsghdr>,
+    iovecs: RawBuffer<libc::iovec>,
+    controls: RawBuffer<ControlBuffer>,
 }
 
 impl Sender {
     pub(super) fn new() -> Self {
-        // SAFETY: all-zero bytes are valid values of these plain structures.
-        let (iovec, header): (libc::iovec, libc::mmsghdr) = unsafe { (zeroed(), zeroed()) };
-        let mut sender = Self {
-            headers: vec![header; MAX_REPLIES],
-            iovecs: vec![iovec; MAX_REPLIES],
-            controls: vec![ControlBuffer::ZERO; MAX_REPLIES],
-        };
-        for ((header, iovec), control) in
-            sender.headers.iter_mut().zip(&mut sender.iovecs).zip(&mut sender.controls)
-        {
-            header.msg_hdr.msg_iov = iovec;
-            header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = std::ptr::from_mut(control).cast();
+        let mut headers = RawBuffer::<libc::mmsghdr>::zeroed(MAX_REPLIES);
+        let iovecs = RawBuffer::zeroed(MAX_REPLIES);
+        let controls = RawBuffer::<ControlBuffer>::zeroed(MAX_REPLIES);
+        for index in 0..MAX_REPLIES {
+            let header = &mut headers.value_mut(index).msg_hdr;
+            header.msg_iov = iovecs.pointer(index);
+            header.msg_iovlen = 1;
+            header.msg_control = controls.pointer(index).cast();
         }
-        sender
+        Self { headers, iovecs, controls }
     }
 
     /// See [`super::DatagramIo::send`].
@@ -60,20 +55,46 @@ impl Sender {
     }
 
     /// Writes one header for each of `replies`.
-    fn write_headers(&mut self, received: &Receiver, replies: &[Reply]) {
-        for ((reply, header), iovec) in replies.iter().zip(&mut self.headers).zip(&mut self.iovecs)
-        {
+    pub(super) fn write_headers(&mut self, received: &Receiver, replies: &[Reply]) {
+        for (index, reply) in replies.iter().enumerate() {
             let payload = match &reply.payload {
                 Payload::InPlace(range) => received.buffer_range(reply.request, range.clone()),
                 Payload::Owned(payload) => payload,
             };
+            // The kernel only reads the payload. The pointer stays valid, because the receiver and the replies are
+            // borrowed until the replies are sent.
+            let iovec = self.iovecs.value_mut(index);
             iovec.iov_base = payload.as_ptr().cast_mut().cast();
             iovec.iov_len = payload.len();
-            let request = received.header(reply.request);
-            header.msg_hdr.msg_name = request.msg_name;
-            header.msg_hdr.msg_namelen = request.msg_namelen;
-            write_controls(&mut header.msg_hdr, request, reply);
+            let request = received.controls(reply.request);
+            let controls_len = write_controls(self.controls.value_mut(index), request, reply);
+            let header = &mut self.headers.value_mut(index).msg_hdr;
+            (header.msg_name, header.msg_namelen) = received.name(reply.request);
+            header.msg_controllen = controls_len as _;
         }
+    }
+
+    /// Reads `count` replies through the pointers in the headers, as the kernel does.
+    #[cfg(test)]
+    pub(super) fn simulate_departure(&self, count: usize) -> Vec<super::tests::Datagram> {
+        let sent = (0..count).map(|index| {
+            // SAFETY: as for `sendmmsg`.
+            unsafe {
+                let message = (*self.headers.pointer(index)).msg_hdr;
+                let name = &*message.msg_name.cast();
+                let name = super::receive::socket_address(name, message.msg_namelen);
+                let Some(std::net::SocketAddr::V4(peer)) = name else { panic!("{name:?}") };
+                let iovec = *message.msg_iov;
+                let payload = std::slice::from_raw_parts(iovec.iov_base.cast(), iovec.iov_len);
+                let controls = std::slice::from_raw_parts(
+                    message.msg_control.cast(),
+                    message.msg_controllen as usize,
+                );
+                let (payload, controls) = (payload.to_vec(), controls.to_vec());
+                super::tests::Datagram { peer, payload, controls }
+            }
+        });
+        sent.collect()
     }
 
     /// Sends `replies` with the headers from [`Self::write_headers`]. If the kernel cannot split a reply into
@@ -91,11 +112,12 @@ impl Sender {
         while next < replies.len() {
             // SAFETY: every header points to a name, an iovec and a control buffer. The iovec points to a
             // payload. `self`, the receiver or a reply owns each of these buffers. The buffers have the
-            // lengths stated in the header and the iovec. The kernel writes only the lengths in the headers.
+            // lengths stated in the header and the iovec. The kernel writes only the lengths in the headers, and
+            // no reference to the headers is in use during the call.
             let sent = unsafe {
                 libc::sendmmsg(
                     socket.as_raw_fd(),
-                    self.headers[next..].as_mut_ptr(),
+                    self.headers.pointer(next),
                     to_u32(replies.len() - next),
                     libc::MSG_DONTWAIT as _,
                 )

@@ -19,7 +19,8 @@ fn connections(settings: Settings) -> Connections<'static> {
     let tcp = protocol_named("tcp").unwrap();
     let config = OpenConfig::new(&settings);
     let plan = Plan::new(tcp, "127.0.0.1".parse().unwrap(), settings).unwrap();
-    Connections::open_with(open_echo, &plan, ADDRESS, config, RunPosition::Start).unwrap()
+    let first = open_at(RunPosition::Start, open_echo, ADDRESS, config).unwrap();
+    Connections::new(open_echo, &plan, ADDRESS, config, first)
 }
 
 /// Sends one request and receives its reply. Returns the number of new connections.
@@ -162,9 +163,10 @@ fn error_of_the_system_ends_a_run_only_at_its_start() {
     let settings = Settings::series(3);
     let config = OpenConfig::new(&settings);
     let plan = Plan::new(tcp, "127.0.0.1".parse().unwrap(), settings).unwrap();
-    let open = |position| Connections::open_with(refuse, &plan, ADDRESS, config, position);
+    let open = |position| open_at(position, refuse, ADDRESS, config);
     assert!(open(RunPosition::Start).is_err());
-    let mut connections = open(RunPosition::Middle).unwrap();
+    let first = open(RunPosition::Middle).unwrap();
+    let mut connections = Connections::new(refuse, &plan, ADDRESS, config, first);
     for _ in 0..2 {
         let Ready::Failed(failure) = connections.ready() else { panic!("a channel") };
         assert_eq!(failure.condition, Condition::PermissionDenied);

@@ -246,6 +246,17 @@ fn keep_alive_does_not_change_the_roles_of_later_segments() {
 }
 
 #[test]
+fn overlapping_segment_with_other_content_does_not_change_the_exchange() {
+    let script = Script::connection()
+        .segment(Client, "A", 101, b"hello")
+        .segment(Server, "A", 201, b"HELLO")
+        .segment(Server, "A", 199, b"forged")
+        .segment(Server, "A", 203, b"xx");
+    assert_eq!(script.roles()[3..], ["request", "reply", "retransmission", "retransmission"]);
+    assert_eq!(rtts(&script.flow()), [Some(10)]);
+}
+
+#[test]
 fn later_syn_does_not_move_the_stream() {
     let script = Script::connection()
         .segment(Client, "A", 101, b"hello")

@@ -21,7 +21,7 @@ pub(super) struct ClientKind {
     name: &'static str,
     behaviour: Behaviour,
     pub(super) protocol: Protocol,
-    /// The last byte of the client's address in 127.0.0.0/24.
+    /// The last byte of the client's address.
     host: u8,
     /// The number of clients of this kind. They run at the same time.
     pub(super) instances: usize,
@@ -32,28 +32,33 @@ pub(super) struct ClientKind {
 type RunClient = fn(SocketAddr, IpAddr, Instant, &Counts);
 
 impl ClientKind {
-    /// The source address of these clients.
+    /// The source address of these clients. Honest and hostile clients are in different networks.
     pub(super) fn source(&self) -> IpAddr {
-        IpAddr::from([127, 0, 0, self.host])
+        let network = match self.behaviour {
+            Honest => 1,
+            Hostile => 66,
+        };
+        IpAddr::from([127, 0, network, self.host])
     }
 }
 
 /// All kinds of clients.
-pub(super) const CLIENTS: [ClientKind; 14] = [
+pub(super) const CLIENTS: [ClientKind; 15] = [
     client(Honest, Udp, "sends numbered requests", 1, 2, honest::udp),
     client(Honest, Udp, "sends text in upper case", 2, 1, honest::udp_capitals),
     client(Honest, Tcp, "keeps its connection", 1, 4, honest::tcp_keep),
     client(Honest, Tcp, "one connection per request", 2, 2, honest::tcp_each),
     client(Honest, Tcp, "long text, longer in upper case", 3, 1, honest::tcp_long),
-    client(Hostile, Udp, "floods from one source", 66, 1, hostile::udp_flood),
-    client(Hostile, Udp, "uses source ports of services", 67, 1, hostile::udp_ports),
-    client(Hostile, Udp, "sends garbage and long text", 68, 1, hostile::udp_garbage),
-    client(Hostile, Udp, "closes before the reply", 69, 1, hostile::udp_close),
-    client(Hostile, Tcp, "connects and sends nothing", 70, 1, hostile::tcp_silent),
-    client(Hostile, Tcp, "sends and never reads", 71, 2, hostile::tcp_never_reads),
-    client(Hostile, Tcp, "resets the connection", 72, 1, hostile::tcp_reset),
-    client(Hostile, Tcp, "sends byte by byte", 73, 2, hostile::tcp_byte_by_byte),
-    client(Hostile, Tcp, "no pause between requests", 74, 1, hostile::tcp_flood),
+    client(Hostile, Udp, "floods from one source", 1, 1, hostile::udp_flood),
+    client(Hostile, Udp, "uses source ports of services", 2, 1, hostile::udp_ports),
+    client(Hostile, Udp, "sends garbage and long text", 3, 1, hostile::udp_garbage),
+    client(Hostile, Udp, "closes before the reply", 4, 1, hostile::udp_close),
+    client(Hostile, Tcp, "connects and sends nothing", 5, 1, hostile::tcp_silent),
+    client(Hostile, Tcp, "sends and never reads", 6, 2, hostile::tcp_never_reads),
+    client(Hostile, Tcp, "reads a few bytes per second", 10, 4, hostile::tcp_reads_slowly),
+    client(Hostile, Tcp, "resets the connection", 7, 1, hostile::tcp_reset),
+    client(Hostile, Tcp, "sends byte by byte", 8, 2, hostile::tcp_byte_by_byte),
+    client(Hostile, Tcp, "no pause between requests", 9, 1, hostile::tcp_flood),
 ];
 
 const fn client(
@@ -74,6 +79,7 @@ pub(super) struct Counts {
     replies: AtomicU64,
     wrong: AtomicU64,
     repeated: AtomicU64,
+    overdue: AtomicU64,
 }
 
 impl Counts {
@@ -84,6 +90,11 @@ impl Counts {
     /// Counts a request that the client sends again, because no reply arrived in time.
     pub(super) fn repeat(&self) {
         self.repeated.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a connection that the server did not close in time.
+    pub(super) fn overdue(&self) {
+        self.overdue.fetch_add(1, Relaxed);
     }
 
     pub(super) fn correct_reply(&self) {
@@ -108,8 +119,9 @@ pub(super) fn print(counts: &[Counts]) -> Vec<String> {
 }
 
 fn print_kind(kind: &ClientKind, counts: &Counts) -> Vec<String> {
-    let counts = [&counts.requests, &counts.replies, &counts.wrong, &counts.repeated];
-    let [requests, replies, wrong, repeated] = counts.map(|count| count.load(Relaxed));
+    let Counts { requests, replies, wrong, repeated, overdue } = counts;
+    let counts = [requests, replies, wrong, repeated, overdue];
+    let [requests, replies, wrong, repeated, overdue] = counts.map(|count| count.load(Relaxed));
     let name = format!("{}: {}", kind.protocol, kind.name);
     let behaviour = match kind.behaviour {
         Honest => "honest ",
@@ -119,6 +131,9 @@ fn print_kind(kind: &ClientKind, counts: &Counts) -> Vec<String> {
     let mut failures = Vec::new();
     if wrong > 0 {
         failures.push(format!("the clients `{name}` received {wrong} wrong replies"));
+    }
+    if overdue > 0 {
+        failures.push(format!("the server kept {overdue} connections of `{name}` open too long"));
     }
     if kind.behaviour == Honest && (replies < requests || requests == 0) {
         let lost = requests.saturating_sub(replies);
@@ -151,12 +166,20 @@ mod tests {
     }
 
     #[test]
-    fn hostile_client_fails_only_after_a_wrong_reply() {
+    fn hostile_client_without_replies_is_no_failure() {
         let hostile = CLIENTS.iter().find(|kind| kind.behaviour == Hostile).unwrap();
         let counts = Counts::default();
         counts.request();
         assert!(print_kind(hostile, &counts).is_empty());
         counts.wrong_reply();
+        assert_eq!(print_kind(hostile, &counts).len(), 1);
+    }
+
+    #[test]
+    fn connection_that_stays_open_too_long_is_a_failure() {
+        let hostile = CLIENTS.iter().find(|kind| kind.behaviour == Hostile).unwrap();
+        let counts = Counts::default();
+        counts.overdue();
         assert_eq!(print_kind(hostile, &counts).len(), 1);
     }
 }

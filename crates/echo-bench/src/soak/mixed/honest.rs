@@ -1,6 +1,7 @@
 //! Honest clients. Each of their requests must receive a correct reply.
 
 use super::clients::Counts;
+use crate::soak::connection;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -17,21 +18,16 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// The number of repetitions of a sentence in the long text. The text has about half a MiB.
 const LONG_TEXT_REPETITIONS: usize = 12_000;
 
-/// Opens a connection from the address `source` and a port that the system chooses.
+/// Opens a connection from the address `source`.
 pub(super) fn connect(server: SocketAddr, source: IpAddr) -> io::Result<TcpStream> {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
-    socket.bind(&SocketAddr::new(source, 0).into())?;
-    socket.connect(&server.into())?;
-    let stream = TcpStream::from(socket);
-    stream.set_nodelay(true)?;
+    let stream = connection::connect(server, source)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     Ok(stream)
 }
 
 /// Returns a socket with the address `source` for requests to `server`.
 pub(super) fn udp_socket(server: SocketAddr, source: IpAddr) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((source, 0))?;
-    socket.connect(server)?;
+    let socket = connection::udp_socket(server, source)?;
     socket.set_read_timeout(Some(TIMEOUT / MAX_ATTEMPTS))?;
     Ok(socket)
 }

@@ -1,6 +1,7 @@
 //! The memory and the descriptors of a server during a soak test.
 
 use crate::process::{open_descriptors, own_memory};
+use crate::soak::server::SoakedServer;
 use anyhow::Result;
 
 /// The maximum growth of a server's memory after the first quarter of the test, in bytes. 2 MiB are for the buffers of a
@@ -16,7 +17,8 @@ pub(super) struct ServerState {
 }
 
 impl ServerState {
-    pub(super) fn read(process_id: u32) -> Result<Self> {
+    pub(super) fn read(server: &SoakedServer) -> Result<Self> {
+        let process_id = server.process_id();
         Ok(Self::new(own_memory(process_id)?, open_descriptors(process_id)?))
     }
 

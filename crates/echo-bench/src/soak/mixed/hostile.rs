@@ -18,6 +18,13 @@ const FLOOD_REQUESTS: usize = 40;
 /// With more connections than this, a silent client closes all of them and starts again.
 const MAX_SILENT_CONNECTIONS: usize = 200;
 
+/// The time between two reads of a client that reads slowly.
+const SLOW_READ_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The server must close the connection of a client that reads slowly within this time. It is five times the value of
+/// `--stall` in this test: the time starts only when all buffers are full, and the server checks at intervals.
+const MAX_SLOW_TIME: Duration = Duration::from_secs(5);
+
 /// Sends more requests than the server allows from one source.
 pub(super) fn udp_flood(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let Ok(socket) = UdpSocket::bind((source, 0)) else { return };
@@ -128,6 +135,34 @@ pub(super) fn tcp_never_reads(server: SocketAddr, source: IpAddr, end: Instant, 
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// Sends until the server stops reading, and reads a few bytes per second. The server must close the connection, because
+/// slow progress holds the memory of the kernel for as long as no progress.
+pub(super) fn tcp_reads_slowly(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
+    let chunk = vec![b'x'; 64 * 1024];
+    while Instant::now() < end {
+        let Ok(mut stream) = connect(server, source) else { continue };
+        let _ = stream.set_nonblocking(true);
+        counts.request();
+        let opened = Instant::now();
+        let mut is_open = true;
+        while is_open && Instant::now() < end {
+            let sent = stream.write(&chunk);
+            let received = stream.read(&mut [0; 4]);
+            is_open = !matches!(received, Ok(0)) && [sent, received].iter().all(is_open_after);
+            if is_open && opened.elapsed() > MAX_SLOW_TIME {
+                counts.overdue();
+                is_open = false;
+            }
+            std::thread::sleep(SLOW_READ_INTERVAL);
+        }
+    }
+}
+
+/// Whether a connection is still open after an operation with this result.
+fn is_open_after(result: &std::io::Result<usize>) -> bool {
+    result.as_ref().map_or_else(|error| error.kind() == ErrorKind::WouldBlock, |_| true)
 }
 
 /// Resets each connection. The moment changes in turn: after the request, while the reply arrives, or before a request.
