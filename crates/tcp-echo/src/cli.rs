@@ -2,7 +2,8 @@
 
 use clap::Parser;
 use echo_service::{
-    ServiceArgs, available_descriptors, counters_help, parse_duration, parse_number, service_help,
+    ServiceArgs, UNIT_BYTES, available_descriptors, counters_help, parse_duration, parse_number,
+    service_help,
 };
 use humantime::Duration;
 use tcp_echo::{
@@ -143,8 +144,8 @@ fn parse_connections(text: &str) -> Result<usize, String> {
 
 fn after_help() -> String {
     let notes = format!(
-        "What --rate counts: each time the server reads text (at most {READ_SIZE} bytes), this counts as one request. \
-         A request with a timing header also counts as one request."
+        "What --rate counts: each time the server reads text (at most {READ_SIZE} bytes), this counts as one request for \
+         each {UNIT_BYTES} bytes that it has read. A request with a timing header counts in the same way."
     );
     service_help(DEFAULT_PORT, &notes)
 }

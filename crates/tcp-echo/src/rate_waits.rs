@@ -1,7 +1,7 @@
 //! The connections that wait for the rate limit of their source.
 //!
 //! Each source has one queue and one timer. The timer is due when the source has its next token. So the work depends on
-//! the number of tokens, and not on the number of connections that wait: the worker does not touch a connection until
+//! the number of tokens, and not on the number of connections that wait: a waiting connection needs no work until
 //! there is a token for it.
 
 use crate::closable_queue::ClosableQueue;

@@ -27,8 +27,9 @@ pub struct Config {
     pub busy_poll: Duration,
     /// The networks whose peers may connect.
     pub allowed: AllowedNetworks,
-    /// Maximum number of requests per second from one source. Each read of text counts as one request. Each
-    /// timed request also counts as one. `Some(0)` means no limit. `None` means the default of [`RateLimit::resolve`].
+    /// Maximum number of requests per second from one source. A read of text and a timed request count as one request for
+    /// each [`echo_service::UNIT_BYTES`] bytes. `Some(0)` means no limit. `None` means the default of
+    /// [`RateLimit::resolve`].
     pub rate: Option<u32>,
     /// Maximum number of open connections: the number of slots. At most [`crate::MAX_CONNECTIONS`].
     pub max_connections: usize,

@@ -19,16 +19,16 @@
 //!
 //! # Fairness
 //!
-//! All sources receive the same service ([`crate::fair_queue`]). A source is an address or a network of one host
-//! ([`echo_service::Source`]). The number of its connections does not matter. A step belongs to the source that has used
-//! the least service. So a request of a source without other requests waits for at most these actions:
+//! All sources receive the same service ([`crate::fair_queue`]). A source is an IPv4 address or an IPv6 /64 network
+//! ([`echo_service::Source`]). The number of its connections does not matter: the next step belongs to the source that has
+//! used the least service. So a request of a source without other requests waits for these actions:
 //!
 //! - the steps until the next action 1, because the worker does not detect the request earlier
-//! - one step of each other source that has no more service than this source: usually none
-//! - a batch of new connections for each listener
+//! - at most one batch of new connections for each listener
+//! - steps of other sources that have used the same service or less: usually none
 //!
-//! Connections that wait for the rate limit of their source are not part of this. The worker touches them only when
-//! their source has a token ([`crate::rate_waits`]).
+//! A connection that waits for the rate limit of its source needs no work until the source has a token
+//! ([`crate::rate_waits`]).
 //!
 //! # Edge-triggered readiness
 //!
@@ -100,13 +100,13 @@ pub(crate) fn run(
                 table.handle_event(readiness);
             }
         }
-        table.close_replaced();
         if poller.has_more() {
             // Detects all new requests soon. Then the next step can belong to any of their sources.
             table.run_next_step(now);
         } else {
             table.run_steps(now);
         }
+        table.close_replaced();
         acceptor.accept(now, slots, config, &mut table, &poller)?;
         if now >= next_tick {
             next_tick = now + table.tick_length();
