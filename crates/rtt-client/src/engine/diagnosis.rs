@@ -13,7 +13,7 @@ use probe::Probe;
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::thread;
 use std::time::Instant;
 
 /// Runs `diagnosis` and reports one finding for each protocol and address. If the diagnosis includes services, also
@@ -37,7 +37,7 @@ pub fn diagnose(
         Ok(resolved) => {
             report_address_limit(first, &resolved, report)?;
             let probes = |plans| probes(plans, &resolved.addresses, deadline, stop);
-            run_probes(&probes(&diagnosis.plans), &probes(&diagnosis.host_checks), report)?
+            run_probes(probes(&diagnosis.plans), probes(&diagnosis.host_checks), report)?
         }
         Err(_) if stop.load(Ordering::Relaxed) => false,
         Err(failure) => {
@@ -74,21 +74,23 @@ fn probes<'a>(
 
 /// Runs each probe in a separate thread. Reports the findings in the order of the probes, and then the conclusion about
 /// each host. Returns whether an echo server answers.
-fn run_probes(
-    probes: &[Probe<'_>],
-    host_checks: &[Probe<'_>],
+fn run_probes<'a>(
+    probes: Vec<Probe<'a>>,
+    host_checks: Vec<Probe<'a>>,
     report: &mut dyn Report,
 ) -> Result<bool, RunError> {
     let mut findings = Vec::new();
     let mut first_error = None;
     let mut checks = Vec::new();
     thread::scope(|scope| -> Result<(), RunError> {
-        let start = |probe| RunningProbe::start(scope, probe);
-        let probes: Vec<_> = probes.iter().map(start).collect();
-        let host_checks: Vec<_> =
-            host_checks.iter().map(|probe| (probe, RunningProbe::start(scope, probe))).collect();
-        for probe in probes {
-            match probe.finish() {
+        let start = |probe: Probe<'a>| scope.spawn(move || probe.run());
+        let probes: Vec<_> = probes.into_iter().map(start).collect();
+        let host_checks: Vec<_> = host_checks
+            .into_iter()
+            .map(|probe| (probe.address, probe.plan.protocol, start(probe)))
+            .collect();
+        for thread in probes {
+            match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
                 Ok(None) => {}
                 Ok(Some(finding)) => {
                     report.event(&Event::Finding(&finding))?;
@@ -98,13 +100,10 @@ fn run_probes(
                 Err(error) => first_error = first_error.take().or(Some(error)),
             }
         }
-        for (&Probe { address, plan, .. }, running) in host_checks {
-            let check = match running.finish() {
+        for (address, protocol, thread) in host_checks {
+            let check = match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
                 Ok(finding) => finding.map(|finding| HostCheck::Finding(Box::new(finding))),
-                Err(error) => {
-                    let protocol = plan.protocol;
-                    Some(HostCheck::NotPossible { protocol, reason: reason(&error) })
-                }
+                Err(error) => Some(HostCheck::NotPossible { protocol, reason: reason(&error) }),
             };
             checks.extend(check.map(|check| (address, check)));
         }
@@ -114,30 +113,6 @@ fn run_probes(
     match first_error {
         Some(error) => Err(error.into()),
         None => Ok(findings.iter().any(|finding| finding.condition() == Condition::Answering)),
-    }
-}
-
-/// The result of a probe: `None` if the user has interrupted it.
-type ProbeOutcome = Result<Option<Finding>, SocketError>;
-
-/// A probe in another thread, or its result.
-enum RunningProbe<'scope> {
-    Thread(ScopedJoinHandle<'scope, ProbeOutcome>),
-    /// The system refused a thread, so this thread made the probe.
-    Done(Box<ProbeOutcome>),
-}
-
-impl<'scope> RunningProbe<'scope> {
-    fn start<'env>(scope: &'scope Scope<'scope, 'env>, probe: &'env Probe<'_>) -> Self {
-        let thread = thread::Builder::new().spawn_scoped(scope, || probe.run());
-        thread.map_or_else(|_| Self::Done(Box::new(probe.run())), Self::Thread)
-    }
-
-    fn finish(self) -> ProbeOutcome {
-        match self {
-            Self::Thread(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            Self::Done(result) => *result,
-        }
     }
 }
 

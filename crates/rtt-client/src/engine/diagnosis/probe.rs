@@ -51,12 +51,9 @@ impl<'a> Probe<'a> {
         let address = self.address;
         thread::scope(|scope| {
             // The connected and the unconnected socket wait at the same time, because they share the timeout.
-            // Without this thread, only the result of the unconnected socket is missing.
-            let unconnected = driver(self.plan.protocol).unconnected.and_then(|send_and_wait| {
+            let unconnected = driver(self.plan.protocol).unconnected.map(|send_and_wait| {
                 let config = self.config().with_any_local_port();
-                let run = move || send_and_wait(address, &config, TEXT);
-                let thread = thread::Builder::new().spawn_scoped(scope, run);
-                thread.inspect_err(|error| debug!(%address, %error, "cannot start a thread")).ok()
+                scope.spawn(move || send_and_wait(address, &config, TEXT))
             });
             let mut finding = self.run_connected()?;
             if finding.condition() == Condition::Silent && self.stop.load(Ordering::Relaxed) {
