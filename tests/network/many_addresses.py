@@ -8,7 +8,7 @@ SCENARIO is a JSON object:
 
 - "names": for each name, a list of addresses in the order in which the client tries them. 10.8.0.0/16 and 2001:db8:8::/48
   are addresses of this host, and a server listens on them. The other addresses are on an interface that drops all packets.
-- "local_port" (optional): another local address that the client can use.
+- "silent_resolver" (optional): if it is true, the client uses a DNS server that receives queries and never answers.
 
 The server is a UDP and a TCP server on port 7777. The output is one line of JSON: the exit status and the output of the
 client, its duration in seconds, the number of different addresses to which it sent packets, and what reached the server.
@@ -25,7 +25,7 @@ from namespaces import sh
 PORT = 7777
 
 
-def build(names):
+def build(names, has_silent_resolver):
     """Creates the interfaces, the names and a firewall rule that counts the destinations."""
     sh("mount -t tmpfs tmpfs /run && mkdir /run/etc")
     sh("sysctl -qw net.ipv6.conf.default.accept_dad=0 && ip link set lo up")
@@ -43,7 +43,9 @@ def build(names):
     # The resolver sorts the addresses. With these rules, addresses that do not answer precede the server's addresses.
     rules = ["label ::/0 1", "precedence 2001:db8:9::/64 90", "precedence ::ffff:10.9.0.0/112 80",
              "precedence ::/0 50", "precedence ::ffff:0:0/96 40"]
-    files = {"hosts": lines, "gai.conf": rules, "nsswitch.conf": ["hosts: files"]}
+    source = "dns" if has_silent_resolver else "files"
+    files = {"hosts": lines, "gai.conf": rules, "nsswitch.conf": [f"hosts: {source}"],
+             "resolv.conf": ["nameserver 127.0.0.1"]}
     for file, content in files.items():
         with open(f"/run/etc/{file}", "w") as handle:
             handle.write("\n".join(content) + "\n")
@@ -101,7 +103,9 @@ def serve(counts):
 
 def main():
     scenario, command = json.loads(sys.argv[1]), sys.argv[2:]
-    build(scenario["names"])
+    build(scenario["names"], scenario.get("silent_resolver", False))
+    resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    resolver.bind(("127.0.0.1", 53))
     counts = {"requests": 0, "connections": 0}
     serve(counts)
     start = time.monotonic()

@@ -4,13 +4,15 @@
 //! - [`layers`]: the allowed imports between modules of the client, and the modules that are pure;
 //! - [`protocol_names`]: no name of a protocol in generic code of the client;
 //! - [`files`]: the first comment and the length of a file, and unfilled placeholders;
-//! - [`language`]: words and patterns that the project does not use.
+//! - [`language`]: words and patterns that the project does not use;
+//! - [`promises`]: the tests that `docs/security.md` names.
 
 mod files;
 mod language;
 mod layers;
 mod modules;
 mod packages;
+mod promises;
 mod protocol_names;
 mod purity;
 mod source;
@@ -50,9 +52,13 @@ impl fmt::Display for Violation {
 pub(crate) fn check() -> Result<()> {
     let root = workspace::root();
     let mut violations = packages::check()?;
-    violations.extend(check_sources(&source::read_rust(&root)?));
+    let sources = source::read_rust(&root)?;
+    violations.extend(check_sources(&sources));
     for (path, text) in source::read(&root, "md")? {
         violations.extend(files::check_placeholders(&path, &text));
+        if path == promises::FILE {
+            violations.extend(promises::check(&text, &sources));
+        }
     }
     if violations.is_empty() {
         return Ok(());

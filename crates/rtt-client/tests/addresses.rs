@@ -1,4 +1,5 @@
-//! Names with several addresses, of which many do not answer: the number of attempts, their schedule and the total time.
+//! Names with several addresses, of which many do not answer: the number of attempts, their schedule and the total time. Also
+//! a name look-up without an answer.
 //!
 //! `tests/network/many_addresses.py` creates the names and the network.
 #![cfg(all(target_os = "linux", not(portable)))]
@@ -60,6 +61,11 @@ impl Run {
 
 /// Runs the client with JSON output. `names` is an object with the addresses of each name.
 fn run(names: &Value, arguments: &str) -> Option<Run> {
+    run_scenario(&json!({ "names": names }), arguments)
+}
+
+/// Runs the client with JSON output in the network of `scenario`.
+fn run_scenario(scenario: &Value, arguments: &str) -> Option<Run> {
     if !namespaces::is_possible("nft list ruleset") {
         return None;
     }
@@ -68,7 +74,7 @@ fn run(names: &Value, arguments: &str) -> Option<Run> {
     let output = Command::new("unshare")
         .args(["-Urnm", "python3"])
         .arg(directory.join("many_addresses.py"))
-        .arg(json!({ "names": names }).to_string())
+        .arg(scenario.to_string())
         .arg(env!("CARGO_BIN_EXE_rtt-client"))
         .args(arguments.split_whitespace())
         .args(["--format", "json"])
@@ -188,5 +194,23 @@ fn attempts_from_one_local_port_follow_each_other() {
         assert!(run.event("start")["local"].as_str().unwrap().ends_with(":5999"));
         let search = 2.0 + ATTEMPT_DELAY * 2.0;
         assert!(run.seconds() < search + SLACK, "{} s", run.seconds());
+    }
+}
+
+#[test]
+fn look_up_without_an_answer_ends_after_the_timeout() {
+    // The resolver of the system waits longer: by default 5 s for each of two attempts.
+    let scenario = json!({ "names": {}, "silent_resolver": true });
+    for (arguments, kind) in [
+        ("udp silent.example x", "exchange"),
+        ("tcp silent.example -c 3", "exchange"),
+        ("diagnose udp://silent.example", "finding"),
+    ] {
+        let Some(run) = run_scenario(&scenario, &format!("{arguments} -W 1")) else { return };
+        let event = run.event(kind);
+        assert_eq!(event["condition"], "name-lookup-failed", "{}", run.0);
+        assert!(event["after_ns"].as_f64().unwrap() >= 1e9, "{event}");
+        assert!(run.seconds() < 1.0 + SLACK, "{} s", run.seconds());
+        assert_eq!(run.0["status"], 1);
     }
 }

@@ -54,4 +54,10 @@ mod tests {
         }
         assert!(read_line(&b""[..]).is_err());
     }
+
+    #[test]
+    fn endless_line_is_read_up_to_the_limit() {
+        let endless = io::BufReader::new(io::repeat(b'a'));
+        assert_eq!(read_line(endless).unwrap().len() as u64, MAX_LINE_LEN);
+    }
 }

@@ -114,3 +114,21 @@ impl Series<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn number_of_reported_addresses_is_limited() {
+        let mut others = OtherReplies::default();
+        for number in 1..=3 * MAX_SOURCES as u64 {
+            let from = SocketAddr::from(([192, 0, 2, 1], u16::try_from(number).unwrap()));
+            others.sources.insert(number, from);
+            let failure = others.failure(number, Duration::ZERO);
+            assert_eq!(failure.reply_from, Some(from));
+            others.request_expired(number);
+        }
+        assert_eq!((others.take_counts().len(), others.sources.len()), (MAX_SOURCES, 0));
+    }
+}

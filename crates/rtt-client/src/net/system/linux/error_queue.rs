@@ -41,6 +41,11 @@ const MAX_TIMESTAMPS: usize = 4096;
 /// The maximum number of stored ICMP errors. The oldest are removed. More errors contain no new information.
 const MAX_NETWORK_ERRORS: usize = 1024;
 
+/// The maximum number of entries that one call reads. Any host that can send an ICMP error about a packet of the socket can
+/// fill the queue while the program reads it. Without this limit, the read would not end, and the next request would be late.
+/// At a fixed rate, the client reads the queue at least once for each request, so fewer entries are in the queue.
+const MAX_ENTRIES_PER_READ: usize = 256;
+
 /// The maximum number of stored payload bytes of a packet that caused an error. They include the request's number and its
 /// token, also after a timing header. The quotation of an ICMP request starts with its ICMP header.
 const QUOTED_LEN: usize = ICMP_HEADER_LEN + MAX_VERIFIED_LEN;
@@ -81,7 +86,7 @@ pub(super) struct ErrorQueue {
 }
 
 impl ErrorQueue {
-    /// Reads all entries of the socket's queue.
+    /// Reads the entries of the socket's queue, at most [`MAX_ENTRIES_PER_READ`]. Later calls read the rest.
     pub(super) fn fetch(&mut self, socket: &Socket) {
         if self.control.is_empty() {
             // Space for a timestamp, and for a `sock_extended_err` with the address of the ICMP error's sender.
@@ -89,7 +94,7 @@ impl ErrorQueue {
         }
         let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
         let mut quoted = [0; QUOTED_LEN];
-        loop {
+        for _ in 0..MAX_ENTRIES_PER_READ {
             let mut data = [IoSliceMut::new(&mut quoted)];
             let control = Some(&mut self.control[..]);
             let Ok(message) = recvmsg::<()>(socket.as_raw_fd(), &mut data, control, flags) else {
@@ -173,4 +178,55 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, limit: usize, item: T) {
         queue.pop_front();
     }
     queue.push_back(item);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::{Domain, Type};
+    use std::net::UdpSocket;
+    use std::time::{Duration, Instant};
+
+    /// Waits until the queue has at least this number of entries, and reads it. Returns the numbers of entries that the calls
+    /// read, without the calls that read nothing.
+    fn reads(errors: &mut ErrorQueue, socket: &Socket, entries: usize) -> Vec<usize> {
+        let mut reads = Vec::new();
+        let end = Instant::now() + Duration::from_secs(10);
+        while reads.iter().sum::<usize>() < entries && Instant::now() < end {
+            errors.fetch(socket);
+            let read = errors.take_network_errors().len();
+            reads.extend((read > 0).then_some(read));
+        }
+        reads
+    }
+
+    #[test]
+    fn one_read_of_a_full_queue_is_limited_and_later_reads_get_the_rest() {
+        let unused = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        // The queue has the size of the receive buffer.
+        socket.set_recv_buffer_size(4 << 20).unwrap();
+        set_icmp_errors(&socket, IcmpErrors::Report).unwrap();
+        socket.connect(&unused.into()).unwrap();
+        let mut errors = ErrorQueue::default();
+        let entries = MAX_ENTRIES_PER_READ + 20;
+        let mut sent = 0;
+        while sent < entries {
+            // Each second call returns the error of the previous datagram instead of sending.
+            sent += usize::from(socket.send(b"x").is_ok());
+        }
+        let reads = reads(&mut errors, &socket, entries);
+        assert!(reads.iter().all(|read| *read <= MAX_ENTRIES_PER_READ), "{reads:?}");
+        assert!(reads.contains(&MAX_ENTRIES_PER_READ), "{reads:?}");
+        assert_eq!(reads.iter().sum::<usize>(), entries, "{reads:?}");
+    }
+
+    #[test]
+    fn number_of_stored_errors_is_limited() {
+        let mut queue = VecDeque::new();
+        for number in 0..MAX_NETWORK_ERRORS + 5 {
+            push_bounded(&mut queue, MAX_NETWORK_ERRORS, number);
+        }
+        assert_eq!((queue.len(), queue.front()), (MAX_NETWORK_ERRORS, Some(&5)));
+    }
 }
