@@ -7,8 +7,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rtt_client::{explain_as_measurement, read_trace};
 use rtt_client::report::{Json, JsonConfig, Text, TextConfig};
+use rtt_client::{explain_as_measurement, read_trace};
 use std::io::sink;
 use std::path::Path;
 

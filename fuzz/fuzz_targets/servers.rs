@@ -27,7 +27,11 @@ fn servers() -> [SocketAddr; 2] {
         let addresses = [udp.local_addr().unwrap(), tcp.local_addr().unwrap()];
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            runtime.block_on(udp_echo::serve(vec![udp], udp_echo::Config::default(), Signals::default()))
+            runtime.block_on(udp_echo::serve(
+                vec![udp],
+                udp_echo::Config::default(),
+                Signals::default(),
+            ))
         });
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -7,18 +7,22 @@ mod address_race;
 mod channel;
 mod comparison;
 mod diagnosis;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod output_file;
 mod protocols;
 mod run;
 mod select_address;
 mod series;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod test_transport;
 mod trace;
 mod trial;
 
 pub use comparison::compare;
 pub use diagnosis::diagnose;
+#[cfg(fuzzing)]
+pub use fuzzing::{AnyMessage, receive_any_messages};
 pub use output_file::{FileOperation, OutputFile, OutputFileError, remove_unfinished_files};
 pub use protocols::list_protocols;
 pub use run::{RunError, run};

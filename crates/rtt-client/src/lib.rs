@@ -77,7 +77,7 @@ pub use capture::flow::{Flow, FlowSide, PacketRecord};
 pub use capture::role::PacketRole;
 pub use capture::trace::{Disagreement, ExchangeTiming, Trace, TracedTarget};
 #[cfg(fuzzing)]
-pub use engine::explain_as_measurement;
+pub use engine::{AnyMessage, explain_as_measurement, receive_any_messages};
 pub use engine::{
     FileOperation, OutputFile, OutputFileError, RunError, TraceError, compare, diagnose,
     end_with_this_thread, enter_lab, list_protocols, read_trace, remove_unfinished_files, run,
@@ -105,6 +105,8 @@ pub use model::replacement::{Replacement, ReplacementEvidence, ReplacementReason
 pub use model::target::{Target, TargetError};
 pub use model::traffic::KernelStatistics;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};
+#[cfg(all(fuzzing, target_os = "linux", not(portable)))]
+pub use net::system::handle_any_netlink_datagram;
 pub use net::system::operation::{CaptureOperation, LabOperation};
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{
@@ -112,4 +114,8 @@ pub use plan::{
     DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, DiagnosisPlan, Family, Lifetime,
     MessagePart, Plan, PlanError, SWEEP_SIZES, Settings, TracePlan, TraceSettings,
 };
+#[cfg(all(fuzzing, target_os = "linux", not(portable)))]
+pub use protocol::decode_any_statistics;
+#[cfg(fuzzing)]
+pub use protocol::receive_any_icmp_packet;
 pub use protocol::registry::{PROTOCOLS, default_pair, protocol_named, protocols_with_servers};

@@ -16,6 +16,11 @@ mod tcp;
 mod toy;
 mod udp;
 
+#[cfg(fuzzing)]
+pub use icmp::fuzzing::receive_any_icmp_packet;
+#[cfg(all(fuzzing, target_os = "linux", not(portable)))]
+pub use tcp::decode_any_statistics;
+
 use crate::model::protocol::Protocol;
 use crate::net::driver::Driver;
 use registry::for_all_protocols;

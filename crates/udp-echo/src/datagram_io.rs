@@ -18,6 +18,9 @@ pub(crate) use linux::{DatagramIo, MAX_BUFFERS, QUEUE_LEN};
 #[cfg(not(all(target_os = "linux", not(portable))))]
 pub(crate) use portable::{DatagramIo, MAX_BUFFERS, QUEUE_LEN};
 
+#[cfg(all(any(test, fuzzing), target_os = "linux", not(portable)))]
+pub use linux::simulation::Datagram;
+
 #[cfg(all(target_os = "linux", not(portable)))]
 pub(crate) use linux::checksum_errors;
 #[cfg(not(all(target_os = "linux", not(portable))))]
@@ -113,6 +116,6 @@ pub(crate) enum SendResult {
 }
 
 /// Number of datagrams in a buffer of `length` bytes.
-fn datagram_count(length: usize, segment_size: usize) -> u64 {
+pub(crate) fn datagram_count(length: usize, segment_size: usize) -> u64 {
     length.div_ceil(segment_size).max(1) as u64
 }

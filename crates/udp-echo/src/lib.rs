@@ -29,6 +29,9 @@
 mod admission;
 mod datagram_io;
 mod flow_table;
+#[cfg(all(any(test, fuzzing), target_os = "linux", not(portable)))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod memory;
 mod queue_monitor;
 mod refusal;

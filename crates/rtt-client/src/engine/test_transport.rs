@@ -1,12 +1,12 @@
-//! A transport for unit tests. It returns scripted messages and does not use a socket.
+//! A transport for unit tests and fuzz targets. It returns scripted messages and does not use a socket.
 
 use crate::model::breakdown::TimestampId;
-use crate::model::exchange::Connection;
-use crate::model::protocol::Phase;
+#[cfg(test)]
+use crate::model::{exchange::Connection, protocol::Phase};
 use crate::net::system::{NetworkError, WaitUntil};
-use crate::net::transport::{
-    OpenAttempt, OpenConfig, Received, SentRequest, SocketError, Transport,
-};
+#[cfg(test)]
+use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
+use crate::net::transport::{Received, SentRequest, Transport};
 use bytes::BytesMut;
 use echo_core::Stamp;
 use std::collections::VecDeque;
@@ -19,9 +19,11 @@ use std::time::{Duration, SystemTime};
 pub(in crate::engine) const ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7);
 
+#[cfg(test)]
 static PHASE: Phase = Phase { name: "greeting", end: "greeting received" };
 
 /// The result of one call of `receive`.
+#[cfg(test)]
 pub(in crate::engine) enum Incoming {
     Bytes(&'static [u8]),
     /// A datagram whose header contains the number of its request.
@@ -30,7 +32,17 @@ pub(in crate::engine) enum Incoming {
     End,
 }
 
+/// A transport that returns these messages, and then nothing. A message can have the number of its request.
+pub(in crate::engine) fn of_messages(
+    messages: impl IntoIterator<Item = (Option<u64>, Vec<u8>)>,
+) -> Box<dyn Transport> {
+    let messages = messages.into_iter().map(|(request, bytes)| Message::Bytes(request, bytes));
+    let incoming = messages.collect();
+    Box::new(TestTransport { incoming, echoes: false, current: Vec::new() })
+}
+
 /// A successful attempt to open a transport. The transport returns the `incoming` messages, and then nothing.
+#[cfg(test)]
 pub(in crate::engine) fn scripted(incoming: impl IntoIterator<Item = Incoming>) -> OpenAttempt {
     let script = incoming.into_iter().map(|incoming| match incoming {
         Incoming::Bytes(bytes) => Message::Bytes(None, bytes.to_vec()),
@@ -43,6 +55,7 @@ pub(in crate::engine) fn scripted(incoming: impl IntoIterator<Item = Incoming>) 
 
 /// Opens a transport to a simulated server. It replies with each request in upper case, and takes one millisecond to
 /// close a connection.
+#[cfg(test)]
 #[expect(clippy::unnecessary_wraps, reason = "the signature of a driver")]
 pub(in crate::engine) fn open_echo(
     _: SocketAddr,
@@ -51,6 +64,7 @@ pub(in crate::engine) fn open_echo(
     Ok(attempt(TestTransport { incoming: VecDeque::new(), echoes: true, current: Vec::new() }))
 }
 
+#[cfg(test)]
 fn attempt(transport: TestTransport) -> OpenAttempt {
     let requested = Stamp::just_before();
     let mut connection = Connection::requested(requested);
@@ -60,6 +74,7 @@ fn attempt(transport: TestTransport) -> OpenAttempt {
 }
 
 /// A message that the transport returns.
+#[cfg_attr(not(test), expect(dead_code, reason = "fuzz targets use only bytes"))]
 enum Message {
     Bytes(Option<u64>, Vec<u8>),
     Stray,

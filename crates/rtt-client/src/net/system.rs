@@ -16,6 +16,8 @@ mod imp;
 #[path = "system/portable.rs"]
 mod imp;
 
+#[cfg(all(fuzzing, target_os = "linux", not(portable)))]
+pub use imp::handle_any_netlink_datagram;
 pub(crate) use imp::{
     Capture, KERNEL_TIMESTAMPS, REPORTS_ICMP_ORIGIN, Receiver, attach_filter, clock_state,
     condition_from_errno, end_with_this_thread, enter_lab, force_receive_queue, interface_index,

@@ -4,6 +4,8 @@
 pub(super) mod explain;
 pub(super) mod facts;
 mod filter;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod message;
 pub(super) mod packets;
 mod permission;

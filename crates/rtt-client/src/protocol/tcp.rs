@@ -8,6 +8,9 @@ mod system;
 mod transport;
 mod two_writes;
 
+#[cfg(all(fuzzing, target_os = "linux", not(portable)))]
+pub use system::decode_any_statistics;
+
 use crate::net::driver::Driver;
 
 /// The functions of TCP that use sockets.

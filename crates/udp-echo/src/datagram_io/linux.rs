@@ -15,6 +15,8 @@ mod control;
 mod raw_buffer;
 mod receive;
 mod send;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod simulation;
 #[cfg(test)]
 mod tests;
 

@@ -301,7 +301,7 @@ fn remove_early_packets(socket: &Socket) -> io::Result<()> {
 
 /// The socket whose request an ICMP error quotes.
 #[derive(Debug, PartialEq, Eq)]
-enum ErrorOrigin {
+pub(super) enum ErrorOrigin {
     /// A request of this socket. The error contains the number and the payload of the request.
     ThisSocket(NetworkError),
     /// A request of another socket of this process.
@@ -311,7 +311,12 @@ enum ErrorOrigin {
 }
 
 impl ErrorOrigin {
-    fn of(error: &NetworkError, version: Version, identifier: u16, sent: &SentRequests) -> Self {
+    pub(super) fn of(
+        error: &NetworkError,
+        version: Version,
+        identifier: u16,
+        sent: &SentRequests,
+    ) -> Self {
         match message::parse_quote(version, &error.quoted_payload) {
             Some(QuotedRequest { id, payload }) if id.identifier == identifier => {
                 let Some(number) = sent.newest_with(id.sequence) else { return Self::Unknown };

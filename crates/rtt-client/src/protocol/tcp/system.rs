@@ -9,6 +9,8 @@ mod imp;
 #[path = "system/portable.rs"]
 mod imp;
 
+#[cfg(all(fuzzing, target_os = "linux", not(portable)))]
+pub use imp::decode_any_statistics;
 pub(super) use imp::{connect, statistics};
 
 use std::io;

@@ -181,33 +181,13 @@ impl Receiver {
         &self.controls.get(index).0[..length.min(CONTROL_LEN)]
     }
 
-    /// Writes datagrams through the pointers in the headers, as the kernel does.
-    #[cfg(test)]
-    pub(super) fn simulate_arrival(&mut self, datagrams: &[super::tests::Datagram]) {
-        self.filled = datagrams.len();
-        for (index, datagram) in datagrams.iter().enumerate() {
-            let header = self.headers.pointer(index);
-            let super::tests::Datagram { peer, payload, controls } = datagram;
-            // SAFETY: as for `recvmmsg`. The assertion checks the lengths.
-            unsafe {
-                let message = (*header).msg_hdr;
-                assert!(payload.len() <= (*message.msg_iov).iov_len);
-                assert!(controls.len() <= CONTROL_LEN);
-                *message.msg_name.cast::<libc::sockaddr_in>() = libc::sockaddr_in {
-                    sin_family: libc::sa_family_t::try_from(libc::AF_INET).unwrap(),
-                    sin_port: peer.port().to_be(),
-                    sin_addr: libc::in_addr { s_addr: u32::from(*peer.ip()).to_be() },
-                    sin_zero: [0; 8],
-                };
-                let target = (*message.msg_iov).iov_base.cast::<u8>();
-                target.copy_from_nonoverlapping(payload.as_ptr(), payload.len());
-                let target = message.msg_control.cast::<u8>();
-                target.copy_from_nonoverlapping(controls.as_ptr(), controls.len());
-                (*header).msg_len = to_u32(payload.len());
-                (*header).msg_hdr.msg_namelen = size_as_socklen::<libc::sockaddr_in>();
-                (*header).msg_hdr.msg_controllen = controls.len() as _;
-            }
-        }
+    /// The headers for a simulated kernel. The simulation reads and writes through the pointers in the headers, and sets
+    /// the lengths, as the kernel does.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn simulate_receive(&mut self, filled: usize) -> &RawBuffer<libc::mmsghdr> {
+        assert!(filled <= MAX_BUFFERS);
+        self.filled = filled;
+        &self.headers
     }
 
     fn header(&self, index: usize) -> &libc::mmsghdr {

@@ -12,7 +12,7 @@ use std::net::UdpSocket;
 use std::os::fd::AsRawFd as _;
 
 /// Maximum number of replies that one call sends.
-const MAX_REPLIES: usize = 64;
+pub(super) const MAX_REPLIES: usize = 64;
 
 /// Headers for replies.
 pub(super) struct Sender {
@@ -74,27 +74,10 @@ impl Sender {
         }
     }
 
-    /// Reads `count` replies through the pointers in the headers, as the kernel does.
-    #[cfg(test)]
-    pub(super) fn simulate_departure(&self, count: usize) -> Vec<super::tests::Datagram> {
-        let sent = (0..count).map(|index| {
-            // SAFETY: as for `sendmmsg`.
-            unsafe {
-                let message = (*self.headers.pointer(index)).msg_hdr;
-                let name = &*message.msg_name.cast();
-                let name = super::receive::socket_address(name, message.msg_namelen);
-                let Some(std::net::SocketAddr::V4(peer)) = name else { panic!("{name:?}") };
-                let iovec = *message.msg_iov;
-                let payload = std::slice::from_raw_parts(iovec.iov_base.cast(), iovec.iov_len);
-                let controls = std::slice::from_raw_parts(
-                    message.msg_control.cast(),
-                    message.msg_controllen as usize,
-                );
-                let (payload, controls) = (payload.to_vec(), controls.to_vec());
-                super::tests::Datagram { peer, payload, controls }
-            }
-        });
-        sent.collect()
+    /// The headers for a simulated kernel.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn simulate_send(&self) -> &RawBuffer<libc::mmsghdr> {
+        &self.headers
     }
 
     /// Sends `replies` with the headers from [`Self::write_headers`]. If the kernel cannot split a reply into

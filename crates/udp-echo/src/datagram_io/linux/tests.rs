@@ -1,20 +1,12 @@
-//! Tests of the buffers. Most tests simulate the kernel: they read and write through the pointers in the headers. These
-//! tests make no system call, so Miri can check them against the aliasing rules.
+//! Tests of the buffers. Most tests use a simulated kernel, so Miri can check them against the aliasing rules.
 
 use super::control::{CONTROL_LEN, ControlBuffer, write_controls};
+use super::simulation::Datagram;
 use super::*;
 use crate::datagram_io::Payload;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-/// A datagram that the simulated kernel delivers or sends.
-#[derive(Debug, PartialEq)]
-pub(super) struct Datagram {
-    pub(super) peer: SocketAddrV4,
-    pub(super) payload: Vec<u8>,
-    pub(super) controls: Vec<u8>,
-}
-
-const PEER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 7), 4711);
+const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 7), 4711));
 
 fn datagram(payload: &[u8], controls: &[u8]) -> Datagram {
     Datagram { peer: PEER, payload: payload.to_vec(), controls: controls.to_vec() }
@@ -38,8 +30,8 @@ fn replies_are_in_the_memory_that_the_kernel_wrote() {
     // The memory is used several times, and it does not move with its owner.
     for round in 1..4_u8 {
         let arrived = [datagram(b"first", &hop_limit(round)), datagram(b"second", &[])];
-        io.receiver.simulate_arrival(&arrived);
-        assert_eq!(io.meta(0).unwrap().peer, SocketAddr::from(PEER));
+        io.simulate_arrival(&arrived);
+        assert_eq!(io.meta(0).unwrap().peer, PEER);
         assert_eq!(io.meta(0).unwrap().hops, Some(round));
         assert_eq!((io.meta(1).unwrap().hops, io.meta(1).unwrap().length), (None, 6));
         io.payload(0).make_ascii_uppercase();
@@ -47,8 +39,7 @@ fn replies_are_in_the_memory_that_the_kernel_wrote() {
         assert_eq!(io.payload(0), b"FIRST");
         let owned = Reply { payload: Payload::Owned(b"LONGER REPLY".to_vec()), ..in_place(0, 12) };
         let replies = [in_place(1, 6), owned, Reply { hops: Some(9), ..in_place(0, 3) }];
-        io.sender.write_headers(&io.receiver, &replies);
-        let sent = io.sender.simulate_departure(3);
+        let sent = io.simulate_departure(&replies);
         let expected = [
             datagram(b"SECOND", &[]),
             datagram(b"LONGER REPLY", &[]),
@@ -64,7 +55,7 @@ fn datagram_of_the_maximum_length_fills_its_buffer_only() {
     let mut io = DatagramIo::new();
     let longest = vec![b'x'; crate::datagram_io::RECEIVE_BUFFER_LEN];
     let arrived = [datagram(b"before", &[]), datagram(&longest, &[]), datagram(b"after", &[])];
-    io.receiver.simulate_arrival(&arrived);
+    io.simulate_arrival(&arrived);
     assert_eq!(io.payload(1), longest);
     io.payload(1).fill(b'y');
     assert_eq!(
@@ -77,7 +68,7 @@ fn datagram_of_the_maximum_length_fills_its_buffer_only() {
 #[should_panic(expected = "buffer 1 of 1 received buffers")]
 fn buffer_that_was_not_received_is_not_accessible() {
     let mut io = DatagramIo::new();
-    io.receiver.simulate_arrival(&[datagram(b"one", &[])]);
+    io.simulate_arrival(&[datagram(b"one", &[])]);
     io.payload(1);
 }
 

@@ -20,6 +20,8 @@ pub(crate) use child::end_with_this_thread;
 pub(crate) use clock_state::clock_state;
 pub(crate) use errno::condition_from_errno;
 pub(crate) use filter::attach_filter;
+#[cfg(fuzzing)]
+pub use netlink::handle_any_netlink_datagram;
 pub(crate) use process::{enter_lab, pin, use_precise_timers};
 pub(crate) use receive::Receiver;
 pub(crate) use receive_queue::{force_receive_queue, receive_queue_drops};

@@ -47,23 +47,42 @@ pub(super) fn request(
     let mut buffer = vec![0; BUFFER_LEN];
     for _ in 0..MAX_DATAGRAMS {
         let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-        let mut rest = &buffer[..length];
-        while !rest.is_empty() {
-            let message = NetlinkMessage::deserialize(rest).map_err(io::Error::other)?;
-            match message.payload {
-                NetlinkPayload::Done(_) => return Ok(()),
-                // Error number 0 confirms the request.
-                NetlinkPayload::Error(error) if error.code.is_none() => return Ok(()),
-                NetlinkPayload::Error(error) => return Err(error.to_io()),
-                NetlinkPayload::InnerMessage(message) => handle(message),
-                _ => {}
-            }
-            let length = usize::try_from(message.header.length).map_err(io::Error::other)?;
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        }
-        if flags & NLM_F_DUMP == 0 {
+        let is_complete = handle_datagram(&buffer[..length], &mut handle)?;
+        if is_complete || flags & NLM_F_DUMP == 0 {
             return Ok(());
         }
     }
     Err(io::ErrorKind::InvalidData.into())
+}
+
+/// Entry point for the fuzz target `kernel`: reads any bytes as a datagram of the kernel.
+#[cfg(fuzzing)]
+pub fn handle_any_netlink_datagram(datagram: &[u8]) {
+    let _ = handle_datagram(datagram, &mut |_| {});
+}
+
+/// Passes each message in `datagram` to `handle`. Returns whether the last message ends the answer.
+///
+/// # Errors
+///
+/// The error in the datagram, or an invalid message.
+fn handle_datagram(
+    datagram: &[u8],
+    handle: &mut dyn FnMut(RouteNetlinkMessage),
+) -> io::Result<bool> {
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        let message = NetlinkMessage::deserialize(rest).map_err(io::Error::other)?;
+        match message.payload {
+            NetlinkPayload::Done(_) => return Ok(true),
+            // Error number 0 confirms the request.
+            NetlinkPayload::Error(error) if error.code.is_none() => return Ok(true),
+            NetlinkPayload::Error(error) => return Err(error.to_io()),
+            NetlinkPayload::InnerMessage(message) => handle(message),
+            _ => {}
+        }
+        let length = usize::try_from(message.header.length).map_err(io::Error::other)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(false)
 }

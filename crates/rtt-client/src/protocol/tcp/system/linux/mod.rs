@@ -4,4 +4,6 @@ mod connect;
 mod statistics;
 
 pub(in crate::protocol::tcp) use connect::connect;
+#[cfg(fuzzing)]
+pub use statistics::decode_any_statistics;
 pub(in crate::protocol::tcp) use statistics::statistics;

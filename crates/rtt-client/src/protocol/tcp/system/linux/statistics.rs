@@ -34,6 +34,12 @@ pub(in crate::protocol::tcp) fn statistics(socket: &Socket) -> Option<KernelStat
     Some(decode(&buffer[..written.min(BUFFER_LEN)]))
 }
 
+/// Entry point for the fuzz target `kernel`: decodes any bytes.
+#[cfg(fuzzing)]
+pub fn decode_any_statistics(info: &[u8]) {
+    decode(info);
+}
+
 /// Decodes `struct tcp_info` (include/uapi/linux/tcp.h). A field after the end of `info` is absent.
 fn decode(info: &[u8]) -> KernelStatistics {
     let word = |at: usize| Some(u32::from_ne_bytes(*info.get(at..)?.first_chunk()?));
