@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// The number of requests in flight.
-const REQUESTS: u64 = 3;
+const REQUESTS: u8 = 3;
 
 /// The largest length of a request of this test, in bytes.
 const MAX_LEN: u16 = 2000;
@@ -83,12 +83,12 @@ fn receive(framing: Framing, payload: &mut Payload, messages: &[AnyMessage]) {
         incoming.push((message.number_in_header.map(u64::from), message.bytes(payload)));
     }
     let mut channel = Channel::new(test_transport::of_messages(incoming), framing);
-    for seq in 1..=REQUESTS {
+    for seq in 1..=u64::from(REQUESTS) {
         let sent = channel.send(seq, payload.request(seq), &AtomicBool::new(false));
         assert!(sent.is_ok(), "{sent:?}");
     }
     // One message of a stream can contain the replies to all requests.
-    for _ in 0..=messages.len() as u64 + REQUESTS {
+    for _ in 0..=messages.len() + usize::from(REQUESTS) {
         let event = channel.receive(WaitUntil::Exact(Instant::now()), payload, Some(1));
         match event {
             Ok(ChannelEvent::Wrong { .. }) if framing == Framing::Stream => break,
@@ -97,7 +97,7 @@ fn receive(framing: Framing, payload: &mut Payload, messages: &[AnyMessage]) {
             }
             _ => {}
         }
-        assert!(channel.partial_reply_len() <= REQUESTS as usize * payload.reply_len());
+        assert!(channel.partial_reply_len() <= usize::from(REQUESTS) * payload.reply_len());
     }
 }
 

@@ -36,14 +36,14 @@ impl DatagramIo {
                 let name_len = match peer {
                     SocketAddr::V4(peer) => {
                         let name = message.msg_name.cast::<libc::sockaddr_in>();
-                        (*name).sin_family = libc::AF_INET as libc::sa_family_t;
+                        (*name).sin_family = address_family(libc::AF_INET);
                         (*name).sin_port = peer.port().to_be();
                         (*name).sin_addr.s_addr = u32::from(*peer.ip()).to_be();
                         size_of::<libc::sockaddr_in>()
                     }
                     SocketAddr::V6(peer) => {
                         let name = message.msg_name.cast::<libc::sockaddr_in6>();
-                        (*name).sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                        (*name).sin6_family = address_family(libc::AF_INET6);
                         (*name).sin6_port = peer.port().to_be();
                         (*name).sin6_addr.s6_addr = peer.ip().octets();
                         size_of::<libc::sockaddr_in6>()
@@ -85,4 +85,8 @@ impl DatagramIo {
         }
         sent
     }
+}
+
+fn address_family(family: libc::c_int) -> libc::sa_family_t {
+    family.try_into().expect("the number of a family is small")
 }
