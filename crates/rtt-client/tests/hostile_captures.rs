@@ -1,5 +1,5 @@
 //! Runs `rtt-client trace -r` with hostile files. The program must end normally, in linear time and with bounded memory.
-#![cfg(unix)]
+#![cfg(all(unix, not(portable)))]
 
 #[path = "hostile_captures/files.rs"]
 mod files;

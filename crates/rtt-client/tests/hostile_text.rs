@@ -80,9 +80,11 @@ fn run(arguments: &[&str], input: &[u8]) -> String {
 
 #[test]
 fn arguments_do_not_reach_the_output_unescaped() {
-    for hostile in [HOSTILE, HOSTILE_NAME] {
-        check_arguments(&format!("evil{hostile}x"));
-    }
+    thread::scope(|scope| {
+        for hostile in [HOSTILE, HOSTILE_NAME] {
+            scope.spawn(move || check_arguments(&format!("evil{hostile}x")));
+        }
+    });
 }
 
 /// Runs all commands with `text` in all arguments that can contain text.
@@ -94,25 +96,12 @@ fn check_arguments(text: &str) {
     let path = format!("/no-such-directory/{text}");
     let option = format!("--{text}");
     let targets = [text, &bracketed, &zone, &with_port, &port, &url, &scheme];
-    for target in targets {
-        for command in [
-            &["udp", target, "hello", "-W", "1"][..],
-            &["udp", target, "-c", "2", "-i", "0", "-W", "1", "-vv"],
-            &["udp", target, "-c", "2", "-i", "0", "-W", "1", "--format", "json"],
-            &["udp", target, "-c", "2", "-i", "0", "-W", "1", "--format", "csv"],
-            &["tcp", target, "hello", "-W", "1"],
-            &["icmp", target, "-W", "1"],
-            &["compare", target, target, "-c", "2", "-W", "1"],
-            &["compare", "127.0.0.1:1", target, "-c", "2", "-W", "1", "--format", "json"],
-            &["diagnose", target, "-W", "1"],
-            &["diagnose", target, "-W", "1", "--format", "json"],
-            &["trace", target, "-W", "1"],
-            &["trace", target, "-W", "1", "--format", "json"],
-        ] {
-            let output = run(command, b"");
-            assert!(output.len() > 10, "{command:?}: {output}");
+    // Most commands wait for a timeout, so the targets do not share their waits.
+    thread::scope(|scope| {
+        for target in targets {
+            scope.spawn(move || check_target(target));
         }
-    }
+    });
     for arguments in [
         &[text][..],
         &[&option],
@@ -141,32 +130,60 @@ fn check_arguments(text: &str) {
     }
 }
 
+/// Runs all commands that have a target with `target`.
+fn check_target(target: &str) {
+    for command in [
+        &["udp", target, "hello", "-W", "1"][..],
+        &["udp", target, "-c", "2", "-i", "0", "-W", "1", "-vv"],
+        &["udp", target, "-c", "2", "-i", "0", "-W", "1", "--format", "json"],
+        &["udp", target, "-c", "2", "-i", "0", "-W", "1", "--format", "csv"],
+        &["tcp", target, "hello", "-W", "1"],
+        &["icmp", target, "-W", "1"],
+        &["compare", target, target, "-c", "2", "-W", "1"],
+        &["compare", "127.0.0.1:1", target, "-c", "2", "-W", "1", "--format", "json"],
+        &["diagnose", target, "-W", "1"],
+        &["diagnose", target, "-W", "1", "--format", "json"],
+        &["trace", target, "-W", "1"],
+        &["trace", target, "-W", "1", "--format", "json"],
+    ] {
+        let output = run(command, b"");
+        assert!(output.len() > 10, "{command:?}: {output}");
+    }
+}
+
 #[test]
 fn messages_and_replies_do_not_reach_the_output_unescaped() {
     let upper = udp_server(|request| String::from_utf8_lossy(request).to_uppercase().into_bytes());
     let rude = udp_server(|_| HOSTILE.as_bytes().to_vec());
     let invalid = udp_server(|_| [b"\xff\xc2", HOSTILE.as_bytes()].concat());
     let stream = tcp_server();
-    for udp in [&upper, &rude, &invalid] {
-        let url = format!("udp://{udp}");
-        for format in ["text", "json", "csv"] {
-            run(&["udp", udp, HOSTILE, "-W", "1", "--format", format, "-vv"], b"");
-            run(&["udp", udp, "-W", "1", "--format", format], HOSTILE.as_bytes());
-            let series = ["udp", udp, HOSTILE, "-c", "2", "-i", "0", "-W", "1", "--format", format];
-            run(&[&series[..], &["-vv"]].concat(), b"");
-            run(&["compare", &url, &url, "-c", "3", "-W", "1", "--format", format], b"");
+    thread::scope(|scope| {
+        for udp in [&upper, &rude, &invalid] {
+            scope.spawn(|| check_replies(udp));
         }
-        for format in ["text", "json"] {
-            run(&["diagnose", udp, "-W", "1", "--format", format, "-vv"], b"");
-            run(&["trace", &url, "-W", "1", "--format", format], b"");
-        }
-    }
+    });
     let url = format!("tcp://{stream}");
     for format in ["text", "json"] {
-        run(&["tcp", &stream, HOSTILE, "-W", "1", "--format", format, "-vv"], b"");
-        run(&["tcp", &stream, "-c", "2", "-i", "0", "-W", "1", "--format", format], b"");
-        run(&["diagnose", &url, "-W", "1", "--format", format], b"");
-        run(&["trace", &url, "-W", "1", "--format", format], b"");
+        run(&["tcp", &stream, HOSTILE, "-W", "100ms", "--format", format, "-vv"], b"");
+        run(&["tcp", &stream, "-c", "2", "-i", "0", "-W", "100ms", "--format", format], b"");
+        run(&["diagnose", &url, "-W", "100ms", "--format", format], b"");
+        run(&["trace", &url, "-W", "100ms", "--format", format], b"");
+    }
+}
+
+/// Runs all commands with the UDP server `udp`, which sends hostile replies.
+fn check_replies(udp: &str) {
+    let url = format!("udp://{udp}");
+    for format in ["text", "json", "csv"] {
+        run(&["udp", udp, HOSTILE, "-W", "100ms", "--format", format, "-vv"], b"");
+        run(&["udp", udp, "-W", "100ms", "--format", format], HOSTILE.as_bytes());
+        let series = ["udp", udp, HOSTILE, "-c", "2", "-i", "0", "-W", "100ms", "--format", format];
+        run(&[&series[..], &["-vv"]].concat(), b"");
+        run(&["compare", &url, &url, "-c", "3", "-W", "100ms", "--format", format], b"");
+    }
+    for format in ["text", "json"] {
+        run(&["diagnose", udp, "-W", "100ms", "--format", format, "-vv"], b"");
+        run(&["trace", &url, "-W", "100ms", "--format", format], b"");
     }
 }
 
