@@ -7,7 +7,7 @@
 use echo_core::header;
 use echo_service::Signals;
 use libfuzzer_sys::fuzz_target;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -55,7 +55,13 @@ fuzz_target!(|pieces: Vec<Vec<u8>>| {
     for piece in &pieces {
         let piece = &piece[..piece.len().min(MAX_REQUEST_LEN)];
         socket.send(piece).unwrap();
-        let length = socket.recv(&mut reply).expect("a reply");
+        let length = loop {
+            match socket.recv(&mut reply) {
+                // The timer of libFuzzer interrupts system calls.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result.expect("a reply"),
+            }
+        };
         if header::Request::of_datagram(piece).is_none() {
             assert_eq!(reply[..length], upper(piece));
         }
