@@ -22,8 +22,7 @@ pub(crate) const CANNOT_CONTINUE: u8 = 1;
 
 /// Returns the exit status of `server`. If `result` is an error, prints it on stderr in one line.
 ///
-/// The status is [`CANNOT_CONTINUE`] if the error or one of its sources is a [`WorkerFailure`]. For all other errors, it is
-/// [`CANNOT_START`].
+/// The status is 1 if the error or one of its sources is a [`WorkerFailure`]. For all other errors, it is 2.
 #[must_use]
 pub fn exit_code<E>(server: &str, result: Result<(), E>) -> ExitCode
 where

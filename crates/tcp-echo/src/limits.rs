@@ -21,7 +21,7 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Default for [`crate::Config::max_connections`]. If all these connections are idle, the server needs at most 16 MiB
 /// for them: 1 KiB is an upper bound for one idle connection and its slot. The kernel needs about 100 MiB in addition.
-/// [`max_memory`] is the bound for connections that are not idle.
+/// [`max_memory`](crate::max_memory) is the bound for connections that are not idle.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 16_384;
 
 /// Default for [`crate::Config::max_connections_per_source`]. It does not apply to loopback addresses. It is more than

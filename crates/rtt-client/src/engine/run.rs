@@ -20,7 +20,7 @@ use tracing::debug;
 /// The number of clock readings that measure the cost of one reading. They take about ten microseconds.
 const CLOCK_READINGS: u32 = 500;
 
-/// The reason why a run could not be completed. The behaviour of the server and the network is an [`Outcome`], not an
+/// The reason why a run could not be completed. The behaviour of the server and the network is an [`Outcome`](crate::model::exchange::Outcome), not an
 /// error.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -52,7 +52,7 @@ pub enum RunError {
 ///
 /// # Errors
 ///
-/// Returns [`RunError`] if the run could not be completed. An absent server is an [`Outcome`], not an error.
+/// Returns [`RunError`] if the run could not be completed. An absent server is an [`Outcome`](crate::model::exchange::Outcome), not an error.
 pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Summary, RunError> {
     prepare_thread(&plan.settings)?;
     let start = Instant::now();
