@@ -102,16 +102,22 @@ fn work_for_waiting_connections_depends_on_the_units_and_not_on_the_time() {
     let burst = 2 * rate as usize;
     let waiting = clients.len() - burst;
     let work = std::mem::take(&mut fixture.table.work);
-    assert_eq!((work.steps.len(), work.request_checks), (burst, waiting));
+    // Where a short read does not show that the buffer is empty, each request needs a second step. This step checks for
+    // another request.
+    let steps_per_request = if cfg!(all(target_os = "linux", not(portable))) { 1 } else { 2 };
+    let second_steps = burst * (steps_per_request - 1);
+    let expected = (burst + second_steps, waiting + second_steps);
+    assert_eq!((work.steps.len(), work.request_checks), expected);
 
     for milliseconds in 1..=1000 * seconds {
         fixture.run_all(start + MILLISECOND * milliseconds);
     }
     let work = &fixture.table.work;
     let units = burst * seconds as usize;
-    assert!(work.steps.len().abs_diff(units) <= 2, "{} steps, {units} units", work.steps.len());
-    assert_eq!(work.request_checks, 0, "no second check of a waiting connection");
-    assert!(work.selections <= 3 * units, "{} selections for {units} units", work.selections);
+    let (steps, requests) = (work.steps.len(), work.steps.len() / steps_per_request);
+    assert!(requests.abs_diff(units) <= 2, "{steps} steps, {units} units");
+    assert_eq!(work.request_checks, steps - requests, "no second check of a waiting connection");
+    assert!(work.selections <= 3 * steps, "{} selections for {steps} steps", work.selections);
     assert_eq!(fixture.table.totals().rate_limited_reads, waiting as u64, "one for each wait");
 }
 
