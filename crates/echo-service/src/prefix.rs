@@ -93,6 +93,11 @@ impl Prefix {
         }
     }
 
+    /// The bits of the prefix, right-aligned. They do not contain the length of the prefix.
+    pub(crate) fn bits(self) -> u64 {
+        self.bits
+    }
+
     fn ipv4(address: Ipv4Addr) -> Self {
         Self { length: Length::Ipv4Bits32, bits: address.to_bits().into() }
     }

@@ -1,10 +1,13 @@
 //! Sources of requests: the addresses that count as one source, and the networks that receive replies.
 
+use crate::Prefix;
 use ipnet::IpNet;
 use std::fmt;
 use std::net::IpAddr;
 
 /// The unit to which the limits "per source" apply.
+///
+/// It is the narrowest prefix of an address ([`Prefix::source`]):
 ///
 /// - IPv4: an address.
 /// - IPv6: the /64 prefix of the address. Each site receives at least a /64 network (RFC 6177), so one host can
@@ -16,21 +19,11 @@ pub struct Source(u64);
 
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
-        match address {
-            // No global IPv6 address has this number: its prefix would be in ::/32. A link-local address can
-            // have this number, and then shares the limits of the IPv4 address.
-            IpAddr::V4(address) => Self(u64::from(address.to_bits())),
-            IpAddr::V6(address) if address.is_unicast_link_local() => {
-                Self(lower_half(address.to_bits()))
-            }
-            IpAddr::V6(address) => Self(lower_half(address.to_bits() >> 64)),
-        }
+        // The bits of two different sources are equal in rare cases only. No global IPv6 address has the number of an IPv4
+        // address: its prefix would be in ::/32. A link-local address can have this number, and then shares the limits
+        // of the IPv4 address.
+        Self(Prefix::source(address).bits())
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the function removes the upper half")]
-fn lower_half(bits: u128) -> u64 {
-    bits as u64
 }
 
 impl Source {
