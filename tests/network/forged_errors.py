@@ -21,21 +21,14 @@ import sys
 import threading
 import time
 
+from checksum import with_checksum
+
 # The client processes the errors while their request is in flight.
 REPLY_DELAY_S = 0.005
 MANY = 40
 UDP = 17
 # The position of the number of a request is the end of the timing header. The token follows the number.
 HEADER_LEN, NUMBER_LEN, TOKEN_LEN = 118, 10, 13
-
-
-def with_checksum(message):
-    """Returns the message with the Internet checksum (RFC 1071) in bytes 2 and 3."""
-    padded = message + b"\0" * (len(message) % 2)
-    total = sum(struct.unpack(f">{len(padded) // 2}H", padded))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return message[:2] + struct.pack(">H", ~total & 0xFFFF) + message[4:]
 
 
 def error(address, ports, payload, quoted):

@@ -29,6 +29,8 @@ import subprocess
 import sys
 import time
 
+from checksum import with_checksum
+
 HOST = "127.0.0.1"
 
 # The client processes the forged message while its request is in flight.
@@ -37,15 +39,6 @@ REPLY_DELAY_S = 0.005
 LATE_REPLY_DELAY_S = 0.025
 
 ECHO_REPLY, UNREACHABLE, ECHO_REQUEST = 0, 3, 8
-
-
-def with_checksum(message):
-    """Returns the message with the Internet checksum (RFC 1071) in bytes 2 and 3."""
-    padded = message + b"\0" * (len(message) % 2)
-    total = sum(struct.unpack(f">{len(padded) // 2}H", padded))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return message[:2] + struct.pack(">H", ~total & 0xFFFF) + message[4:]
 
 
 def echo(kind, identifier, sequence, payload=b""):

@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 
+from checksum import checksum
 from namespaces import sh
 
 SERVER = ("127.0.0.1", 7777)
@@ -27,17 +28,8 @@ DATAGRAMS = 150_000
 ACK, SYN_ACK = 0x10, 0x12
 
 
-def checksum(data):
-    """Returns the Internet checksum (RFC 1071)."""
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
 def segment(port, flags, sequence, payload):
-    """Returns a TCP segment from the server to a port of the client's host, with an IPv4 header. The payload has an even
-    length."""
+    """Returns a TCP segment from the server to a port of the client's host, with an IPv4 header."""
     address = socket.inet_aton(SERVER[0])
     header = struct.pack(">HHIIBBHHH", SERVER[1], port, sequence, 1, 0x50, flags, 1000, 0, 0)
     pseudo_header = address + address + struct.pack(">HH", socket.IPPROTO_TCP, len(header) + len(payload))

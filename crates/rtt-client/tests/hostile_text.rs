@@ -2,9 +2,13 @@
 //! characters and format characters in each place that can contain text.
 #![cfg(all(target_os = "linux", not(portable)))]
 
+#[path = "command/output.rs"]
+#[allow(dead_code, reason = "this test makes no snapshots")]
+mod output;
+
+use output::{Finished, client};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
-use std::process::{Command, Stdio};
 use std::thread;
 
 /// Characters that control a terminal, or that change the order of visible text, or that are invisible. In this order: a title
@@ -60,19 +64,9 @@ fn tcp_server() -> String {
 }
 
 /// Runs the client. Asserts that stdout and stderr contain only harmless characters, and returns both.
-fn run(arguments: &[&str], input: &[u8]) -> String {
-    let mut client = Command::new(env!("CARGO_BIN_EXE_rtt-client"))
-        .args(arguments)
-        .env("LC_ALL", "C.UTF-8")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Some commands do not read their input, so the pipe can be closed already.
-    let _ = client.stdin.take().unwrap().write_all(input);
-    let output = client.wait_with_output().unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
+fn run(arguments: &[&str], input: &str) -> String {
+    let Finished { out, err, .. } = client(arguments, input);
+    let text = out + &err;
     let found: Vec<char> = text.chars().filter(|character| !is_harmless(*character)).collect();
     assert!(found.is_empty(), "{arguments:?} wrote {found:?}:\n{text:?}");
     text
@@ -125,7 +119,7 @@ fn check_arguments(text: &str) {
         &["protocols", text],
         &["help", text],
     ] {
-        let output = run(arguments, b"");
+        let output = run(arguments, "");
         assert!(output.contains("\\u{"), "{arguments:?}: the escapes are visible: {output}");
     }
 }
@@ -146,7 +140,7 @@ fn check_target(target: &str) {
         &["trace", target, "-W", "1"],
         &["trace", target, "-W", "1", "--format", "json"],
     ] {
-        let output = run(command, b"");
+        let output = run(command, "");
         assert!(output.len() > 10, "{command:?}: {output}");
     }
 }
@@ -164,10 +158,10 @@ fn messages_and_replies_do_not_reach_the_output_unescaped() {
     });
     let url = format!("tcp://{stream}");
     for format in ["text", "json"] {
-        run(&["tcp", &stream, HOSTILE, "-W", "100ms", "--format", format, "-vv"], b"");
-        run(&["tcp", &stream, "-c", "2", "-i", "0", "-W", "100ms", "--format", format], b"");
-        run(&["diagnose", &url, "-W", "100ms", "--format", format], b"");
-        run(&["trace", &url, "-W", "100ms", "--format", format], b"");
+        run(&["tcp", &stream, HOSTILE, "-W", "100ms", "--format", format, "-vv"], "");
+        run(&["tcp", &stream, "-c", "2", "-i", "0", "-W", "100ms", "--format", format], "");
+        run(&["diagnose", &url, "-W", "100ms", "--format", format], "");
+        run(&["trace", &url, "-W", "100ms", "--format", format], "");
     }
 }
 
@@ -175,15 +169,15 @@ fn messages_and_replies_do_not_reach_the_output_unescaped() {
 fn check_replies(udp: &str) {
     let url = format!("udp://{udp}");
     for format in ["text", "json", "csv"] {
-        run(&["udp", udp, HOSTILE, "-W", "100ms", "--format", format, "-vv"], b"");
-        run(&["udp", udp, "-W", "100ms", "--format", format], HOSTILE.as_bytes());
+        run(&["udp", udp, HOSTILE, "-W", "100ms", "--format", format, "-vv"], "");
+        run(&["udp", udp, "-W", "100ms", "--format", format], HOSTILE);
         let series = ["udp", udp, HOSTILE, "-c", "2", "-i", "0", "-W", "100ms", "--format", format];
-        run(&[&series[..], &["-vv"]].concat(), b"");
-        run(&["compare", &url, &url, "-c", "3", "-W", "100ms", "--format", format], b"");
+        run(&[&series[..], &["-vv"]].concat(), "");
+        run(&["compare", &url, &url, "-c", "3", "-W", "100ms", "--format", format], "");
     }
     for format in ["text", "json"] {
-        run(&["diagnose", udp, "-W", "100ms", "--format", format, "-vv"], b"");
-        run(&["trace", &url, "-W", "100ms", "--format", format], b"");
+        run(&["diagnose", udp, "-W", "100ms", "--format", format, "-vv"], "");
+        run(&["trace", &url, "-W", "100ms", "--format", format], "");
     }
 }
 
@@ -192,7 +186,7 @@ fn json_contains_hostile_text_as_escapes_that_have_the_same_value() {
     let echo = udp_server(<[u8]>::to_vec);
     // The text has no lower-case letters, so the reply is correct.
     let message = "\u{202e}A\u{e0041}";
-    let output = run(&["udp", &echo, message, "--format", "json"], b"");
+    let output = run(&["udp", &echo, message, "--format", "json"], "");
     let event = output.lines().find(|line| line.contains("\"type\":\"exchange\"")).expect(&output);
     assert!(event.contains(r"\u202eA\udb40\udc41"), "{event}");
     let event: serde_json::Value = serde_json::from_str(event).unwrap();
@@ -237,7 +231,7 @@ fn text_of_a_capture_file_does_not_reach_the_output_unescaped() {
     let path = std::env::temp_dir().join(format!("{}-{HOSTILE}.pcapng", std::process::id()));
     std::fs::write(&path, hostile_capture()).unwrap();
     for format in ["text", "json"] {
-        let output = run(&["trace", "-r", path.to_str().unwrap(), "--format", format, "-vv"], b"");
+        let output = run(&["trace", "-r", path.to_str().unwrap(), "--format", format, "-vv"], "");
         assert!(output.len() > 10, "{output}");
     }
     std::fs::remove_file(path).unwrap();
