@@ -40,7 +40,7 @@ pub(super) fn udp_socket(server: SocketAddr, source: IpAddr) -> io::Result<UdpSo
     Ok(socket)
 }
 
-/// The source with the number `index`, in a network of its own: 127.`first`.`index`.1. Each of them is in another /24.
+/// The address of the source with the number `index`: 127.`first`.`index`.1. Each source is in a different /24 network.
 /// Every 256 networks, the second byte increases.
 pub(super) fn source(first: u8, index: usize) -> IpAddr {
     let [.., high, low] = index.to_be_bytes();

@@ -33,7 +33,7 @@ pub(super) fn set(scheduling: Scheduling) -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
-/// Whether the system permits real-time priority. The test uses a thread of its own, so the caller keeps its scheduling.
+/// Whether the system permits real-time priority. The function tries it in a new thread, so the caller keeps its scheduling.
 pub(super) fn permits_real_time() -> bool {
     std::thread::spawn(|| set(Scheduling::RealTime).is_ok()).join().unwrap_or(false)
 }

@@ -28,6 +28,10 @@ use std::time::Duration;
 /// exchange.
 const COLD_START_RATIO: f64 = 1.5;
 
+/// The possible reasons for [`Summary::wrong_token`], as a sentence for notes.
+pub(crate) const WRONG_TOKEN_REASON: &str =
+    "Either the server replies before it receives the requests, or another host forges replies.";
+
 /// The counts and distributions of a run. Each request has exactly one outcome: `sent = received + lost + corrupt`.
 #[derive(Debug, Default)]
 pub struct Summary {

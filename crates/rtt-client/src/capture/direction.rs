@@ -1,6 +1,6 @@
 //! Finds out which side of a flow is the client.
 //!
-//! In a trace of its own exchanges, the client uses the address of the server: the other side is the client. No packet
+//! When the client traces its own exchanges, it uses the address of the server: the other side is the client. No packet
 //! can change this.
 //!
 //! For a capture file, the first of these rules that applies to the first packet of a flow determines its sender:

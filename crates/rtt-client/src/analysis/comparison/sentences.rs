@@ -2,7 +2,7 @@
 
 use super::{ConfidenceInterval, PairedDifference, SideId, min_pairs};
 use crate::analysis::evidence::{Evidence, IncompleteExperiment, Side};
-use crate::analysis::statistics::Quantile;
+use crate::analysis::statistics::{Quantile, WRONG_TOKEN_REASON};
 use crate::model::format::{
     CommonUnit, count, counted, duration, durations, in_common_unit, percent, share_of_pairs,
     signed,
@@ -122,8 +122,7 @@ fn notes_about_side(side: &Side, name: &str) -> Vec<String> {
     }
     if summary.wrong_token > 0 {
         notes.push(format!(
-            "{} of {name} had a wrong token. Either the server replies before it receives the requests, or another host \
-             forges replies.",
+            "{} of {name} had a wrong token. {WRONG_TOKEN_REASON}",
             counted(summary.wrong_token, "reply", "replies")
         ));
     }

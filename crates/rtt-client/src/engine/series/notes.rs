@@ -1,7 +1,7 @@
 //! The notes of a summary: facts that a reader needs to interpret the figures of a series.
 
 use crate::analysis::accounting::MAX_SENDS;
-use crate::analysis::statistics::{HandshakeRetransmissions, Summary};
+use crate::analysis::statistics::{HandshakeRetransmissions, Summary, WRONG_TOKEN_REASON};
 use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
 use crate::model::loss_place::LossPlace;
@@ -136,7 +136,7 @@ fn forged_messages(summary: &Summary) -> Vec<String> {
     let mut notes = Vec::new();
     if summary.wrong_token > 0 {
         notes.push(format!(
-            "{} had a wrong token. Either the server replies before it receives the requests, or another host forges replies.",
+            "{} had a wrong token. {WRONG_TOKEN_REASON}",
             counted(summary.wrong_token, "reply", "replies")
         ));
     }
