@@ -9,7 +9,7 @@
 //! # Forged sources
 //!
 //! Each source has one token bucket in each row of a table ([`table`]). A flood from forged sources spreads over all
-//! buckets of a row. With `F` units per second from forged sources, a limit of `N` units per second, and `B` buckets
+//! buckets of a row. With `F` units per second from all other sources, a limit of `N` units per second, and `B` buckets
 //! in each of `R` rows, a bucket has fewer tokens than its capacity for the fraction `F / (B * N)` of the time. An
 //! honest source that uses its whole limit misses a token only while this is true for its buckets in all
 //! rows. The probability is at most:

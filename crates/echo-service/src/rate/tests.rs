@@ -78,8 +78,11 @@ fn one_million_forged_sources_do_not_affect_an_honest_source() {
     assert_eq!(limit.take(HONEST, 900, 1, now), 900);
 }
 
-/// The number of forged units per second for which the documentation states the refused fraction.
+/// The units per second of all sources for which the documentation states the refused fraction.
 const FLOOD: u32 = 100_000;
+
+/// The part of these units that honest sources send.
+const HONEST_UNITS: u32 = 20_000;
 
 #[test]
 fn flood_from_forged_sources_refuses_few_requests_at_any_rate() {
@@ -98,9 +101,10 @@ fn refused_fraction_of_a_large_flood_agrees_with_the_formula() {
     let flood = 4 * FLOOD;
     let (refused, bound) = (refused_fraction(1, flood), formula(1, flood, LARGE_TABLE));
     // At this load, two forged sources often have the same bucket. So the formula is an upper bound, and the
-    // exact probability is smaller: a bucket is in use with the probability 1 - exp(-F / B).
+    // exact probability is smaller: a bucket is in use with the probability 1 - exp(-F / B). A refused request takes
+    // no tokens, so the simulation refuses slightly less.
     let exact = (1.0 - (-f64::from(flood) / 524_288.0).exp()).powi(4);
-    assert!((refused - exact).abs() < 0.25 * exact, "{refused}, expected {exact}");
+    assert!((refused - exact).abs() < 0.35 * exact, "{refused}, expected {exact}");
     assert!(refused < bound, "{refused}, bound {bound}");
 }
 
@@ -110,12 +114,13 @@ fn formula(rate: u32, flood: u32, TableSize { rows, buckets }: TableSize) -> f64
     (f64::from(flood) / (buckets * f64::from(rate))).powi(i32::try_from(rows).unwrap())
 }
 
-/// Simulates `flood` units per second from forged sources, and honest sources. An honest source sends all requests
-/// that its limit permits, in a burst, and then pauses for slightly more than a second. Returns the refused fraction of
-/// the honest requests.
-fn refused_fraction(rate: u32, flood: u32) -> f64 {
+/// Simulates `units` per second, from forged sources and from honest sources. An honest source sends all requests that
+/// its limit permits, in a burst, and then pauses for slightly more than a second. Returns the refused fraction of the
+/// honest requests.
+fn refused_fraction(rate: u32, units: u32) -> f64 {
     let limit = RateLimit::new(Some(rate));
-    let sources = (20_000 / rate).max(10);
+    let sources = HONEST_UNITS / rate;
+    let flood = units - HONEST_UNITS;
     let step = SECOND / flood;
     let (mut sent, mut granted) = (0_u64, 0);
     // The first second fills the table with forged units.
