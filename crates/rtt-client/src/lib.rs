@@ -111,8 +111,8 @@ pub use net::system::operation::{CaptureOperation, LabOperation};
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{
     ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,
-    DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, DiagnosisPlan, Family, Lifetime,
-    MessagePart, Plan, PlanError, SWEEP_SIZES, Settings, TracePlan, TraceSettings,
+    DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, DiagnosisPlan, EchoForm, Family,
+    Lifetime, MessagePart, Plan, PlanError, SWEEP_SIZES, Settings, TracePlan, TraceSettings,
 };
 #[cfg(all(fuzzing, target_os = "linux", not(portable)))]
 pub use protocol::decode_any_statistics;

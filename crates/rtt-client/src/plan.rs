@@ -16,14 +16,15 @@ pub use comparison::{
 pub(crate) use comparison::{MAX_PAIRS, SizePlan};
 pub use error::{MessagePart, PlanError};
 pub use settings::{
-    Content, DEFAULT_HOST, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, Family, Lifetime, Settings,
+    Content, DEFAULT_HOST, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, EchoForm, Family, Lifetime,
+    Settings,
 };
 pub use trace::{TracePlan, TraceSettings};
 
-use crate::model::protocol::{Framing, Protocol};
+use crate::model::protocol::{Framing, Protocol, ReplyForm, Responder};
 use crate::model::target::Target;
 use crate::plan::pacing::Pacing;
-use crate::plan::payload::{HeaderContent, MAX_REQUESTS, Numbering, Payload};
+use crate::plan::payload::{ExpectedForm, HeaderContent, MAX_REQUESTS, Numbering, Payload};
 use crate::protocol::registry::{PROTOCOLS, protocols_of};
 use std::time::Duration;
 
@@ -186,7 +187,7 @@ impl DiagnosisPlan {
     /// If a setting is out of range.
     pub fn new(target: &Target, settings: &Settings) -> Result<Self, PlanError> {
         let plans: Vec<Plan> = protocols_of(target)
-            .map(|protocol| Plan::new(protocol, target.clone(), settings.clone()))
+            .map(|protocol| Plan::new(protocol, target.clone(), settings.applicable_to(protocol)))
             .collect::<Result<_, _>>()?;
         let has_services = plans.iter().any(|plan| plan.protocol.needs_server_program());
         let host = Target { protocol: None, port: None, ..target.clone() };
@@ -198,7 +199,7 @@ impl DiagnosisPlan {
         let host_checks = PROTOCOLS
             .iter()
             .filter(|protocol| has_services && !protocol.needs_server_program())
-            .map(|protocol| Plan::new(protocol, host.clone(), settings.clone()));
+            .map(|protocol| Plan::new(protocol, host.clone(), settings.applicable_to(protocol)));
         Ok(Self { host_checks: host_checks.collect::<Result<_, _>>()?, plans })
     }
 }
@@ -278,9 +279,25 @@ fn check_rate(rate: f64, settings: &Settings) -> Result<f64, PlanError> {
     Ok(rate)
 }
 
+/// The form of correct replies that the settings select.
+pub(crate) fn expected_form(
+    protocol: &Protocol,
+    echo: EchoForm,
+) -> Result<ExpectedForm, PlanError> {
+    match (protocol.responder, echo) {
+        (Responder::Kernel, EchoForm::Upper) if protocol.reply_form == ReplyForm::Unchanged => {
+            Err(PlanError::NoUpperCase { protocol: protocol.title })
+        }
+        (Responder::Kernel, _) => Ok(protocol.reply_form.into()),
+        (Responder::Program(_), EchoForm::Upper) => Ok(ReplyForm::UpperCase.into()),
+        (Responder::Program(_), EchoForm::Same) => Ok(ReplyForm::Unchanged.into()),
+        (Responder::Program(_), EchoForm::Auto) => Ok(ExpectedForm::OfFirstReply),
+    }
+}
+
 /// The requests that the settings select, if the protocol can carry them and their replies.
 fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, PlanError> {
-    let form = protocol.reply_form;
+    let form = expected_form(protocol, settings.echo)?;
     // Only the replies to later requests contain evidence about a lost request. A stream retransmits what is lost.
     // The user's message stays the only text of a request.
     let can_locate_losses = settings.count != Some(1)
@@ -291,7 +308,7 @@ fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, 
         Settings { locate_losses: true, .. } if can_locate_losses => HeaderContent::Counts,
         _ => HeaderContent::Nothing,
     };
-    let header = header.for_protocol(protocol);
+    let header = header.for_replies(protocol, form);
     let max = protocol.max_message_len;
     let check_len = |part, len| {
         if len > max {

@@ -38,7 +38,7 @@ pub use host::{HostCheck, HostFinding, HostState, Service};
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::UnconnectedResult;
 use crate::model::icmp::{IcmpError, Origin};
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Protocol, ReplyForm};
 use crate::protocol::explanations::explanations_of;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
@@ -78,8 +78,8 @@ pub enum ProbeResult {
     Echo {
         /// The round-trip time.
         rtt: Duration,
-        /// Whether the server supports our timing header.
-        is_ours: bool,
+        /// The kind of server.
+        server: EchoServer,
     },
     /// The peer answers, but not as an echo server.
     WrongAnswer {
@@ -90,6 +90,28 @@ pub enum ProbeResult {
     },
     /// There is no answer.
     NoAnswer(Failure),
+}
+
+/// The kind of an echo server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EchoServer {
+    /// It reports its processing time in our timing header.
+    OfThisProject,
+    /// It returns the text in upper case.
+    UpperCase,
+    /// It returns the unchanged text, as RFC 862 specifies. The kernel of a host does the same.
+    Plain,
+}
+
+impl EchoServer {
+    /// The form of its replies.
+    #[must_use]
+    pub fn reply_form(self) -> ReplyForm {
+        match self {
+            Self::OfThisProject | Self::UpperCase => ReplyForm::UpperCase,
+            Self::Plain => ReplyForm::Unchanged,
+        }
+    }
 }
 
 /// The explanation of a finding for the user.

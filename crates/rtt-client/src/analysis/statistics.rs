@@ -19,7 +19,7 @@ use crate::model::address_resolution::AddressResolution;
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration};
 use crate::model::format::signed_nanoseconds;
 use crate::model::hop_limit::ReplyTtl;
-use crate::model::protocol::Phase;
+use crate::model::protocol::{Phase, ReplyForm};
 use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::KernelStatistics;
 use std::time::Duration;
@@ -102,6 +102,9 @@ pub struct Summary {
     pub kernel_statistics: Option<KernelStatistics>,
     /// The size of the receive queue, in bytes. Absent if the client requested none.
     pub receive_queue: Option<ReceiveQueue>,
+    /// The form of the replies of a server program. Absent if the kernel of the host replies. Also absent if no reply showed
+    /// the form, and the user did not select it.
+    pub reply_form: Option<ReplyForm>,
     /// The part of this host that could not keep up with the schedule. Absent if the host kept it.
     pub slow_host: Option<SlowHost>,
     /// Exchanges without a breakdown although the user requested one: a timestamp was missing, or a clock was set.
@@ -127,6 +130,7 @@ pub(crate) struct SeriesMeasurements {
     pub(crate) slow_host: Option<SlowHost>,
     pub(crate) address_resolution: Option<AddressResolution>,
     pub(crate) send_duration: Duration,
+    pub(crate) reply_form: Option<ReplyForm>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -239,6 +243,7 @@ impl Summary {
             slow_host,
             address_resolution,
             send_duration,
+            reply_form,
             notes,
         } = measurements;
         Self {
@@ -248,6 +253,7 @@ impl Summary {
             receive_queue,
             slow_host,
             address_resolution,
+            reply_form,
             notes,
             send_duration,
             ..self

@@ -12,7 +12,7 @@ use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
 use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{OtherDatagram, Received, SentRequest, Transport};
-use crate::plan::payload::{Mismatch, Payload, Quotation, ReplyCheck, ServerReport};
+use crate::plan::payload::{ExtraBytes, Mismatch, Payload, Quotation, ReplyCheck, ServerReport};
 use bytes::{Bytes, BytesMut};
 use echo_core::Stamp;
 use std::collections::VecDeque;
@@ -230,9 +230,8 @@ impl Channel {
         let datagrams = self.transport.datagrams_from_others().into_iter();
         let replies = datagrams.map(|OtherDatagram { from, bytes }| {
             let seq = payload.number_in(&bytes).or(only_in_flight);
-            let is_correct = |seq: &u64| {
-                matches!(payload.clone().check(*seq, &bytes, 0), ReplyCheck::Complete(_))
-            };
+            let is_correct =
+                |seq: &u64| payload.clone().check(*seq, &bytes, 0, ExtraBytes::Wrong).is_complete();
             (from, seq.filter(is_correct))
         });
         replies.collect()
@@ -274,8 +273,8 @@ impl Channel {
         payload: &mut Payload,
     ) -> ChannelEvent {
         let mut reply = arrival.reply(seq, bytes);
-        let mismatch = match payload.check(seq.unwrap_or(0), &reply.bytes, 0) {
-            ReplyCheck::Complete(report) => {
+        let mismatch = match payload.check(seq.unwrap_or(0), &reply.bytes, 0, ExtraBytes::Wrong) {
+            ReplyCheck::Complete { report, .. } => {
                 self.replies += 1;
                 reply.report = report;
                 return ChannelEvent::Reply(reply);
@@ -293,24 +292,25 @@ impl Channel {
     fn next_in_stream(&mut self, payload: &mut Payload) -> Option<ChannelEvent> {
         let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
         let seq = self.unanswered.front().copied();
-        let reply_len = payload.reply_len();
         // If later requests also have no reply, the bytes after this reply belong to the next reply.
-        let available = self.partial.len();
-        let end = if self.unanswered.len() > 1 { reply_len.min(available) } else { available };
+        let extra = match self.unanswered.len() {
+            0 | 1 => ExtraBytes::Wrong,
+            _ => ExtraBytes::NextReply,
+        };
         let check = match seq {
-            Some(seq) => payload.check(seq, &self.partial[..end], self.checked),
+            Some(seq) => payload.check(seq, &self.partial, self.checked, extra),
             None => ReplyCheck::Wrong(Mismatch::NoRequestInFlight),
         };
         match check {
             ReplyCheck::Incomplete => {
-                self.checked = end;
+                self.checked = self.partial.len();
                 None
             }
-            ReplyCheck::Complete(report) => {
+            ReplyCheck::Complete { len, report } => {
                 self.checked = 0;
                 self.replies += 1;
                 self.unanswered.pop_front();
-                let bytes = self.partial.split_to(reply_len).freeze();
+                let bytes = self.partial.split_to(len).freeze();
                 Some(ChannelEvent::Reply(ReceivedReply { report, ..arrival.reply(seq, bytes) }))
             }
             ReplyCheck::Wrong(mismatch) => {

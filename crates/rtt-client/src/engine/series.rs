@@ -32,13 +32,13 @@ use crate::analysis::schedule::{CpuTimes, SlowHost, slow_host};
 use crate::analysis::statistics::{SeriesMeasurements, Summary};
 use crate::model::exchange::{Connection, Exchange};
 use crate::model::loss_place::LossPlace;
-use crate::model::protocol::{Framing, Protocol, ReplyForm, Responder};
+use crate::model::protocol::{Framing, Protocol, ReplyForm};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
 use crate::net::system::{KERNEL_TIMESTAMPS, ThreadUsage, WaitUntil, clock_state, thread_usage};
 use crate::plan::pacing::{Pacer, Pacing};
 use crate::plan::payload::Payload;
-use crate::plan::{Content, Settings};
+use crate::plan::{Content, EchoForm, Settings};
 use crate::protocol::explanations::explanations_of;
 pub(in crate::engine) use connections::RunPosition;
 use connections::{CloseReason, Connections};
@@ -186,6 +186,7 @@ impl Series<'_> {
         let server_counts = self.server_counts();
         let replies_from_others = self.other_replies.take_counts();
         let connections = self.connections.finish();
+        let reply_form = self.payload.reply_form().filter(|_| self.protocol.needs_server_program());
         let in_flight = self.accounting.in_flight();
         let AccountingResult { mut summary, loss_pattern } =
             self.accounting.finish(connections.receive_drops, clock_state());
@@ -194,6 +195,8 @@ impl Series<'_> {
             interrupted: self.interrupted,
             in_flight,
             ended_early: self.ended_early,
+            is_plain_echo: self.settings.echo == EchoForm::Auto
+                && reply_form == Some(ReplyForm::Unchanged),
             reply_limit: connections.reply_limit,
             limitations: connections.limitations,
             breakdown_unavailable: self.settings.breakdown && !KERNEL_TIMESTAMPS,
@@ -215,6 +218,7 @@ impl Series<'_> {
             kernel_statistics: connections.kernel_statistics,
             receive_queue: connections.receive_queue,
             slow_host: self.slow_host,
+            reply_form,
             send_duration: self.pacer.send_duration(),
             notes: notes(end, &summary, address_resolution),
         };
@@ -223,10 +227,9 @@ impl Series<'_> {
 
     /// Whether the server reported its counts.
     fn server_counts(&self) -> ServerCounts {
-        let Protocol { framing, responder, reply_form, .. } = self.protocol;
-        let can_report = *framing == Framing::Datagrams
-            && *reply_form == ReplyForm::UpperCase
-            && matches!(responder, Responder::Program(_));
+        let can_report = self.protocol.framing == Framing::Datagrams
+            && self.protocol.needs_server_program()
+            && self.payload.reply_form() != Some(ReplyForm::Unchanged);
         match (&self.settings.content, self.payload.requests_counts()) {
             _ if !can_report || !self.settings.locate_losses => ServerCounts::NotApplicable,
             (_, true) if self.accounting.losses().has_counts() => ServerCounts::Reported,

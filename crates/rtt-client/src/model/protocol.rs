@@ -18,7 +18,7 @@ pub struct Protocol {
     pub default_port: Option<u16>,
     /// What replies to a request.
     pub responder: Responder,
-    /// The correct reply to a request.
+    /// The correct reply to a request. Echo server programs of other projects can return the unchanged request instead.
     pub reply_form: ReplyForm,
     /// The phases of a connection before its first exchange, in their order. Empty if the protocol has no connections.
     pub phases: &'static [Phase],
@@ -54,6 +54,25 @@ pub enum ReplyForm {
     UpperCase,
     /// The unchanged request.
     Unchanged,
+}
+
+impl ReplyForm {
+    /// The name in JSON and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UpperCase => "upper",
+            Self::Unchanged => "same",
+        }
+    }
+
+    /// The other form.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::UpperCase => Self::Unchanged,
+            Self::Unchanged => Self::UpperCase,
+        }
+    }
 }
 
 /// A phase of a connection. The first phase starts with the connection request. Each later phase starts at the end of
@@ -109,6 +128,16 @@ impl Protocol {
         match self.responder {
             Responder::Program(program) => program,
             Responder::Kernel => None,
+        }
+    }
+
+    /// The possible forms of correct replies.
+    #[must_use]
+    pub fn reply_forms(&self) -> &'static [ReplyForm] {
+        match (self.responder, self.reply_form) {
+            (Responder::Program(_), _) => &[ReplyForm::UpperCase, ReplyForm::Unchanged],
+            (Responder::Kernel, ReplyForm::UpperCase) => &[ReplyForm::UpperCase],
+            (Responder::Kernel, ReplyForm::Unchanged) => &[ReplyForm::Unchanged],
         }
     }
 

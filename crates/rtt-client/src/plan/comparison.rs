@@ -104,8 +104,8 @@ impl ComparisonPlan {
         let plans = |content: &Content| -> Result<[Plan; 2], PlanError> {
             let settings = Settings { content: content.clone(), ..each.clone() };
             Ok([
-                Plan::new(protocol_a, a.clone(), settings.clone())?,
-                Plan::new(protocol_b, b.clone(), settings)?,
+                Plan::new(protocol_a, a.clone(), settings.applicable_to(protocol_a))?,
+                Plan::new(protocol_b, b.clone(), settings.applicable_to(protocol_b))?,
             ])
         };
         let max_len = protocol_a.max_message_len.min(protocol_b.max_message_len);

@@ -42,6 +42,12 @@ pub enum PlanError {
         /// The protocol's title.
         protocol: &'static str,
     },
+    /// The settings select a form of replies that the kernel of a host never sends.
+    #[error("--echo upper is not possible: the reply of {protocol} is the unchanged request")]
+    NoUpperCase {
+        /// The protocol's title.
+        protocol: &'static str,
+    },
     /// A request, or its reply, is too long for one exchange.
     #[error("the {part} has {len} bytes; one exchange over {protocol} carries at most {max} bytes")]
     TooLong {

@@ -14,12 +14,14 @@
 //! the number in a reply identifies its request, and the token shows that the server has received this request. A single
 //! message of the user has neither a number nor a token.
 
+mod expected_form;
 mod number_field;
 mod reply_check;
 mod request_header;
 mod token;
 
-pub(crate) use reply_check::{Mismatch, Quotation, ReplyCheck};
+pub(crate) use expected_form::ExpectedForm;
+pub(crate) use reply_check::{ExtraBytes, Mismatch, Quotation, ReplyCheck};
 pub(crate) use request_header::{HeaderContent, ServerReport};
 pub(crate) use token::{TOKEN_BITS, TOKEN_LEN};
 
@@ -65,7 +67,7 @@ pub(crate) struct Payload {
     /// The requests for a server that supports only version 1 of the header, and the number of the first such request.
     version1: Option<(u64, Box<Variant>)>,
     number: NumberField,
-    form: ReplyForm,
+    form: ExpectedForm,
 }
 
 /// Requests with one kind of header, and the replies to them.
@@ -73,8 +75,8 @@ pub(crate) struct Payload {
 struct Variant {
     header: RequestHeader,
     request: Vec<u8>,
-    /// The reply of a server that does not support the header.
-    expected: Vec<u8>,
+    /// The request in upper case: the reply of a server that converts the text and does not support the header.
+    upper_case: Vec<u8>,
 }
 
 impl Payload {
@@ -84,16 +86,17 @@ impl Payload {
         text: &[u8],
         numbering: Numbering,
         content: HeaderContent,
-        form: ReplyForm,
+        form: impl Into<ExpectedForm>,
         max_len: usize,
     ) -> Self {
+        let form = form.into();
         let number_len = match numbering {
             Numbering::Numbered => NUMBER_LEN + SPACE_LEN,
             Numbering::Unnumbered => 0,
         };
         let header = RequestHeader::for_text(content, numbering, number_len + text.len());
         let max_len = if header.len() == 0 { max_len } else { max_len.min(MAX_TIMED_LEN) };
-        let longest = header.len() + number_len + text.len().max(reply_to(text, form).len());
+        let longest = header.len() + number_len + form.longest_reply(text);
         let number = NumberField::new(header.len(), numbering, max_len.saturating_sub(longest));
         let mut request = vec![b' '; number.text_offset()];
         request.extend_from_slice(text);
@@ -102,14 +105,18 @@ impl Payload {
 
     /// Numbered requests of `size` bytes, at least [`Payload::min_size`]. If the header does not fit in this size, the
     /// requests have no header. If the token does not fit, it is shorter.
-    pub(crate) fn of_size(size: usize, content: HeaderContent, form: ReplyForm) -> Self {
+    pub(crate) fn of_size(
+        size: usize,
+        content: HeaderContent,
+        form: impl Into<ExpectedForm>,
+    ) -> Self {
         let header = RequestHeader::for_size(content, size);
         let space = size.saturating_sub(header.len() + NUMBER_LEN);
         let number = NumberField::new(header.len(), Numbering::Numbered, space);
         let mut request = vec![b' '; number.end()];
         let filler_len = size.saturating_sub(request.len());
         request.extend(FILLER.iter().cycle().take(filler_len));
-        Self::new(request, header, number, form)
+        Self::new(request, header, number, form.into())
     }
 
     /// The size of the shortest numbered request, in bytes.
@@ -117,8 +124,13 @@ impl Payload {
         RequestHeader::shortest(content).len() + NUMBER_LEN
     }
 
-    fn new(request: Vec<u8>, header: RequestHeader, number: NumberField, form: ReplyForm) -> Self {
-        Self { bytes: Variant::new(request, header, form), version1: None, number, form }
+    fn new(
+        request: Vec<u8>,
+        header: RequestHeader,
+        number: NumberField,
+        form: ExpectedForm,
+    ) -> Self {
+        Self { bytes: Variant::new(request, header), version1: None, number, form }
     }
 
     /// The same requests without the header, and with other tokens. Other bytes replace the header, so that the length does
@@ -126,7 +138,7 @@ impl Payload {
     pub(crate) fn without_header(&self) -> Self {
         let mut request = self.bytes.request.clone();
         request[..self.number.offset()].fill(b'.');
-        let bytes = Variant::new(request, RequestHeader::Absent, self.form);
+        let bytes = Variant::new(request, RequestHeader::Absent);
         let mut payload = Self { bytes, version1: None, ..*self };
         payload.number.choose_key();
         payload
@@ -136,9 +148,9 @@ impl Payload {
     /// header.
     pub(crate) fn start_run(&mut self, run: u32) {
         self.number.choose_key();
-        let Variant { header, request, expected } = &mut self.bytes;
+        let Variant { header, request, upper_case } = &mut self.bytes;
         header.write(request, run);
-        *expected = reply_to(request, self.form);
+        *upper_case = uppercase(request);
     }
 
     /// Whether the requests ask for the server's counts.
@@ -147,9 +159,11 @@ impl Payload {
     }
 
     /// Whether the client should use version 1 of the header after this reply to request `seq`: the request has version 2
-    /// and needs the processing time, and the server does not support version 2.
+    /// and needs the processing time, and the server does not support version 2. A server that returns the request unchanged
+    /// supports no version.
     pub(crate) fn needs_version1(&self, seq: u64, report: ServerReport) -> bool {
-        self.variant(seq).header == RequestHeader::Version2(Requested::CountsAndTimestamps)
+        self.form != ExpectedForm::Fixed(ReplyForm::Unchanged)
+            && self.variant(seq).header == RequestHeader::Version2(Requested::CountsAndTimestamps)
             && report == ServerReport::None
             && self.version1.is_none()
     }
@@ -158,7 +172,7 @@ impl Payload {
     pub(crate) fn use_version1_from(&mut self, seq: u64) {
         let mut request = self.bytes.request.clone();
         request[..self.number.offset()].fill(b'.');
-        let variant = Variant::new(request, RequestHeader::Version1, self.form);
+        let variant = Variant::new(request, RequestHeader::Version1);
         self.version1 = Some((seq, Box::new(variant)));
     }
 
@@ -200,8 +214,24 @@ impl Payload {
         self.bytes.request.len()
     }
 
+    /// The length of a reply, in bytes. If its form is not known yet, the length of the longest form.
     pub(crate) fn reply_len(&self) -> usize {
-        self.bytes.expected.len()
+        let Variant { request, upper_case, .. } = &self.bytes;
+        match self.form {
+            ExpectedForm::Fixed(ReplyForm::UpperCase) => upper_case.len(),
+            ExpectedForm::Fixed(ReplyForm::Unchanged) => request.len(),
+            ExpectedForm::OfFirstReply => upper_case.len().max(request.len()),
+        }
+    }
+
+    /// The form of correct replies.
+    pub(crate) fn form(&self) -> ExpectedForm {
+        self.form
+    }
+
+    /// The form of the replies, if it is known: the caller has selected it, or a reply has shown it.
+    pub(crate) fn reply_form(&self) -> Option<ReplyForm> {
+        self.form.known()
     }
 
     /// The number in a reply, or in the part of a request that an ICMP error quotes. Returns `None` without a number at
@@ -216,12 +246,35 @@ impl Payload {
     }
 
     /// Compares the bytes `received` so far with the reply to request `seq`. An earlier call has already compared the
-    /// first `checked` bytes.
-    pub(crate) fn check(&mut self, seq: u64, received: &[u8], checked: usize) -> ReplyCheck {
-        let number = self.number;
+    /// first `checked` bytes. The first complete reply can select the form of all later replies.
+    pub(crate) fn check(
+        &mut self,
+        seq: u64,
+        received: &[u8],
+        checked: usize,
+        extra: ExtraBytes,
+    ) -> ReplyCheck {
+        let (number, form) = (self.number, self.form);
         let variant = self.variant_mut(seq);
-        number.write(&mut variant.expected, seq);
-        match variant.check(received, checked) {
+        number.write(&mut variant.upper_case, seq);
+        number.write(&mut variant.request, seq);
+        let check_form = |form, checked| variant.check(received, checked, form, extra);
+        let (check, known_form) = match form {
+            ExpectedForm::Fixed(form) => {
+                let check = check_form(form, checked);
+                let is_other_form = || check_form(form.other(), 0).is_complete();
+                if matches!(check, ReplyCheck::Wrong(_)) && is_other_form() {
+                    return ReplyCheck::Wrong(Mismatch::OtherForm { expected: form });
+                }
+                (check, Some(form))
+            }
+            // The earlier calls have not compared all of these bytes with both forms.
+            ExpectedForm::OfFirstReply => expected_form::select(|form| check_form(form, 0)),
+        };
+        if let Some(form) = known_form {
+            self.form = form.into();
+        }
+        match check {
             ReplyCheck::Wrong(Mismatch::DiffersAtByte(position))
                 if number.token().contains(&(position - 1)) =>
             {
@@ -248,25 +301,35 @@ impl Payload {
 
 impl Variant {
     /// `request` has space for the header at its beginning.
-    fn new(mut request: Vec<u8>, header: RequestHeader, form: ReplyForm) -> Self {
+    fn new(mut request: Vec<u8>, header: RequestHeader) -> Self {
         header.write(&mut request, 0);
-        let expected = reply_to(&request, form);
-        Self { header, request, expected }
+        let upper_case = uppercase(&request);
+        Self { header, request, upper_case }
     }
 
-    /// See [`Payload::check`].
-    fn check(&self, received: &[u8], checked: usize) -> ReplyCheck {
-        let expected = &self.expected[..];
+    /// Compares with the reply of this form. See [`Payload::check`].
+    fn check(
+        &self,
+        received: &[u8],
+        checked: usize,
+        form: ReplyForm,
+        extra: ExtraBytes,
+    ) -> ReplyCheck {
+        // An unchanged reply also contains the unchanged header of the request.
+        let (header, expected) = match form {
+            ReplyForm::UpperCase => (self.header, &self.upper_case[..]),
+            ReplyForm::Unchanged => (RequestHeader::Absent, &self.request[..]),
+        };
         let mut end = received.len().min(expected.len());
         let mut start = checked;
         let mut report = ServerReport::None;
-        match self.header.parse_reply(received, expected.len()) {
+        match header.parse_reply(received, expected.len()) {
             // The header is incomplete. It is checked as a whole after its last byte has arrived.
             ReplyStart::Incomplete => end = end.min(COMMON_HEADER_LEN),
             ReplyStart::Plain => {}
             ReplyStart::Report(reported) => {
                 report = reported;
-                start = start.max(self.header.len());
+                start = start.max(header.len());
             }
             ReplyStart::Malformed => {
                 return ReplyCheck::Wrong(Mismatch::MalformedTimingHeader);
@@ -277,22 +340,14 @@ impl Variant {
         let equal = start + pairs.take_while(|(received, expected)| received == expected).count();
         if equal < end {
             ReplyCheck::Wrong(Mismatch::DiffersAtByte(equal + 1))
-        } else if received.len() > expected.len() {
+        } else if received.len() > expected.len() && extra == ExtraBytes::Wrong {
             let (extra, expected) = (received.len() - expected.len(), expected.len());
             ReplyCheck::Wrong(Mismatch::TooLong { extra, expected })
         } else if received.len() < expected.len() {
             ReplyCheck::Incomplete
         } else {
-            ReplyCheck::Complete(report)
+            ReplyCheck::Complete { len: expected.len(), report }
         }
-    }
-}
-
-/// The correct reply to `request`, without timings.
-fn reply_to(request: &[u8], form: ReplyForm) -> Vec<u8> {
-    match form {
-        ReplyForm::UpperCase => uppercase(request),
-        ReplyForm::Unchanged => request.to_vec(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`Settings`]: everything that a caller can choose, except the protocol and the target.
 
 use super::payload::TOKEN_LEN;
+use crate::model::protocol::Protocol;
 use bytes::Bytes;
 use echo_core::header::version2;
 use std::net::SocketAddr;
@@ -39,6 +40,19 @@ pub enum Lifetime {
     Each,
 }
 
+/// The correct reply of an echo server program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EchoForm {
+    /// The request in upper case, or the unchanged request. The first reply for which these forms differ selects one of
+    /// them.
+    #[default]
+    Auto,
+    /// The request in upper case.
+    Upper,
+    /// The unchanged request, as RFC 862 specifies.
+    Same,
+}
+
 /// The content of requests.
 #[derive(Debug, Clone)]
 pub enum Content {
@@ -64,6 +78,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// The content of requests.
     pub content: Content,
+    /// The correct reply of an echo server program. The kernel of a host always replies with the unchanged request.
+    pub echo: EchoForm,
     /// The number of requests. If this and `duration` are both `None`, the run lasts until it is interrupted.
     pub count: Option<u64>,
     /// The run stops sending requests after this time.
@@ -94,6 +110,7 @@ impl Settings {
             ttl: None,
             timeout: DEFAULT_TIMEOUT,
             content: Content::Message(message.into()),
+            echo: EchoForm::Auto,
             count: Some(1),
             duration: None,
             interval: Duration::ZERO,
@@ -114,6 +131,15 @@ impl Settings {
             count: Some(count),
             locate_losses: true,
             ..Self::one("")
+        }
+    }
+
+    /// The same settings without those that select the replies of a server program, if no server program replies.
+    pub(crate) fn applicable_to(&self, protocol: &Protocol) -> Self {
+        if protocol.needs_server_program() {
+            self.clone()
+        } else {
+            Self { echo: EchoForm::Auto, ..self.clone() }
         }
     }
 

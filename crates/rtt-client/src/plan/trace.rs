@@ -62,7 +62,7 @@ impl TracePlan {
                 .filter(|protocol| target.protocol.is_some() || protocol.ip_numbers.is_some());
             selected.map(|protocol| {
                 check_capture(protocol)?;
-                Plan::new(protocol, target.clone(), each.clone())
+                Plan::new(protocol, target.clone(), each.applicable_to(protocol))
             })
         });
         Ok(Self { plans: plans.collect::<Result<_, _>>()?, count })

@@ -1,10 +1,9 @@
 //! The explanations of findings that are correct for every protocol. They depend only on facts about the protocol.
 
-use super::{Explanation, Finding, ProbeResult};
+use super::{EchoServer, Explanation, Finding, ProbeResult};
 use crate::model::condition::Condition;
 use crate::model::format::{counted, duration};
 use crate::model::icmp::Origin;
-use crate::model::protocol::ReplyForm;
 use std::net::SocketAddr;
 
 /// An error arrived from the target's address.
@@ -84,8 +83,11 @@ impl Finding {
     fn answering(&self) -> Explanation {
         let meaning = match self.result {
             _ if !self.protocol.needs_server_program() => "the kernel of the host replies",
-            ProbeResult::Echo { is_ours: true, .. } => {
+            ProbeResult::Echo { server: EchoServer::OfThisProject, .. } => {
                 "an echo server of this project answers; it reports its processing time for each request"
+            }
+            ProbeResult::Echo { server: EchoServer::Plain, .. } => {
+                "a plain echo server answers (RFC 862): it returns the unchanged text"
             }
             _ => "an echo server answers; it does not report its processing time",
         };
@@ -97,19 +99,15 @@ impl Finding {
     }
 
     fn wrong_answer(&self) -> Explanation {
-        let expected = match self.protocol.reply_form {
-            ReplyForm::UpperCase => "the text in upper case",
-            ReplyForm::Unchanged => "the unchanged text",
-        };
         if !self.protocol.needs_server_program() {
             return explanation(
-                format!("a reply arrives, but not with {expected}"),
+                "a reply arrives, but not with the unchanged text",
                 "whether the host or a device on the path changed the text",
                 "read the received text; capture packets on both hosts",
             );
         }
         explanation(
-            format!("a server answers, but not with {expected}, so it is another service"),
+            "a server answers, but not with the expected text, so it is another service",
             self.for_port(
                 "whether an echo server runs on another port",
                 "whether an echo server runs on another host",

@@ -72,7 +72,7 @@ fn explanation_mentions_ports_and_servers_only_if_the_protocol_has_them() {
             }
         }
         let rtt = Duration::ZERO;
-        let result = ProbeResult::Echo { rtt, is_ours: false };
+        let result = ProbeResult::Echo { rtt, server: EchoServer::UpperCase };
         let answering = Finding { result, ..finding(protocol, C::Silent, None) };
         for text in texts(&answering) {
             assert!(!text.contains("server"), "{text}");

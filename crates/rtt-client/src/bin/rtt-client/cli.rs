@@ -20,8 +20,8 @@ use clap::{
     ValueEnum, value_parser,
 };
 use rtt_client::{
-    DEFAULT_TIMEOUT, Family, PROTOCOLS, Protocol, Settings, local_address, protocol_named,
-    protocols_with_servers,
+    DEFAULT_TIMEOUT, EchoForm, Family, PROTOCOLS, Protocol, Settings, local_address,
+    protocol_named, protocols_with_servers,
 };
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
@@ -139,6 +139,9 @@ pub(crate) struct MeasureArgs {
     timeout: Option<Duration>,
 
     #[command(flatten)]
+    echo: EchoArgs,
+
+    #[command(flatten)]
     addresses: AddressArgs,
 
     #[command(flatten)]
@@ -153,9 +156,40 @@ impl MeasureArgs {
             bind: self.addresses.bind,
             ttl: self.addresses.ttl(),
             timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            echo: self.echo.form(),
             pin: self.pin,
             spin: self.spin,
             ..Settings::one("")
+        }
+    }
+}
+
+/// The option of the correct reply.
+#[derive(Debug, Args)]
+struct EchoArgs {
+    /// Correct reply of an echo server: the request in upper case (upper), the unchanged request (same), or either
+    /// of them (auto). With auto, the first reply selects the form for the whole run
+    #[arg(long, value_enum, value_name = "FORM", default_value = "auto")]
+    echo: EchoArg,
+}
+
+/// The correct reply of an echo server.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum EchoArg {
+    /// Upper case or unchanged: the first reply selects the form
+    Auto,
+    /// The request in upper case
+    Upper,
+    /// The unchanged request (RFC 862)
+    Same,
+}
+
+impl EchoArgs {
+    fn form(&self) -> EchoForm {
+        match self.echo {
+            EchoArg::Auto => EchoForm::Auto,
+            EchoArg::Upper => EchoForm::Upper,
+            EchoArg::Same => EchoForm::Same,
         }
     }
 }

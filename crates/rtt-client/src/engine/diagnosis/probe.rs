@@ -2,12 +2,12 @@
 
 use super::without_address;
 use crate::analysis::accounting::wait_after_error;
-use crate::analysis::diagnosis::{Finding, ProbeResult};
+use crate::analysis::diagnosis::{EchoServer, Finding, ProbeResult};
 use crate::engine::channel::{Channel, ChannelEvent, QuotedRequest};
 use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::Connection;
 use crate::model::icmp::{IcmpError, Origin};
-use crate::model::protocol::{Framing, Protocol};
+use crate::model::protocol::{Framing, Protocol, ReplyForm};
 use crate::net::failure::{Call, failure_from_error, failure_from_icmp};
 use crate::net::system::{self, MAX_PAUSE, WaitUntil};
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
@@ -55,7 +55,7 @@ impl<'a> Probe<'a> {
             // The connected and the unconnected socket wait at the same time, because they share the timeout.
             let unconnected = driver(self.plan.protocol).unconnected.and_then(|send_and_wait| {
                 let config = self.config().with_any_local_port();
-                let mut payload = payload(self.plan.protocol, HeaderContent::Nothing);
+                let mut payload = self.payload(HeaderContent::Nothing);
                 let wait = move || send_and_wait(address, &config, payload.request(1));
                 thread::Builder::new()
                     .spawn_scoped(scope, wait)
@@ -115,11 +115,12 @@ impl<'a> Probe<'a> {
             Err(failure) => finding.result = ProbeResult::NoAnswer(failure),
             Ok(transport) => {
                 let protocol = self.plan.protocol;
-                let header = HeaderContent::ProcessingTime.for_protocol(protocol);
+                let form = self.plan.payload.form();
+                let header = HeaderContent::ProcessingTime.for_replies(protocol, form);
                 let mut requests = Requests {
                     protocol,
                     channel: Channel::new(transport, protocol.framing),
-                    payload: payload(protocol, header),
+                    payload: self.payload(header),
                     times: if protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,
                     deadline: self.deadline,
@@ -141,12 +142,13 @@ impl<'a> Probe<'a> {
         }
         Ok(finding)
     }
-}
 
-/// The requests of a probe.
-fn payload(protocol: &Protocol, header: HeaderContent) -> Payload {
-    let Protocol { reply_form, max_message_len, .. } = *protocol;
-    Payload::of_text(TEXT, Numbering::Numbered, header, reply_form, max_message_len)
+    /// The requests of the probe.
+    fn payload(&self, header: HeaderContent) -> Payload {
+        let max_len = self.plan.protocol.max_message_len;
+        let form = self.plan.payload.form();
+        Payload::of_text(TEXT, Numbering::Numbered, header, form, max_len)
+    }
 }
 
 /// Logs the result of an attempt to connect. In the other commands, the series logs its connections.
@@ -233,7 +235,12 @@ impl Requests<'_> {
             ChannelEvent::Reply(reply) => {
                 let index = usize::try_from(reply.seq?).ok()?.checked_sub(1)?;
                 let rtt = reply.received.since(self.sent.get(index)?);
-                Some(ProbeResult::Echo { rtt, is_ours: reply.report.timing().is_some() })
+                let server = match (reply.report.timing(), self.payload.reply_form()) {
+                    (Some(_), _) => EchoServer::OfThisProject,
+                    (None, Some(ReplyForm::Unchanged)) => EchoServer::Plain,
+                    (None, _) => EchoServer::UpperCase,
+                };
+                Some(ProbeResult::Echo { rtt, server })
             }
             ChannelEvent::Wrong { reply, mismatch } => {
                 let first = self.sent.first();

@@ -34,6 +34,8 @@ pub(super) struct SeriesEnd {
     pub(super) missing_replies: Option<String>,
     /// Whether the server reported its counts.
     pub(super) server_counts: ServerCounts,
+    /// Whether the replies showed that the server returns each request unchanged.
+    pub(super) is_plain_echo: bool,
     /// The number of bits in the token of each request. Absent without a token.
     pub(super) token_bits: Option<u32>,
     /// The addresses whose replies the client did not use, with the number of replies.
@@ -76,6 +78,9 @@ pub(super) fn notes(
     }
     if end.ended_early {
         notes.push("Ended early: the system reported an error before the first reply.".to_owned());
+    }
+    if end.is_plain_echo {
+        notes.push("The server returns each request unchanged (plain echo, RFC 862).".to_owned());
     }
     if let Some(replies) = end.reply_limit {
         let replies = counted(replies, "reply", "replies");
@@ -212,6 +217,7 @@ mod tests {
         interrupted: false,
         in_flight: 0,
         ended_early: false,
+        is_plain_echo: false,
         reply_limit: None,
         breakdown_unavailable: false,
         limitations: Vec::new(),
@@ -252,6 +258,7 @@ mod tests {
             interrupted: true,
             in_flight: 1,
             ended_early: true,
+            is_plain_echo: true,
             reply_limit: Some(3),
             breakdown_unavailable: true,
             limitations: vec![Limitation::RefusedSourcePort(1900)],
@@ -274,6 +281,7 @@ mod tests {
                 "The source port 1900 belongs to a service. Servers of this project do not reply to it.",
                 "Interrupted: 1 request in flight did not count.",
                 "Ended early: the system reported an error before the first reply.",
+                "The server returns each request unchanged (plain echo, RFC 862).",
                 "The server closes each connection after 3 replies.",
                 "Every tenth reply is missing.",
                 "2 replies came from 192.0.2.7:7 instead of the target. The client did not use them.",

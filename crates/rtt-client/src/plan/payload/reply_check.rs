@@ -1,17 +1,33 @@
 //! The results of the comparison of received bytes with a request or the expected reply.
 
 use super::ServerReport;
+use crate::model::protocol::ReplyForm;
 use std::fmt;
 
 /// The result of the comparison of received bytes with the expected reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReplyCheck {
-    /// The complete reply, with the report of the server.
-    Complete(ServerReport),
+    /// The first `len` bytes are the complete reply.
+    Complete { len: usize, report: ServerReport },
     /// The beginning of the expected reply.
     Incomplete,
     /// Not the expected reply.
     Wrong(Mismatch),
+}
+
+impl ReplyCheck {
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self, Self::Complete { .. })
+    }
+}
+
+/// The meaning of bytes that follow a complete reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExtraBytes {
+    /// The reply is too long.
+    Wrong,
+    /// The next reply of a stream.
+    NextReply,
 }
 
 /// The result of the comparison of the bytes that an ICMP error quotes with the request.
@@ -34,6 +50,10 @@ pub(crate) enum Mismatch {
     /// The reply arrived before the request was sent.
     ArrivedBeforeRequest,
     MalformedTimingHeader,
+    /// The reply is correct in the other form. The user or an earlier reply has selected the expected form.
+    OtherForm {
+        expected: ReplyForm,
+    },
     /// The reported processing time is longer than the RTT.
     ImpossibleServerTime,
     /// The first different byte. The first byte of a reply has position 1.
@@ -59,6 +79,12 @@ impl fmt::Display for Mismatch {
                 f.write_str("the reply arrived before the request was sent")
             }
             Self::MalformedTimingHeader => f.write_str("the timing header is malformed"),
+            Self::OtherForm { expected: ReplyForm::UpperCase } => f.write_str(
+                "the reply is the unchanged request instead of the request in upper case",
+            ),
+            Self::OtherForm { expected: ReplyForm::Unchanged } => f.write_str(
+                "the reply is the request in upper case instead of the unchanged request",
+            ),
             Self::ImpossibleServerTime => {
                 f.write_str("the reported processing time is longer than the RTT")
             }

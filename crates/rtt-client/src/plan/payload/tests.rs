@@ -10,12 +10,30 @@ const UPPER: ReplyForm = ReplyForm::UpperCase;
 /// The maximum length of a request, as in UDP over IPv4.
 const MAX_LEN: usize = 65_507;
 
-fn of_text(text: &[u8], numbering: Numbering, content: HeaderContent, form: ReplyForm) -> Payload {
+fn of_text(
+    text: &[u8],
+    numbering: Numbering,
+    content: HeaderContent,
+    form: impl Into<ExpectedForm>,
+) -> Payload {
     Payload::of_text(text, numbering, content, form, MAX_LEN)
 }
 
 fn message(text: &str) -> Payload {
-    of_text(text.as_bytes(), Numbering::Unnumbered, HeaderContent::Nothing, UPPER)
+    message_of_form(text, UPPER)
+}
+
+fn message_of_form(text: &str, form: impl Into<ExpectedForm>) -> Payload {
+    of_text(text.as_bytes(), Numbering::Unnumbered, HeaderContent::Nothing, form)
+}
+
+/// Checks a reply that no other reply follows.
+fn check(payload: &mut Payload, seq: u64, received: &[u8], checked: usize) -> ReplyCheck {
+    payload.check(seq, received, checked, ExtraBytes::Wrong)
+}
+
+fn complete(payload: &Payload, report: ServerReport) -> ReplyCheck {
+    ReplyCheck::Complete { len: payload.reply_len(), report }
 }
 
 fn differs_at(position: usize) -> ReplyCheck {
@@ -26,12 +44,12 @@ fn differs_at(position: usize) -> ReplyCheck {
 fn reply_must_be_the_request_in_upper_case() {
     let mut payload = message("hello");
     assert_eq!(payload.request(1), b"hello");
-    assert_eq!(payload.check(1, b"HELLO", 0), ReplyCheck::Complete(ServerReport::None));
-    assert_eq!(payload.check(1, b"HEL", 0), ReplyCheck::Incomplete);
-    assert_eq!(payload.check(1, b"", 0), ReplyCheck::Incomplete);
-    assert_eq!(payload.check(1, b"Hello", 0), differs_at(2));
+    assert_eq!(check(&mut payload, 1, b"HELLO", 0), complete(&payload, ServerReport::None));
+    assert_eq!(check(&mut payload, 1, b"HEL", 0), ReplyCheck::Incomplete);
+    assert_eq!(check(&mut payload, 1, b"", 0), ReplyCheck::Incomplete);
+    assert_eq!(check(&mut payload, 1, b"Hello", 0), differs_at(2));
     let too_long = Mismatch::TooLong { extra: 2, expected: 5 };
-    assert_eq!(payload.check(1, b"HELLO!!", 0), ReplyCheck::Wrong(too_long));
+    assert_eq!(check(&mut payload, 1, b"HELLO!!", 0), ReplyCheck::Wrong(too_long));
     assert_eq!(payload.number_in(b"HELLO"), None);
 }
 
@@ -39,21 +57,96 @@ fn reply_must_be_the_request_in_upper_case() {
 fn reply_of_the_unchanged_form_must_be_the_request() {
     let (text, unnumbered) = ("straße".as_bytes(), Numbering::Unnumbered);
     let mut payload = of_text(text, unnumbered, HeaderContent::Nothing, ReplyForm::Unchanged);
-    assert_eq!(payload.check(1, text, 0), ReplyCheck::Complete(ServerReport::None));
-    assert_eq!(payload.check(1, b"STRASSE", 0), differs_at(1));
+    assert_eq!(check(&mut payload, 1, text, 0), complete(&payload, ServerReport::None));
+    assert_eq!(check(&mut payload, 1, b"STRASSE", 0), differs_at(1));
     let series = Payload::of_size(64, HeaderContent::Nothing, ReplyForm::Unchanged);
     for mut payload in [series.without_header(), series] {
         let reply = payload.request(3).to_vec();
-        assert_eq!(payload.check(3, &reply, 0), ReplyCheck::Complete(ServerReport::None));
-        assert_eq!(payload.check(4, &reply, 0), differs_at(10));
+        assert_eq!(check(&mut payload, 3, &reply, 0), complete(&payload, ServerReport::None));
+        assert_eq!(check(&mut payload, 4, &reply, 0), differs_at(10));
+    }
+}
+
+#[test]
+fn first_reply_in_which_the_forms_differ_selects_the_form() {
+    let auto = ExpectedForm::OfFirstReply;
+    for (first, second, selected) in [
+        (&b"HELLO"[..], &b"hello"[..], ReplyForm::UpperCase),
+        (b"hello", b"HELLO", ReplyForm::Unchanged),
+    ] {
+        let mut payload = message_of_form("hello", auto);
+        assert_eq!(payload.reply_form(), None);
+        assert_eq!(check(&mut payload, 1, b"", 0), ReplyCheck::Incomplete);
+        assert_eq!(check(&mut payload, 1, &first[..4], 0), ReplyCheck::Incomplete);
+        // An earlier call has compared the first bytes.
+        assert_eq!(check(&mut payload, 1, first, 4), complete(&payload, ServerReport::None));
+        assert_eq!(payload.reply_form(), Some(selected));
+        let other = ReplyCheck::Wrong(Mismatch::OtherForm { expected: selected });
+        assert_eq!(check(&mut payload, 2, second, 0), other, "a later change of the form");
+        assert_eq!(check(&mut payload, 3, first, 0), complete(&payload, ServerReport::None));
+    }
+}
+
+#[test]
+fn mixture_of_the_two_forms_is_wrong() {
+    for (reply, position) in [(&b"HEllo"[..], 3), (b"heLLO", 3), (b"hellO", 5), (b"Hello", 2)] {
+        let mut payload = message_of_form("hello", ExpectedForm::OfFirstReply);
+        assert_eq!(check(&mut payload, 1, reply, 0), differs_at(position), "{reply:?}");
+        assert_eq!(payload.reply_form(), None, "a wrong reply selects no form");
+    }
+    let mut payload = message_of_form("hello", ExpectedForm::OfFirstReply);
+    let too_long = Mismatch::TooLong { extra: 1, expected: 5 };
+    for reply in [b"HELLO!", b"hello!"] {
+        assert_eq!(check(&mut payload, 1, reply, 0), ReplyCheck::Wrong(too_long));
+        assert_eq!(payload.reply_form(), None);
+    }
+}
+
+#[test]
+fn reply_that_is_the_same_in_both_forms_selects_no_form() {
+    let mut payload = message_of_form("12 34", ExpectedForm::OfFirstReply);
+    assert_eq!(check(&mut payload, 1, b"12 34", 0), complete(&payload, ServerReport::None));
+    assert_eq!(payload.reply_form(), None);
+}
+
+#[test]
+fn form_of_a_reply_determines_its_length() {
+    let street = "straße".as_bytes();
+    for (reply, form) in [(&b"STRASSE"[..], ReplyForm::UpperCase), (street, ReplyForm::Unchanged)] {
+        let mut payload = message_of_form("straße", ExpectedForm::OfFirstReply);
+        // On a stream, another reply can follow.
+        let bytes = [reply, reply].concat();
+        let expected = ReplyCheck::Complete { len: reply.len(), report: ServerReport::None };
+        assert_eq!(payload.check(1, &bytes, 0, ExtraBytes::NextReply), expected);
+        assert_eq!(payload.reply_form(), Some(form));
+    }
+}
+
+#[test]
+fn unchanged_reply_contains_the_header_of_the_request() {
+    for content in [HeaderContent::Counts, HeaderContent::Timing, HeaderContent::Nothing] {
+        let mut payload = Payload::of_size(200, content, ExpectedForm::OfFirstReply);
+        payload.start_run(7);
+        let reply = payload.request(5).to_vec();
+        for cut in 0..200 {
+            let check = check(&mut payload, 5, &reply[..cut], 0);
+            assert_eq!(check, ReplyCheck::Incomplete, "{cut}");
+        }
+        assert_eq!(check(&mut payload, 5, &reply, 0), complete(&payload, ServerReport::None));
+        assert_eq!(payload.reply_form(), Some(ReplyForm::Unchanged));
+        assert!(!payload.needs_version1(5, ServerReport::None));
+        let mut wrong_token = payload.request(6).to_vec();
+        wrong_token[payload.number.token().start] ^= 1;
+        let wrong = ReplyCheck::Wrong(Mismatch::WrongToken);
+        assert_eq!(check(&mut payload, 6, &wrong_token, 0), wrong);
     }
 }
 
 #[test]
 fn bytes_that_were_checked_earlier_are_skipped() {
     let mut payload = message("hello");
-    assert_eq!(payload.check(1, b"HELLO", 3), ReplyCheck::Complete(ServerReport::None));
-    assert_eq!(payload.check(1, b"HELlo", 3), differs_at(4));
+    assert_eq!(check(&mut payload, 1, b"HELLO", 3), complete(&payload, ServerReport::None));
+    assert_eq!(check(&mut payload, 1, b"HELlo", 3), differs_at(4));
 }
 
 #[test]
@@ -65,8 +158,8 @@ fn conversion_to_upper_case_does_not_change_the_number() {
     ] {
         let reply = uppercase(payload.request(4711));
         assert_eq!(payload.number_in(&reply), Some(4711));
-        assert_eq!(payload.check(4711, &reply, 0), ReplyCheck::Complete(ServerReport::None));
-        assert_eq!(payload.check(4712, &reply, 0), differs_at(10));
+        assert_eq!(check(&mut payload, 4711, &reply, 0), complete(&payload, ServerReport::None));
+        assert_eq!(check(&mut payload, 4712, &reply, 0), differs_at(10));
     }
     let mut payload = Payload::of_size(32, HeaderContent::Nothing, UPPER);
     assert_eq!(payload.request_len(), 32);
@@ -80,24 +173,24 @@ fn conversion_to_upper_case_does_not_change_the_number() {
 fn reply_is_complete_with_and_without_a_timing_header() {
     let mut payload = Payload::of_size(64, HeaderContent::Timing, UPPER);
     let plain = uppercase(payload.request(7));
-    assert_eq!(payload.check(7, &plain, 0), ReplyCheck::Complete(ServerReport::None));
+    assert_eq!(check(&mut payload, 7, &plain, 0), complete(&payload, ServerReport::None));
     assert_eq!(payload.number_in(&plain), Some(7));
 
     let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_micros(3) };
     let mut timed = plain.clone();
     timed[..HEADER_LEN].copy_from_slice(&header::reply_header(64, timing));
     for cut in 0..64 {
-        assert_eq!(payload.check(7, &timed[..cut], 0), ReplyCheck::Incomplete, "{cut}");
+        assert_eq!(check(&mut payload, 7, &timed[..cut], 0), ReplyCheck::Incomplete, "{cut}");
         assert_eq!(
-            payload.check(7, &timed, cut),
-            ReplyCheck::Complete(ServerReport::Version1(timing)),
+            check(&mut payload, 7, &timed, cut),
+            complete(&payload, ServerReport::Version1(timing)),
             "{cut}"
         );
     }
     timed[30] = b'x';
     let malformed = ReplyCheck::Wrong(Mismatch::MalformedTimingHeader);
-    assert_eq!(payload.check(7, &timed, 0), malformed);
-    assert_eq!(payload.check(7, b"HTTP/1.1", 0), differs_at(1));
+    assert_eq!(check(&mut payload, 7, &timed, 0), malformed);
+    assert_eq!(check(&mut payload, 7, b"HTTP/1.1", 0), differs_at(1));
 }
 
 #[test]
@@ -106,7 +199,7 @@ fn request_without_header_has_the_same_length_and_number() {
     assert_eq!(payload.request_len(), 64);
     let reply = uppercase(payload.request(9));
     assert_eq!(payload.number_in(&reply), Some(9));
-    assert_eq!(payload.check(9, &reply, 0), ReplyCheck::Complete(ServerReport::None));
+    assert_eq!(check(&mut payload, 9, &reply, 0), complete(&payload, ServerReport::None));
 }
 
 #[test]
@@ -145,7 +238,7 @@ fn report_of_version_2_is_part_of_a_complete_reply() {
     let number = version2::parse_request(&request).map(|header| header.number);
     assert_eq!(number, Some(7));
     let plain = uppercase(&request);
-    assert_eq!(payload.check(7, &plain, 0), ReplyCheck::Complete(ServerReport::None));
+    assert_eq!(check(&mut payload, 7, &plain, 0), complete(&payload, ServerReport::None));
     let timing = Timing { arrival: ArrivalClock::Program, server: Duration::from_micros(3) };
     let report = Report {
         timing,
@@ -156,15 +249,15 @@ fn report_of_version_2_is_part_of_a_complete_reply() {
     };
     let mut reply = plain.clone();
     reply[..version2::HEADER_LEN].copy_from_slice(&version2::reply_header(200, &report));
-    let complete = ReplyCheck::Complete(ServerReport::Version2(report));
+    let complete = complete(&payload, ServerReport::Version2(report));
     for cut in 0..200 {
-        assert_eq!(payload.check(7, &reply[..cut], 0), ReplyCheck::Incomplete, "{cut}");
-        assert_eq!(payload.check(7, &reply, cut), complete, "{cut}");
+        assert_eq!(check(&mut payload, 7, &reply[..cut], 0), ReplyCheck::Incomplete, "{cut}");
+        assert_eq!(check(&mut payload, 7, &reply, cut), complete, "{cut}");
     }
-    assert_eq!(payload.check(8, &reply, 0), differs_at(version2::MIN_LEN));
+    assert_eq!(check(&mut payload, 8, &reply, 0), differs_at(version2::MIN_LEN));
     reply[60] = b'x';
     let malformed = ReplyCheck::Wrong(Mismatch::MalformedTimingHeader);
-    assert_eq!(payload.check(7, &reply, 0), malformed);
+    assert_eq!(check(&mut payload, 7, &reply, 0), malformed);
 }
 
 #[test]
@@ -177,15 +270,15 @@ fn version_1_is_used_if_the_server_does_not_support_version_2() {
     assert_eq!(header::timed_request_length(&request), Some(128));
     assert_eq!(payload.number_in(&request), Some(2));
     // Replies to earlier requests are still expected with version 2.
-    assert_eq!(payload.check(1, &plain, 0), ReplyCheck::Complete(ServerReport::None));
+    assert_eq!(check(&mut payload, 1, &plain, 0), complete(&payload, ServerReport::None));
     let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_micros(3) };
     let mut timed = uppercase(&request);
     timed[..HEADER_LEN].copy_from_slice(&header::reply_header(128, timing));
-    let complete = ReplyCheck::Complete(ServerReport::Version1(timing));
-    assert_eq!(payload.check(2, &timed, 0), complete);
+    let complete = complete(&payload, ServerReport::Version1(timing));
+    assert_eq!(check(&mut payload, 2, &timed, 0), complete);
     // A server that supports no version at all.
     let plain = uppercase(&request);
-    assert_eq!(payload.check(2, &plain, 0), ReplyCheck::Complete(ServerReport::None));
+    assert_eq!(check(&mut payload, 2, &plain, 0), complete(&payload, ServerReport::None));
     assert!(!payload.needs_version1(2, ServerReport::None));
     let counts = Payload::of_size(128, HeaderContent::Counts, UPPER);
     assert!(!counts.needs_version1(1, ServerReport::None), "counts exist only in version 2");
@@ -246,13 +339,13 @@ fn reply_with_another_token_is_wrong() {
         for position in payload.number.token() {
             let mut reply = correct.clone();
             reply[position] = if reply[position] == b'A' { b'B' } else { b'A' };
-            assert_eq!(payload.check(7, &reply, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
+            assert_eq!(check(&mut payload, 7, &reply, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
         }
         // A server that predicts the reply to the next request changes only the number.
         let mut predicted = correct;
         let number = payload.number.offset()..payload.number.offset() + NUMBER_LEN;
         predicted[number].copy_from_slice(b"0000000008");
-        assert_eq!(payload.check(8, &predicted, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
+        assert_eq!(check(&mut payload, 8, &predicted, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
     }
 }
 

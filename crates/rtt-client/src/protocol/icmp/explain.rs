@@ -2,7 +2,7 @@
 
 use super::facts::FACTS;
 use crate::analysis::comparison::{Claim, Relation, undecided};
-use crate::analysis::diagnosis::{Explanation, Finding};
+use crate::analysis::diagnosis::{EchoServer, Explanation, Finding};
 use crate::analysis::explain::{ClaimContext, Explain};
 use crate::analysis::loss_pattern::LossPattern;
 use crate::model::condition::Condition;
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn reply_shows_that_the_host_is_up_but_silence_does_not_show_that_it_is_down() {
         let rtt = Duration::from_millis(1);
-        let answering = finding(ProbeResult::Echo { rtt, is_ours: false }).explain();
+        let answering = finding(ProbeResult::Echo { rtt, server: EchoServer::Plain }).explain();
         assert!(answering.meaning.contains("the host is up"), "{answering:?}");
         assert!(answering.not_certain.contains("whether a service runs"), "{answering:?}");
         assert!(answering.next_step.contains("rtt-client icmp host -c 100"), "{answering:?}");

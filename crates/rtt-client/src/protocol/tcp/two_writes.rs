@@ -10,7 +10,7 @@ use crate::analysis::evidence::Measurement;
 use crate::net::driver::{Experiment, ExperimentContext};
 use crate::net::system::WaitUntil;
 use crate::net::transport::{OpenConfig, Received, SocketError, Transport};
-use crate::plan::payload::{HeaderContent, Numbering, Payload, ReplyCheck};
+use crate::plan::payload::{ExtraBytes, HeaderContent, Numbering, Payload, ReplyCheck};
 use bytes::BytesMut;
 use echo_core::Stamp;
 use std::io;
@@ -83,7 +83,7 @@ fn measure(
             return Ok(());
         }
     };
-    let form = context.plan.protocol().reply_form;
+    let form = context.plan.payload.form();
     let max_len = context.plan.protocol().max_message_len;
     let (numbered, no_header) = (Numbering::Numbered, HeaderContent::Nothing);
     let mut payload = Payload::of_text(text.text, numbered, no_header, form, max_len);
@@ -140,8 +140,8 @@ fn exchange(
             Received::End => return Err("the server closed the connection".into()),
             Received::Bytes { received, bytes, .. } => {
                 reply.extend_from_slice(bytes);
-                match payload.check(number, &reply, 0) {
-                    ReplyCheck::Complete(_) => return Ok(received.since(&start)),
+                match payload.check(number, &reply, 0, ExtraBytes::Wrong) {
+                    ReplyCheck::Complete { .. } => return Ok(received.since(&start)),
                     ReplyCheck::Incomplete => {}
                     ReplyCheck::Wrong(mismatch) => return Err(mismatch.to_string()),
                 }

@@ -1,6 +1,6 @@
 //! The line of a finding, and the fields of a failure.
 
-use crate::analysis::diagnosis::{Finding, ProbeResult};
+use crate::analysis::diagnosis::{EchoServer, Finding, ProbeResult};
 use crate::model::condition::Failure;
 use crate::model::exchange::UnconnectedResult;
 use crate::model::format::nanoseconds;
@@ -29,6 +29,9 @@ pub(super) struct FindingLine {
     /// `echo-rtt` if the server supports the timing header, otherwise `plain`. Absent if the kernel of the host replies.
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<&'static str>,
+    /// The form of the replies: `upper` or `same`. Absent if the kernel of the host replies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    echo: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,13 +53,13 @@ impl From<&Finding> for FindingLine {
     fn from(finding: &Finding) -> Self {
         let explanation = finding.explain();
         let (rtt, server, reply) = match &finding.result {
-            ProbeResult::Echo { rtt, is_ours: true } => (Some(*rtt), Some("echo-rtt"), None),
-            ProbeResult::Echo { rtt, is_ours: false } => (Some(*rtt), Some("plain"), None),
+            ProbeResult::Echo { rtt, server } => (Some(*rtt), Some(*server), None),
             ProbeResult::WrongAnswer { text, .. } => {
                 (None, None, Some(String::from_utf8_lossy(text).into_owned()))
             }
             ProbeResult::NoAnswer(_) => (None, None, None),
         };
+        let server = server.filter(|_| finding.protocol.needs_server_program());
         Self {
             protocol: finding.protocol.name,
             target: finding.target.clone(),
@@ -67,7 +70,11 @@ impl From<&Finding> for FindingLine {
             connect_ns: finding.connect_duration.map(nanoseconds),
             sent: finding.sent,
             rtt_ns: rtt.map(nanoseconds),
-            server: server.filter(|_| finding.protocol.needs_server_program()),
+            server: server.map(|server| match server {
+                EchoServer::OfThisProject => "echo-rtt",
+                EchoServer::UpperCase | EchoServer::Plain => "plain",
+            }),
+            echo: server.map(|server| server.reply_form().name()),
             reply,
             unconnected: finding.unconnected.map(UnconnectedFields::from),
             explanation: format!(

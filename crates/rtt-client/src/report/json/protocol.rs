@@ -47,10 +47,7 @@ impl From<&Protocol> for ProtocolLine {
                 Responder::Kernel => "kernel",
             },
             server: protocol.our_server(),
-            reply: match protocol.reply_form {
-                ReplyForm::UpperCase => "upper",
-                ReplyForm::Unchanged => "same",
-            },
+            reply: protocol.reply_form.name(),
             phases: protocol.phases.iter().map(|phase| phase.name).collect(),
             framing: match protocol.framing {
                 Framing::Datagrams => "datagrams",

@@ -8,6 +8,7 @@ use crate::analysis::statistics::{
 };
 use crate::model::format::nanoseconds;
 use crate::model::hop_limit::ReplyTtl;
+use crate::model::protocol::ReplyForm;
 use crate::model::traffic::KernelStatistics;
 use crate::plan::Plan;
 use serde::Serialize;
@@ -29,6 +30,9 @@ pub(super) struct SummaryLine {
     corrupt: u64,
     unmatched: u64,
     wrong_token: u64,
+    /// The form of the replies: `upper` or `same`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    echo: Option<&'static str>,
     refuted_errors: u64,
     resent: u64,
     /// Absent if it is 0.
@@ -200,6 +204,7 @@ impl SummaryLine {
             corrupt: summary.corrupt,
             unmatched: summary.unmatched,
             wrong_token: summary.wrong_token,
+            echo: summary.reply_form.map(ReplyForm::name),
             refuted_errors: summary.refuted_errors,
             resent: summary.resent,
             not_resent: (summary.not_resent > 0).then_some(summary.not_resent),

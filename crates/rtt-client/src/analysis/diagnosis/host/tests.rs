@@ -19,7 +19,7 @@ fn finding(result: ProbeResult) -> Finding {
 }
 
 fn answers() -> Finding {
-    finding(ProbeResult::Echo { rtt: TIME, is_ours: false })
+    finding(ProbeResult::Echo { rtt: TIME, server: EchoServer::UpperCase })
 }
 
 fn fails(condition: Condition, origin: impl Into<Option<Origin>>) -> Finding {

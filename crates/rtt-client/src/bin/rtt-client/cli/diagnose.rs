@@ -1,6 +1,6 @@
 //! Arguments of `diagnose`.
 
-use super::{AddressArgs, EventFormat, LogArgs, duration, titles_with_servers};
+use super::{AddressArgs, EchoArgs, EventFormat, LogArgs, duration, titles_with_servers};
 use clap::Args;
 use rtt_client::{Content, DiagnosisPlan, PlanError, Settings, Target};
 use std::time::Duration;
@@ -22,6 +22,9 @@ pub(crate) struct DiagnoseArgs {
     /// Maximum duration of the whole diagnosis (seconds, or with a unit: 500ms)
     #[arg(short = 'W', long, value_name = "DUR", default_value = "5s", value_parser = duration)]
     timeout: Duration,
+
+    #[command(flatten)]
+    echo: EchoArgs,
 
     #[command(flatten)]
     addresses: AddressArgs,
@@ -46,6 +49,7 @@ impl DiagnoseArgs {
             bind: self.addresses.bind,
             ttl: self.addresses.ttl(),
             timeout: self.timeout,
+            echo: self.echo.form(),
             content: Content::Message("x".into()),
             ..Settings::one("")
         };

@@ -86,6 +86,7 @@ pub(super) fn command(protocol: &Protocol) -> Command {
             }
         })
         .mut_arg("connection", |argument| argument.hide(!protocol.has_connections()))
+        .mut_arg("echo", |argument| argument.hide(!protocol.needs_server_program()))
         .after_help(EXIT_STATUS)
 }
 

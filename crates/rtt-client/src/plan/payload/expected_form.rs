@@ -1,0 +1,69 @@
+//! [`ExpectedForm`]: the form of the correct reply of an echo server.
+
+use super::ReplyCheck;
+use super::reply_check::Mismatch;
+use super::uppercase;
+use crate::model::protocol::ReplyForm;
+
+/// The form of correct replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExpectedForm {
+    /// Only this form is correct.
+    Fixed(ReplyForm),
+    /// Both forms are correct, until the first reply for which they differ selects one of them.
+    OfFirstReply,
+}
+
+impl ExpectedForm {
+    pub(crate) fn known(self) -> Option<ReplyForm> {
+        match self {
+            Self::Fixed(form) => Some(form),
+            Self::OfFirstReply => None,
+        }
+    }
+
+    /// The length of the longest correct reply to `text`, at least the length of `text`. Some characters have more bytes
+    /// in upper case.
+    pub(super) fn longest_reply(self, text: &[u8]) -> usize {
+        match self {
+            Self::Fixed(ReplyForm::Unchanged) => text.len(),
+            Self::Fixed(ReplyForm::UpperCase) | Self::OfFirstReply => {
+                text.len().max(uppercase(text).len())
+            }
+        }
+    }
+}
+
+impl From<ReplyForm> for ExpectedForm {
+    fn from(form: ReplyForm) -> Self {
+        Self::Fixed(form)
+    }
+}
+
+/// Checks a reply against both forms. Returns the result, and the form that the reply selects. A reply that is complete in
+/// both forms, for example a number, selects no form.
+pub(super) fn select(check: impl Fn(ReplyForm) -> ReplyCheck) -> (ReplyCheck, Option<ReplyForm>) {
+    let [upper, same] = [ReplyForm::UpperCase, ReplyForm::Unchanged].map(&check);
+    match (upper, same) {
+        (upper @ ReplyCheck::Complete { .. }, ReplyCheck::Complete { .. }) => (upper, None),
+        (upper @ ReplyCheck::Complete { .. }, _) => (upper, Some(ReplyForm::UpperCase)),
+        (_, same @ ReplyCheck::Complete { .. }) => (same, Some(ReplyForm::Unchanged)),
+        (ReplyCheck::Incomplete, _) | (_, ReplyCheck::Incomplete) => (ReplyCheck::Incomplete, None),
+        (ReplyCheck::Wrong(upper), ReplyCheck::Wrong(same)) => {
+            (ReplyCheck::Wrong(later(upper, same)), None)
+        }
+    }
+}
+
+/// The difference of the form that agrees with more bytes of the reply.
+fn later(upper: Mismatch, same: Mismatch) -> Mismatch {
+    match (upper, same) {
+        (Mismatch::DiffersAtByte(in_upper), Mismatch::DiffersAtByte(in_same))
+            if in_same > in_upper =>
+        {
+            same
+        }
+        (Mismatch::DiffersAtByte(_), Mismatch::TooLong { .. }) => same,
+        _ => upper,
+    }
+}
