@@ -102,6 +102,7 @@ pub use model::protocol::{
 };
 pub use model::receive_queue::ReceiveQueue;
 pub use model::replacement::{Replacement, ReplacementEvidence, ReplacementReason};
+pub use model::service::{Identifier, ReplyEnd, ReplyRule, ReplyStart, Service};
 pub use model::target::{Target, TargetError};
 pub use model::traffic::KernelStatistics;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};
@@ -110,7 +111,7 @@ pub use net::system::handle_any_netlink_datagram;
 pub use net::system::operation::{CaptureOperation, LabOperation};
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{
-    ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,
+    ComparisonPlan, ComparisonSettings, Content, CustomRequest, DEFAULT_HOST, DEFAULT_PAIRS,
     DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, DiagnosisPlan, EchoForm, Family,
     Lifetime, MessagePart, Plan, PlanError, SWEEP_SIZES, Settings, TracePlan, TraceSettings,
 };

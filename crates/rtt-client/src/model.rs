@@ -12,5 +12,6 @@ pub(crate) mod loss_place;
 pub(crate) mod protocol;
 pub(crate) mod receive_queue;
 pub(crate) mod replacement;
+pub(crate) mod service;
 pub(crate) mod target;
 pub(crate) mod traffic;

@@ -57,8 +57,8 @@ use crate::model::loss_place::LossPlace;
 use crate::model::protocol::{Framing, Responder};
 use crate::model::receive_queue::ReceiveDrops;
 use crate::model::replacement::Replacement;
-use crate::plan::Plan;
 use crate::plan::payload::Mismatch;
+use crate::plan::{Plan, ShownText};
 use echo_core::Stamp;
 use echo_core::header::version2::ClockState;
 use path_evidence::{PathEvidence, PathResult};
@@ -77,8 +77,9 @@ pub(crate) struct Accounting {
     framing: Framing,
     /// Whether the requests have a schedule. Only then can they be late.
     scheduled: bool,
-    /// The position of the user's message in a reply, if requests contain one.
-    text_offset: Option<usize>,
+    shown_text: Option<ShownText>,
+    /// Whether exchanges report the time of the first byte of a reply.
+    has_first_byte: bool,
     undecided: Undecided,
     /// The errors without a number are assigned to requests from this number on.
     next_without_error: u64,
@@ -110,7 +111,9 @@ impl Accounting {
             responder: plan.protocol.responder,
             framing: plan.protocol.framing,
             scheduled: !plan.pacing.waits_for_replies(),
-            text_offset: plan.has_a_message().then(|| plan.payload.text_offset()),
+            shown_text: plan.shown_text(),
+            has_first_byte: plan.payload.service().is_some()
+                && plan.protocol.framing == Framing::Stream,
             undecided: Undecided::default(),
             next_without_error: 0,
             evidence: PathEvidence::default(),
@@ -300,10 +303,11 @@ impl Accounting {
             self.summary.limit_delays.add(limit_delay);
         }
         let breakdown = breakdown.map(|breakdown| breakdown.with_limit(limit_delay));
-        let ReceivedReply { received, bytes, hop_limit, .. } = reply;
-        let text = self.text_offset.map(|offset| bytes.slice(offset.min(bytes.len())..));
+        let ReceivedReply { received, bytes, hop_limit, first_byte, .. } = reply;
+        let first_byte = first_byte.filter(|_| self.has_first_byte);
+        let text = self.shown_text.map(|shown| shown.of(&bytes));
         let exchange = self.exchange(decided, Outcome::Reply { received, text });
-        self.count(Exchange { breakdown, hop_limit, ..exchange })
+        self.count(Exchange { breakdown, hop_limit, first_byte, ..exchange })
     }
 
     /// Splits the RTT into its parts, if the plan requests this.
@@ -378,6 +382,7 @@ impl Accounting {
             outcome,
             breakdown: None,
             hop_limit: None,
+            first_byte: None,
         }
     }
 

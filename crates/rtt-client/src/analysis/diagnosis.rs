@@ -81,7 +81,14 @@ pub enum ProbeResult {
         /// The kind of server.
         server: EchoServer,
     },
-    /// The peer answers, but not as an echo server.
+    /// The requested service answers.
+    Service {
+        /// The round-trip time.
+        rtt: Duration,
+        /// The first line of the reply.
+        reply: Bytes,
+    },
+    /// The peer answers, but not as the expected server.
     WrongAnswer {
         /// The error in the answer.
         failure: Failure,
@@ -156,7 +163,7 @@ impl Finding {
     #[must_use]
     pub fn after(&self) -> Duration {
         match &self.result {
-            ProbeResult::Echo { rtt, .. } => *rtt,
+            ProbeResult::Echo { rtt, .. } | ProbeResult::Service { rtt, .. } => *rtt,
             ProbeResult::WrongAnswer { failure, .. } | ProbeResult::NoAnswer(failure) => {
                 failure.after
             }
@@ -167,7 +174,7 @@ impl Finding {
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match &self.result {
-            ProbeResult::Echo { .. } => None,
+            ProbeResult::Echo { .. } | ProbeResult::Service { .. } => None,
             ProbeResult::WrongAnswer { failure, .. } | ProbeResult::NoAnswer(failure) => {
                 Some(failure)
             }

@@ -69,6 +69,9 @@ pub struct Summary {
     pub replacements: Replacements,
     /// Round-trip times.
     pub rtt: Distribution,
+    /// Times from the request to the first byte of the reply. The RTT ends at the last byte. Only for the replies of a
+    /// service on a stream.
+    pub first_byte: Distribution,
     /// With a fixed request rate: from the scheduled send time to the reply.
     pub rtt_from_schedule: Distribution,
     /// With a fixed request rate: how long after their scheduled time the requests were sent.
@@ -186,6 +189,9 @@ impl Summary {
                 Some(ConnectionPosition::Later) => self.later_exchanges.add(rtt),
                 None => {}
             }
+        }
+        if let Some(time) = exchange.first_byte_time() {
+            self.first_byte.add(time);
         }
         if let Some(breakdown) = &exchange.breakdown {
             self.breakdown.add(breakdown);

@@ -3,6 +3,8 @@
 //! A datagram is one message. A stream has no message boundaries. The channel collects bytes until the reply to the
 //! oldest unanswered request is complete.
 
+mod stream;
+
 use crate::analysis::accounting::ReceivedReply;
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Verification;
@@ -19,10 +21,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The maximum number of bytes of a wrong reply that are stored. They are enough to recognise the service.
 const MAX_WRONG_REPLY_LEN: usize = 1024;
+
+/// The maximum number of reads that discard bytes. A server that sends without a pause must not delay the next request.
+const MAX_DISCARDED_READS: u32 = 64;
 
 /// An open transport to the server.
 pub(in crate::engine) struct Channel {
@@ -36,6 +41,8 @@ pub(in crate::engine) struct Channel {
     partial: BytesMut,
     /// The number of bytes in `partial` that have been compared with the expected reply.
     checked: usize,
+    /// The arrival of the first bytes in `partial`.
+    first_arrival: Option<Stamp>,
     /// The arrival of the last bytes in `partial`.
     last_arrival: Option<Arrival>,
 }
@@ -95,6 +102,7 @@ impl Channel {
             unanswered: VecDeque::new(),
             partial: BytesMut::new(),
             checked: 0,
+            first_arrival: None,
             last_arrival: None,
         }
     }
@@ -115,13 +123,22 @@ impl Channel {
         Ok(sent)
     }
 
-    /// Waits for a message. `only_in_flight` is the number of the request in flight, if there is exactly one. A
-    /// datagram without a number then counts as the reply to this request.
+    /// Discards the bytes that have arrived. They belong to no later reply.
+    pub(in crate::engine) fn discard_received(&mut self) {
+        self.partial.clear();
+        for _ in 0..MAX_DISCARDED_READS {
+            let until = WaitUntil::Exact(Instant::now());
+            // The end of the connection, or an error, makes the next send or receive call fail.
+            let Ok(Received::Bytes { .. }) = self.transport.receive(until) else { return };
+        }
+    }
+
+    /// Waits for a message. A datagram without a number counts as the reply to the request `without_number`.
     pub(in crate::engine) fn receive(
         &mut self,
         until: WaitUntil,
         payload: &mut Payload,
-        only_in_flight: Option<u64>,
+        without_number: Option<u64>,
     ) -> io::Result<ChannelEvent> {
         // One read from a stream can return several replies.
         if let Some(event) = self.next_in_stream(payload) {
@@ -138,14 +155,18 @@ impl Channel {
                         let bytes = Bytes::copy_from_slice(bytes);
                         let receive_drops = self.transport.drops_at_arrival();
                         let arrival = Arrival { receive_drops, ..arrival };
-                        let seq = match number_in(request, &bytes, payload) {
+                        let in_content = payload.number_in_reply(&bytes);
+                        let seq = match number_in(request, in_content) {
                             NumberIn::Number(seq) => Some(seq),
-                            NumberIn::None => only_in_flight,
+                            NumberIn::None => without_number,
                             NumberIn::Contradictory => return Ok(ChannelEvent::Stray),
                         };
                         Ok(self.check_datagram(seq, bytes, arrival, payload))
                     }
                     Framing::Stream => {
+                        if self.partial.is_empty() {
+                            self.first_arrival = Some(received);
+                        }
                         self.partial.extend_from_slice(bytes);
                         self.last_arrival = Some(arrival);
                         Ok(self.next_in_stream(payload).unwrap_or(ChannelEvent::Nothing))
@@ -190,7 +211,8 @@ impl Channel {
         error: &NetworkError,
         payload: &mut Payload,
     ) -> QuotedRequest {
-        let number = match number_in(error.request, &error.quoted_payload, payload) {
+        let in_content = payload.number_in_request(&error.quoted_payload);
+        let number = match number_in(error.request, in_content) {
             NumberIn::Number(number) => Some(number),
             NumberIn::None => None,
             NumberIn::Contradictory => return QuotedRequest::Contradictory,
@@ -229,7 +251,7 @@ impl Channel {
     ) -> Vec<(SocketAddr, Option<u64>)> {
         let datagrams = self.transport.datagrams_from_others().into_iter();
         let replies = datagrams.map(|OtherDatagram { from, bytes }| {
-            let seq = payload.number_in(&bytes).or(only_in_flight);
+            let seq = payload.number_in_reply(&bytes).or(only_in_flight);
             let is_correct =
                 |seq: &u64| payload.clone().check(*seq, &bytes, 0, ExtraBytes::Wrong).is_complete();
             (from, seq.filter(is_correct))
@@ -280,46 +302,16 @@ impl Channel {
                 return ChannelEvent::Reply(reply);
             }
             ReplyCheck::Incomplete => {
-                Mismatch::TooShort { received: reply.bytes.len(), expected: payload.reply_len() }
+                let received = reply.bytes.len();
+                match payload.reply_len() {
+                    Some(expected) => Mismatch::TooShort { received, expected },
+                    None => Mismatch::Unfinished { received },
+                }
             }
             ReplyCheck::Wrong(mismatch) => mismatch,
         };
         reply.bytes.truncate(MAX_WRONG_REPLY_LEN);
         ChannelEvent::Wrong { reply, mismatch }
-    }
-
-    /// The next message of a stream: a complete reply, or bytes that differ from the expected reply.
-    fn next_in_stream(&mut self, payload: &mut Payload) -> Option<ChannelEvent> {
-        let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
-        let seq = self.unanswered.front().copied();
-        // If later requests also have no reply, the bytes after this reply belong to the next reply.
-        let extra = match self.unanswered.len() {
-            0 | 1 => ExtraBytes::Wrong,
-            _ => ExtraBytes::NextReply,
-        };
-        let check = match seq {
-            Some(seq) => payload.check(seq, &self.partial, self.checked, extra),
-            None => ReplyCheck::Wrong(Mismatch::NoRequestInFlight),
-        };
-        match check {
-            ReplyCheck::Incomplete => {
-                self.checked = self.partial.len();
-                None
-            }
-            ReplyCheck::Complete { len, report } => {
-                self.checked = 0;
-                self.replies += 1;
-                self.unanswered.pop_front();
-                let bytes = self.partial.split_to(len).freeze();
-                Some(ChannelEvent::Reply(ReceivedReply { report, ..arrival.reply(seq, bytes) }))
-            }
-            ReplyCheck::Wrong(mismatch) => {
-                self.unanswered.pop_front();
-                let mut bytes = std::mem::take(&mut self.partial).freeze();
-                bytes.truncate(MAX_WRONG_REPLY_LEN);
-                Some(ChannelEvent::Wrong { reply: arrival.reply(seq, bytes), mismatch })
-            }
-        }
     }
 }
 
@@ -328,13 +320,23 @@ impl Arrival {
     fn reply(self, seq: Option<u64>, bytes: Bytes) -> ReceivedReply {
         let Self { received, timestamp, hop_limit, receive_drops } = self;
         let report = ServerReport::None;
-        ReceivedReply { seq, received, timestamp, hop_limit, receive_drops, report, bytes }
+        let first_byte = None;
+        ReceivedReply {
+            seq,
+            received,
+            first_byte,
+            timestamp,
+            hop_limit,
+            receive_drops,
+            report,
+            bytes,
+        }
     }
 }
 
-/// `in_header` is the number that the header identifies. `content` follows the header.
-fn number_in(in_header: Option<u64>, content: &[u8], payload: &Payload) -> NumberIn {
-    match (in_header, payload.number_in(content)) {
+/// `in_header` is the number that the header of the datagram identifies, and `in_content` is the number after the header.
+fn number_in(in_header: Option<u64>, in_content: Option<u64>) -> NumberIn {
+    match (in_header, in_content) {
         (Some(in_header), Some(in_content)) if in_header != in_content => NumberIn::Contradictory,
         (Some(number), _) | (None, Some(number)) => NumberIn::Number(number),
         (None, None) => NumberIn::None,

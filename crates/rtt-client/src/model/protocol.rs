@@ -1,5 +1,6 @@
 //! [`Protocol`]: the facts about a protocol that generic code uses.
 
+use crate::model::service::Service;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -34,6 +35,8 @@ pub struct Protocol {
     pub allows_empty_message: bool,
     /// The name of the kernel's statistics about a connection in JSON. Absent if the kernel has no such statistics.
     pub kernel_statistics: Option<&'static str>,
+    /// The services that the client can measure over this protocol without an echo server.
+    pub services: &'static [Service],
     /// The protocol numbers in the IP header. Absent if the client cannot capture and dissect the protocol's packets.
     pub ip_numbers: Option<IpNumbers>,
 }
@@ -213,6 +216,7 @@ pub(crate) const EXAMPLE: Protocol = Protocol {
     max_message_len: 1000,
     allows_empty_message: true,
     kernel_statistics: None,
+    services: &[],
     ip_numbers: None,
 };
 

@@ -48,6 +48,52 @@ pub enum PlanError {
         /// The protocol's title.
         protocol: &'static str,
     },
+    /// The protocol has no service with this name.
+    #[error("{protocol} has no service `{name}`; {protocol} has {}",
+        if .known.is_empty() { "none" } else { .known })]
+    UnknownService {
+        /// The name.
+        name: String,
+        /// The protocol's title.
+        protocol: &'static str,
+        /// The names of the protocol's services.
+        known: String,
+    },
+    /// The end of a reply is empty.
+    #[error("the end of a reply (--reply-ends, --reply-bytes) must have at least 1 byte")]
+    EmptyReplyEnd,
+    /// The expected beginning of a reply is longer than the whole reply.
+    #[error(
+        "the beginning of a reply (--expect-prefix: {start} bytes) is longer than the reply (--reply-bytes {reply})"
+    )]
+    StartLongerThanReply {
+        /// The length of the beginning in bytes.
+        start: usize,
+        /// The length of a reply in bytes.
+        reply: usize,
+    },
+    /// Without an end, a reply on a stream cannot be separated from the next one.
+    #[error(
+        "--rate over {protocol} needs the end of a reply (--reply-ends or --reply-bytes), because several replies can \
+        be on their way"
+    )]
+    NoReplyEndAtFixedRate {
+        /// The protocol's title.
+        protocol: &'static str,
+    },
+    /// If the server sends first, each exchange needs a new connection.
+    #[error(
+        "--rate is not possible for a server that sends first, because each exchange needs a new connection"
+    )]
+    GreetingAtFixedRate,
+    /// The service has too few identifiers for the requests in flight.
+    #[error(
+        "the service has identifiers for only {max} requests in flight; lower --rate or --timeout"
+    )]
+    TooFewIdentifiers {
+        /// The largest number of requests in flight.
+        max: u64,
+    },
     /// A request, or its reply, is too long for one exchange.
     #[error("the {part} has {len} bytes; one exchange over {protocol} carries at most {max} bytes")]
     TooLong {

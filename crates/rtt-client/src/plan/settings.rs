@@ -2,6 +2,7 @@
 
 use super::payload::TOKEN_LEN;
 use crate::model::protocol::Protocol;
+use crate::model::service::ReplyRule;
 use bytes::Bytes;
 use echo_core::header::version2;
 use std::net::SocketAddr;
@@ -63,6 +64,19 @@ pub enum Content {
     /// The number of the request and its token, followed by filler text. The value is the size of the request in bytes. Without a
     /// value, the size is [`DEFAULT_REQUEST_LEN`].
     Sized(Option<usize>),
+    /// A request to any service.
+    Request(CustomRequest),
+    /// The request of the predefined service with this name. Each protocol has its own services.
+    Service(String),
+}
+
+/// A request of the user to any service, and the correct reply.
+#[derive(Debug, Clone)]
+pub struct CustomRequest {
+    /// The bytes of each request.
+    pub bytes: Bytes,
+    /// The rule for its reply.
+    pub reply: ReplyRule,
 }
 
 /// Everything that a caller can choose, except the protocol and the target.
@@ -134,12 +148,17 @@ impl Settings {
         }
     }
 
-    /// The same settings without those that select the replies of a server program, if no server program replies.
+    /// The same settings without those that select the requests and the replies of a server program, if no server
+    /// program replies.
     pub(crate) fn applicable_to(&self, protocol: &Protocol) -> Self {
         if protocol.needs_server_program() {
             self.clone()
         } else {
-            Self { echo: EchoForm::Auto, ..self.clone() }
+            let content = match &self.content {
+                Content::Request(_) | Content::Service(_) => Content::Sized(None),
+                echo => echo.clone(),
+            };
+            Self { echo: EchoForm::Auto, content, ..self.clone() }
         }
     }
 

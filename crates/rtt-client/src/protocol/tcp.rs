@@ -4,6 +4,7 @@ pub(super) mod explain;
 pub(super) mod facts;
 mod handshake;
 pub(super) mod packets;
+mod services;
 mod system;
 mod transport;
 mod two_writes;

@@ -4,6 +4,7 @@ mod closed_port;
 pub(super) mod explain;
 pub(super) mod facts;
 pub(super) mod packets;
+mod services;
 mod system;
 mod transport;
 mod unconnected;

@@ -280,6 +280,7 @@ mod tests {
                 connection_position: None,
                 outcome: Outcome::Lost(failure),
                 breakdown: None,
+                first_byte: None,
                 hop_limit: None,
                 lost_where: None,
             };

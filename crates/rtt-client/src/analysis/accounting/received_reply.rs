@@ -12,6 +12,8 @@ pub(crate) struct ReceivedReply {
     pub(crate) seq: Option<u64>,
     /// The time at which the program had the last byte.
     pub(crate) received: Stamp,
+    /// The time at which the program had the first byte. Absent if the message is a datagram.
+    pub(crate) first_byte: Option<Stamp>,
     /// The time at which the packet arrived in the kernel.
     pub(crate) timestamp: Option<SystemTime>,
     /// The hop limit of the packet, if the transport reads it.

@@ -41,6 +41,7 @@ fn reply(seq: u64, received: Stamp) -> ReceivedReply {
         seq: Some(seq),
         received,
         timestamp: None,
+        first_byte: None,
         hop_limit: None,
         receive_drops: None,
         report: ServerReport::None,

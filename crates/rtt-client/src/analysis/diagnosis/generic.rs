@@ -89,6 +89,7 @@ impl Finding {
             ProbeResult::Echo { server: EchoServer::Plain, .. } => {
                 "a plain echo server answers (RFC 862): it returns the unchanged text"
             }
+            ProbeResult::Service { .. } => "the service answers",
             _ => "an echo server answers; it does not report its processing time",
         };
         explanation(

@@ -314,7 +314,9 @@ impl HostCheck {
             Self::Finding(finding) => {
                 let after = duration(finding.after());
                 match &finding.result {
-                    ProbeResult::Echo { .. } => format!("{title}: a reply after {after}"),
+                    ProbeResult::Echo { .. } | ProbeResult::Service { .. } => {
+                        format!("{title}: a reply after {after}")
+                    }
                     _ => format!("{title}: {} after {after}", finding.condition()),
                 }
             }

@@ -7,12 +7,14 @@ mod diagnose;
 mod exchange;
 mod message;
 mod protocols;
+mod request;
 mod trace;
 
 pub(crate) use compare::CompareArgs;
 pub(crate) use diagnose::DiagnoseArgs;
 pub(crate) use exchange::{ExchangeArgs, OneMessage};
 pub(crate) use protocols::ProtocolsArgs;
+pub(crate) use request::RequestArgs;
 pub(crate) use trace::TraceArgs;
 
 use clap::{

@@ -8,6 +8,7 @@ mod output;
 mod process;
 mod progress;
 mod prompt;
+mod services;
 mod signals;
 mod terminal;
 

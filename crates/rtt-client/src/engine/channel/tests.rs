@@ -11,7 +11,7 @@ use std::time::Instant;
 
 /// Requests that contain only their number: ten bytes.
 fn payload() -> Payload {
-    Payload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase)
+    EchoPayload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase)
 }
 
 /// A channel with `requests` requests in flight. Its transport returns the `incoming` messages.

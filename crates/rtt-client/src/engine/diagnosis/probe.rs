@@ -11,8 +11,8 @@ use crate::model::protocol::{Framing, Protocol, ReplyForm};
 use crate::net::failure::{Call, failure_from_error, failure_from_icmp};
 use crate::net::system::{self, MAX_PAUSE, WaitUntil};
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
-use crate::plan::payload::{HeaderContent, Numbering, Payload};
-use crate::plan::{Plan, Settings};
+use crate::plan::payload::{EchoPayload, HeaderContent, Matching, Numbering, Payload};
+use crate::plan::{Plan, Settings, ShownText};
 use crate::protocol::driver;
 use echo_core::Stamp;
 use socket2::{Domain, Socket, Type};
@@ -115,12 +115,10 @@ impl<'a> Probe<'a> {
             Err(failure) => finding.result = ProbeResult::NoAnswer(failure),
             Ok(transport) => {
                 let protocol = self.plan.protocol;
-                let form = self.plan.payload.form();
-                let header = HeaderContent::ProcessingTime.for_replies(protocol, form);
                 let mut requests = Requests {
                     protocol,
                     channel: Channel::new(transport, protocol.framing),
-                    payload: self.payload(header),
+                    payload: self.payload(HeaderContent::ProcessingTime),
                     times: if protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,
                     deadline: self.deadline,
@@ -145,9 +143,11 @@ impl<'a> Probe<'a> {
 
     /// The requests of the probe.
     fn payload(&self, header: HeaderContent) -> Payload {
-        let max_len = self.plan.protocol.max_message_len;
-        let form = self.plan.payload.form();
-        Payload::of_text(TEXT, Numbering::Numbered, header, form, max_len)
+        let Some(echo) = self.plan.payload.echo() else { return self.plan.payload.clone() };
+        let (protocol, form) = (self.plan.protocol, echo.form());
+        let header = header.for_replies(protocol, form);
+        let max_len = protocol.max_message_len;
+        EchoPayload::of_text(TEXT, Numbering::Numbered, header, form, max_len).into()
     }
 }
 
@@ -204,7 +204,12 @@ impl Requests<'_> {
             }
             let until = self.next_send().map_or(self.end, |due| due.min(self.end));
             let until = until.min(Instant::now() + MAX_PAUSE);
-            match self.channel.receive(WaitUntil::Exact(until), &mut self.payload, None) {
+            let without_number = match self.payload.matching() {
+                Matching::ByNumber => None,
+                // The probe ends with the first reply.
+                Matching::InOrder => Some(1),
+            };
+            match self.channel.receive(WaitUntil::Exact(until), &mut self.payload, without_number) {
                 Ok(event) => {
                     if let Some(result) = self.result_of_event(event) {
                         return result;
@@ -235,6 +240,10 @@ impl Requests<'_> {
             ChannelEvent::Reply(reply) => {
                 let index = usize::try_from(reply.seq?).ok()?.checked_sub(1)?;
                 let rtt = reply.received.since(self.sent.get(index)?);
+                if self.payload.service().is_some() {
+                    let reply = ShownText::FirstLine.of(&reply.bytes);
+                    return Some(ProbeResult::Service { rtt, reply });
+                }
                 let server = match (reply.report.timing(), self.payload.reply_form()) {
                     (Some(_), _) => EchoServer::OfThisProject,
                     (None, Some(ReplyForm::Unchanged)) => EchoServer::Plain,
@@ -256,12 +265,11 @@ impl Requests<'_> {
                 None
             }
             ChannelEvent::End => {
-                let reply_len = self.payload.reply_len();
-                let received = self.channel.partial_reply_len();
+                let part = self.payload.describe_part(self.channel.partial_reply_len());
                 let failure = Failure::new(Condition::Closed, self.start.elapsed());
                 Some(ProbeResult::NoAnswer(Failure {
                     origin: Some(Origin::Peer),
-                    detail: Some(format!("after {received} of the reply's {reply_len} bytes")),
+                    detail: Some(format!("after {part}")),
                     ..failure
                 }))
             }
@@ -286,10 +294,9 @@ impl Requests<'_> {
         if let Some((failure, _)) = self.error.take() {
             return ProbeResult::NoAnswer(failure);
         }
-        let reply_len = self.payload.reply_len();
         let received = self.channel.partial_reply_len();
         let detail =
-            (received > 0).then(|| format!("{received} of the reply's {reply_len} bytes arrived"));
+            (received > 0).then(|| format!("{} arrived", self.payload.describe_part(received)));
         let failure = Failure::new(Condition::Silent, self.start.elapsed());
         ProbeResult::NoAnswer(Failure { detail, ..failure })
     }

@@ -168,6 +168,7 @@ mod tests {
             connection_position: None,
             outcome,
             breakdown: None,
+            first_byte: None,
             hop_limit: None,
             lost_where: None,
         }

@@ -12,6 +12,7 @@ use crate::model::protocol::Framing;
 use crate::net::failure::{Call, condition_of, failure_from_error};
 use crate::net::system::{MAX_PAUSE, REPORTS_ICMP_ORIGIN, WaitUntil};
 use crate::net::transport::SentRequest;
+use crate::plan::payload::Matching;
 use echo_core::Stamp;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -68,6 +69,9 @@ impl Series<'_> {
             }
             Ready::Interrupted => return Ok(SendResult::Interrupted),
         };
+        if self.payload.allows_bytes_after_reply() && channel.replies() > 0 {
+            channel.discard_received();
+        }
         let seq = self.accounting.next_seq();
         let error = match channel.send(seq, self.payload.request(seq), self.stop) {
             Ok(SentRequest { stamp, timestamp_id }) => {
@@ -136,13 +140,16 @@ impl Series<'_> {
         until: WaitUntil,
         sink: &mut dyn Sink,
     ) -> Result<(), RunError> {
-        let only_in_flight = self.accounting.only_in_flight();
+        let without_number = match self.payload.matching() {
+            Matching::ByNumber => self.accounting.only_in_flight(),
+            Matching::InOrder => self.accounting.oldest_in_flight(),
+        };
         let until = self.replacement.limit(limited_to_max_pause(until));
         let Some(channel) = self.connections.channel() else {
             thread::sleep(until.deadline().saturating_duration_since(Instant::now()));
             return Ok(());
         };
-        let event = channel.receive(until, &mut self.payload, only_in_flight);
+        let event = channel.receive(until, &mut self.payload, without_number);
         self.process(event, sink)
     }
 
@@ -164,6 +171,7 @@ impl Series<'_> {
             Ok(ChannelEvent::Reply(reply)) => {
                 let needs_version1 =
                     reply.seq.is_some_and(|seq| self.payload.needs_version1(seq, reply.report));
+                let ends_connection = self.payload.ends_connection(&reply.bytes);
                 self.replacement.message_received(reply.seq, reply.received.monotonic());
                 let position = self.connections.exchange_position();
                 let channel = self.connections.channel();
@@ -173,7 +181,13 @@ impl Series<'_> {
                 if let Some(exchange) = exchange {
                     self.report(exchange, sink)?;
                 }
-                if needs_version1 { self.use_version1(sink) } else { Ok(()) }
+                if needs_version1 {
+                    self.use_version1(sink)
+                } else if ends_connection {
+                    self.connection_ended_by_reply(sink)
+                } else {
+                    Ok(())
+                }
             }
             Ok(ChannelEvent::Wrong { reply, mismatch }) => {
                 // A wrong datagram can be forged, so it does not show that the channel works.
@@ -203,6 +217,16 @@ impl Series<'_> {
             self.first_packet.connection(&connection);
             sink.connection(connection)?;
         }
+        Ok(())
+    }
+
+    /// Closes a connection that the server does not use again after its last reply. The requests in flight are sent again on a
+    /// new connection.
+    fn connection_ended_by_reply(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        if self.accounting.in_flight() > 0 {
+            return self.channel_ended(CloseReason::ByReply, sink);
+        }
+        self.connections.close(CloseReason::ByReply);
         Ok(())
     }
 

@@ -28,10 +28,10 @@ impl Series<'_> {
             _ => (Condition::Closed, None),
         };
         let allows_second_send = ended.replies > 0 && ended.partial_reply_len == 0;
-        let (received, expected) = (ended.partial_reply_len, self.payload.reply_len());
         for seq in self.accounting.numbers_in_flight() {
             if !allows_second_send {
-                let detail = Some(format!("after {received} of the reply's {expected} bytes"));
+                let part = self.payload.describe_part(ended.partial_reply_len);
+                let detail = Some(format!("after {part}"));
                 let failure = Failure { origin, detail, ..Failure::new(condition, Duration::ZERO) };
                 self.request_failed(seq, failure, sink)?;
             } else if self.accounting.can_be_resent(seq) {

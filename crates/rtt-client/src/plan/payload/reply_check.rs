@@ -1,6 +1,7 @@
 //! The results of the comparison of received bytes with a request or the expected reply.
 
 use super::ServerReport;
+use crate::model::format::{count, counted};
 use crate::model::protocol::ReplyForm;
 use std::fmt;
 
@@ -67,6 +68,27 @@ pub(crate) enum Mismatch {
         received: usize,
         expected: usize,
     },
+    /// Only for services: the reply does not begin in the expected way. The first byte of a reply has position 1.
+    WrongStart {
+        position: usize,
+    },
+    /// Only for services: the reply is complete, but it is shorter than the expected beginning.
+    ShorterThanStart {
+        received: usize,
+        expected: usize,
+    },
+    /// Only for services: more bytes follow the end of the reply.
+    BytesAfterEnd {
+        extra: usize,
+    },
+    /// Only for services: the end of the reply is not among this number of bytes.
+    NoEnd {
+        max: usize,
+    },
+    /// Only for services: the reply did not end before the timeout, or the datagram does not contain the end.
+    Unfinished {
+        received: usize,
+    },
     /// Only for streams: bytes arrived, but no request waits for a reply.
     NoRequestInFlight,
 }
@@ -96,6 +118,29 @@ impl fmt::Display for Mismatch {
             }
             Self::TooShort { received, expected } => {
                 write!(f, "the reply has {received} bytes instead of {expected}")
+            }
+            Self::WrongStart { position } => {
+                write!(f, "the reply differs from the expected beginning at byte {position}")
+            }
+            Self::ShorterThanStart { received, expected } => write!(
+                f,
+                "the reply has {}, but the expected beginning has {expected}",
+                counted(*received as u64, "byte", "bytes")
+            ),
+            Self::BytesAfterEnd { extra } => {
+                let follow = counted(*extra as u64, "byte follows", "bytes follow");
+                write!(f, "{follow} the end of the reply")
+            }
+            Self::NoEnd { max } => {
+                write!(
+                    f,
+                    "the first {} bytes of the reply do not contain its end",
+                    count(*max as u64)
+                )
+            }
+            Self::Unfinished { received } => {
+                let received = counted(*received as u64, "byte", "bytes");
+                write!(f, "the reply has no end after {received}")
             }
             Self::NoRequestInFlight => f.write_str("bytes arrived, but no request was in flight"),
         }

@@ -2,7 +2,7 @@
 
 use super::facts::FACTS;
 use crate::analysis::comparison::{Claim, Relation, undecided};
-use crate::analysis::diagnosis::{EchoServer, Explanation, Finding};
+use crate::analysis::diagnosis::{Explanation, Finding};
 use crate::analysis::explain::{ClaimContext, Explain};
 use crate::analysis::loss_pattern::LossPattern;
 use crate::model::condition::Condition;
@@ -95,6 +95,7 @@ fn ping_is_the_rtt_of_an_application(context: &ClaimContext<'_>) -> Option<Claim
 mod tests {
     use super::*;
     use crate::analysis::comparison::PairedDifference;
+    use crate::analysis::diagnosis::EchoServer;
     use crate::analysis::diagnosis::ProbeResult;
     use crate::analysis::evidence::Side;
     use crate::model::condition::Failure;

@@ -40,5 +40,6 @@ pub(crate) const FACTS: Protocol = Protocol {
     max_message_len: 65_535 - 20 - 8,
     allows_empty_message: true,
     kernel_statistics: None,
+    services: &[],
     ip_numbers: Some(IpNumbers { v4: ICMP, v6: ICMPV6 }),
 };

@@ -1,5 +1,6 @@
 //! Facts about TCP.
 
+use super::services::SERVICES;
 use crate::model::protocol::{Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder};
 
 /// The length of a header without options, in bytes (RFC 9293).
@@ -23,5 +24,6 @@ pub(crate) const FACTS: Protocol = Protocol {
     // TCP sends nothing for an empty write.
     allows_empty_message: false,
     kernel_statistics: Some("tcp_info"),
+    services: SERVICES,
     ip_numbers: Some(IpNumbers { v4: 6, v6: 6 }),
 };

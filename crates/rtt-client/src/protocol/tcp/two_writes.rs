@@ -10,7 +10,7 @@ use crate::analysis::evidence::Measurement;
 use crate::net::driver::{Experiment, ExperimentContext};
 use crate::net::system::WaitUntil;
 use crate::net::transport::{OpenConfig, Received, SocketError, Transport};
-use crate::plan::payload::{ExtraBytes, HeaderContent, Numbering, Payload, ReplyCheck};
+use crate::plan::payload::{EchoPayload, ExtraBytes, HeaderContent, Numbering, ReplyCheck};
 use bytes::BytesMut;
 use echo_core::Stamp;
 use std::io;
@@ -83,10 +83,10 @@ fn measure(
             return Ok(());
         }
     };
-    let form = context.plan.payload.form();
+    let Some(form) = context.plan.payload.echo().map(EchoPayload::form) else { return Ok(()) };
     let max_len = context.plan.protocol().max_message_len;
     let (numbered, no_header) = (Numbering::Numbered, HeaderContent::Nothing);
-    let mut payload = Payload::of_text(text.text, numbered, no_header, form, max_len);
+    let mut payload = EchoPayload::of_text(text.text, numbered, no_header, form, max_len);
     let position = payload.text_offset() + text.position;
     let start = Instant::now();
     for number in 0..ORDINARY_EXCHANGES + REQUESTS {
@@ -124,7 +124,7 @@ fn exchange(
     transport: &mut dyn Transport,
     number: u64,
     writes: &[&[u8]],
-    payload: &mut Payload,
+    payload: &mut EchoPayload,
     context: &ExperimentContext<'_>,
 ) -> Result<Duration, String> {
     let reason = |error: io::Error| error.to_string();

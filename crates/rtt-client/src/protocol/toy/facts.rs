@@ -20,5 +20,6 @@ pub(crate) const FACTS: Protocol = Protocol {
     max_message_len: 1000,
     allows_empty_message: false,
     kernel_statistics: None,
+    services: &[],
     ip_numbers: None,
 };

@@ -107,6 +107,8 @@ pub(super) struct ExchangeLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lateness_ns: Option<u64>,
@@ -139,6 +141,7 @@ impl ExchangeLine {
             sent: exchange.sent.map(time),
             received: received.map(time),
             rtt_ns: exchange.rtt().map(nanoseconds),
+            first_byte_ns: exchange.first_byte_time().map(nanoseconds),
             reply: text.map(|text| String::from_utf8_lossy(text).into_owned()),
             lateness_ns: exchange.lateness.map(nanoseconds),
             ttl: exchange.hop_limit,

@@ -1,6 +1,6 @@
 //! The line of a protocol: its facts.
 
-use crate::model::protocol::{Framing, Protocol, ReplyForm, Responder};
+use crate::model::protocol::{Framing, Protocol, Responder};
 use serde::Serialize;
 
 /// The facts about a protocol.

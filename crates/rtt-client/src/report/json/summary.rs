@@ -43,6 +43,9 @@ pub(super) struct SummaryLine {
     duration_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<DistributionFields>,
+    /// Only for the replies of a service on a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_from_schedule_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,6 +214,7 @@ impl SummaryLine {
             replacements: summary.replacements.first.iter().map(ReplacementFields::from).collect(),
             duration_ns: nanoseconds(summary.duration),
             rtt_ns: DistributionFields::of(&summary.rtt),
+            first_byte_ns: DistributionFields::of(&summary.first_byte),
             rtt_from_schedule_ns: DistributionFields::of(&summary.rtt_from_schedule),
             lateness_ns: DistributionFields::of(&summary.lateness),
             jitter_ns: summary.jitter.estimate().map(nanoseconds),

@@ -85,6 +85,7 @@ mod tests {
             connection_position: None,
             outcome: Outcome::Reply { received, text: None },
             breakdown: None,
+            first_byte: None,
             hop_limit: None,
             lost_where: None,
         }

@@ -115,6 +115,7 @@ fn line(
 fn rows(summary: &Summary) -> Vec<(&'static str, &Distribution)> {
     let mut rows = vec![
         ("RTT", &summary.rtt),
+        ("first byte", &summary.first_byte),
         ("RTT from schedule", &summary.rtt_from_schedule),
         ("send delay", &summary.lateness),
     ];

@@ -42,6 +42,9 @@ pub(super) fn write(
         None => duration(printer, "RTT", rtt, "request sent → reply received")?,
         Some(connection) => write_parts(printer, connection, sent, *received)?,
     }
+    if let Some(first_byte) = exchange.first_byte_time() {
+        duration(printer, "first byte", first_byte, "request sent → first byte of the reply")?;
+    }
     if let Some(ttl) = exchange.hop_limit {
         let ttl = ReplyTtl::from(ttl);
         let lead = format!("  {:<13}  {:>9}     ", "reply TTL", ttl.range());
@@ -130,6 +133,7 @@ mod tests {
             connection_position: None,
             outcome: Outcome::Reply { received: after(87_900), text: Some("HELLO".into()) },
             breakdown: None,
+            first_byte: None,
             hop_limit: None,
             lost_where: None,
         };

@@ -1,6 +1,6 @@
 //! Arguments of `compare`.
 
-use super::{EXIT_STATUS, Format, MeasureArgs, duration};
+use super::{EXIT_STATUS, Format, MeasureArgs, RequestArgs, duration};
 use clap::Args;
 use rtt_client::{
     ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,
@@ -39,10 +39,11 @@ pub(crate) struct CompareArgs {
     interval: Duration,
 
     #[arg(short, long, value_name = "BYTES",
+        conflicts_with_all = ["service", "send", "send_file"],
         help = format!("Size of each request in bytes [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
-    #[arg(long, help = format!(
+    #[arg(long, conflicts_with_all = ["service", "send", "send_file"], help = format!(
         "Compare other request sizes too, from {} bytes to the largest possible size", SWEEP_SIZES[0]
     ))]
     sweep: bool,
@@ -54,6 +55,9 @@ pub(crate) struct CompareArgs {
     /// Seed of the random order, to repeat a run [default: a new one for each run]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
 
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -75,7 +79,7 @@ impl CompareArgs {
     /// If an argument is out of range, or a protocol cannot carry the messages.
     pub(crate) fn plan(&self) -> Result<ComparisonPlan, PlanError> {
         let each = Settings {
-            content: Content::Sized(self.size),
+            content: self.request.content().unwrap_or(Content::Sized(self.size)),
             interval: self.interval,
             ..self.measure.settings()
         };

@@ -1,6 +1,8 @@
 //! Arguments of `diagnose`.
 
-use super::{AddressArgs, EchoArgs, EventFormat, LogArgs, duration, titles_with_servers};
+use super::{
+    AddressArgs, EchoArgs, EventFormat, LogArgs, RequestArgs, duration, titles_with_servers,
+};
 use clap::Args;
 use rtt_client::{Content, DiagnosisPlan, PlanError, Settings, Target};
 use std::time::Duration;
@@ -27,6 +29,9 @@ pub(crate) struct DiagnoseArgs {
     echo: EchoArgs,
 
     #[command(flatten)]
+    pub(crate) request: RequestArgs,
+
+    #[command(flatten)]
     addresses: AddressArgs,
 
     /// Output format
@@ -50,7 +55,7 @@ impl DiagnoseArgs {
             ttl: self.addresses.ttl(),
             timeout: self.timeout,
             echo: self.echo.form(),
-            content: Content::Message("x".into()),
+            content: self.request.content().unwrap_or(Content::Message("x".into())),
             ..Settings::one("")
         };
         DiagnosisPlan::new(&self.target, &settings)

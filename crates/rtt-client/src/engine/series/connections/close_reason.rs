@@ -11,6 +11,8 @@ pub(in crate::engine::series) enum CloseReason {
     ByServer(Condition),
     /// After a wrong reply, the position of the next reply in the stream is unknown.
     WrongReply,
+    /// The last reply states that the server closes the connection.
+    ByReply,
     /// The server does not support version 2 of the timing header. A connection supports only one version.
     HeaderVersion,
     /// The plan requests one connection for each exchange.
@@ -29,6 +31,7 @@ impl fmt::Display for CloseReason {
         match self {
             Self::ByServer(condition) => write!(f, "condition {condition}"),
             Self::WrongReply => f.write_str("wrong reply"),
+            Self::ByReply => f.write_str("the reply states that the server closes it"),
             Self::HeaderVersion => f.write_str("other version of the timing header"),
             Self::OnePerExchange => f.write_str("one connection for each exchange"),
             Self::ReplyLimit(replies) => {

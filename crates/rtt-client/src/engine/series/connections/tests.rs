@@ -25,7 +25,7 @@ fn connections(settings: Settings) -> Connections<'static> {
 
 /// Sends one request and receives its reply. Returns the number of new connections.
 fn exchange(connections: &mut Connections<'_>) -> usize {
-    let mut payload = Payload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase);
+    let mut payload = EchoPayload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase);
     let Ready::Open(channel) = connections.ready() else { panic!("no channel") };
     channel.send(1, payload.request(1), &AtomicBool::new(false)).unwrap();
     let event = channel.receive(WaitUntil::Exact(Instant::now()), &mut payload, None).unwrap();

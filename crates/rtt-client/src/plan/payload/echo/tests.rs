@@ -1,5 +1,6 @@
 //! Tests of the payloads.
 
+use super::EchoPayload as Payload;
 use super::*;
 use echo_core::header::version2::{self, ClockState, FlowCounts, Report};
 use echo_core::header::{self, ArrivalClock, HEADER_LEN, Timing};

@@ -1,7 +1,7 @@
 //! [`ExpectedForm`]: the form of the correct reply of an echo server.
 
+use super::Mismatch;
 use super::ReplyCheck;
-use super::reply_check::Mismatch;
 use super::uppercase;
 use crate::model::protocol::ReplyForm;
 

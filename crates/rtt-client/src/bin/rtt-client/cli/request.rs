@@ -1,0 +1,172 @@
+//! Options of requests to other services than echo servers.
+
+use clap::{ArgGroup, Args};
+use rtt_client::{Content, CustomRequest, PROTOCOLS, ReplyEnd, ReplyRule, ReplyStart};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+/// The group of the options that define a request.
+const CUSTOM: &str = "custom_request";
+
+/// The name in `--service help`.
+const HELP: &str = "help";
+
+/// The largest file of `--send-file`, in bytes. No protocol has a longer request, and an escape has up to four characters.
+const MAX_FILE: u64 = 64 * 1024 * 1024;
+
+/// Options of requests to other services than echo servers.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Other services", group = ArgGroup::new(CUSTOM).args(["send", "send_file"]))]
+pub(crate) struct RequestArgs {
+    #[arg(long, value_name = "NAME", value_parser = service, conflicts_with_all = ["send", "send_file"],
+        help = format!("Measure a service with a predefined request: {}. \"{HELP}\" lists the services", service_names()))]
+    service: Option<String>,
+
+    /// Send this request instead of an echo request. Escapes: \\r \\n \\t \\\\ \\xHH. An empty text on a stream
+    /// means that the server sends first
+    #[arg(long, value_name = "TEXT", value_parser = escaped, conflicts_with = "send_file")]
+    send: Option<Bytes>,
+
+    /// Send the request in this file, with the same escapes
+    #[arg(long, value_name = "FILE", value_parser = file)]
+    send_file: Option<Bytes>,
+
+    /// A correct reply begins with this text (same escapes)
+    #[arg(long, value_name = "TEXT", value_parser = escaped, requires = CUSTOM)]
+    expect_prefix: Option<Bytes>,
+
+    /// A reply ends with this text (same escapes) [default: a reply is complete when its first bytes arrive]
+    #[arg(long, value_name = "TEXT", value_parser = escaped, requires = CUSTOM, conflicts_with = "reply_bytes")]
+    reply_ends: Option<Bytes>,
+
+    /// A reply has this number of bytes
+    #[arg(long, value_name = "N", requires = CUSTOM)]
+    reply_bytes: Option<usize>,
+}
+
+/// The bytes of an argument. (clap treats an option of type `Vec` as a list of arguments.)
+#[derive(Debug, Clone)]
+struct Bytes(Vec<u8>);
+
+impl RequestArgs {
+    /// Whether the user asks for the list of services.
+    pub(crate) fn lists_services(&self) -> bool {
+        self.service.as_deref() == Some(HELP)
+    }
+
+    /// Whether an option selects a request.
+    pub(crate) fn is_selected(&self) -> bool {
+        self.service.is_some() || self.send.is_some() || self.send_file.is_some()
+    }
+
+    /// The selected request.
+    pub(crate) fn content(&self) -> Option<Content> {
+        if let Some(service) = &self.service {
+            return Some(Content::Service(service.clone()));
+        }
+        let Bytes(request) = self.send.as_ref().or(self.send_file.as_ref())?;
+        let text = |bytes: &Bytes| Cow::Owned(bytes.0.clone());
+        let end = match (&self.reply_ends, self.reply_bytes) {
+            (Some(end), _) => ReplyEnd::Text(text(end)),
+            (None, Some(len)) => ReplyEnd::Length(len),
+            (None, None) => ReplyEnd::FirstBytes,
+        };
+        let start = self.expect_prefix.as_ref().map_or(Cow::Borrowed(&b""[..]), text);
+        let reply = ReplyRule { start: ReplyStart::Text(start), end };
+        Some(Content::Request(CustomRequest { bytes: request.clone().into(), reply }))
+    }
+}
+
+/// The names of the services of all protocols.
+fn service_names() -> String {
+    let services = PROTOCOLS.iter().flat_map(|protocol| protocol.services);
+    services.map(|service| service.name).collect::<Vec<_>>().join(", ")
+}
+
+fn service(name: &str) -> Result<String, String> {
+    let mut services = PROTOCOLS.iter().flat_map(|protocol| protocol.services);
+    if name == HELP || services.any(|service| service.name == name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("not a service; the services are {}", service_names()))
+}
+
+fn escaped(text: &str) -> Result<Bytes, String> {
+    unescape(text.as_bytes()).map(Bytes)
+}
+
+fn file(path: &str) -> Result<Bytes, String> {
+    let error = |error: std::io::Error| format!("cannot read the file: {error}");
+    let mut content = Vec::new();
+    let file = File::open(Path::new(path)).map_err(error)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut content).map_err(error)?;
+    if content.len() as u64 > MAX_FILE {
+        return Err(format!("the file has more than {MAX_FILE} bytes"));
+    }
+    unescape(&content).map(Bytes)
+}
+
+/// Replaces the escapes `\r`, `\n`, `\t`, `\\` and `\xHH`.
+fn unescape(text: &[u8]) -> Result<Vec<u8>, String> {
+    let mut result = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        let (byte, tail) = match (first, tail) {
+            (b'\\', [b'r', tail @ ..]) => (b'\r', tail),
+            (b'\\', [b'n', tail @ ..]) => (b'\n', tail),
+            (b'\\', [b't', tail @ ..]) => (b'\t', tail),
+            (b'\\', [b'\\', tail @ ..]) => (b'\\', tail),
+            (b'\\', [b'x', high, low, tail @ ..]) if is_hex(*high) && is_hex(*low) => {
+                (16 * digit(*high) + digit(*low), tail)
+            }
+            (b'\\', _) => {
+                let position = text.len() - rest.len() + 1;
+                return Err(format!(
+                    "the escape at byte {position} is not valid; valid are \\r \\n \\t \\\\ \\xHH"
+                ));
+            }
+            (byte, tail) => (*byte, tail),
+        };
+        result.push(byte);
+        rest = tail;
+    }
+    Ok(result)
+}
+
+fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+}
+
+/// The value of a hexadecimal digit.
+fn digit(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'f' => byte - b'a' + 10,
+        _ => byte - b'A' + 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_become_bytes() {
+        assert_eq!(unescape(b"PING\\r\\n").unwrap(), b"PING\r\n");
+        assert_eq!(unescape(b"\\t\\\\\\x00\\xfF\\x7fz").unwrap(), b"\t\\\0\xff\x7fz");
+        assert_eq!(unescape("ß".as_bytes()).unwrap(), "ß".as_bytes());
+        assert_eq!(unescape(b"").unwrap(), b"");
+    }
+
+    #[test]
+    fn invalid_escape_is_an_error_with_its_position() {
+        for (text, position) in
+            [(&b"ab\\"[..], 3), (b"\\q", 1), (b"\\x1", 1), (b"x\\xg0", 2), (b"\\\\\\x", 3)]
+        {
+            let error = unescape(text).unwrap_err();
+            assert!(error.contains(&format!("at byte {position} ")), "{text:?}: {error}");
+        }
+    }
+}

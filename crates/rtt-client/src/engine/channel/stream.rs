@@ -1,0 +1,65 @@
+//! The replies in a stream of bytes.
+
+use super::{Channel, ChannelEvent, MAX_WRONG_REPLY_LEN};
+use crate::analysis::accounting::ReceivedReply;
+use crate::plan::payload::{ExtraBytes, Mismatch, Payload, ReplyCheck};
+use bytes::Bytes;
+
+impl Channel {
+    /// Removes the incomplete reply to the oldest request. It will not be complete in time.
+    pub(in crate::engine) fn take_unfinished(&mut self) -> Option<ChannelEvent> {
+        let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
+        let seq = self.unanswered.pop_front()?;
+        let received = self.partial.len();
+        let mismatch = Mismatch::Unfinished { received };
+        let bytes = self.take_wrong_bytes();
+        Some(ChannelEvent::Wrong { reply: arrival.reply(Some(seq), bytes), mismatch })
+    }
+
+    /// The next message of a stream: a complete reply, or bytes that differ from the expected reply.
+    pub(super) fn next_in_stream(&mut self, payload: &mut Payload) -> Option<ChannelEvent> {
+        let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
+        let seq = self.unanswered.front().copied();
+        if seq.is_none() && payload.allows_bytes_after_reply() {
+            self.partial.clear();
+            return None;
+        }
+        // If later requests also have no reply, the bytes after this reply belong to the next reply.
+        let extra = match self.unanswered.len() {
+            0 | 1 => ExtraBytes::Wrong,
+            _ => ExtraBytes::NextReply,
+        };
+        let check = match seq {
+            Some(seq) => payload.check(seq, &self.partial, self.checked, extra),
+            None => ReplyCheck::Wrong(Mismatch::NoRequestInFlight),
+        };
+        match check {
+            ReplyCheck::Incomplete => {
+                self.checked = self.partial.len();
+                None
+            }
+            ReplyCheck::Complete { len, report } => {
+                self.checked = 0;
+                self.replies += 1;
+                self.unanswered.pop_front();
+                let bytes = self.partial.split_to(len).freeze();
+                let first_byte = self.first_arrival;
+                // The remaining bytes arrived together with the last bytes of this reply.
+                self.first_arrival = Some(arrival.received);
+                let reply = arrival.reply(seq, bytes);
+                Some(ChannelEvent::Reply(ReceivedReply { report, first_byte, ..reply }))
+            }
+            ReplyCheck::Wrong(mismatch) => {
+                self.unanswered.pop_front();
+                let bytes = self.take_wrong_bytes();
+                Some(ChannelEvent::Wrong { reply: arrival.reply(seq, bytes), mismatch })
+            }
+        }
+    }
+
+    /// Removes all received bytes, and returns the part of them that is stored.
+    fn take_wrong_bytes(&mut self) -> Bytes {
+        let partial = std::mem::take(&mut self.partial);
+        Bytes::copy_from_slice(&partial[..partial.len().min(MAX_WRONG_REPLY_LEN)])
+    }
+}

@@ -1,0 +1,103 @@
+//! The services over TCP.
+
+use crate::model::service::{ReplyEnd, ReplyRule, ReplyStart, Service, never_closes};
+use std::borrow::Cow;
+
+/// The services over TCP, in the order of the output.
+pub(super) const SERVICES: &[Service] = &[HTTP, REDIS, MEMCACHED, SMTP, SSH];
+
+/// Any status is a correct reply, for example also an error: the server has answered.
+const HTTP: Service = Service {
+    name: "http",
+    about: "HEAD request for the path /",
+    port: 80,
+    request: b"HEAD / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: rtt-client\r\nAccept: */*\r\n\r\n",
+    identifier: None,
+    reply: text(b"HTTP/1.", b"\r\n\r\n"),
+    closes_after: http_closes,
+    source: "RFC 9110, section 9.3.2; RFC 9112, section 9.3",
+};
+
+const REDIS: Service = Service {
+    name: "redis",
+    about: "command PING",
+    port: 6379,
+    request: b"PING\r\n",
+    identifier: None,
+    reply: text(b"+PONG", b"\r\n"),
+    closes_after: never_closes,
+    source: "Redis serialization protocol, inline commands",
+};
+
+const MEMCACHED: Service = Service {
+    name: "memcached",
+    about: "command version",
+    port: 11211,
+    request: b"version\r\n",
+    identifier: None,
+    reply: text(b"VERSION ", b"\r\n"),
+    closes_after: never_closes,
+    source: "memcached, doc/protocol.txt",
+};
+
+const SMTP: Service = Service {
+    name: "smtp",
+    about: "greeting of the server",
+    port: 25,
+    request: b"",
+    identifier: None,
+    reply: text(b"220", b"\r\n"),
+    closes_after: never_closes,
+    source: "RFC 5321, section 4.2",
+};
+
+const SSH: Service = Service {
+    name: "ssh",
+    about: "version string of the server",
+    port: 22,
+    request: b"",
+    identifier: None,
+    // Some servers end the line with LF only.
+    reply: text(b"SSH-", b"\n"),
+    closes_after: never_closes,
+    source: "RFC 4253, section 4.2",
+};
+
+const fn text(start: &'static [u8], end: &'static [u8]) -> ReplyRule {
+    ReplyRule {
+        start: ReplyStart::Text(Cow::Borrowed(start)),
+        end: ReplyEnd::Text(Cow::Borrowed(end)),
+    }
+}
+
+/// Whether a server closes the connection after this HTTP reply: it has the option `close`, or it is HTTP/1.0 without the
+/// option `keep-alive` (RFC 9112, section 9.3).
+fn http_closes(reply: &[u8]) -> bool {
+    let reply = String::from_utf8_lossy(reply).to_ascii_lowercase();
+    let options = reply
+        .lines()
+        .filter_map(|line| line.strip_prefix("connection:"))
+        .flat_map(|options| options.split(','))
+        .map(str::trim);
+    let has = |wanted: &str| options.clone().any(|option| option == wanted);
+    has("close") || (reply.starts_with("http/1.0") && !has("keep-alive"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_reply_states_whether_the_server_closes_the_connection() {
+        for (reply, closes) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nconnection: Foo, Close\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nX-Connection: close\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nServer: SimpleHTTP\r\n\r\n", true),
+            ("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n\r\n", false),
+        ] {
+            assert_eq!(http_closes(reply.as_bytes()), closes, "{reply:?}");
+        }
+    }
+}
