@@ -5,7 +5,7 @@ use super::test_transport;
 use crate::model::icmp::IcmpError;
 use crate::model::protocol::{Framing, ReplyForm};
 use crate::net::system::{NetworkError, WaitUntil};
-use crate::plan::payload::{HeaderContent, Numbering, Payload, ServerReport};
+use crate::plan::payload::{EchoPayload, HeaderContent, Numbering, Payload, ServerReport};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 

@@ -5,13 +5,13 @@ use crate::engine::test_transport::Incoming::{Bytes as Piece, End, ReplyTo, Stra
 use crate::engine::test_transport::{Incoming, scripted};
 use crate::model::icmp::IcmpError;
 use crate::model::protocol::ReplyForm;
-use crate::plan::payload::HeaderContent;
+use crate::plan::payload::{EchoPayload, HeaderContent};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Requests that contain only their number: ten bytes.
 fn payload() -> Payload {
-    EchoPayload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase)
+    EchoPayload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase).into()
 }
 
 /// A channel with `requests` requests in flight. Its transport returns the `incoming` messages.

@@ -202,3 +202,6 @@ fn replace_host(request: &[u8], host: &str) -> Vec<u8> {
 fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
     bytes.windows(text.len()).position(|window| window == text)
 }
+
+#[cfg(test)]
+mod tests;

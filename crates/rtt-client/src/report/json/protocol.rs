@@ -68,6 +68,7 @@ impl From<&Protocol> for ProtocolLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::protocol::ReplyForm;
     use crate::model::protocol::{EXAMPLE, Phase};
 
     #[test]

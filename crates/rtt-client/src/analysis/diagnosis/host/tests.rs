@@ -1,6 +1,7 @@
 //! Tests of the conclusion about a host.
 
 use super::*;
+use crate::analysis::diagnosis::EchoServer;
 use crate::model::condition::Failure;
 use crate::model::icmp::IcmpError;
 use crate::protocol::registry::protocol_named;

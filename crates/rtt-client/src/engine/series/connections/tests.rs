@@ -8,7 +8,7 @@ use crate::model::protocol::ReplyForm;
 use crate::net::system::WaitUntil;
 use crate::net::transport::SocketOperation;
 use crate::plan::Settings;
-use crate::plan::payload::{HeaderContent, Payload};
+use crate::plan::payload::{EchoPayload, HeaderContent, Payload};
 use crate::protocol::registry::protocol_named;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -25,7 +25,8 @@ fn connections(settings: Settings) -> Connections<'static> {
 
 /// Sends one request and receives its reply. Returns the number of new connections.
 fn exchange(connections: &mut Connections<'_>) -> usize {
-    let mut payload = EchoPayload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase);
+    let mut payload: Payload =
+        EchoPayload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase).into();
     let Ready::Open(channel) = connections.ready() else { panic!("no channel") };
     channel.send(1, payload.request(1), &AtomicBool::new(false)).unwrap();
     let event = channel.receive(WaitUntil::Exact(Instant::now()), &mut payload, None).unwrap();

@@ -59,7 +59,9 @@ fn reply_of_the_unchanged_form_must_be_the_request() {
     let (text, unnumbered) = ("straße".as_bytes(), Numbering::Unnumbered);
     let mut payload = of_text(text, unnumbered, HeaderContent::Nothing, ReplyForm::Unchanged);
     assert_eq!(check(&mut payload, 1, text, 0), complete(&payload, ServerReport::None));
-    assert_eq!(check(&mut payload, 1, b"STRASSE", 0), differs_at(1));
+    let other_form = Mismatch::OtherForm { expected: ReplyForm::Unchanged };
+    assert_eq!(check(&mut payload, 1, b"STRASSE", 0), ReplyCheck::Wrong(other_form));
+    assert_eq!(check(&mut payload, 1, b"STRASS", 0), differs_at(1));
     let series = Payload::of_size(64, HeaderContent::Nothing, ReplyForm::Unchanged);
     for mut payload in [series.without_header(), series] {
         let reply = payload.request(3).to_vec();
@@ -250,10 +252,10 @@ fn report_of_version_2_is_part_of_a_complete_reply() {
     };
     let mut reply = plain.clone();
     reply[..version2::HEADER_LEN].copy_from_slice(&version2::reply_header(200, &report));
-    let complete = complete(&payload, ServerReport::Version2(report));
+    let with_report = complete(&payload, ServerReport::Version2(report));
     for cut in 0..200 {
         assert_eq!(check(&mut payload, 7, &reply[..cut], 0), ReplyCheck::Incomplete, "{cut}");
-        assert_eq!(check(&mut payload, 7, &reply, cut), complete, "{cut}");
+        assert_eq!(check(&mut payload, 7, &reply, cut), with_report, "{cut}");
     }
     assert_eq!(check(&mut payload, 8, &reply, 0), differs_at(version2::MIN_LEN));
     reply[60] = b'x';
@@ -275,8 +277,8 @@ fn version_1_is_used_if_the_server_does_not_support_version_2() {
     let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_micros(3) };
     let mut timed = uppercase(&request);
     timed[..HEADER_LEN].copy_from_slice(&header::reply_header(128, timing));
-    let complete = complete(&payload, ServerReport::Version1(timing));
-    assert_eq!(check(&mut payload, 2, &timed, 0), complete);
+    let with_timing = complete(&payload, ServerReport::Version1(timing));
+    assert_eq!(check(&mut payload, 2, &timed, 0), with_timing);
     // A server that supports no version at all.
     let plain = uppercase(&request);
     assert_eq!(check(&mut payload, 2, &plain, 0), complete(&payload, ServerReport::None));
