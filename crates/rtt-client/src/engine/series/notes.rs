@@ -15,6 +15,10 @@ use std::time::Duration;
 /// The note of a series that the user ended while no request was in flight.
 pub(in crate::engine) const INTERRUPTED: &str = "Interrupted by a signal.";
 
+/// The note about datagrams without a number.
+const MATCHED_IN_ORDER: &str = "The requests have no number, so the client matched replies to requests in order. After a lost \
+                                request or a duplicate reply, an RTT can belong to another request.";
+
 /// How a series ended.
 #[derive(Debug, Clone)]
 pub(super) struct SeriesEnd {
@@ -36,6 +40,10 @@ pub(super) struct SeriesEnd {
     pub(super) server_counts: ServerCounts,
     /// Whether the replies showed that the server returns each request unchanged.
     pub(super) is_plain_echo: bool,
+    /// The advice if the server is another service.
+    pub(super) other_service: Option<String>,
+    /// Whether replies have no number, so that the client matched them to requests in order.
+    pub(super) is_matched_in_order: bool,
     /// The number of bits in the token of each request. Absent without a token.
     pub(super) token_bits: Option<u32>,
     /// The addresses whose replies the client did not use, with the number of replies.
@@ -78,6 +86,10 @@ pub(super) fn notes(
     }
     if end.ended_early {
         notes.push("Ended early: the system reported an error before the first reply.".to_owned());
+    }
+    notes.extend(end.other_service);
+    if end.is_matched_in_order {
+        notes.push(MATCHED_IN_ORDER.to_owned());
     }
     if end.is_plain_echo {
         notes.push("The server returns each request unchanged (plain echo, RFC 862).".to_owned());
@@ -218,6 +230,8 @@ mod tests {
         in_flight: 0,
         ended_early: false,
         is_plain_echo: false,
+        other_service: None,
+        is_matched_in_order: false,
         reply_limit: None,
         breakdown_unavailable: false,
         limitations: Vec::new(),
@@ -259,6 +273,8 @@ mod tests {
             in_flight: 1,
             ended_early: true,
             is_plain_echo: true,
+            other_service: Some("Try another service.".to_owned()),
+            is_matched_in_order: true,
             reply_limit: Some(3),
             breakdown_unavailable: true,
             limitations: vec![Limitation::RefusedSourcePort(1900)],
@@ -281,6 +297,8 @@ mod tests {
                 "The source port 1900 belongs to a service. Servers of this project do not reply to it.",
                 "Interrupted: 1 request in flight did not count.",
                 "Ended early: the system reported an error before the first reply.",
+                "Try another service.",
+                MATCHED_IN_ORDER,
                 "The server returns each request unchanged (plain echo, RFC 862).",
                 "The server closes each connection after 3 replies.",
                 "Every tenth reply is missing.",
