@@ -159,8 +159,7 @@ impl Finding {
     /// The next step if the server accepts a connection and sends nothing.
     fn advice_for_silence(&self) -> String {
         let port = self.address.map_or(0, |address| address.port());
-        let advice = advice_for_silence(self.protocol, port);
-        format!("{}; otherwise read the server's log", advice.trim_end_matches('.'))
+        format!("{} Otherwise, read the server's log", advice_for_silence(self.protocol, port))
     }
 
     /// `with_ports` if the protocol has ports, otherwise `without_ports`.

@@ -29,6 +29,7 @@ use crate::model::protocol::ReplyForm;
 use bytes::BytesMut;
 use echo_core::header::MAX_TIMED_LEN;
 use echo_core::header::version2::{self, Requested};
+use expected_form::PossibleForms;
 use number_field::NumberField;
 use request_header::{ReplyStart, RequestHeader};
 
@@ -68,6 +69,8 @@ pub(crate) struct EchoPayload {
     version1: Option<(u64, Box<Variant>)>,
     number: NumberField,
     form: ExpectedForm,
+    /// The forms that the bytes of the incomplete reply permit, while the form is not known.
+    possible: PossibleForms,
 }
 
 /// Requests with one kind of header, and the replies to them.
@@ -130,7 +133,8 @@ impl EchoPayload {
         number: NumberField,
         form: ExpectedForm,
     ) -> Self {
-        Self { bytes: Variant::new(request, header), version1: None, number, form }
+        let possible = PossibleForms::Both;
+        Self { bytes: Variant::new(request, header), version1: None, number, form, possible }
     }
 
     /// The same requests without the header, and with other tokens. Other bytes replace the header, so that the length does
@@ -254,7 +258,7 @@ impl EchoPayload {
         checked: usize,
         extra: ExtraBytes,
     ) -> ReplyCheck {
-        let (number, form) = (self.number, self.form);
+        let (number, form, mut possible) = (self.number, self.form, self.possible);
         let variant = self.variant_mut(seq);
         number.write(&mut variant.upper_case, seq);
         number.write(&mut variant.request, seq);
@@ -268,9 +272,17 @@ impl EchoPayload {
                 }
                 (check, Some(form))
             }
-            // The earlier calls have not compared all of these bytes with both forms.
-            ExpectedForm::OfFirstReply => expected_form::select(|form| check_form(form, 0)),
+            ExpectedForm::OfFirstReply => {
+                if checked == 0 {
+                    possible = PossibleForms::Both;
+                }
+                let (check, forms, selected) =
+                    expected_form::select(possible, |form| check_form(form, checked));
+                possible = forms;
+                (check, selected)
+            }
         };
+        self.possible = possible;
         if let Some(form) = known_form {
             self.form = form.into();
         }
