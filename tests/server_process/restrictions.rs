@@ -1,5 +1,5 @@
-//! Tests of a server without standard streams, descriptors or threads. In each case, it runs, or it ends with a line and a
-//! documented status. It never panics.
+//! Tests of a server without standard streams, descriptors or threads. In each case, it runs, or it ends with a line
+//! and a documented status. It never panics.
 
 use super::super::SERVER;
 use std::io::Read as _;
@@ -130,8 +130,8 @@ fn server_without_free_descriptors_runs_or_ends_with_status_2() {
 
 #[test]
 fn server_without_threads_runs_or_ends_with_status_2() {
-    // The kernel does not apply the limit to root. The number differs between test processes, because all processes of a
-    // user share the limit.
+    // The kernel does not apply the limit to root. The number differs between test processes, because all processes of
+    // a user share the limit.
     let has_root = is_root();
     let user = has_root.then(|| 100_000 + std::process::id() % 100_000);
     let run = |processes: u32| {
@@ -144,8 +144,8 @@ fn server_without_threads_runs_or_ends_with_status_2() {
         return;
     }
     assert_eq!(one.status.code(), Some(2), "{one:?}");
-    // A server has four threads: main, log, signals, one worker. Without root, the limit includes the other processes of
-    // the user, so the server cannot start.
+    // A server has four threads: main, log, signals, one worker. Without root, the limit includes the other processes
+    // of the user, so the server cannot start.
     for processes in 1..=5 {
         check(&run(processes), &[0, 2], &format!("{processes} processes"));
     }

@@ -5,8 +5,8 @@ use super::process::RunningServer;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Maximum exposure that `systemd-analyze security` reports, from 0 (isolated) to 100. The units have 11 with systemd 252. An
-/// open sandbox has more than 90.
+/// Maximum exposure that `systemd-analyze security` reports, from 0 (isolated) to 100. The units have 11 with systemd
+/// 252. An open sandbox has more than 90.
 const MAX_EXPOSURE: u32 = 20;
 
 /// The directory of the programs in the units.

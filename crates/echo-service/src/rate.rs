@@ -34,8 +34,8 @@ use table::{BucketTable, TableSize};
 /// `docs/security.md` recommends a lower limit.
 pub(crate) const DEFAULT_RATE: NonZero<u64> = NonZero::new(10_000).unwrap();
 
-/// The size of a request that counts as one unit, in bytes: the largest UDP payload in an Ethernet frame over IPv4 (1,500
-/// bytes without 20 bytes of IP header and 8 bytes of UDP header).
+/// The size of a request that counts as one unit, in bytes: the largest UDP payload in an Ethernet frame over IPv4
+/// (1,500 bytes without 20 bytes of IP header and 8 bytes of UDP header).
 pub const UNIT_BYTES: usize = 1472;
 
 /// The capacity of a bucket in nanoseconds: the tokens of one second.

@@ -35,8 +35,8 @@ struct Listener {
     address: SocketAddr,
     /// Whether the listener's queue may contain a connection.
     is_ready: bool,
-    /// Whether the queue may contain connections that arrived before the server limited the buffers of the listener. They
-    /// have not inherited the limits. For example, systemd starts the server when a connection has arrived.
+    /// Whether the queue may contain connections that arrived before the server limited the buffers of the listener.
+    /// They have not inherited the limits. For example, systemd starts the server when a connection has arrived.
     may_have_early_connections: bool,
     next_pause: Duration,
     paused_until: Option<Instant>,

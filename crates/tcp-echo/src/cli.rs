@@ -12,8 +12,8 @@ use tcp_echo::{
     READ_SIZE, RESERVE_DIVISOR, Totals,
 };
 
-/// File descriptors that each worker needs in addition to its listeners: two for the poller and its waker, and one for a
-/// connection that the worker accepts and refuses.
+/// File descriptors that each worker needs in addition to its listeners: two for the poller and its waker, and one for
+/// a connection that the worker accepts and refuses.
 const DESCRIPTORS_PER_WORKER: usize = 3;
 
 /// File descriptors that remain free for other parts of the process, for example for a message to the supervisor

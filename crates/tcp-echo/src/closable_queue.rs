@@ -49,8 +49,8 @@ impl<T> ClosableQueue<T> {
         }
     }
 
-    /// Counts the close of a connection that has an entry in this queue. The function calls `is_closed` at most once for
-    /// each entry. It removes the entry if `is_closed` returns true.
+    /// Counts the close of a connection that has an entry in this queue. The function calls `is_closed` at most once
+    /// for each entry. It removes the entry if `is_closed` returns true.
     pub(crate) fn note_close(&mut self, mut is_closed: impl FnMut(&T) -> bool) {
         self.closed += 1;
         if self.closed > self.entries.len() / 2 {

@@ -18,16 +18,16 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// The cost of a step without its bytes. The unit of a cost is the time to transfer one byte. The system calls of a step
-/// take as long as the transfer of about this number of bytes.
+/// The cost of a step without its bytes. The unit of a cost is the time to transfer one byte. The system calls of a
+/// step take as long as the transfer of about this number of bytes.
 const STEP_COST: u64 = 8 * 1024;
 
 /// Maximum number of steps until the worker checks for new events. Short steps take about 5 µs each. With fewer steps,
 /// the checks would take a significant part of the time.
 const MAX_STEPS: usize = 32;
 
-/// Number of received and sent bytes after which the worker checks for new events: the largest reply to one read. So the
-/// worker checks after each step that receives and sends the maximum number of bytes.
+/// Number of received and sent bytes after which the worker checks for new events: the largest reply to one read. So
+/// the worker checks after each step that receives and sends the maximum number of bytes.
 const MAX_STEP_BYTES: u64 = (READ_SIZE * echo_core::MAX_GROWTH) as u64;
 
 /// The connections of one worker.

@@ -1,9 +1,9 @@
 //! The kernel's buffers for a connection, and the largest amount of memory that the connections can use.
 //!
-//! Without limits, Linux increases the buffers of a connection with its use: up to 6 MiB for received data and 4 MiB for
-//! replies (`net.ipv4.tcp_rmem`, `tcp_wmem`). A peer that reads slowly could then use 10 MiB. The listeners have the
-//! limits, and accepted connections inherit them. So the kernel selects a window scale that fits the buffer (RFC 7323),
-//! because it does this when the SYN arrives.
+//! Without limits, Linux increases the buffers of a connection with its use: up to 6 MiB for received data and 4 MiB
+//! for replies (`net.ipv4.tcp_rmem`, `tcp_wmem`). A peer that reads slowly could then use 10 MiB. The listeners have
+//! the limits, and accepted connections inherit them. So the kernel selects a window scale that fits the buffer (RFC
+//! 7323), because it does this when the SYN arrives.
 
 use crate::limits::{MAX_TIMED_REQUEST_SIZE, READ_SIZE};
 use crate::slots::MAX_PENDING_CLOSES;
@@ -34,8 +34,8 @@ const KERNEL_BUFFER_FACTOR: usize = 2;
 /// has at most 64 KiB (the length field of IP), with segmentation offload.
 const MAX_SEGMENT: usize = 64 * 1024;
 
-/// The kernel's data structures of one connection: socket, file, entries of epoll, and timers (4 KiB on Linux 6), with a
-/// margin.
+/// The kernel's data structures of one connection: socket, file, entries of epoll, and timers (4 KiB on Linux 6), with
+/// a margin.
 const KERNEL_OBJECTS: usize = 8 * 1024;
 
 /// The largest amount of kernel memory that one connection can use, in bytes.

@@ -86,7 +86,8 @@ impl Schedule {
         }
     }
 
-    /// Selects the next step. `None`: no connection needs a step. After the step, the caller calls [`Schedule::charge`].
+    /// Selects the next step. `None`: no connection needs a step. After the step, the caller calls
+    /// [`Schedule::charge`].
     pub(crate) fn next(&mut self, rate_limit: &RateLimit, now: Instant) -> Option<NextStep> {
         let (source, task) = self.runnable.next()?;
         Some(match task {

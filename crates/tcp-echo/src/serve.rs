@@ -27,8 +27,8 @@ pub struct Config {
     pub busy_poll: Duration,
     /// The networks whose peers may connect.
     pub allowed: AllowedNetworks,
-    /// Maximum number of requests per second from one source. A read of text and a timed request count as one request for
-    /// each [`echo_service::UNIT_BYTES`] bytes. `Some(0)` means no limit. `None` means the default of
+    /// Maximum number of requests per second from one source. A read of text and a timed request count as one request
+    /// for each [`echo_service::UNIT_BYTES`] bytes. `Some(0)` means no limit. `None` means the default of
     /// [`RateLimit::resolve`].
     pub rate: Option<u32>,
     /// Maximum number of open connections: the number of slots. At most [`crate::MAX_CONNECTIONS`].

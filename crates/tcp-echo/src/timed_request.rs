@@ -182,7 +182,8 @@ impl TimedRequests {
         }
     }
 
-    /// The report for the reply to one request of this connection. The connection is the flow, so no request is missing.
+    /// The report for the reply to one request of this connection. The connection is the flow, so no request is
+    /// missing.
     fn report(&mut self) -> Report {
         self.counts.received = self.counts.received.wrapping_add(1);
         self.counts.sent = self.counts.sent.wrapping_add(1);

@@ -66,8 +66,8 @@ impl Timeouts {
         self.tick_length
     }
 
-    /// The number of bytes that a peer must transfer in the time of the stall timeout, if `outstanding` bytes wait at its
-    /// start.
+    /// The number of bytes that a peer must transfer in the time of the stall timeout, if `outstanding` bytes wait at
+    /// its start.
     pub(crate) fn required_progress(self, outstanding: u64) -> u64 {
         outstanding.min(self.progress)
     }

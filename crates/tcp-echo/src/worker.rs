@@ -11,17 +11,17 @@
 //!    [`crate::limits::READ_SIZE`] bytes), converts the text to upper case, and sends the reply. The kernel may accept
 //!    only a part of the reply. Then the connection stores the rest, and does not read again until the kernel has
 //!    accepted the rest.
-//! 3. It runs a limited number of steps ([`ConnectionTable::run_steps`]). While connections need further steps, action 1
-//!    does not sleep.
-//! 4. The worker closes the connections that have lost their slots ([`crate::slots`]), and accepts new connections. After
-//!    an error, it pauses before the next attempt.
+//! 3. It runs a limited number of steps ([`ConnectionTable::run_steps`]). While connections need further steps, action
+//!    1 does not sleep.
+//! 4. The worker closes the connections that have lost their slots ([`crate::slots`]), and accepts new connections.
+//!    After an error, it pauses before the next attempt.
 //! 5. Once in each tick, it closes the connections with an expired timeout ([`crate::timeouts`]).
 //!
 //! # Fairness
 //!
 //! All sources receive the same service ([`crate::fair_queue`]). A source is an IPv4 address or an IPv6 /64 network
-//! ([`echo_service::Source`]). The number of its connections does not matter: the next step belongs to the source that has
-//! used the least service. So a request of a source without other requests waits for these actions:
+//! ([`echo_service::Source`]). The number of its connections does not matter: the next step belongs to the source that
+//! has used the least service. So a request of a source without other requests waits for these actions:
 //!
 //! - the steps until the next action 1, because the worker does not detect the request earlier
 //! - at most one batch of new connections for each listener

@@ -107,8 +107,8 @@ fn second_signal_stops_the_server_immediately() {
     assert_eq!(server.process.wait().unwrap().code(), Some(143));
 }
 
-/// With very few descriptors, the server serves as many connections as the start event states. It refuses the others, and
-/// never fails to accept a connection.
+/// With very few descriptors, the server serves as many connections as the start event states. It refuses the others,
+/// and never fails to accept a connection.
 #[cfg(all(unix, not(portable)))]
 #[test]
 fn descriptor_limit_reduces_the_number_of_connections() {

@@ -19,8 +19,8 @@ const RECEIVE_BUFFER: u32 = 4096;
 /// rate can be much lower for a while.
 const MODEST: usize = 4096;
 
-/// The length of a text whose reply is larger than the receive buffer of a slow client, and smaller than the send buffer
-/// of the server.
+/// The length of a text whose reply is larger than the receive buffer of a slow client, and smaller than the send
+/// buffer of the server.
 const TEXT: usize = 40_000;
 
 fn config() -> Config {
@@ -83,7 +83,8 @@ async fn peer_that_leaves_its_replies_in_the_send_buffer_of_the_kernel_is_reset(
     assert_eq!((totals.bytes_answered, totals.closed_stalled), (TEXT as u64, 1), "{totals:?}");
 }
 
-/// The server does not read from the connection while it waits for its rate limit. The peer must still take its replies.
+/// The server does not read from the connection while it waits for its rate limit. The peer must still take its
+/// replies.
 #[cfg(all(target_os = "linux", not(portable)))]
 #[tokio::test]
 async fn peer_that_waits_for_its_rate_limit_must_take_its_replies() {

@@ -20,8 +20,8 @@ pub fn parse_arguments<Arguments: Parser>() -> Result<Arguments, ExitCode> {
     Arguments::try_parse().map_err(|message| print_message(&message))
 }
 
-/// Prints the help, the version or an error of clap. Control characters in the arguments become escapes. Returns the exit
-/// status: 0 for the help and the version, 2 for an error or if standard output is full.
+/// Prints the help, the version or an error of clap. Control characters in the arguments become escapes. Returns the
+/// exit status: 0 for the help and the version, 2 for an error or if standard output is full.
 fn print_message(message: &clap::Error) -> ExitCode {
     if message.use_stderr() {
         // The message contains arguments. `ansi` would not change the codes in them.

@@ -1,4 +1,5 @@
-//! A queue of log lines. A separate thread writes them, so a slow or blocked reader of the log does not delay the server.
+//! A queue of log lines. A separate thread writes them, so a slow or blocked reader of the log does not delay the
+//! server.
 
 use echo_core::{escape_controls, escape_json};
 use std::collections::VecDeque;

@@ -63,8 +63,8 @@ impl Connection {
         Ok(if backlog == 0 { NextAction::Close } else { NextAction::WaitForEvent })
     }
 
-    /// Prepares an immediate close. The kernel frees its buffers at once: if the peer has not taken all replies, the close
-    /// sends a reset.
+    /// Prepares an immediate close. The kernel frees its buffers at once: if the peer has not taken all replies, the
+    /// close sends a reset.
     pub(crate) fn prepare_immediate_close(&mut self) {
         // An error means that the connection has already ended.
         let _ = if self.has_pending_reply() || self.bytes_in_kernel() > 0 {

@@ -113,8 +113,8 @@ impl ConnectionTable<'_> {
 
     fn reset_stalled(&mut self, token: usize) {
         // The kernel reports a socket as writable only when much of the send buffer is free. It can accept some bytes
-        // earlier. A system that does not report the length of the send queue shows the progress of the peer only in this
-        // way.
+        // earlier. A system that does not report the length of the send queue shows the progress of the peer only in
+        // this way.
         if self.send_part_of_pending_reply(token)
             && let Some(connection) = self.connections.connection_mut(token)
             && connection.close_reason(self.tick, self.timeouts) != Some(CloseReason::Stalled)
