@@ -130,8 +130,8 @@ fn server_without_free_descriptors_runs_or_ends_with_status_2() {
 
 #[test]
 fn server_without_threads_runs_or_ends_with_status_2() {
-    // The kernel does not apply the limit to root. The number differs between test processes, because all processes of
-    // a user share the limit.
+    // The kernel does not apply the limit to root. Each test process has its own user, because all processes of a user
+    // share the limit.
     let has_root = is_root();
     let user = has_root.then(|| 100_000 + std::process::id() % 100_000);
     let run = |processes: u32| {

@@ -10,8 +10,8 @@
 //!
 //! - Control characters (C0, DEL, C1): a terminal executes them.
 //! - Format characters (general category Cf), for example those that change the direction of writing (Unicode Standard
-//!   Annex 9), zero-width characters, and tags. Line and paragraph separators. They change the order or the meaning
-//!   of visible text.
+//!   Annex 9), zero-width characters, and tags. They change the order or the meaning of visible text.
+//! - Line separators and paragraph separators. They can divide a line of output into several lines.
 //! - Other characters without a visible form (`Default_Ignorable_Code_Point`). They can hide text. The exceptions are
 //!   the variation selectors U+FE00 to U+FE0F and U+180B to U+180F. They only select a form of the character before
 //!   them.
@@ -129,9 +129,9 @@ fn replace(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Visible,
-    /// Together with the character before it.
+    /// The terminal shows it together with the character before it.
     Combining,
-    /// In the list at the top of this file.
+    /// The character is in the list at the top of this file.
     Control,
 }
 

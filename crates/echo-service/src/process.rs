@@ -41,7 +41,7 @@ fn is_worker_failure(error: &(dyn Error + 'static)) -> bool {
 
 /// Prints one line on stderr. The line can contain a name or an argument, so control characters become escapes.
 pub(crate) fn print_line(line: impl Display) {
-    // If stderr is closed or full, there is no place for the line.
+    // If stderr is closed or full, the process has no other output for the line.
     let _ = writeln!(io::stderr(), "{}", escape(line.to_string().as_bytes()));
 }
 

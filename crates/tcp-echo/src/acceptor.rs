@@ -20,8 +20,8 @@ const MIN_ERROR_PAUSE: Duration = Duration::from_millis(5);
 
 const MAX_ERROR_PAUSE: Duration = Duration::from_secs(1);
 
-/// Maximum number of connections that a listener accepts before the worker serves the open connections again. To accept
-/// this number takes less than 0.1 ms. A flood of new connections delays a request by this time.
+/// Maximum number of connections that a listener accepts before the worker serves the open connections again. The
+/// worker accepts this number in less than 0.1 ms. A flood of new connections delays a request by this time.
 const MAX_BATCH: usize = 8;
 
 /// The token of the first listener. The tokens of connections are smaller.

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// The cost of a step without its bytes. The unit of a cost is the time to transfer one byte. The system calls of a
-/// step take as long as the transfer of about this number of bytes.
+/// step take about as long as the transfer of this number of bytes.
 const STEP_COST: u64 = 8 * 1024;
 
 /// Maximum number of steps until the worker checks for new events. Short steps take about 5 µs each. With fewer steps,

@@ -18,7 +18,7 @@ use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-/// Number of sources without tasks that the queue can remember in addition to one for each task. This bounds the
+/// Number of sources without tasks that the queue can store in addition to one for each task. This bounds the
 /// memory. A lower number would remove such sources more often.
 const MAX_IDLE_SOURCES: usize = 1024;
 

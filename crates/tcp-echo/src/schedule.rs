@@ -79,7 +79,7 @@ impl Schedule {
         }
     }
 
-    /// Makes the sources runnable whose rate limit may have a unit now.
+    /// Makes a source runnable when it may have a unit of its rate limit.
     pub(crate) fn wake_waiting(&mut self, now: Instant) {
         while let Some(source) = self.rate_waits.pop_due(now) {
             self.runnable.push(source, Task::ResumeWaiting);

@@ -4,10 +4,10 @@
 //!
 //! - **Limits.** Each prefix of an address has a limit ([`PrefixLimits`]): the source, its site and its network.
 //! - **Reserve.** The last slots ([`RESERVE_DIVISOR`]) are only for sources without an open connection.
-//! - **Replacement.** If no slot is free, the heaviest prefix loses a connection ([`SlotIndex::candidates`]): of the
-//!   source in it with the most connections, the one that has been idle longest. The new connection receives no slot if
-//!   its own source then has more connections than the other source. The same rule applies inside a site or a network
-//!   that has reached its limit.
+//! - **Replacement.** If no slot is free, one connection of the heaviest prefix loses its slot
+//!   ([`SlotIndex::candidates`]). It belongs to the source with the most connections in this prefix, and it has been
+//!   idle longest. The new connection receives no slot if its own source then has more connections than the other
+//!   source. The same rule applies inside a site or a network that has reached its limit.
 //!
 //! The connection that loses its slot can belong to another worker. Then a message for this worker waits in its inbox,
 //! and the worker's [`Waker`] ends its wait. Until the worker closes the connection, there is one connection more than

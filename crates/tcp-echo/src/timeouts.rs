@@ -78,7 +78,7 @@ impl Timeouts {
             Timeout::Idle => self.idle,
             Timeout::Stall => self.stall,
         };
-        // Not `>=`: the timeout can have started at the end of the tick `since`.
+        // With `>=`, the timeout could expire too early: it can have started at the end of the tick `since`.
         limit.is_some_and(|limit| now - since > limit)
     }
 }

@@ -19,7 +19,7 @@ async fn is_closed(client: &mut TcpStream) -> bool {
     }
 }
 
-/// Connects again and again until the server serves a connection. The server needs time to detect the end of an earlier
+/// Connects repeatedly until the server serves a connection. The server needs time to detect the end of an earlier
 /// connection.
 async fn connect_until_served(server: &Server) -> TcpStream {
     for _ in 0..1000 {

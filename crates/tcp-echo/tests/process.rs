@@ -160,7 +160,7 @@ fn server_without_a_descriptor_for_a_connection_does_not_start() {
         let mut command = std::process::Command::new("timeout");
         command.args(["--signal=TERM", "1", "sh", "-c", &script, SERVER.path]).output().unwrap()
     });
-    // With fewer and fewer descriptors, the server first runs, and then reports an error.
+    // The number of descriptors decreases. The server runs until the number is too small, and then reports an error.
     let failed = outputs.find(|output| output.status.code() != Some(124)).expect("a failure");
     let err = String::from_utf8(failed.stderr).unwrap();
     assert_eq!((failed.status.code(), err.lines().count()), (Some(2), 1), "{err}");

@@ -107,7 +107,7 @@ async fn peer_that_reads_above_the_minimum_rate_is_not_reset() {
     assert_eq!(server.shut_down().await.closed_stalled, 0);
 }
 
-/// Without this behaviour, the kernel would keep the replies for a connection that no longer counts.
+/// If the server released the slot earlier, the kernel would keep the replies of a connection that has no slot.
 #[cfg(all(target_os = "linux", not(portable)))]
 #[tokio::test]
 async fn connection_keeps_its_slot_until_the_peer_has_taken_all_replies() {
@@ -173,7 +173,7 @@ async fn timed_request_that_arrives_above_the_minimum_rate_is_answered_after_any
     assert_eq!(server.shut_down().await.closed_stalled, 0);
 }
 
-/// What `ss` reports about the kernel's memory for each connection of a server: names and numbers of bytes. `r` is
+/// The memory of the kernel for each connection of a server, as `ss` reports it: names and numbers of bytes. `r` is
 /// received data, `rb` its limit, `w` data to send, `tb` its limit, `f` reserved memory, `o` options, `bl` the backlog.
 #[cfg(all(target_os = "linux", not(portable)))]
 fn socket_memory(server: &Server) -> Vec<Vec<(String, usize)>> {

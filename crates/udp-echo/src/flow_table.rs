@@ -33,8 +33,8 @@ pub(crate) const SIZE: usize = SETS * size_of::<[Option<Flow>; WAYS]>();
 /// measurements, so a flood with forged sources does not end the counts of a client that measures.
 const MIN_IDLE: Duration = Duration::from_secs(5);
 
-/// Number of the latest request numbers that a flow remembers. If a request has an older number, it is unknown whether
-/// it is a duplicate. At 8,000 requests per second, the numbers of 128 ms are remembered.
+/// Number of the latest request numbers that a flow stores. For an older number, the flow cannot detect whether the
+/// request is a duplicate. At 8,000 requests per second, the flow stores the numbers of 128 ms.
 const REMEMBERED: u64 = 1024;
 
 /// Number of bits in a word of the remembered numbers.
@@ -188,8 +188,8 @@ impl FlowTable {
 }
 
 impl Flow {
-    /// Whether the request with this number has arrived before. A request that is too old to decide counts as a
-    /// duplicate.
+    /// Whether the request with this number has arrived before. A request with a number that the flow no longer stores
+    /// counts as a duplicate.
     fn is_duplicate(&self, number: u64) -> bool {
         let Some(age) = self.highest.checked_sub(number) else { return false };
         let (word, bit) = position(number);

@@ -43,7 +43,7 @@ impl Arrived<'_> {
     }
 }
 
-/// What a worker changes when it answers datagrams.
+/// The state that a worker changes when it answers datagrams.
 pub(crate) struct WorkerData {
     /// The replies to send.
     pub(crate) replies: Vec<Reply>,

@@ -31,7 +31,7 @@ fn print_message(message: &clap::Error) -> ExitCode {
         let text = if is_coloured { text.ansi().to_string() } else { text.to_string() };
         let is_kept =
             |character| character == '\n' || (is_coloured && character == char::from(ESC));
-        // If stderr is closed or full, there is no place for the message.
+        // If stderr is closed or full, the process has no other output for the message.
         let _ = io::stderr().write_all(escape_controls(&text, is_kept).as_bytes());
     } else if let Err(error) = message.print()
         && error.kind() != ErrorKind::BrokenPipe

@@ -33,7 +33,7 @@ pub(super) struct QueueWriter {
     format: LineFormat,
 }
 
-/// Ends the thread of the queue on drop, after the queued lines are written or after [`MAX_CLOSING_TIME`].
+/// A drop of this guard waits until the thread has written the queued lines, but at most for [`MAX_CLOSING_TIME`].
 #[derive(Debug)]
 pub(super) struct QueueGuard(Arc<Queue>);
 

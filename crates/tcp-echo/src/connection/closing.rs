@@ -44,7 +44,7 @@ impl Connection {
                 return is_too_slow.then_some(CloseReason::Stalled);
             }
         }
-        // A runnable connection waits for the server, not for its peer: the server has not read its data yet.
+        // A runnable connection waits for the server, not for its peer.
         let is_idle = self.queue == Queue::None
             && drain == Drain::Complete
             && timeouts.is_expired(Timeout::Idle, self.last_transfer, now);

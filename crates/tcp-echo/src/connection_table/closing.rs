@@ -84,7 +84,7 @@ impl ConnectionTable<'_> {
         }
     }
 
-    /// Removes a connection, and releases its slot. The close of its socket is the task of the caller.
+    /// Removes a connection, and releases its slot. The caller closes its socket.
     pub(super) fn remove(&mut self, token: usize) -> Option<Connection> {
         let connection = self.connections.remove(token)?;
         self.slots.release(connection.slot());
