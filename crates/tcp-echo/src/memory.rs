@@ -40,7 +40,7 @@ pub const MAX_KERNEL_MEMORY_PER_CONNECTION: usize =
 /// The largest amount of memory that the process can use for one connection, in bytes: the reply to a timed request of
 /// the maximum size, the next request of this size, one more read, and the entries in the tables.
 pub const MAX_PROCESS_MEMORY_PER_CONNECTION: usize =
-    MAX_GROWTH * MAX_TIMED_REQUEST_SIZE + MAX_TIMED_REQUEST_SIZE + READ_SIZE + CONNECTION_ENTRIES;
+    MAX_GROWTH * MAX_TIMED_REQUEST_SIZE + MAX_RECEIVED + CONNECTION_ENTRIES;
 
 /// The entries of one connection in the table of its worker and in the table of slots, with a margin.
 const CONNECTION_ENTRIES: usize = 1024;
