@@ -67,7 +67,8 @@ const PEER_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 ///
-/// [`WorkerFailure`] if a listener or the poller has a permanent error. The worker then closes its connections.
+/// [`WorkerFailure`] if a listener or the poller has a permanent error. The worker then closes its connections. The
+/// totals contain these closes.
 pub(crate) fn run(
     mut acceptor: Acceptor,
     mut poller: Poller,
@@ -78,6 +79,24 @@ pub(crate) fn run(
     state: &WorkerState<Totals>,
 ) -> Result<(), WorkerFailure> {
     let mut table = ConnectionTable::new(slots, number, rate_limit, config);
+    let mut result = serve(&mut acceptor, &mut poller, &mut table, slots, config, state);
+    if result.is_ok() {
+        result = finish(acceptor, &mut poller, &mut table, slots, config);
+    }
+    table.close_all();
+    state.publish_totals(table.totals());
+    result
+}
+
+/// Accepts and serves connections until `state` requests the shutdown.
+fn serve(
+    acceptor: &mut Acceptor,
+    poller: &mut Poller,
+    table: &mut ConnectionTable<'_>,
+    slots: &ConnectionSlots,
+    config: &Config,
+    state: &WorkerState<Totals>,
+) -> Result<(), WorkerFailure> {
     let mut next_tick = Instant::now();
     while !state.is_shutting_down() {
         if table.is_idle() {
@@ -107,32 +126,31 @@ pub(crate) fn run(
             table.run_steps(now);
         }
         table.close_replaced();
-        acceptor.accept(now, slots, config, &mut table, &poller)?;
+        acceptor.accept(now, slots, config, table, poller)?;
         if now >= next_tick {
             next_tick = now + table.tick_length();
             table.close_timed_out();
         }
         state.publish_totals(table.totals());
     }
+    Ok(())
+}
 
+/// Accepts the queued connections, and answers the data that has arrived.
+fn finish(
+    mut acceptor: Acceptor,
+    poller: &mut Poller,
+    table: &mut ConnectionTable<'_>,
+    slots: &ConnectionSlots,
+    config: &Config,
+) -> Result<(), WorkerFailure> {
     let start = Instant::now();
     // The kernel has completed the handshakes of the queued connections. Their first requests may have arrived.
     acceptor.set_all_ready();
     while acceptor.can_accept_more() && start.elapsed() < SHUTDOWN_ACCEPT_TIMEOUT {
-        acceptor.accept(Instant::now(), slots, config, &mut table, &poller)?;
+        acceptor.accept(Instant::now(), slots, config, table, poller)?;
     }
     drop(acceptor);
-    let result = finish_connections(&mut table, &mut poller, start);
-    state.publish_totals(table.totals());
-    result
-}
-
-/// Answers the data that has arrived, and closes all connections. `start` is the start of the shutdown.
-fn finish_connections(
-    table: &mut ConnectionTable<'_>,
-    poller: &mut Poller,
-    start: Instant,
-) -> Result<(), WorkerFailure> {
     table.begin_shutdown();
     loop {
         let now = Instant::now();
@@ -141,13 +159,11 @@ fn finish_connections(
             if table.is_awaiting_peers_only() { PEER_CLOSE_TIMEOUT } else { SHUTDOWN_TIMEOUT };
         let remaining = (start + timeout).saturating_duration_since(now);
         if table.is_empty() || remaining.is_zero() {
-            break;
+            return Ok(());
         }
         poller.wait(Some(table.wait_timeout(now).unwrap_or(remaining).min(remaining)))?;
         for readiness in poller.events() {
             table.handle_event(readiness);
         }
     }
-    table.close_all();
-    Ok(())
 }
