@@ -20,6 +20,10 @@ const DESCRIPTORS_PER_WORKER: usize = 3;
 /// (`sd_notify(3)`).
 const RESERVED_DESCRIPTORS: usize = 2;
 
+/// A longer timeout is probably a mistake. Also, `--stall` must be less than 12 days: the server sets twice this time as
+/// the option `TCP_USER_TIMEOUT`, and Linux permits at most 2³¹ milliseconds.
+const MAX_TIMEOUT: std::time::Duration = std::time::Duration::from_hours(7 * 24);
+
 /// The process has no file descriptor for a connection.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -134,7 +138,11 @@ fn needed_descriptors(workers: usize) -> usize {
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map(Duration::from)
+    let timeout = parse_duration(text)?;
+    if timeout > MAX_TIMEOUT {
+        return Err(format!("the maximum is {}; 0 means never", Duration::from(MAX_TIMEOUT)));
+    }
+    Ok(timeout.into())
 }
 
 fn parse_connections(text: &str) -> Result<usize, String> {

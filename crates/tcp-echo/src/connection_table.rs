@@ -30,6 +30,11 @@ const MAX_STEPS: usize = 32;
 /// the worker checks after each step that receives and sends the maximum number of bytes.
 const MAX_STEP_BYTES: u64 = (READ_SIZE * echo_core::MAX_GROWTH) as u64;
 
+/// Maximum value of `TCP_USER_TIMEOUT`. The kernel rejects a number of milliseconds that does not fit into a C `int`
+/// (`do_tcp_setsockopt`, net/ipv4/tcp.c).
+#[cfg(target_os = "linux")]
+const MAX_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// The connections of one worker.
 pub(crate) struct ConnectionTable<'a> {
     connections: OpenConnections,
@@ -107,8 +112,8 @@ impl<'a> ConnectionTable<'a> {
         // the connection, only the kernel can stop sending to a peer that does not read.
         #[cfg(target_os = "linux")]
         if !self.config.stall_timeout.is_zero() {
-            let timeout = Some(self.config.stall_timeout * 2);
-            socket2::SockRef::from(&stream).set_tcp_user_timeout(timeout)?;
+            let timeout = self.config.stall_timeout.saturating_mul(2).min(MAX_USER_TIMEOUT);
+            socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(timeout))?;
         }
         let mut connection = Connection::new(stream, peer, slot, self.tick);
         poller.register(connection.stream(), self.connections.next_token())?;
