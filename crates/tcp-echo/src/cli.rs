@@ -27,8 +27,8 @@ const MAX_TIMEOUT: std::time::Duration = std::time::Duration::from_hours(7 * 24)
 /// The process has no file descriptor for a connection.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the limit on open files (ulimit -n) permits no connection: {available} more files can be open, but the server needs \
-     {needed} and one for each connection"
+    "the limit on open files (ulimit -n) permits no connection: the process can open {available} more files, but the \
+     server needs {needed}, and one more for each connection"
 )]
 pub(crate) struct NoDescriptors {
     available: usize,
@@ -53,8 +53,8 @@ pub(crate) struct Cli {
         help_heading = "Limits",
         help = format!(
             "Maximum number of open connections. 1/{RESERVE_DIVISOR} of them is reserved for sources without a connection. \
-             If all are in use, a new connection replaces one of the source or network with the most connections: the one \
-             that has been idle longest"
+             If all are in use, a new connection replaces the connection that has been idle longest, of the source or \
+             network with the most connections"
         )
     )]
     connections: usize,

@@ -80,7 +80,7 @@ pub enum ServeError {
     #[error("cannot read the local address of a TCP listener")]
     LocalAddress(#[source] io::Error),
     /// The system refused an operation on a listener.
-    #[error("cannot wait for connections of the TCP listener on {address}")]
+    #[error("cannot set up the TCP listener on {address}")]
     RegisterListener {
         /// The address of the listener.
         address: SocketAddr,
@@ -128,7 +128,7 @@ pub async fn serve(
         };
         let wake = move || {
             if let Err(error) = waker.wake() {
-                tracing::error!(%error, "cannot wake a worker for the shutdown");
+                tracing::error!(%error, "cannot wake a worker");
             }
         };
         workers.push(Worker { run: Box::new(run), wake: Box::new(wake) });
