@@ -72,7 +72,8 @@ impl Schedule {
         now: Instant,
     ) {
         let is_first = !self.rate_waits.contains(peer.into());
-        self.rate_waits.push(peer, Waiting { token, since: now });
+        // `now` can be earlier than the arrival of the request, because it is the time at which the steps started.
+        self.rate_waits.push(peer, Waiting { token, since: Instant::now() });
         if is_first {
             let wait = rate_limit.wait_time(peer, now).max(MIN_RATE_WAIT);
             self.rate_waits.set_timer(peer.into(), now + wait);
