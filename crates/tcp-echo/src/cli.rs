@@ -83,7 +83,7 @@ pub(crate) struct Cli {
         help = format!(
             "Reset a connection if the peer takes less than {MIN_TRANSFER_RATE} bytes of its waiting replies per second, \
              on average over this time (for example 500ms or 30s). The same rate applies to the arrival of an incomplete \
-             request with a timing header. 0: never"
+             request with a timing header. 0: never; a peer that neither sends nor takes anything is then idle (--idle)"
         )
     )]
     stall: Duration,
@@ -173,6 +173,19 @@ mod tests {
         assert_eq!(cli.connections, config.max_connections);
         assert_eq!(cli.connections_per_source, config.max_connections_per_source);
         assert_eq!((*cli.idle, *cli.stall), (config.idle_timeout, config.stall_timeout));
+    }
+
+    #[test]
+    fn timeouts_have_a_maximum() {
+        for option in ["--idle", "--stall"] {
+            let parse = |value| Cli::try_parse_from(["tcp-echo", option, value]);
+            assert!(parse("7days").is_ok() && parse("0").is_ok(), "{option}");
+            for too_long in ["7days 1ns", "500000000000years"] {
+                let error = parse(too_long).unwrap_err();
+                assert_eq!(error.exit_code(), 2);
+                assert!(error.to_string().contains("the maximum is 7days"), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -178,8 +178,7 @@ impl Connection {
     /// connection.
     pub(crate) fn step(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
         match self.phase {
-            Phase::Draining if self.bytes_in_kernel() > 0 => return Ok(NextAction::WaitForEvent),
-            Phase::Draining => return Ok(NextAction::Close),
+            Phase::Draining => return self.finish_draining(),
             Phase::AwaitingPeerClose => return Ok(self.discard_input(context.read_buffer)),
             Phase::Start | Phase::Open | Phase::InputEnded => {}
         }

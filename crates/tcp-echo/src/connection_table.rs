@@ -12,7 +12,7 @@ use crate::schedule::{NextStep, Schedule};
 use crate::slots::{ConnectionSlots, Owner, SlotId};
 use crate::timeouts::{Tick, Timeouts};
 use crate::totals::Totals;
-use echo_service::{RateLimit, should_log};
+use echo_service::RateLimit;
 use mio::net::TcpStream;
 use std::io;
 use std::net::IpAddr;
@@ -273,14 +273,7 @@ impl<'a> ConnectionTable<'a> {
             Ok(NextAction::WaitForEvent) => {}
             Ok(NextAction::StepAgain) => self.add_to_queue(token, ReadMode::UntilEmpty),
             Ok(NextAction::Close) => drop(self.remove(token)),
-            Err(error) => {
-                self.totals.closed_with_error += 1;
-                let count = self.totals.closed_with_error;
-                if should_log(count) {
-                    tracing::debug!(%peer, %error, count, "closed a connection after an error");
-                }
-                self.close(token);
-            }
+            Err(error) => self.close_failed(token, &error),
         }
         cost
     }

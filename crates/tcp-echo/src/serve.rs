@@ -37,7 +37,9 @@ pub struct Config {
     /// networks. `Some(0)` means no limit. `None` means
     /// [`crate::DEFAULT_MAX_CONNECTIONS_PER_SOURCE`] for other hosts. Loopback addresses then have no limit.
     pub max_connections_per_source: Option<u64>,
-    /// The server closes a connection if the peer does not send anything for this time. Zero disables the timeout.
+    /// The server closes a connection if the peer does not send anything for this time. A peer that has replies to take
+    /// is idle only if the stall timeout is disabled, and if the peer does not take anything either. Zero disables the
+    /// timeout.
     pub idle_timeout: Duration,
     /// The server resets a connection if the peer takes its replies more slowly than
     /// [`crate::MIN_TRANSFER_RATE`] for this time. The same applies to the arrival of an incomplete timed request. Zero

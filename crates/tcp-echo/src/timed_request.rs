@@ -72,13 +72,13 @@ impl TimedRequests {
     }
 
     /// Whether an incomplete request arrives more slowly than the minimum rate. The caller calls this function once in
-    /// each tick. `None` if there is no incomplete request.
-    pub(crate) fn is_too_slow(&mut self, now: Tick, timeouts: Timeouts) -> Option<bool> {
-        let incomplete = self.incomplete.as_mut()?;
+    /// each tick.
+    pub(crate) fn is_too_slow(&mut self, now: Tick, timeouts: Timeouts) -> bool {
+        let Some(incomplete) = &mut self.incomplete else { return false };
         if incomplete.arrived >= timeouts.required_progress(u64::MAX) {
             *incomplete = Incomplete::new(now);
         }
-        Some(timeouts.is_expired(Timeout::Stall, incomplete.window_start, now))
+        timeouts.is_expired(Timeout::Stall, incomplete.window_start, now)
     }
 
     /// Restarts the timeout of an incomplete request.

@@ -72,14 +72,21 @@ impl Timeouts {
         outstanding.min(self.progress)
     }
 
+    pub(crate) fn is_enabled(self, timeout: Timeout) -> bool {
+        self.ticks(timeout).is_some()
+    }
+
     /// Whether `timeout`, which started in the tick `since`, has expired in the tick `now`.
     pub(crate) fn is_expired(self, timeout: Timeout, since: Tick, now: Tick) -> bool {
-        let limit = match timeout {
+        // With `>=`, the timeout could expire too early: it can have started at the end of the tick `since`.
+        self.ticks(timeout).is_some_and(|limit| now - since > limit)
+    }
+
+    fn ticks(self, timeout: Timeout) -> Option<Tick> {
+        match timeout {
             Timeout::Idle => self.idle,
             Timeout::Stall => self.stall,
-        };
-        // With `>=`, the timeout could expire too early: it can have started at the end of the tick `since`.
-        limit.is_some_and(|limit| now - since > limit)
+        }
     }
 }
 

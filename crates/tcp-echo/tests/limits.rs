@@ -153,6 +153,23 @@ async fn incomplete_timed_request_causes_a_reset_even_if_bytes_continue_to_arriv
 }
 
 #[tokio::test]
+async fn incomplete_timed_request_is_closed_as_idle() {
+    // An idle timeout that is shorter than the stall timeout, and no stall timeout.
+    for stall_timeout in [Config::default().stall_timeout, Duration::ZERO] {
+        let idle_timeout = Duration::from_millis(300);
+        let server =
+            Server::start_with(Config { idle_timeout, stall_timeout, ..Config::default() });
+        let mut client = server.connect().await;
+        client.write_all(&header::request_header(60_000)).await.unwrap();
+        let start = Instant::now();
+        assert!(is_closed(&mut client).await, "{stall_timeout:?}");
+        assert!(start.elapsed() >= idle_timeout / 2, "{stall_timeout:?}");
+        let totals = server.shut_down().await;
+        assert_eq!((totals.closed_idle, totals.closed_stalled), (1, 0), "{stall_timeout:?}");
+    }
+}
+
+#[tokio::test]
 async fn source_above_its_rate_waits_and_receives_every_reply() {
     let server = Server::start_with(Config { rate: Some(50), ..Config::default() });
     let mut greedy = server.connect().await;

@@ -3,7 +3,7 @@
 mod server;
 
 use echo_core::header;
-use server::{Server, TIMEOUT, read_to_end};
+use server::{Server, TIMEOUT};
 use std::time::{Duration, Instant};
 use tcp_echo::Config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -117,7 +117,7 @@ async fn connection_keeps_its_slot_until_the_peer_has_taken_all_replies() {
     slow.shutdown().await.unwrap();
     slow.readable().await.unwrap();
     let mut refused = server.connect().await;
-    assert_eq!(read_to_end(&mut refused).await, b"");
+    assert_eq!(server::read_to_end(&mut refused).await, b"");
     assert!(read_slowly(&mut slow, 1, TIMEOUT).await.is_some());
     let mut next = server.connect().await;
     server::exchange(&mut next, b"next", b"NEXT").await;
@@ -130,26 +130,103 @@ async fn connection_keeps_its_slot_until_the_peer_has_taken_all_replies() {
 async fn half_closed_connection_ends_when_the_peer_has_taken_all_replies() {
     let server = Server::start_with(Config { max_connections: 1, ..Config::default() });
     for _ in 0..3 {
-        let mut client = connect(&server).await;
-        client.write_all(&vec![b'x'; TEXT]).await.unwrap();
-        client.shutdown().await.unwrap();
-        assert_eq!(read_to_end(&mut client).await.len(), TEXT);
-        // The server closes the connection at the last acknowledgement, or one tick later. A tick has one second.
+        // The server closes the previous connection at the last acknowledgement, or one tick later. A tick has one
+        // second.
         let start = Instant::now();
-        loop {
-            let mut next = server.connect().await;
-            next.write_all(b"x").await.unwrap();
-            if timeout(TIMEOUT, next.read(&mut [0])).await.unwrap().is_ok_and(|length| length > 0) {
-                break;
-            }
+        while !exchange_text_and_fin(&server).await {
             assert!(start.elapsed() < TIMEOUT, "the slot is still in use");
             sleep(Duration::from_millis(10)).await;
         }
-        // The next iteration needs the slot, and the server detects the close of `next` first.
-        sleep(Duration::from_millis(50)).await;
     }
     let totals = server.shut_down().await;
-    assert_eq!((totals.closed_stalled, totals.closed_with_error), (0, 0), "{totals:?}");
+    let closes = (totals.connections, totals.closed_stalled, totals.closed_with_error);
+    assert_eq!(closes, (3, 0, 0), "{totals:?}");
+}
+
+/// Sends a text and the FIN, and reads the reply to its end. Returns whether the server has accepted the connection.
+async fn exchange_text_and_fin(server: &Server) -> bool {
+    let mut client = connect(server).await;
+    // If the server refuses the connection, each of the operations can fail.
+    let _ = client.write_all(&vec![b'x'; TEXT]).await;
+    let _ = client.shutdown().await;
+    let mut reply = Vec::new();
+    let _ = timeout(TIMEOUT, client.read_to_end(&mut reply)).await.expect("the end");
+    assert!(reply.is_empty() || reply.len() == TEXT, "{} bytes", reply.len());
+    !reply.is_empty()
+}
+
+/// After a reset, the kernel does not change the number of bytes in its send queue.
+#[cfg(all(target_os = "linux", not(portable)))]
+#[tokio::test]
+async fn reset_of_a_half_closed_connection_releases_its_slot_at_once() {
+    for stall_timeout in [3 * TIMEOUT, Duration::ZERO] {
+        let config = Config { max_connections: 1, stall_timeout, ..Config::default() };
+        let server = Server::start_with(config);
+        let mut client = connect(&server).await;
+        client.write_all(&vec![b'x'; TEXT]).await.unwrap();
+        client.shutdown().await.unwrap();
+        let start = Instant::now();
+        // The server has sent its FIN after all replies.
+        while !socket_states(&server).contains("LAST-ACK") {
+            assert!(start.elapsed() < TIMEOUT, "{}", socket_states(&server));
+            sleep(Duration::from_millis(10)).await;
+        }
+        socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(client);
+        let start = Instant::now();
+        while !exchange_text_and_fin(&server).await {
+            assert!(start.elapsed() < TIMEOUT, "the slot is still in use: {stall_timeout:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+        let totals = server.shut_down().await;
+        let closes = (totals.connections, totals.closed_with_error, totals.closed_stalled);
+        assert_eq!(closes, (2, 1, 0), "{stall_timeout:?}: {totals:?}");
+    }
+}
+
+/// The states of the connections of a server, as `ss` reports them.
+#[cfg(all(target_os = "linux", not(portable)))]
+fn socket_states(server: &Server) -> String {
+    let filter = format!("sport = :{}", server.address.port());
+    let output = std::process::Command::new("ss").args(["-tnH", &filter]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The replies stay in the server, or in its kernel. Before and after the FIN of the peer, no other timeout applies.
+#[cfg(all(target_os = "linux", not(portable)))]
+#[tokio::test]
+async fn without_a_stall_timeout_a_peer_that_takes_nothing_is_idle() {
+    let idle_timeout = 2 * STALL;
+    for has_fin in [false, true] {
+        let stall_timeout = Duration::ZERO;
+        let server =
+            Server::start_with(Config { idle_timeout, stall_timeout, ..Config::default() });
+        let mut client = connect(&server).await;
+        if has_fin {
+            client.write_all(&vec![b'x'; TEXT]).await.unwrap();
+            client.shutdown().await.unwrap();
+        } else {
+            fill_buffers(&mut client).await;
+        }
+        let start = Instant::now();
+        while client.take_error().unwrap().is_none() {
+            assert!(start.elapsed() < TIMEOUT, "no reset: {has_fin}");
+            sleep(Duration::from_millis(10)).await;
+        }
+        let totals = server.shut_down().await;
+        assert_eq!((totals.closed_idle, totals.closed_stalled), (1, 0), "{has_fin}: {totals:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_stall_timeout_a_peer_that_takes_some_bytes_is_not_idle() {
+    let (idle_timeout, stall_timeout) = (4 * STALL, Duration::ZERO);
+    let server = Server::start_with(Config { idle_timeout, stall_timeout, ..Config::default() });
+    let mut slow = connect(&server).await;
+    fill_buffers(&mut slow).await;
+    assert_eq!(read_slowly(&mut slow, MODEST, 3 * idle_timeout).await, None);
+    drop(slow);
+    assert_eq!(server.shut_down().await.closed_idle, 0);
 }
 
 #[tokio::test]
