@@ -25,10 +25,10 @@ pub(super) struct Attack {
     pub(super) protocol: Protocol,
     /// The options of the attacked server.
     pub(super) options: &'static [&'static str],
-    /// The attack starts this time before the measurement, so the buffers and queues that it fills are full.
+    /// The time from the start of the attack to the measurement. In this time, the attack fills buffers and queues.
     pub(super) warm_up: Duration,
-    /// The maximum of the kernel's memory for all sockets with the attack, in bytes. `None`: it has no limit, because the
-    /// attacker's own sockets need most of it.
+    /// The maximum of the kernel's memory for all sockets during the attack, in bytes. `None`: the test does not judge
+    /// it, because the attacker's own sockets need most of it.
     pub(super) max_kernel_memory: Option<u64>,
     method: Method,
 }
@@ -51,7 +51,7 @@ enum Method {
 /// The character of expensive text: U+0390. Its upper case has three characters with six bytes instead of two.
 const EXPENSIVE: &str = "\u{390}";
 
-/// The text of a request that costs little.
+/// The text of a cheap request.
 const SHORT: &str = "short request of an attacker, ok";
 
 /// The maximum payload of a UDP datagram in an Ethernet frame: 1,500 bytes without the headers of IPv4 and UDP.
@@ -64,7 +64,7 @@ const DATAGRAM_RATE: u32 = 30_000;
 const WRITE_SIZE: usize = 16 * 1024;
 
 /// The maximum of the kernel's memory for a connection whose peer reads slowly, in bytes. The server's buffers have limits.
-/// The kernel counts more than their content, and the attacker's sockets have small buffers.
+/// The kernel counts more than the content of these buffers. The attacker's sockets have small buffers.
 const MAX_KERNEL_MEMORY_PER_CONNECTION: u64 = 768 << 10;
 
 /// The usual value of [`Attack::warm_up`].
@@ -173,7 +173,7 @@ pub(super) const ATTACKS: [Attack; 6] = [
 /// The line that an attacker prints when all its connections are open.
 const READY: &str = "ready";
 
-/// What an attacker did.
+/// The counts of an attacker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct AttackCounts {
     /// The requests (UDP: datagrams, TCP: calls of `send`).

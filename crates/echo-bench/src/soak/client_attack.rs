@@ -1,9 +1,9 @@
-//! Servers that attack `rtt-client`. They send replies that they cannot know yet, false replies, or they close each
-//! connection after one reply.
+//! Servers that attack `rtt-client`. They send replies before the requests arrive, they send false replies, or they
+//! close each connection after one reply.
 //!
-//! A server that predicts requests behaves as if its path had a delay of [`DELAY`]: it uses no byte of a request earlier than
-//! that. But it computes the next requests from an earlier one, and sends their replies at once. A client that accepts such
-//! a reply reports an RTT below the delay.
+//! A server that predicts requests simulates a path with a delay of [`DELAY`]: it uses no byte of a request before this
+//! delay has passed. It computes the next requests from an earlier one, and sends their replies before they arrive. A
+//! client that accepts such a reply reports an RTT below the delay.
 
 mod client;
 mod tcp;
@@ -34,7 +34,7 @@ const MAX_SENDS: u64 = 5;
 /// The maximum memory of the client in bytes. A measurement of this size needs about 10 MiB.
 const MAX_MEMORY: u64 = 64 << 20;
 
-/// The maximum duration of a client. The measurements take up to two seconds, and a busy machine needs more time.
+/// The maximum duration of a client. The measurements take up to two seconds. A busy machine needs more time.
 const MAX_DURATION: Duration = Duration::from_secs(15);
 
 /// A hostile server, and the measurement that it attacks.
@@ -56,7 +56,7 @@ enum Serve {
     Tcp(fn(&std::net::TcpListener, &Progress)),
 }
 
-/// What a client must report.
+/// The required result of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expectation {
     /// Not all requests have a reply, and no RTT is below [`DELAY`].
@@ -110,7 +110,7 @@ const CASES: [Case; 5] = [
     },
 ];
 
-/// What a hostile server has received, and whether it should end.
+/// The counts of a hostile server, and the flag that ends the server.
 #[derive(Debug, Default)]
 struct Progress {
     requests: AtomicU64,
@@ -199,7 +199,7 @@ fn name(case: &Case) -> String {
 
 /// Returns the failures of one case.
 fn judge(case: &Case, run: &ClientRun, sent: u64) -> Vec<String> {
-    /// The statuses of a run in which requests had no correct reply, or that could not start.
+    /// The exit statuses if requests had no correct reply (1), or if the run could not start (2).
     const UNSUCCESSFUL: [i32; 2] = [1, 2];
     let mut failures = Vec::new();
     let mut fail = |text: String| failures.push(format!("rtt-client, {}: {text}", name(case)));

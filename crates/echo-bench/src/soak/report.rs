@@ -66,7 +66,7 @@ pub(super) fn print_judged(attack: &Attack, outcome: &Outcome) -> Vec<String> {
     failures
 }
 
-/// Prints what the test does not judge: the quiet machine, the resources, and the attackers.
+/// Prints the values that the test does not judge: the quiet machine, the resources, and the attackers.
 pub(super) fn print_details(outcomes: &[(&Attack, Outcome)]) {
     print_paragraph(
         "\nNot judged: latency on the quiet machine in ms, the ratio of the p99 with the attack to it, \
@@ -116,7 +116,7 @@ fn judge(
     let (lost, requests) = (with.lost_requests(), with.requests());
     let is_lossy = match protocol {
         Protocol::Tcp => lost > 0,
-        // A single loss in a short test would exceed the limit.
+        // In a short test, a single loss would exceed the limit.
         Protocol::Udp if requests < MIN_SAMPLES_FOR_P99 => lost == requests,
         Protocol::Udp => with.loss_percent() >= MAX_UDP_LOSS_PERCENT,
     };
@@ -175,7 +175,7 @@ fn print_memory_notes(outcomes: &[(&Attack, Outcome)]) {
     }
 }
 
-/// What an attacker did in each second.
+/// The activity of an attacker.
 #[expect(clippy::cast_precision_loss, reason = "the numbers are far below 2^52")]
 fn activity(attack: &Attack, counts: &AttackCounts) -> String {
     let per_second = |count: u64| count as f64 * 1000.0 / counts.milliseconds.max(1) as f64;

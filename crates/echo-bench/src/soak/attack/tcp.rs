@@ -23,14 +23,14 @@ const SLOW_READ_INTERVAL: Duration = Duration::from_millis(500);
 /// the attacker, it is nearly the memory of the server's sockets.
 const SLOW_READER_BUFFER: usize = 4096;
 
-/// The attacker opens connections that the server has closed again, at most this many per second. A higher rate would be
-/// a flood of SYN segments, which the kernel handles.
+/// If the server has closed a connection, the attacker opens it again. It opens at most this many per second. A higher
+/// rate would be a flood of SYN segments, which the kernel handles.
 const REOPENED_PER_SECOND: u32 = 500;
 
 /// The timeout for a new connection. On loopback, it passes only if the server's queue of new connections is full.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// After this time, the attack starts also if connections are missing.
+/// After this time, the attack starts even if connections are missing.
 const MAX_START_TIME: Duration = Duration::from_secs(2);
 
 /// The maximum time of a wait for events.
@@ -134,9 +134,9 @@ struct Attacker<'a> {
 struct Connection {
     source: IpAddr,
     stream: Option<TcpStream>,
-    /// The number of bytes of the present request that the kernel has accepted.
+    /// The number of bytes of the current request that the kernel has accepted.
     sent: usize,
-    /// The number of bytes of the present reply that have arrived.
+    /// The number of bytes of the current reply that have arrived.
     received: usize,
 }
 
@@ -208,7 +208,7 @@ impl<'a> Attacker<'a> {
         Ok(())
     }
 
-    /// Passes the rest of the present request to the kernel.
+    /// Passes the rest of the current request to the kernel.
     fn send(&mut self, index: usize) -> State {
         let connection = &mut self.connections[index];
         let Some(stream) = &mut connection.stream else { return State::Open };

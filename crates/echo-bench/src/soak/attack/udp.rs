@@ -63,7 +63,8 @@ pub(super) fn run(
         while let Some(left) = credit.checked_sub(cost) {
             credit = left;
             let Some(socket) = sockets.next() else { break };
-            // An error leaves the datagram out: the send buffer is full, or an earlier reply caused an ICMP error.
+            // After an error, the datagram is missing: the send buffer is full, or an earlier reply caused an ICMP
+            // error.
             if socket.send(&datagram).is_ok() {
                 counts.requests += 1;
                 counts.bytes += datagram.len() as u64;

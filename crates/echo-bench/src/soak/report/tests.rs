@@ -1,4 +1,4 @@
-//! Tests of the judgement.
+//! Tests of the ratios and of the limits.
 
 use super::*;
 use std::time::Duration;
