@@ -227,9 +227,10 @@ pub(crate) fn run(name: &str, server: SocketAddr, duration: Duration) -> Result<
     let attack = attack.with_context(|| format!("there is no attack `{name}`"))?;
     priority::set(Scheduling::Idle)?;
     let ready = || println!("{READY}");
+    let is_finished = |_: &AttackCounts, elapsed| elapsed >= duration;
     let counts = match &attack.method {
-        Method::Udp(method) => udp::run(method, server, duration, ready)?,
-        Method::Tcp(method) => tcp::run(method, server, duration, ready)?,
+        Method::Udp(method) => udp::run(method, server, is_finished, ready)?,
+        Method::Tcp(method) => tcp::run(method, server, is_finished, ready)?,
     };
     println!("{}", counts.line());
     Ok(())
