@@ -68,6 +68,12 @@ impl Resources {
         Ok(())
     }
 
+    /// The resources of a server that has used the CPU time `cpu` in one second.
+    #[cfg(test)]
+    pub(super) fn with_cpu(cpu: Duration) -> Self {
+        Self { cpu, measured: Duration::from_secs(1), ..Self::default() }
+    }
+
     /// The CPU time of the server in percent of one CPU.
     pub(super) fn cpu_percent(&self) -> f64 {
         self.cpu.as_secs_f64() * 100.0 / self.measured.as_secs_f64().max(f64::MIN_POSITIVE)

@@ -175,7 +175,7 @@ mod tests {
                 "pieces of {piece} bytes"
             );
         }
-        let (reply, requests) = close_after_reply_to(&text[..REQUEST_SIZE + 1], REQUEST_SIZE);
+        let (reply, requests) = close_after_reply_to(&text[..=REQUEST_SIZE], REQUEST_SIZE);
         assert_eq!((reply.len(), requests), (REQUEST_SIZE, 2));
     }
 }
