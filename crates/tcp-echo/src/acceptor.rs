@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Each further error doubles the pause, up to [`MAX_ERROR_PAUSE`].
 const MIN_ERROR_PAUSE: Duration = Duration::from_millis(5);
 
-/// Longest pause of a listener. A server with free descriptors again accepts connections after at most this time.
+/// Longest pause of a listener. When a descriptor becomes free, the server accepts connections after at most this time.
 const MAX_ERROR_PAUSE: Duration = Duration::from_secs(1);
 
 /// Maximum number of connections that a listener accepts before the worker serves the open connections again. To accept
