@@ -14,8 +14,8 @@ use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
-/// The maximum number of flows of a file. In a trace of own exchanges: the maximum number of own flows, and of other
-/// flows. Packets of further flows are skipped. More diagrams are not readable.
+/// The maximum number of flows of a file. In a trace of the program's own exchanges, this limit applies to the own
+/// flows and to the other flows separately. Packets of further flows are skipped. More diagrams are not readable.
 pub(crate) const MAX_FLOWS: usize = 1000;
 
 /// The flows of a capture.
@@ -67,7 +67,7 @@ struct Hosts {
 /// An address without the IPv6 flow label and the scope, because packets do not contain these values.
 type IpAndPort = (IpAddr, u16);
 
-/// The first packet of a new flow is allowed, and these values describe the flow.
+/// The properties of a flow whose first packet is allowed to start it.
 struct NewFlow {
     sender: FlowSide,
     is_own: bool,
