@@ -16,9 +16,9 @@
 //! - unmatched: a reply that belongs to no request of this run. Stray packets also count here. A transport recognises
 //!   them before they are compared with a request, for example because of a wrong identifier.
 //!
-//! A wrong reply never counts as a reply. Over a stream, its request is corrupt at once. A datagram can be forged, so its
-//! request waits for the correct reply, and is corrupt if none arrives in time ([`expiry`]). An exchange with a corrupt
-//! reply has no RTT.
+//! A wrong reply never counts as a reply. Over a stream, its request is corrupt at once. A datagram can be forged, so
+//! the client waits for the correct reply. The request is corrupt if none arrives in time ([`expiry`]). An exchange with
+//! a corrupt reply has no RTT.
 //!
 //! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send. A request is
 //! also lost if the system refuses to send it, or if a connection fails. An ICMP error can be forged too, so it decides the
@@ -169,7 +169,7 @@ impl Accounting {
         self.tracker.find(seq).map(|request| request.sent)
     }
 
-    /// The time at which the wait for the reply to a request in flight ends, for the first of them.
+    /// The time at which the first request in flight expires.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.tracker.next_expiry()
     }
@@ -210,8 +210,8 @@ impl Accounting {
         self.count(exchange)
     }
 
-    /// Decides that request `seq` failed, because of an error of this host or of its connection. Returns `None` if it is not
-    /// in flight.
+    /// Decides that request `seq` failed, because of an error of this host or of its connection. Returns `None` if the
+    /// request is not in flight.
     pub(crate) fn request_failed(
         &mut self,
         seq: u64,

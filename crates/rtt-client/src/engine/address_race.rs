@@ -3,7 +3,7 @@
 //! The schedule is the one of RFC 8305 (Happy Eyeballs, version 2). The client tries the first address. If there is no
 //! result after [`ATTEMPT_DELAY`], it also tries the next address, and so on. If an attempt fails, the next one starts at
 //! once. The first attempt that succeeds wins. The client then cancels all other attempts, and waits for their end. So
-//! none of them disturbs the measurement that follows.
+//! no attempt runs at the same time as the measurement.
 //!
 //! Attempts that overlap run in separate threads, because they use the same blocking calls as a measurement. The number of
 //! addresses is limited ([`MAX_ADDRESSES`](crate::net::resolve::MAX_ADDRESSES)), and so is the number of threads.
@@ -20,7 +20,7 @@ use tracing::debug;
 /// 250 ms.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// When the attempts run.
+/// The times at which the attempts run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Schedule {
     /// A new attempt starts after [`ATTEMPT_DELAY`]. Earlier attempts continue.
@@ -38,7 +38,6 @@ pub(super) enum LastCandidate {
     Skip,
 }
 
-/// The rules of a race.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules<'a> {
     pub(super) schedule: Schedule,
@@ -71,7 +70,6 @@ pub(super) struct Loser<T> {
     pub(super) is_cancelled: bool,
 }
 
-/// The result of a race.
 pub(super) struct RaceResult<T> {
     pub(super) winner: Option<Winner<T>>,
     /// The other attempts that were started, in the order of the candidates.
@@ -182,7 +180,6 @@ struct Running {
     was_alone: bool,
 }
 
-/// The state of a race.
 struct State<'a, T> {
     flags: &'a [AtomicBool],
     schedule: Schedule,

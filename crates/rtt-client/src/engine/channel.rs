@@ -68,8 +68,8 @@ pub(in crate::engine) enum ChannelEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum QuotedRequest {
     Number(u64, Verification),
-    /// Neither the header nor the content identifies a request. If the requests have no number, the content can be verified
-    /// nevertheless.
+    /// Neither the header nor the content identifies a request. The content of a message without a number can still be
+    /// verified.
     Unknown(Verification),
     /// The header and the content identify two different requests, or the content is not from the request.
     Contradictory,

@@ -113,7 +113,7 @@ pub(in crate::engine) fn select_address(
         match value {
             Err(error) => first_error = first_error.or(Some(error)),
             Ok(tried) if index == selected => tried_last = Some(tried),
-            // These attempts started after the winner's, and they had no time to answer.
+            // These attempts started after the winning attempt, and their addresses had no time to answer.
             Ok(_) if is_cancelled && index > selected => {}
             Ok(tried) => {
                 let attempt = |failure| FailedAttempt {

@@ -141,7 +141,7 @@ impl Payload {
         *expected = reply_to(request, self.form);
     }
 
-    /// Whether the requests ask for the server's counts.
+    /// Whether the header of the requests requests the server's counts.
     pub(crate) fn requests_counts(&self) -> bool {
         matches!(self.bytes.header, RequestHeader::Version2(_))
     }
@@ -175,8 +175,8 @@ impl Payload {
         self.number.token_bits()
     }
 
-    /// Compares the bytes that an ICMP error quotes with request `seq`. `None` if neither the error nor the bytes contain a
-    /// number.
+    /// Compares the bytes that an ICMP error quotes with request `seq`. `seq` is `None` if neither the error nor the bytes
+    /// contain a number.
     pub(crate) fn check_quotation(&mut self, seq: Option<u64>, quoted: &[u8]) -> Quotation {
         let is_numbered = self.token_bits().is_some();
         let (number_end, token_end) = (self.number.offset() + NUMBER_LEN, self.number.end());

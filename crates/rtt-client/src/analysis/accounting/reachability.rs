@@ -7,8 +7,7 @@ use crate::model::icmp::Origin;
 pub(super) const MAX_TRANSIENT_ERRORS: u32 = 3;
 
 /// The number of failed requests that ends a series if the errors are not verified. Any host can forge such an error. So
-/// the client sends a second request. The series ends if this request has no reply either, and there is an error about it,
-/// too.
+/// the client sends a second request. The series ends if the second request has an error and no reply, too.
 pub(super) const MIN_UNVERIFIED_ERRORS: u32 = 2;
 
 /// The errors before the first reply.

@@ -31,7 +31,7 @@ pub(super) struct Observations {
 #[derive(Debug)]
 pub(super) struct WrongReply {
     pub(super) received: Stamp,
-    /// Its beginning. Empty if too many texts are stored.
+    /// The beginning of the reply. Empty if too many texts are stored.
     pub(super) text: Bytes,
     pub(super) mismatch: Mismatch,
 }

@@ -9,7 +9,7 @@ static NEVER: AtomicBool = AtomicBool::new(false);
 /// A long time, if another result is expected first.
 const LONG: Duration = Duration::from_mins(1);
 
-/// What an address does.
+/// The behaviour of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Peer {
     /// The attempt succeeds after this time.

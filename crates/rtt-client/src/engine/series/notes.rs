@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The note of a series that the user ended while no request was in flight.
 pub(in crate::engine) const INTERRUPTED: &str = "Interrupted by a signal.";
 
-/// How a series ended.
+/// The facts about a series that cause notes, in addition to its summary.
 #[derive(Debug, Clone)]
 pub(super) struct SeriesEnd {
     /// Whether the user ended the series before it was complete.
@@ -47,9 +47,9 @@ pub(super) enum ServerCounts {
     NotApplicable,
     Reported,
     NotReported,
-    /// The requests are too short to ask for the counts.
+    /// The requests are too short for the header that requests the counts.
     NoSpace,
-    /// The requests contain the message of the user, and do not ask for the counts.
+    /// The requests contain the message of the user, and do not request the counts.
     Message,
 }
 
