@@ -1,5 +1,5 @@
-//! Servers that reply before a request arrives, and hosts that forge replies. The client never counts such a reply, and
-//! its exit status is not 0 if a request has no correct reply.
+//! Tests of servers that reply before a request arrives, and of hosts that forge replies. The client never counts such a
+//! reply, and its exit status is not 0 if a request has no correct reply.
 
 mod scripted;
 
@@ -34,7 +34,7 @@ fn position_of_number(reply: &[u8]) -> usize {
     if reply[0].is_ascii_digit() { 0 } else { version2::HEADER_LEN }
 }
 
-/// The same reply with a false token. An attacker can know everything but the token.
+/// The same reply with a false token. An attacker can predict everything except the token.
 fn with_false_token(reply: &[u8]) -> Vec<u8> {
     let mut forged = reply.to_vec();
     // The token follows the number of 10 digits.

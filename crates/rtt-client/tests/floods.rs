@@ -1,5 +1,5 @@
-//! Peers and other hosts that send much more than replies. The run still sends all its requests and ends in time, and its
-//! memory does not grow.
+//! Tests of floods: a peer or another host sends many packets that are not replies. The run still sends all its requests
+//! and ends in time, and its memory does not grow.
 #![cfg(target_os = "linux")]
 
 use serde_json::Value;

@@ -1,4 +1,5 @@
-//! Tests of the limits for requests that are sent again, and for new connections. Scripted servers end each connection early.
+//! Tests of the limits for requests that are sent again, and for new connections. Scripted servers end each connection
+//! early.
 
 mod scripted;
 
