@@ -12,6 +12,9 @@ mod process;
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "server_process/restrictions.rs"]
 mod restrictions;
+#[cfg(all(unix, not(portable)))]
+#[path = "shell.rs"]
+pub mod shell;
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "server_process/systemd.rs"]
 mod systemd;

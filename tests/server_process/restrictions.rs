@@ -2,6 +2,7 @@
 //! documented status. It never panics.
 
 use super::super::SERVER;
+use super::shell::without_inherited_descriptors;
 use std::io::Read as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -26,7 +27,7 @@ struct Outcome {
 /// Runs a shell script that replaces itself by the server (`$0`). Sends SIGTERM as soon as the server catches it.
 fn run(script: &str, user: Option<u32>) -> Outcome {
     let mut command = Command::new("sh");
-    command.args(["-c", script, SERVER.path]);
+    command.args(["-c", &without_inherited_descriptors(script), SERVER.path]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     if let Some(user) = user {
         command.uid(user).gid(user);

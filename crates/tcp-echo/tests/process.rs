@@ -116,6 +116,7 @@ fn descriptor_limit_reduces_the_number_of_connections() {
         use std::io::{Read as _, Write as _};
         let script =
             format!("ulimit -n {descriptors}; exec \"$0\" --listen 127.0.0.1:0 {arguments}");
+        let script = server_process::shell::without_inherited_descriptors(&script);
         let mut command = std::process::Command::new("sh");
         command.args(["-c", &script, SERVER.path]);
         let server = server_process::RunningServer::spawn(command);
@@ -157,6 +158,7 @@ fn server_without_a_descriptor_for_a_connection_does_not_start() {
     let mut outputs = (8..20).rev().map(|descriptors| {
         let script =
             format!("ulimit -n {descriptors}; exec \"$0\" --listen 127.0.0.1:0 < /dev/null");
+        let script = server_process::shell::without_inherited_descriptors(&script);
         let mut command = std::process::Command::new("timeout");
         command.args(["--signal=TERM", "1", "sh", "-c", &script, SERVER.path]).output().unwrap()
     });
