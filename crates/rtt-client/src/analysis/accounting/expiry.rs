@@ -54,9 +54,11 @@ impl Accounting {
     /// The request to which the next error without a number belongs. It is the oldest request in flight to which this
     /// function has not assigned an error. `None` if there is no such request.
     pub(crate) fn request_of_unassigned_error(&mut self) -> Option<u64> {
-        let seq = self.tracker.first_in_flight_from(self.next_without_error)?;
-        self.next_without_error = seq + 1;
-        Some(seq)
+        let seq = self.tracker.first_in_flight_from(self.next_without_error);
+        // If all requests so far have an error or an outcome, the next search starts at the next request. So a flood of
+        // forged errors does not search the same requests again.
+        self.next_without_error = seq.map_or(self.tracker.next_seq(), |seq| seq + 1);
+        seq
     }
 
     /// Counts a message that is not the expected reply. Returns the exchange if this message determines its outcome.
