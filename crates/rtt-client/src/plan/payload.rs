@@ -21,7 +21,7 @@ mod token;
 
 pub(crate) use reply_check::{Mismatch, Quotation, ReplyCheck};
 pub(crate) use request_header::{HeaderContent, ServerReport};
-pub(crate) use token::{TOKEN_BITS, TOKEN_LEN};
+pub(crate) use token::{MIN_TOKEN_BITS, TOKEN_BITS, TOKEN_LEN};
 
 use crate::model::protocol::ReplyForm;
 use bytes::BytesMut;
@@ -178,7 +178,9 @@ impl Payload {
     /// Compares the bytes that an ICMP error quotes with request `seq`. `seq` is `None` if neither the error nor the bytes
     /// contain a number.
     pub(crate) fn check_quotation(&mut self, seq: Option<u64>, quoted: &[u8]) -> Quotation {
-        let is_numbered = self.token_bits().is_some();
+        let token_bits = self.token_bits();
+        let is_numbered = token_bits.is_some();
+        let can_verify = token_bits.is_none_or(|bits| bits >= MIN_TOKEN_BITS);
         let (number_end, token_end) = (self.number.offset() + NUMBER_LEN, self.number.end());
         if is_numbered && seq.is_none() {
             let has_space = quoted.len() >= number_end;
@@ -189,7 +191,7 @@ impl Payload {
         let compared = quoted.len().min(request.len());
         if quoted[..compared] != request[..compared] {
             Quotation::Different
-        } else if compared < needed {
+        } else if compared < needed || !can_verify {
             Quotation::Incomplete
         } else {
             Quotation::Complete
