@@ -204,7 +204,10 @@ impl Accounting {
         let seq = self.tracker.next_seq();
         self.tracker.add(attempted, attempted.monotonic(), TimestampId::default());
         self.tracker.lose(seq);
-        self.reachability.error_reported(&failure, verification);
+        // Any host can forge the refusal of an earlier request. It shows nothing about a request that was not sent.
+        if verification == Verification::Verified {
+            self.reachability.error_reported(&failure, verification);
+        }
         let exchange = Exchange::not_sent(seq, failure);
         self.evidence.losses.not_sent(seq, exchange.lost_where);
         self.count(exchange)

@@ -14,7 +14,7 @@ pub(super) const MIN_UNVERIFIED_ERRORS: u32 = 2;
 #[derive(Debug, Default)]
 pub(super) struct Reachability {
     transient_errors: u32,
-    unverified_errors: u32,
+    unverified_permanent_errors: u32,
     has_reply: bool,
     is_unreachable: bool,
 }
@@ -49,14 +49,12 @@ impl Reachability {
         let is_transient = matches!(failure.origin, Some(Origin::Icmp(_)))
             && failure.condition != Condition::Refused;
         self.transient_errors += u32::from(is_transient);
-        self.unverified_errors += u32::from(verification == Verification::Unverified);
-        let is_permanent = match verification {
-            Verification::Verified => !is_transient,
-            Verification::Unverified => {
-                !is_transient && self.unverified_errors >= MIN_UNVERIFIED_ERRORS
-            }
-        };
-        let is_final = !accepts && (is_permanent || self.transient_errors >= MAX_TRANSIENT_ERRORS);
+        let is_unverified = verification == Verification::Unverified;
+        self.unverified_permanent_errors += u32::from(!is_transient && is_unverified);
+        let has_permanent_evidence = !is_transient
+            && (!is_unverified || self.unverified_permanent_errors >= MIN_UNVERIFIED_ERRORS);
+        let is_final =
+            !accepts && (has_permanent_evidence || self.transient_errors >= MAX_TRANSIENT_ERRORS);
         self.is_unreachable |= !self.has_reply && is_final;
     }
 }
