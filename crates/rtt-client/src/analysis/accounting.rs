@@ -43,7 +43,7 @@ mod second_send;
 mod undecided;
 
 pub(crate) use expiry::wait_after_error;
-pub(crate) use received_reply::ReceivedReply;
+pub(crate) use received_reply::{ReceivedReply, beginning_of};
 pub(crate) use second_send::MAX_SENDS;
 
 use crate::analysis::loss_attribution::LossAttribution;
@@ -241,6 +241,7 @@ impl Accounting {
         };
         let sent = self.sent_at(seq);
         if sent.is_some_and(|sent| reply.received.monotonic() < sent.monotonic()) {
+            let reply = ReceivedReply { bytes: beginning_of(&reply.bytes), ..reply };
             return self.wrong_reply(reply, Mismatch::ArrivedBeforeRequest, position);
         }
         // A reply can arrive after the timeout, but before the client checks for expired requests.
@@ -340,8 +341,8 @@ impl Accounting {
     }
 
     fn corrupt(&mut self, decided: &Decided, reply: ReceivedReply, mismatch: Mismatch) -> Exchange {
-        let ReceivedReply { received, bytes: text, .. } = reply;
-        self.corrupt_by(decided, WrongReply { received, text, mismatch })
+        let ReceivedReply { received, bytes, .. } = reply;
+        self.corrupt_by(decided, WrongReply { received, text: beginning_of(&bytes), mismatch })
     }
 
     fn corrupt_by(&mut self, decided: &Decided, reply: WrongReply) -> Exchange {

@@ -172,6 +172,7 @@ impl Series<'_> {
                     channel.and_then(|channel| channel.transmitted(timestamp_id))
                 });
                 if let Some(exchange) = exchange {
+                    self.discard_other_reply(exchange.seq);
                     self.report(exchange, sink)?;
                 }
                 if needs_version1 { self.use_version1(sink) } else { Ok(()) }
