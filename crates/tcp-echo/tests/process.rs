@@ -199,6 +199,7 @@ fn process_memory_of_256_slow_readers_is_within_its_bound() {
     const CLIENTS: usize = 256;
     /// The receive buffer of a client. It is small, so that most of the last reply stays in the server.
     const RECEIVE_BUFFER: usize = 4096;
+    assert_eq!(MAX_PROCESS_MEMORY_PER_CONNECTION.div_ceil(1024), 273);
     let server = server_process::RunningServer::start(&["--listen=127.0.0.1:0", "--stall=0"]);
     let address: std::net::SocketAddr = server.address.parse().unwrap();
     // The upper case of U+0390 is three times as long.
