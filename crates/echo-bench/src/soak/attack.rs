@@ -78,7 +78,7 @@ const WRITE_SIZE: usize = 16 * 1024;
 /// sockets of the attacker too. They have small buffers.
 const MAX_KERNEL_MEMORY_PER_CONNECTION: u64 = 648 << 10;
 
-/// [`Attack::max_cpu_ratio`] if 4,000 connections wait for the rate limit. Five measurements had ratios of 1.1 to 1.3. The
+/// [`Attack::max_cpu_ratio`] if 4,000 connections wait for the rate limit. Six measurements had ratios of 1.1 to 1.6. The
 /// source has 100 tokens per second. If each token caused one step of all connections, these would be 400,000 steps per
 /// second.
 const MAX_CPU_RATIO_OF_WAITING: f64 = 3.0;
