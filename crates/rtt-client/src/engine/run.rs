@@ -7,6 +7,8 @@ use crate::analysis::statistics::Summary;
 use crate::event::{AddressLimit, Event, Progress, Report, Start};
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange};
+use crate::model::failure_context::FailureContext;
+use crate::model::loss_place::LossReason;
 use crate::net::resolve::{LookUpLimits, ResolvedAddresses, resolve};
 use crate::net::system;
 use crate::net::transport::SocketError;
@@ -68,6 +70,7 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
             let exchange = Exchange::not_sent(1, failure);
             let mut summary = Summary::default();
             summary.add(&exchange);
+            summary.lost_where.add_one(exchange.lost_where, Some(LossReason::NoAddress));
             report.event(&Event::Exchange(&exchange))?;
             summary
         }
@@ -96,6 +99,10 @@ pub(in crate::engine) fn resolve_target(
     let limits = LookUpLimits { timeout: settings.timeout, stop };
     let result = resolve(&plan.target.host, plan.port(), settings.version(), limits);
     result.map_err(|error| Failure {
+        context: settings
+            .version_option()
+            .filter(|_| error.is_other_version())
+            .map(FailureContext::OtherVersion),
         detail: Some(error.to_string()),
         ..Failure::new(error.condition(), start.elapsed())
     })
