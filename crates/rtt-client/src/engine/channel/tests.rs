@@ -139,7 +139,8 @@ fn reply_with_different_numbers_in_its_header_and_its_content_is_stray() {
 
 #[test]
 fn icmp_error_belongs_to_the_request_in_its_quoted_header_and_content() {
-    let mut payload = Payload::of_size(23, HeaderContent::Nothing, ReplyForm::UpperCase);
+    let mut payload: Payload =
+        EchoPayload::of_size(23, HeaderContent::Nothing, ReplyForm::UpperCase).into();
     let request_2 = payload.request(2).to_vec();
     let mut request_of = |request, quoted_payload: &[u8]| {
         let icmp = IcmpError { is_v6: false, kind: 3, code: 1, from: None };

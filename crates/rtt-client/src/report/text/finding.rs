@@ -19,7 +19,9 @@ pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io:
     let (condition, after) = (finding.condition(), duration(finding.after()));
     // The times of a reply and of the other results have different starts.
     let result = match &finding.result {
-        ProbeResult::Echo { .. } | ProbeResult::WrongAnswer { .. } => {
+        ProbeResult::Echo { .. }
+        | ProbeResult::Service { .. }
+        | ProbeResult::WrongAnswer { .. } => {
             format!("{condition}, reply {after} after the request")
         }
         ProbeResult::NoAnswer(_) => format!("{condition} after {after}"),
@@ -97,6 +99,7 @@ mod tests {
     use super::super::WRONG_ANSWER_LIMIT;
     use super::super::test_support::{in_all_layouts, microseconds, printer, words, written};
     use super::*;
+    use crate::analysis::diagnosis::EchoServer;
     use crate::model::condition::Condition;
     use crate::protocol::registry::protocol_named;
     use std::time::Duration;
@@ -132,7 +135,7 @@ mod tests {
         let rtt = microseconds(200);
         let answering = Finding {
             connect_duration: Some(microseconds(283)),
-            ..finding("tcp", ProbeResult::Echo { rtt, is_ours: true })
+            ..finding("tcp", ProbeResult::Echo { rtt, server: EchoServer::OfThisProject })
         };
         let text = in_all_layouts(|printer| write(printer, &answering));
         let heading = "TCP 192.0.2.7:7: answering, reply 200.0 µs after the request\n";
