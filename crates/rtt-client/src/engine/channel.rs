@@ -301,13 +301,7 @@ impl Channel {
                 reply.report = report;
                 return ChannelEvent::Reply(reply);
             }
-            ReplyCheck::Incomplete => {
-                let received = reply.bytes.len();
-                match payload.reply_len() {
-                    Some(expected) => Mismatch::TooShort { received, expected },
-                    None => Mismatch::Unfinished { received },
-                }
-            }
+            ReplyCheck::Incomplete => payload.mismatch_of_part(reply.bytes.len()),
             ReplyCheck::Wrong(mismatch) => mismatch,
         };
         reply.bytes.truncate(MAX_WRONG_REPLY_LEN);

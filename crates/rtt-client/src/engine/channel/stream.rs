@@ -7,11 +7,10 @@ use bytes::Bytes;
 
 impl Channel {
     /// Removes the incomplete reply to the oldest request. It will not be complete in time.
-    pub(in crate::engine) fn take_unfinished(&mut self) -> Option<ChannelEvent> {
+    pub(in crate::engine) fn take_unfinished(&mut self, payload: &Payload) -> Option<ChannelEvent> {
         let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
         let seq = self.unanswered.pop_front()?;
-        let received = self.partial.len();
-        let mismatch = Mismatch::Unfinished { received };
+        let mismatch = payload.mismatch_of_part(self.partial.len());
         let bytes = self.take_wrong_bytes();
         Some(ChannelEvent::Wrong { reply: arrival.reply(Some(seq), bytes), mismatch })
     }
