@@ -179,3 +179,19 @@ fn endless_stream_of_bytes_ends_only_its_connection() {
         client.finish().check(100, Duration::from_secs(101));
     }
 }
+
+#[test]
+fn reply_of_a_service_that_never_ends_has_bounded_memory() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            thread::spawn(|| endless_stream(stream));
+        }
+    });
+    // The longest reply has 16 MiB, and the client stores one reply at a time.
+    for rule in ["--reply-ends z", "--reply-bytes 16777216", ""] {
+        let client = Client::start(&format!("tcp {address} --send x {rule} -i 0.01 -c 10 -W 5"));
+        client.finish().check(10, Duration::from_secs(51));
+    }
+}

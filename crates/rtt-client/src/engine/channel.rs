@@ -45,6 +45,18 @@ pub(in crate::engine) struct Channel {
     first_arrival: Option<Stamp>,
     /// The arrival of the last bytes in `partial`.
     last_arrival: Option<Arrival>,
+    /// Whether [`Channel::discard_received`] has removed bytes.
+    has_discarded: bool,
+}
+
+/// A channel that the client has closed.
+#[derive(Debug)]
+pub(in crate::engine) struct ClosedChannel {
+    /// The time until the server closed its side of the connection.
+    pub(in crate::engine) duration: Option<Duration>,
+    /// Whether bytes arrived after the last reply, although the client did not discard any bytes before. So the bytes that it
+    /// used as replies can have been parts of earlier replies.
+    pub(in crate::engine) has_extra_bytes: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +116,7 @@ impl Channel {
             checked: 0,
             first_arrival: None,
             last_arrival: None,
+            has_discarded: false,
         }
     }
 
@@ -130,6 +143,7 @@ impl Channel {
             let until = WaitUntil::Exact(Instant::now());
             // The end of the connection, or an error, makes the next send or receive call fail.
             let Ok(Received::Bytes { .. }) = self.transport.receive(until) else { return };
+            self.has_discarded = true;
         }
     }
 
@@ -277,14 +291,17 @@ impl Channel {
         self.transport.drops()
     }
 
-    /// Closes the connection and waits until the server has closed its side, or until `stop` is set. Returns the duration
-    /// of the wait.
+    /// Closes the connection and waits until the server has closed its side, or until `stop` is set.
     pub(in crate::engine) fn close(
         mut self,
         timeout: Duration,
         stop: &AtomicBool,
-    ) -> Option<Duration> {
-        self.transport.close(timeout, stop)
+    ) -> ClosedChannel {
+        let duration = self.transport.close(timeout, stop);
+        let has_extra_bytes = self.sent_requests > 1
+            && !self.has_discarded
+            && (!self.partial.is_empty() || self.transport.received_during_close());
+        ClosedChannel { duration, has_extra_bytes }
     }
 
     fn check_datagram(

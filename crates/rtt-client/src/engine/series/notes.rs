@@ -15,6 +15,11 @@ use std::time::Duration;
 /// The note of a series that the user ended while no request was in flight.
 pub(in crate::engine) const INTERRUPTED: &str = "Interrupted by a signal.";
 
+/// The note about bytes that belong to no request.
+const EXTRA_BYTES: &str = "More bytes arrived after the last reply, so an RTT can end with a part of an earlier reply. Define the end \
+                           of a reply (--reply-ends or --reply-bytes). If the server sends first, also define the beginning \
+                           of a reply (--expect-prefix).";
+
 /// How a series ended.
 #[derive(Debug, Clone)]
 pub(super) struct SeriesEnd {
@@ -24,6 +29,8 @@ pub(super) struct SeriesEnd {
     pub(super) in_flight: usize,
     /// Whether the series sent fewer requests than planned, because errors arrived before the first reply.
     pub(super) ended_early: bool,
+    /// Whether bytes arrived after the last reply on a connection with several requests.
+    pub(super) has_extra_bytes: bool,
     /// The number of replies after which the server closes a connection.
     pub(super) reply_limit: Option<u64>,
     /// Whether the plan requests a breakdown that this system does not support.
@@ -81,6 +88,9 @@ pub(super) fn notes(
     }
     if end.is_plain_echo {
         notes.push("The server returns each request unchanged (plain echo, RFC 862).".to_owned());
+    }
+    if end.has_extra_bytes {
+        notes.push(EXTRA_BYTES.to_owned());
     }
     if let Some(replies) = end.reply_limit {
         let replies = counted(replies, "reply", "replies");
@@ -218,6 +228,7 @@ mod tests {
         in_flight: 0,
         ended_early: false,
         is_plain_echo: false,
+        has_extra_bytes: false,
         reply_limit: None,
         breakdown_unavailable: false,
         limitations: Vec::new(),
@@ -259,6 +270,7 @@ mod tests {
             in_flight: 1,
             ended_early: true,
             is_plain_echo: true,
+            has_extra_bytes: true,
             reply_limit: Some(3),
             breakdown_unavailable: true,
             limitations: vec![Limitation::RefusedSourcePort(1900)],
@@ -282,6 +294,7 @@ mod tests {
                 "Interrupted: 1 request in flight did not count.",
                 "Ended early: the system reported an error before the first reply.",
                 "The server returns each request unchanged (plain echo, RFC 862).",
+                EXTRA_BYTES,
                 "The server closes each connection after 3 replies.",
                 "Every tenth reply is missing.",
                 "2 replies came from 192.0.2.7:7 instead of the target. The client did not use them.",

@@ -3,7 +3,6 @@
 //! The client reads these replies only while a request waits for its reply, so they cost nothing in other runs.
 
 use super::{Series, Sink};
-use crate::engine::channel::Channel;
 use crate::engine::run::RunError;
 use crate::model::condition::{Condition, Failure};
 use std::collections::BTreeMap;

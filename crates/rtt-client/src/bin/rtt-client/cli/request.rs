@@ -10,6 +10,9 @@ use std::path::Path;
 /// The group of the options that define a request.
 const CUSTOM: &str = "custom_request";
 
+/// The heading of these options in the help.
+const HEADING: &str = "Other services";
+
 /// The name in `--service help`.
 const HELP: &str = "help";
 
@@ -18,31 +21,31 @@ const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// Options of requests to other services than echo servers.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Other services", group = ArgGroup::new(CUSTOM).args(["send", "send_file"]))]
+#[command(group = ArgGroup::new(CUSTOM).args(["send", "send_file"]))]
 pub(crate) struct RequestArgs {
-    #[arg(long, value_name = "NAME", value_parser = service, conflicts_with_all = ["send", "send_file"],
+    #[arg(long, help_heading = HEADING, value_name = "NAME", value_parser = service, conflicts_with_all = ["send", "send_file"],
         help = format!("Measure a service with a predefined request: {}. \"{HELP}\" lists the services", service_names()))]
     service: Option<String>,
 
-    /// Send this request instead of an echo request. Escapes: \\r \\n \\t \\\\ \\xHH. An empty text on a stream
+    /// Send this request instead of an echo request. Escapes: `\r` `\n` `\t` `\\` `\xHH`. An empty text on a stream
     /// means that the server sends first
-    #[arg(long, value_name = "TEXT", value_parser = escaped, conflicts_with = "send_file")]
+    #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = escaped, conflicts_with = "send_file")]
     send: Option<Bytes>,
 
     /// Send the request in this file, with the same escapes
-    #[arg(long, value_name = "FILE", value_parser = file)]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", value_parser = file)]
     send_file: Option<Bytes>,
 
     /// A correct reply begins with this text (same escapes)
-    #[arg(long, value_name = "TEXT", value_parser = escaped, requires = CUSTOM)]
+    #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = escaped, requires = CUSTOM)]
     expect_prefix: Option<Bytes>,
 
     /// A reply ends with this text (same escapes) [default: a reply is complete when its first bytes arrive]
-    #[arg(long, value_name = "TEXT", value_parser = escaped, requires = CUSTOM, conflicts_with = "reply_bytes")]
+    #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = escaped, requires = CUSTOM, conflicts_with = "reply_bytes")]
     reply_ends: Option<Bytes>,
 
     /// A reply has this number of bytes
-    #[arg(long, value_name = "N", requires = CUSTOM)]
+    #[arg(long, help_heading = HEADING, value_name = "N", requires = CUSTOM)]
     reply_bytes: Option<usize>,
 }
 
