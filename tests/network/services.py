@@ -2,9 +2,10 @@
 
     client (10.77.0.1) -- forwarder -- server (10.77.0.2)
 
-The network is the one of `lab.py`. Run this script in new user, network and mount namespaces:
+The network is the one of `lab.py`. Run this script in new user, network, mount and process namespaces. All processes of the
+server end together with the script, also those that leave its process group:
 
-    unshare -Urnm python3 services.py SCENARIO
+    unshare -Urnm --pid --fork --kill-child --mount-proc python3 services.py SCENARIO
 
 SCENARIO is a JSON object with these keys:
 
@@ -17,7 +18,6 @@ SCENARIO is a JSON object with these keys:
 The script prints one line of JSON: a list with the results of each command. A result is a list of objects with the exit
 status and the output of one run.
 """
-import ctypes
 import json
 import os
 import select
@@ -68,15 +68,7 @@ def wait_until_ready(results, ready):
 
 
 def start_server(command):
-    """Starts the server in its own process group, because some servers start further processes."""
-
-    def prepare():
-        os.setpgid(0, 0)
-        ctypes.CDLL(None).prctl(lab.PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    return subprocess.Popen(
-        ["ip", "netns", "exec", "s", *command], stdin=subprocess.DEVNULL, stdout=sys.stderr, preexec_fn=prepare
-    )
+    return subprocess.Popen(["ip", "netns", "exec", "s", *command], stdin=subprocess.DEVNULL, stdout=sys.stderr)
 
 
 def write_capture(results, arguments):
@@ -140,7 +132,7 @@ def main():
             sys.exit(f"the server did not start: {scenario['server']}")
         results = measure(scenario)
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
+        server.kill()
         server.wait()
     lab.stop(*forwarder)
     if capture:

@@ -389,7 +389,8 @@ fn greeting_instead_of_a_reply_is_corrupt() {
         let settings = service(name, back_to_back(3));
         let (summary, events) = series("tcp", &greeting.address, settings);
         assert_eq!(counts(&summary, ["received", "lost", "corrupt"]), [0, 0, 3], "{summary}");
-        assert_eq!(exchange(&events, 1)["reply"], "220 mail.example ESMTP\r\n", "{events:?}");
+        let reply = exchange(&events, 1)["reply"].as_str().unwrap();
+        assert!(reply.starts_with("220 mail.example ESMTP\r\n"), "{reply}");
     }
     let (summary, _) =
         series("tcp", &greeting.address, request("+PONG", ends("\r\n"), back_to_back(3)));

@@ -45,7 +45,7 @@ pub(in crate::engine) struct Channel {
     first_arrival: Option<Stamp>,
     /// The arrival of the last bytes in `partial`.
     last_arrival: Option<Arrival>,
-    /// Whether [`Channel::discard_received`] has removed bytes.
+    /// Whether the channel has removed bytes that arrived while no request was in flight.
     has_discarded: bool,
 }
 

@@ -82,7 +82,8 @@ pub fn run_with_capture<const N: usize>(
 fn run_script(scenario: &Value) -> Value {
     let _guard = LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let Output { status, stdout, stderr } = Command::new("unshare")
-        .args(["-Urnm", "python3", &script("services.py"), &scenario.to_string()])
+        .args(["-Urnm", "--pid", "--fork", "--kill-child", "--mount-proc", "python3"])
+        .args([script("services.py"), scenario.to_string()])
         .output()
         .unwrap();
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));

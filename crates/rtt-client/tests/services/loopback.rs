@@ -30,7 +30,7 @@ pub struct Running {
 impl Running {
     /// Starts a server and waits until it works. Returns `None` if one of its programs is missing.
     pub fn start(server: &Server) -> Option<Self> {
-        if !program::exist(server.programs) {
+        if !program::exist(&[server.programs, &["setpriv"]].concat()) {
             return None;
         }
         let mut attempts = (0..MAX_PORTS).filter_map(|_| Self::start_once(server));

@@ -20,7 +20,7 @@ const SSHD: Server = Server {
 };
 
 /// The server starts a program for each connection, which takes many milliseconds.
-const PATH: Path = Path { delay_ms: 75, rounds: 5 };
+const PATH: Path = Path { delay_ms: 150, rounds: 3 };
 
 #[test]
 fn median_of_sshd_agrees_with_plain_sockets() {

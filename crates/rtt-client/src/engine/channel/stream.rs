@@ -21,6 +21,7 @@ impl Channel {
         let seq = self.unanswered.front().copied();
         if seq.is_none() && payload.allows_bytes_after_reply() {
             self.partial.clear();
+            self.has_discarded = true;
             return None;
         }
         // If later requests also have no reply, the bytes after this reply belong to the next reply.
