@@ -102,7 +102,7 @@ pub use model::protocol::{
 };
 pub use model::receive_queue::ReceiveQueue;
 pub use model::replacement::{Replacement, ReplacementEvidence, ReplacementReason};
-pub use model::service::{Identifier, ReplyEnd, ReplyRule, ReplyStart, Service};
+pub use model::service::{Identifier, ReplyEnd, ReplyRule, ReplyStart, Service, Signature};
 pub use model::target::{Target, TargetError};
 pub use model::traffic::KernelStatistics;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};

@@ -39,6 +39,7 @@ use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::UnconnectedResult;
 use crate::model::icmp::{IcmpError, Origin};
 use crate::model::protocol::{Protocol, ReplyForm};
+use crate::model::service;
 use crate::protocol::explanations::explanations_of;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
@@ -65,6 +66,8 @@ pub struct Finding {
     pub connect_duration: Option<Duration>,
     /// The number of requests that the client sent.
     pub sent: u32,
+    /// The predefined service that the probe requested. Absent for an echo request and for the user's own request.
+    pub service: Option<&'static service::Service>,
     /// The result of the probe.
     pub result: ProbeResult,
     /// The result with an unconnected socket. Absent if the protocol has no such sockets.
@@ -148,6 +151,7 @@ impl Finding {
             hop_limit: None,
             connect_duration: None,
             sent: 0,
+            service: None,
             result,
             unconnected: None,
         }

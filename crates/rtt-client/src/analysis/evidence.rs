@@ -130,6 +130,8 @@ pub struct Side {
     pub address: Option<SocketAddr>,
     /// The size of a request, in bytes.
     pub request_bytes: usize,
+    /// Whether the requests are echo requests. Otherwise, they are requests to another service.
+    pub is_echo: bool,
     /// The exchanges of the main measurement.
     pub summary: Summary,
     /// The exchanges with kernel timestamps. Absent without such exchanges.
@@ -157,6 +159,7 @@ impl Side {
             target: target.into(),
             address: None,
             request_bytes: 0,
+            is_echo: true,
             summary: Summary::default(),
             with_timestamps: None,
             with_connection: None,

@@ -125,7 +125,11 @@ fn select_both_addresses(
 }
 
 fn new_side(plan: &Plan) -> Side {
-    Side { request_bytes: plan.payload.request_len(), ..Side::new(plan.protocol, plan.url()) }
+    Side {
+        request_bytes: plan.payload.request_len(),
+        is_echo: plan.payload.echo().is_some(),
+        ..Side::new(plan.protocol, plan.url())
+    }
 }
 
 /// Measures the pairs for the verdict, then runs the experiments. Without a complete pair, the experiments are skipped.
@@ -248,6 +252,9 @@ impl Experiments<'_> {
                 if self.stop.load(Ordering::Relaxed) {
                     add_notes(notes, evidence);
                     return Ok(());
+                }
+                if experiment.needs_echo_server && !side.is_echo {
+                    continue;
                 }
                 if index == 1 && have_same_protocol && experiment.is_independent_of_target {
                     continue;

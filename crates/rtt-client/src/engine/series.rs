@@ -21,6 +21,7 @@ mod first_packet;
 mod network_errors;
 mod notes;
 mod other_address;
+mod other_service;
 mod path_watch;
 mod replacement;
 mod second_send;
@@ -37,7 +38,7 @@ use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
 use crate::net::system::{KERNEL_TIMESTAMPS, ThreadUsage, WaitUntil, clock_state, thread_usage};
 use crate::plan::pacing::{Pacer, Pacing};
-use crate::plan::payload::Payload;
+use crate::plan::payload::{Matching, Payload};
 use crate::plan::{Content, EchoForm, Settings};
 use crate::protocol::explanations::explanations_of;
 pub(in crate::engine) use connections::RunPosition;
@@ -48,6 +49,7 @@ use first_packet::FirstPacket;
 pub(in crate::engine) use notes::INTERRUPTED;
 use notes::{SeriesEnd, ServerCounts, notes};
 use other_address::OtherReplies;
+use other_service::OtherService;
 use replacement::ChannelReplacement;
 use std::io;
 use std::net::SocketAddr;
@@ -93,6 +95,7 @@ pub(in crate::engine) struct Series<'a> {
     other_replies: OtherReplies,
     control: Option<UninstrumentedControl<'a>>,
     first_packet: FirstPacket,
+    other_service: OtherService,
     /// The CPU times of this thread at the start of a series with a fixed rate.
     usage_at_start: Option<ThreadUsage>,
     /// The part of this host that could not keep up with the schedule.
@@ -207,6 +210,13 @@ impl Series<'_> {
                 .map(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
             server_counts,
             token_bits: self.payload.token_bits(),
+            other_service: self
+                .other_service
+                .describe(self.protocol, self.address.port())
+                .filter(|_| summary.received == 0),
+            is_matched_in_order: self.protocol.framing == Framing::Datagrams
+                && self.payload.matching() == Matching::InOrder
+                && summary.sent > 1,
             replies_from_others,
         };
         let address_resolution = self.first_packet.finish(summary.received > 0);

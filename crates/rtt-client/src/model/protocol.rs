@@ -1,6 +1,6 @@
 //! [`Protocol`]: the facts about a protocol that generic code uses.
 
-use crate::model::service::Service;
+use crate::model::service::{Service, Signature};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -37,6 +37,8 @@ pub struct Protocol {
     pub kernel_statistics: Option<&'static str>,
     /// The services that the client can measure over this protocol without an echo server.
     pub services: &'static [Service],
+    /// Messages that show the service of a server.
+    pub signatures: &'static [Signature],
     /// The protocol numbers in the IP header. Absent if the client cannot capture and dissect the protocol's packets.
     pub ip_numbers: Option<IpNumbers>,
 }
@@ -217,6 +219,7 @@ pub(crate) const EXAMPLE: Protocol = Protocol {
     allows_empty_message: true,
     kernel_statistics: None,
     services: &[],
+    signatures: &[],
     ip_numbers: None,
 };
 

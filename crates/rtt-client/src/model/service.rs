@@ -8,6 +8,8 @@ use std::ops::Range;
 pub struct Service {
     /// The name on the command line: `dns`.
     pub name: &'static str,
+    /// The name for people: `DNS`.
+    pub title: &'static str,
     /// The exchange in a few words: `query for the name servers of the root`.
     pub about: &'static str,
     /// The port if the target has none.
@@ -71,6 +73,17 @@ pub enum ReplyEnd {
     Text(Cow<'static, [u8]>),
     /// The reply has this number of bytes.
     Length(usize),
+}
+
+/// The beginning of a message that shows a certain service, in addition to [`Service::reply`].
+#[derive(Debug)]
+pub struct Signature {
+    /// The beginning of the message.
+    pub start: &'static [u8],
+    /// The name of the service for people.
+    pub title: &'static str,
+    /// The name of the predefined service. Absent if there is none.
+    pub service: Option<&'static str>,
 }
 
 impl ReplyRule {

@@ -1,6 +1,7 @@
 //! [`DiagnosisPlan`]: a target to diagnose.
 
-use super::{Plan, PlanError, Settings};
+use super::{Content, Plan, PlanError, Settings};
+use crate::model::protocol::Protocol;
 use crate::model::target::Target;
 use crate::protocol::registry::{PROTOCOLS, protocols_of};
 
@@ -16,13 +17,21 @@ pub struct DiagnosisPlan {
 
 impl DiagnosisPlan {
     /// Creates a plan for the diagnosis of `target`. Without a protocol in the target, the plan contains every protocol
-    /// with a server program.
+    /// with a server program, and with the selected service.
     ///
     /// # Errors
     ///
     /// If a setting is out of range.
     pub fn new(target: &Target, settings: &Settings) -> Result<Self, PlanError> {
+        let has_service = |protocol: &&'static Protocol| match &settings.content {
+            // A URL selects one protocol. An unknown service is then an error.
+            Content::Service(name) if target.protocol.is_none() => {
+                protocol.services.iter().any(|service| service.name == name)
+            }
+            _ => true,
+        };
         let plans: Vec<Plan> = protocols_of(target)
+            .filter(has_service)
             .map(|protocol| Plan::new(protocol, target.clone(), settings.applicable_to(protocol)))
             .collect::<Result<_, _>>()?;
         let has_services = plans.iter().any(|plan| plan.protocol.needs_server_program());

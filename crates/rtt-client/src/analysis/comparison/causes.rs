@@ -115,7 +115,10 @@ pub(super) fn list(
         let context = CauseContext { evidence, side, name };
         causes.extend(explanations_of(side.protocol).causes(&context));
     }
-    causes.push(payload_size(evidence, names, confidence));
+    // Only echo requests can have any size.
+    if evidence.sides.iter().all(|side| side.is_echo) {
+        causes.push(payload_size(evidence, names, confidence));
+    }
     causes
 }
 

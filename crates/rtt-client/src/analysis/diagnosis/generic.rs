@@ -1,6 +1,7 @@
 //! The explanations of findings that are correct for every protocol. They depend only on facts about the protocol.
 
 use super::{EchoServer, Explanation, Finding, ProbeResult};
+use crate::analysis::recognition::{Recognised, advice_for_silence, recognise};
 use crate::model::condition::Condition;
 use crate::model::format::{counted, duration};
 use crate::model::icmp::Origin;
@@ -89,13 +90,26 @@ impl Finding {
             ProbeResult::Echo { server: EchoServer::Plain, .. } => {
                 "a plain echo server answers (RFC 862): it returns the unchanged text"
             }
-            ProbeResult::Service { .. } => "the service answers",
+            ProbeResult::Service { .. } => "the requested service answers",
             _ => "an echo server answers; it does not report its processing time",
         };
         explanation(
             meaning,
             "the typical RTT: one exchange is not enough to know it",
-            format!("measure it: `rtt-client {} {} -c 100 -i 0`", self.protocol.name, self.target),
+            match (&self.result, self.service) {
+                (ProbeResult::Service { .. }, None) => {
+                    "measure it: the same options with `-c 100 -i 0`".to_owned()
+                }
+                (_, service) => {
+                    let option = service.map(|service| format!(" --service {}", service.name));
+                    format!(
+                        "measure it: `rtt-client {} {}{} -c 100 -i 0`",
+                        self.protocol.name,
+                        self.target,
+                        option.unwrap_or_default()
+                    )
+                }
+            },
         )
     }
 
@@ -107,17 +121,46 @@ impl Finding {
                 "read the received text; capture packets on both hosts",
             );
         }
+        let not_certain = self.for_port(
+            "whether an echo server runs on another port",
+            "whether an echo server runs on another host",
+        );
+        if let Some(recognised) = self.recognise() {
+            let title = recognised.title;
+            return explanation(
+                format!("a server answers, but its reply begins like a reply of {title}"),
+                not_certain,
+                format!(
+                    "measure it: `rtt-client {} {} {} -c 100 -i 0`",
+                    self.protocol.name,
+                    self.target,
+                    recognised.option()
+                ),
+            );
+        }
         explanation(
             "a server answers, but not with the expected text, so it is another service",
-            self.for_port(
-                "whether an echo server runs on another port",
-                "whether an echo server runs on another host",
-            ),
+            not_certain,
             self.for_port(
                 "check whether the port is correct; read the received text",
                 "check whether the host is correct; read the received text",
             ),
         )
+    }
+
+    /// The service that the received text shows.
+    fn recognise(&self) -> Option<Recognised> {
+        match &self.result {
+            ProbeResult::WrongAnswer { text, .. } => recognise(self.protocol, text),
+            _ => None,
+        }
+    }
+
+    /// The next step if the server accepts a connection and sends nothing.
+    fn advice_for_silence(&self) -> String {
+        let port = self.address.map_or(0, |address| address.port());
+        let advice = advice_for_silence(self.protocol, port);
+        format!("{}; otherwise read the server's log", advice.trim_end_matches('.'))
     }
 
     /// `with_ports` if the protocol has ports, otherwise `without_ports`.
@@ -273,11 +316,11 @@ impl Finding {
         match self.connect_duration {
             Some(connect_duration) => explanation(
                 format!(
-                    "the peer accepted the connection in {}, but did not send a reply",
+                    "connected in {}, no reply: the server waits for something else, or it hangs",
                     duration(connect_duration)
                 ),
                 "whether the server hangs or is another service",
-                "read the server's log; check whether the port is correct",
+                self.advice_for_silence(),
             ),
             None if self.protocol.has_connections() => explanation(
                 "the client sent connection requests, but received no answer, not even a refusal",

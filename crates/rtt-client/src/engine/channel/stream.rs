@@ -47,7 +47,7 @@ impl Channel {
                 // The remaining bytes arrived together with the last bytes of this reply.
                 self.first_arrival = Some(arrival.received);
                 let reply = arrival.reply(seq, bytes);
-                Some(ChannelEvent::Reply(ReceivedReply { report, first_byte, ..reply }))
+                Some(ChannelEvent::Reply(ReceivedReply { first_byte, report, ..reply }))
             }
             ReplyCheck::Wrong(mismatch) => {
                 self.unanswered.pop_front();

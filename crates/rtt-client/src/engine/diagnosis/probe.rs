@@ -67,6 +67,7 @@ impl<'a> Probe<'a> {
                 return Ok(None);
             }
             finding.hop_limit = self.plan.settings.ttl;
+            finding.service = self.plan.service;
             finding.icmp_from_this_host = is_icmp_from_this_host(&finding);
             add_neighbour_state(&mut finding, address);
             finding.unconnected = unconnected.and_then(|thread| {

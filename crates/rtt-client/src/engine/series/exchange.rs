@@ -219,6 +219,7 @@ impl Series<'_> {
         for connection in self.connections.new_connections() {
             self.accounting.connection(&connection);
             self.first_packet.connection(&connection);
+            self.other_service.connection(&connection);
             sink.connection(connection)?;
         }
         Ok(())
@@ -275,6 +276,7 @@ impl Series<'_> {
             control.exchange_decided(&exchange);
         }
         self.first_packet.exchange(&exchange);
+        self.other_service.exchange(self.protocol, &exchange);
         self.report_held(sink)?;
         if self.can_wait_for_evidence(&exchange) {
             self.held = Some(exchange);

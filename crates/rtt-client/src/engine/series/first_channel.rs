@@ -6,6 +6,7 @@ use super::connections::{Connections, RunPosition, open_at};
 use super::control::UninstrumentedControl;
 use super::first_packet::FirstPacket;
 use super::other_address::OtherReplies;
+use super::other_service::OtherService;
 use super::replacement::ChannelReplacement;
 use crate::analysis::accounting::Accounting;
 use crate::model::condition::Failure;
@@ -108,6 +109,7 @@ impl<'a> Series<'a> {
             other_replies: OtherReplies::default(),
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             first_packet,
+            other_service: OtherService::default(),
             held: None,
             last_progress: now,
             ended_early: false,

@@ -20,8 +20,13 @@ const EXTRA_BYTES: &str = "More bytes arrived after the last reply, so an RTT ca
                            of a reply (--reply-ends or --reply-bytes). If the server sends first, also define the beginning \
                            of a reply (--expect-prefix).";
 
+/// The note about datagrams without a number.
+const MATCHED_IN_ORDER: &str = "The requests have no number, so the client matched replies to requests in order. After a lost \
+                                request or a duplicate reply, an RTT can belong to another request.";
+
 /// How a series ended.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each field is an independent observation")]
 pub(super) struct SeriesEnd {
     /// Whether the user ended the series before it was complete.
     pub(super) interrupted: bool,
@@ -43,6 +48,10 @@ pub(super) struct SeriesEnd {
     pub(super) server_counts: ServerCounts,
     /// Whether the replies showed that the server returns each request unchanged.
     pub(super) is_plain_echo: bool,
+    /// The advice if the server is another service.
+    pub(super) other_service: Option<String>,
+    /// Whether replies have no number, so that the client matched them to requests in order.
+    pub(super) is_matched_in_order: bool,
     /// The number of bits in the token of each request. Absent without a token.
     pub(super) token_bits: Option<u32>,
     /// The addresses whose replies the client did not use, with the number of replies.
@@ -85,6 +94,10 @@ pub(super) fn notes(
     }
     if end.ended_early {
         notes.push("Ended early: the system reported an error before the first reply.".to_owned());
+    }
+    notes.extend(end.other_service);
+    if end.is_matched_in_order {
+        notes.push(MATCHED_IN_ORDER.to_owned());
     }
     if end.is_plain_echo {
         notes.push("The server returns each request unchanged (plain echo, RFC 862).".to_owned());
@@ -229,6 +242,8 @@ mod tests {
         ended_early: false,
         is_plain_echo: false,
         has_extra_bytes: false,
+        other_service: None,
+        is_matched_in_order: false,
         reply_limit: None,
         breakdown_unavailable: false,
         limitations: Vec::new(),
@@ -271,6 +286,8 @@ mod tests {
             ended_early: true,
             is_plain_echo: true,
             has_extra_bytes: true,
+            other_service: Some("Try another service.".to_owned()),
+            is_matched_in_order: true,
             reply_limit: Some(3),
             breakdown_unavailable: true,
             limitations: vec![Limitation::RefusedSourcePort(1900)],
@@ -293,6 +310,8 @@ mod tests {
                 "The source port 1900 belongs to a service. Servers of this project do not reply to it.",
                 "Interrupted: 1 request in flight did not count.",
                 "Ended early: the system reported an error before the first reply.",
+                "Try another service.",
+                MATCHED_IN_ORDER,
                 "The server returns each request unchanged (plain echo, RFC 862).",
                 EXTRA_BYTES,
                 "The server closes each connection after 3 replies.",

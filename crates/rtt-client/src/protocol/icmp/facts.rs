@@ -41,5 +41,6 @@ pub(crate) const FACTS: Protocol = Protocol {
     allows_empty_message: true,
     kernel_statistics: None,
     services: &[],
+    signatures: &[],
     ip_numbers: Some(IpNumbers { v4: ICMP, v6: ICMPV6 }),
 };

@@ -1,6 +1,6 @@
 //! Facts about TCP.
 
-use super::services::SERVICES;
+use super::services::{SERVICES, SIGNATURES};
 use crate::model::protocol::{Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder};
 
 /// The length of a header without options, in bytes (RFC 9293).
@@ -25,5 +25,6 @@ pub(crate) const FACTS: Protocol = Protocol {
     allows_empty_message: false,
     kernel_statistics: Some("tcp_info"),
     services: SERVICES,
+    signatures: SIGNATURES,
     ip_numbers: Some(IpNumbers { v4: 6, v6: 6 }),
 };

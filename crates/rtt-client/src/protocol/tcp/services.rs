@@ -1,14 +1,24 @@
 //! The services over TCP.
 
-use crate::model::service::{ReplyEnd, ReplyRule, ReplyStart, Service, never_closes};
+use crate::model::service::{ReplyEnd, ReplyRule, ReplyStart, Service, Signature, never_closes};
 use std::borrow::Cow;
 
 /// The services over TCP, in the order of the output.
 pub(super) const SERVICES: &[Service] = &[HTTP, REDIS, MEMCACHED, SMTP, SSH];
 
+/// Messages with which a server answers a request that it does not understand.
+pub(super) const SIGNATURES: &[Signature] = &[
+    Signature { start: b"-ERR", title: "Redis", service: Some("redis") },
+    Signature { start: b"-NOAUTH", title: "Redis", service: Some("redis") },
+    Signature { start: b"ERROR\r\n", title: "memcached", service: Some("memcached") },
+    // An alert of TLS (RFC 8446, section 5.1): record type 21, and a version that begins with 3.
+    Signature { start: b"\x15\x03", title: "TLS", service: None },
+];
+
 /// Any status is a correct reply, for example also an error: the server has answered.
 const HTTP: Service = Service {
     name: "http",
+    title: "HTTP",
     about: "HEAD request for the path /",
     port: 80,
     request: b"HEAD / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: rtt-client\r\nAccept: */*\r\n\r\n",
@@ -20,6 +30,7 @@ const HTTP: Service = Service {
 
 const REDIS: Service = Service {
     name: "redis",
+    title: "Redis",
     about: "command PING",
     port: 6379,
     request: b"PING\r\n",
@@ -31,6 +42,7 @@ const REDIS: Service = Service {
 
 const MEMCACHED: Service = Service {
     name: "memcached",
+    title: "memcached",
     about: "command version",
     port: 11211,
     request: b"version\r\n",
@@ -42,6 +54,7 @@ const MEMCACHED: Service = Service {
 
 const SMTP: Service = Service {
     name: "smtp",
+    title: "SMTP",
     about: "greeting of the server",
     port: 25,
     request: b"",
@@ -53,6 +66,7 @@ const SMTP: Service = Service {
 
 const SSH: Service = Service {
     name: "ssh",
+    title: "SSH",
     about: "version string of the server",
     port: 22,
     request: b"",

@@ -18,8 +18,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Requests in two writes, with and without Nagle's algorithm.
-pub(super) const EXPERIMENT: Experiment =
-    Experiment { name: "requests in two writes", is_independent_of_target: false, run };
+pub(super) const EXPERIMENT: Experiment = Experiment {
+    name: "requests in two writes",
+    is_independent_of_target: false,
+    needs_echo_server: true,
+    run,
+};
 
 /// The number of measured requests for each setting. Ten delays of 40 ms take 0.4 s.
 const REQUESTS: usize = 10;

@@ -21,5 +21,6 @@ pub(crate) const FACTS: Protocol = Protocol {
     allows_empty_message: false,
     kernel_statistics: None,
     services: &[],
+    signatures: &[],
     ip_numbers: None,
 };

@@ -22,5 +22,6 @@ pub(crate) const FACTS: Protocol = Protocol {
     allows_empty_message: true,
     kernel_statistics: None,
     services: SERVICES,
+    signatures: &[],
     ip_numbers: Some(IpNumbers { v4: 17, v6: 17 }),
 };

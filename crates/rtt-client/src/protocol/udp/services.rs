@@ -8,6 +8,7 @@ pub(super) const SERVICES: &[Service] = &[DNS, NTP];
 /// A reply is any message with the bit QR and a standard opcode, for example also a refusal: the server has answered.
 const DNS: Service = Service {
     name: "dns",
+    title: "DNS",
     about: "query for the name servers of the root",
     port: 53,
     // The identifier, then the flags (recursion desired), one question, and the question `. NS IN`.
@@ -25,6 +26,7 @@ const DNS: Service = Service {
 /// request is a random number, as draft-ietf-ntp-data-minimization recommends.
 const NTP: Service = Service {
     name: "ntp",
+    title: "NTP",
     about: "time request of a client",
     port: 123,
     // Version 4, mode 3 (client), and zeros.

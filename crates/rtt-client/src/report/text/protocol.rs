@@ -16,6 +16,7 @@ pub(super) fn write(printer: &mut Printer<impl Write>, protocol: &Protocol) -> i
     fact("replies come from", responder(protocol.responder))?;
     fact("our server", protocol.our_server().unwrap_or("none"))?;
     fact("correct reply", reply_form(protocol.reply_form))?;
+    fact("services", &services(protocol))?;
     fact("connection phases", &phases(protocol))?;
     fact("messages", framing(protocol.framing))?;
     fact("order", order(protocol))?;
@@ -38,6 +39,15 @@ fn reply_form(form: ReplyForm) -> &'static str {
         ReplyForm::UpperCase => "the request in upper case",
         ReplyForm::Unchanged => "the unchanged request",
     }
+}
+
+fn services(protocol: &Protocol) -> String {
+    if protocol.services.is_empty() {
+        return "none".to_owned();
+    }
+    let services = protocol.services.iter();
+    let services = services.map(|service| format!("{} (port {})", service.name, service.port));
+    format!("{}; `--service help` describes them", services.collect::<Vec<_>>().join(", "))
 }
 
 fn phases(protocol: &Protocol) -> String {

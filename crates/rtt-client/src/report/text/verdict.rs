@@ -69,15 +69,26 @@ fn write_settings(
     evidence: &Evidence,
 ) -> io::Result<()> {
     let text = format!(
-        "{} in random order (--seed {}), requests and replies of {} bytes, after {} that are not counted; \
-         {:.1} s in total. The difference is the median of the differences within the pairs.",
+        "{} in random order (--seed {}), {}, after {} that are not counted; {:.1} s in total. The difference is the median of the differences within the pairs.",
         counted(evidence.pairs.len() as u64, "pair", "pairs"),
         comparison.seed,
-        count(evidence.sides[0].request_bytes as u64),
+        sizes(evidence),
         counted(evidence.warm_up, "warm-up pair", "warm-up pairs"),
         evidence.duration.as_secs_f64()
     );
     printer.labelled("   ", &text)
+}
+
+/// The sizes of the messages of both sides.
+fn sizes(evidence: &Evidence) -> String {
+    let [a, b] = evidence.sides.each_ref().map(|side| count(side.request_bytes as u64));
+    if evidence.sides.iter().all(|side| side.is_echo) {
+        format!("requests and replies of {a} bytes")
+    } else if a == b {
+        format!("requests of {a} bytes")
+    } else {
+        format!("requests of {a} bytes (A) and {b} bytes (B)")
+    }
 }
 
 /// Writes a table with the quantiles of both sides.

@@ -27,8 +27,8 @@ pub(crate) struct RequestArgs {
         help = format!("Measure a service with a predefined request: {}. \"{HELP}\" lists the services", service_names()))]
     service: Option<String>,
 
-    /// Send this request instead of an echo request. Escapes: `\r` `\n` `\t` `\\` `\xHH`. An empty text on a stream
-    /// means that the server sends first
+    /// Send this request instead of an echo request. Escapes: \r \n \t \\ \xHH. An empty text on a stream means that
+    /// the server sends first
     #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = escaped, conflicts_with = "send_file")]
     send: Option<Bytes>,
 

@@ -22,12 +22,11 @@ static RETRANSMISSION: ProtocolCause =
 /// Lists the causes for one side.
 pub(super) fn list(context: &CauseContext<'_>) -> Vec<Cause> {
     let CauseContext { evidence, side, name, .. } = *context;
-    vec![
-        acknowledgements(side, name),
-        two_writes::cause(evidence, side, name),
-        windows(side, name),
-        retransmissions(side, name),
-    ]
+    let two_writes = side.is_echo.then(|| two_writes::cause(evidence, side, name));
+    std::iter::once(acknowledgements(side, name))
+        .chain(two_writes)
+        .chain([windows(side, name), retransmissions(side, name)])
+        .collect()
 }
 
 fn acknowledgements(side: &Side, name: &str) -> Cause {
