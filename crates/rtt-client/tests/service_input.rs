@@ -156,7 +156,7 @@ fn counts(summary: &Value) -> [u64; 3] {
 fn endless(stream: &mut TcpStream, _: &Script) -> std::io::Result<()> {
     read_request(stream, "\n");
     loop {
-        stream.write_all(&[b'a'; 65_536])?;
+        stream.write_all(&[b'a'; 4096])?;
     }
 }
 

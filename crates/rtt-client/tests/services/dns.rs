@@ -50,7 +50,7 @@ fn query_times(output: &str) -> Vec<Duration> {
 #[test]
 fn median_of_dnsmasq_agrees_with_dig() {
     let commands = [lab::client(10, &["udp", ADDRESS, "--service", "dns"]), dig()];
-    let Some([client, dig]) = lab::run(&DNSMASQ, &Path::SHORT, &["dig"], commands) else { return };
+    let Some([client, dig]) = lab::run(&DNSMASQ, &Path::SHORT, &["dig"], &commands) else { return };
     let times = dig.iter().flat_map(|output| query_times(output)).collect();
     assert_agree("dnsmasq", rtts(&client), times);
 }
@@ -59,9 +59,10 @@ fn median_of_dnsmasq_agrees_with_dig() {
 fn median_of_dnsmasq_agrees_with_the_capture() {
     let mut captured = Vec::new();
     let commands = [lab::client(20, &["udp", ADDRESS, "--service", "dns"])];
-    let outputs = lab::run_with_capture(&DNSMASQ, &Path::SHORT, &["tshark"], commands, |capture| {
-        captured = tshark_times(capture, "udp.port==7777,dns", "dns.time");
-    });
+    let outputs =
+        lab::run_with_capture(&DNSMASQ, &Path::SHORT, &["tshark"], &commands, |capture| {
+            captured = tshark_times(capture, "udp.port==7777,dns", "dns.time");
+        });
     let Some([client]) = outputs else { return };
     assert_eq!(captured.len(), rtts(&client).len(), "each exchange is in the capture");
     assert_agree("dnsmasq, dns.time", rtts(&client), captured);

@@ -62,7 +62,7 @@ fn agrees_with_plain_sockets(name: &str, server: &Server, protocol: &str) {
     let path = &Path::SHORT;
     let commands =
         [lab::client(10, &[protocol, ADDRESS]), lab::plain_client(protocol, 10, REQUEST)];
-    let Some([client, plain]) = lab::run(server, path, &[], commands) else { return };
+    let Some([client, plain]) = lab::run(server, path, &[], &commands) else { return };
     assert_agree(name, rtts(&client), plain_client(&plain, "rtt_ns"));
 }
 

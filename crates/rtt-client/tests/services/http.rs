@@ -29,10 +29,9 @@ const PYTHON: Server = Server {
 };
 
 fn nginx_config(place: &Place) -> String {
-    let directories: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .iter()
+    let directories = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {};", place.path(name)))
-        .collect();
+        .concat();
     // The namespaces of the lab contain only this user.
     format!(
         "user root; daemon off; master_process off; pid {}; error_log stderr; events {{}}
@@ -88,7 +87,7 @@ fn curl_times(outputs: &[String], duration: fn([Duration; 3]) -> Duration) -> Ve
 }
 
 fn time_of_reply([_, pretransfer, starttransfer]: [Duration; 3]) -> Duration {
-    starttransfer - pretransfer
+    starttransfer.saturating_sub(pretransfer)
 }
 
 #[test]
@@ -102,7 +101,7 @@ fn medians_of_nginx_agree_with_curl() {
         curl(&["-H", "Connection: close"]),
     ];
     let Some([kept, curl_kept, each, curl_each]) =
-        lab::run(&NGINX, &Path::SHORT, &["curl"], commands)
+        lab::run(&NGINX, &Path::SHORT, &["curl"], &commands)
     else {
         return;
     };
@@ -121,7 +120,7 @@ fn medians_of_nginx_agree_with_curl() {
 fn median_of_nginx_agrees_with_the_capture() {
     let mut captured = Vec::new();
     let commands = [lab::client(20, &["tcp", ADDRESS, "--service", "http"])];
-    let outputs = lab::run_with_capture(&NGINX, &Path::SHORT, &["tshark"], commands, |capture| {
+    let outputs = lab::run_with_capture(&NGINX, &Path::SHORT, &["tshark"], &commands, |capture| {
         captured = tshark_times(capture, "tcp.port==7777,http", "http.time");
     });
     let Some([client]) = outputs else { return };
@@ -134,7 +133,7 @@ fn medians_of_the_web_server_of_python_agree_with_curl() {
     // The server needs about a millisecond for a request.
     let path = Path { delay_ms: 15, ..Path::SHORT };
     let commands = [lab::client(10, &["tcp", ADDRESS, "--service", "http"]), curl(&[])];
-    let Some([client, curl]) = lab::run(&PYTHON, &path, &["curl"], commands) else { return };
+    let Some([client, curl]) = lab::run(&PYTHON, &path, &["curl"], &commands) else { return };
     assert_agree("http.server", rtts(&client), curl_times(&curl, time_of_reply));
     let connect = curl_times(&curl, |[connect, ..]| connect);
     assert_agree("http.server, handshake", handshakes(&client), connect);

@@ -37,7 +37,7 @@ pub fn run<const N: usize>(
     server: &Server,
     path: &Path,
     programs: &[&str],
-    commands: [Vec<String>; N],
+    commands: &[Vec<String>; N],
 ) -> Option<[Outputs; N]> {
     run_with_capture(server, path, programs, commands, |_| ())
 }
@@ -47,7 +47,7 @@ pub fn run_with_capture<const N: usize>(
     server: &Server,
     path: &Path,
     programs: &[&str],
-    commands: [Vec<String>; N],
+    commands: &[Vec<String>; N],
     read: impl FnOnce(&str),
 ) -> Option<[Outputs; N]> {
     let programs = [server.programs, programs, &["python3"]].concat();
@@ -66,13 +66,13 @@ pub fn run_with_capture<const N: usize>(
         "ready": ready,
         "delay_ms": path.delay_ms,
         "rounds": path.rounds,
-        "commands": commands.to_vec(),
+        "commands": commands.as_slice(),
         "capture": capture,
     });
     let results = run_script(&scenario);
     let outputs = |results: &Value| {
         let results = results.as_array().unwrap().iter();
-        results.map(|result| output(result)).collect::<Outputs>()
+        results.map(output).collect::<Outputs>()
     };
     let outputs: Vec<Outputs> = results.as_array().unwrap().iter().map(outputs).collect();
     read(&capture);
@@ -119,5 +119,5 @@ fn script(name: &str) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }

@@ -31,6 +31,6 @@ fn memcached_answers_each_request_on_one_connection() {
 fn median_of_memcached_agrees_with_plain_sockets() {
     let client = lab::client(10, &["tcp", ADDRESS, "--service", "memcached"]);
     let commands = [client, lab::plain_client("tcp", 10, b"version\r\n")];
-    let Some([client, plain]) = lab::run(&MEMCACHED, &Path::SHORT, &[], commands) else { return };
+    let Some([client, plain]) = lab::run(&MEMCACHED, &Path::SHORT, &[], &commands) else { return };
     assert_agree("memcached", rtts(&client), plain_client(&plain, "rtt_ns"));
 }

@@ -47,6 +47,6 @@ fn chronyd_answers_each_request() {
 fn median_of_chronyd_agrees_with_plain_sockets() {
     let client = lab::client(10, &["udp", ADDRESS, "--service", "ntp"]);
     let commands = [client, lab::plain_client("udp", 10, &REQUEST)];
-    let Some([client, plain]) = lab::run(&CHRONYD, &Path::SHORT, &[], commands) else { return };
+    let Some([client, plain]) = lab::run(&CHRONYD, &Path::SHORT, &[], &commands) else { return };
     assert_agree("chronyd", rtts(&client), plain_client(&plain, "rtt_ns"));
 }

@@ -91,7 +91,7 @@ fn median_of_redis_agrees_with_redis_benchmark() {
         "--csv",
     ]);
     let commands = [lab::client(10, &["tcp", ADDRESS, "--service", "redis"]), benchmark];
-    let Some([client, benchmark]) = lab::run(&REDIS, &Path::SHORT, &["redis-benchmark"], commands)
+    let Some([client, benchmark]) = lab::run(&REDIS, &Path::SHORT, &["redis-benchmark"], &commands)
     else {
         return;
     };

@@ -26,7 +26,7 @@ const PATH: Path = Path { delay_ms: 150, rounds: 3 };
 fn median_of_sshd_agrees_with_plain_sockets() {
     let client = lab::client(4, &["tcp", ADDRESS, "--service", "ssh"]);
     let commands = [client, lab::plain_client("greeting", 4, b"")];
-    let Some([client, plain]) = lab::run(&SSHD, &PATH, &[], commands) else { return };
+    let Some([client, plain]) = lab::run(&SSHD, &PATH, &[], &commands) else { return };
     assert_eq!(handshakes(&client).len(), rtts(&client).len(), "each exchange has its connection");
     assert_agree("sshd", rtts(&client), plain_client(&plain, "rtt_ns"));
     let first_bytes = field_of_events(&client, "exchange", "first_byte_ns");
