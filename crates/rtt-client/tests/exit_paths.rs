@@ -1,10 +1,13 @@
-//! The client without standard streams, descriptors or threads, and after SIGKILL. In each case, it ends with a documented
-//! status and leaves no process. It never panics.
+//! Tests of the client without standard streams, descriptors or threads, and of its end by SIGKILL. In each case, the
+//! client ends with a documented status and leaves no process. It never panics.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/namespaces.rs"]
 mod namespaces;
+#[path = "../../../tests/shell.rs"]
+mod shell;
 
+use shell::without_inherited_descriptors;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -57,7 +60,8 @@ fn commands() -> Vec<String> {
 /// Runs a shell script. `$0` is the client.
 fn run(script: &str, user: Option<u32>) -> Output {
     let mut command = Command::new("sh");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_rtt-client")]).stdin(Stdio::null());
+    let script = without_inherited_descriptors(script);
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_rtt-client")]).stdin(Stdio::null());
     if let Some(user) = user {
         command.uid(user).gid(user);
     }

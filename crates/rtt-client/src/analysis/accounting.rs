@@ -16,9 +16,9 @@
 //! - unmatched: a reply that belongs to no request of this run. Stray packets also count here. A transport recognises
 //!   them before they are compared with a request, for example because of a wrong identifier.
 //!
-//! A wrong reply never counts as a reply. Over a stream, its request is corrupt at once. A datagram can be forged, so its
-//! request waits for the correct reply, and is corrupt if none arrives in time ([`expiry`]). An exchange with a corrupt
-//! reply has no RTT.
+//! A wrong reply never counts as a reply. Over a stream, its request is corrupt at once. A datagram can be forged, so
+//! the client waits for the correct reply. The request is corrupt if none arrives in time ([`expiry`]). An exchange with
+//! a corrupt reply has no RTT.
 //!
 //! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send. A request is
 //! also lost if the system refuses to send it, or if a connection fails. An ICMP error can be forged too, so it decides the
@@ -43,7 +43,7 @@ mod second_send;
 mod undecided;
 
 pub(crate) use expiry::wait_after_error;
-pub(crate) use received_reply::ReceivedReply;
+pub(crate) use received_reply::{ReceivedReply, beginning_of};
 pub(crate) use second_send::MAX_SENDS;
 
 use crate::analysis::loss_attribution::LossAttribution;
@@ -53,7 +53,7 @@ use crate::analysis::statistics::Summary;
 use crate::model::breakdown::{self, Breakdown, BreakdownError, ExchangeTimestamps, TimestampId};
 use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
-use crate::model::loss_place::LossPlace;
+use crate::model::loss_place::{LossPlace, LossReason};
 use crate::model::protocol::{Framing, Responder};
 use crate::model::receive_queue::ReceiveDrops;
 use crate::model::replacement::Replacement;
@@ -64,7 +64,7 @@ use echo_core::header::version2::ClockState;
 use path_evidence::{PathEvidence, PathResult};
 use reachability::Reachability;
 use std::time::{Duration, Instant, SystemTime};
-use undecided::{Undecided, WrongReply};
+use undecided::Undecided;
 
 /// The requests of a run, their outcomes and the resulting figures.
 #[derive(Debug)]
@@ -75,6 +75,7 @@ pub(crate) struct Accounting {
     breakdown: bool,
     responder: Responder,
     framing: Framing,
+    has_connections: bool,
     /// Whether the requests have a schedule. Only then can they be late.
     scheduled: bool,
     shown_text: Option<ShownText>,
@@ -110,6 +111,7 @@ impl Accounting {
             breakdown: plan.settings.breakdown,
             responder: plan.protocol.responder,
             framing: plan.protocol.framing,
+            has_connections: plan.protocol.has_connections(),
             scheduled: !plan.pacing.waits_for_replies(),
             shown_text: plan.shown_text(),
             has_first_byte: plan.payload.service().is_some()
@@ -172,7 +174,7 @@ impl Accounting {
         self.tracker.find(seq).map(|request| request.sent)
     }
 
-    /// The time at which the wait for the reply to a request in flight ends, for the first of them.
+    /// The time at which the first request in flight expires.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.tracker.next_expiry()
     }
@@ -207,14 +209,19 @@ impl Accounting {
         let seq = self.tracker.next_seq();
         self.tracker.add(attempted, attempted.monotonic(), TimestampId::default());
         self.tracker.lose(seq);
-        self.reachability.error_reported(&failure, verification);
+        // Any host can forge the refusal of an earlier request. It shows nothing about a request that was not sent.
+        if verification == Verification::Verified {
+            self.reachability.error_reported(&failure, verification);
+        }
+        let reason = LossReason::of_failure(&failure, false, self.has_connections);
+        let reason = reason.filter(|_| verification == Verification::Verified);
         let exchange = Exchange::not_sent(seq, failure);
-        self.evidence.losses.not_sent(seq, exchange.lost_where);
+        self.evidence.losses.not_sent(seq, exchange.lost_where, reason);
         self.count(exchange)
     }
 
-    /// Decides that request `seq` failed, because of an error of this host or of its connection. Returns `None` if it is not
-    /// in flight.
+    /// Decides that request `seq` failed, because of an error of this host or of its connection. Returns `None` if the
+    /// request is not in flight.
     pub(crate) fn request_failed(
         &mut self,
         seq: u64,
@@ -241,6 +248,7 @@ impl Accounting {
         };
         let sent = self.sent_at(seq);
         if sent.is_some_and(|sent| reply.received.monotonic() < sent.monotonic()) {
+            let reply = ReceivedReply { bytes: beginning_of(&reply.bytes), ..reply };
             return self.wrong_reply(reply, Mismatch::ArrivedBeforeRequest, position);
         }
         // A reply can arrive after the timeout, but before the client checks for expired requests.
@@ -338,23 +346,6 @@ impl Accounting {
                 Ok(None)
             }
         }
-    }
-
-    fn corrupt(&mut self, decided: &Decided, reply: ReceivedReply, mismatch: Mismatch) -> Exchange {
-        let ReceivedReply { received, bytes: text, .. } = reply;
-        self.corrupt_by(decided, WrongReply { received, text, mismatch })
-    }
-
-    fn corrupt_by(&mut self, decided: &Decided, reply: WrongReply) -> Exchange {
-        let WrongReply { received, text, mismatch } = reply;
-        self.evidence.losses.corrupt(decided.request.seq);
-        let failure = Failure {
-            detail: Some(mismatch.to_string()),
-            ..Failure::new(Condition::WrongAnswer, received.since(&decided.request.sent))
-        };
-        let outcome = Outcome::Corrupt { received, text, failure };
-        let exchange = self.exchange(decided, outcome);
-        self.count(exchange)
     }
 
     /// Decides that a request is lost, because its timeout has expired.

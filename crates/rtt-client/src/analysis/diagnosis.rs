@@ -11,6 +11,7 @@
 //!     error: None,
 //!     after: Duration::from_micros(80),
 //!     origin: Some(Origin::Peer),
+//!     context: None,
 //!     detail: None,
 //!     mtu: None,
 //!     reply_from: None,
@@ -68,6 +69,8 @@ pub struct Finding {
     pub sent: u32,
     /// The predefined service that the probe requested. Absent for an echo request and for the user's own request.
     pub service: Option<&'static service::Service>,
+    /// The other protocols that the same diagnosis probes at this host.
+    pub other_protocols: Vec<&'static Protocol>,
     /// The result of the probe.
     pub result: ProbeResult,
     /// The result with an unconnected socket. Absent if the protocol has no such sockets.
@@ -152,6 +155,7 @@ impl Finding {
             connect_duration: None,
             sent: 0,
             service: None,
+            other_protocols: Vec::new(),
             result,
             unconnected: None,
         }

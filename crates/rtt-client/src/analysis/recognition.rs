@@ -61,19 +61,16 @@ pub(crate) fn describe_silence(protocol: &Protocol, port: u16, connected: Durati
 /// The options that can measure a server that accepts a connection and sends nothing.
 pub(crate) fn advice_for_silence(protocol: &Protocol, port: u16) -> String {
     let usual = protocol.services.iter().find(|service| service.port == port);
-    match usual {
-        Some(service) => format!(
+    match (usual, protocol.services) {
+        (Some(service), _) => format!(
             "Port {port} is usual for {}: try `--service {}` or `{CONNECT_ONLY}`.",
             service.title, service.name
         ),
-        None => {
-            let names: Vec<&str> =
-                protocol.services.iter().take(1).map(|service| service.name).collect();
-            format!(
-                "Try `--service {}` (`--service help` lists all services), or `{CONNECT_ONLY}`.",
-                names.concat()
-            )
-        }
+        (None, [example, ..]) => format!(
+            "Try a service, for example `--service {}` (`--service help` lists all), or `{CONNECT_ONLY}`.",
+            example.name
+        ),
+        (None, []) => "Check whether the port is correct.".to_owned(),
     }
 }
 
@@ -114,6 +111,6 @@ mod tests {
              `--service redis` or `--connect-only`."
         );
         let text = advice_for_silence(tcp, 12_345);
-        assert!(text.starts_with("Try `--service http`"), "{text}");
+        assert!(text.starts_with("Try a service, for example `--service http`"), "{text}");
     }
 }

@@ -5,7 +5,7 @@
 
 mod stream;
 
-use crate::analysis::accounting::ReceivedReply;
+use crate::analysis::accounting::{ReceivedReply, beginning_of};
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Verification;
 use crate::model::protocol::Framing;
@@ -22,9 +22,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
-
-/// The maximum number of bytes of a wrong reply that are stored. They are enough to recognise the service.
-const MAX_WRONG_REPLY_LEN: usize = 1024;
 
 /// The maximum number of reads that discard bytes. A server that sends without a pause must not delay the next request.
 const MAX_DISCARDED_READS: u32 = 64;
@@ -87,11 +84,17 @@ pub(in crate::engine) enum ChannelEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum QuotedRequest {
     Number(u64, Verification),
-    /// Neither the header nor the content identifies a request. If the requests have no number, the content can be verified
-    /// nevertheless.
+    /// Neither the header nor the content identifies a request. The content of a message without a number can still be
+    /// verified.
     Unknown(Verification),
     /// The header and the content identify two different requests, or the content is not from the request.
     Contradictory,
+}
+
+/// The result of the check of a datagram, with a copy of its bytes.
+enum CheckedDatagram {
+    Reply { bytes: Bytes, report: ServerReport },
+    Wrong { beginning: Bytes, mismatch: Mismatch },
 }
 
 /// The number of a request in a datagram.
@@ -166,16 +169,17 @@ impl Channel {
                 let arrival = Arrival { received, timestamp, hop_limit, receive_drops: None };
                 match self.framing {
                     Framing::Datagrams => {
-                        let bytes = Bytes::copy_from_slice(bytes);
-                        let receive_drops = self.transport.drops_at_arrival();
-                        let arrival = Arrival { receive_drops, ..arrival };
-                        let in_content = payload.number_in_reply(&bytes);
+                        let in_content = payload.number_in_reply(bytes);
                         let seq = match number_in(request, in_content) {
                             NumberIn::Number(seq) => Some(seq),
                             NumberIn::None => without_number,
                             NumberIn::Contradictory => return Ok(ChannelEvent::Stray),
                         };
-                        Ok(self.check_datagram(seq, bytes, arrival, payload))
+                        let checked = check_datagram(seq, bytes, payload);
+                        let receive_drops = self.transport.drops_at_arrival();
+                        let event = checked.into_event(seq, Arrival { receive_drops, ..arrival });
+                        self.replies += u64::from(matches!(event, ChannelEvent::Reply(_)));
+                        Ok(event)
                     }
                     Framing::Stream => {
                         if self.partial.is_empty() {
@@ -260,14 +264,14 @@ impl Channel {
     /// source and the number of its request, if the datagram is a correct reply.
     pub(in crate::engine) fn replies_from_others(
         &mut self,
-        payload: &Payload,
+        payload: &mut Payload,
         only_in_flight: Option<u64>,
     ) -> Vec<(SocketAddr, Option<u64>)> {
         let datagrams = self.transport.datagrams_from_others().into_iter();
         let replies = datagrams.map(|OtherDatagram { from, bytes }| {
             let seq = payload.number_in_reply(&bytes).or(only_in_flight);
             let is_correct =
-                |seq: &u64| payload.clone().check(*seq, &bytes, 0, ExtraBytes::Wrong).is_complete();
+                |seq: &u64| payload.check(*seq, &bytes, 0, ExtraBytes::Wrong).is_complete();
             (from, seq.filter(is_correct))
         });
         replies.collect()
@@ -303,27 +307,6 @@ impl Channel {
             && (!self.partial.is_empty() || self.transport.received_during_close());
         ClosedChannel { duration, has_extra_bytes }
     }
-
-    fn check_datagram(
-        &mut self,
-        seq: Option<u64>,
-        bytes: Bytes,
-        arrival: Arrival,
-        payload: &mut Payload,
-    ) -> ChannelEvent {
-        let mut reply = arrival.reply(seq, bytes);
-        let mismatch = match payload.check(seq.unwrap_or(0), &reply.bytes, 0, ExtraBytes::Wrong) {
-            ReplyCheck::Complete { report, .. } => {
-                self.replies += 1;
-                reply.report = report;
-                return ChannelEvent::Reply(reply);
-            }
-            ReplyCheck::Incomplete => payload.mismatch_of_part(reply.bytes.len()),
-            ReplyCheck::Wrong(mismatch) => mismatch,
-        };
-        reply.bytes.truncate(MAX_WRONG_REPLY_LEN);
-        ChannelEvent::Wrong { reply, mismatch }
-    }
 }
 
 impl Arrival {
@@ -343,6 +326,32 @@ impl Arrival {
             bytes,
         }
     }
+}
+
+impl CheckedDatagram {
+    fn into_event(self, seq: Option<u64>, arrival: Arrival) -> ChannelEvent {
+        match self {
+            Self::Reply { bytes, report } => {
+                ChannelEvent::Reply(ReceivedReply { report, ..arrival.reply(seq, bytes) })
+            }
+            Self::Wrong { beginning, mismatch } => {
+                ChannelEvent::Wrong { reply: arrival.reply(seq, beginning), mismatch }
+            }
+        }
+    }
+}
+
+/// Compares a datagram with the reply to request `seq`. Copies only the bytes that are kept, because any host can send many
+/// long datagrams.
+fn check_datagram(seq: Option<u64>, datagram: &[u8], payload: &mut Payload) -> CheckedDatagram {
+    let mismatch = match payload.check(seq.unwrap_or(0), datagram, 0, ExtraBytes::Wrong) {
+        ReplyCheck::Complete { report, .. } => {
+            return CheckedDatagram::Reply { bytes: Bytes::copy_from_slice(datagram), report };
+        }
+        ReplyCheck::Incomplete => payload.mismatch_of_part(datagram.len()),
+        ReplyCheck::Wrong(mismatch) => mismatch,
+    };
+    CheckedDatagram::Wrong { beginning: beginning_of(datagram), mismatch }
 }
 
 /// `in_header` is the number that the header of the datagram identifies, and `in_content` is the number after the header.

@@ -7,6 +7,8 @@ use crate::analysis::statistics::Summary;
 use crate::event::{AddressLimit, Event, Progress, Report, Start};
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange};
+use crate::model::failure_context::FailureContext;
+use crate::model::loss_place::LossReason;
 use crate::net::resolve::{LookUpLimits, ResolvedAddresses, resolve};
 use crate::net::system;
 use crate::net::transport::SocketError;
@@ -20,8 +22,8 @@ use tracing::debug;
 /// The number of clock readings that measure the cost of one reading. They take about ten microseconds.
 const CLOCK_READINGS: u32 = 500;
 
-/// The reason why a run could not be completed. The behaviour of the server and the network is an [`Outcome`](crate::model::exchange::Outcome), not an
-/// error.
+/// The reason why a run could not be completed. The behaviour of the server and the network is an
+/// [`Outcome`](crate::model::exchange::Outcome), not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The system refused a socket operation that the measurement needs.
@@ -47,12 +49,13 @@ pub enum RunError {
 /// Runs `plan`, passes events to `report`, and returns the summary. A run ends when the plan is complete or when
 /// `stop` is set.
 ///
-/// If the target is a name with several addresses, the client tries them as RFC 8305 (Happy Eyeballs) specifies, but at most
-/// 16 of them. It measures the first address that answers. If none answers, it measures the last one that it tried.
+/// If the target is a name with several addresses, the client tries at most 16 of them, as RFC 8305 (Happy Eyeballs)
+/// specifies. It measures the first address that answers. If none answers, it measures the last one of them.
 ///
 /// # Errors
 ///
-/// Returns [`RunError`] if the run could not be completed. An absent server is an [`Outcome`](crate::model::exchange::Outcome), not an error.
+/// Returns [`RunError`] if the run could not be completed. An absent server is an
+/// [`Outcome`](crate::model::exchange::Outcome), not an error.
 pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Summary, RunError> {
     prepare_thread(&plan.settings)?;
     let start = Instant::now();
@@ -67,6 +70,7 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
             let exchange = Exchange::not_sent(1, failure);
             let mut summary = Summary::default();
             summary.add(&exchange);
+            summary.lost_where.add_one(exchange.lost_where, Some(LossReason::NoAddress));
             report.event(&Event::Exchange(&exchange))?;
             summary
         }
@@ -95,6 +99,10 @@ pub(in crate::engine) fn resolve_target(
     let limits = LookUpLimits { timeout: settings.timeout, stop };
     let result = resolve(&plan.target.host, plan.port(), settings.version(), limits);
     result.map_err(|error| Failure {
+        context: settings
+            .version_option()
+            .filter(|_| error.is_other_version())
+            .map(FailureContext::OtherVersion),
         detail: Some(error.to_string()),
         ..Failure::new(error.condition(), start.elapsed())
     })

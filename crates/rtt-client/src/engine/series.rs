@@ -47,7 +47,7 @@ use control::UninstrumentedControl;
 pub(in crate::engine) use first_channel::FirstChannel;
 use first_packet::FirstPacket;
 pub(in crate::engine) use notes::INTERRUPTED;
-use notes::{SeriesEnd, ServerCounts, notes};
+use notes::{SeriesEnd, ServerCounts, Token, notes};
 use other_address::OtherReplies;
 use other_service::OtherService;
 use replacement::ChannelReplacement;
@@ -209,7 +209,10 @@ impl Series<'_> {
                 .filter(|_| summary.lost_where.at(LossPlace::Unknown) > 0)
                 .map(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
             server_counts,
-            token_bits: self.payload.token_bits(),
+            token: self.payload.token_bits().map(|bits| Token {
+                bits,
+                has_message: !matches!(self.settings.content, Content::Sized(_)),
+            }),
             other_service: self
                 .other_service
                 .describe(self.protocol, self.address.port())

@@ -5,6 +5,7 @@
 //! "protocol unreachable", and from `setsockopt` it is an unknown option.
 
 use crate::model::condition::{Condition, Failure};
+use crate::model::failure_context::{FailureContext, is_zone_missing};
 use crate::model::icmp::Origin;
 use crate::net::system::{NetworkError, REPORTS_ICMP_ORIGIN, condition_from_errno};
 use crate::net::transport::{SocketError, SocketOperation};
@@ -103,6 +104,9 @@ pub(crate) fn failure_with_cause(
     }
     if is_address && failure.condition == Condition::LocalLimit && !has_source_address(peer) {
         failure.condition = Condition::NoRoute;
+    }
+    if failure.condition == Condition::NoRoute && is_zone_missing(peer) {
+        failure.context = Some(FailureContext::NoZone);
     }
     if failure.origin.is_some() {
         failure.origin = Some(match (failure.condition, reported.errors.last()) {

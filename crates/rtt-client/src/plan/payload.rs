@@ -13,8 +13,8 @@ mod reply_check;
 mod service;
 
 pub(crate) use echo::{
-    EchoPayload, ExpectedForm, HeaderContent, MAX_REQUESTS, MAX_VERIFIED_LEN, Numbering,
-    ServerReport, TOKEN_BITS, TOKEN_LEN,
+    EchoPayload, ExpectedForm, HeaderContent, MAX_REQUESTS, MAX_VERIFIED_LEN, MIN_TOKEN_BITS,
+    Numbering, ServerReport, TOKEN_BITS, TOKEN_LEN,
 };
 pub(crate) use reply_check::{ExtraBytes, Mismatch, Quotation, ReplyCheck};
 pub(crate) use service::ServicePayload;
@@ -72,7 +72,7 @@ impl Payload {
         }
     }
 
-    /// Whether the requests ask for the server's counts.
+    /// Whether the header of the requests requests the server's counts.
     pub(crate) fn requests_counts(&self) -> bool {
         self.echo().is_some_and(EchoPayload::requests_counts)
     }
@@ -102,8 +102,8 @@ impl Payload {
         self.echo().and_then(EchoPayload::token_bits)
     }
 
-    /// Compares the bytes that an ICMP error quotes with request `seq`. `None` if neither the error nor the bytes contain a
-    /// number.
+    /// Compares the bytes that an ICMP error quotes with request `seq`. `seq` is `None` if neither the error nor the bytes
+    /// contain a number.
     pub(crate) fn check_quotation(&mut self, seq: Option<u64>, quoted: &[u8]) -> Quotation {
         match self {
             Self::Echo(echo) => echo.check_quotation(seq, quoted),

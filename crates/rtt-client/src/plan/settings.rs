@@ -1,6 +1,7 @@
 //! [`Settings`]: everything that a caller can choose, except the protocol and the target.
 
 use super::payload::TOKEN_LEN;
+use crate::model::failure_context::VersionOption;
 use crate::model::protocol::Protocol;
 use crate::model::service::ReplyRule;
 use bytes::Bytes;
@@ -28,6 +29,17 @@ pub enum Family {
     V4,
     /// IPv6 only.
     V6,
+}
+
+impl Family {
+    /// The name of the version.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        }
+    }
 }
 
 /// The lifetime of connections, for protocols with connections.
@@ -61,8 +73,8 @@ pub enum Content {
     Message(Bytes),
     /// The number of the request and its token, followed by a space and the user's message.
     Numbered(Bytes),
-    /// The number of the request and its token, followed by filler text. The value is the size of the request in bytes. Without a
-    /// value, the size is [`DEFAULT_REQUEST_LEN`].
+    /// The number of the request and its token, followed by filler text. The value is the size of the request in bytes.
+    /// Without a value, the size is [`DEFAULT_REQUEST_LEN`].
     Sized(Option<usize>),
     /// A request to any service.
     Request(CustomRequest),
@@ -106,7 +118,7 @@ pub struct Settings {
     pub lifetime: Lifetime,
     /// Whether to split each RTT into its parts with kernel timestamps.
     pub breakdown: bool,
-    /// Whether requests with filler text ask the server for its counts, to find out where exchanges are lost. This needs
+    /// Whether requests with filler text request the server's counts, which show where exchanges are lost. This needs
     /// datagrams of at least [`version2::MIN_LEN`] bytes, and a server of this project.
     pub locate_losses: bool,
     /// The CPU that runs the measuring thread.
@@ -167,5 +179,15 @@ impl Settings {
         let version_of =
             |address: SocketAddr| if address.is_ipv4() { Family::V4 } else { Family::V6 };
         self.family.or(self.bind.map(version_of))
+    }
+
+    /// The option of the command line that selects [`Settings::version`].
+    pub(crate) fn version_option(&self) -> Option<VersionOption> {
+        Some(match (self.family, self.version()?) {
+            (Some(Family::V4), _) => VersionOption::V4,
+            (Some(Family::V6), _) => VersionOption::V6,
+            (None, Family::V4) => VersionOption::BindV4,
+            (None, Family::V6) => VersionOption::BindV6,
+        })
     }
 }

@@ -17,7 +17,8 @@ enum Reply {
     Wrong,
 }
 
-/// Runs a client that uses `stream` for all requests, until the end of `pace`. After a failure, it opens a new connection.
+/// Runs a client that uses `stream` for all requests, until the end of `pace`. After a failure, it opens a new
+/// connection.
 pub(super) fn keep(
     server: SocketAddr,
     source: IpAddr,
@@ -48,7 +49,7 @@ fn run(mut pace: Pace, mut exchange: impl FnMut(u64) -> io::Result<Reply>) -> La
         pace.advance();
         let now = Instant::now();
         if now > pace.end + TIMEOUT {
-            // The server does not answer. All requests that are left would need the timeout, too.
+            // The server does not answer. Each remaining request would wait for the timeout, too.
             latencies.lost(TIMEOUT);
             continue;
         }
@@ -91,8 +92,8 @@ mod tests {
     /// The number of requests in a test.
     const REQUESTS: u32 = 3;
 
-    /// Runs a client at a server that closes each connection after its first reply. Returns the latencies and the number
-    /// of connections.
+    /// Runs a client at a server that closes each connection after its first reply. Returns the latencies and the
+    /// number of connections.
     fn closing_server(
         client: impl FnOnce(SocketAddr, IpAddr, Pace) -> Latencies,
     ) -> (Latencies, u32) {

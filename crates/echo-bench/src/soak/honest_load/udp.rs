@@ -1,4 +1,4 @@
-//! An honest UDP client. It sends on its schedule, also if replies are missing.
+//! An honest UDP client. It sends on its schedule, even if replies are missing.
 
 use super::{Pace, number_of, request};
 use crate::soak::connection::udp_socket;
@@ -56,7 +56,7 @@ pub(super) fn run(server: SocketAddr, source: IpAddr, mut pace: Pace) -> Latenci
 fn wait(socket: &UdpSocket, next: Instant) {
     let timeout = next.saturating_duration_since(Instant::now());
     // Unlike SO_RCVTIMEO, this timeout does not depend on the length of the kernel's timer tick.
-    // After an error, the loop continues earlier.
+    // After an error, the loop continues before the timeout.
     let _ =
         ppoll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], Some(timeout.into()), None);
 }
@@ -70,7 +70,8 @@ fn receive(socket: &UdpSocket, in_flight: &mut VecDeque<InFlight>, latencies: &m
         if number.is_none_or(|number| reply != request(number).to_uppercase().as_bytes()) {
             latencies.wrong();
         }
-        // If the reply arrives after the timeout, its request is no longer in flight. The request already counts as lost.
+        // If the reply arrives after the timeout, its request is no longer in flight. The request already counts as
+        // lost.
         if let Some(index) = in_flight.iter().position(|request| Some(request.number) == number)
             && let Some(request) = in_flight.remove(index)
         {

@@ -3,9 +3,11 @@
 use super::{EchoServer, Explanation, Finding, ProbeResult};
 use crate::analysis::recognition::{Recognised, advice_for_silence, recognise};
 use crate::model::condition::Condition;
+use crate::model::failure_context::{
+    ADD_THE_ZONE, FailureContext, ZONE_IS_MISSING, is_zone_missing,
+};
 use crate::model::format::{counted, duration};
 use crate::model::icmp::Origin;
-use std::net::SocketAddr;
 
 /// An error arrived from the target's address.
 const SENDER_NOT_CERTAIN: &str =
@@ -16,11 +18,7 @@ impl Finding {
     pub(crate) fn explain_generically(&self) -> Explanation {
         match self.condition() {
             Condition::Answering => self.answering(),
-            Condition::NameNotFound => explanation(
-                "the client found no address for the name, so it sent nothing",
-                "whether the name has an address in another network",
-                "check the spelling; try an IP address, or the other IP version",
-            ),
+            Condition::NameNotFound => self.name_not_found(),
             Condition::NameLookupFailed => explanation(
                 "the name look-up failed, so the address is unknown",
                 "everything about the host: the client sent nothing to it",
@@ -81,6 +79,26 @@ impl Finding {
         }
     }
 
+    fn name_not_found(&self) -> Explanation {
+        match self.failure().and_then(|failure| failure.context) {
+            Some(FailureContext::OtherVersion(option)) => explanation(
+                format!(
+                    "the name has only {} addresses, but {} selects {}, so the client sent nothing",
+                    option.excluded(),
+                    option.name(),
+                    option.selected()
+                ),
+                "whether a server runs on the host",
+                format!("remove {}", option.name()),
+            ),
+            _ => explanation(
+                "the client found no address for the name, so it sent nothing",
+                "whether the name has an address in another network",
+                "check the spelling; try an IP address, or the other IP version",
+            ),
+        }
+    }
+
     fn answering(&self) -> Explanation {
         let meaning = match self.result {
             _ if !self.protocol.needs_server_program() => "the kernel of the host replies",
@@ -125,10 +143,16 @@ impl Finding {
             "whether an echo server runs on another port",
             "whether an echo server runs on another host",
         );
+        let waited = match self.failure().and_then(|failure| failure.context) {
+            Some(FailureContext::WaitedForCorrectReply) => {
+                "; any host can forge a datagram, so the client waited for the correct reply until the timeout"
+            }
+            _ => "",
+        };
         if let Some(recognised) = self.recognise() {
             let title = recognised.title;
             return explanation(
-                format!("a server answers, but its reply begins like a reply of {title}"),
+                format!("a server answers, but its reply begins like a reply of {title}{waited}"),
                 not_certain,
                 format!(
                     "measure it: `rtt-client {} {} {} -c 100 -i 0`",
@@ -139,13 +163,20 @@ impl Finding {
             );
         }
         explanation(
-            "a server answers, but not with the expected text, so it is another service",
+            format!(
+                "a server answers, but not with the expected text, so it is another service{waited}"
+            ),
             not_certain,
             self.for_port(
                 "check whether the port is correct; read the received text",
                 "check whether the host is correct; read the received text",
             ),
         )
+    }
+
+    /// Whether a part of the reply arrived.
+    fn has_detail(&self) -> bool {
+        self.failure().is_some_and(|failure| failure.detail.is_some())
     }
 
     /// The service that the received text shows.
@@ -159,8 +190,7 @@ impl Finding {
     /// The next step if the server accepts a connection and sends nothing.
     fn advice_for_silence(&self) -> String {
         let port = self.address.map_or(0, |address| address.port());
-        let advice = advice_for_silence(self.protocol, port);
-        format!("{}; otherwise read the server's log", advice.trim_end_matches('.'))
+        format!("{} Otherwise, read the server's log", advice_for_silence(self.protocol, port))
     }
 
     /// `with_ports` if the protocol has ports, otherwise `without_ports`.
@@ -194,14 +224,8 @@ impl Finding {
                 "use the address of one host",
             );
         }
-        let has_no_zone = matches!(self.address, Some(SocketAddr::V6(address))
-            if address.ip().is_unicast_link_local() && address.scope_id() == 0);
-        if has_no_zone {
-            return explanation(
-                "the address is link-local, so it can exist on every link; the target does not name the link",
-                "whether the host exists",
-                "add the zone to the address: fe80::1%eth0",
-            );
+        if self.address.is_some_and(is_zone_missing) {
+            return explanation(ZONE_IS_MISSING, "whether the host exists", ADD_THE_ZONE);
         }
         let by_this_host = self.icmp().is_none() || self.icmp_from_this_host;
         let place = if by_this_host { "this host" } else { "the router that reported the error" };
@@ -314,13 +338,21 @@ impl Finding {
 
     fn silent(&self) -> Explanation {
         match self.connect_duration {
-            Some(connect_duration) => explanation(
+            Some(connect_duration) if !self.has_detail() => explanation(
                 format!(
                     "connected in {}, no reply: the server waits for something else, or it hangs",
                     duration(connect_duration)
                 ),
                 "whether the server hangs or is another service",
                 self.advice_for_silence(),
+            ),
+            Some(connect_duration) => explanation(
+                format!(
+                    "the peer accepted the connection in {}, but did not send a complete reply",
+                    duration(connect_duration)
+                ),
+                "whether the server hangs or is another service",
+                "read the server's log; check whether the port is correct",
             ),
             None if self.protocol.has_connections() => explanation(
                 "the client sent connection requests, but received no answer, not even a refusal",

@@ -1,9 +1,8 @@
 //! The replies in a stream of bytes.
 
-use super::{Channel, ChannelEvent, MAX_WRONG_REPLY_LEN};
-use crate::analysis::accounting::ReceivedReply;
+use super::{Channel, ChannelEvent};
+use crate::analysis::accounting::{ReceivedReply, beginning_of};
 use crate::plan::payload::{ExtraBytes, Mismatch, Payload, ReplyCheck};
-use bytes::Bytes;
 
 impl Channel {
     /// Removes the incomplete reply to the oldest request. It will not be complete in time.
@@ -11,7 +10,7 @@ impl Channel {
         let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
         let seq = self.unanswered.pop_front()?;
         let mismatch = payload.mismatch_of_part(self.partial.len());
-        let bytes = self.take_wrong_bytes();
+        let bytes = beginning_of(&std::mem::take(&mut self.partial));
         Some(ChannelEvent::Wrong { reply: arrival.reply(Some(seq), bytes), mismatch })
     }
 
@@ -51,15 +50,9 @@ impl Channel {
             }
             ReplyCheck::Wrong(mismatch) => {
                 self.unanswered.pop_front();
-                let bytes = self.take_wrong_bytes();
+                let bytes = beginning_of(&std::mem::take(&mut self.partial));
                 Some(ChannelEvent::Wrong { reply: arrival.reply(seq, bytes), mismatch })
             }
         }
-    }
-
-    /// Removes all received bytes, and returns the part of them that is stored.
-    fn take_wrong_bytes(&mut self) -> Bytes {
-        let partial = std::mem::take(&mut self.partial);
-        Bytes::copy_from_slice(&partial[..partial.len().min(MAX_WRONG_REPLY_LEN)])
     }
 }

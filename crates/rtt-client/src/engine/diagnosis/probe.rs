@@ -6,6 +6,7 @@ use crate::analysis::diagnosis::{EchoServer, Finding, ProbeResult};
 use crate::engine::channel::{Channel, ChannelEvent, QuotedRequest};
 use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::Connection;
+use crate::model::failure_context::FailureContext;
 use crate::model::icmp::{IcmpError, Origin};
 use crate::model::protocol::{Framing, Protocol, ReplyForm};
 use crate::net::failure::{Call, failure_from_error, failure_from_icmp};
@@ -41,6 +42,8 @@ const MIN_TIME: Duration = Duration::from_millis(1);
 pub(super) struct Probe<'a> {
     pub(super) plan: &'a Plan,
     pub(super) address: SocketAddr,
+    /// The other protocols of the diagnosis.
+    pub(super) other_protocols: Vec<&'static Protocol>,
     /// The end of the diagnosis.
     pub(super) deadline: Instant,
     /// The stop flag.
@@ -68,6 +71,7 @@ impl<'a> Probe<'a> {
             }
             finding.hop_limit = self.plan.settings.ttl;
             finding.service = self.plan.service;
+            finding.other_protocols.clone_from(&self.other_protocols);
             finding.icmp_from_this_host = is_icmp_from_this_host(&finding);
             add_neighbour_state(&mut finding, address);
             finding.unconnected = unconnected.and_then(|thread| {
@@ -197,10 +201,12 @@ impl Requests<'_> {
                 let seq = self.sent.len() as u64 + 1;
                 match self.channel.send(seq, self.payload.request(seq), self.stop) {
                     Ok(sent) => self.sent.push(sent.stamp),
-                    Err(error) => match self.result_of_error(error, Call::Send) {
-                        Some(result) => return result,
-                        None => continue,
-                    },
+                    // The error of an earlier request. The request is still due, so the next turn sends it.
+                    Err(error) => {
+                        if let Some(result) = self.result_of_error(error, Call::Send) {
+                            return result;
+                        }
+                    }
                 }
             }
             let until = self.next_send().map_or(self.end, |due| due.min(self.end));
@@ -256,7 +262,12 @@ impl Requests<'_> {
                 let first = self.sent.first();
                 let after = first.map_or(Duration::ZERO, |first| reply.received.since(first));
                 let failure = Failure::new(Condition::WrongAnswer, after);
-                let failure = Failure { detail: Some(mismatch.to_string()), ..failure };
+                let waits = self.protocol.framing == Framing::Datagrams;
+                let failure = Failure {
+                    context: waits.then_some(FailureContext::WaitedForCorrectReply),
+                    detail: Some(mismatch.to_string()),
+                    ..failure
+                };
                 let result = ProbeResult::WrongAnswer { failure, text: reply.bytes };
                 if self.protocol.framing == Framing::Stream {
                     return Some(result);
@@ -283,7 +294,7 @@ impl Requests<'_> {
         if let Some((failure, _)) = self.error.take_if(is_verified) {
             return ProbeResult::NoAnswer(failure);
         }
-        let others = self.channel.replies_from_others(&self.payload, None);
+        let others = self.channel.replies_from_others(&mut self.payload, None);
         let is_sent = |seq: &u64| (1..=self.sent.len() as u64).contains(seq);
         let from = others.into_iter().find(|(_, seq)| seq.as_ref().is_some_and(is_sent));
         if let Some((from, _)) = from {
@@ -390,3 +401,6 @@ fn add_neighbour_state(finding: &mut Finding, address: SocketAddr) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use crate::analysis::statistics::Distribution;
 use crate::engine::channel::{Channel, ClosedChannel};
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition};
+use crate::model::failure_context::FailureContext;
 use crate::model::protocol::Protocol;
 use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::{KernelStatistics, Traffic};
@@ -311,7 +312,11 @@ impl<'a> Connections<'a> {
                 }
             });
         }
-        let channel = result?;
+        let has_connections = self.protocol.has_connections();
+        let channel = result.map_err(|failure| Failure {
+            context: failure.context.or(has_connections.then_some(FailureContext::NoConnection)),
+            ..failure
+        })?;
         self.has_opened = true;
         self.receive_queue = channel.receive_queue().or(self.receive_queue);
         for limitation in channel.limitations() {

@@ -4,9 +4,8 @@ use crate::analysis::accounting::MAX_SENDS;
 use crate::analysis::statistics::{HandshakeRetransmissions, Summary, WRONG_TOKEN_REASON};
 use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
-use crate::model::loss_place::LossPlace;
 use crate::net::limitation::Limitation;
-use crate::plan::payload::{TOKEN_BITS, TOKEN_LEN};
+use crate::plan::payload::{MIN_TOKEN_BITS, TOKEN_BITS, TOKEN_LEN};
 use echo_core::header::version2;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,15 +15,14 @@ use std::time::Duration;
 pub(in crate::engine) const INTERRUPTED: &str = "Interrupted by a signal.";
 
 /// The note about bytes that belong to no request.
-const EXTRA_BYTES: &str = "More bytes arrived after the last reply, so an RTT can end with a part of an earlier reply. Define the end \
-                           of a reply (--reply-ends or --reply-bytes). If the server sends first, also define the beginning \
-                           of a reply (--expect-prefix).";
+const EXTRA_BYTES: &str = "More bytes arrived after the last reply, so an RTT can end with a part of an earlier reply. Define \
+                           the replies with --reply-ends or --reply-bytes, and with --expect-prefix.";
 
 /// The note about datagrams without a number.
 const MATCHED_IN_ORDER: &str = "The requests have no number, so the client matched replies to requests in order. After a lost \
                                 request or a duplicate reply, an RTT can belong to another request.";
 
-/// How a series ended.
+/// The facts about a series that cause notes, in addition to its summary.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each field is an independent observation")]
 pub(super) struct SeriesEnd {
@@ -52,10 +50,19 @@ pub(super) struct SeriesEnd {
     pub(super) other_service: Option<String>,
     /// Whether replies have no number, so that the client matched them to requests in order.
     pub(super) is_matched_in_order: bool,
-    /// The number of bits in the token of each request. Absent without a token.
-    pub(super) token_bits: Option<u32>,
+    /// The token of each request. Absent without a token.
+    pub(super) token: Option<Token>,
     /// The addresses whose replies the client did not use, with the number of replies.
     pub(super) replies_from_others: BTreeMap<SocketAddr, u64>,
+}
+
+/// The token of each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
+    /// The number of its bits.
+    pub(super) bits: u32,
+    /// Whether the request also contains a message of the user.
+    pub(super) has_message: bool,
 }
 
 /// Whether the server reported its counts of requests. They are the evidence for the places of losses.
@@ -65,15 +72,11 @@ pub(super) enum ServerCounts {
     NotApplicable,
     Reported,
     NotReported,
-    /// The requests are too short to ask for the counts.
+    /// The requests are too short for the header that requests the counts.
     NoSpace,
-    /// The requests contain the message of the user, and do not ask for the counts.
+    /// The requests contain the message of the user, and do not request the counts.
     Message,
 }
-
-/// If a token has fewer bits than this, a summary has a note. An attacker that sends a million replies each second guesses a
-/// token of this length in about half an hour.
-const MIN_TOKEN_BITS: u32 = 32;
 
 /// The notes of a series. Each note is one or more complete sentences.
 pub(super) fn notes(
@@ -88,7 +91,8 @@ pub(super) fn notes(
     notes.extend(end.limitations.iter().map(Limitation::to_string));
     if end.in_flight > 0 {
         let requests = counted(end.in_flight as u64, "request", "requests");
-        notes.push(format!("Interrupted: {requests} in flight did not count."));
+        let verb = if end.in_flight == 1 { "does" } else { "do" };
+        notes.push(format!("Interrupted: {requests} in flight {verb} not count."));
     } else if end.interrupted {
         notes.push(INTERRUPTED.to_owned());
     }
@@ -109,7 +113,7 @@ pub(super) fn notes(
         let replies = counted(replies, "reply", "replies");
         notes.push(format!("The server closes each connection after {replies}."));
     }
-    if summary.lost_where.at(LossPlace::Unknown) > 0 && summary.received > 0 {
+    if summary.lost_where.unexplained() > 0 && summary.received > 0 {
         notes.extend(unknown_places(end.server_counts));
     }
     notes.extend(end.missing_replies);
@@ -118,7 +122,7 @@ pub(super) fn notes(
         format!("{replies} came from {from} instead of the target. The client did not use them.")
     }));
     notes.extend(forged_messages(summary));
-    notes.extend(short_token(end.token_bits));
+    notes.extend(end.token.and_then(short_token));
     let median = summary.rtt.median().filter(|_| summary.rtt.count() > 1);
     notes.extend(address_resolution.map(|resolution| resolution.describe(median)));
     notes.extend(handshake_retransmissions(summary));
@@ -126,7 +130,7 @@ pub(super) fn notes(
     notes.extend(summary.replacements.first.iter().map(ToString::to_string));
     if summary.replacements.not_stored() > 0 {
         let number = count(summary.replacements.not_stored());
-        notes.push(format!("The client opened a new one {number} more times."));
+        notes.push(format!("The client opened a new channel {number} more times."));
     }
     if summary.resent > 0 {
         let requests = counted(summary.resent, "request", "requests");
@@ -178,11 +182,20 @@ fn forged_messages(summary: &Summary) -> Vec<String> {
 }
 
 /// The requests have little or no space for a token.
-fn short_token(bits: Option<u32>) -> Option<String> {
-    let bits = bits.filter(|bits| *bits < MIN_TOKEN_BITS)?;
+fn short_token(Token { bits, has_message }: Token) -> Option<String> {
+    if bits >= MIN_TOKEN_BITS {
+        return None;
+    }
+    let remedy = if has_message {
+        "A shorter message leaves space for the token.".to_owned()
+    } else {
+        format!(
+            "Requests that are {TOKEN_LEN} bytes longer have space for the whole token (option -s)."
+        )
+    };
     Some(format!(
         "Each request has space for only {bits} of the {TOKEN_BITS} bits of its token. So the client cannot detect \
-         every false reply. {TOKEN_LEN} more bytes are enough (option -s)."
+         every false reply or ICMP error. {remedy}"
     ))
 }
 
@@ -235,6 +248,7 @@ fn handshake_retransmissions(summary: &Summary) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::loss_place::{LossPlace, LossReason};
 
     const UNEVENTFUL: SeriesEnd = SeriesEnd {
         interrupted: false,
@@ -249,7 +263,7 @@ mod tests {
         limitations: Vec::new(),
         missing_replies: None,
         server_counts: ServerCounts::NotApplicable,
-        token_bits: None,
+        token: None,
         replies_from_others: BTreeMap::new(),
     };
 
@@ -271,6 +285,8 @@ mod tests {
             notes(SeriesEnd { server_counts, ..UNEVENTFUL }, summary, None).join(" ")
         };
         assert_eq!(text(ServerCounts::NoSpace, &summary), "", "nothing was lost");
+        summary.lost_where.add_one(None, Some(LossReason::Refused));
+        assert_eq!(text(ServerCounts::NoSpace, &summary), "", "the reason is known");
         summary.lost_where.add(LossPlace::Unknown, 1);
         assert_eq!(text(ServerCounts::Reported, &summary), "");
         assert!(text(ServerCounts::NoSpace, &summary).contains("128 bytes"));
@@ -293,7 +309,7 @@ mod tests {
             limitations: vec![Limitation::RefusedSourcePort(1900)],
             missing_replies: Some("Every tenth reply is missing.".to_owned()),
             server_counts: ServerCounts::Reported,
-            token_bits: Some(30),
+            token: Some(Token { bits: 30, has_message: false }),
             replies_from_others: BTreeMap::from([("192.0.2.7:7".parse().unwrap(), 2)]),
         };
         let summary = Summary {
@@ -308,7 +324,7 @@ mod tests {
             [
                 "No breakdown: kernel timestamps are not available on this system.",
                 "The source port 1900 belongs to a service. Servers of this project do not reply to it.",
-                "Interrupted: 1 request in flight did not count.",
+                "Interrupted: 1 request in flight does not count.",
                 "Ended early: the system reported an error before the first reply.",
                 "Try another service.",
                 MATCHED_IN_ORDER,
@@ -317,9 +333,9 @@ mod tests {
                 "The server closes each connection after 3 replies.",
                 "Every tenth reply is missing.",
                 "2 replies came from 192.0.2.7:7 instead of the target. The client did not use them.",
-                "1 reply had a wrong token. Either the server replies before it receives the requests, or another host forges replies.",
+                "1 reply had a wrong token. The server replies before it receives the requests, another host forges replies, or the replies belong to an earlier run from the same local port.",
                 "2 requests had a correct reply although an ICMP error reported a failure. The client ignored the errors.",
-                "Each request has space for only 30 of the 64 bits of its token. So the client cannot detect every false reply. 13 more bytes are enough (option -s).",
+                "Each request has space for only 30 of the 64 bits of its token. So the client cannot detect every false reply or ICMP error. Requests that are 13 bytes longer have space for the whole token (option -s).",
                 "The client sent 2,000 requests again on a new connection, because the old one had ended.",
                 "7 requests were lost after 4 sends, because each connection ended before the reply.",
             ]
@@ -328,9 +344,29 @@ mod tests {
 
     #[test]
     fn token_of_enough_bits_has_no_note() {
-        for bits in [None, Some(MIN_TOKEN_BITS), Some(TOKEN_BITS)] {
-            let end = SeriesEnd { token_bits: bits, ..UNEVENTFUL };
-            assert!(notes(end, &Summary::default(), None).is_empty(), "{bits:?}");
+        for bits in [MIN_TOKEN_BITS, TOKEN_BITS] {
+            let token = Some(Token { bits, has_message: false });
+            let end = SeriesEnd { token, ..UNEVENTFUL };
+            assert!(notes(end, &Summary::default(), None).is_empty(), "{bits}");
+        }
+    }
+
+    #[test]
+    fn note_about_a_short_token_of_a_message_suggests_a_shorter_message() {
+        let token = Some(Token { bits: 0, has_message: true });
+        let end = SeriesEnd { token, ..UNEVENTFUL };
+        let notes = notes(end, &Summary::default(), None);
+        assert!(notes[0].ends_with("A shorter message leaves space for the token."), "{notes:?}");
+    }
+
+    #[test]
+    fn requests_in_flight_after_an_interruption_have_a_note() {
+        for (in_flight, expected) in [
+            (1, "Interrupted: 1 request in flight does not count."),
+            (2, "Interrupted: 2 requests in flight do not count."),
+        ] {
+            let end = SeriesEnd { interrupted: true, in_flight, ..UNEVENTFUL };
+            assert_eq!(notes(end, &Summary::default(), None), [expected]);
         }
     }
 

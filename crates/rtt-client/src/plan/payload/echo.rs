@@ -22,15 +22,17 @@ mod token;
 pub(crate) use expected_form::ExpectedForm;
 pub(crate) use request_header::{HeaderContent, ServerReport};
 pub(super) use token::TokenKey;
-pub(crate) use token::{TOKEN_BITS, TOKEN_LEN};
+pub(crate) use token::{MIN_TOKEN_BITS, TOKEN_BITS, TOKEN_LEN};
 
 use super::reply_check::{ExtraBytes, Mismatch, Quotation, ReplyCheck};
 use crate::model::protocol::ReplyForm;
 use bytes::BytesMut;
 use echo_core::header::MAX_TIMED_LEN;
 use echo_core::header::version2::{self, Requested};
+use expected_form::PossibleForms;
 use number_field::NumberField;
 use request_header::{ReplyStart, RequestHeader};
+use std::ops::Range;
 
 /// The number of digits in the number of a request.
 const NUMBER_LEN: usize = 10;
@@ -68,6 +70,8 @@ pub(crate) struct EchoPayload {
     version1: Option<(u64, Box<Variant>)>,
     number: NumberField,
     form: ExpectedForm,
+    /// The forms that the bytes of the incomplete reply permit, while the form is not known.
+    possible: PossibleForms,
 }
 
 /// Requests with one kind of header, and the replies to them.
@@ -130,7 +134,8 @@ impl EchoPayload {
         number: NumberField,
         form: ExpectedForm,
     ) -> Self {
-        Self { bytes: Variant::new(request, header), version1: None, number, form }
+        let possible = PossibleForms::Both;
+        Self { bytes: Variant::new(request, header), version1: None, number, form, possible }
     }
 
     /// The same requests without the header, and with other tokens. Other bytes replace the header, so that the length does
@@ -153,7 +158,7 @@ impl EchoPayload {
         *upper_case = uppercase(request);
     }
 
-    /// Whether the requests ask for the server's counts.
+    /// Whether the header of the requests requests the server's counts.
     pub(crate) fn requests_counts(&self) -> bool {
         matches!(self.bytes.header, RequestHeader::Version2(_))
     }
@@ -189,10 +194,12 @@ impl EchoPayload {
         self.number.token_bits()
     }
 
-    /// Compares the bytes that an ICMP error quotes with request `seq`. `None` if neither the error nor the bytes contain a
-    /// number.
+    /// Compares the bytes that an ICMP error quotes with request `seq`. `seq` is `None` if neither the error nor the bytes
+    /// contain a number.
     pub(crate) fn check_quotation(&mut self, seq: Option<u64>, quoted: &[u8]) -> Quotation {
-        let is_numbered = self.token_bits().is_some();
+        let token_bits = self.token_bits();
+        let is_numbered = token_bits.is_some();
+        let can_verify = token_bits.is_none_or(|bits| bits >= MIN_TOKEN_BITS);
         let (number_end, token_end) = (self.number.offset() + NUMBER_LEN, self.number.end());
         if is_numbered && seq.is_none() {
             let has_space = quoted.len() >= number_end;
@@ -203,7 +210,7 @@ impl EchoPayload {
         let compared = quoted.len().min(request.len());
         if quoted[..compared] != request[..compared] {
             Quotation::Different
-        } else if compared < needed {
+        } else if compared < needed || !can_verify {
             Quotation::Incomplete
         } else {
             Quotation::Complete
@@ -254,7 +261,7 @@ impl EchoPayload {
         checked: usize,
         extra: ExtraBytes,
     ) -> ReplyCheck {
-        let (number, form) = (self.number, self.form);
+        let (number, form, mut possible) = (self.number, self.form, self.possible);
         let variant = self.variant_mut(seq);
         number.write(&mut variant.upper_case, seq);
         number.write(&mut variant.request, seq);
@@ -268,20 +275,30 @@ impl EchoPayload {
                 }
                 (check, Some(form))
             }
-            // The earlier calls have not compared all of these bytes with both forms.
-            ExpectedForm::OfFirstReply => expected_form::select(|form| check_form(form, 0)),
+            ExpectedForm::OfFirstReply => {
+                if checked == 0 {
+                    possible = PossibleForms::Both;
+                }
+                let (check, forms, selected) =
+                    expected_form::select(possible, |form| check_form(form, checked));
+                possible = forms;
+                (check, selected)
+            }
         };
-        if let Some(form) = known_form {
-            self.form = form.into();
-        }
-        match check {
+        let check = match check {
             ReplyCheck::Wrong(Mismatch::DiffersAtByte(position))
-                if number.token().contains(&(position - 1)) =>
+                if number.token().contains(&(position - 1))
+                    && !has_token_in_other_case(received, &variant.request, number.token()) =>
             {
                 ReplyCheck::Wrong(Mismatch::WrongToken)
             }
             check => check,
+        };
+        self.possible = possible;
+        if let Some(form) = known_form {
+            self.form = form.into();
         }
+        check
     }
 
     fn variant(&self, seq: u64) -> &Variant {
@@ -349,6 +366,13 @@ impl Variant {
             ReplyCheck::Complete { len: expected.len(), report }
         }
     }
+}
+
+/// Whether the received part of the token is the expected one, apart from the case of ASCII letters. A server that converts
+/// to lower case changes the token, but it has received the request.
+fn has_token_in_other_case(received: &[u8], request: &[u8], token: Range<usize>) -> bool {
+    let token = token.start..token.end.min(received.len());
+    received[token.clone()].eq_ignore_ascii_case(&request[token])
 }
 
 fn uppercase(text: &[u8]) -> Vec<u8> {

@@ -37,7 +37,8 @@ pub(crate) enum Quotation {
     /// The bytes include the token. For a message without a token, they are the whole message, or its first
     /// [`MAX_VERIFIED_LEN`](super::MAX_VERIFIED_LEN) bytes.
     Complete,
-    /// The bytes end before the end of the token.
+    /// The bytes end before the end of the token, or the token has fewer than
+    /// [`MIN_TOKEN_BITS`](super::MIN_TOKEN_BITS).
     Incomplete,
     /// The bytes are not from this request.
     Different,
@@ -46,7 +47,8 @@ pub(crate) enum Quotation {
 /// The difference between a received reply and the expected one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mismatch {
-    /// The number of the request is correct, but the token after it is not. So the sender has not received this request.
+    /// The number of the request is correct, but the token after it is not, even if the case of letters is ignored. So the
+    /// sender has not received this request.
     WrongToken,
     /// Only for services: the identifier of the reply is not the identifier of the request.
     WrongIdentifier,
@@ -117,10 +119,11 @@ impl fmt::Display for Mismatch {
                 write!(f, "the reply differs from the expected reply at byte {position}")
             }
             Self::TooLong { extra, expected } => {
-                write!(f, "the reply is {extra} bytes longer than the expected {expected} bytes")
+                let [extra, expected] = [*extra, *expected].map(bytes);
+                write!(f, "the reply is {extra} longer than the expected {expected}")
             }
             Self::TooShort { received, expected } => {
-                write!(f, "the reply has {received} bytes instead of {expected}")
+                write!(f, "the reply has {} instead of {expected}", bytes(*received))
             }
             Self::WrongStart { position } => {
                 write!(f, "the reply differs from the expected beginning at byte {position}")
@@ -128,7 +131,7 @@ impl fmt::Display for Mismatch {
             Self::ShorterThanStart { received, expected } => write!(
                 f,
                 "the reply has {}, but the expected beginning has {expected}",
-                counted(*received as u64, "byte", "bytes")
+                bytes(*received)
             ),
             Self::BytesAfterEnd { extra } => {
                 let follow = counted(*extra as u64, "byte follows", "bytes follow");
@@ -142,10 +145,14 @@ impl fmt::Display for Mismatch {
                 )
             }
             Self::Unfinished { received } => {
-                let received = counted(*received as u64, "byte", "bytes");
-                write!(f, "the reply has no end after {received}")
+                write!(f, "the reply has no end after {}", bytes(*received))
             }
             Self::NoRequestInFlight => f.write_str("bytes arrived, but no request was in flight"),
         }
     }
+}
+
+/// Formats a number of bytes: `1 byte`, `5 bytes`.
+fn bytes(number: usize) -> String {
+    counted(number as u64, "byte", "bytes")
 }

@@ -108,12 +108,15 @@ struct ProtocolTotals {
     closed_by: Option<ClosedBy>,
 }
 
-/// The number of connections that each side closed.
+/// The number of connections that each side closed, and of those that were refused.
 #[derive(Serialize)]
 struct ClosedBy {
     connections: usize,
     client: usize,
     server: usize,
+    /// Absent if no connection was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<usize>,
 }
 
 /// The lines of all packets, in the order of the capture. Only one line at a time is in memory, because a line is
@@ -218,13 +221,13 @@ impl ProtocolTotals {
 
 impl From<totals::ClosedBy> for ClosedBy {
     fn from(closed_by: totals::ClosedBy) -> Self {
-        let totals::ClosedBy { connections, client, server } = closed_by;
-        Self { connections, client, server }
+        let totals::ClosedBy { connections, client, server, refused } = closed_by;
+        Self { connections, client, server, refused: (refused > 0).then_some(refused) }
     }
 }
 
-/// The first second after the year 9999 in every time zone, since 1970. A time of RFC 3339 has a year with four digits.
-/// Time zones differ from UTC by less than a day.
+/// The seconds from 1970 to the last day of the year 9999, in UTC. A time of RFC 3339 has a year with four digits. Time
+/// zones differ from UTC by less than a day, so the year of an earlier time has four digits in every time zone.
 const LATEST_RFC_3339: u64 = 253_402_300_800 - 86_400;
 
 /// A time in the local time zone with its offset, to the nanosecond (RFC 3339). A file can contain a later time.

@@ -52,7 +52,7 @@ impl DiagnoseArgs {
         let settings = Settings {
             family: self.addresses.family(),
             bind: self.addresses.bind,
-            ttl: self.addresses.ttl(),
+            ttl: self.addresses.ttl,
             timeout: self.timeout,
             echo: self.echo.form(),
             content: self.request.content().unwrap_or(Content::Message("x".into())),

@@ -40,18 +40,36 @@ impl From<ReplyForm> for ExpectedForm {
     }
 }
 
-/// Checks a reply against both forms. Returns the result, and the form that the reply selects. A reply that is complete in
-/// both forms, for example a number, selects no form.
-pub(super) fn select(check: impl Fn(ReplyForm) -> ReplyCheck) -> (ReplyCheck, Option<ReplyForm>) {
+/// The forms that the bytes of an incomplete reply permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PossibleForms {
+    Both,
+    Only(ReplyForm),
+}
+
+/// Checks a reply against the possible forms. Returns the result, the forms that are still possible, and the form that the
+/// complete reply selects. A reply that is complete in both forms, for example a number, selects no form.
+pub(super) fn select(
+    possible: PossibleForms,
+    check: impl Fn(ReplyForm) -> ReplyCheck,
+) -> (ReplyCheck, PossibleForms, Option<ReplyForm>) {
+    if let PossibleForms::Only(form) = possible {
+        let check = check(form);
+        let selected = check.is_complete().then_some(form);
+        return (check, possible, selected);
+    }
     let [upper, same] = [ReplyForm::UpperCase, ReplyForm::Unchanged].map(&check);
+    let only = PossibleForms::Only;
     match (upper, same) {
-        (upper @ ReplyCheck::Complete { .. }, ReplyCheck::Complete { .. }) => (upper, None),
-        (upper @ ReplyCheck::Complete { .. }, _) => (upper, Some(ReplyForm::UpperCase)),
-        (_, same @ ReplyCheck::Complete { .. }) => (same, Some(ReplyForm::Unchanged)),
-        (ReplyCheck::Incomplete, _) | (_, ReplyCheck::Incomplete) => (ReplyCheck::Incomplete, None),
+        (upper, same) if upper.is_complete() && same.is_complete() => (upper, possible, None),
+        (upper, _) if upper.is_complete() => (upper, possible, Some(ReplyForm::UpperCase)),
+        (_, same) if same.is_complete() => (same, possible, Some(ReplyForm::Unchanged)),
         (ReplyCheck::Wrong(upper), ReplyCheck::Wrong(same)) => {
-            (ReplyCheck::Wrong(later(upper, same)), None)
+            (ReplyCheck::Wrong(later(upper, same)), possible, None)
         }
+        (upper, ReplyCheck::Wrong(_)) => (upper, only(ReplyForm::UpperCase), None),
+        (ReplyCheck::Wrong(_), same) => (same, only(ReplyForm::Unchanged), None),
+        (upper, _) => (upper, possible, None),
     }
 }
 
