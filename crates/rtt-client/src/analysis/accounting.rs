@@ -315,7 +315,7 @@ impl Accounting {
         let first_byte = first_byte.filter(|_| self.has_first_byte);
         let text = self.shown_text.map(|shown| shown.of(&bytes));
         let exchange = self.exchange(decided, Outcome::Reply { received, text });
-        self.count(Exchange { breakdown, hop_limit, first_byte, ..exchange })
+        self.count(Exchange { breakdown, first_byte, hop_limit, ..exchange })
     }
 
     /// Splits the RTT into its parts, if the plan requests this.

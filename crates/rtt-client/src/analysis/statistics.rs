@@ -257,9 +257,9 @@ impl Summary {
             rtt_without_timestamps,
             kernel_statistics,
             receive_queue,
+            reply_form,
             slow_host,
             address_resolution,
-            reply_form,
             notes,
             send_duration,
             ..self

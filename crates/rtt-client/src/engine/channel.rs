@@ -42,6 +42,18 @@ pub(in crate::engine) struct Channel {
     first_arrival: Option<Stamp>,
     /// The arrival of the last bytes in `partial`.
     last_arrival: Option<Arrival>,
+    /// Whether the channel has removed bytes that arrived while no request was in flight.
+    has_discarded: bool,
+}
+
+/// A channel that the client has closed.
+#[derive(Debug)]
+pub(in crate::engine) struct ClosedChannel {
+    /// The time until the server closed its side of the connection.
+    pub(in crate::engine) duration: Option<Duration>,
+    /// Whether bytes arrived after the last reply, although the client did not discard any bytes before. So the bytes that it
+    /// used as replies can have been parts of earlier replies.
+    pub(in crate::engine) has_extra_bytes: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +119,7 @@ impl Channel {
             checked: 0,
             first_arrival: None,
             last_arrival: None,
+            has_discarded: false,
         }
     }
 
@@ -133,6 +146,7 @@ impl Channel {
             let until = WaitUntil::Exact(Instant::now());
             // The end of the connection, or an error, makes the next send or receive call fail.
             let Ok(Received::Bytes { .. }) = self.transport.receive(until) else { return };
+            self.has_discarded = true;
         }
     }
 
@@ -281,14 +295,17 @@ impl Channel {
         self.transport.drops()
     }
 
-    /// Closes the connection and waits until the server has closed its side, or until `stop` is set. Returns the duration
-    /// of the wait.
+    /// Closes the connection and waits until the server has closed its side, or until `stop` is set.
     pub(in crate::engine) fn close(
         mut self,
         timeout: Duration,
         stop: &AtomicBool,
-    ) -> Option<Duration> {
-        self.transport.close(timeout, stop)
+    ) -> ClosedChannel {
+        let duration = self.transport.close(timeout, stop);
+        let has_extra_bytes = self.sent_requests > 1
+            && !self.has_discarded
+            && (!self.partial.is_empty() || self.transport.received_during_close());
+        ClosedChannel { duration, has_extra_bytes }
     }
 }
 
@@ -327,15 +344,11 @@ impl CheckedDatagram {
 /// Compares a datagram with the reply to request `seq`. Copies only the bytes that are kept, because any host can send many
 /// long datagrams.
 fn check_datagram(seq: Option<u64>, datagram: &[u8], payload: &mut Payload) -> CheckedDatagram {
-    let received = datagram.len();
     let mismatch = match payload.check(seq.unwrap_or(0), datagram, 0, ExtraBytes::Wrong) {
         ReplyCheck::Complete { report, .. } => {
             return CheckedDatagram::Reply { bytes: Bytes::copy_from_slice(datagram), report };
         }
-        ReplyCheck::Incomplete => match payload.reply_len() {
-            Some(expected) => Mismatch::TooShort { received, expected },
-            None => Mismatch::Unfinished { received },
-        },
+        ReplyCheck::Incomplete => payload.mismatch_of_part(datagram.len()),
         ReplyCheck::Wrong(mismatch) => mismatch,
     };
     CheckedDatagram::Wrong { beginning: beginning_of(datagram), mismatch }

@@ -200,6 +200,8 @@ impl Series<'_> {
             ended_early: self.ended_early,
             is_plain_echo: self.settings.echo == EchoForm::Auto
                 && reply_form == Some(ReplyForm::Unchanged),
+            // Echo replies contain a token, so other bytes never count as a reply.
+            has_extra_bytes: connections.has_extra_bytes && self.payload.service().is_some(),
             reply_limit: connections.reply_limit,
             limitations: connections.limitations,
             breakdown_unavailable: self.settings.breakdown && !KERNEL_TIMESTAMPS,

@@ -157,6 +157,11 @@ pub(crate) trait Transport: Send {
     fn close(&mut self, _timeout: Duration, _stop: &AtomicBool) -> Option<Duration> {
         None
     }
+
+    /// Whether bytes arrived during [`Transport::close`].
+    fn received_during_close(&self) -> bool {
+        false
+    }
 }
 
 /// The maximum number of datagrams from other addresses that one call returns. Any host can send them.

@@ -127,6 +127,14 @@ impl Payload {
         }
     }
 
+    /// The reason why the first `received` bytes of a reply are not a reply if no bytes follow.
+    pub(crate) fn mismatch_of_part(&self, received: usize) -> Mismatch {
+        match self {
+            Self::Echo(echo) => Mismatch::TooShort { received, expected: echo.reply_len() },
+            Self::Service(service) => service.mismatch_of_part(received),
+        }
+    }
+
     /// Describes an incomplete reply: `3 of the reply's 81 bytes`.
     pub(crate) fn describe_part(&self, received: usize) -> String {
         match self.reply_len() {
@@ -175,7 +183,7 @@ impl Payload {
     ) -> ReplyCheck {
         match self {
             Self::Echo(echo) => echo.check(seq, received, checked, extra),
-            Self::Service(service) => service.check(received, checked, extra),
+            Self::Service(service) => service.check(seq, received, checked, extra),
         }
     }
 

@@ -6,11 +6,10 @@ use crate::plan::payload::{ExtraBytes, Mismatch, Payload, ReplyCheck};
 
 impl Channel {
     /// Removes the incomplete reply to the oldest request. It will not be complete in time.
-    pub(in crate::engine) fn take_unfinished(&mut self) -> Option<ChannelEvent> {
+    pub(in crate::engine) fn take_unfinished(&mut self, payload: &Payload) -> Option<ChannelEvent> {
         let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
         let seq = self.unanswered.pop_front()?;
-        let received = self.partial.len();
-        let mismatch = Mismatch::Unfinished { received };
+        let mismatch = payload.mismatch_of_part(self.partial.len());
         let bytes = beginning_of(&std::mem::take(&mut self.partial));
         Some(ChannelEvent::Wrong { reply: arrival.reply(Some(seq), bytes), mismatch })
     }
@@ -21,6 +20,7 @@ impl Channel {
         let seq = self.unanswered.front().copied();
         if seq.is_none() && payload.allows_bytes_after_reply() {
             self.partial.clear();
+            self.has_discarded = true;
             return None;
         }
         // If later requests also have no reply, the bytes after this reply belong to the next reply.
@@ -46,7 +46,7 @@ impl Channel {
                 // The remaining bytes arrived together with the last bytes of this reply.
                 self.first_arrival = Some(arrival.received);
                 let reply = arrival.reply(seq, bytes);
-                Some(ChannelEvent::Reply(ReceivedReply { report, first_byte, ..reply }))
+                Some(ChannelEvent::Reply(ReceivedReply { first_byte, report, ..reply }))
             }
             ReplyCheck::Wrong(mismatch) => {
                 self.unanswered.pop_front();

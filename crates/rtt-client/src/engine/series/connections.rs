@@ -6,7 +6,7 @@ mod reply_limit;
 
 use crate::analysis::request_tracker::MAX_STORED_STATES;
 use crate::analysis::statistics::Distribution;
-use crate::engine::channel::Channel;
+use crate::engine::channel::{Channel, ClosedChannel};
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition};
 use crate::model::failure_context::FailureContext;
@@ -69,6 +69,7 @@ pub(super) struct Connections<'a> {
     /// Whether a channel was opened since the last call of [`Connections::take_opened`].
     has_opened: bool,
     close_durations: Distribution,
+    has_extra_bytes: bool,
 }
 
 /// Whether a run has already measured. An error that occurs later never ends the run.
@@ -109,6 +110,8 @@ pub(super) struct ConnectionStatistics {
     /// The number of replies after which the server closes a connection.
     pub(super) reply_limit: Option<u64>,
     pub(super) limitations: Vec<Limitation>,
+    /// See [`ClosedChannel::has_extra_bytes`].
+    pub(super) has_extra_bytes: bool,
 }
 
 impl<'a> Connections<'a> {
@@ -142,6 +145,7 @@ impl<'a> Connections<'a> {
             receive_queue: None,
             has_opened: false,
             close_durations: Distribution::default(),
+            has_extra_bytes: false,
         }
     }
 
@@ -205,8 +209,9 @@ impl<'a> Connections<'a> {
     pub(super) fn close(&mut self, reason: CloseReason) {
         let Some(channel) = self.channel.take() else { return };
         self.record_end(&channel, reason);
-        let duration =
-            self.close_timeout.and_then(|timeout| channel.close(timeout, self.config.stop));
+        let Some(timeout) = self.close_timeout else { return };
+        let ClosedChannel { duration, has_extra_bytes } = channel.close(timeout, self.config.stop);
+        self.has_extra_bytes |= has_extra_bytes;
         if let Some(duration) = duration {
             self.close_durations.add(duration);
         }
@@ -275,6 +280,7 @@ impl<'a> Connections<'a> {
             close_durations: self.close_durations,
             reply_limit: self.reply_limit.confirmed,
             limitations: self.limitations,
+            has_extra_bytes: self.has_extra_bytes,
         }
     }
 

@@ -70,7 +70,11 @@ impl Series<'_> {
             }
             Ready::Interrupted => return Ok(SendResult::Interrupted),
         };
-        if self.payload.allows_bytes_after_reply() && channel.replies() > 0 {
+        // A datagram that has arrived can be the reply to another request.
+        if self.protocol.framing == Framing::Stream
+            && self.payload.allows_bytes_after_reply()
+            && channel.replies() > 0
+        {
             channel.discard_received();
         }
         let seq = self.accounting.next_seq();

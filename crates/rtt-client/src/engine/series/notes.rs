@@ -14,12 +14,17 @@ use std::time::Duration;
 /// The note of a series that the user ended while no request was in flight.
 pub(in crate::engine) const INTERRUPTED: &str = "Interrupted by a signal.";
 
+/// The note about bytes that belong to no request.
+const EXTRA_BYTES: &str = "More bytes arrived after the last reply, so an RTT can end with a part of an earlier reply. Define \
+                           the replies with --reply-ends or --reply-bytes, and with --expect-prefix.";
+
 /// The note about datagrams without a number.
 const MATCHED_IN_ORDER: &str = "The requests have no number, so the client matched replies to requests in order. After a lost \
                                 request or a duplicate reply, an RTT can belong to another request.";
 
 /// The facts about a series that cause notes, in addition to its summary.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each field is an independent observation")]
 pub(super) struct SeriesEnd {
     /// Whether the user ended the series before it was complete.
     pub(super) interrupted: bool,
@@ -27,6 +32,8 @@ pub(super) struct SeriesEnd {
     pub(super) in_flight: usize,
     /// Whether the series sent fewer requests than planned, because errors arrived before the first reply.
     pub(super) ended_early: bool,
+    /// Whether bytes arrived after the last reply on a connection with several requests.
+    pub(super) has_extra_bytes: bool,
     /// The number of replies after which the server closes a connection.
     pub(super) reply_limit: Option<u64>,
     /// Whether the plan requests a breakdown that this system does not support.
@@ -98,6 +105,9 @@ pub(super) fn notes(
     }
     if end.is_plain_echo {
         notes.push("The server returns each request unchanged (plain echo, RFC 862).".to_owned());
+    }
+    if end.has_extra_bytes {
+        notes.push(EXTRA_BYTES.to_owned());
     }
     if let Some(replies) = end.reply_limit {
         let replies = counted(replies, "reply", "replies");
@@ -245,6 +255,7 @@ mod tests {
         in_flight: 0,
         ended_early: false,
         is_plain_echo: false,
+        has_extra_bytes: false,
         other_service: None,
         is_matched_in_order: false,
         reply_limit: None,
@@ -290,6 +301,7 @@ mod tests {
             in_flight: 1,
             ended_early: true,
             is_plain_echo: true,
+            has_extra_bytes: true,
             other_service: Some("Try another service.".to_owned()),
             is_matched_in_order: true,
             reply_limit: Some(3),
@@ -317,6 +329,7 @@ mod tests {
                 "Try another service.",
                 MATCHED_IN_ORDER,
                 "The server returns each request unchanged (plain echo, RFC 862).",
+                EXTRA_BYTES,
                 "The server closes each connection after 3 replies.",
                 "Every tenth reply is missing.",
                 "2 replies came from 192.0.2.7:7 instead of the target. The client did not use them.",

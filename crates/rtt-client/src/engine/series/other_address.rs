@@ -3,7 +3,6 @@
 //! The client reads these replies only while a request waits for its reply, so they cost nothing in other runs.
 
 use super::{Series, Sink};
-use crate::engine::channel::Channel;
 use crate::engine::run::RunError;
 use crate::model::condition::{Condition, Failure};
 use std::collections::BTreeMap;
@@ -92,7 +91,8 @@ impl Series<'_> {
         self.read_other_replies();
         // A reply of a service without an end is wrong. The length of an echo reply is known, so a part of it is missing.
         if self.payload.service().is_some()
-            && let Some(event) = self.connections.channel().and_then(Channel::take_unfinished)
+            && let Some(channel) = self.connections.channel()
+            && let Some(event) = channel.take_unfinished(&self.payload)
         {
             self.process(Ok(event), sink)?;
         }

@@ -50,6 +50,8 @@ pub(crate) enum Mismatch {
     /// The number of the request is correct, but the token after it is not, even if the case of letters is ignored. So the
     /// sender has not received this request.
     WrongToken,
+    /// Only for services: the identifier of the reply is not the identifier of the request.
+    WrongIdentifier,
     /// The reply arrived before the request was sent.
     ArrivedBeforeRequest,
     MalformedTimingHeader,
@@ -65,7 +67,7 @@ pub(crate) enum Mismatch {
         extra: usize,
         expected: usize,
     },
-    /// Only for datagrams. On a stream, the rest of a reply can still arrive.
+    /// Only for datagrams, and for services. The rest of an echo reply on a stream can still arrive.
     TooShort {
         received: usize,
         expected: usize,
@@ -99,6 +101,7 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WrongToken => f.write_str("the token of the reply is wrong"),
+            Self::WrongIdentifier => f.write_str("the identifier of the reply is wrong"),
             Self::ArrivedBeforeRequest => {
                 f.write_str("the reply arrived before the request was sent")
             }

@@ -125,12 +125,24 @@ impl ServicePayload {
     }
 
     /// See [`super::Payload::check`].
-    pub(super) fn check(&self, received: &[u8], checked: usize, extra: ExtraBytes) -> ReplyCheck {
+    pub(super) fn check(
+        &self,
+        seq: u64,
+        received: &[u8],
+        checked: usize,
+        extra: ExtraBytes,
+    ) -> ReplyCheck {
         if let Some(mismatch) = self.wrong_start(received) {
             return ReplyCheck::Wrong(mismatch);
         }
+        if !self.has_identifier_of(seq, received) {
+            return ReplyCheck::Wrong(Mismatch::WrongIdentifier);
+        }
         let end = match &self.rule.end {
-            ReplyEnd::FirstBytes => (!received.is_empty()).then_some(received.len()),
+            // A stream can deliver the expected beginning in several pieces.
+            ReplyEnd::FirstBytes => {
+                (received.len() >= self.start_len().max(1)).then_some(received.len())
+            }
             ReplyEnd::Length(len) => (received.len() >= *len).then_some(*len),
             ReplyEnd::Text(end) => {
                 // The end can begin before the new bytes.
@@ -161,6 +173,26 @@ impl ServicePayload {
         self.closes_after.is_some_and(|closes_after| closes_after(reply))
     }
 
+    /// The reason why these bytes, which [`ServicePayload::check`] found incomplete, are not a reply if no bytes follow.
+    pub(super) fn mismatch_of_part(&self, received: usize) -> Mismatch {
+        match self.rule.end {
+            ReplyEnd::Length(expected) => Mismatch::TooShort { received, expected },
+            ReplyEnd::Text(_) => Mismatch::Unfinished { received },
+            ReplyEnd::FirstBytes => {
+                Mismatch::ShorterThanStart { received, expected: self.start_len().max(1) }
+            }
+        }
+    }
+
+    /// Whether the reply contains the identifier of request `seq`, or ends before its position. True if the service has no
+    /// identifier.
+    fn has_identifier_of(&self, seq: u64, received: &[u8]) -> bool {
+        let Some((identifier, permutation)) = &self.identifier else { return true };
+        let Some(field) = received.get(identifier.reply.clone()) else { return true };
+        let expected = permutation.apply(seq).to_be_bytes();
+        *field == expected[expected.len() - field.len()..]
+    }
+
     /// The difference between the received bytes and the beginning of a correct reply.
     fn wrong_start(&self, received: &[u8]) -> Option<Mismatch> {
         let equal = match &self.rule.start {
@@ -178,12 +210,14 @@ impl ServicePayload {
         Some(Mismatch::WrongStart { position: equal + 1 })
     }
 
-    /// The length of the shortest correct reply, in bytes.
+    /// The length of the shortest correct reply, in bytes. It contains the identifier.
     fn start_len(&self) -> usize {
-        match &self.rule.start {
+        let start = match &self.rule.start {
             ReplyStart::Text(text) => text.len(),
             ReplyStart::Bits { position, .. } => position + 1,
-        }
+        };
+        let identifier = self.identifier.as_ref().map(|(identifier, _)| identifier.reply.end);
+        start.max(identifier.unwrap_or(0))
     }
 }
 

@@ -59,6 +59,7 @@ struct Tcp {
     early: BytesMut,
     /// The time at which the last early bytes were read. `None` after `receive` has returned them.
     early_received: Option<Stamp>,
+    received_during_close: bool,
 }
 
 /// Whether Nagle's algorithm (RFC 896) is on. It delays a small write until the peer has acknowledged the earlier data.
@@ -274,11 +275,16 @@ impl Transport for Tcp {
             match self.receive(WaitUntil::Exact(until)) {
                 Ok(Received::End) => return Some(start.elapsed()),
                 // After the last exchange, no request waits for these bytes.
-                Ok(Received::Bytes { .. } | Received::Stray | Received::Nothing) => {}
+                Ok(Received::Bytes { .. }) => self.received_during_close = true,
+                Ok(Received::Stray | Received::Nothing) => {}
                 Err(_) => return None,
             }
         }
         None
+    }
+
+    fn received_during_close(&self) -> bool {
+        self.received_during_close
     }
 }
 
@@ -292,6 +298,7 @@ impl Tcp {
             sent: 0,
             early: BytesMut::new(),
             early_received: None,
+            received_during_close: false,
         }
     }
 

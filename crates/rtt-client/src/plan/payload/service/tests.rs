@@ -26,9 +26,9 @@ fn complete(len: usize) -> ReplyCheck {
 #[test]
 fn any_first_bytes_are_a_reply_without_a_rule() {
     let payload = payload(ReplyRule::ANY);
-    assert_eq!(payload.check(b"", 0, ExtraBytes::Wrong), ReplyCheck::Incomplete);
-    assert_eq!(payload.check(b"x", 0, ExtraBytes::Wrong), complete(1));
-    assert_eq!(payload.check(b"xyz", 0, ExtraBytes::NextReply), complete(3));
+    assert_eq!(payload.check(1, b"", 0, ExtraBytes::Wrong), ReplyCheck::Incomplete);
+    assert_eq!(payload.check(1, b"x", 0, ExtraBytes::Wrong), complete(1));
+    assert_eq!(payload.check(1, b"xyz", 0, ExtraBytes::NextReply), complete(3));
 }
 
 #[test]
@@ -36,27 +36,27 @@ fn reply_ends_with_the_requested_text() {
     let payload = payload(rule(b"+", ends(b"\r\n")));
     let reply = b"+PONG\r\n";
     for cut in 0..reply.len() {
-        assert_eq!(payload.check(&reply[..cut], 0, ExtraBytes::Wrong), ReplyCheck::Incomplete);
+        assert_eq!(payload.check(1, &reply[..cut], 0, ExtraBytes::Wrong), ReplyCheck::Incomplete);
         // An earlier call has compared the first bytes. The end can begin among them.
-        assert_eq!(payload.check(reply, cut, ExtraBytes::Wrong), complete(7), "{cut}");
+        assert_eq!(payload.check(1, reply, cut, ExtraBytes::Wrong), complete(7), "{cut}");
     }
     let two = b"+PONG\r\n+PONG\r\n";
-    assert_eq!(payload.check(two, 0, ExtraBytes::NextReply), complete(7));
+    assert_eq!(payload.check(1, two, 0, ExtraBytes::NextReply), complete(7));
     let extra = ReplyCheck::Wrong(Mismatch::BytesAfterEnd { extra: 7 });
-    assert_eq!(payload.check(two, 0, ExtraBytes::Wrong), extra);
+    assert_eq!(payload.check(1, two, 0, ExtraBytes::Wrong), extra);
     let wrong = ReplyCheck::Wrong(Mismatch::WrongStart { position: 1 });
-    assert_eq!(payload.check(b"-ERR", 0, ExtraBytes::Wrong), wrong);
+    assert_eq!(payload.check(1, b"-ERR", 0, ExtraBytes::Wrong), wrong);
 }
 
 #[test]
 fn reply_has_the_requested_length() {
     let payload = payload(rule(b"ab", ReplyEnd::Length(4)));
-    assert_eq!(payload.check(b"abc", 0, ExtraBytes::Wrong), ReplyCheck::Incomplete);
-    assert_eq!(payload.check(b"abcd", 3, ExtraBytes::Wrong), complete(4));
-    assert_eq!(payload.check(b"abcde", 0, ExtraBytes::NextReply), complete(4));
+    assert_eq!(payload.check(1, b"abc", 0, ExtraBytes::Wrong), ReplyCheck::Incomplete);
+    assert_eq!(payload.check(1, b"abcd", 3, ExtraBytes::Wrong), complete(4));
+    assert_eq!(payload.check(1, b"abcde", 0, ExtraBytes::NextReply), complete(4));
     assert_eq!(payload.reply_len(), Some(4));
     let wrong = ReplyCheck::Wrong(Mismatch::WrongStart { position: 2 });
-    assert_eq!(payload.check(b"aX", 0, ExtraBytes::Wrong), wrong);
+    assert_eq!(payload.check(1, b"aX", 0, ExtraBytes::Wrong), wrong);
 }
 
 #[test]
@@ -66,25 +66,28 @@ fn reply_that_is_shorter_than_its_expected_beginning_is_wrong() {
         ReplyCheck::Wrong(mismatch)
     };
     let by_first_bytes = payload(rule(b"HTTP/1.1 ", ReplyEnd::FirstBytes));
-    assert_eq!(by_first_bytes.check(b"HTTP", 0, ExtraBytes::Wrong), short(4));
+    // The rest of the beginning can still arrive.
+    assert_eq!(by_first_bytes.check(1, b"HTTP", 0, ExtraBytes::Wrong), ReplyCheck::Incomplete);
+    assert_eq!(ReplyCheck::Wrong(by_first_bytes.mismatch_of_part(4)), short(4));
+    assert_eq!(by_first_bytes.check(1, b"HTTP/1.1 2", 4, ExtraBytes::Wrong), complete(10));
     let by_end = payload(rule(b"HTTP/1.1 ", ends(b"P")));
-    assert_eq!(by_end.check(b"HTTP", 0, ExtraBytes::Wrong), short(4));
+    assert_eq!(by_end.check(1, b"HTTP", 0, ExtraBytes::Wrong), short(4));
 }
 
 #[test]
 fn reply_that_never_ends_is_wrong_after_its_maximum_length() {
     let payload = payload(rule(b"", ends(b"\n")));
     let long = [b'x'; MAX_LEN + 1];
-    assert_eq!(payload.check(&long[1..], 0, ExtraBytes::Wrong), ReplyCheck::Incomplete);
+    assert_eq!(payload.check(1, &long[1..], 0, ExtraBytes::Wrong), ReplyCheck::Incomplete);
     let no_end = ReplyCheck::Wrong(Mismatch::NoEnd { max: MAX_LEN });
-    assert_eq!(payload.check(&long, MAX_LEN, ExtraBytes::Wrong), no_end);
+    assert_eq!(payload.check(1, &long, MAX_LEN, ExtraBytes::Wrong), no_end);
 }
 
 #[test]
 fn greeting_can_be_followed_by_more_bytes() {
     let greeting = ServicePayload::of_user(b"", rule(b"SSH-", ends(b"\n")), MAX_LEN);
     assert!(greeting.server_sends_first());
-    assert_eq!(greeting.check(b"SSH-2.0\r\n\0\0\x05", 0, ExtraBytes::Wrong), complete(9));
+    assert_eq!(greeting.check(1, b"SSH-2.0\r\n\0\0\x05", 0, ExtraBytes::Wrong), complete(9));
 }
 
 #[test]
@@ -178,9 +181,38 @@ fn replies_of_the_services_are_recognised() {
         ("ssh", b"SSH-2.0-OpenSSH_9.2p1\r\n", true),
     ] {
         let service = services().find(|service| service.name == name).unwrap();
-        let payload = ServicePayload::of_service(service, "localhost", MAX_LEN);
-        let check = payload.check(reply, 0, ExtraBytes::Wrong);
+        let mut payload = ServicePayload::of_service(service, "localhost", MAX_LEN);
+        let reply = with_identifier_of(payload.request(1), reply, service);
+        let check = payload.check(1, &reply, 0, ExtraBytes::Wrong);
         assert_eq!(check.is_complete(), is_correct, "{name} {reply:?}: {check:?}");
+    }
+}
+
+/// The reply with the identifier of the request, if the service has one.
+fn with_identifier_of(request: &[u8], reply: &[u8], service: &Service) -> Vec<u8> {
+    let mut with_identifier = reply.to_vec();
+    if let Some(identifier) = &service.identifier {
+        with_identifier[identifier.reply.clone()]
+            .copy_from_slice(&request[identifier.request.clone()]);
+    }
+    with_identifier
+}
+
+#[test]
+fn reply_with_another_identifier_is_wrong() {
+    for service in services().filter(|service| service.identifier.is_some()) {
+        let mut payload = ServicePayload::of_service(service, "localhost", MAX_LEN);
+        // The bits of a correct reply of both services.
+        let blank: &[u8] = if service.name == "dns" { &[0x80; 48] } else { &[0x24; 48] };
+        let correct = with_identifier_of(payload.request(7), blank, service);
+        let end = service.identifier.as_ref().unwrap().reply.end;
+        assert_eq!(payload.check(7, &correct, 0, ExtraBytes::Wrong), complete(48));
+        let wrong = ReplyCheck::Wrong(Mismatch::WrongIdentifier);
+        assert_eq!(payload.check(8, &correct, 0, ExtraBytes::Wrong), wrong, "{}", service.name);
+        let short = &correct[..end - 1];
+        assert_eq!(payload.check(7, short, 0, ExtraBytes::Wrong), ReplyCheck::Incomplete);
+        let shorter = Mismatch::ShorterThanStart { received: end - 1, expected: end.max(3) };
+        assert_eq!(payload.mismatch_of_part(end - 1), shorter, "{}", service.name);
     }
 }
 
@@ -192,10 +224,10 @@ proptest! {
     ) {
         let payload = payload(rule(b"", ends(b"\r\n")));
         let cut = cut.min(reply.len());
-        let in_one_piece = payload.check(&reply, 0, ExtraBytes::NextReply);
-        let first = payload.check(&reply[..cut], 0, ExtraBytes::NextReply);
+        let in_one_piece = payload.check(1, &reply, 0, ExtraBytes::NextReply);
+        let first = payload.check(1, &reply[..cut], 0, ExtraBytes::NextReply);
         let in_two_pieces = match first {
-            ReplyCheck::Incomplete => payload.check(&reply, cut, ExtraBytes::NextReply),
+            ReplyCheck::Incomplete => payload.check(1, &reply, cut, ExtraBytes::NextReply),
             complete => complete,
         };
         prop_assert_eq!(in_one_piece, in_two_pieces);
