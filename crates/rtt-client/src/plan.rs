@@ -75,6 +75,7 @@ impl Plan {
         settings: Settings,
     ) -> Result<Self, PlanError> {
         check_target(protocol, &target, &settings)?;
+        let protocol = measured_protocol(protocol, &settings)?;
         check_durations(&settings)?;
         if settings.count.is_some_and(|count| count == 0 || count > MAX_REQUESTS) {
             return Err(PlanError::CountOutOfRange { quantity: "--count", max: MAX_REQUESTS });
@@ -140,9 +141,13 @@ impl Plan {
         self.target.port.or(self.protocol.default_port)
     }
 
-    /// Whether the plan is one exchange of the user's message, without a number in the request.
-    pub(crate) fn is_one_message(&self) -> bool {
-        matches!(self.settings.content, Content::Message(_))
+    /// Whether the plan is one exchange whose times are the result: an exchange of the user's message, or one handshake.
+    pub(crate) fn is_single_exchange(&self) -> bool {
+        match self.settings.content {
+            Content::Message(_) => true,
+            Content::Handshake => self.settings.count == Some(1),
+            Content::Numbered(_) | Content::Sized(_) => false,
+        }
     }
 
     /// Whether the requests contain a message of the user.
@@ -185,13 +190,20 @@ impl DiagnosisPlan {
     ///
     /// If a setting is out of range.
     pub fn new(target: &Target, settings: &Settings) -> Result<Self, PlanError> {
+        // Without a protocol in the target, a diagnosis of handshakes contains only the protocols that have them.
+        let selects_handshakes =
+            matches!(settings.content, Content::Handshake) && target.protocol.is_none();
         let plans: Vec<Plan> = protocols_of(target)
+            .filter(|protocol| !selects_handshakes || protocol.handshake.is_some())
             .map(|protocol| Plan::new(protocol, target.clone(), settings.clone()))
             .collect::<Result<_, _>>()?;
         let has_services = plans.iter().any(|plan| plan.protocol.needs_server_program());
         let host = Target { protocol: None, port: None, ..target.clone() };
-        // The port of `--bind` belongs to the services.
         let mut settings = settings.clone();
+        if matches!(settings.content, Content::Handshake) {
+            settings.content = Content::Sized(None);
+        }
+        // The port of `--bind` belongs to the services.
         if let Some(address) = &mut settings.bind {
             address.set_port(0);
         }
@@ -209,7 +221,7 @@ fn check_target(
     settings: &Settings,
 ) -> Result<(), PlanError> {
     if let Some(other) = target.protocol
-        && other != protocol
+        && other.name != protocol.name
     {
         let target = target.clone();
         return Err(PlanError::OtherProtocol { target, theirs: other.name, ours: protocol.name });
@@ -233,6 +245,26 @@ fn check_target(
         return Err(PlanError::OtherVersion(target.host.clone()));
     }
     Ok(())
+}
+
+/// The facts about the exchanges that the settings select: about messages, or about handshakes alone.
+fn measured_protocol(
+    protocol: &'static Protocol,
+    settings: &Settings,
+) -> Result<&'static Protocol, PlanError> {
+    if !matches!(settings.content, Content::Handshake) {
+        return Ok(protocol);
+    }
+    if settings.breakdown {
+        return Err(PlanError::HandshakeWithBreakdown);
+    }
+    if settings.lifetime == Lifetime::Each {
+        return Err(PlanError::HandshakeWithLifetime);
+    }
+    if protocol.is_handshake() {
+        return Ok(protocol);
+    }
+    protocol.handshake.ok_or(PlanError::HasNoHandshake { protocol: protocol.title })
 }
 
 fn check_durations(settings: &Settings) -> Result<(), PlanError> {
@@ -305,6 +337,8 @@ fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, 
         }
         Content::Message(text) => Payload::of_text(text, Numbering::Unnumbered, header, form, max),
         Content::Numbered(text) => Payload::of_text(text, Numbering::Numbered, header, form, max),
+        // The requests and the replies are empty. The transport identifies each exchange by its socket.
+        Content::Handshake => Payload::of_text(b"", Numbering::Unnumbered, header, form, max),
         Content::Sized(size) => {
             let size = size.unwrap_or(DEFAULT_REQUEST_LEN);
             let min = Payload::min_size(header);

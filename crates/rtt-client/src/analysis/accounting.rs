@@ -300,10 +300,10 @@ impl Accounting {
             self.summary.limit_delays.add(limit_delay);
         }
         let breakdown = breakdown.map(|breakdown| breakdown.with_limit(limit_delay));
-        let ReceivedReply { received, bytes, hop_limit, .. } = reply;
+        let ReceivedReply { received, bytes, hop_limit, retransmitted, .. } = reply;
         let text = self.text_offset.map(|offset| bytes.slice(offset.min(bytes.len())..));
         let exchange = self.exchange(decided, Outcome::Reply { received, text });
-        self.count(Exchange { breakdown, hop_limit, ..exchange })
+        self.count(Exchange { breakdown, hop_limit, retransmitted, ..exchange })
     }
 
     /// Splits the RTT into its parts, if the plan requests this.
@@ -374,10 +374,13 @@ impl Accounting {
             sent: Some(request.sent),
             lateness: self.scheduled.then_some(lateness),
             connection_position: *position,
-            lost_where: outcome.failure().and_then(LossPlace::of_failure),
+            lost_where: outcome
+                .failure()
+                .and_then(|failure| LossPlace::of_failed(failure, self.responder)),
             outcome,
             breakdown: None,
             hop_limit: None,
+            retransmitted: None,
         }
     }
 

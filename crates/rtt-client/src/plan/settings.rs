@@ -49,6 +49,10 @@ pub enum Content {
     /// The number of the request and its token, followed by filler text. The value is the size of the request in bytes. Without a
     /// value, the size is [`DEFAULT_REQUEST_LEN`].
     Sized(Option<usize>),
+    /// No request: the handshake of a new connection is the exchange ([`Protocol::handshake`]).
+    ///
+    /// [`Protocol::handshake`]: crate::Protocol::handshake
+    Handshake,
 }
 
 /// Everything that a caller can choose, except the protocol and the target.

@@ -43,6 +43,7 @@ fn reply(seq: u64, received: Stamp) -> ReceivedReply {
         timestamp: None,
         hop_limit: None,
         receive_drops: None,
+        retransmitted: None,
         report: ServerReport::None,
         bytes,
     }

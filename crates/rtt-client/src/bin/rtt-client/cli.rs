@@ -160,6 +160,10 @@ impl MeasureArgs {
     }
 }
 
+/// The help of `--connect-only`.
+const CONNECT_ONLY: &str = "Measure only the handshake: the time from the connection request to the established \
+                            connection";
+
 /// Options of the addresses and the sockets.
 #[derive(Debug, Args)]
 struct AddressArgs {

@@ -119,7 +119,11 @@ impl<'a> Probe<'a> {
                 let mut requests = Requests {
                     protocol,
                     channel: Channel::new(transport, protocol.framing),
-                    payload: payload(protocol, header),
+                    payload: if protocol.is_handshake() {
+                        self.plan.payload.clone()
+                    } else {
+                        payload(protocol, header)
+                    },
                     times: if protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,
                     deadline: self.deadline,
@@ -230,6 +234,7 @@ impl Requests<'_> {
     fn result_of_event(&mut self, event: ChannelEvent) -> Option<ProbeResult> {
         match event {
             ChannelEvent::Nothing | ChannelEvent::Stray => None,
+            ChannelEvent::Failed { failure, .. } => Some(ProbeResult::NoAnswer(failure)),
             ChannelEvent::Reply(reply) => {
                 let index = usize::try_from(reply.seq?).ok()?.checked_sub(1)?;
                 let rtt = reply.received.since(self.sent.get(index)?);
@@ -281,8 +286,10 @@ impl Requests<'_> {
         }
         let reply_len = self.payload.reply_len();
         let received = self.channel.partial_reply_len();
-        let detail =
-            (received > 0).then(|| format!("{received} of the reply's {reply_len} bytes arrived"));
+        let observation = self.channel.give_up(self.sent.len() as u64);
+        let detail = observation.or_else(|| {
+            (received > 0).then(|| format!("{received} of the reply's {reply_len} bytes arrived"))
+        });
         let failure = Failure::new(Condition::Silent, self.start.elapsed());
         ProbeResult::NoAnswer(Failure { detail, ..failure })
     }

@@ -24,7 +24,9 @@ impl HeaderContent {
     pub(crate) fn for_protocol(self, protocol: &Protocol) -> Self {
         match (protocol.responder, protocol.reply_form) {
             (Responder::Program(_), ReplyForm::UpperCase) => self,
-            (Responder::Kernel, _) | (_, ReplyForm::Unchanged) => Self::Nothing,
+            (Responder::Kernel | Responder::KernelOfServer, _) | (_, ReplyForm::Unchanged) => {
+                Self::Nothing
+            }
         }
     }
 }

@@ -41,4 +41,5 @@ pub(crate) const FACTS: Protocol = Protocol {
     allows_empty_message: true,
     kernel_statistics: None,
     ip_numbers: Some(IpNumbers { v4: ICMP, v6: ICMPV6 }),
+    handshake: None,
 };

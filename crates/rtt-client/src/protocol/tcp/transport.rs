@@ -274,8 +274,8 @@ impl Transport for Tcp {
             match self.receive(WaitUntil::Exact(until)) {
                 Ok(Received::End) => return Some(start.elapsed()),
                 // After the last exchange, no request waits for these bytes.
-                Ok(Received::Bytes { .. } | Received::Stray | Received::Nothing) => {}
-                Err(_) => return None,
+                Ok(Received::Failed { .. }) | Err(_) => return None,
+                Ok(_) => {}
             }
         }
         None

@@ -21,4 +21,5 @@ pub(crate) const FACTS: Protocol = Protocol {
     allows_empty_message: false,
     kernel_statistics: None,
     ip_numbers: None,
+    handshake: None,
 };

@@ -21,4 +21,5 @@ pub(crate) const FACTS: Protocol = Protocol {
     allows_empty_message: true,
     kernel_statistics: None,
     ip_numbers: Some(IpNumbers { v4: 17, v6: 17 }),
+    handshake: None,
 };

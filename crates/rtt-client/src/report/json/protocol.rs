@@ -45,6 +45,7 @@ impl From<&Protocol> for ProtocolLine {
             responder: match protocol.responder {
                 Responder::Program(_) => "program",
                 Responder::Kernel => "kernel",
+                Responder::KernelOfServer => "kernel-of-server",
             },
             server: protocol.our_server(),
             reply: match protocol.reply_form {

@@ -69,15 +69,26 @@ fn write_settings(
     evidence: &Evidence,
 ) -> io::Result<()> {
     let text = format!(
-        "{} in random order (--seed {}), requests and replies of {} bytes, after {} that are not counted; \
+        "{} in random order (--seed {}){}, after {} that are not counted; \
          {:.1} s in total. The difference is the median of the differences within the pairs.",
         counted(evidence.pairs.len() as u64, "pair", "pairs"),
         comparison.seed,
-        count(evidence.sides[0].request_bytes as u64),
+        messages(evidence),
         counted(evidence.warm_up, "warm-up pair", "warm-up pairs"),
         evidence.duration.as_secs_f64()
     );
     printer.labelled("   ", &text)
+}
+
+/// The size of the messages. Empty if no side has messages.
+fn messages(evidence: &Evidence) -> String {
+    let mut sides = evidence.sides.iter().zip(side_names(evidence));
+    let Some((side, name)) = sides.find(|(side, _)| !side.has_handshakes()) else {
+        return String::new();
+    };
+    let of_name = if evidence.has_handshakes() { format!(" of {name}") } else { String::new() };
+    let bytes = count(side.request_bytes as u64);
+    format!(", requests and replies{of_name} of {bytes} bytes")
 }
 
 /// Writes a table with the quantiles of both sides.

@@ -1,6 +1,6 @@
 //! Arguments of `compare`.
 
-use super::{EXIT_STATUS, Format, MeasureArgs, duration};
+use super::{CONNECT_ONLY, EXIT_STATUS, Format, MeasureArgs, duration};
 use clap::Args;
 use rtt_client::{
     ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,
@@ -42,6 +42,11 @@ pub(crate) struct CompareArgs {
         help = format!("Size of each request in bytes [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
+    #[arg(long, conflicts_with_all = ["size", "sweep"], help = format!(
+        "{CONNECT_ONLY}. This applies to each side whose protocol has connections"
+    ))]
+    connect_only: bool,
+
     #[arg(long, help = format!(
         "Compare other request sizes too, from {} bytes to the largest possible size", SWEEP_SIZES[0]
     ))]
@@ -75,7 +80,7 @@ impl CompareArgs {
     /// If an argument is out of range, or a protocol cannot carry the messages.
     pub(crate) fn plan(&self) -> Result<ComparisonPlan, PlanError> {
         let each = Settings {
-            content: Content::Sized(self.size),
+            content: if self.connect_only { Content::Handshake } else { Content::Sized(self.size) },
             interval: self.interval,
             ..self.measure.settings()
         };

@@ -1,6 +1,6 @@
 //! Arguments of `diagnose`.
 
-use super::{AddressArgs, EventFormat, LogArgs, duration, titles_with_servers};
+use super::{AddressArgs, CONNECT_ONLY, EventFormat, LogArgs, duration, titles_with_servers};
 use clap::Args;
 use rtt_client::{Content, DiagnosisPlan, PlanError, Settings, Target};
 use std::time::Duration;
@@ -22,6 +22,9 @@ pub(crate) struct DiagnoseArgs {
     /// Maximum duration of the whole diagnosis (seconds, or with a unit: 500ms)
     #[arg(short = 'W', long, value_name = "DUR", default_value = "5s", value_parser = duration)]
     timeout: Duration,
+
+    #[arg(long, help = format!("{CONNECT_ONLY}. The server does not have to be an echo server"))]
+    connect_only: bool,
 
     #[command(flatten)]
     addresses: AddressArgs,
@@ -46,7 +49,11 @@ impl DiagnoseArgs {
             bind: self.addresses.bind,
             ttl: self.addresses.ttl(),
             timeout: self.timeout,
-            content: Content::Message("x".into()),
+            content: if self.connect_only {
+                Content::Handshake
+            } else {
+                Content::Message("x".into())
+            },
             ..Settings::one("")
         };
         DiagnosisPlan::new(&self.target, &settings)

@@ -1,6 +1,6 @@
 //! The command of each protocol, and its arguments.
 
-use super::{EXIT_STATUS, Format, MeasureArgs, duration};
+use super::{CONNECT_ONLY, EXIT_STATUS, Format, MeasureArgs, duration};
 use clap::{Args, Command, ValueEnum};
 use rtt_client::{
     Content, DEFAULT_HOST, DEFAULT_REQUEST_LEN, Lifetime, Protocol, Settings, Target,
@@ -50,6 +50,11 @@ pub(crate) struct ExchangeArgs {
     #[arg(long, value_enum, default_value = "keep", help_heading = "Series")]
     connection: ConnectionArg,
 
+    #[arg(long, conflicts_with_all = ["message", "size", "connection"], help = format!(
+        "{CONNECT_ONLY}. The server receives no request"
+    ))]
+    connect_only: bool,
+
     /// Use kernel timestamps to split each RTT into parts, and report the cost of the timestamps (Linux)
     #[arg(long)]
     breakdown: bool,
@@ -86,6 +91,7 @@ pub(super) fn command(protocol: &Protocol) -> Command {
             }
         })
         .mut_arg("connection", |argument| argument.hide(!protocol.has_connections()))
+        .mut_arg("connect_only", |argument| argument.hide(protocol.handshake.is_none()))
         .after_help(EXIT_STATUS)
 }
 
@@ -112,6 +118,9 @@ impl ExchangeArgs {
     /// Returns whether the arguments select one message or a series. A series never reads standard input.
     pub(crate) fn one_message(&self) -> OneMessage {
         let message = self.message.clone().map(String::into_bytes);
+        if self.connect_only {
+            return OneMessage::Series(None);
+        }
         match (message, self.count) {
             (Some(message), None | Some(1)) if !self.has_other_series_option() => {
                 OneMessage::Given(message)
@@ -128,6 +137,7 @@ impl ExchangeArgs {
         let content = match message {
             Some(message) if is_series => Content::Numbered(message.into()),
             Some(message) => Content::Message(message.into()),
+            None if self.connect_only => Content::Handshake,
             None => Content::Sized(self.size),
         };
         let is_endless = self.interval.is_some() || self.rate.is_some() || self.duration.is_some();
