@@ -311,11 +311,11 @@ impl Accounting {
             self.summary.limit_delays.add(limit_delay);
         }
         let breakdown = breakdown.map(|breakdown| breakdown.with_limit(limit_delay));
-        let ReceivedReply { received, bytes, hop_limit, first_byte, .. } = reply;
+        let ReceivedReply { received, bytes, hop_limit, first_byte, retransmitted, .. } = reply;
         let first_byte = first_byte.filter(|_| self.has_first_byte);
         let text = self.shown_text.map(|shown| shown.of(&bytes));
         let exchange = self.exchange(decided, Outcome::Reply { received, text });
-        self.count(Exchange { breakdown, first_byte, hop_limit, ..exchange })
+        self.count(Exchange { breakdown, first_byte, hop_limit, retransmitted, ..exchange })
     }
 
     /// Splits the RTT into its parts, if the plan requests this.
@@ -369,11 +369,14 @@ impl Accounting {
             sent: Some(request.sent),
             lateness: self.scheduled.then_some(lateness),
             connection_position: *position,
-            lost_where: outcome.failure().and_then(LossPlace::of_failure),
+            lost_where: outcome
+                .failure()
+                .and_then(|failure| LossPlace::of_failed(failure, self.responder)),
             outcome,
             breakdown: None,
             hop_limit: None,
             first_byte: None,
+            retransmitted: None,
         }
     }
 

@@ -193,6 +193,7 @@ impl Summary {
         if let Some(time) = exchange.first_byte_time() {
             self.first_byte.add(time);
         }
+        self.handshake_retransmissions.add(exchange.retransmitted);
         if let Some(breakdown) = &exchange.breakdown {
             self.breakdown.add(breakdown);
         }
@@ -203,7 +204,10 @@ impl Summary {
 
     /// Adds the durations of a connection.
     pub(crate) fn add_connection(&mut self, connection: &Connection) {
-        self.handshake_retransmissions.add(connection);
+        // The failure of an attempt contains its retransmissions.
+        if connection.is_established {
+            self.handshake_retransmissions.add(connection.retransmitted);
+        }
         if let Some(duration) = connection.duration() {
             self.connect.add(duration);
         }

@@ -252,6 +252,7 @@ impl Series<'_> {
             (_, true) => ServerCounts::NotReported,
             (Content::Sized(_), false) => ServerCounts::NoSpace,
             (Content::Message(_) | Content::Numbered(_), false) => ServerCounts::Message,
+            (Content::Handshake, false) => ServerCounts::NotApplicable,
         }
     }
 

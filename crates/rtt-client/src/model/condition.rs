@@ -73,6 +73,7 @@ impl Condition {
     #[must_use]
     pub fn meaning(self, protocol: &Protocol) -> &'static str {
         match self {
+            Self::Answering if protocol.is_handshake() => "a server accepts connections",
             Self::Answering if !protocol.needs_server_program() => "the kernel of the host replies",
             Self::Answering => "an echo server answers",
             Self::NameNotFound => "the name has no address; is the spelling correct?",

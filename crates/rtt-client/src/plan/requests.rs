@@ -39,6 +39,8 @@ pub(super) fn payload(
         Content::Numbered(text) => {
             EchoPayload::of_text(text, Numbering::Numbered, header, form, max)
         }
+        // The requests and the replies are empty. The transport identifies each exchange by its socket.
+        Content::Handshake => EchoPayload::of_text(b"", Numbering::Unnumbered, header, form, max),
         Content::Sized(size) => {
             let size = size.unwrap_or(DEFAULT_REQUEST_LEN);
             let min = EchoPayload::min_size(header);

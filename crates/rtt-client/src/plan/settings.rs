@@ -76,6 +76,10 @@ pub enum Content {
     /// The number of the request and its token, followed by filler text. The value is the size of the request in bytes.
     /// Without a value, the size is [`DEFAULT_REQUEST_LEN`].
     Sized(Option<usize>),
+    /// No request: the handshake of a new connection is the exchange ([`Protocol::handshake`]).
+    ///
+    /// [`Protocol::handshake`]: crate::Protocol::handshake
+    Handshake,
     /// A request to any service.
     Request(CustomRequest),
     /// The request of the predefined service with this name. Each protocol has its own services.
@@ -167,7 +171,9 @@ impl Settings {
             self.clone()
         } else {
             let content = match &self.content {
-                Content::Request(_) | Content::Service(_) => Content::Sized(None),
+                Content::Request(_) | Content::Service(_) | Content::Handshake => {
+                    Content::Sized(None)
+                }
                 echo => echo.clone(),
             };
             Self { echo: EchoForm::Auto, content, ..self.clone() }

@@ -168,6 +168,9 @@ struct StartLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     side: Option<&'static str>,
     protocol: &'static str,
+    /// Whether the exchanges are handshakes. Absent if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    connect_only: bool,
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<DisplayAddress>,
@@ -184,6 +187,7 @@ impl StartLine {
             invocation: invocation.cloned(),
             side: side.map(SideId::name),
             protocol: protocol.name,
+            connect_only: protocol.is_handshake(),
             target: start.plan.target.to_string(),
             address: start.address.map(|address| protocol.display_address(address)),
             local: start.local.map(|local| protocol.display_address(local)),

@@ -113,6 +113,10 @@ impl<'a> UninstrumentedControl<'a> {
                     self.log_failure(&"the server closed the connection");
                     return None;
                 }
+                Ok(ChannelEvent::Failed { failure, .. }) => {
+                    self.log_failure(&failure.condition);
+                    return None;
+                }
                 Ok(ChannelEvent::Wrong { mismatch, .. }) => {
                     self.log_failure(&mismatch);
                     return None;
@@ -170,6 +174,7 @@ mod tests {
             breakdown: None,
             first_byte: None,
             hop_limit: None,
+            retransmitted: None,
             lost_where: None,
         }
     }

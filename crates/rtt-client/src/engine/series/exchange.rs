@@ -173,6 +173,7 @@ impl Series<'_> {
                 self.accounting.stray_received();
                 Ok(())
             }
+            Ok(ChannelEvent::Failed { seq, failure }) => self.request_failed(seq, failure, sink),
             Ok(ChannelEvent::Reply(reply)) => {
                 let needs_version1 =
                     reply.seq.is_some_and(|seq| self.payload.needs_version1(seq, reply.report));

@@ -233,8 +233,10 @@ fn handshake_retransmissions(summary: &Summary) -> Option<String> {
     } else {
         String::new()
     };
-    let total = summary.connect.count();
-    Some(match summary.connect.max().filter(|_| total == 1) {
+    // Without connections, each exchange is a handshake.
+    let handshakes = if summary.connect.count() > 0 { &summary.connect } else { &summary.rtt };
+    let total = handshakes.count();
+    Some(match handshakes.max().filter(|_| total == 1) {
         Some(only) => format!("The handshake took {}: {sent_again}{cost}.", duration(only)),
         None => format!(
             "In {} of {} handshakes, {sent_again}{cost}{}.",

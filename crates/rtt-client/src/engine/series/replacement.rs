@@ -31,7 +31,7 @@ const MAX_WAIT_DURING_ATTEMPT: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) struct ChannelReplacement {
     watch: PathWatch,
-    /// If each exchange has its own connection, there is nothing to replace.
+    /// If each exchange has its own connection, or its own handshake, there is nothing to replace.
     is_enabled: bool,
     attempt: Option<Attempt>,
 }
@@ -50,7 +50,11 @@ impl ChannelReplacement {
         let cost = if has_connections { AttemptCost::Packets } else { AttemptCost::Local };
         Self {
             watch: PathWatch::new(cost, plan.settings.timeout),
-            is_enabled: !has_connections || plan.settings.lifetime == Lifetime::Keep,
+            is_enabled: if has_connections {
+                plan.settings.lifetime == Lifetime::Keep
+            } else {
+                !plan.protocol.is_handshake()
+            },
             attempt: None,
         }
     }

@@ -18,6 +18,9 @@ use std::time::Duration;
 #[derive(Serialize)]
 pub(super) struct SummaryLine {
     protocol: &'static str,
+    /// Whether the exchanges are handshakes. Absent if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    connect_only: bool,
     target: String,
     sent: u64,
     received: u64,
@@ -196,6 +199,7 @@ impl SummaryLine {
         let variation = summary.variation.as_deref();
         Self {
             protocol: plan.protocol.name,
+            connect_only: plan.protocol.is_handshake(),
             target: plan.target.to_string(),
             sent: summary.sent,
             received: summary.received,
