@@ -5,9 +5,11 @@ use super::series::{INTERRUPTED, RunPosition, Series, Sink};
 use super::trial::Trial;
 use crate::analysis::statistics::Summary;
 use crate::event::{AddressLimit, Event, Progress, Report, Start};
+use crate::model::address_change::AddressChange;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange};
-use crate::net::resolve::{LookUpLimits, ResolvedAddresses, resolve};
+use crate::net::failure::failure_from_resolve_error;
+use crate::net::resolve::{LookUpLimits, NameResolver, ResolvedAddresses, resolve};
 use crate::net::system;
 use crate::net::transport::SocketError;
 use crate::plan::{Plan, Settings};
@@ -48,7 +50,8 @@ pub enum RunError {
 /// `stop` is set.
 ///
 /// If the target is a name with several addresses, the client tries them as RFC 8305 (Happy Eyeballs) specifies, but at most
-/// 16 of them. It measures the first address that answers. If none answers, it measures the last one that it tried.
+/// 16 of them. It measures the first address that answers. If none answers, it measures the last one that it tried. When a
+/// series opens a new connection, it looks up the name again, and uses another address if the name has changed.
 ///
 /// # Errors
 ///
@@ -61,6 +64,11 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
         Err(_) if stop.load(Ordering::Relaxed) => {
             report.event(&Event::Start(&new_start(plan, None)))?;
             Summary { notes: vec![INTERRUPTED.to_owned()], ..Summary::default() }
+        }
+        Err(failure) if plan.settings.keep_going && NameResolver::of(plan).is_some() => {
+            report.event(&Event::Start(&new_start(plan, None)))?;
+            let series = Series::without_address(plan, failure, stop).with_name_look_ups(plan);
+            series.run(&mut ReportSink { plan, report }, stop)?
         }
         Err(failure) => {
             report.event(&Event::Start(&new_start(plan, None)))?;
@@ -94,10 +102,7 @@ pub(in crate::engine) fn resolve_target(
     let settings = &plan.settings;
     let limits = LookUpLimits { timeout: settings.timeout, stop };
     let result = resolve(&plan.target.host, plan.port(), settings.version(), limits);
-    result.map_err(|error| Failure {
-        detail: Some(error.to_string()),
-        ..Failure::new(error.condition(), start.elapsed())
-    })
+    result.map_err(|error| failure_from_resolve_error(&error, start.elapsed()))
 }
 
 /// The start event of a run that has not opened a socket.
@@ -133,6 +138,7 @@ fn measure(
         Some(Tried::Channel(channel)) => Series::with_channel(plan, address, *channel, stop),
         Some(Tried::Exchange(_)) | None => Series::open(plan, address, RunPosition::Start, stop)?,
     };
+    let series = series.with_name_look_ups(plan);
     report_start(series.local(), report)?;
     series.run(&mut ReportSink { plan, report }, stop)
 }
@@ -185,6 +191,10 @@ struct ReportSink<'a> {
 impl Sink for ReportSink<'_> {
     fn connection(&mut self, connection: Connection) -> io::Result<()> {
         self.report.event(&Event::Connection(&connection))
+    }
+
+    fn address_changed(&mut self, change: &AddressChange) -> io::Result<()> {
+        self.report.event(&Event::AddressChange(change))
     }
 
     fn exchange(&mut self, exchange: Exchange) -> io::Result<()> {

@@ -6,6 +6,7 @@
 
 use crate::model::condition::{Condition, Failure};
 use crate::model::icmp::Origin;
+use crate::net::resolve::ResolveError;
 use crate::net::system::{NetworkError, REPORTS_ICMP_ORIGIN, condition_from_errno};
 use crate::net::transport::{SocketError, SocketOperation};
 use socket2::{Domain, Socket, Type};
@@ -66,6 +67,11 @@ pub(crate) fn failure_from_error(error: io::Error, call: Call, after: Duration) 
         _ => Origin::Unknown,
     };
     Failure { error: Some(error), origin: Some(origin), ..Failure::new(condition, after) }
+}
+
+/// The failure of a name look-up.
+pub(crate) fn failure_from_resolve_error(error: &ResolveError, after: Duration) -> Failure {
+    Failure { detail: Some(error.to_string()), ..Failure::new(error.condition(), after) }
 }
 
 /// The ICMP errors about an attempt to open a transport.

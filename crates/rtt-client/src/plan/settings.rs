@@ -74,6 +74,9 @@ pub struct Settings {
     pub rate: Option<f64>,
     /// The lifetime of connections.
     pub lifetime: Lifetime,
+    /// Whether the series continues although the server is absent, or the name of the target has no address. Otherwise, an
+    /// error before the first reply ends it.
+    pub keep_going: bool,
     /// Whether to split each RTT into its parts with kernel timestamps.
     pub breakdown: bool,
     /// Whether requests with filler text ask the server for its counts, to find out where exchanges are lost. This needs
@@ -99,6 +102,7 @@ impl Settings {
             interval: Duration::ZERO,
             rate: None,
             lifetime: Lifetime::Keep,
+            keep_going: false,
             breakdown: false,
             locate_losses: false,
             pin: None,

@@ -146,6 +146,6 @@ impl Accounting {
             // Any host can have sent the error, so it shows no place.
             Verification::Unverified => exchange.lost_where = self.evidence.losses.expired(seq),
         }
-        self.count(exchange)
+        self.count(exchange, decided.request.sent)
     }
 }

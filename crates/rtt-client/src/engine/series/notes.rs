@@ -2,11 +2,14 @@
 
 use crate::analysis::accounting::MAX_SENDS;
 use crate::analysis::statistics::{HandshakeRetransmissions, Summary, WRONG_TOKEN_REASON};
+use crate::model::address_change::{AddressChange, AddressChangeReason};
 use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
 use crate::model::loss_place::LossPlace;
 use crate::net::limitation::Limitation;
 use crate::plan::payload::{TOKEN_BITS, TOKEN_LEN};
+use chrono::{DateTime, Local};
+use echo_core::escape;
 use echo_core::header::version2;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -95,6 +98,7 @@ pub(super) fn notes(
     notes.extend(address_resolution.map(|resolution| resolution.describe(median)));
     notes.extend(handshake_retransmissions(summary));
     notes.extend(limit_delays(summary));
+    notes.extend(address_changes(summary));
     notes.extend(summary.replacements.first.iter().map(ToString::to_string));
     if summary.replacements.not_stored() > 0 {
         let number = count(summary.replacements.not_stored());
@@ -113,6 +117,35 @@ pub(super) fn notes(
         ));
     }
     notes
+}
+
+/// The changes of the measured address. If an address has no reply, the client tries the next one at each attempt, so only
+/// the last of these changes has a note.
+fn address_changes(summary: &Summary) -> Vec<String> {
+    let changes = &summary.address_changes;
+    let last = changes.last_without_reply.as_ref();
+    let stored = changes.first.iter().chain(last);
+    let mut notes: Vec<String> = stored.map(address_change).collect();
+    if changes.not_stored() > 0 {
+        let number = count(changes.not_stored());
+        notes.push(format!("The address changed {number} more times."));
+    }
+    notes
+}
+
+fn address_change(change: &AddressChange) -> String {
+    let AddressChange { host, old, new, time, reason, .. } = change;
+    let (host, new) = (escape(host.as_bytes()), new.ip());
+    let time = DateTime::<Local>::from(time.wall()).format("%H:%M:%S");
+    match (old.map(|old| old.ip()), reason) {
+        (Some(old), AddressChangeReason::NameChanged) => {
+            format!("The address of {host} changed from {old} to {new} at {time}.")
+        }
+        (Some(old), AddressChangeReason::NoReply) => format!(
+            "The client measured {new}, another address of {host}, from {time} on, because {old} did not reply."
+        ),
+        (None, _) => format!("{host} had no address until {time}. Its address is {new}."),
+    }
 }
 
 /// The reason why the places of losses are not known.
@@ -207,6 +240,7 @@ fn handshake_retransmissions(summary: &Summary) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use echo_core::Stamp;
 
     const UNEVENTFUL: SeriesEnd = SeriesEnd {
         interrupted: false,
@@ -284,6 +318,47 @@ mod tests {
                 "7 requests were lost after 4 sends, because each connection ended before the reply.",
             ]
         );
+    }
+
+    #[test]
+    fn change_of_the_address_has_a_note_with_the_time_of_day() {
+        let protocol = crate::protocol::registry::protocol_named("udp").unwrap();
+        let [a, b] = ["192.0.2.1:7", "192.0.2.2:7"].map(|address| address.parse().unwrap());
+        let time = Stamp::just_before();
+        let clock = DateTime::<Local>::from(time.wall()).format("%H:%M:%S").to_string();
+        for (old, reason, expected) in [
+            (
+                Some(a),
+                AddressChangeReason::NameChanged,
+                format!(
+                    "The address of moving.example changed from 192.0.2.1 to 192.0.2.2 at {clock}."
+                ),
+            ),
+            (
+                None,
+                AddressChangeReason::NameChanged,
+                format!("moving.example had no address until {clock}. Its address is 192.0.2.2."),
+            ),
+            (
+                Some(a),
+                AddressChangeReason::NoReply,
+                format!(
+                    "The client measured 192.0.2.2, another address of moving.example, from {clock} on, because 192.0.2.1 did not reply."
+                ),
+            ),
+        ] {
+            let host = "moving.example".to_owned();
+            let mut summary = Summary::default();
+            summary.address_changes.add(AddressChange {
+                protocol,
+                host,
+                old,
+                new: b,
+                time,
+                reason,
+            });
+            assert_eq!(notes(UNEVENTFUL, &summary, None), [expected]);
+        }
     }
 
     #[test]

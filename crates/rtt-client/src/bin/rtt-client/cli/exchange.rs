@@ -50,6 +50,11 @@ pub(crate) struct ExchangeArgs {
     #[arg(long, value_enum, default_value = "keep", help_heading = "Series")]
     connection: ConnectionArg,
 
+    /// Continue if the server is absent or its name has no address: an error before the first reply does not end the series.
+    /// The summary states when the outages started and ended
+    #[arg(long, help_heading = "Series")]
+    keep_going: bool,
+
     /// Use kernel timestamps to split each RTT into parts, and report the cost of the timestamps (Linux)
     #[arg(long)]
     breakdown: bool,
@@ -141,6 +146,7 @@ impl ExchangeArgs {
                 ConnectionArg::Keep => Lifetime::Keep,
                 ConnectionArg::Each => Lifetime::Each,
             },
+            keep_going: self.keep_going,
             breakdown: self.breakdown,
             locate_losses: true,
             ..self.measure.settings()
