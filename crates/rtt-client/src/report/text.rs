@@ -106,7 +106,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
                 format!("{title} to {address} from {local}")
             }
             // The run continues, although no channel is open.
-            _ if plan.settings.keep_going => format!("{title} to {}", plan.target),
+            _ if plan.settings.keep_going => format!("{title} to {}", plan.host_and_port()),
             _ => return Ok(()),
         };
         if self.run.one_message {

@@ -255,12 +255,17 @@ impl Series<'_> {
             control.exchange_decided(&exchange);
         }
         self.first_packet.exchange(&exchange);
+        let is_lost = matches!(exchange.outcome, Outcome::Lost(_) | Outcome::Error(_));
         self.report_held(sink)?;
         if self.can_wait_for_evidence(&exchange) {
             self.held = Some(exchange);
         } else {
             self.log(&exchange);
             sink.exchange(exchange)?;
+        }
+        // If a timeout is longer than the interval, no pause follows, and the output would stay in its buffer.
+        if is_lost && self.pacing.waits_for_replies() {
+            sink.idle()?;
         }
         let now = Instant::now();
         if now.saturating_duration_since(self.last_progress) >= PROGRESS_INTERVAL {

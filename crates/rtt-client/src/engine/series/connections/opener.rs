@@ -1,11 +1,13 @@
 //! [`Opener`]: opens the channels of a series. It looks up the name of the target again for each new channel.
 //!
+//! - The number of look-ups is limited ([`Name`]).
 //! - A look-up is never between the two timestamps of an exchange. If a connection ends while a request is in flight, the
 //!   client first opens a new one to the same address. The look-up follows before the next request.
 //! - A slow look-up does not delay a fixed schedule, because it runs in another thread. After a failed attempt, the further
 //!   attempts run in that thread, too.
 
 mod background;
+mod name;
 mod opening;
 
 use super::Open;
@@ -22,6 +24,7 @@ use background::BackgroundOpening;
 pub(in crate::engine::series) use background::FinishedOpening;
 use background::OpenWhen;
 use echo_core::Stamp;
+use name::Name;
 use opening::Opening;
 pub(in crate::engine::series) use opening::PeerAttempt;
 use std::net::SocketAddr;
@@ -43,10 +46,8 @@ pub(super) struct Opener<'a> {
     config: OpenConfig<'a>,
     /// The measured address. `None` as long as the name has none.
     address: Option<SocketAddr>,
-    /// The name, if the client looks it up again. Otherwise empty.
-    host: String,
-    /// `None` if the client does not look up a name, or while another thread does it.
-    resolver: Option<NameResolver>,
+    /// The name of the target, if the client looks it up again.
+    name: Option<Name>,
     timeout: Duration,
     /// Whether a slow look-up or attempt would delay the schedule.
     has_schedule: bool,
@@ -59,8 +60,6 @@ pub(super) struct Opener<'a> {
     last_background: Option<Instant>,
     /// The reason why the last attempt failed.
     last_failure: Option<(Condition, Option<Origin>)>,
-    /// Whether the last channel was opened without a look-up.
-    look_up_is_missing: bool,
     /// Whether the measured address has replied.
     has_replied: bool,
     /// The changes of the address that are not reported yet.
@@ -81,8 +80,7 @@ impl<'a> Opener<'a> {
             open,
             config,
             address,
-            host: String::new(),
-            resolver: None,
+            name: None,
             timeout: plan.settings.timeout,
             has_schedule: !plan.pacing.waits_for_replies(),
             tries_other_addresses: plan.settings.keep_going,
@@ -90,21 +88,19 @@ impl<'a> Opener<'a> {
             background: None,
             last_background: None,
             last_failure: None,
-            look_up_is_missing: false,
             has_replied: false,
             changes: Vec::new(),
         }
     }
 
-    /// Looks up the name again with `resolver` from now on.
+    /// Looks up the name again with `resolver` from now on. The address of the series comes from a look-up just before.
     pub(super) fn set_resolver(&mut self, resolver: NameResolver) {
-        resolver.host().clone_into(&mut self.host);
-        self.resolver = Some(resolver);
+        self.name = Some(Name::new(resolver));
     }
 
     /// Whether the client looks up the name of the target again.
     pub(super) fn has_name(&self) -> bool {
-        !self.host.is_empty()
+        self.name.is_some()
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
@@ -139,13 +135,14 @@ impl<'a> Opener<'a> {
         }
         let finished = self.take_finished().and_then(|finished| finished.attempt);
         if let Some(attempt) = finished {
-            if attempt.attempt.transport.is_ok() {
-                return Some(self.accept(attempt));
-            }
-            if self.must_not_wait() {
-                // The next attempt starts at once.
-                self.start_if_due(OpenWhen::Always, None);
-                return Some(self.accept(attempt));
+            let is_open = attempt.attempt.transport.is_ok();
+            if is_open || self.must_not_wait() {
+                let attempt = self.accept(attempt);
+                if !is_open {
+                    // The next attempt starts at once.
+                    self.start_if_due(OpenWhen::Always, None);
+                }
+                return Some(attempt);
             }
         }
         if self.must_not_wait() {
@@ -153,8 +150,8 @@ impl<'a> Opener<'a> {
             return None;
         }
         let looks_up = time == LookUpTime::Now && !self.has_schedule;
-        let resolver = self.resolver.take_if(|_| looks_up);
-        self.look_up_is_missing = self.has_name() && resolver.is_none();
+        let resolver = if looks_up { self.take_resolver() } else { None };
+        self.set_look_up_is_missing(resolver.is_none());
         let opening = Opening {
             open: self.open,
             address: self.address,
@@ -164,7 +161,7 @@ impl<'a> Opener<'a> {
             when: OpenWhen::Always,
         };
         let (resolver, attempt) = opening.run(self.config);
-        self.resolver = resolver.or(self.resolver.take());
+        self.return_resolver(resolver);
         attempt.map(|attempt| self.accept(attempt))
     }
 
@@ -189,18 +186,20 @@ impl<'a> Opener<'a> {
     /// new channel then uses this address. With a schedule, another thread looks up the name and opens this channel. `local` is
     /// the local address of the open channel.
     pub(super) fn name_has_changed(&mut self, local: Option<SocketAddr>) -> bool {
-        if !self.look_up_is_missing {
+        if !self.name.as_ref().is_some_and(|name| name.look_up_is_missing) {
             return false;
         }
         if self.has_schedule {
             let is_started = self.start_if_due(OpenWhen::NameChanged, local);
-            self.look_up_is_missing = !is_started;
+            self.set_look_up_is_missing(!is_started);
             return false;
         }
-        let Some(resolver) = &mut self.resolver else { return false };
-        self.look_up_is_missing = false;
+        let Some(mut resolver) = self.take_resolver() else { return false };
+        self.set_look_up_is_missing(false);
         let limits = LookUpLimits { timeout: self.timeout, stop: self.config.stop };
-        match resolver.address(self.address, AddressChoice::KeepCurrent, limits) {
+        let selected = resolver.address(self.address, AddressChoice::KeepCurrent, limits);
+        self.return_resolver(Some(resolver));
+        match selected {
             Ok(selected) if Some(selected.address) != self.address => {
                 self.change_address(selected.address, AddressChangeReason::NameChanged);
                 true
@@ -225,6 +224,24 @@ impl<'a> Opener<'a> {
     /// The configuration of a channel beside the open one, which already uses the local port that the user has selected.
     fn config_beside(&self) -> OpenConfig<'static> {
         self.config.with_any_local_port().without_interrupt()
+    }
+
+    /// Takes the resolver for a look-up, if one is due.
+    fn take_resolver(&mut self) -> Option<NameResolver> {
+        let has_address = self.address.is_some();
+        self.name.as_mut()?.take_resolver(has_address)
+    }
+
+    fn return_resolver(&mut self, resolver: Option<NameResolver>) {
+        if let Some(name) = &mut self.name {
+            name.return_resolver(resolver);
+        }
+    }
+
+    fn set_look_up_is_missing(&mut self, is_missing: bool) {
+        if let Some(name) = &mut self.name {
+            name.look_up_is_missing = is_missing;
+        }
     }
 
     /// Whether the attempts run in another thread.
@@ -252,7 +269,8 @@ impl<'a> Opener<'a> {
     fn change_address(&mut self, new: SocketAddr, reason: AddressChangeReason) {
         let old = self.address.replace(new);
         self.has_replied = false;
-        let (protocol, host, time) = (self.protocol, self.host.clone(), Stamp::just_before());
+        let host = self.name.as_ref().map(|name| name.host.clone()).unwrap_or_default();
+        let (protocol, time) = (self.protocol, Stamp::just_before());
         self.changes.push(AddressChange { protocol, host, old, new, time, reason });
     }
 }
@@ -279,3 +297,6 @@ fn failed_attempt(error: SocketError) -> OpenAttempt {
     let failure = failure_from_socket_error(error, Duration::ZERO);
     OpenAttempt { connection: None, transport: Err(failure) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,10 @@ impl Opener<'_> {
             OpenWhen::Always => self.choice(true),
             OpenWhen::NameChanged => AddressChoice::KeepCurrent,
         };
-        let (open, address, resolver) = (self.open, self.address, self.resolver.take());
+        let (open, address, resolver) = (self.open, self.address, self.take_resolver());
+        if resolver.is_none() && when == OpenWhen::NameChanged {
+            return false;
+        }
         let spare_resolver = resolver.as_ref().map(NameResolver::without_look_up);
         // The result of a longer look-up is used by the next attempt.
         let is_short = when == OpenWhen::Always && address.is_some();
@@ -92,7 +95,7 @@ impl Opener<'_> {
             }
             Err(error) => {
                 debug!(%error, "cannot start a thread");
-                self.resolver = spare_resolver;
+                self.return_resolver(spare_resolver);
                 false
             }
         }
@@ -108,8 +111,14 @@ impl Opener<'_> {
             Err(TryRecvError::Disconnected) => None,
         };
         let BackgroundOpening { beside, spare_resolver, .. } = self.background.take()?;
-        let (resolver, attempt) = result.unwrap_or((spare_resolver, None));
-        self.resolver = resolver;
+        let Some((resolver, attempt)) = result else {
+            self.return_resolver(spare_resolver);
+            return Some(FinishedOpening { beside, attempt: None });
+        };
+        if resolver.is_some() || attempt.is_some() {
+            self.set_look_up_is_missing(resolver.is_none());
+        }
+        self.return_resolver(resolver);
         Some(FinishedOpening { beside, attempt })
     }
 }
