@@ -28,6 +28,7 @@ fn look_up_is_due(opener: &mut Opener<'_>) {
     opener.name.as_mut().unwrap().last_look_up = None;
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a driver")]
 fn refuse(_: SocketAddr, _: OpenConfig<'_>) -> Result<OpenAttempt, SocketError> {
     let failure = Failure::new(Condition::Refused, Duration::ZERO);
     Ok(OpenAttempt { connection: None, transport: Err(failure) })
