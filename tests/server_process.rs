@@ -11,7 +11,7 @@ mod namespace;
 mod process;
 #[cfg(all(target_os = "linux", not(portable)))]
 #[path = "server_process/restrictions.rs"]
-mod restrictions;
+pub mod restrictions;
 #[cfg(all(unix, not(portable)))]
 #[path = "shell.rs"]
 pub mod shell;

@@ -1,5 +1,5 @@
-//! Tests of a server without standard streams, descriptors or threads. In each case, it runs, or it ends with a line and a
-//! documented status. It never panics.
+//! Tests of a server without standard streams, descriptors or threads. In each case, it runs, or it ends with a line
+//! and a documented status. It never panics.
 
 use super::super::SERVER;
 use super::shell::without_inherited_descriptors;
@@ -19,13 +19,13 @@ const LOADER_FAILED: i32 = 127;
 
 /// The result of a server under a restriction.
 #[derive(Debug)]
-struct Outcome {
-    status: ExitStatus,
-    stderr: String,
+pub struct Outcome {
+    pub status: ExitStatus,
+    pub stderr: String,
 }
 
 /// Runs a shell script that replaces itself by the server (`$0`). Sends SIGTERM as soon as the server catches it.
-fn run(script: &str, user: Option<u32>) -> Outcome {
+pub fn run(script: &str, user: Option<u32>) -> Outcome {
     let mut command = Command::new("sh");
     command.args(["-c", &without_inherited_descriptors(script), SERVER.path]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -131,8 +131,8 @@ fn server_without_free_descriptors_runs_or_ends_with_status_2() {
 
 #[test]
 fn server_without_threads_runs_or_ends_with_status_2() {
-    // The kernel does not apply the limit to root. The number differs between test processes, because all processes of a
-    // user share the limit.
+    // The kernel does not apply the limit to root. Each test process has its own user, because all processes of a user
+    // share the limit.
     let has_root = is_root();
     let user = has_root.then(|| 100_000 + std::process::id() % 100_000);
     let run = |processes: u32| {
@@ -145,8 +145,8 @@ fn server_without_threads_runs_or_ends_with_status_2() {
         return;
     }
     assert_eq!(one.status.code(), Some(2), "{one:?}");
-    // A server has four threads: main, log, signals, one worker. Without root, the limit includes the other processes of
-    // the user, so the server cannot start.
+    // A server has four threads: main, log, signals, one worker. Without root, the limit includes the other processes
+    // of the user, so the server cannot start.
     for processes in 1..=5 {
         check(&run(processes), &[0, 2], &format!("{processes} processes"));
     }

@@ -1,46 +1,44 @@
 //! Tests of the units in `dist/systemd`: their bounds agree with the server, and systemd accepts them.
 
+#[path = "../systemd_units.rs"]
+mod systemd_units;
+
 use super::super::SERVER;
 use super::process::RunningServer;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+use systemd_units::Unit;
 
-/// Maximum exposure that `systemd-analyze security` reports, from 0 (isolated) to 100. The units have 11 with systemd 252. An
-/// open sandbox has more than 90.
+/// Maximum exposure that `systemd-analyze security` reports, from 0 (isolated) to 100. The units have 11 with systemd
+/// 252. An open sandbox has more than 90.
 const MAX_EXPOSURE: u32 = 20;
 
 /// The directory of the programs in the units.
 const INSTALLED: &str = "/usr/local/bin/";
 
-/// The text of a unit. `kind` is `service` or `socket`.
-fn unit(kind: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/systemd");
-    std::fs::read_to_string(path.join(format!("{}.{kind}", SERVER.name))).unwrap()
-}
-
-/// All values of a setting of a unit.
-fn settings<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
-    unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
+/// A unit of the server under test. `kind` is `service` or `socket`.
+fn unit(kind: &str) -> Unit {
+    Unit::read(&format!("{}.{kind}", SERVER.name))
 }
 
 #[test]
 fn units_permit_loopback_addresses_only() {
     for unit in [unit("service"), unit("socket")] {
-        assert_eq!(settings(&unit, "IPAddressDeny"), ["any"]);
-        assert_eq!(settings(&unit, "IPAddressAllow"), ["localhost"]);
+        assert_eq!(unit.value("IPAddressDeny"), "any");
+        assert_eq!(unit.value("IPAddressAllow"), "localhost");
     }
-    assert_eq!(settings(&unit("service"), "SocketBindDeny"), ["any"]);
-    assert!(settings(&unit("service"), "SocketBindAllow").is_empty());
+    assert_eq!(unit("service").value("SocketBindDeny"), "any");
+    assert!(unit("service").values("SocketBindAllow").is_empty());
 }
 
 #[test]
 fn unit_restarts_a_server_that_fails_or_hangs() {
     let unit = unit("service");
-    assert_eq!(settings(&unit, "Type"), ["notify"]);
-    assert_eq!(settings(&unit, "Restart"), ["on-failure"]);
+    assert_eq!(unit.value("Type"), "notify");
+    assert_eq!(unit.value("Restart"), "on-failure");
     // The heartbeat needs passes of each worker within three quarters of this time. A worker of an idle server
     // has one at each check.
-    let watchdog: u32 = settings(&unit, "WatchdogSec")[0].parse().unwrap();
+    let watchdog: u32 = unit.value("WatchdogSec").parse().unwrap();
     assert!((5..=60).contains(&watchdog), "{watchdog}");
 }
 
@@ -55,11 +53,11 @@ fn unit_bounds_the_threads_and_the_cpus() {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", server.process.id())).unwrap();
     let threads = tasks.count();
     let text = format!("# The server has {threads} threads: ");
-    assert!(unit.contains(&text), "{text}: {unit}");
-    let limit: usize = settings(&unit, "TasksMax")[0].parse().unwrap();
+    assert!(unit.text.contains(&text), "{text}: {}", unit.text);
+    let limit: usize = unit.value("TasksMax").parse().unwrap();
     assert!(threads <= limit && limit <= 4 * threads, "{threads} threads, TasksMax={limit}");
-    assert_eq!(settings(&unit, "CPUQuota"), ["200%"]);
-    assert_eq!(settings(&unit, "CPUWeight"), ["50"]);
+    assert_eq!(unit.value("CPUQuota"), "200%");
+    assert_eq!(unit.value("CPUWeight"), "50");
 }
 
 /// Runs `systemd-analyze` for copies of the units that contain the path of the server under test. Prints SKIPPED if the
@@ -99,7 +97,7 @@ fn copies() -> PathBuf {
     std::fs::create_dir_all(&directory).unwrap();
     for kind in ["service", "socket"] {
         let installed = format!("{INSTALLED}{}", SERVER.name);
-        let text = unit(kind).replace(&installed, SERVER.path);
+        let text = unit(kind).text.replace(&installed, SERVER.path);
         std::fs::write(directory.join(format!("{}.{kind}", SERVER.name)), text).unwrap();
     }
     directory

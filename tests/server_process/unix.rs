@@ -4,6 +4,10 @@ use super::super::SERVER;
 use super::process::{RunningServer, command, send_signal};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Maximum time until a server ends. A loaded machine needs a small part of it.
+const MAX_WAIT: Duration = Duration::from_secs(20);
 
 #[test]
 fn sigusr1_logs_the_totals_and_sighup_and_sigpipe_do_not_stop_the_server() {
@@ -29,9 +33,9 @@ fn passed_socket_is_served_and_stays_usable_for_the_next_process() {
     // Two processes serve the socket one after the other. The end of the first process must not shut the socket down.
     for _ in 0..2 {
         let (mut server, line) = if is_udp {
-            start_with_passed_socket(udp.try_clone().unwrap(), "1")
+            start_with_passed_socket(udp.try_clone().unwrap(), "1", "")
         } else {
-            start_with_passed_socket(tcp.try_clone().unwrap(), "1")
+            start_with_passed_socket(tcp.try_clone().unwrap(), "1", "")
         };
         assert_eq!(line, format!("{} listening on {address}\n", SERVER.name));
         (SERVER.exchange)(&address, "hello");
@@ -39,9 +43,9 @@ fn passed_socket_is_served_and_stays_usable_for_the_next_process() {
         assert_eq!(server.wait().unwrap().code(), Some(0));
     }
     let (mut server, line) = if is_udp {
-        start_with_passed_socket(tcp, "1")
+        start_with_passed_socket(tcp, "1", "")
     } else {
-        start_with_passed_socket(udp, "1")
+        start_with_passed_socket(udp, "1", "")
     };
     assert_eq!((line.as_str(), server.wait().unwrap().code()), ("", Some(2)));
     let mut error = String::new();
@@ -62,7 +66,7 @@ impl Supervisor {
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
         let socket = std::os::unix::net::UnixDatagram::bind(directory.join("notify")).unwrap();
-        socket.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         Self { socket, directory }
     }
 
@@ -124,28 +128,66 @@ fn watchdog_of_another_process_receives_no_heartbeat() {
     assert_eq!(server.wait().unwrap().code(), Some(0));
 }
 
-/// Another process has the same socket, and shuts it down. Each further call of the server fails, or returns nothing.
-#[test]
-fn permanent_error_of_a_socket_ends_the_server_with_status_1() {
-    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (socket, address) = if SERVER.name.starts_with("udp") {
-        (socket2::Socket::from(udp.try_clone().unwrap()), udp.local_addr().unwrap())
+/// A socket for the server under test, and its address.
+pub fn bound_socket() -> (socket2::Socket, String) {
+    if SERVER.name.starts_with("udp") {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket.into(), address.to_string())
     } else {
-        (socket2::Socket::from(tcp.try_clone().unwrap()), tcp.local_addr().unwrap())
-    };
-    let (mut server, _) = start_with_passed_socket(socket.try_clone().unwrap(), "1");
-    (SERVER.exchange)(&address.to_string(), "hello");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener.into(), address.to_string())
+    }
+}
+
+/// Causes a permanent error of a socket that the server also has. Each further call of the server fails, or returns
+/// nothing.
+pub fn shut_down(socket: &socket2::Socket) {
     // Linux shuts a socket without a peer down, and returns ENOTCONN.
     let _ = socket.shutdown(std::net::Shutdown::Both);
+}
+
+#[test]
+fn permanent_error_of_a_socket_ends_the_server_with_status_1() {
+    let (socket, address) = bound_socket();
+    let (mut server, _) = start_with_passed_socket(socket.try_clone().unwrap(), "1", "");
+    (SERVER.exchange)(&address, "hello");
+    shut_down(&socket);
     assert_eq!(server.wait().unwrap().code(), Some(1));
     let mut log = String::new();
     server.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     let error = log.lines().find(|line| line.contains(" ERROR ")).expect(&log);
-    assert!(error.contains(&address.to_string()), "{error}");
-    assert!(log.contains("totals at the failure"), "{log}");
+    assert!(error.contains(&address), "{error}");
+    let totals = log.lines().find(|line| line.contains("totals at the failure")).expect(&log);
+    let counter =
+        if SERVER.name.starts_with("udp") { "receive_errors=1" } else { "accept_errors=1" };
+    assert!(totals.split_whitespace().any(|field| field == counter), "{counter}: {totals}");
     let last = log.lines().last().unwrap();
     assert!(last.starts_with(&format!("{}: worker 0 cannot continue", SERVER.name)), "{last}");
+}
+
+/// The log does not fit into the buffer of the pipe. So a write to stderr blocks, also the write of the last line.
+#[test]
+fn server_that_fails_ends_although_no_program_reads_its_log() {
+    let (socket, address) = bound_socket();
+    let arguments = "--show-messages";
+    let (mut server, _) = start_with_passed_socket(socket.try_clone().unwrap(), "1", arguments);
+    for number in 0..1500 {
+        (SERVER.exchange)(&address, &format!("request {number} {}", "x".repeat(100)));
+    }
+    shut_down(&socket);
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = server.try_wait().unwrap() {
+            break status;
+        }
+        if start.elapsed() > MAX_WAIT {
+            server.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(status.code(), Some(1));
 }
 
 /// Starts the server, and passes a socket to it as systemd does (`sd_listen_fds(3)`). Returns the process and its first
@@ -153,9 +195,11 @@ fn permanent_error_of_a_socket_ends_the_server_with_status_1() {
 pub fn start_with_passed_socket(
     socket: impl Into<std::os::fd::OwnedFd>,
     listen_fds: &str,
+    arguments: &str,
 ) -> (Child, String) {
-    let script =
-        format!("exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS={listen_fds} exec \"$0\"");
+    let script = format!(
+        "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS={listen_fds} exec \"$0\" {arguments}"
+    );
     let mut server = Command::new("sh")
         .args(["-c", &script, SERVER.path])
         .stdin(Stdio::from(socket.into()))

@@ -9,8 +9,8 @@ tasks:
   bench    measure memory, and compare RTT and throughput with minimal echo
            programs (the floor) in the same run
   soak [--duration DURATION]
-           attack the servers and the client, and measure what honest clients
-           notice (examples of DURATION: 10s, 5m, 1h)
+           attack the servers and the client, and measure the effect on honest
+           clients (examples of DURATION: 10s, 5m, 1h)
   ci       run all checks that CI runs";
 
 /// The selected task.

@@ -22,9 +22,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Measure memory, and compare RTT and throughput with minimal echo programs (the floor) in the same run
     Bench,
-    /// Attack the servers and the client, and measure what honest clients notice
+    /// Attack the servers and the client, and measure the effect on honest clients
     Soak {
-        /// About the duration of the test (10s, 5m, 1h). Latencies are judged from 60s
+        /// Approximate duration of the test (10s, 5m, 1h). From 60s, the test judges latencies
         #[arg(long, default_value = "60s", value_parser = soak_duration)]
         duration: Duration,
     },

@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: attacks `udp-echo`, `tcp-echo` and `rtt-client`, and measures what honest clients notice.
+//! `cargo xtask soak`: attacks `udp-echo`, `tcp-echo` and `rtt-client`, and measures the effect on honest clients.
 //!
 //! The test has three parts:
 //!
@@ -11,14 +11,16 @@
 //!
 //! # How the effect of an attack is measured
 //!
-//! Servers, attackers and honest clients share the CPUs of one machine. An attacker takes CPU time from an honest client
-//! also if the server is perfect. In reality, they are different hosts. So the test separates the two effects:
+//! Servers, attackers and honest clients share the CPUs of one machine. An attacker takes CPU time from an honest
+//! client even if the server is perfect. In reality, they run on different hosts. So the test separates the two
+//! effects:
 //!
-//! - The value *without* the attack contains the same competition: two processes of the same server run, and the same
-//!   attacker attacks the one that the honest clients do not use. The ratio of *with* and *without* shows the effect inside
-//!   the attacked server.
+//! - The value *without* the attack contains the same competition for the CPUs: two processes of the same server run,
+//!   and the same attacker attacks the process that the honest clients do not use. The ratio of *with* and *without*
+//!   shows the effect inside the attacked server.
 //! - The output also contains the values of the quiet machine, and the ratio to them. The test does not judge this ratio.
-//! - Attackers have the scheduling class `SCHED_IDLE`: they run when no other thread of the test needs the CPU.
+//! - Attackers have the scheduling class `SCHED_IDLE`: they run when no other thread of the test needs the CPU. An attack
+//!   that hardly runs has no effect. So the test also judges the number of datagrams and connections of each attack.
 //! - Threads of honest clients have real-time priority, if the system permits it. Otherwise, an honest client would wait
 //!   for the CPU although its reply has arrived.
 //!

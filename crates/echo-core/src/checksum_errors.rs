@@ -1,8 +1,8 @@
 //! The number of datagrams with a wrong checksum, in the statistics of Linux.
 
 /// Returns the number of UDP datagrams with a wrong checksum: `InCsumErrors` of `Udp` in /proc/net/snmp, and
-/// `Udp6InCsumErrors` in /proc/net/snmp6. The kernel also counts these datagrams as dropped by the receive queue of their
-/// socket (`__sk_queue_drop_skb`, net/core/datagram.c).
+/// `Udp6InCsumErrors` in /proc/net/snmp6. The kernel also counts these datagrams as dropped by the receive queue of
+/// their socket (`__sk_queue_drop_skb`, net/core/datagram.c).
 ///
 /// ```
 /// let snmp = "Udp: InDatagrams InCsumErrors\nUdp: 70 3\n";

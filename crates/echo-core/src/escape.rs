@@ -10,10 +10,11 @@
 //!
 //! - Control characters (C0, DEL, C1): a terminal executes them.
 //! - Format characters (general category Cf), for example those that change the direction of writing (Unicode Standard
-//!   Annex 9), zero-width characters, and tags. Line and paragraph separators. They change the order or the meaning
-//!   of visible text.
-//! - Other characters without a visible form (`Default_Ignorable_Code_Point`). They can hide text. The exceptions are the
-//!   variation selectors U+FE00 to U+FE0F and U+180B to U+180F. They only select a form of the character before them.
+//!   Annex 9), zero-width characters, and tags. They change the order or the meaning of visible text.
+//! - Line separators and paragraph separators. They can divide a line of output into several lines.
+//! - Other characters without a visible form (`Default_Ignorable_Code_Point`). They can hide text. The exceptions are
+//!   the variation selectors U+FE00 to U+FE0F and U+180B to U+180F. They only select a form of the character before
+//!   them.
 //! - Private, unassigned and surrogate code points: their form and their width are unknown.
 //!
 //! Spaces and combining characters stay unchanged. [`escape()`] limits the number of combining characters.
@@ -21,8 +22,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Maximum number of combining characters after one character. Further ones become escapes, because a long stack of marks
-/// covers the lines above and below it. Six are enough for Vietnamese (two), pointed Hebrew (four) and Tibetan (five).
+/// Maximum number of combining characters after one character. Further ones become escapes, because a long stack of
+/// marks covers the lines above and below it. Six are enough for Vietnamese (two), pointed Hebrew (four) and Tibetan
+/// (five).
 const MAX_COMBINING: usize = 6;
 
 /// Converts `bytes` to text that cannot control the terminal that shows it.
@@ -74,8 +76,8 @@ pub fn escape_controls(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, st
     replace(text, is_escaped, |escaped, character| escaped.extend(character.escape_default()))
 }
 
-/// Replaces each character of a line of JSON for which [`is_terminal_control`] is true by an escape. Such characters occur only
-/// inside strings, and `\uXXXX` has the same meaning there (RFC 8259, section 7).
+/// Replaces each character of a line of JSON for which [`is_terminal_control`] is true by an escape. Such characters
+/// occur only inside strings, and `\uXXXX` has the same meaning there (RFC 8259, section 7).
 ///
 /// ```
 /// assert_eq!(echo_core::escape_json("\"\u{202e}\u{e0041}\""), "\"\\u202e\\udb40\\udc41\"");
@@ -90,8 +92,8 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     })
 }
 
-/// Whether `character` is in the list at the top of `escape.rs`: a terminal can interpret it as a command, or does not show
-/// it.
+/// Whether `character` is in the list at the top of `escape.rs`: a terminal can interpret it as a command, or does not
+/// show it.
 ///
 /// ```
 /// assert!(echo_core::is_terminal_control('\u{1b}'));
@@ -127,9 +129,9 @@ fn replace(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Visible,
-    /// Together with the character before it.
+    /// The terminal shows it together with the character before it.
     Combining,
-    /// In the list at the top of this file.
+    /// The character is in the list at the top of this file.
     Control,
 }
 
@@ -154,8 +156,8 @@ fn form(character: char) -> Form {
     }
 }
 
-/// Whether the `Debug` format of a string contains the character itself. The standard library has a table of the general
-/// categories for this format. It writes an escape for the categories Cc, Cf, Cs, Co, Cn, Zl, Zp and Zs
+/// Whether the `Debug` format of a string contains the character itself. The standard library has a table of the
+/// general categories for this format. It writes an escape for the categories Cc, Cf, Cs, Co, Cn, Zl, Zp and Zs
 /// (`library/core/src/unicode/printable.py`). Only at the start of a string, it also writes an escape for a combining
 /// character.
 fn is_printable(character: char) -> bool {

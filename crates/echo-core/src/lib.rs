@@ -6,8 +6,8 @@
 //! - [`Stamp`] is one reading of the monotonic clock and one of the wall clock.
 //! - [`header`] builds and parses the timing header. A server uses it to report its processing time.
 //! - [`is_service_port`] lists the source ports that the UDP server refuses and the client does not use.
-//! - [`escape()`] makes bytes from the network safe to show on a terminal; [`escape_controls`] and [`escape_json`] do the same
-//!   for a line of text and for a line of JSON.
+//! - [`escape()`] makes bytes from the network safe to show on a terminal. [`escape_controls`] does the same for a line
+//!   of text, and [`escape_json`] for a line of JSON.
 //!
 //! This crate does no I/O: it does not open sockets, does not wait, and does not log. It does not depend on
 //! tokio or clap.

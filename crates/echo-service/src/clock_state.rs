@@ -1,7 +1,7 @@
 //! [`ClockMonitor`]: whether the system reports that its wall clock is synchronised.
 //!
-//! `linux.rs` reads the state from the kernel (adjtimex(2)). `portable.rs` is for other systems, and for Linux with `--cfg
-//! portable`. There, the state is not known.
+//! `linux.rs` reads the state from the kernel (adjtimex(2)). `portable.rs` is for other systems, and for Linux with
+//! `--cfg portable`. There, the state is not known.
 
 #[cfg(all(target_os = "linux", not(portable)))]
 mod linux;
@@ -16,8 +16,8 @@ use portable::read_clock_state;
 use echo_core::header::version2::ClockState;
 use std::time::{Duration, Instant};
 
-/// The state of the clock is read again after this time. A read is a system call. The kernel increases its estimate of the
-/// maximum error by 500 µs each second, so an older state is too optimistic by at most 8 ms.
+/// The state of the clock is read again after this time. A read is a system call. The kernel increases its estimate of
+/// the maximum error by 500 µs each second, so an older state is too optimistic by at most 8 ms.
 const MAX_AGE: Duration = Duration::from_secs(16);
 
 /// Reads the state of the wall clock, at most once in 16 seconds.

@@ -40,8 +40,8 @@ pub enum ArrivalTime {
 }
 
 impl ArrivalTime {
-    /// Computes the report for the header of a reply (version 2): the time from the arrival until now, and the arrival by
-    /// the wall clock. The caller adds the counts of the flow.
+    /// Computes the report for the header of a reply (version 2): the time from the arrival until now, and the arrival
+    /// by the wall clock. The caller adds the counts of the flow.
     #[must_use]
     pub fn report(self, clock: ClockState) -> Report {
         let timing = self.timing();

@@ -7,6 +7,7 @@ mod cli;
 mod clock_state;
 mod counters;
 mod descriptors;
+mod kernel_queue;
 mod kernel_timestamps;
 mod limits;
 mod listen;
@@ -23,6 +24,7 @@ pub use cli::{ServiceArgs, parse_arguments, parse_duration, parse_number, servic
 pub use clock_state::ClockMonitor;
 pub use counters::{LogTotals, counters_help};
 pub use descriptors::available_descriptors;
+pub use kernel_queue::{KERNEL_BUFFER_FACTOR, max_queue_memory};
 pub use kernel_timestamps::{ArrivalTime, Received, TimestampedReceiver};
 pub use limits::{SourceLimit, duration_field, limit_field};
 pub use listen::{

@@ -58,10 +58,10 @@ impl Prefix {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::ipv4(address),
             IpAddr::V6(address) if address.is_unicast_link_local() => {
-                Self { length: Length::Ipv6LinkLocal, bits: lower_half(address.to_bits()) }
+                Self { length: Length::Ipv6LinkLocal, bits: join(&address.segments()[4..]) }
             }
             IpAddr::V6(address) => {
-                Self { length: Length::Ipv6Bits64, bits: lower_half(address.to_bits() >> 64) }
+                Self { length: Length::Ipv6Bits64, bits: join(&address.segments()[..4]) }
             }
         }
     }
@@ -103,9 +103,9 @@ impl Prefix {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the function removes the upper half")]
-fn lower_half(bits: u128) -> u64 {
-    bits as u64
+/// The bits of one half of an IPv6 address.
+fn join(segments: &[u16]) -> u64 {
+    segments.iter().fold(0, |bits, segment| (bits << 16) | u64::from(*segment))
 }
 
 #[cfg(test)]

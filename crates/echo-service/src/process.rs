@@ -12,6 +12,8 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 /// The exit status of a server that cannot start.
@@ -20,7 +22,12 @@ pub(crate) const CANNOT_START: u8 = 2;
 /// The exit status of a server that cannot continue. A supervisor can then start it again.
 pub(crate) const CANNOT_CONTINUE: u8 = 1;
 
-/// Returns the exit status of `server`. If `result` is an error, prints it on stderr in one line.
+/// Maximum time to print a message on stderr. If no program reads stderr, the write can block forever. The log can also
+/// block in its thread, and then it holds the lock of stderr.
+const MAX_PRINT_TIME: Duration = Duration::from_secs(1);
+
+/// Returns the exit status of `server`. If `result` is an error, prints it on stderr in one line. This takes about one
+/// second at most.
 ///
 /// The status is 1 if the error or one of its sources is a [`WorkerFailure`]. For all other errors, it is 2.
 #[must_use]
@@ -41,8 +48,28 @@ fn is_worker_failure(error: &(dyn Error + 'static)) -> bool {
 
 /// Prints one line on stderr. The line can contain a name or an argument, so control characters become escapes.
 pub(crate) fn print_line(line: impl Display) {
-    // If stderr is closed or full, there is no place for the line.
-    let _ = writeln!(io::stderr(), "{}", escape(line.to_string().as_bytes()));
+    print(format!("{}\n", escape(line.to_string().as_bytes())));
+}
+
+/// Prints `text` on stderr. Returns after [`MAX_PRINT_TIME`] if the write does not end earlier.
+pub(crate) fn print(text: String) {
+    let text: Arc<str> = text.into();
+    let (sender, end) = mpsc::channel::<()>();
+    let of_thread = Arc::clone(&text);
+    let thread = thread::Builder::new().name("print".to_owned()).spawn(move || {
+        write_to_stderr(&of_thread);
+        drop(sender);
+    });
+    match thread {
+        // The wait ends when the thread drops the sender.
+        Ok(_) => drop(end.recv_timeout(MAX_PRINT_TIME)),
+        Err(_) => write_to_stderr(&text),
+    }
+}
+
+fn write_to_stderr(text: &str) {
+    // If stderr is closed or full, the process has no other output for the text.
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Creates the tokio runtime of a server. The runtime has one thread, a timer and no event queue, so it needs no

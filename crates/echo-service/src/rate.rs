@@ -34,8 +34,8 @@ use table::{BucketTable, TableSize};
 /// `docs/security.md` recommends a lower limit.
 pub(crate) const DEFAULT_RATE: NonZero<u64> = NonZero::new(10_000).unwrap();
 
-/// The size of a request that counts as one unit, in bytes: the largest UDP payload in an Ethernet frame over IPv4 (1,500
-/// bytes without 20 bytes of IP header and 8 bytes of UDP header).
+/// The size of a request that counts as one unit, in bytes: the largest UDP payload in an Ethernet frame over IPv4
+/// (1,500 bytes without 20 bytes of IP header and 8 bytes of UDP header).
 pub const UNIT_BYTES: usize = 1472;
 
 /// The capacity of a bucket in nanoseconds: the tokens of one second.
@@ -45,7 +45,7 @@ const CAPACITY: u64 = 1_000_000_000;
 const SMALL_TABLE: TableSize = TableSize { rows: 2, buckets: 1 << 16 };
 
 /// The table for limits below [`LOW_RATE`]: 16 MiB. At a limit of 1 unit per second, 100,000 forged units per second
-/// refuse one of 800 honest requests. The small table would refuse all of them.
+/// refuse at most one of 750 honest requests. The small table would refuse more than half of them.
 const LARGE_TABLE: TableSize = TableSize { rows: 4, buckets: 1 << 19 };
 
 /// With at least this limit, in units per second, the small table is sufficient: 100,000 forged units per second refuse

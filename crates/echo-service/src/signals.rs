@@ -1,7 +1,7 @@
 //! Signals that stop a running server or print its totals.
 //!
-//! A separate thread waits for the signals. tokio could wait for them too, but it panics if the process has no free descriptor
-//! (`tokio::signal`, 1.54). The thread has no such case: each error of the system is a [`SignalError`].
+//! A separate thread waits for the signals. tokio could wait for them too, but it panics if the process has no free
+//! descriptor (`tokio::signal`, 1.54). The thread does not panic: [`SignalError`] reports each error of the system.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -19,9 +19,9 @@ pub struct Source(u64);
 
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
-        // The bits of two different sources are equal in rare cases only. No global IPv6 address has the number of an IPv4
-        // address: its prefix would be in ::/32. A link-local address can have this number, and then shares the limits
-        // of the IPv4 address.
+        // The bits of two different sources are equal in rare cases only. No global IPv6 address has the number of an
+        // IPv4 address: its prefix would be in ::/32. A link-local address can have this number, and then shares the
+        // limits of the IPv4 address.
         Self(Prefix::source(address).bits())
     }
 }

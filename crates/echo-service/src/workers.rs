@@ -86,13 +86,13 @@ pub enum RunWorkersError {
     },
 }
 
-/// Runs each worker on its own thread until `signals` request the shutdown. Notifies the supervisor when all
-/// workers run, while all workers make progress, and when the shutdown begins. Returns the sum of the totals of all workers.
+/// Runs each worker on its own thread until `signals` request the shutdown. Notifies the supervisor when all workers
+/// run, while all workers make progress, and when the shutdown begins. Returns the sum of the totals of all workers.
 ///
 /// # Errors
 ///
-/// [`RunWorkersError`] if the system does not start a thread, or if a worker cannot continue. The function stops the other
-/// workers. It also logs the failure of a worker and the totals.
+/// [`RunWorkersError`] if the system does not start a thread, or if a worker cannot continue. The function stops the
+/// other workers. It also logs the failure of a worker and the totals.
 ///
 /// # Panics
 ///

@@ -6,9 +6,9 @@
 //! |---|---|
 //! | Read and write capture files | [`mod@file`]: pcap, and pcapng with its reader and writer |
 //! | Find the headers, the addresses and the payload of a packet | [`dissect`]; [`dissector`] is the interface to each protocol |
-//! | Assign the packet to a flow (all packets between two ports) | [`flows`], the table of flows, and [`flow`]; [`direction`] finds the client of a flow |
+//! | Assign the packet to a flow (all packets between two ports) | [`flows`], the table of flows, and [`flow`]; [`direction`] determines the client of a flow |
 //! | Determine the role of the packet (SYN, request, retransmission, …) | `protocol/*/packets.rs`; [`datagram_flow`] for datagrams; [`role`] has the names |
-//! | Find out whether the bytes of a segment are new | [`reassembly`] |
+//! | Determine whether the bytes of a segment are new | [`reassembly`] |
 //! | Assign the packet to an exchange | [`exchanges`] |
 //! | Count the packets and bytes of each protocol | [`totals`] |
 //! | Collect the result of the trace | [`trace`] |

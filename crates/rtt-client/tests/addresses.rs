@@ -1,5 +1,5 @@
-//! Names with several addresses, of which many do not answer: the number of attempts, their schedule and the total time. Also
-//! a name look-up without an answer.
+//! Tests of names with several addresses, of which many do not answer: the number of attempts, their schedule and the
+//! total time. One test has a name look-up without an answer.
 //!
 //! `tests/network/many_addresses.py` creates the names and the network.
 #![cfg(all(target_os = "linux", not(portable)))]

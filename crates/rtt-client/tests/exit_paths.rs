@@ -1,5 +1,5 @@
-//! The client without standard streams, descriptors or threads, and after SIGKILL. In each case, it ends with a documented
-//! status and leaves no process. It never panics.
+//! Tests of the client without standard streams, descriptors or threads, and of its end by SIGKILL. In each case, the
+//! client ends with a documented status and leaves no process. It never panics.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/namespaces.rs"]

@@ -1,5 +1,5 @@
-//! Forged ICMP errors about UDP requests. They never decide the outcome of a request that has a reply, and they never end
-//! a series without further evidence. The errors come from `tests/network/forged_errors.py`.
+//! Tests of forged ICMP errors about UDP requests. They never decide the outcome of a request that has a reply, and they
+//! never end a series without further evidence. The errors come from `tests/network/forged_errors.py`.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/namespaces.rs"]
@@ -77,7 +77,7 @@ fn many_forged_errors_do_not_prevent_the_requests() {
 
 #[test]
 fn series_ends_after_two_requests_if_both_have_an_unverified_error_and_no_reply() {
-    for (events, status) in runs("short silent", &["-c", "50", "-i", "0", "-W", "200ms"]) {
+    for (events, status) in runs("short silent", &["-c", "50", "-i", "0", "-W", "2s"]) {
         assert_counts(&events, &[("sent", 2), ("lost", 2), ("unmatched", 0)]);
         for exchange in events.iter().filter(|event| event["type"] == "exchange") {
             assert_eq!(exchange["outcome"], "error", "{exchange}");
@@ -89,8 +89,8 @@ fn series_ends_after_two_requests_if_both_have_an_unverified_error_and_no_reply(
 
 #[test]
 fn error_with_a_false_token_is_no_evidence() {
-    for (events, status) in runs("false silent", &["-c", "5", "-i", "0", "-W", "100ms"]) {
-        assert_counts(&events, &[("sent", 5), ("lost", 5), ("unmatched", 5)]);
+    for (events, status) in runs("false silent", &["-c", "3", "-i", "0", "-W", "1s"]) {
+        assert_counts(&events, &[("sent", 3), ("lost", 3), ("unmatched", 3)]);
         for exchange in events.iter().filter(|event| event["type"] == "exchange") {
             assert_eq!(exchange["condition"], "silent", "{exchange}");
         }
@@ -115,7 +115,7 @@ fn diagnosis_uses_an_unverified_error_only_without_a_reply() {
         assert_eq!(events[0]["condition"], "answering", "{events:?}");
         assert_eq!(status, Some(0));
     }
-    for (events, status) in runs("short silent diagnose", &["-W", "300ms"]) {
+    for (events, status) in runs("short silent diagnose", &["-W", "3s"]) {
         assert_eq!(events[0]["condition"], "refused", "{events:?}");
         assert_eq!(events[0]["sent"], 3, "the client sends further requests: {events:?}");
         assert_eq!(status, Some(1));

@@ -1,4 +1,5 @@
-//! Tests of the limits for requests that are sent again, and for new connections. Scripted servers end each connection early.
+//! Tests of the limits for requests that are sent again, and for new connections. Scripted servers end each connection
+//! early.
 
 mod scripted;
 
@@ -65,6 +66,14 @@ fn answer_once(load: &Load, mut stream: TcpStream) {
     }
 }
 
+/// Waits until this number of requests has arrived. Does not read them.
+fn wait_for_requests(stream: &TcpStream, number: u64) {
+    let mut buffer = vec![0; LEN * usize::try_from(number).unwrap()];
+    while stream.peek(&mut buffer).is_ok_and(|length| (1..buffer.len()).contains(&length)) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Like [`answer_once`], with a reset for the requests that arrive later.
 fn answer_once_and_reset(load: &Load, mut stream: TcpStream) {
     let mut request = [0; LEN];
@@ -102,9 +111,11 @@ fn server_that_answers_once_per_connection_gets_a_limited_number_of_requests() {
 
 #[test]
 fn request_that_reaches_the_limit_is_lost_with_a_reason_and_a_note() {
-    // The first request on a connection gets a reply after a pause, so ten requests are in flight when the connection ends.
+    // The server answers after all requests in flight have arrived: ten requests on the first connection, and one less on each
+    // further connection.
     let (address, load) = server(|load, stream| {
-        thread::sleep(Duration::from_millis(100));
+        let earlier_connections = load.connections.load(Ordering::Relaxed) - 1;
+        wait_for_requests(&stream, 10 - earlier_connections);
         answer_once(load, stream);
     });
     let settings = Settings { timeout: Duration::from_secs(20), ..at_rate(10, 1000.0) };

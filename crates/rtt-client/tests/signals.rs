@@ -185,7 +185,7 @@ fn wait_for_a_reply_is_interrupted_without_a_lost_request() {
         socket.recv(&mut [0; 2048]).unwrap();
         let Finished { status, out, err } = client.end_with(Signal::SIGTERM);
         assert_eq!(status.code(), Some(1), "{more:?}");
-        let note = "Interrupted: 1 request in flight did not count.";
+        let note = "Interrupted: 1 request in flight does not count.";
         assert!((out + &err).contains(note), "{more:?}: {err}");
     }
 }

@@ -18,10 +18,11 @@ use std::time::{Duration, Instant};
 /// Each further error doubles the pause, up to [`MAX_ERROR_PAUSE`].
 const MIN_ERROR_PAUSE: Duration = Duration::from_millis(5);
 
+/// Longest pause of a listener. When a descriptor becomes free, the server accepts connections after at most this time.
 const MAX_ERROR_PAUSE: Duration = Duration::from_secs(1);
 
-/// Maximum number of connections that a listener accepts before the worker serves the open connections again. To accept
-/// this number takes less than 0.1 ms. A flood of new connections delays a request by this time.
+/// Maximum number of connections that a listener accepts before the worker serves the open connections again. The
+/// worker accepts this number in less than 0.1 ms. A flood of new connections delays a request by this time.
 const MAX_BATCH: usize = 8;
 
 /// The token of the first listener. The tokens of connections are smaller.
@@ -35,8 +36,8 @@ struct Listener {
     address: SocketAddr,
     /// Whether the listener's queue may contain a connection.
     is_ready: bool,
-    /// Whether the queue may contain connections that arrived before the server limited the buffers of the listener. They
-    /// have not inherited the limits. For example, systemd starts the server when a connection has arrived.
+    /// Whether the queue may contain connections that arrived before the server limited the buffers of the listener.
+    /// They have not inherited the limits. For example, systemd starts the server when a connection has arrived.
     may_have_early_connections: bool,
     next_pause: Duration,
     paused_until: Option<Instant>,
@@ -119,8 +120,7 @@ impl Acceptor {
                         }
                         if !affects_only_one_connection(&error) {
                             // The connection stays in the queue, so an immediate retry would return the same error.
-                            listener.paused_until = Some(now + listener.next_pause);
-                            listener.next_pause = (listener.next_pause * 2).min(MAX_ERROR_PAUSE);
+                            listener.pause(now);
                             break;
                         }
                     }
@@ -163,6 +163,12 @@ impl Listener {
             next_pause: MIN_ERROR_PAUSE,
             paused_until: None,
         })
+    }
+
+    /// Starts a pause after an error. The next pause is twice as long.
+    fn pause(&mut self, now: Instant) {
+        self.paused_until = Some(now + self.next_pause);
+        self.next_pause = (self.next_pause * 2).min(MAX_ERROR_PAUSE);
     }
 }
 
@@ -239,4 +245,24 @@ fn affects_only_one_connection(error: &io::Error) -> bool {
             | Kind::PermissionDenied
             | Kind::TimedOut
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_from_5_milliseconds_to_1_second() {
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let poller = Poller::new(Duration::ZERO).unwrap();
+        let mut acceptor = Acceptor::new(vec![listener], &poller).unwrap();
+        let now = Instant::now();
+        assert_eq!(acceptor.wait_timeout(now), Some(Duration::ZERO));
+        let pauses = [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000];
+        for pause in pauses.map(Duration::from_millis) {
+            acceptor.0[0].pause(now);
+            assert_eq!(acceptor.wait_timeout(now), Some(pause));
+            assert!(!acceptor.can_accept_more());
+        }
+    }
 }

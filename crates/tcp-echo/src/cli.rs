@@ -12,19 +12,23 @@ use tcp_echo::{
     READ_SIZE, RESERVE_DIVISOR, Totals,
 };
 
-/// File descriptors that each worker needs in addition to its listeners: two for the poller and its waker, and one for a
-/// connection that the worker accepts and refuses.
+/// File descriptors that each worker needs in addition to its listeners: two for the poller and its waker, and one for
+/// a connection that the worker accepts and refuses.
 const DESCRIPTORS_PER_WORKER: usize = 3;
 
 /// File descriptors that remain free for other parts of the process, for example for a message to the supervisor
 /// (`sd_notify(3)`).
 const RESERVED_DESCRIPTORS: usize = 2;
 
+/// A longer timeout is probably a mistake. Also, `--stall` must be less than 12 days: the server sets twice this time as
+/// the option `TCP_USER_TIMEOUT`, and Linux permits at most 2³¹ milliseconds.
+const MAX_TIMEOUT: std::time::Duration = std::time::Duration::from_hours(7 * 24);
+
 /// The process has no file descriptor for a connection.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the limit on open files (ulimit -n) permits no connection: {available} more files can be open, but the server needs \
-     {needed} and one for each connection"
+    "the limit on open files (ulimit -n) permits no connection: the process can open {available} more files, but the \
+     server needs {needed}, and one more for each connection"
 )]
 pub(crate) struct NoDescriptors {
     available: usize,
@@ -49,8 +53,8 @@ pub(crate) struct Cli {
         help_heading = "Limits",
         help = format!(
             "Maximum number of open connections. 1/{RESERVE_DIVISOR} of them is reserved for sources without a connection. \
-             If all are in use, a new connection replaces one of the source or network with the most connections: the one \
-             that has been idle longest"
+             If all are in use, a new connection replaces the connection that has been idle longest, of the source or \
+             network with the most connections"
         )
     )]
     connections: usize,
@@ -79,7 +83,7 @@ pub(crate) struct Cli {
         help = format!(
             "Reset a connection if the peer takes less than {MIN_TRANSFER_RATE} bytes of its waiting replies per second, \
              on average over this time (for example 500ms or 30s). The same rate applies to the arrival of an incomplete \
-             request with a timing header. 0: never"
+             request with a timing header. 0: never; a peer that neither sends nor takes anything is then idle (--idle)"
         )
     )]
     stall: Duration,
@@ -134,7 +138,11 @@ fn needed_descriptors(workers: usize) -> usize {
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map(Duration::from)
+    let timeout = parse_duration(text)?;
+    if timeout > MAX_TIMEOUT {
+        return Err(format!("the maximum is {}; 0 means never", Duration::from(MAX_TIMEOUT)));
+    }
+    Ok(timeout.into())
 }
 
 fn parse_connections(text: &str) -> Result<usize, String> {
@@ -165,6 +173,19 @@ mod tests {
         assert_eq!(cli.connections, config.max_connections);
         assert_eq!(cli.connections_per_source, config.max_connections_per_source);
         assert_eq!((*cli.idle, *cli.stall), (config.idle_timeout, config.stall_timeout));
+    }
+
+    #[test]
+    fn timeouts_have_a_maximum() {
+        for option in ["--idle", "--stall"] {
+            let parse = |value| Cli::try_parse_from(["tcp-echo", option, value]);
+            assert!(parse("7days").is_ok() && parse("0").is_ok(), "{option}");
+            for too_long in ["7days 1ns", "500000000000years"] {
+                let error = parse(too_long).unwrap_err();
+                assert_eq!(error.exit_code(), 2);
+                assert!(error.to_string().contains("the maximum is 7days"), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 const MAX_UNUSED_CAPACITY: usize = 32;
 
 /// A first-in, first-out queue. The entry of a closed connection stays in the queue for a while. When more connections
-/// were closed than half of the entries, one pass removes all of these entries. So at most half of the entries, and
-/// one, belong to closed connections. The pass costs a constant time for each closed connection, on average.
+/// were closed than half of the entries, one pass removes all of these entries. So at most one entry more than half of
+/// the entries belongs to closed connections. The pass costs a constant time for each closed connection, on average.
 #[derive(Debug)]
 pub(crate) struct ClosableQueue<T> {
     entries: VecDeque<T>,
@@ -49,8 +49,8 @@ impl<T> ClosableQueue<T> {
         }
     }
 
-    /// Counts the close of a connection that has an entry in this queue. The function calls `is_closed` at most once for
-    /// each entry. It removes the entry if `is_closed` returns true.
+    /// Counts the close of a connection that has an entry in this queue. The function calls `is_closed` at most once
+    /// for each entry. It removes the entry if `is_closed` returns true.
     pub(crate) fn note_close(&mut self, mut is_closed: impl FnMut(&T) -> bool) {
         self.closed += 1;
         if self.closed > self.entries.len() / 2 {

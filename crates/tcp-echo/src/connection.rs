@@ -93,13 +93,13 @@ enum Phase {
     Open,
     /// The server does not read any more requests. It still sends the pending reply.
     InputEnded,
-    /// The server has sent the FIN. It does not read any more, and waits until the peer has taken all replies. Without this
-    /// phase, the kernel would keep the replies of a closed connection, which has no slot. So the number of slots
+    /// The server has sent the FIN. It does not read any more, and waits until the peer has taken all replies. Without
+    /// this phase, the kernel would keep the replies of a closed connection, which has no slot. So the number of slots
     /// would not limit the memory of the kernel.
     Draining,
-    /// The server is shutting down. It has sent its complete reply and the FIN. It reads and discards input until the peer closes. If the
-    /// server closed a socket with unread input, the kernel would send a reset. A reset can delete the reply from the
-    /// peer's receive buffer.
+    /// The server is shutting down. It has sent its complete reply and the FIN. It reads and discards input until the
+    /// peer closes. If the server closed a socket with unread input, the kernel would send a reset. A reset can delete
+    /// the reply from the peer's receive buffer.
     AwaitingPeerClose,
 }
 
@@ -178,8 +178,7 @@ impl Connection {
     /// connection.
     pub(crate) fn step(&mut self, context: &mut StepContext<'_>) -> io::Result<NextAction> {
         match self.phase {
-            Phase::Draining if self.bytes_in_kernel() > 0 => return Ok(NextAction::WaitForEvent),
-            Phase::Draining => return Ok(NextAction::Close),
+            Phase::Draining => return self.finish_draining(),
             Phase::AwaitingPeerClose => return Ok(self.discard_input(context.read_buffer)),
             Phase::Start | Phase::Open | Phase::InputEnded => {}
         }

@@ -12,23 +12,28 @@ use crate::schedule::{NextStep, Schedule};
 use crate::slots::{ConnectionSlots, Owner, SlotId};
 use crate::timeouts::{Tick, Timeouts};
 use crate::totals::Totals;
-use echo_service::{RateLimit, should_log};
+use echo_service::RateLimit;
 use mio::net::TcpStream;
 use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// The cost of a step without its bytes. The unit of a cost is the time to transfer one byte. The system calls of a step
-/// take as long as the transfer of about this number of bytes.
+/// The cost of a step without its bytes. The unit of a cost is the time to transfer one byte. The system calls of a
+/// step take about as long as the transfer of this number of bytes.
 const STEP_COST: u64 = 8 * 1024;
 
 /// Maximum number of steps until the worker checks for new events. Short steps take about 5 µs each. With fewer steps,
 /// the checks would take a significant part of the time.
 const MAX_STEPS: usize = 32;
 
-/// Number of received and sent bytes after which the worker checks for new events: the largest reply to one read. So the
-/// worker checks after each step that receives and sends the maximum number of bytes.
+/// Number of received and sent bytes after which the worker checks for new events: the largest reply to one read. So
+/// the worker checks after each step that receives and sends the maximum number of bytes.
 const MAX_STEP_BYTES: u64 = (READ_SIZE * echo_core::MAX_GROWTH) as u64;
+
+/// Maximum value of `TCP_USER_TIMEOUT`. The kernel rejects a number of milliseconds that does not fit into a C `int`
+/// (`do_tcp_setsockopt`, net/ipv4/tcp.c).
+#[cfg(target_os = "linux")]
+const MAX_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// The connections of one worker.
 pub(crate) struct ConnectionTable<'a> {
@@ -107,8 +112,8 @@ impl<'a> ConnectionTable<'a> {
         // the connection, only the kernel can stop sending to a peer that does not read.
         #[cfg(target_os = "linux")]
         if !self.config.stall_timeout.is_zero() {
-            let timeout = Some(self.config.stall_timeout * 2);
-            socket2::SockRef::from(&stream).set_tcp_user_timeout(timeout)?;
+            let timeout = self.config.stall_timeout.saturating_mul(2).min(MAX_USER_TIMEOUT);
+            socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(timeout))?;
         }
         let mut connection = Connection::new(stream, peer, slot, self.tick);
         poller.register(connection.stream(), self.connections.next_token())?;
@@ -268,14 +273,7 @@ impl<'a> ConnectionTable<'a> {
             Ok(NextAction::WaitForEvent) => {}
             Ok(NextAction::StepAgain) => self.add_to_queue(token, ReadMode::UntilEmpty),
             Ok(NextAction::Close) => drop(self.remove(token)),
-            Err(error) => {
-                self.totals.closed_with_error += 1;
-                let count = self.totals.closed_with_error;
-                if should_log(count) {
-                    tracing::debug!(%peer, %error, count, "closed a connection after an error");
-                }
-                self.close(token);
-            }
+            Err(error) => self.close_failed(token, &error),
         }
         cost
     }

@@ -18,7 +18,7 @@ use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-/// Number of sources without tasks that the queue can remember in addition to one for each task. This bounds the
+/// Number of sources without tasks that the queue can store in addition to one for each task. This bounds the
 /// memory. A lower number would remove such sources more often.
 const MAX_IDLE_SOURCES: usize = 1024;
 
@@ -31,8 +31,8 @@ pub(crate) struct FairQueue<T> {
     /// One entry for each source in `sources`, except for the source of the task that runs.
     order: BinaryHeap<Reverse<Position>>,
     running: Option<usize>,
-    /// The source of the last [`FairQueue::push`], and its index. Most tasks in sequence have the same source. This saves
-    /// the hash.
+    /// The source of the last [`FairQueue::push`], and its index. Most tasks in sequence have the same source. This
+    /// saves the hash.
     last: Option<(Source, usize)>,
     virtual_time: u64,
     /// The highest start time of all sources since the creation of the queue.

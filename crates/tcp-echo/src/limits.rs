@@ -9,8 +9,8 @@ use std::time::Duration;
 /// [`echo_core::MAX_GROWTH`] times as long as the text: about 48 KiB. The server stores the part that the kernel does
 /// not accept. It does not read again until the kernel has accepted the whole reply.
 ///
-/// A connection with timed requests needs up to 280 KiB: a complete request of [`MAX_TIMED_REQUEST_SIZE`] bytes, its
-/// reply, and one more read.
+/// A connection with timed requests needs more memory ([`crate::MAX_PROCESS_MEMORY_PER_CONNECTION`]): a reply, the next
+/// request of [`MAX_TIMED_REQUEST_SIZE`] bytes, and one more read.
 pub const READ_SIZE: usize = 16 * 1024;
 
 /// Maximum size of a timed request in bytes, header included.

@@ -1,13 +1,15 @@
 //! The kernel's buffers for a connection, and the largest amount of memory that the connections can use.
 //!
-//! Without limits, Linux increases the buffers of a connection with its use: up to 6 MiB for received data and 4 MiB for
-//! replies (`net.ipv4.tcp_rmem`, `tcp_wmem`). A peer that reads slowly could then use 10 MiB. The listeners have the
-//! limits, and accepted connections inherit them. So the kernel selects a window scale that fits the buffer (RFC 7323),
-//! because it does this when the SYN arrives.
+//! Without limits, Linux increases the buffers of a connection with its use: up to 6 MiB for received data and 4 MiB
+//! for replies (`net.ipv4.tcp_rmem`, `tcp_wmem`). A peer that reads slowly could then use 10 MiB. The listeners have
+//! the limits, and accepted connections inherit them. So the kernel selects a window scale that fits the buffer (RFC
+//! 7323), because it does this when the SYN arrives.
 
-use crate::limits::{MAX_TIMED_REQUEST_SIZE, READ_SIZE};
+use crate::limits::MAX_TIMED_REQUEST_SIZE;
 use crate::slots::MAX_PENDING_CLOSES;
+use crate::timed_request::MAX_RECEIVED;
 use echo_core::MAX_GROWTH;
+use echo_service::max_queue_memory;
 use socket2::SockRef;
 use std::io;
 
@@ -27,25 +29,18 @@ pub const SEND_BUFFER: usize = 128 * 1024;
 /// reply of ASCII text, so the kernel usually accepts such a reply at once.
 pub const MAX_UNSENT: u32 = 64 * 1024;
 
-/// The kernel reserves this multiple of `SO_SNDBUF` and `SO_RCVBUF` (socket(7)).
-const KERNEL_BUFFER_FACTOR: usize = 2;
-
-/// The kernel checks the size of a buffer before it adds a segment. So the last segment can exceed the limit. A segment
-/// has at most 64 KiB (the length field of IP), with segmentation offload.
-const MAX_SEGMENT: usize = 64 * 1024;
-
-/// The kernel's data structures of one connection: socket, file, entries of epoll, and timers (4 KiB on Linux 6), with a
-/// margin.
+/// The kernel's data structures of one connection: socket, file, entries of epoll, and timers (4 KiB on Linux 6), with
+/// a margin.
 const KERNEL_OBJECTS: usize = 8 * 1024;
 
 /// The largest amount of kernel memory that one connection can use, in bytes.
 pub const MAX_KERNEL_MEMORY_PER_CONNECTION: usize =
-    KERNEL_BUFFER_FACTOR * (SEND_BUFFER + RECEIVE_BUFFER) + 2 * MAX_SEGMENT + KERNEL_OBJECTS;
+    max_queue_memory(SEND_BUFFER) + max_queue_memory(RECEIVE_BUFFER) + KERNEL_OBJECTS;
 
 /// The largest amount of memory that the process can use for one connection, in bytes: the reply to a timed request of
 /// the maximum size, the next request of this size, one more read, and the entries in the tables.
 pub const MAX_PROCESS_MEMORY_PER_CONNECTION: usize =
-    MAX_GROWTH * MAX_TIMED_REQUEST_SIZE + MAX_TIMED_REQUEST_SIZE + READ_SIZE + CONNECTION_ENTRIES;
+    MAX_GROWTH * MAX_TIMED_REQUEST_SIZE + MAX_RECEIVED + CONNECTION_ENTRIES;
 
 /// The entries of one connection in the table of its worker and in the table of slots, with a margin.
 const CONNECTION_ENTRIES: usize = 1024;
@@ -82,6 +77,7 @@ pub(crate) fn limit_buffers(socket: &SockRef<'_>) -> io::Result<()> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use echo_service::KERNEL_BUFFER_FACTOR;
     use std::net::{TcpListener, TcpStream};
 
     #[test]
@@ -91,9 +87,9 @@ mod tests {
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         let accepted = SockRef::from(&accepted);
-        let limit = |bytes| KERNEL_BUFFER_FACTOR * bytes;
-        assert!(accepted.recv_buffer_size().unwrap() <= limit(RECEIVE_BUFFER));
-        assert!(accepted.send_buffer_size().unwrap() <= limit(SEND_BUFFER));
+        let limits = [RECEIVE_BUFFER, SEND_BUFFER].map(|bytes| KERNEL_BUFFER_FACTOR * bytes);
+        let sizes = [accepted.recv_buffer_size().unwrap(), accepted.send_buffer_size().unwrap()];
+        assert_eq!(sizes, limits);
         assert_eq!(accepted.tcp_notsent_lowat().unwrap(), MAX_UNSENT);
     }
 }

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn token_of_a_closed_connection_needs_no_memory_in_addition() {
+    fn token_of_a_closed_connection_needs_no_additional_memory() {
         assert_eq!(size_of::<Option<Connection>>(), size_of::<Connection>());
     }
 }

@@ -37,8 +37,8 @@ pub(crate) struct Readiness {
 }
 
 impl Poller {
-    /// Creates a poller without sockets. For the time `busy_poll` after each event, the poller checks for further events
-    /// without sleeping. Zero disables these checks.
+    /// Creates a poller without sockets. For the time `busy_poll` after each event, the poller checks for further
+    /// events without sleeping. Zero disables these checks.
     ///
     /// # Errors
     ///

@@ -36,8 +36,9 @@ struct Window {
 pub(crate) enum Drain {
     /// The peer has taken all replies.
     Complete,
-    /// The peer has enough time left to take its replies.
-    InProgress,
+    /// The peer has enough time left to take its replies. `since` is the tick in which the current window started.
+    /// Without a stall timeout, a new window starts in each tick in which the peer has taken at least one byte.
+    InProgress { since: Tick },
     /// The peer has taken less than the minimum rate requires.
     TooSlow,
 }
@@ -129,11 +130,11 @@ impl ReplyOutput {
         match window {
             Some(window) if !window.is_successful(bytes, timeouts) => {
                 let is_expired = timeouts.is_expired(Timeout::Stall, window.start, now);
-                if is_expired { Drain::TooSlow } else { Drain::InProgress }
+                if is_expired { Drain::TooSlow } else { Drain::InProgress { since: window.start } }
             }
             _ => {
                 *window = Some(Window { start: now, backlog: bytes, added: 0 });
-                Drain::InProgress
+                Drain::InProgress { since: now }
             }
         }
     }
@@ -190,10 +191,21 @@ mod tests {
     #[test]
     fn small_backlog_must_be_taken_completely() {
         let mut output = ReplyOutput::default();
-        assert_eq!(output.check_drain(5, 0, timeouts()), Drain::InProgress);
-        assert_eq!(output.check_drain(1, 5, timeouts()), Drain::InProgress);
+        assert_eq!(output.check_drain(5, 0, timeouts()), Drain::InProgress { since: 0 });
+        assert_eq!(output.check_drain(1, 5, timeouts()), Drain::InProgress { since: 0 });
         assert_eq!(output.check_drain(1, 11, timeouts()), Drain::TooSlow);
         assert_eq!(output.check_drain(0, 12, timeouts()), Drain::Complete);
         assert!(output.0.is_none(), "an idle connection needs no memory");
+    }
+
+    #[test]
+    fn without_a_stall_timeout_each_byte_starts_a_new_window() {
+        let timeouts =
+            Timeouts::new(&Config { stall_timeout: Duration::ZERO, ..Config::default() });
+        let mut output = ReplyOutput::default();
+        for (backlog, tick, since) in [(5, 0, 0), (5, 9, 0), (4, 10, 10), (4, 1000, 10)] {
+            let expected = Drain::InProgress { since };
+            assert_eq!(output.check_drain(backlog, tick, timeouts), expected, "tick {tick}");
+        }
     }
 }

@@ -72,21 +72,23 @@ impl Schedule {
         now: Instant,
     ) {
         let is_first = !self.rate_waits.contains(peer.into());
-        self.rate_waits.push(peer, Waiting { token, since: now });
+        // `now` can be earlier than the arrival of the request, because it is the time at which the steps started.
+        self.rate_waits.push(peer, Waiting { token, since: Instant::now() });
         if is_first {
             let wait = rate_limit.wait_time(peer, now).max(MIN_RATE_WAIT);
             self.rate_waits.set_timer(peer.into(), now + wait);
         }
     }
 
-    /// Makes the sources runnable whose rate limit may have a unit now.
+    /// Makes a source runnable when it may have a unit of its rate limit.
     pub(crate) fn wake_waiting(&mut self, now: Instant) {
         while let Some(source) = self.rate_waits.pop_due(now) {
             self.runnable.push(source, Task::ResumeWaiting);
         }
     }
 
-    /// Selects the next step. `None`: no connection needs a step. After the step, the caller calls [`Schedule::charge`].
+    /// Selects the next step. `None`: no connection needs a step. After the step, the caller calls
+    /// [`Schedule::charge`].
     pub(crate) fn next(&mut self, rate_limit: &RateLimit, now: Instant) -> Option<NextStep> {
         let (source, task) = self.runnable.next()?;
         Some(match task {

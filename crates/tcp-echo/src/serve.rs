@@ -27,8 +27,8 @@ pub struct Config {
     pub busy_poll: Duration,
     /// The networks whose peers may connect.
     pub allowed: AllowedNetworks,
-    /// Maximum number of requests per second from one source. A read of text and a timed request count as one request for
-    /// each [`echo_service::UNIT_BYTES`] bytes. `Some(0)` means no limit. `None` means the default of
+    /// Maximum number of requests per second from one source. A read of text and a timed request count as one request
+    /// for each [`echo_service::UNIT_BYTES`] bytes. `Some(0)` means no limit. `None` means the default of
     /// [`RateLimit::resolve`].
     pub rate: Option<u32>,
     /// Maximum number of open connections: the number of slots. At most [`crate::MAX_CONNECTIONS`].
@@ -37,7 +37,9 @@ pub struct Config {
     /// networks. `Some(0)` means no limit. `None` means
     /// [`crate::DEFAULT_MAX_CONNECTIONS_PER_SOURCE`] for other hosts. Loopback addresses then have no limit.
     pub max_connections_per_source: Option<u64>,
-    /// The server closes a connection if the peer does not send anything for this time. Zero disables the timeout.
+    /// The server closes a connection if the peer does not send anything for this time. A peer that has replies to take
+    /// is idle only if the stall timeout is disabled, and if the peer does not take anything either. Zero disables the
+    /// timeout.
     pub idle_timeout: Duration,
     /// The server resets a connection if the peer takes its replies more slowly than
     /// [`crate::MIN_TRANSFER_RATE`] for this time. The same applies to the arrival of an incomplete timed request. Zero
@@ -80,7 +82,7 @@ pub enum ServeError {
     #[error("cannot read the local address of a TCP listener")]
     LocalAddress(#[source] io::Error),
     /// The system refused an operation on a listener.
-    #[error("cannot wait for connections of the TCP listener on {address}")]
+    #[error("cannot set up the TCP listener on {address}")]
     RegisterListener {
         /// The address of the listener.
         address: SocketAddr,
@@ -128,7 +130,7 @@ pub async fn serve(
         };
         let wake = move || {
             if let Err(error) = waker.wake() {
-                tracing::error!(%error, "cannot wake a worker for the shutdown");
+                tracing::error!(%error, "cannot wake a worker");
             }
         };
         workers.push(Worker { run: Box::new(run), wake: Box::new(wake) });

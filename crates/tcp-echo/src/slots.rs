@@ -4,14 +4,15 @@
 //!
 //! - **Limits.** Each prefix of an address has a limit ([`PrefixLimits`]): the source, its site and its network.
 //! - **Reserve.** The last slots ([`RESERVE_DIVISOR`]) are only for sources without an open connection.
-//! - **Replacement.** If no slot is free, the heaviest prefix loses a connection ([`SlotIndex::candidates`]): of the source
-//!   in it with the most connections, the one that has been idle longest. The new connection receives no slot if its own
-//!   source then has more connections than the other source. The same rule applies inside a site or a network that has
-//!   reached its limit.
+//! - **Replacement.** If no slot is free, one connection of the heaviest prefix loses its slot
+//!   ([`SlotIndex::candidates`]). It belongs to the source with the most connections in this prefix, and it has been
+//!   idle longest among at most [`MAX_CANDIDATES`] connections. The new connection receives no slot if its own source
+//!   then has more connections than the other source. The same rule applies inside a site or a network that has reached
+//!   its limit.
 //!
-//! The connection that loses its slot can belong to another worker. Then a message for this worker waits in its inbox, and
-//! the worker's [`Waker`] ends its wait. Until the worker closes the connection, there is one connection more than there
-//! are slots. [`MAX_PENDING_CLOSES`] limits the number of these connections.
+//! The connection that loses its slot can belong to another worker. Then a message for this worker waits in its inbox,
+//! and the worker's [`Waker`] ends its wait. Until the worker closes the connection, there is one connection more than
+//! there are slots. [`MAX_PENDING_CLOSES`] limits the number of these connections.
 
 mod index;
 mod prefix_limits;
@@ -41,7 +42,9 @@ pub const MAX_CONNECTIONS: usize = 1 << 20;
 pub const MAX_PENDING_CLOSES: usize = 64;
 
 /// Maximum number of connections among which the server looks for the one that has been idle longest. This bounds the
-/// time under the lock. It equals the default limit of one source.
+/// time under the lock. It equals the default limit of one source, so the choice among the connections of one source is
+/// exact with this limit. With a higher limit, or among several sources with the same number of connections, a
+/// connection outside of the candidates can have been idle longer.
 const MAX_CANDIDATES: usize = 256;
 
 /// The number of a slot.
@@ -204,7 +207,7 @@ impl ConnectionSlots {
         Ok((!is_slot_free).then_some((Scope::All, Refusal::AllSlots)))
     }
 
-    /// The candidate that has been idle longest.
+    /// The connection that has been idle longest, among the first [`MAX_CANDIDATES`] candidates.
     fn longest_idle(&self, index: &SlotIndex, newcomer: Prefix, scope: Scope) -> Option<SlotId> {
         // A reading after all stored readings, because `Instant` never goes back.
         let now = self.milliseconds(Instant::now());

@@ -3,7 +3,7 @@
 
 use crate::Config;
 use crate::connection::StepContext;
-use crate::limits::READ_SIZE;
+use crate::limits::{MAX_TIMED_REQUEST_SIZE, READ_SIZE};
 use crate::timeouts::{Tick, Timeout, Timeouts};
 use bytes::BytesMut;
 use echo_core::header::version2::{self, FlowCounts, Report};
@@ -15,9 +15,13 @@ use std::io::{self, Read as _};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+/// Maximum capacity of the buffer for received bytes: an incomplete request of the maximum size, and one more read.
+pub(crate) const MAX_RECEIVED: usize = MAX_TIMED_REQUEST_SIZE + READ_SIZE;
+
 /// The timed requests of one connection.
 pub(crate) struct TimedRequests {
-    /// Received bytes that are not answered yet. Their number is less than [`header::MAX_TIMED_LEN`] + [`READ_SIZE`].
+    /// Received bytes that are not answered yet: fewer than [`MAX_RECEIVED`]. Only [`TimedRequests::new`] and
+    /// [`TimedRequests::reserve`] allocate the buffer.
     received: BytesMut,
     /// Arrival time of the last bytes. A request has the arrival time of its last byte.
     arrival: ArrivalTime,
@@ -68,13 +72,13 @@ impl TimedRequests {
     }
 
     /// Whether an incomplete request arrives more slowly than the minimum rate. The caller calls this function once in
-    /// each tick. `None` if there is no incomplete request.
-    pub(crate) fn is_too_slow(&mut self, now: Tick, timeouts: Timeouts) -> Option<bool> {
-        let incomplete = self.incomplete.as_mut()?;
+    /// each tick.
+    pub(crate) fn is_too_slow(&mut self, now: Tick, timeouts: Timeouts) -> bool {
+        let Some(incomplete) = &mut self.incomplete else { return false };
         if incomplete.arrived >= timeouts.required_progress(u64::MAX) {
             *incomplete = Incomplete::new(now);
         }
-        Some(timeouts.is_expired(Timeout::Stall, incomplete.window_start, now))
+        timeouts.is_expired(Timeout::Stall, incomplete.window_start, now)
     }
 
     /// Restarts the timeout of an incomplete request.
@@ -108,12 +112,31 @@ impl TimedRequests {
             length
         };
         self.limit_delay = context.limit_delay;
-        self.received.extend_from_slice(&buffer[..length]);
+        self.append(&buffer[..length]);
         if length > 0 {
             let incomplete = self.incomplete.get_or_insert(Incomplete::new(context.tick));
             incomplete.arrived += length as u64;
         }
         Ok(length)
+    }
+
+    /// Appends received bytes. If the request arrives in small pieces, the doubled capacity avoids repeated copies.
+    fn append(&mut self, bytes: &[u8]) {
+        let needed = self.received.len() + bytes.len();
+        if needed > self.received.capacity() {
+            self.reserve(needed.max(2 * self.received.len()).min(MAX_RECEIVED));
+        }
+        self.received.extend_from_slice(bytes);
+    }
+
+    /// Ensures that the buffer has this capacity. The function does not use [`BytesMut::reserve`], because it can
+    /// allocate twice the old capacity: the buffer can also contain the requests that the server has answered.
+    fn reserve(&mut self, capacity: usize) {
+        if capacity > self.received.capacity() {
+            let mut larger = BytesMut::with_capacity(capacity);
+            larger.extend_from_slice(&self.received);
+            self.received = larger;
+        }
     }
 
     /// Removes the next complete request, and returns its reply. `None` if no request is complete.
@@ -141,7 +164,7 @@ impl TimedRequests {
             // One allocation for the rest of the request avoids repeated copies. The server allocates it only after the
             // peer has sent READ_SIZE bytes. A header alone must not cause a large allocation.
             if self.received.len() >= READ_SIZE {
-                self.received.reserve(length - self.received.len() + READ_SIZE);
+                self.reserve(length + READ_SIZE);
             }
             return Ok(None);
         }
@@ -182,7 +205,8 @@ impl TimedRequests {
         }
     }
 
-    /// The report for the reply to one request of this connection. The connection is the flow, so no request is missing.
+    /// The report for the reply to one request of this connection. The connection is the flow, so no request is
+    /// missing.
     fn report(&mut self) -> Report {
         self.counts.received = self.counts.received.wrapping_add(1);
         self.counts.sent = self.counts.sent.wrapping_add(1);
@@ -207,4 +231,39 @@ fn random_id() -> NonZeroU32 {
     #[expect(clippy::cast_possible_truncation, reason = "32 random bits are sufficient")]
     let id = RandomState::new().hash_one(0) as u32;
     NonZeroU32::new(id).unwrap_or(NonZeroU32::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// Requests whose lengths move the start of an incomplete request to any position in the buffer.
+    #[test]
+    fn buffer_never_exceeds_its_maximum_capacity() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let config = Config::default();
+        for second in [44, 500, READ_SIZE, 40_000, MAX_TIMED_REQUEST_SIZE] {
+            for piece in [100, 1000, READ_SIZE - 1, READ_SIZE] {
+                let mut bytes = Vec::new();
+                for length in [MAX_TIMED_REQUEST_SIZE, second, MAX_TIMED_REQUEST_SIZE, second] {
+                    let end = bytes.len() + length;
+                    bytes.extend_from_slice(&header::request_header(length));
+                    bytes.resize(end, b'x');
+                }
+                let mut requests = TimedRequests::new(&[], 0, Duration::ZERO);
+                let mut replies = 0;
+                for bytes in bytes.chunks(piece) {
+                    requests.append(bytes);
+                    while requests.next_reply(&stream, &config, 0).unwrap().is_some() {
+                        replies += 1;
+                    }
+                    let capacity = requests.received.capacity();
+                    assert!(capacity <= MAX_RECEIVED, "{capacity}: {second}, {piece}");
+                }
+                assert_eq!((replies, requests.received.capacity()), (4, 0), "{second}, {piece}");
+            }
+        }
+    }
 }

@@ -66,20 +66,27 @@ impl Timeouts {
         self.tick_length
     }
 
-    /// The number of bytes that a peer must transfer in the time of the stall timeout, if `outstanding` bytes wait at its
-    /// start.
+    /// The number of bytes that a peer must transfer in the time of the stall timeout, if `outstanding` bytes wait at
+    /// its start.
     pub(crate) fn required_progress(self, outstanding: u64) -> u64 {
         outstanding.min(self.progress)
     }
 
+    pub(crate) fn is_enabled(self, timeout: Timeout) -> bool {
+        self.ticks(timeout).is_some()
+    }
+
     /// Whether `timeout`, which started in the tick `since`, has expired in the tick `now`.
     pub(crate) fn is_expired(self, timeout: Timeout, since: Tick, now: Tick) -> bool {
-        let limit = match timeout {
+        // With `>=`, the timeout could expire too early: it can have started at the end of the tick `since`.
+        self.ticks(timeout).is_some_and(|limit| now - since > limit)
+    }
+
+    fn ticks(self, timeout: Timeout) -> Option<Tick> {
+        match timeout {
             Timeout::Idle => self.idle,
             Timeout::Stall => self.stall,
-        };
-        // Not `>=`: the timeout can have started at the end of the tick `since`.
-        limit.is_some_and(|limit| now - since > limit)
+        }
     }
 }
 

@@ -15,7 +15,8 @@ echo_service::counters! {
         refused_source_limit,
         /// Failed attempts to accept a connection, for example because the server had no free file descriptor.
         accept_errors,
-        /// Connections closed because the peer did not send anything within the time of --idle.
+        /// Connections closed because the peer did not send anything within the time of --idle. With --stall 0, the peer
+        /// did not take any part of its replies either.
         closed_idle,
         /// Connections reset because the peer took its replies, or sent a request with a timing header, too slowly
         /// (--stall).

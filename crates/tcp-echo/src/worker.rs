@@ -11,17 +11,17 @@
 //!    [`crate::limits::READ_SIZE`] bytes), converts the text to upper case, and sends the reply. The kernel may accept
 //!    only a part of the reply. Then the connection stores the rest, and does not read again until the kernel has
 //!    accepted the rest.
-//! 3. It runs a limited number of steps ([`ConnectionTable::run_steps`]). While connections need further steps, action 1
-//!    does not sleep.
-//! 4. The worker closes the connections that have lost their slots ([`crate::slots`]), and accepts new connections. After
-//!    an error, it pauses before the next attempt.
+//! 3. It runs a limited number of steps ([`ConnectionTable::run_steps`]). While connections need further steps, action
+//!    1 does not sleep.
+//! 4. The worker closes the connections that have lost their slots ([`crate::slots`]), and accepts new connections.
+//!    After an error, it pauses before the next attempt.
 //! 5. Once in each tick, it closes the connections with an expired timeout ([`crate::timeouts`]).
 //!
 //! # Fairness
 //!
 //! All sources receive the same service ([`crate::fair_queue`]). A source is an IPv4 address or an IPv6 /64 network
-//! ([`echo_service::Source`]). The number of its connections does not matter: the next step belongs to the source that has
-//! used the least service. So a request of a source without other requests waits for these actions:
+//! ([`echo_service::Source`]). The number of its connections does not matter: the next step belongs to the source that
+//! has used the least service. So a request of a source without other requests waits for these actions:
 //!
 //! - the steps until the next action 1, because the worker does not detect the request earlier
 //! - at most one batch of new connections for each listener
@@ -67,7 +67,8 @@ const PEER_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 ///
-/// [`WorkerFailure`] if a listener or the poller has a permanent error. The worker then closes its connections.
+/// [`WorkerFailure`] if a listener or the poller has a permanent error. The worker then closes its connections. The
+/// totals contain these closes.
 pub(crate) fn run(
     mut acceptor: Acceptor,
     mut poller: Poller,
@@ -78,6 +79,24 @@ pub(crate) fn run(
     state: &WorkerState<Totals>,
 ) -> Result<(), WorkerFailure> {
     let mut table = ConnectionTable::new(slots, number, rate_limit, config);
+    let mut result = serve(&mut acceptor, &mut poller, &mut table, slots, config, state);
+    if result.is_ok() {
+        result = finish(acceptor, &mut poller, &mut table, slots, config);
+    }
+    table.close_all();
+    state.publish_totals(table.totals());
+    result
+}
+
+/// Accepts and serves connections until `state` requests the shutdown.
+fn serve(
+    acceptor: &mut Acceptor,
+    poller: &mut Poller,
+    table: &mut ConnectionTable<'_>,
+    slots: &ConnectionSlots,
+    config: &Config,
+    state: &WorkerState<Totals>,
+) -> Result<(), WorkerFailure> {
     let mut next_tick = Instant::now();
     while !state.is_shutting_down() {
         if table.is_idle() {
@@ -107,32 +126,31 @@ pub(crate) fn run(
             table.run_steps(now);
         }
         table.close_replaced();
-        acceptor.accept(now, slots, config, &mut table, &poller)?;
+        acceptor.accept(now, slots, config, table, poller)?;
         if now >= next_tick {
             next_tick = now + table.tick_length();
             table.close_timed_out();
         }
         state.publish_totals(table.totals());
     }
+    Ok(())
+}
 
+/// Accepts the queued connections, and answers the data that has arrived.
+fn finish(
+    mut acceptor: Acceptor,
+    poller: &mut Poller,
+    table: &mut ConnectionTable<'_>,
+    slots: &ConnectionSlots,
+    config: &Config,
+) -> Result<(), WorkerFailure> {
     let start = Instant::now();
     // The kernel has completed the handshakes of the queued connections. Their first requests may have arrived.
     acceptor.set_all_ready();
     while acceptor.can_accept_more() && start.elapsed() < SHUTDOWN_ACCEPT_TIMEOUT {
-        acceptor.accept(Instant::now(), slots, config, &mut table, &poller)?;
+        acceptor.accept(Instant::now(), slots, config, table, poller)?;
     }
     drop(acceptor);
-    let result = finish_connections(&mut table, &mut poller, start);
-    state.publish_totals(table.totals());
-    result
-}
-
-/// Answers the data that has arrived, and closes all connections. `start` is the start of the shutdown.
-fn finish_connections(
-    table: &mut ConnectionTable<'_>,
-    poller: &mut Poller,
-    start: Instant,
-) -> Result<(), WorkerFailure> {
     table.begin_shutdown();
     loop {
         let now = Instant::now();
@@ -141,13 +159,11 @@ fn finish_connections(
             if table.is_awaiting_peers_only() { PEER_CLOSE_TIMEOUT } else { SHUTDOWN_TIMEOUT };
         let remaining = (start + timeout).saturating_duration_since(now);
         if table.is_empty() || remaining.is_zero() {
-            break;
+            return Ok(());
         }
         poller.wait(Some(table.wait_timeout(now).unwrap_or(remaining).min(remaining)))?;
         for readiness in poller.events() {
             table.handle_event(readiness);
         }
     }
-    table.close_all();
-    Ok(())
 }

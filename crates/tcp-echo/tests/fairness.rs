@@ -98,8 +98,8 @@ async fn source_with_256_connections_does_not_delay_an_honest_client() {
         let rtt = |percent| percentile(exchanges.iter().map(|exchange| exchange.rtt), percent);
         println!("{name}: p50 {:?}, p99 {:?}", rtt(50), rtt(99));
     }
-    // With one step of each connection in turn, the value would be 256 replies. A fair server sends about one. The bound
-    // is much higher, because other programs can delay the honest client while the hostile clients continue.
+    // With one step of each connection in turn, the value would be 256 replies. A fair server sends about one. The
+    // bound is much higher, because other programs can delay the honest client while the hostile clients continue.
     let replies = percentile(attacked.iter().map(|e| e.hostile_bytes), 50) / HOSTILE_REPLY;
     println!("hostile replies during an honest exchange: {replies} (median)");
     assert!(replies <= HOSTILE_CONNECTIONS as u64 / 8, "{replies} replies");

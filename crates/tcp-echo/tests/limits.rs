@@ -19,7 +19,7 @@ async fn is_closed(client: &mut TcpStream) -> bool {
     }
 }
 
-/// Connects again and again until the server serves a connection. The server needs time to detect the end of an earlier
+/// Connects repeatedly until the server serves a connection. The server needs time to detect the end of an earlier
 /// connection.
 async fn connect_until_served(server: &Server) -> TcpStream {
     for _ in 0..1000 {
@@ -153,6 +153,23 @@ async fn incomplete_timed_request_causes_a_reset_even_if_bytes_continue_to_arriv
 }
 
 #[tokio::test]
+async fn incomplete_timed_request_is_closed_as_idle() {
+    // An idle timeout that is shorter than the stall timeout, and no stall timeout.
+    for stall_timeout in [Config::default().stall_timeout, Duration::ZERO] {
+        let idle_timeout = Duration::from_millis(300);
+        let server =
+            Server::start_with(Config { idle_timeout, stall_timeout, ..Config::default() });
+        let mut client = server.connect().await;
+        client.write_all(&header::request_header(60_000)).await.unwrap();
+        let start = Instant::now();
+        assert!(is_closed(&mut client).await, "{stall_timeout:?}");
+        assert!(start.elapsed() >= idle_timeout / 2, "{stall_timeout:?}");
+        let totals = server.shut_down().await;
+        assert_eq!((totals.closed_idle, totals.closed_stalled), (1, 0), "{stall_timeout:?}");
+    }
+}
+
+#[tokio::test]
 async fn source_above_its_rate_waits_and_receives_every_reply() {
     let server = Server::start_with(Config { rate: Some(50), ..Config::default() });
     let mut greedy = server.connect().await;
@@ -251,7 +268,7 @@ async fn peer_that_reads_slowly_is_not_reset() {
 #[tokio::test]
 async fn rate_limited_connection_is_not_closed_as_idle() {
     let idle_timeout = Duration::from_millis(200);
-    let server = Server::start_with(Config { rate: Some(2), idle_timeout, ..Config::default() });
+    let server = Server::start_with(Config { rate: Some(1), idle_timeout, ..Config::default() });
     let mut clients = Vec::new();
     for _ in 0..4 {
         let mut client = server.connect().await;
@@ -263,7 +280,9 @@ async fn rate_limited_connection_is_not_closed_as_idle() {
         timeout(TIMEOUT, client.read_exact(&mut reply)).await.expect("a reply").unwrap();
         assert_eq!(&reply, b"X");
     }
-    assert_eq!(server.shut_down().await.rate_limited_reads, 2);
+    // On a loaded machine, the source can receive another unit before all requests have arrived.
+    let waits = server.shut_down().await.rate_limited_reads;
+    assert!((1..=3).contains(&waits), "{waits}");
 }
 
 #[tokio::test]

@@ -107,8 +107,8 @@ fn second_signal_stops_the_server_immediately() {
     assert_eq!(server.process.wait().unwrap().code(), Some(143));
 }
 
-/// With very few descriptors, the server serves as many connections as the start event states. It refuses the others, and
-/// never fails to accept a connection.
+/// With very few descriptors, the server serves as many connections as the start event states. It refuses the others,
+/// and never fails to accept a connection.
 #[cfg(all(unix, not(portable)))]
 #[test]
 fn descriptor_limit_reduces_the_number_of_connections() {
@@ -152,19 +152,100 @@ fn descriptor_limit_reduces_the_number_of_connections() {
     }
 }
 
-#[cfg(all(unix, not(portable)))]
+#[cfg(all(target_os = "linux", not(portable)))]
 #[test]
 fn server_without_a_descriptor_for_a_connection_does_not_start() {
-    let mut outputs = (8..20).rev().map(|descriptors| {
-        let script =
-            format!("ulimit -n {descriptors}; exec \"$0\" --listen 127.0.0.1:0 < /dev/null");
-        let script = server_process::shell::without_inherited_descriptors(&script);
-        let mut command = std::process::Command::new("timeout");
-        command.args(["--signal=TERM", "1", "sh", "-c", &script, SERVER.path]).output().unwrap()
+    let mut outcomes = (8..20).rev().map(|descriptors| {
+        let script = format!("ulimit -n {descriptors}; exec \"$0\" --listen 127.0.0.1:0");
+        server_process::restrictions::run(&script, None)
     });
-    // With fewer and fewer descriptors, the server first runs, and then reports an error.
-    let failed = outputs.find(|output| output.status.code() != Some(124)).expect("a failure");
-    let err = String::from_utf8(failed.stderr).unwrap();
+    // The number of descriptors decreases. The server runs until the number is too small, and then reports an error.
+    let failed = outcomes.find(|outcome| outcome.status.code() != Some(0)).expect("a failure");
+    let err = failed.stderr;
     assert_eq!((failed.status.code(), err.lines().count()), (Some(2), 1), "{err}");
-    assert!(err.contains("limit on open files (ulimit -n) permits no connection"), "{err}");
+    let message = "limit on open files (ulimit -n) permits no connection: the process can open ";
+    assert!(err.contains(message), "{err}");
+}
+
+#[cfg(all(unix, not(portable)))]
+#[test]
+fn totals_of_a_server_that_fails_contain_the_connections_that_it_closes() {
+    use server_process::unix::{bound_socket, shut_down, start_with_passed_socket};
+    use std::io::{Read as _, Write as _};
+    let (listener, address) = bound_socket();
+    let (mut server, _) = start_with_passed_socket(listener.try_clone().unwrap(), "1", "");
+    let mut client = std::net::TcpStream::connect(&address).unwrap();
+    client.write_all(b"x").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    shut_down(&listener);
+    assert_eq!(server.wait().unwrap().code(), Some(1));
+    let mut log = String::new();
+    server.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    let totals = log.lines().find(|line| line.contains("totals at the failure")).expect(&log);
+    for counter in ["connections=1", "accept_errors=1", "closed_at_shutdown=1"] {
+        assert!(totals.split_whitespace().any(|field| field == counter), "{counter}: {totals}");
+    }
+}
+
+/// Each connection has the reply to a large request, and an incomplete large request. The requests have lengths at which
+/// an incomplete request starts shortly after the start of the server's buffer.
+#[cfg(all(target_os = "linux", not(portable)))]
+#[test]
+fn process_memory_of_256_slow_readers_is_within_its_bound() {
+    use echo_core::header::{HEADER_LEN, request_header};
+    use socket2::{Domain, Socket, Type};
+    use std::io::{Read as _, Write as _};
+    use tcp_echo::{MAX_PROCESS_MEMORY_PER_CONNECTION, MAX_TIMED_REQUEST_SIZE};
+    const CLIENTS: usize = 256;
+    /// The receive buffer of a client. It is small, so that most of the last reply stays in the server.
+    const RECEIVE_BUFFER: usize = 4096;
+    assert_eq!(MAX_PROCESS_MEMORY_PER_CONNECTION.div_ceil(1024), 273);
+    let server = server_process::RunningServer::start(&["--listen=127.0.0.1:0", "--stall=0"]);
+    let address: std::net::SocketAddr = server.address.parse().unwrap();
+    // The upper case of U+0390 is three times as long.
+    let texts = [
+        "x".repeat(MAX_TIMED_REQUEST_SIZE - HEADER_LEN),
+        "abcd".to_owned(),
+        "x".repeat(MAX_TIMED_REQUEST_SIZE - HEADER_LEN),
+        "\u{390}".repeat((MAX_TIMED_REQUEST_SIZE - HEADER_LEN) / 2),
+        "x".repeat(MAX_TIMED_REQUEST_SIZE - HEADER_LEN),
+    ];
+    let length_before_last = texts[..3].iter().map(|text| HEADER_LEN + text.len()).sum::<usize>();
+    let mut requests = Vec::new();
+    for text in texts {
+        requests.extend_from_slice(&request_header(HEADER_LEN + text.len()));
+        requests.extend_from_slice(text.as_bytes());
+    }
+    let before = anonymous_memory(server.process.id());
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            client.set_recv_buffer_size(RECEIVE_BUFFER).unwrap();
+            client.connect(&address.into()).unwrap();
+            let mut client = std::net::TcpStream::from(client);
+            let (mut sender, requests) = (client.try_clone().unwrap(), &requests);
+            std::thread::scope(|scope| {
+                scope.spawn(move || sender.write_all(requests).unwrap());
+                // The server has created the last reply when its first byte arrives.
+                client.read_exact(&mut vec![0; length_before_last + 1]).unwrap();
+            });
+            client
+        })
+        .collect();
+    // The server runs one step at a time, so the last reply of each client is now complete.
+    (SERVER.exchange)(&server.address, "hello");
+    let used = anonymous_memory(server.process.id()) - before;
+    println!("{} bytes for each of {CLIENTS} connections", used / CLIENTS);
+    // The clients have not read most of the last reply.
+    assert!(used > CLIENTS * 2 * MAX_TIMED_REQUEST_SIZE, "{used}");
+    assert!(used <= CLIENTS * MAX_PROCESS_MEMORY_PER_CONNECTION, "{used}");
+    drop(clients);
+}
+
+/// The memory of a process that belongs to no file, in bytes (`/proc/PID/status`).
+#[cfg(all(target_os = "linux", not(portable)))]
+fn anonymous_memory(process: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
 }

@@ -168,6 +168,38 @@ async fn connection_is_timed_only_if_it_starts_with_a_complete_header() {
 }
 
 #[tokio::test]
+async fn peers_that_send_invalid_data_do_not_delay_another_client() {
+    let server = Server::start();
+    let mut other = server.connect().await;
+    let mut hostile = Vec::new();
+    for _ in 0..20 {
+        // The server returns invalid UTF-8 unchanged. It waits for the end of an incomplete character.
+        let mut text = server.connect().await;
+        exchange(&mut text, b"a\xff\xc0\x80\xed\xa0\x80b", b"A\xff\xc0\x80\xed\xa0\x80B").await;
+        text.write_all(b"\xf0\x9f\xa6").await.unwrap();
+        exchange(&mut other, b"after text", b"AFTER TEXT").await;
+
+        let mut malformed = server.connect().await;
+        malformed.write_all(&timed_request("abc")).await.unwrap();
+        read_timed_reply(&mut malformed, "ABC").await;
+        malformed.write_all(&[b'\xff'; HEADER_LEN]).await.unwrap();
+        exchange(&mut other, b"after a header", b"AFTER A HEADER").await;
+        hostile.push((text, malformed));
+    }
+    for (text, malformed) in &mut hostile {
+        text.shutdown().await.unwrap();
+        assert_eq!(read_to_end(text).await, b"\xf0\x9f\xa6");
+        // The connection may end with a reset.
+        let mut rest = Vec::new();
+        let _ = timeout(TIMEOUT, malformed.read_to_end(&mut rest)).await.expect("the end");
+        assert_eq!(rest, b"");
+    }
+    drop((other, hostile));
+    let totals = server.shut_down().await;
+    assert_eq!((totals.connections, totals.closed_with_error), (41, 20), "{totals:?}");
+}
+
+#[tokio::test]
 async fn each_of_many_clients_receives_its_own_reply() {
     let server = Server::start();
     let mut clients = Vec::new();

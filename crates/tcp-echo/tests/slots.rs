@@ -58,6 +58,8 @@ fn count_open(clients: &[TcpStream]) -> usize {
 /// Attackers take all slots. Then newcomers connect, one after the other. Each of them receives a reply to its first
 /// request, and keeps its connection.
 async fn assert_newcomers_are_served(workers: usize) {
+    // 1/16 of the slots is reserved for sources without a connection.
+    assert_eq!((SLOTS, reserved(SLOTS)), (128, 8));
     let server = Server::start_workers(workers, config());
     let attackers = take_all_slots(&server).await;
     let mut newcomers = Vec::new();

@@ -3,7 +3,7 @@
 mod server;
 
 use echo_core::header;
-use server::{Server, TIMEOUT, read_to_end};
+use server::{Server, TIMEOUT};
 use std::time::{Duration, Instant};
 use tcp_echo::Config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,8 +19,8 @@ const RECEIVE_BUFFER: u32 = 4096;
 /// rate can be much lower for a while.
 const MODEST: usize = 4096;
 
-/// The length of a text whose reply is larger than the receive buffer of a slow client, and smaller than the send buffer
-/// of the server.
+/// The length of a text whose reply is larger than the receive buffer of a slow client, and smaller than the send
+/// buffer of the server.
 const TEXT: usize = 40_000;
 
 fn config() -> Config {
@@ -37,7 +37,8 @@ async fn connect(server: &Server) -> TcpStream {
 /// Writes until the kernel accepts no more data. The server then stores an incomplete reply, and its buffers are full.
 async fn fill_buffers(client: &mut TcpStream) {
     let chunk = vec![b'x'; 1 << 16];
-    while timeout(Duration::from_millis(100), client.write_all(&chunk)).await.is_ok() {}
+    let is_written = |result| matches!(result, Ok(Ok(())));
+    while is_written(timeout(Duration::from_millis(100), client.write_all(&chunk)).await) {}
 }
 
 /// Reads `bytes` once in each 100 ms, until the server resets the connection or `duration` is over. Returns the time of
@@ -83,7 +84,8 @@ async fn peer_that_leaves_its_replies_in_the_send_buffer_of_the_kernel_is_reset(
     assert_eq!((totals.bytes_answered, totals.closed_stalled), (TEXT as u64, 1), "{totals:?}");
 }
 
-/// The server does not read from the connection while it waits for its rate limit. The peer must still take its replies.
+/// The server does not read from the connection while it waits for its rate limit. The peer must still take its
+/// replies.
 #[cfg(all(target_os = "linux", not(portable)))]
 #[tokio::test]
 async fn peer_that_waits_for_its_rate_limit_must_take_its_replies() {
@@ -98,15 +100,17 @@ async fn peer_that_waits_for_its_rate_limit_must_take_its_replies() {
 
 #[tokio::test]
 async fn peer_that_reads_above_the_minimum_rate_is_not_reset() {
-    let server = Server::start_with(config());
+    // On a loaded machine, the peer can stop reading for a while.
+    let stall_timeout = 4 * STALL;
+    let server = Server::start_with(Config { stall_timeout, ..config() });
     let mut modest = connect(&server).await;
     fill_buffers(&mut modest).await;
-    assert_eq!(read_slowly(&mut modest, MODEST, 6 * STALL).await, None);
+    assert_eq!(read_slowly(&mut modest, MODEST, 3 * stall_timeout).await, None);
     drop(modest);
     assert_eq!(server.shut_down().await.closed_stalled, 0);
 }
 
-/// Without this behaviour, the kernel would keep the replies for a connection that no longer counts.
+/// If the server released the slot earlier, the kernel would keep the replies of a connection that has no slot.
 #[cfg(all(target_os = "linux", not(portable)))]
 #[tokio::test]
 async fn connection_keeps_its_slot_until_the_peer_has_taken_all_replies() {
@@ -116,7 +120,7 @@ async fn connection_keeps_its_slot_until_the_peer_has_taken_all_replies() {
     slow.shutdown().await.unwrap();
     slow.readable().await.unwrap();
     let mut refused = server.connect().await;
-    assert_eq!(read_to_end(&mut refused).await, b"");
+    assert_eq!(server::read_to_end(&mut refused).await, b"");
     assert!(read_slowly(&mut slow, 1, TIMEOUT).await.is_some());
     let mut next = server.connect().await;
     server::exchange(&mut next, b"next", b"NEXT").await;
@@ -129,26 +133,103 @@ async fn connection_keeps_its_slot_until_the_peer_has_taken_all_replies() {
 async fn half_closed_connection_ends_when_the_peer_has_taken_all_replies() {
     let server = Server::start_with(Config { max_connections: 1, ..Config::default() });
     for _ in 0..3 {
-        let mut client = connect(&server).await;
-        client.write_all(&vec![b'x'; TEXT]).await.unwrap();
-        client.shutdown().await.unwrap();
-        assert_eq!(read_to_end(&mut client).await.len(), TEXT);
-        // The server closes the connection at the last acknowledgement, or one tick later. A tick has one second.
+        // The server closes the previous connection at the last acknowledgement, or one tick later. A tick has one
+        // second.
         let start = Instant::now();
-        loop {
-            let mut next = server.connect().await;
-            next.write_all(b"x").await.unwrap();
-            if timeout(TIMEOUT, next.read(&mut [0])).await.unwrap().is_ok_and(|length| length > 0) {
-                break;
-            }
+        while !exchange_text_and_fin(&server).await {
             assert!(start.elapsed() < TIMEOUT, "the slot is still in use");
             sleep(Duration::from_millis(10)).await;
         }
-        // The next iteration needs the slot, and the server detects the close of `next` first.
-        sleep(Duration::from_millis(50)).await;
     }
     let totals = server.shut_down().await;
-    assert_eq!((totals.closed_stalled, totals.closed_with_error), (0, 0), "{totals:?}");
+    let closes = (totals.connections, totals.closed_stalled, totals.closed_with_error);
+    assert_eq!(closes, (3, 0, 0), "{totals:?}");
+}
+
+/// Sends a text and the FIN, and reads the reply to its end. Returns whether the server has accepted the connection.
+async fn exchange_text_and_fin(server: &Server) -> bool {
+    let mut client = connect(server).await;
+    // If the server refuses the connection, each of the operations can fail.
+    let _ = client.write_all(&vec![b'x'; TEXT]).await;
+    let _ = client.shutdown().await;
+    let mut reply = Vec::new();
+    let _ = timeout(TIMEOUT, client.read_to_end(&mut reply)).await.expect("the end");
+    assert!(reply.is_empty() || reply.len() == TEXT, "{} bytes", reply.len());
+    !reply.is_empty()
+}
+
+/// After a reset, the kernel does not change the number of bytes in its send queue.
+#[cfg(all(target_os = "linux", not(portable)))]
+#[tokio::test]
+async fn reset_of_a_half_closed_connection_releases_its_slot_at_once() {
+    for stall_timeout in [3 * TIMEOUT, Duration::ZERO] {
+        let config = Config { max_connections: 1, stall_timeout, ..Config::default() };
+        let server = Server::start_with(config);
+        let mut client = connect(&server).await;
+        client.write_all(&vec![b'x'; TEXT]).await.unwrap();
+        client.shutdown().await.unwrap();
+        let start = Instant::now();
+        // The server has sent its FIN after all replies.
+        while !socket_states(&server).contains("LAST-ACK") {
+            assert!(start.elapsed() < TIMEOUT, "{}", socket_states(&server));
+            sleep(Duration::from_millis(10)).await;
+        }
+        socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(client);
+        let start = Instant::now();
+        while !exchange_text_and_fin(&server).await {
+            assert!(start.elapsed() < TIMEOUT, "the slot is still in use: {stall_timeout:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+        let totals = server.shut_down().await;
+        let closes = (totals.connections, totals.closed_with_error, totals.closed_stalled);
+        assert_eq!(closes, (2, 1, 0), "{stall_timeout:?}: {totals:?}");
+    }
+}
+
+/// The states of the connections of a server, as `ss` reports them.
+#[cfg(all(target_os = "linux", not(portable)))]
+fn socket_states(server: &Server) -> String {
+    let filter = format!("sport = :{}", server.address.port());
+    let output = std::process::Command::new("ss").args(["-tnH", &filter]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The replies stay in the server, or in its kernel. Before and after the FIN of the peer, no other timeout applies.
+#[cfg(all(target_os = "linux", not(portable)))]
+#[tokio::test]
+async fn without_a_stall_timeout_a_peer_that_takes_nothing_is_idle() {
+    let idle_timeout = 2 * STALL;
+    for has_fin in [false, true] {
+        let stall_timeout = Duration::ZERO;
+        let server =
+            Server::start_with(Config { idle_timeout, stall_timeout, ..Config::default() });
+        let mut client = connect(&server).await;
+        if has_fin {
+            client.write_all(&vec![b'x'; TEXT]).await.unwrap();
+            client.shutdown().await.unwrap();
+        } else {
+            fill_buffers(&mut client).await;
+        }
+        let start = Instant::now();
+        while client.take_error().unwrap().is_none() {
+            assert!(start.elapsed() < TIMEOUT, "no reset: {has_fin}");
+            sleep(Duration::from_millis(10)).await;
+        }
+        let totals = server.shut_down().await;
+        assert_eq!((totals.closed_idle, totals.closed_stalled), (1, 0), "{has_fin}: {totals:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_stall_timeout_a_peer_that_takes_some_bytes_is_not_idle() {
+    let (idle_timeout, stall_timeout) = (4 * STALL, Duration::ZERO);
+    let server = Server::start_with(Config { idle_timeout, stall_timeout, ..Config::default() });
+    let mut slow = connect(&server).await;
+    fill_buffers(&mut slow).await;
+    assert_eq!(read_slowly(&mut slow, MODEST, 3 * idle_timeout).await, None);
+    drop(slow);
+    assert_eq!(server.shut_down().await.closed_idle, 0);
 }
 
 #[tokio::test]
@@ -172,7 +253,7 @@ async fn timed_request_that_arrives_above_the_minimum_rate_is_answered_after_any
     assert_eq!(server.shut_down().await.closed_stalled, 0);
 }
 
-/// What `ss` reports about the kernel's memory for each connection of a server: names and numbers of bytes. `r` is
+/// The memory of the kernel for each connection of a server, as `ss` reports it: names and numbers of bytes. `r` is
 /// received data, `rb` its limit, `w` data to send, `tb` its limit, `f` reserved memory, `o` options, `bl` the backlog.
 #[cfg(all(target_os = "linux", not(portable)))]
 fn socket_memory(server: &Server) -> Vec<Vec<(String, usize)>> {

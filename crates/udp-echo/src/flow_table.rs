@@ -1,15 +1,15 @@
 //! [`FlowTable`]: counts the requests of each flow, for clients that send timing headers of version 2.
 //!
-//! A flow is the address and the port of one peer at one socket of the server. A client compares the counts with its own
-//! and finds out where its requests were lost (`docs/protocol.md`). The server counts only requests with a header of
-//! version 2, so any other datagram costs nothing here.
+//! A flow is the address and the port of one peer at one socket of the server. A client compares the counts with its
+//! own and finds out where its requests were lost (`docs/protocol.md`). The server counts only requests with a header
+//! of version 2, so any other datagram costs nothing here.
 //!
 //! Anybody can send datagrams with a forged source, so the table has these properties:
 //!
-//! - Its size is fixed: [`SETS`] sets of [`WAYS`] flows. A keyed hash selects the set of a flow, so an attacker cannot choose
-//!   peers that share a set.
-//! - A new flow replaces a flow only if that flow was idle for [`MIN_IDLE`]. If all flows of its set are active, the new
-//!   flow has no counts. Its requests are still answered.
+//! - Its size is fixed: [`SETS`] sets of [`WAYS`] flows. A keyed hash selects the set of a flow, so an attacker cannot
+//!   choose peers that share a set.
+//! - A new flow replaces a flow only if that flow was idle for [`MIN_IDLE`]. If all flows of its set are active, the
+//!   new flow has no counts. Its requests are still answered.
 //! - An entry contains the complete address of its peer, so a reply never contains the counts of another flow.
 
 use crate::queue_monitor::QueueState;
@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 /// Number of flows in a set.
 const WAYS: usize = 4;
 
-/// Number of sets. A full table takes about 800 KB for each socket of the server. It is allocated when the first request
-/// with a header of version 2 arrives.
+/// Number of sets. A full table takes about 800 KB for each socket of the server. It is allocated when the first
+/// request with a header of version 2 arrives.
 const SETS: usize = 512;
 
 /// The size of a full table in bytes.
@@ -33,8 +33,8 @@ pub(crate) const SIZE: usize = SETS * size_of::<[Option<Flow>; WAYS]>();
 /// measurements, so a flood with forged sources does not end the counts of a client that measures.
 const MIN_IDLE: Duration = Duration::from_secs(5);
 
-/// Number of the latest request numbers that a flow remembers. If a request has an older number, it is unknown whether it is a
-/// duplicate. At 8,000 requests per second, the numbers of 128 ms are remembered.
+/// Number of the latest request numbers that a flow stores. For an older number, the flow cannot detect whether the
+/// request is a duplicate. At 8,000 requests per second, the flow stores the numbers of 128 ms.
 const REMEMBERED: u64 = 1024;
 
 /// Number of bits in a word of the remembered numbers.
@@ -68,8 +68,8 @@ pub(crate) struct FlowTable {
     hash_key: RandomState,
     /// Number of flows so far. The hash of this number is the random number of a flow.
     created: u64,
-    /// The peer of the last request, and the index of its set. Consecutive requests often have the same peer, and the hash
-    /// takes 1 % of the time of a round trip over loopback.
+    /// The peer of the last request, and the index of its set. Consecutive requests often have the same peer, and the
+    /// hash takes 1 % of the time of a round trip over loopback.
     last: Option<(SocketAddr, usize)>,
 }
 
@@ -78,15 +78,16 @@ struct Flow {
     peer: SocketAddr,
     run: u32,
     counts: FlowCounts,
-    /// The state of the queue when the flow started. The counts of drops start with the previous datagram of the socket, so
-    /// they contain the drops between that datagram and the first request.
+    /// The state of the queue when the flow started. The counts of drops start with the previous datagram of the
+    /// socket, so they contain the drops between that datagram and the first request.
     start: QueueState,
     /// The number of drops at the last request before which no other peer had sent a datagram.
     own_drops: u32,
     last_request: Instant,
     /// The highest number of a request.
     highest: u64,
-    /// Whether the requests with the latest numbers have arrived. The bit of a number is its remainder modulo [`REMEMBERED`].
+    /// Whether the requests with the latest numbers have arrived. The bit of a number is its remainder modulo
+    /// [`REMEMBERED`].
     arrived: NumberBits,
     /// Whether the requests with the latest numbers were refused because of the rate, and not answered later.
     refused: NumberBits,
@@ -96,8 +97,8 @@ struct Flow {
 type NumberBits = [u64; (REMEMBERED / WORD) as usize];
 
 impl FlowTable {
-    /// Counts a request that the server answers. Returns the counts for the reply. `None`: the table has no entry for this
-    /// flow.
+    /// Counts a request that the server answers. Returns the counts for the reply. `None`: the table has no entry for
+    /// this flow.
     pub(crate) fn answered(&mut self, request: FlowRequest) -> Option<FlowCounts> {
         let flow = self.flow(request)?;
         if flow.is_duplicate(request.number) {
@@ -109,8 +110,8 @@ impl FlowTable {
         Some(flow.counts)
     }
 
-    /// Counts a request that the server refuses. A refusal because of the rate creates an entry, because a later request
-    /// of the flow can be answered. Other rules refuse all requests of a flow, or almost all.
+    /// Counts a request that the server refuses. A refusal because of the rate creates an entry, because a later
+    /// request of the flow can be answered. Other rules refuse all requests of a flow, or almost all.
     pub(crate) fn refused(&mut self, request: FlowRequest, reason: RefusalReason) {
         let flow = match reason {
             RefusalReason::Rate => self.flow(request),
@@ -187,7 +188,8 @@ impl FlowTable {
 }
 
 impl Flow {
-    /// Whether the request with this number has arrived before. A request that is too old to decide counts as a duplicate.
+    /// Whether the request with this number has arrived before. A request with a number that the flow no longer stores
+    /// counts as a duplicate.
     fn is_duplicate(&self, number: u64) -> bool {
         let Some(age) = self.highest.checked_sub(number) else { return false };
         let (word, bit) = position(number);
@@ -225,8 +227,8 @@ impl Flow {
         }
     }
 
-    /// Counts the drops of the queue. Drops belong to this flow only as long as no other peer has sent a datagram, and no
-    /// datagram had a wrong checksum.
+    /// Counts the drops of the queue. Drops belong to this flow only as long as no other peer has sent a datagram, and
+    /// no datagram had a wrong checksum.
     fn update_drops(&mut self, queue: QueueState) {
         let drops = queue.drops.unwrap_or(0);
         let is_alone = queue.peer_changes == self.start.peer_changes;

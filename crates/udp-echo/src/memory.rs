@@ -3,29 +3,22 @@
 use crate::datagram_io::{MAX_BUFFERS, QUEUE_LEN, RECEIVE_BUFFER_LEN};
 use crate::flow_table;
 use echo_core::MAX_GROWTH;
-use echo_service::RateLimit;
+use echo_service::{RateLimit, max_queue_memory};
 
-/// The kernel reserves this multiple of `SO_SNDBUF` and `SO_RCVBUF` (socket(7)).
-const KERNEL_BUFFER_FACTOR: usize = 2;
-
-/// The kernel checks the size of a queue before it adds a packet. So the last packet can exceed the limit. A packet has at
-/// most 64 KiB (the length field of IP).
-const MAX_PACKET: usize = 64 * 1024;
-
-/// The memory of one worker for everything else: its stack, the headers of the buffers, and the list of replies. Measured: 60
-/// KiB for a worker without requests.
+/// The memory of one worker for everything else: its stack, the headers of the buffers, and the list of replies.
+/// Measured: 60 KiB for a worker without requests.
 const WORKER_MEMORY: usize = 1024 * 1024;
 
-/// The memory of the server without sockets, in bytes: the program, the stacks of its other threads, and a full queue of the
-/// log. Measured: 10 MiB, of which 5 MiB are pages of the program's file.
+/// The memory of the server without sockets, in bytes: the program, the stacks of its other threads, and a full queue
+/// of the log. Measured: 10 MiB, of which 5 MiB are pages of the program's file.
 const BASE_MEMORY: usize = 16 * 1024 * 1024;
 
-/// The largest amount of memory, in bytes, that one socket and its worker can use. It includes the queues of the kernel. They
-/// have this size only if `net.core.rmem_max` and `net.core.wmem_max` permit it.
+/// The largest amount of memory, in bytes, that one socket and its worker can use. It includes the queues of the
+/// kernel. They have this size only if `net.core.rmem_max` and `net.core.wmem_max` permit it.
 pub const MAX_MEMORY_PER_SOCKET: usize = MAX_BUFFERS * RECEIVE_BUFFER_LEN * (1 + MAX_GROWTH)
     + flow_table::SIZE
     + WORKER_MEMORY
-    + 2 * (KERNEL_BUFFER_FACTOR * QUEUE_LEN + MAX_PACKET);
+    + 2 * max_queue_memory(QUEUE_LEN);
 
 /// The largest amount of memory, in bytes, that a server with this number of sockets can use. Each worker has its own
 /// sockets.

@@ -1,7 +1,7 @@
 //! [`QueueMonitor`]: whether the drops of a socket's receive queue belong to one peer.
 //!
-//! The kernel counts the drops of a socket, and not of a peer. It also counts datagrams with a wrong checksum as drops. The
-//! monitor detects other peers and wrong checksums, so that a client does not use the number as its own.
+//! The kernel counts the drops of a socket, and not of a peer. It also counts datagrams with a wrong checksum as drops.
+//! The monitor detects other peers and wrong checksums, so that a client does not use the number as its own.
 
 use crate::datagram_io::{ReceiveMeta, checksum_errors};
 use std::net::SocketAddr;

@@ -43,7 +43,7 @@ impl Arrived<'_> {
     }
 }
 
-/// What a worker changes when it answers datagrams.
+/// The state that a worker changes when it answers datagrams.
 pub(crate) struct WorkerData {
     /// The replies to send.
     pub(crate) replies: Vec<Reply>,
@@ -193,8 +193,8 @@ fn write_header(
     }
 }
 
-/// Counts the refused datagrams in `payload` that have a header of version 2. A later reply to the same peer reports this
-/// count.
+/// Counts the refused datagrams in `payload` that have a header of version 2. A later reply to the same peer reports
+/// this count.
 fn count_refused(
     flows: &mut FlowTable,
     arrived: Arrived<'_>,

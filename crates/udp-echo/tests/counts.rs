@@ -64,7 +64,7 @@ async fn reply_has_the_length_of_its_request_and_the_counts_of_its_flow() {
 
 #[cfg(all(target_os = "linux", not(portable)))]
 #[tokio::test]
-async fn kernel_timestamps_the_arrival_if_a_request_wants_it() {
+async fn kernel_timestamps_the_arrival_if_a_request_requires_it() {
     let server = Server::start();
     let client = server.connect().await;
     let mut clocks = Vec::new();

@@ -43,7 +43,7 @@ fn datagram_that_waits_in_a_passed_socket_is_answered() {
     let host = if cfg!(target_os = "linux") { "127.0.0.5" } else { "127.0.0.1" };
     client.connect((host, port)).unwrap();
     client.send(b"before the start").unwrap();
-    let (mut server, _) = server_process::unix::start_with_passed_socket(socket, "1");
+    let (mut server, _) = server_process::unix::start_with_passed_socket(socket, "1", "");
     let mut reply = [0; 100];
     let length = client.recv(&mut reply).unwrap();
     assert_eq!(&reply[..length], b"BEFORE THE START");
@@ -61,7 +61,7 @@ fn passed_socket_for_both_ip_versions_is_refused() {
         eprintln!("SKIPPED: this machine has no IPv6");
         return;
     };
-    let (mut server, line) = server_process::unix::start_with_passed_socket(socket, "1");
+    let (mut server, line) = server_process::unix::start_with_passed_socket(socket, "1", "");
     assert_eq!((line.as_str(), server.wait().unwrap().code()), ("", Some(2)));
     let mut error = String::new();
     server.stderr.take().unwrap().read_to_string(&mut error).unwrap();

@@ -1,11 +1,12 @@
 //! The rule for `docs/security.md`: each promise names the test that fails if the promise is false.
 //!
 //! A table of promises has the heading [`TEST_COLUMN`] in its last column. Each row names one or more tests in this
-//! column, as code. The names of tests are the names of Rust functions with a `test` attribute. A name that begins with
-//! [`SOAK_PREFIX`] is an attack of `cargo xtask soak`.
+//! column, as code. The names of tests are the names of Rust functions with a `test` attribute. An ignored test does not
+//! run, so it is not the test of a promise. A name that begins with [`SOAK_PREFIX`] is an attack of `cargo xtask soak`.
 
 use super::Violation;
 use super::source::SourceFile;
+use super::syntax::{Text, TextKind};
 use std::collections::BTreeSet;
 
 /// The file with the promises.
@@ -16,8 +17,11 @@ const TEST_COLUMN: &str = "test";
 /// The beginning of the name of an attack in `cargo xtask soak`. The name of the attack follows.
 const SOAK_PREFIX: &str = "soak: ";
 
-/// The directory with the attacks. Their names are strings in this code.
+/// The directory with the attacks.
 const SOAK_DIRECTORY: &str = "crates/echo-bench/src/soak";
+
+/// The fields of the attacks that contain their names.
+const NAME_FIELDS: [&str; 2] = ["name", "title"];
 
 const RULE: &str = "each promise in docs/security.md names its test";
 
@@ -66,19 +70,20 @@ fn last_cell(line: &str) -> Option<&str> {
     row.rsplit('|').next().map(str::trim)
 }
 
-/// The names of all functions with a `test` attribute.
+/// The names of all functions with a `test` attribute and without an `ignore` attribute.
 fn test_names(sources: &[SourceFile]) -> BTreeSet<&str> {
     let mut names = BTreeSet::new();
     for source in sources {
-        let mut is_test = false;
+        let (mut is_test, mut is_ignored) = (false, false);
         for line in source.text.lines().map(str::trim) {
             if line.starts_with("#[") {
                 is_test |= line == "#[test]" || line.starts_with("#[tokio::test");
+                is_ignored |= line.starts_with("#[ignore");
             } else if let Some(name) = function_name(line) {
-                if is_test {
+                if is_test && !is_ignored {
                     names.insert(name);
                 }
-                is_test = false;
+                (is_test, is_ignored) = (false, false);
             }
         }
     }
@@ -91,12 +96,23 @@ fn function_name(line: &str) -> Option<&str> {
     Some(line.strip_prefix("fn ")?.split(['(', '<']).next().unwrap_or_default())
 }
 
+/// Whether a field of the soak test has the value `name`. Strings in tests do not count.
 fn is_attack(name: &str, sources: &[SourceFile]) -> bool {
     let literal = format!("\"{name}\"");
-    sources
-        .iter()
-        .filter(|source| source.path.starts_with(SOAK_DIRECTORY))
-        .any(|source| source.text.contains(&literal))
+    let soak = sources.iter().filter(|source| {
+        source.path.starts_with(SOAK_DIRECTORY) && !source.path.ends_with("/tests.rs")
+    });
+    soak.flat_map(|source| source.code.texts.iter().map(move |text| (source, text)))
+        .filter(|(_, text)| text.kind == TextKind::String && text.content == literal)
+        .any(|(source, text)| is_name_field(source, text))
+}
+
+/// Whether `literal` is the value of one of [`NAME_FIELDS`], on the same line.
+fn is_name_field(source: &SourceFile, literal: &Text) -> bool {
+    let line = source.text.lines().nth(literal.line - 1).unwrap_or_default();
+    let before = line.split(&literal.content).next().unwrap_or_default();
+    let field = before.trim_end().strip_suffix(':');
+    field.is_some_and(|field| NAME_FIELDS.iter().any(|name| field.trim() == *name))
 }
 
 #[cfg(test)]
@@ -110,11 +126,22 @@ mod tests {
             SourceFile::new(
                 "a.rs",
                 "//! A.\n#[test]\n#[cfg(unix)]\nfn works() {}\nfn no_test() {}\n\
-                 #[tokio::test]\nasync fn waits() {}\n",
+                 #[tokio::test]\nasync fn waits() {}\n#[test]\n#[ignore = \"slow\"]\nfn ignored() {}\n\
+                 #[ignore]\n#[test]\nfn ignored_too() {}\n#[test]\nfn later() {}\n",
             ),
             SourceFile::new(
                 "crates/echo-bench/src/soak/attack.rs",
-                "//! A.\nconst A: &str = \"slow reader\";\n",
+                "//! A.\nconst A: [Attack; 2] = [\n    Attack {\n        name: \"slow reader\",\n    },\n    \
+                 Attack {\n        title: \"fast writer\",\n        text: \"message\",\n    },\n];\n\
+                 #[cfg(test)]\nmod tests {\n    const A: Attack = Attack {\n        name: \"dog\",\n    };\n}\n",
+            ),
+            SourceFile::new(
+                "crates/echo-bench/src/soak/report/tests.rs",
+                "//! A.\nconst A: Attack = Attack {\n    name: \"cat\",\n};\n",
+            ),
+            SourceFile::new(
+                "b.rs",
+                "//! A.\nconst A: Attack = Attack {\n    name: \"bird\",\n};\n",
             ),
         ];
         let violations = check(document, &sources);
@@ -123,18 +150,27 @@ mod tests {
 
     #[test]
     fn existing_tests_and_attacks_are_accepted() {
-        let rows = "| A | `works`, `waits` |\n| B | `soak: slow reader` |\n";
+        let rows = "| A | `works`, `waits`, `later` |\n\
+                    | B | `soak: slow reader`, `soak: fast writer` |\n";
         assert_eq!(violations(&format!("{HEADER}{rows}")), [""; 0]);
     }
 
     #[test]
     fn missing_and_unknown_tests_are_reported() {
-        for (cell, found) in [
-            ("none", "names no test"),
-            ("`no_test`", "names the test `no_test`, which does not exist"),
-            ("`soak: fire`", "names the test `soak: fire`, which does not exist"),
+        assert_eq!(violations(&format!("{HEADER}| A | none |\n")), ["names no test"]);
+        for name in [
+            "no_test",
+            "ignored",
+            "ignored_too",
+            "soak: fire",
+            // A string in another field, in a test, and outside the soak test.
+            "soak: message",
+            "soak: dog",
+            "soak: cat",
+            "soak: bird",
         ] {
-            assert_eq!(violations(&format!("{HEADER}| A | {cell} |\n")), [found]);
+            let found = format!("names the test `{name}`, which does not exist");
+            assert_eq!(violations(&format!("{HEADER}| A | `{name}` |\n")), [found]);
         }
     }
 

@@ -33,10 +33,24 @@ pub(super) fn connect_within(
     Ok(stream)
 }
 
-/// Returns a socket with the address `source` for requests to `server`.
+/// Returns a socket with the address `source` for requests to `server`. The server does not reply to its own port, so the
+/// socket has another port.
 pub(super) fn udp_socket(server: SocketAddr, source: IpAddr) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((source, 0))?;
+    let socket = with_other_port(server.port(), || UdpSocket::bind((source, 0)))?;
     socket.connect(server)?;
+    Ok(socket)
+}
+
+/// Returns a socket from `bind` whose port is not `refused`.
+fn with_other_port(
+    refused: u16,
+    mut bind: impl FnMut() -> io::Result<UdpSocket>,
+) -> io::Result<UdpSocket> {
+    let socket = bind()?;
+    if socket.local_addr()?.port() == refused {
+        // The system does not select the port of `socket`, because `socket` is still open.
+        return bind();
+    }
     Ok(socket)
 }
 
@@ -50,6 +64,20 @@ pub(super) fn source(first: u8, index: usize) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn socket_of_a_client_has_another_port_than_the_server() {
+        let bind = || UdpSocket::bind("127.0.0.1:0");
+        let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+        let first = bind().unwrap();
+        let (first_port, mut sockets) = (port(&first), vec![first]);
+        let other = with_other_port(first_port, || sockets.pop().map_or_else(bind, Ok)).unwrap();
+        assert_ne!(port(&other), first_port);
+        let mut sockets = vec![other];
+        let same = with_other_port(first_port, || sockets.pop().map_or_else(bind, Ok)).unwrap();
+        assert!(sockets.is_empty());
+        assert_ne!(port(&same), first_port);
+    }
 
     #[test]
     fn sources_are_in_different_networks() {

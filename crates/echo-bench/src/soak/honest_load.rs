@@ -25,7 +25,7 @@ const INTERVAL: Duration = Duration::from_millis(20);
 #[expect(clippy::cast_possible_truncation, reason = "an interval in milliseconds is small")]
 pub(super) const RATE: u32 = CLIENTS * 1000 / INTERVAL.as_millis() as u32;
 
-/// Every client of this number opens a new connection for each request (TCP).
+/// A client whose number is a multiple of this value opens a new connection for each request (TCP).
 const NEW_CONNECTION_EVERY: u32 = 5;
 
 /// The percentage of TCP requests that need a new connection.
@@ -94,7 +94,7 @@ impl HonestClients {
             let threads: Vec<_> = (0..CLIENTS)
                 .zip(clients)
                 .map(|(number, client)| {
-                    // The clients send one after the other and not all at once.
+                    // The clients do not send at the same time: their schedules start one after the other.
                     let pace = Pace { next: start + INTERVAL / CLIENTS * number, end };
                     scope.spawn(move || client.run(server, source(number), pace))
                 })

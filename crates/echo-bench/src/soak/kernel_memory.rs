@@ -14,7 +14,7 @@ pub(super) struct KernelMemory {
 }
 
 impl KernelMemory {
-    /// Reads the present values.
+    /// Reads the current values.
     pub(super) fn read() -> Result<Self> {
         let text =
             fs::read_to_string("/proc/net/sockstat").context("reading /proc/net/sockstat")?;
@@ -45,8 +45,8 @@ fn page_size() -> u64 {
     size.ok().flatten().and_then(|size| u64::try_from(size).ok()).unwrap_or(USUAL)
 }
 
-/// The socket memory of this process's cgroup in bytes. It contains the servers and the attackers, and no other programs
-/// if the cgroup has none. `None`: the system has no cgroup v2 with a memory controller.
+/// The memory for the sockets of this process's cgroup in bytes. The servers and the attackers are in this cgroup.
+/// `None`: the system has no cgroup v2 with a memory controller.
 pub(super) fn cgroup_socket_memory() -> Option<u64> {
     let path = unified_path(&fs::read_to_string("/proc/self/cgroup").ok()?)?;
     let statistics = fs::read_to_string(format!("/sys/fs/cgroup{path}/memory.stat")).ok()?;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// The attack ends this time after the measurement.
 const TAIL: Duration = Duration::from_millis(50);
 
-/// The pause between two measurements. The server discards what the last attacker left behind.
+/// The pause between two measurements. In this time, the server closes the connections of the previous attacker.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
 
 /// A condition of a measurement.
@@ -68,6 +68,12 @@ impl Resources {
         Ok(())
     }
 
+    /// The resources of a server that has used the CPU time `cpu` in one second.
+    #[cfg(test)]
+    pub(super) fn with_cpu(cpu: Duration) -> Self {
+        Self { cpu, measured: Duration::from_secs(1), ..Self::default() }
+    }
+
     /// The CPU time of the server in percent of one CPU.
     pub(super) fn cpu_percent(&self) -> f64 {
         self.cpu.as_secs_f64() * 100.0 / self.measured.as_secs_f64().max(f64::MIN_POSITIVE)
@@ -81,13 +87,14 @@ pub(super) fn run(attack: &Attack, schedule: &Schedule) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for round in 0..schedule.rounds {
         let mut conditions = [Condition::Quiet, Condition::Without, Condition::With];
-        // A change of the machine's speed within a round affects each condition in turn.
+        // The order alternates, so a change of the machine's speed within a round does not always affect the same
+        // condition.
         if round % 2 == 1 {
             conditions.reverse();
         }
         for condition in conditions {
             let target = (condition != Condition::Quiet).then_some(attacked.address);
-            // The other server is never attacked, so it contains no remains of an attack.
+            // The other server is never attacked, so no earlier attack affects it.
             let server = if condition == Condition::With { &attacked } else { &other };
             outcome.measure(condition, attack, target, server, schedule.window)?;
             thread::sleep(SETTLE_TIME);
@@ -108,7 +115,7 @@ impl Outcome {
         server: &SoakedServer,
         window: Duration,
     ) -> Result<()> {
-        // An attack must not close connections that existed before it.
+        // The clients connect before the attack. It must not close these connections.
         let clients = HonestClients::connect(attack.protocol, server.address);
         let attacker = match target {
             Some(target) => Some(Attacker::start(attack, target, attack.warm_up + window + TAIL)?),
@@ -123,7 +130,7 @@ impl Outcome {
         let latencies = thread::scope(|scope| -> Result<_> {
             let (start, cpu) = (Instant::now(), cpu_time(server.process_id())?);
             let clients = scope.spawn(|| clients.run(window));
-            // The clients end later if they wait for lost replies. The attack does not continue until then.
+            // Clients that wait for lost replies end after the attack, so the resources are read before that.
             thread::sleep(window);
             if let Some(resources) = resources {
                 resources.add(server, cpu, start)?;

@@ -1,8 +1,8 @@
 //! Hexadecimal digits of a fixed width, in upper case. The server writes them for each reply, so the functions process
 //! eight digits at a time.
 
-/// Fills `digits` with the hexadecimal digits of `number`, with leading zeros. If `number` has too many digits, its first
-/// digits are omitted.
+/// Fills `digits` with the hexadecimal digits of `number`, with leading zeros. If `number` has too many digits, its
+/// first digits are omitted.
 pub(super) fn write(digits: &mut [u8], number: u64) {
     let all: [u8; 16] = {
         let (high, low) = (eight_digits(number >> 32), eight_digits(number & 0xFFFF_FFFF));

@@ -83,8 +83,8 @@ const MAX_6_DIGITS: u64 = (1 << 24) - 1;
 pub enum Requested {
     /// The counts. The server measures its processing time with its program's clock.
     Counts,
-    /// The counts, and the processing time from the kernel's timestamp of the arrival. Such timestamps cost time for each
-    /// packet.
+    /// The counts, and the processing time from the kernel's timestamp of the arrival. Such timestamps cost time for
+    /// each packet.
     CountsAndTimestamps,
 }
 
@@ -95,8 +95,8 @@ pub struct RequestHeader {
     pub length: usize,
     /// The information that the server should report.
     pub requested: Requested,
-    /// A random number that the client chooses for each run. If a later run uses the same port, the server starts the counts
-    /// again.
+    /// A random number that the client chooses for each run. If a later run uses the same port, the server starts the
+    /// counts again.
     pub run: u32,
     /// The number of the request.
     pub number: u64,
@@ -129,8 +129,8 @@ pub enum ClockState {
     Unsynchronised,
 }
 
-/// The counts of a flow at the time of a reply. All counts start at 0 when the server creates the flow, and continue at 0
-/// after 2³² − 1.
+/// The counts of a flow at the time of a reply. All counts start at 0 when the server creates the flow, and continue at
+/// 0 after 2³² − 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowCounts {
     /// A random number. It changes if the counts start again, for example after a restart of the server.
@@ -139,8 +139,8 @@ pub struct FlowCounts {
     pub received: u32,
     /// Replies that the server prepared, this one included. The server's system can refuse to send one of them.
     pub sent: u32,
-    /// Requests that the server refused because the source exceeded its rate limit. If the server answers a duplicate of such
-    /// a request later, the request does not count here any more.
+    /// Requests that the server refused because the source exceeded its rate limit. If the server answers a duplicate
+    /// of such a request later, the request does not count here any more.
     pub refused_rate: u32,
     /// Requests that the server refused for another reason, for example its list of ports.
     pub refused_list: u32,

@@ -1,11 +1,11 @@
 //! Parses the command line, and prints the message of the parser if there is nothing to run.
 
 use crate::logging::has_colour;
-use crate::process::{CANNOT_START, print_line};
+use crate::process::{CANNOT_START, print, print_line};
 use clap::Parser;
 use echo_core::escape_controls;
 use std::env;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 /// The first byte of the codes for colours and of other commands of a terminal (ECMA-48).
@@ -20,8 +20,8 @@ pub fn parse_arguments<Arguments: Parser>() -> Result<Arguments, ExitCode> {
     Arguments::try_parse().map_err(|message| print_message(&message))
 }
 
-/// Prints the help, the version or an error of clap. Control characters in the arguments become escapes. Returns the exit
-/// status: 0 for the help and the version, 2 for an error or if standard output is full.
+/// Prints the help, the version or an error of clap. Control characters in the arguments become escapes. Returns the
+/// exit status: 0 for the help and the version, 2 for an error or if standard output is full.
 fn print_message(message: &clap::Error) -> ExitCode {
     if message.use_stderr() {
         // The message contains arguments. `ansi` would not change the codes in them.
@@ -31,8 +31,7 @@ fn print_message(message: &clap::Error) -> ExitCode {
         let text = if is_coloured { text.ansi().to_string() } else { text.to_string() };
         let is_kept =
             |character| character == '\n' || (is_coloured && character == char::from(ESC));
-        // If stderr is closed or full, there is no place for the message.
-        let _ = io::stderr().write_all(escape_controls(&text, is_kept).as_bytes());
+        print(escape_controls(&text, is_kept).into_owned());
     } else if let Err(error) = message.print()
         && error.kind() != ErrorKind::BrokenPipe
     {

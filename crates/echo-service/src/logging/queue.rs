@@ -1,4 +1,5 @@
-//! A queue of log lines. A separate thread writes them, so a slow or blocked reader of the log does not delay the server.
+//! A queue of log lines. A separate thread writes them, so a slow or blocked reader of the log does not delay the
+//! server.
 
 use echo_core::{escape_controls, escape_json};
 use std::collections::VecDeque;
@@ -32,7 +33,7 @@ pub(super) struct QueueWriter {
     format: LineFormat,
 }
 
-/// Ends the thread of the queue on drop, after the queued lines are written or after [`MAX_CLOSING_TIME`].
+/// A drop of this guard waits until the thread has written the queued lines, but at most for [`MAX_CLOSING_TIME`].
 #[derive(Debug)]
 pub(super) struct QueueGuard(Arc<Queue>);
 

@@ -91,6 +91,9 @@ fn flood_from_forged_sources_refuses_few_requests_at_any_rate() {
         let size = table_size(u64::from(rate));
         let bound = formula(rate, FLOOD, size);
         assert!(bound <= 1.0 / 750.0, "--rate {rate}: {bound}");
+        if rate >= 2 {
+            assert!(bound < 1.0 / 4000.0, "--rate {rate}: {bound}");
+        }
         // The simulation has a limited number of requests. The second term allows for its random error.
         assert!(refused <= bound * 1.2 + 0.0003, "--rate {rate}: {refused}, bound {bound}");
     }

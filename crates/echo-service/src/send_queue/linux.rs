@@ -3,8 +3,8 @@
 
 use std::os::fd::{AsFd, AsRawFd as _};
 
-/// The number of bytes that the kernel has accepted for sending, but that the peer has not acknowledged. A FIN counts as
-/// one byte. `None` if the system does not report the number.
+/// The number of bytes that the kernel has accepted for sending, but that the peer has not acknowledged. A FIN counts
+/// as one byte. `None` if the system does not report the number.
 #[must_use]
 pub fn unacknowledged_bytes(socket: &impl AsFd) -> Option<u64> {
     let mut bytes: libc::c_int = 0;

@@ -27,8 +27,8 @@ pub enum WorkerFailure {
     Wait(#[source] io::Error),
 }
 
-/// Whether each further call with the same descriptor returns the same `error`. The functions of a socket return these errors
-/// only for a wrong descriptor (closed, not a socket, not listening) or for a wrong address in memory.
+/// Whether each further call with the same descriptor returns the same `error`. The functions of a socket return these
+/// errors only for a wrong descriptor (closed, not a socket, not listening) or for a wrong address in memory.
 ///
 /// All other errors count as temporary: an empty queue, missing memory or descriptors, and errors of one peer or of the
 /// network (an ICMP error; recvmsg(2), accept(2)).
@@ -48,8 +48,8 @@ pub fn is_permanent_error(error: &io::Error) -> bool {
     }
 }
 
-/// `ENOTCONN` means that a datagram socket was shut down, or that the descriptor belongs to another kind of socket. It is
-/// different from `ECONNREFUSED` and `ECONNRESET`, which report an error of a peer.
+/// `ENOTCONN` means that a datagram socket was shut down, or that the descriptor belongs to another kind of socket. It
+/// is different from `ECONNREFUSED` and `ECONNRESET`, which report an error of a peer.
 #[cfg(unix)]
 const PERMANENT: [i32; 5] =
     [libc::EBADF, libc::ENOTSOCK, libc::EINVAL, libc::EFAULT, libc::ENOTCONN];

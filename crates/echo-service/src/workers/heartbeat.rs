@@ -1,18 +1,18 @@
 //! The heartbeat for the watchdog of a supervisor (systemd: `WatchdogSec`).
 //!
-//! Each worker counts the passes of its loop. The heartbeat checks these counts at regular times. It notifies the supervisor
-//! only if each worker has made progress since the last notification. So one worker that hangs stops the heartbeat, and
-//! the supervisor restarts the server.
+//! Each worker counts the passes of its loop. The heartbeat checks these counts at regular times. It notifies the
+//! supervisor only if each worker has made progress since the last notification. So one worker that hangs stops the
+//! heartbeat, and the supervisor restarts the server.
 //!
-//! A worker without requests can sleep for a long time. Therefore each check also wakes all workers. Without a watchdog,
-//! there are no checks, and an idle worker sleeps.
+//! A worker without requests can sleep for a long time. Therefore each check also wakes all workers. Without a
+//! watchdog, there are no checks, and an idle worker sleeps.
 
 use crate::process::{notify_alive, watchdog_timeout};
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// Number of checks in one watchdog timeout. `sd_watchdog_enabled(3)` recommends a notification after each half of the timeout.
-/// With four checks, a single pass of a worker can take up to three quarters of the timeout.
+/// Number of checks in one watchdog timeout. `sd_watchdog_enabled(3)` recommends a notification after each half of the
+/// timeout. With four checks, a single pass of a worker can take up to three quarters of the timeout.
 const CHECKS_PER_TIMEOUT: u32 = 4;
 
 /// The shortest time between two checks. It prevents a loop without pauses if a supervisor sets a very short timeout.

@@ -60,8 +60,8 @@ async fn failure_of_one_worker_stops_all_workers_and_is_returned() {
     assert_eq!(error.to_string(), "worker 1 cannot continue");
 }
 
-/// The second worker waits for a message in each pass. Each check of the heartbeat wakes the first worker, so the number of
-/// wake-ups is the number of checks.
+/// The second worker waits for a message in each pass. Each check of the heartbeat wakes the first worker, so the
+/// number of wake-ups is the number of checks.
 #[tokio::test]
 async fn heartbeat_stops_while_one_worker_hangs_and_continues_afterwards() {
     let (notify, notifications) = std_mpsc::channel();

@@ -16,9 +16,9 @@
 //! - unmatched: a reply that belongs to no request of this run. Stray packets also count here. A transport recognises
 //!   them before they are compared with a request, for example because of a wrong identifier.
 //!
-//! A wrong reply never counts as a reply. Over a stream, its request is corrupt at once. A datagram can be forged, so its
-//! request waits for the correct reply, and is corrupt if none arrives in time ([`expiry`]). An exchange with a corrupt
-//! reply has no RTT.
+//! A wrong reply never counts as a reply. Over a stream, its request is corrupt at once. A datagram can be forged, so
+//! the client waits for the correct reply. The request is corrupt if none arrives in time ([`expiry`]). An exchange with
+//! a corrupt reply has no RTT.
 //!
 //! **Loss.** A request is lost if its reply has not arrived within the timeout after the first send. A request is
 //! also lost if the system refuses to send it, or if a connection fails. An ICMP error can be forged too, so it decides the
@@ -44,7 +44,7 @@ mod second_send;
 mod undecided;
 
 pub(crate) use expiry::wait_after_error;
-pub(crate) use received_reply::ReceivedReply;
+pub(crate) use received_reply::{ReceivedReply, beginning_of};
 pub(crate) use second_send::MAX_SENDS;
 
 use crate::analysis::loss_attribution::LossAttribution;
@@ -180,7 +180,7 @@ impl Accounting {
         self.tracker.find(seq).map(|request| request.sent)
     }
 
-    /// The time at which the wait for the reply to a request in flight ends, for the first of them.
+    /// The time at which the first request in flight expires.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.tracker.next_expiry()
     }
@@ -220,14 +220,17 @@ impl Accounting {
         let seq = self.tracker.next_seq();
         self.tracker.add(attempted, attempted.monotonic(), TimestampId::default());
         self.tracker.lose(seq);
-        self.reachability.error_reported(&failure, verification);
+        // Any host can forge the refusal of an earlier request. It shows nothing about a request that was not sent.
+        if verification == Verification::Verified {
+            self.reachability.error_reported(&failure, verification);
+        }
         let exchange = Exchange::not_sent(seq, failure);
         self.evidence.losses.not_sent(seq, exchange.lost_where);
         self.count(exchange, attempted)
     }
 
-    /// Decides that request `seq` failed, because of an error of this host or of its connection. Returns `None` if it is not
-    /// in flight.
+    /// Decides that request `seq` failed, because of an error of this host or of its connection. Returns `None` if the
+    /// request is not in flight.
     pub(crate) fn request_failed(
         &mut self,
         seq: u64,
@@ -254,6 +257,7 @@ impl Accounting {
         };
         let sent = self.sent_at(seq);
         if sent.is_some_and(|sent| reply.received.monotonic() < sent.monotonic()) {
+            let reply = ReceivedReply { bytes: beginning_of(&reply.bytes), ..reply };
             return self.wrong_reply(reply, Mismatch::ArrivedBeforeRequest, position);
         }
         // A reply can arrive after the timeout, but before the client checks for expired requests.
@@ -323,8 +327,8 @@ impl Accounting {
     }
 
     fn corrupt(&mut self, decided: &Decided, reply: ReceivedReply, mismatch: Mismatch) -> Exchange {
-        let ReceivedReply { received, bytes: text, .. } = reply;
-        self.corrupt_by(decided, WrongReply { received, text, mismatch })
+        let ReceivedReply { received, bytes, .. } = reply;
+        self.corrupt_by(decided, WrongReply { received, text: beginning_of(&bytes), mismatch })
     }
 
     fn corrupt_by(&mut self, decided: &Decided, reply: WrongReply) -> Exchange {

@@ -183,7 +183,7 @@ impl RequestTracker {
         Some(request)
     }
 
-    /// The wait for the reply to request `seq` ends at `end`, if this is earlier than before.
+    /// Ends the wait for the reply to request `seq` at `end`, if the wait would otherwise end later.
     pub(crate) fn shorten_wait(&mut self, seq: u64, end: Instant) {
         let timeout = self.timeout;
         let Some(request) = self.find(seq) else { return };
@@ -204,7 +204,7 @@ impl RequestTracker {
         }
     }
 
-    /// The time at which the wait for the reply to a request in flight ends, for the first of them.
+    /// The time at which the first request in flight expires: its wait for a reply ends.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.first_to_expire().map(|(end, _)| end)
     }

@@ -5,8 +5,12 @@ use std::time::Duration;
 /// A run has kept its schedule if its request rate is at least this share of the requested rate.
 const KEPT_SHARE: f64 = 0.99;
 
-/// A run has also kept its schedule if its last request was late by less than this. A busy host can delay a single request.
+/// A run has also kept its schedule if its last request was late by less than this, and by at most [`MAX_LATE_INTERVALS`]. A
+/// busy host can delay a single request.
 const MAX_DELAY: Duration = Duration::from_millis(20);
+
+/// See [`MAX_DELAY`]. At a high rate, a delay of 20 ms is the time for thousands of requests.
+const MAX_LATE_INTERVALS: f64 = 3.0;
 
 /// The client used its CPU fully if it ran for at least this share of the time.
 const BUSY_SHARE: f64 = 0.85;
@@ -55,7 +59,8 @@ pub(crate) fn slow_host(
     let intervals = sent.saturating_sub(1) as f64;
     let planned = intervals / rate;
     let delay = duration.as_secs_f64() - planned;
-    if planned >= duration.as_secs_f64() * KEPT_SHARE || delay < MAX_DELAY.as_secs_f64() {
+    let max_delay = MAX_DELAY.as_secs_f64().min(MAX_LATE_INTERVALS / rate);
+    if planned >= duration.as_secs_f64() * KEPT_SHARE || delay < max_delay {
         return None;
     }
     let Some(CpuTimes { on_cpu, waiting }) = times else { return Some(SlowHost::Unknown) };
@@ -134,5 +139,13 @@ mod tests {
         // Two requests at 100 per second. The second one was late by 5 ms.
         assert_eq!(slow_host(2, Duration::from_millis(15), 100.0, None), None);
         assert!(slow_host(2, Duration::from_millis(35), 100.0, None).is_some());
+    }
+
+    #[test]
+    fn short_run_at_a_high_rate_is_slow_if_its_rate_is_much_too_low() {
+        // 1,000 requests at 34 % of the rate. The last one was late by 19 ms, or 1,900 intervals.
+        assert!(slow_host(1000, Duration::from_millis(29), 100_000.0, None).is_some());
+        // The last of ten requests was late by two intervals.
+        assert_eq!(slow_host(10, Duration::from_micros(110), 100_000.0, None), None);
     }
 }

@@ -32,8 +32,8 @@ use std::time::Duration;
 const COLD_START_RATIO: f64 = 1.5;
 
 /// The possible reasons for [`Summary::wrong_token`], as a sentence for notes.
-pub(crate) const WRONG_TOKEN_REASON: &str =
-    "Either the server replies before it receives the requests, or another host forges replies.";
+pub(crate) const WRONG_TOKEN_REASON: &str = "The server replies before it receives the requests, another host forges replies, or the replies belong to an earlier \
+     run from the same local port.";
 
 /// The counts and distributions of a run. Each request has exactly one outcome: `sent = received + lost + corrupt`.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
-//! Finds out which side of a flow is the client.
+//! Determines which side of a flow is the client.
 //!
-//! When the client traces its own exchanges, it uses the address of the server: the other side is the client. No packet
-//! can change this.
+//! When the program traces its own exchanges, it uses the known address of the server: the other side is the client. No
+//! packet can change this.
 //!
 //! For a capture file, the first of these rules that applies to the first packet of a flow determines its sender:
 //!
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn first_sender_is_the_client_if_no_port_differs_from_the_other() {
+    fn first_sender_is_the_client_if_the_ports_do_not_show_the_server() {
         for (source, destination) in [(53, 53), (53, 111), (2000, 3000), (40_000, 50_000)] {
             assert_eq!(sender_of_datagram(source, destination), FlowSide::Client);
             assert_eq!(sender_of_datagram(destination, source), FlowSide::Client);

@@ -27,8 +27,8 @@ impl WireExchange {
 
 /// The exchanges of one flow. Their numbers start at 1.
 ///
-/// The map contains only exchanges of which a request was captured. A forged packet can be billions of numbers ahead of
-/// the others. It adds one exchange, and not all exchanges before it.
+/// The map contains an exchange only if a part of its request was captured. The number of a forged packet can be
+/// billions higher than the other numbers. Such a packet adds only its own exchange, and not the exchanges before it.
 #[derive(Debug, Default)]
 pub(crate) struct Exchanges {
     by_number: BTreeMap<u64, WireExchange>,

@@ -31,7 +31,8 @@ pub(crate) const MAX_PACKET_BYTES: usize = 256 * 1024;
 pub(crate) const MAX_PACKETS: usize = 100_000;
 
 /// The maximum number of bytes in all packets that are read from a file, or stored of the capture of one target. The
-/// memory can contain three copies of a byte: in the captured packet, in the flow, and in upper case.
+/// memory can contain a byte in the captured packet, in the flow, and in the upper case of a request, which can be
+/// three times as long.
 pub(crate) const MAX_TOTAL_BYTES: usize = 64 * 1024 * 1024;
 
 /// The maximum length of a pcapng block, in bytes: the longest packet and about 1 MiB of options.

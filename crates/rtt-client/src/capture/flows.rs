@@ -14,8 +14,8 @@ use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
-/// The maximum number of flows of a file. In a trace of own exchanges: the maximum number of own flows, and of other
-/// flows. Packets of further flows are skipped. More diagrams are not readable.
+/// The maximum number of flows of a file. In a trace of the program's own exchanges, this limit applies to the own
+/// flows and to the other flows separately. Packets of further flows are skipped. More diagrams are not readable.
 pub(crate) const MAX_FLOWS: usize = 1000;
 
 /// The flows of a capture.
@@ -24,17 +24,17 @@ pub(crate) struct FlowTable {
     pub(crate) flows: Vec<Flow>,
     /// The number of packets that belong to no flow of the table.
     pub(crate) skipped: usize,
-    /// The number of skipped packets that would start another flow after [`MAX_FLOWS`].
+    /// The number of skipped packets of flows that the limit [`MAX_FLOWS`] refused.
     pub(crate) beyond_limit: usize,
 }
 
-/// Finds the flow of a packet. The values are indices in [`FlowTable::flows`].
+/// Finds the flow of a packet. The values are indices in [`FlowTable::flows`], or `None` if [`MAX_FLOWS`] refused the flow.
 #[derive(Debug, Default)]
 struct FlowIndex {
     /// The newest flow between two endpoints. A later connection can use the same ports.
-    by_endpoints: HashMap<Endpoints, usize>,
+    by_endpoints: HashMap<Endpoints, Option<usize>>,
     /// The newest flow between two hosts.
-    by_hosts: HashMap<Hosts, usize>,
+    by_hosts: HashMap<Hosts, Option<usize>>,
     /// The number of flows that do not belong to [`MeasuredFlows::clients`].
     others: usize,
 }
@@ -67,7 +67,7 @@ struct Hosts {
 /// An address without the IPv6 flow label and the scope, because packets do not contain these values.
 type IpAndPort = (IpAddr, u16);
 
-/// The first packet of a new flow is allowed, and these values describe the flow.
+/// The properties of a flow whose first packet is allowed to start it.
 struct NewFlow {
     sender: FlowSide,
     is_own: bool,
@@ -147,28 +147,35 @@ impl FlowTable {
             PacketKind::Protocol(packet) | PacketKind::IcmpError { quoted: packet, .. } => packet,
             PacketKind::Fragment { ip_protocol } => {
                 let hosts = Hosts::new(*ip_protocol, packet.source, packet.destination);
-                return self.flows.get_mut(*index.by_hosts.get(&hosts)?);
+                return self.known_flow(*index.by_hosts.get(&hosts)?);
             }
         };
         let endpoints = Endpoints::of(in_flow);
         let newest = index.by_endpoints.get(&endpoints).copied();
-        let known = newest.filter(|newest| !self.flows[*newest].is_start_of_next_connection(kind));
-        if let Some(known) = known {
-            return self.flows.get_mut(known);
+        let is_known = |newest: &Option<usize>| {
+            newest.is_none_or(|newest| !self.flows[newest].is_start_of_next_connection(kind))
+        };
+        if let Some(known) = newest.filter(is_known) {
+            return self.known_flow(known);
         }
         let NewFlow { sender, is_own, lengths } = describe(in_flow, kind)?;
         let same_kind = if is_own { self.flows.len() - index.others } else { index.others };
-        if same_kind >= MAX_FLOWS {
-            self.beyond_limit += 1;
-            return None;
-        }
-        index.others += usize::from(!is_own);
+        let new = (same_kind < MAX_FLOWS).then_some(self.flows.len());
         if let Some(hosts) = Hosts::of(in_flow) {
-            index.by_hosts.insert(hosts, self.flows.len());
+            index.by_hosts.insert(hosts, new);
         }
-        index.by_endpoints.insert(endpoints, self.flows.len());
-        self.flows.push(Flow::new(in_flow, sender, lengths));
-        self.flows.last_mut()
+        index.by_endpoints.insert(endpoints, new);
+        if new.is_some() {
+            index.others += usize::from(!is_own);
+            self.flows.push(Flow::new(in_flow, sender, lengths));
+        }
+        self.known_flow(new)
+    }
+
+    /// The flow with this index. If the limit refused the flow, counts the packet and returns `None`.
+    fn known_flow(&mut self, index: Option<usize>) -> Option<&mut Flow> {
+        self.beyond_limit += usize::from(index.is_none());
+        self.flows.get_mut(index?)
     }
 }
 

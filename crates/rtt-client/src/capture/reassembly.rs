@@ -9,7 +9,7 @@
 //! Several offsets have the same lower 32 bits. Their distance is 4 GiB. The correct offset is the one that is
 //! nearest to the reference, if the segment is less than 2 GiB away from it. The reference is the first gap in the
 //! capture, or the last byte that the receiver has acknowledged. A capture can lose a packet that the receiver gets.
-//! Then the first gap stays where it is, and the acknowledged bytes move on.
+//! Then the first gap does not move, but the end of the acknowledged bytes does.
 //!
 //! An offset below 0 is before the first byte. For example, a keep-alive repeats the byte before the next one.
 //!
@@ -41,7 +41,7 @@ pub(crate) struct ByteStream {
     contiguous_end: u64,
     /// The ranges of captured bytes after the first gap: start -> end. There is a gap between two ranges.
     ranges_after_gap: BTreeMap<u64, u64>,
-    /// The number of bytes that the receiver has acknowledged, as far as later bytes were captured.
+    /// The number of bytes that the receiver has acknowledged, but at most up to the highest captured offset.
     acknowledged: u64,
     /// The time of the segment with the highest offset.
     highest_time: Duration,

@@ -3,10 +3,11 @@
 //! The schedule is the one of RFC 8305 (Happy Eyeballs, version 2). The client tries the first address. If there is no
 //! result after [`ATTEMPT_DELAY`], it also tries the next address, and so on. If an attempt fails, the next one starts at
 //! once. The first attempt that succeeds wins. The client then cancels all other attempts, and waits for their end. So
-//! none of them disturbs the measurement that follows.
+//! no attempt runs at the same time as the measurement.
 //!
 //! Attempts that overlap run in separate threads, because they use the same blocking calls as a measurement. The number of
-//! addresses is limited ([`MAX_ADDRESSES`](crate::net::resolve::MAX_ADDRESSES)), and so is the number of threads.
+//! addresses is limited ([`MAX_ADDRESSES`](crate::net::resolve::MAX_ADDRESSES)), and so is the number of threads. If the system
+//! refuses a thread, an attempt starts after the end of the others, and the thread that calls [`race`] makes it.
 
 use crate::net::system::MAX_PAUSE;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -20,11 +21,11 @@ use tracing::debug;
 /// 250 ms.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// When the attempts run.
+/// The times at which the attempts run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Schedule {
-    /// A new attempt starts after [`ATTEMPT_DELAY`]. Earlier attempts continue.
-    Overlapping,
+    /// A new attempt starts after this time, usually [`ATTEMPT_DELAY`]. Earlier attempts continue.
+    Overlapping(Duration),
     /// A new attempt starts after the end of the previous one, because all attempts use the same local port. An attempt is
     /// cancelled after this time.
     OneAfterAnother(Duration),
@@ -38,11 +39,12 @@ pub(super) enum LastCandidate {
     Skip,
 }
 
-/// The rules of a race.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules<'a> {
     pub(super) schedule: Schedule,
     pub(super) last: LastCandidate,
+    /// The maximum number of attempts at the same time. The next attempt then starts after the end of these.
+    pub(super) max_running: usize,
     /// The stop flag of the user.
     pub(super) stop: &'a AtomicBool,
 }
@@ -71,18 +73,18 @@ pub(super) struct Loser<T> {
     pub(super) is_cancelled: bool,
 }
 
-/// The result of a race.
 pub(super) struct RaceResult<T> {
     pub(super) winner: Option<Winner<T>>,
-    /// The other attempts that were started, in the order of the candidates.
+    /// The other attempts that were started, in the order of the candidates. Without a winner, it is empty only if the
+    /// system refuses the thread for the schedule.
     pub(super) losers: Vec<Loser<T>>,
 }
 
 /// Calls `attempt` for the `candidates`, with a flag that cancels the attempt. All attempts are over when this function
 /// returns. An attempt must end within [`MAX_PAUSE`] after its flag was set.
 ///
-/// The calling thread makes the first attempt. So a measurement in it has the same conditions as without a race. If the
-/// system refuses a thread for the schedule, there is no attempt.
+/// The calling thread makes the first attempt. So a measurement in it has the same conditions as without a race. It also makes
+/// each attempt that does not overlap with another one. If the system refuses a thread for the schedule, there is no attempt.
 pub(super) fn race<C: Sync, T: Send>(
     candidates: &[C],
     rules: Rules<'_>,
@@ -94,16 +96,19 @@ pub(super) fn race<C: Sync, T: Send>(
     thread::scope(|scope| {
         let (results, receiver) = mpsc::channel();
         let for_schedule = Sender::clone(&results);
-        let (ready, is_ready) = mpsc::channel::<()>();
+        // The schedule sends the indices of the attempts that this thread makes. So the first attempt also waits for the start
+        // of the other thread, which takes CPU time.
+        let (caller, indices) = mpsc::channel();
         let schedule = move || {
-            drop(ready);
-            run_schedule(scope, flags, rules, run, &for_schedule, &receiver)
+            let threads = Threads { scope, caller, run, results: for_schedule };
+            run_schedule(flags, rules, &threads, &receiver)
         };
         match spawn("addresses", scope, schedule) {
             Some(thread) => {
-                // The start of a thread takes CPU time, so the first attempt waits for it. The channel closes then.
-                let _ = is_ready.recv();
-                send_result(&results, 0, run);
+                // The channel closes at the end of the schedule.
+                for index in indices {
+                    send_result(&results, index, run);
+                }
                 thread.join().unwrap_or_else(|panic| resume_unwind(panic))
             }
             None => RaceResult { winner: None, losers: Vec::new() },
@@ -114,28 +119,49 @@ pub(super) fn race<C: Sync, T: Send>(
 /// The result of the attempt with this index, or its panic.
 type IndexedResult<T> = (usize, thread::Result<Attempt<T>>);
 
-/// Starts the attempts, and waits for their results. The caller makes the attempt with index 0.
-fn run_schedule<'scope, 'env, T: Send + 'scope>(
+/// The threads that make the attempts.
+struct Threads<'scope, 'env, T, F> {
     scope: &'scope Scope<'scope, 'env>,
+    /// Receives the indices of the attempts of the thread that calls [`race`].
+    caller: Sender<usize>,
+    run: &'scope F,
+    results: Sender<IndexedResult<T>>,
+}
+
+impl<'scope, T: Send + 'scope, F: Fn(usize) -> Attempt<T> + Sync> Threads<'scope, '_, T, F> {
+    /// Starts an attempt. Returns false if the system refuses a thread. If no attempt is running, the calling thread is free
+    /// and needs no other thread.
+    fn start(&self, index: usize, is_alone: bool) -> bool {
+        if is_alone {
+            // The send fails only if the race has ended with a panic.
+            let _ = self.caller.send(index);
+            return true;
+        }
+        let (results, run) = (self.results.clone(), self.run);
+        spawn("address", self.scope, move || send_result(&results, index, run)).is_some()
+    }
+}
+
+/// Starts the attempts, and waits for their results.
+fn run_schedule<'scope, T: Send + 'scope>(
     flags: &[AtomicBool],
     rules: Rules<'_>,
-    run: &'scope (impl Fn(usize) -> Attempt<T> + Sync),
-    results: &Sender<IndexedResult<T>>,
+    threads: &Threads<'scope, '_, T, impl Fn(usize) -> Attempt<T> + Sync>,
     receiver: &Receiver<IndexedResult<T>>,
 ) -> RaceResult<T> {
     let mut state = State::new(flags, rules.schedule);
-    state.start_next(Instant::now());
     loop {
         while state.next_is_due(Instant::now()) {
+            let is_alone = state.running.is_empty();
             let is_last = state.started == flags.len() - 1;
-            if is_last && rules.last == LastCandidate::Skip && state.running.is_empty() {
+            if is_last && rules.last == LastCandidate::Skip && is_alone {
                 break;
             }
-            let index = state.start_next(Instant::now());
-            let sender = results.clone();
-            if spawn("address", scope, move || send_result(&sender, index, run)).is_none() {
-                // This thread makes the attempt.
-                send_result(results, index, run);
+            let is_allowed = state.running.len() < rules.max_running;
+            if is_allowed && threads.start(state.started, is_alone) {
+                state.start_next(Instant::now());
+            } else {
+                state.start_next_alone();
             }
         }
         if state.running.is_empty() {
@@ -148,7 +174,7 @@ fn run_schedule<'scope, 'env, T: Send + 'scope>(
             Ok((index, Ok(result))) => state.ended(index, result, Instant::now()),
             Ok((_, Err(panic))) => resume_unwind(panic),
             Err(RecvTimeoutError::Timeout) => state.cancel_expired(Instant::now()),
-            // The parameter `results` is a sender, too.
+            // `threads` contains a sender, too.
             Err(RecvTimeoutError::Disconnected) => return state.finish(),
         }
     }
@@ -182,7 +208,6 @@ struct Running {
     was_alone: bool,
 }
 
-/// The state of a race.
 struct State<'a, T> {
     flags: &'a [AtomicBool],
     schedule: Schedule,
@@ -215,18 +240,22 @@ impl<'a, T> State<'a, T> {
         self.started < self.flags.len() && !self.is_cancelled && is_due
     }
 
-    /// Records the start of the next attempt, and returns its index.
-    fn start_next(&mut self, now: Instant) -> usize {
+    /// Records the start of the next attempt.
+    fn start_next(&mut self, now: Instant) {
         let index = self.started;
         self.started += 1;
         self.next_start = match self.schedule {
-            Schedule::Overlapping => Some(now + ATTEMPT_DELAY),
+            Schedule::Overlapping(delay) => Some(now + delay),
             Schedule::OneAfterAnother(_) => None,
         };
         let was_alone = self.running.is_empty();
         self.running.iter_mut().for_each(|other| other.was_alone = false);
         self.running.push(Running { index, started: now, was_alone });
-        index
+    }
+
+    /// The next attempt starts after the end of all others.
+    fn start_next_alone(&mut self) {
+        self.next_start = None;
     }
 
     /// The longest wait for a result.

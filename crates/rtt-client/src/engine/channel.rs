@@ -3,7 +3,7 @@
 //! A datagram is one message. A stream has no message boundaries. The channel collects bytes until the reply to the
 //! oldest unanswered request is complete.
 
-use crate::analysis::accounting::ReceivedReply;
+use crate::analysis::accounting::{ReceivedReply, beginning_of};
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Verification;
 use crate::model::protocol::Framing;
@@ -20,9 +20,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
-
-/// The maximum number of bytes of a wrong reply that are stored. They are enough to recognise the service.
-const MAX_WRONG_REPLY_LEN: usize = 1024;
 
 /// An open transport to the server.
 pub(in crate::engine) struct Channel {
@@ -68,11 +65,17 @@ pub(in crate::engine) enum ChannelEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum QuotedRequest {
     Number(u64, Verification),
-    /// Neither the header nor the content identifies a request. If the requests have no number, the content can be verified
-    /// nevertheless.
+    /// Neither the header nor the content identifies a request. The content of a message without a number can still be
+    /// verified.
     Unknown(Verification),
     /// The header and the content identify two different requests, or the content is not from the request.
     Contradictory,
+}
+
+/// The result of the check of a datagram, with a copy of its bytes.
+enum CheckedDatagram {
+    Reply { bytes: Bytes, report: ServerReport },
+    Wrong { beginning: Bytes, mismatch: Mismatch },
 }
 
 /// The number of a request in a datagram.
@@ -135,15 +138,16 @@ impl Channel {
                 let arrival = Arrival { received, timestamp, hop_limit, receive_drops: None };
                 match self.framing {
                     Framing::Datagrams => {
-                        let bytes = Bytes::copy_from_slice(bytes);
-                        let receive_drops = self.transport.drops_at_arrival();
-                        let arrival = Arrival { receive_drops, ..arrival };
-                        let seq = match number_in(request, &bytes, payload) {
+                        let seq = match number_in(request, bytes, payload) {
                             NumberIn::Number(seq) => Some(seq),
                             NumberIn::None => only_in_flight,
                             NumberIn::Contradictory => return Ok(ChannelEvent::Stray),
                         };
-                        Ok(self.check_datagram(seq, bytes, arrival, payload))
+                        let checked = check_datagram(seq, bytes, payload);
+                        let receive_drops = self.transport.drops_at_arrival();
+                        let event = checked.into_event(seq, Arrival { receive_drops, ..arrival });
+                        self.replies += u64::from(matches!(event, ChannelEvent::Reply(_)));
+                        Ok(event)
                     }
                     Framing::Stream => {
                         self.partial.extend_from_slice(bytes);
@@ -224,15 +228,14 @@ impl Channel {
     /// source and the number of its request, if the datagram is a correct reply.
     pub(in crate::engine) fn replies_from_others(
         &mut self,
-        payload: &Payload,
+        payload: &mut Payload,
         only_in_flight: Option<u64>,
     ) -> Vec<(SocketAddr, Option<u64>)> {
         let datagrams = self.transport.datagrams_from_others().into_iter();
         let replies = datagrams.map(|OtherDatagram { from, bytes }| {
             let seq = payload.number_in(&bytes).or(only_in_flight);
-            let is_correct = |seq: &u64| {
-                matches!(payload.clone().check(*seq, &bytes, 0), ReplyCheck::Complete(_))
-            };
+            let is_correct =
+                |seq: &u64| matches!(payload.check(*seq, &bytes, 0), ReplyCheck::Complete(_));
             (from, seq.filter(is_correct))
         });
         replies.collect()
@@ -266,29 +269,6 @@ impl Channel {
         self.transport.close(timeout, stop)
     }
 
-    fn check_datagram(
-        &mut self,
-        seq: Option<u64>,
-        bytes: Bytes,
-        arrival: Arrival,
-        payload: &mut Payload,
-    ) -> ChannelEvent {
-        let mut reply = arrival.reply(seq, bytes);
-        let mismatch = match payload.check(seq.unwrap_or(0), &reply.bytes, 0) {
-            ReplyCheck::Complete(report) => {
-                self.replies += 1;
-                reply.report = report;
-                return ChannelEvent::Reply(reply);
-            }
-            ReplyCheck::Incomplete => {
-                Mismatch::TooShort { received: reply.bytes.len(), expected: payload.reply_len() }
-            }
-            ReplyCheck::Wrong(mismatch) => mismatch,
-        };
-        reply.bytes.truncate(MAX_WRONG_REPLY_LEN);
-        ChannelEvent::Wrong { reply, mismatch }
-    }
-
     /// The next message of a stream: a complete reply, or bytes that differ from the expected reply.
     fn next_in_stream(&mut self, payload: &mut Payload) -> Option<ChannelEvent> {
         let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
@@ -315,8 +295,7 @@ impl Channel {
             }
             ReplyCheck::Wrong(mismatch) => {
                 self.unanswered.pop_front();
-                let mut bytes = std::mem::take(&mut self.partial).freeze();
-                bytes.truncate(MAX_WRONG_REPLY_LEN);
+                let bytes = beginning_of(&std::mem::take(&mut self.partial));
                 Some(ChannelEvent::Wrong { reply: arrival.reply(seq, bytes), mismatch })
             }
         }
@@ -330,6 +309,34 @@ impl Arrival {
         let report = ServerReport::None;
         ReceivedReply { seq, received, timestamp, hop_limit, receive_drops, report, bytes }
     }
+}
+
+impl CheckedDatagram {
+    fn into_event(self, seq: Option<u64>, arrival: Arrival) -> ChannelEvent {
+        match self {
+            Self::Reply { bytes, report } => {
+                ChannelEvent::Reply(ReceivedReply { report, ..arrival.reply(seq, bytes) })
+            }
+            Self::Wrong { beginning, mismatch } => {
+                ChannelEvent::Wrong { reply: arrival.reply(seq, beginning), mismatch }
+            }
+        }
+    }
+}
+
+/// Compares a datagram with the reply to request `seq`. Copies only the bytes that are kept, because any host can send many
+/// long datagrams.
+fn check_datagram(seq: Option<u64>, datagram: &[u8], payload: &mut Payload) -> CheckedDatagram {
+    let mismatch = match payload.check(seq.unwrap_or(0), datagram, 0) {
+        ReplyCheck::Complete(report) => {
+            return CheckedDatagram::Reply { bytes: Bytes::copy_from_slice(datagram), report };
+        }
+        ReplyCheck::Incomplete => {
+            Mismatch::TooShort { received: datagram.len(), expected: payload.reply_len() }
+        }
+        ReplyCheck::Wrong(mismatch) => mismatch,
+    };
+    CheckedDatagram::Wrong { beginning: beginning_of(datagram), mismatch }
 }
 
 /// `in_header` is the number that the header identifies. `content` follows the header.

@@ -1,4 +1,4 @@
-//! Entry point for the fuzz target `messages`: a server sends any messages to the client. No socket is used.
+//! Entry point for the fuzz target `messages`: a server sends any messages to the client. The target uses no socket.
 
 use super::channel::{Channel, ChannelEvent};
 use super::test_transport;

@@ -22,8 +22,8 @@ use tracing::debug;
 /// The number of clock readings that measure the cost of one reading. They take about ten microseconds.
 const CLOCK_READINGS: u32 = 500;
 
-/// The reason why a run could not be completed. The behaviour of the server and the network is an [`Outcome`](crate::model::exchange::Outcome), not an
-/// error.
+/// The reason why a run could not be completed. The behaviour of the server and the network is an
+/// [`Outcome`](crate::model::exchange::Outcome), not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The system refused a socket operation that the measurement needs.
@@ -49,13 +49,14 @@ pub enum RunError {
 /// Runs `plan`, passes events to `report`, and returns the summary. A run ends when the plan is complete or when
 /// `stop` is set.
 ///
-/// If the target is a name with several addresses, the client tries them as RFC 8305 (Happy Eyeballs) specifies, but at most
-/// 16 of them. It measures the first address that answers. If none answers, it measures the last one that it tried. When a
-/// series opens a new connection, it looks up the name again, and uses another address if the name has changed.
+/// If the target is a name with several addresses, the client tries at most 16 of them, as RFC 8305 (Happy Eyeballs)
+/// specifies. It measures the first address that answers. If none answers, it measures the last one of them. When a series
+/// opens a new connection, it looks up the name again, and uses another address if the name has changed.
 ///
 /// # Errors
 ///
-/// Returns [`RunError`] if the run could not be completed. An absent server is an [`Outcome`](crate::model::exchange::Outcome), not an error.
+/// Returns [`RunError`] if the run could not be completed. An absent server is an
+/// [`Outcome`](crate::model::exchange::Outcome), not an error.
 pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Summary, RunError> {
     prepare_thread(&plan.settings)?;
     let start = Instant::now();

@@ -11,6 +11,7 @@ use super::series::{FirstChannel, RunPosition};
 use super::trial::Trial;
 use crate::event::FailedAttempt;
 use crate::model::condition::Failure;
+use crate::net::resolve::MAX_ADDRESSES;
 use crate::plan::Plan;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -94,8 +95,8 @@ pub(in crate::engine) fn select_address(
     if last_index == 0 {
         return Ok(SelectedAddress::untried(last, Vec::new()));
     }
-    let rules =
-        Rules { schedule: schedule(plan, addresses.len()), last: LastCandidate::Skip, stop };
+    let schedule = schedule(plan, addresses.len());
+    let rules = Rules { schedule, last: LastCandidate::Skip, max_running: MAX_ADDRESSES, stop };
     let RaceResult { winner, losers } = race(addresses, rules, |&address, cancel| {
         let tried = Tried::run(plan, address, cancel);
         let succeeded = tried.as_ref().is_ok_and(Tried::is_answered);
@@ -103,6 +104,10 @@ pub(in crate::engine) fn select_address(
     });
     if stop.load(Ordering::Relaxed) {
         // The run ends before its first request.
+        return Ok(SelectedAddress::untried(addresses[0], Vec::new()));
+    }
+    if winner.is_none() && losers.is_empty() {
+        // The system has refused a thread, so no address was tried.
         return Ok(SelectedAddress::untried(addresses[0], Vec::new()));
     }
     let selected = winner.as_ref().map_or(last_index, |winner| winner.index);
@@ -113,14 +118,11 @@ pub(in crate::engine) fn select_address(
         match value {
             Err(error) => first_error = first_error.or(Some(error)),
             Ok(tried) if index == selected => tried_last = Some(tried),
-            // These attempts started after the winner's, and they had no time to answer.
+            // These attempts started after the winning attempt, and their addresses had no time to answer.
             Ok(_) if is_cancelled && index > selected => {}
             Ok(tried) => {
-                let attempt = |failure| FailedAttempt {
-                    protocol: plan.protocol,
-                    address: addresses[index],
-                    failure: if is_cancelled { cancelled(failure) } else { failure },
-                };
+                let address = addresses[index];
+                let attempt = |failure| failed_attempt(plan, address, failure, is_cancelled);
                 failed_attempts.extend(tried.into_failure().map(attempt));
             }
         }
@@ -137,16 +139,26 @@ pub(in crate::engine) fn select_address(
     }
 }
 
-/// Adds the reason why an attempt ended before its timeout.
-pub(in crate::engine) fn cancelled(failure: Failure) -> Failure {
-    Failure { detail: Some("another address answered first".to_owned()), ..failure }
+/// An attempt that failed, or that was cancelled before it had a result.
+pub(in crate::engine) fn failed_attempt(
+    plan: &Plan,
+    address: SocketAddr,
+    failure: Failure,
+    is_cancelled: bool,
+) -> FailedAttempt {
+    let failure = if is_cancelled {
+        Failure { detail: Some("another address answered first".to_owned()), ..failure }
+    } else {
+        failure
+    };
+    FailedAttempt { protocol: plan.protocol, address, failure }
 }
 
 /// The schedule of the attempts with this number of addresses.
 pub(in crate::engine) fn schedule(plan: &Plan, addresses: usize) -> Schedule {
     let uses_one_port = plan.settings.bind.is_some_and(|local| local.port() > 0);
     if !uses_one_port {
-        return Schedule::Overlapping;
+        return Schedule::Overlapping(ATTEMPT_DELAY);
     }
     // The same total time as with overlapping attempts.
     let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);

@@ -47,7 +47,7 @@ use control::UninstrumentedControl;
 pub(in crate::engine) use first_channel::FirstChannel;
 use first_packet::FirstPacket;
 pub(in crate::engine) use notes::INTERRUPTED;
-use notes::{SeriesEnd, ServerCounts, notes};
+use notes::{SeriesEnd, ServerCounts, Token, notes};
 use other_address::OtherReplies;
 use replacement::ChannelReplacement;
 use std::io;
@@ -203,7 +203,10 @@ impl Series<'_> {
                 .filter(|_| summary.lost_where.at(LossPlace::Unknown) > 0)
                 .map(|pattern| explanations_of(self.protocol).missing_replies(pattern)),
             server_counts,
-            token_bits: self.payload.token_bits(),
+            token: self.payload.token_bits().map(|bits| Token {
+                bits,
+                has_message: !matches!(self.settings.content, Content::Sized(_)),
+            }),
             replies_from_others,
         };
         let address_resolution = self.first_packet.finish(summary.received > 0);

@@ -1,4 +1,5 @@
-//! [`Trial`]: one exchange with an address. Its events are reported later, when it is known whether the address answers.
+//! [`Trial`]: one exchange with an address. It stores its events. The caller reports them after the selection of an
+//! address.
 
 use super::run::RunError;
 use super::series::{FirstChannel, RunPosition, Series, Sink};

@@ -126,11 +126,11 @@ impl fmt::Display for Condition {
     }
 }
 
-/// Whether an error about a request is certainly not forged.
+/// Whether an error about a request is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verification {
-    /// This host or its kernel has verified the error, or the error quotes the token of the request. So its sender has
-    /// received the request.
+    /// The error comes from this host, or the kernel has checked it, or it quotes the token of the request. Only a host
+    /// that has received the request can quote its token.
     Verified,
     /// Any host can have sent the error.
     Unverified,

@@ -23,7 +23,7 @@ use tracing::debug;
 /// names have at most eight of each version of IP.
 pub(crate) const MAX_ADDRESSES: usize = 16;
 
-/// Why a host has no usable address. The texts are for sentences that already contain the host.
+/// The reason why a host has no usable address. The texts are for sentences that already contain the host.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResolveError {
     /// The resolver reports that the name does not exist or has no address.
@@ -73,7 +73,7 @@ pub struct ZoneError {
     source: io::Error,
 }
 
-/// Why a text is not a local address.
+/// The reason why a text is not a local address.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalAddressError {
     /// The text is not an IP address with an optional port.
@@ -107,7 +107,7 @@ pub fn local_address(text: &str) -> Result<SocketAddr, LocalAddressError> {
     Ok(socket_address(address.ok_or_else(not_an_address)?, target.port.unwrap_or(0))?)
 }
 
-/// When a look-up ends without a result.
+/// The events that end a look-up without a result.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LookUpLimits<'a> {
     pub(crate) timeout: Duration,

@@ -21,7 +21,7 @@ mod token;
 
 pub(crate) use reply_check::{Mismatch, Quotation, ReplyCheck};
 pub(crate) use request_header::{HeaderContent, ServerReport};
-pub(crate) use token::{TOKEN_BITS, TOKEN_LEN};
+pub(crate) use token::{MIN_TOKEN_BITS, TOKEN_BITS, TOKEN_LEN};
 
 use crate::model::protocol::ReplyForm;
 use bytes::BytesMut;
@@ -141,7 +141,7 @@ impl Payload {
         *expected = reply_to(request, self.form);
     }
 
-    /// Whether the requests ask for the server's counts.
+    /// Whether the header of the requests requests the server's counts.
     pub(crate) fn requests_counts(&self) -> bool {
         matches!(self.bytes.header, RequestHeader::Version2(_))
     }
@@ -175,10 +175,12 @@ impl Payload {
         self.number.token_bits()
     }
 
-    /// Compares the bytes that an ICMP error quotes with request `seq`. `None` if neither the error nor the bytes contain a
-    /// number.
+    /// Compares the bytes that an ICMP error quotes with request `seq`. `seq` is `None` if neither the error nor the bytes
+    /// contain a number.
     pub(crate) fn check_quotation(&mut self, seq: Option<u64>, quoted: &[u8]) -> Quotation {
-        let is_numbered = self.token_bits().is_some();
+        let token_bits = self.token_bits();
+        let is_numbered = token_bits.is_some();
+        let can_verify = token_bits.is_none_or(|bits| bits >= MIN_TOKEN_BITS);
         let (number_end, token_end) = (self.number.offset() + NUMBER_LEN, self.number.end());
         if is_numbered && seq.is_none() {
             let has_space = quoted.len() >= number_end;
@@ -189,7 +191,7 @@ impl Payload {
         let compared = quoted.len().min(request.len());
         if quoted[..compared] != request[..compared] {
             Quotation::Different
-        } else if compared < needed {
+        } else if compared < needed || !can_verify {
             Quotation::Incomplete
         } else {
             Quotation::Complete

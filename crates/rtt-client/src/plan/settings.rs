@@ -46,8 +46,8 @@ pub enum Content {
     Message(Bytes),
     /// The number of the request and its token, followed by a space and the user's message.
     Numbered(Bytes),
-    /// The number of the request and its token, followed by filler text. The value is the size of the request in bytes. Without a
-    /// value, the size is [`DEFAULT_REQUEST_LEN`].
+    /// The number of the request and its token, followed by filler text. The value is the size of the request in bytes.
+    /// Without a value, the size is [`DEFAULT_REQUEST_LEN`].
     Sized(Option<usize>),
 }
 
@@ -80,7 +80,7 @@ pub struct Settings {
     pub keep_going: bool,
     /// Whether to split each RTT into its parts with kernel timestamps.
     pub breakdown: bool,
-    /// Whether requests with filler text ask the server for its counts, to find out where exchanges are lost. This needs
+    /// Whether requests with filler text request the server's counts, which show where exchanges are lost. This needs
     /// datagrams of at least [`version2::MIN_LEN`] bytes, and a server of this project.
     pub locate_losses: bool,
     /// The CPU that runs the measuring thread.

@@ -9,9 +9,12 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 /// Why the server closes a connection without an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum CloseReason {
-    /// The peer has not sent anything within the idle timeout.
+    /// The connection has ended with an error, usually a reset by the peer.
+    Failed(io::Error),
+    /// The peer has not sent anything within the idle timeout. Without a stall timeout, it has not taken any part of its
+    /// replies either.
     Idle,
     /// The peer has taken its replies, or has sent a timed request, more slowly than the minimum rate.
     Stalled,
@@ -26,29 +29,49 @@ impl Connection {
         if self.phase == Phase::AwaitingPeerClose {
             return None;
         }
-        let drain = self.check_drain(now, timeouts);
-        if drain == Drain::TooSlow {
-            return Some(CloseReason::Stalled);
+        // A connection that waits for the rate limit runs no step after a reset.
+        if let Some(error) = self.error_of_backlog() {
+            return Some(CloseReason::Failed(error));
         }
-        if self.phase == Phase::Draining {
-            return (drain == Drain::Complete).then_some(CloseReason::Drained);
-        }
+        let idle_since = match self.check_drain(now, timeouts) {
+            Drain::TooSlow => return Some(CloseReason::Stalled),
+            Drain::Complete if self.phase == Phase::Draining => return Some(CloseReason::Drained),
+            Drain::Complete => Some(self.last_transfer),
+            // The stall timeout decides whether the peer is too slow.
+            Drain::InProgress { .. } if timeouts.is_enabled(Timeout::Stall) => None,
+            // Otherwise a peer that takes at least one byte in each idle timeout is not idle.
+            Drain::InProgress { since } => Some(since.max(self.last_transfer)),
+        };
         if self.queue.is_rate_limited() {
             return None;
         }
-        if let Some(timed) = &mut self.timed {
+        if self.phase != Phase::Draining
+            && let Some(timed) = &mut self.timed
+        {
             if self.output.is_pending() {
                 // The server does not read now, so the rest of the request cannot arrive.
                 timed.restart_timeout(now);
-            } else if let Some(is_too_slow) = timed.is_too_slow(now, timeouts) {
-                return is_too_slow.then_some(CloseReason::Stalled);
+            } else if timed.is_too_slow(now, timeouts) {
+                return Some(CloseReason::Stalled);
             }
         }
-        // A runnable connection waits for the server, not for its peer: the server has not read its data yet.
+        // A runnable connection waits for the server, not for its peer.
         let is_idle = self.queue == Queue::None
-            && drain == Drain::Complete
-            && timeouts.is_expired(Timeout::Idle, self.last_transfer, now);
+            && idle_since.is_some_and(|since| timeouts.is_expired(Timeout::Idle, since, now));
         is_idle.then_some(CloseReason::Idle)
+    }
+
+    /// Whether the peer has taken all replies after the FIN.
+    ///
+    /// # Errors
+    ///
+    /// The error that has ended the connection. The caller must close it.
+    pub(super) fn finish_draining(&self) -> io::Result<NextAction> {
+        match self.error_of_backlog() {
+            Some(error) => Err(error),
+            None if self.bytes_in_kernel() > 0 => Ok(NextAction::WaitForEvent),
+            None => Ok(NextAction::Close),
+        }
     }
 
     /// Sends the FIN, and closes the connection after the peer has taken all replies.
@@ -63,8 +86,8 @@ impl Connection {
         Ok(if backlog == 0 { NextAction::Close } else { NextAction::WaitForEvent })
     }
 
-    /// Prepares an immediate close. The kernel frees its buffers at once: if the peer has not taken all replies, the close
-    /// sends a reset.
+    /// Prepares an immediate close. The kernel frees its buffers at once: if the peer has not taken all replies, the
+    /// close sends a reset.
     pub(crate) fn prepare_immediate_close(&mut self) {
         // An error means that the connection has already ended.
         let _ = if self.has_pending_reply() || self.bytes_in_kernel() > 0 {
@@ -89,6 +112,14 @@ impl Connection {
         let bytes = unacknowledged_bytes(&self.stream).unwrap_or(0);
         // The FIN counts as one byte.
         if self.is_awaiting_peer_close() { bytes.saturating_sub(1) } else { bytes }
+    }
+
+    /// The error that has ended a connection whose peer may have replies to take. After a reset, the kernel neither
+    /// changes the length of the send queue nor reports another event. `take_error` removes the error from the socket,
+    /// so the caller must close the connection.
+    fn error_of_backlog(&self) -> Option<io::Error> {
+        // If the system does not return the error, the next read or write fails.
+        if self.may_have_backlog { self.stream.take_error().ok().flatten() } else { None }
     }
 
     fn check_drain(&mut self, now: Tick, timeouts: Timeouts) -> Drain {

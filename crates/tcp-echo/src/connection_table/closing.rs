@@ -3,6 +3,7 @@
 use super::ConnectionTable;
 use crate::connection::{CloseReason, Connection, NextAction, Queue, ReadMode};
 use echo_service::should_log;
+use std::io;
 use std::time::Duration;
 
 impl ConnectionTable<'_> {
@@ -20,6 +21,7 @@ impl ConnectionTable<'_> {
         });
         for (token, reason) in expired.collect::<Vec<_>>() {
             match reason {
+                CloseReason::Failed(error) => self.close_failed(token, &error),
                 CloseReason::Idle => self.close_idle(token),
                 CloseReason::Stalled => self.reset_stalled(token),
                 CloseReason::Drained => drop(self.remove(token)),
@@ -84,7 +86,19 @@ impl ConnectionTable<'_> {
         }
     }
 
-    /// Removes a connection, and releases its slot. The close of its socket is the task of the caller.
+    /// Closes a connection after an error.
+    pub(super) fn close_failed(&mut self, token: usize, error: &io::Error) {
+        let Some(connection) = self.connections.get(token) else { return };
+        self.totals.closed_with_error += 1;
+        let count = self.totals.closed_with_error;
+        if should_log(count) {
+            let peer = connection.peer();
+            tracing::debug!(%peer, %error, count, "closed a connection after an error");
+        }
+        self.close(token);
+    }
+
+    /// Removes a connection, and releases its slot. The caller closes its socket.
     pub(super) fn remove(&mut self, token: usize) -> Option<Connection> {
         let connection = self.connections.remove(token)?;
         self.slots.release(connection.slot());
@@ -102,22 +116,29 @@ impl ConnectionTable<'_> {
     }
 
     fn close_idle(&mut self, token: usize) {
-        let Some(connection) = self.connections.get(token) else { return };
+        // See `reset_stalled`.
+        if self.send_part_of_pending_reply(token) {
+            return;
+        }
+        let Some(mut connection) = self.remove(token) else { return };
         self.totals.closed_idle += 1;
         let count = self.totals.closed_idle;
         if should_log(count) {
             tracing::info!(peer = %connection.peer(), count, "closed an idle connection");
         }
-        self.close(token);
+        connection.prepare_immediate_close();
     }
 
     fn reset_stalled(&mut self, token: usize) {
         // The kernel reports a socket as writable only when much of the send buffer is free. It can accept some bytes
-        // earlier. A system that does not report the length of the send queue shows the progress of the peer only in this
-        // way.
+        // earlier. A system that does not report the length of the send queue shows the progress of the peer only in
+        // this way.
         if self.send_part_of_pending_reply(token)
             && let Some(connection) = self.connections.connection_mut(token)
-            && connection.close_reason(self.tick, self.timeouts) != Some(CloseReason::Stalled)
+            && !matches!(
+                connection.close_reason(self.tick, self.timeouts),
+                Some(CloseReason::Stalled)
+            )
         {
             return;
         }

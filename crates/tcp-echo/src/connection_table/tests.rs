@@ -4,6 +4,7 @@ use super::*;
 use crate::acceptor::Acceptor;
 use crate::slots::{MAX_CONNECTIONS, PrefixLimits};
 use echo_service::SourceLimit;
+use socket2::{Domain, Type};
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream as Client};
@@ -37,7 +38,11 @@ struct Fixture {
 
 impl Fixture {
     fn new(rate: u32) -> Self {
-        let config = Box::leak(Box::new(Config { rate: Some(rate), ..Config::default() }));
+        Self::with_config(Config { rate: Some(rate), ..Config::default() })
+    }
+
+    fn with_config(config: Config) -> Self {
+        let config = Box::leak(Box::new(config));
         let poller = Poller::new(Duration::ZERO).unwrap();
         let source = SourceLimit::resolve(Some(0), NonZero::<u64>::MIN);
         let limits = PrefixLimits::new(MAX_CONNECTIONS, source);
@@ -54,11 +59,25 @@ impl Fixture {
     /// Adds a connection from `peer`, and returns the other end.
     fn connect(&mut self, peer: IpAddr) -> Client {
         let client = Client::connect(self.listener.local_addr().unwrap()).unwrap();
+        self.accept(peer);
+        client
+    }
+
+    /// Adds a connection from `peer`, and returns the other end. Its receive buffer is smaller than the reply to one
+    /// read.
+    fn connect_with_small_buffer(&mut self, peer: IpAddr) -> Client {
+        let client = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        client.set_recv_buffer_size(READ_SIZE / 4).unwrap();
+        client.connect(&self.listener.local_addr().unwrap().into()).unwrap();
+        self.accept(peer);
+        client.into()
+    }
+
+    fn accept(&mut self, peer: IpAddr) {
         let (stream, _) = self.listener.accept().unwrap();
         stream.set_nonblocking(true).unwrap();
         let slot = self.table.slots.acquire(peer, self.table.next_owner()).unwrap().slot;
         self.table.insert(TcpStream::from_std(stream), peer, slot, &self.poller).unwrap();
-        client
     }
 
     /// Receives events until `count` connections have input.
@@ -214,6 +233,42 @@ fn request_of_another_source_waits_for_one_step_of_a_source_with_many_connection
         assert!(fixture.table.work.steps.len() <= 2, "{:?}", fixture.table.work.steps);
         honest.read_exact(&mut [0; 5]).unwrap();
     }
+}
+
+#[test]
+fn longest_timeouts_are_accepted() {
+    let (idle_timeout, stall_timeout) = (Duration::MAX, Duration::MAX);
+    let mut fixture =
+        Fixture::with_config(Config { idle_timeout, stall_timeout, ..Config::default() });
+    let mut client = fixture.connect(HONEST);
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
+    client.write_all(b"x").unwrap();
+    fixture.receive_events(1);
+    fixture.run_all(Instant::now());
+    client.read_exact(&mut [0]).unwrap();
+    fixture.table.close_timed_out();
+    assert!(!fixture.table.is_empty());
+}
+
+/// The source has used all units of its rate limit, so its connections run no step.
+#[test]
+fn reset_connection_that_waits_for_its_rate_limit_is_closed_at_the_next_tick() {
+    let mut fixture = Fixture::new(1);
+    let mut client = fixture.connect_with_small_buffer(HOSTILE);
+    client.write_all(&vec![b'x'; 2 * READ_SIZE]).unwrap();
+    fixture.receive_events(1);
+    let now = Instant::now();
+    fixture.run_all(now);
+    assert_eq!(fixture.table.totals.rate_limited_reads, 1);
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    fixture.receive_events(1);
+    fixture.run_all(now);
+    assert!(!fixture.table.is_empty(), "the connection still waits for its rate limit");
+    fixture.table.close_timed_out();
+    assert!(fixture.table.is_empty() && fixture.table.wait_timeout(now).is_none());
+    let totals = fixture.table.totals;
+    assert_eq!((totals.closed_with_error, totals.closed_stalled), (1, 0), "{totals:?}");
 }
 
 #[test]

@@ -211,7 +211,8 @@ fn load(prefix: Prefix, count: u32) -> Load {
 
 /// The weight of one connection. A site has the same load as a source if it has four times as many connections, and a
 /// network if it has sixteen times as many. So a network with many honest hosts does not lose its connections to an
-/// attacker with few addresses. And an attacker with many addresses in one network has a higher load than a single host.
+/// attacker with few addresses. And an attacker with many addresses in one network has a higher load than a single
+/// host.
 fn weight(level: PrefixLevel) -> u32 {
     match level {
         PrefixLevel::Source => 16,

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 /// Number of buffers that one call receives.
 pub(crate) const MAX_BUFFERS: usize = 1;
 
-/// Size of the receive and the send queue of a socket, in bytes. The system chooses it. This is the default of macOS for the
-/// receive queue (`net.inet.udp.recvspace`), the largest default of the systems that Rust supports.
+/// Size of the receive and the send queue of a socket, in bytes. The system chooses it. This is the default of macOS
+/// for the receive queue (`net.inet.udp.recvspace`), the largest default of the systems that Rust supports.
 pub(crate) const QUEUE_LEN: usize = 786_896;
 
 /// Maximum time to wait for space in a full send queue. It is the shortest timeout that all systems support.

@@ -137,12 +137,19 @@ fn flood_of_forged_sources_does_not_replace_an_active_flow() {
         let now = start + Duration::from_millis(100) * step;
         honest += 1;
         assert_eq!(table.answered(request(4000, honest, now)).unwrap().received, step + 1);
+        // This flow is idle for 4.9 s between its requests.
+        if step % 49 == 0 {
+            let request = request(4001, u64::from(step + 1), now);
+            assert_eq!(table.answered(request).unwrap().received, step / 49 + 1);
+        }
         for port in 10_000..11_000 {
             let peer = SocketAddr::from(([198, 51, 100, (step % 250) as u8], port));
             table.answered(FlowRequest { peer, ..request(0, 1, now) });
         }
     }
     assert_eq!(table.sets.len(), SETS);
+    assert_eq!(SETS * WAYS, 2048);
+    assert_eq!(MIN_IDLE, Duration::from_secs(5));
 }
 
 #[test]

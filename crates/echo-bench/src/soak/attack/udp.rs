@@ -32,11 +32,12 @@ pub(super) struct UdpAttack {
     pub(super) rate: u32,
 }
 
-/// Runs the attack for `duration`. Calls `ready` when all sockets are open.
+/// Runs the attack until `is_finished` returns true. Its arguments are the counts and the time since the start of the
+/// attack. Calls `ready` when all sockets are open.
 pub(super) fn run(
     attack: &UdpAttack,
     server: SocketAddr,
-    duration: Duration,
+    is_finished: impl Fn(&AttackCounts, Duration) -> bool,
     ready: impl FnOnce(),
 ) -> Result<AttackCounts> {
     super::tcp::raise_descriptor_limit()?;
@@ -56,14 +57,15 @@ pub(super) fn run(
     let mut credited = start;
     let mut credit = Duration::ZERO;
     let cost = Duration::from_secs(1) / attack.rate;
-    while start.elapsed() < duration {
+    while !is_finished(&counts, start.elapsed()) {
         let now = Instant::now();
         credit = (credit + (now - credited)).min(MAX_BURST_TIME);
         credited = now;
         while let Some(left) = credit.checked_sub(cost) {
             credit = left;
             let Some(socket) = sockets.next() else { break };
-            // An error leaves the datagram out: the send buffer is full, or an earlier reply caused an ICMP error.
+            // After an error, the datagram is missing: the send buffer is full, or an earlier reply caused an ICMP
+            // error.
             if socket.send(&datagram).is_ok() {
                 counts.requests += 1;
                 counts.bytes += datagram.len() as u64;
@@ -87,8 +89,11 @@ mod tests {
         let attack = UdpAttack { sources: 4, text: "ab", size: 5, rate: 1_000 };
         let mut is_ready = false;
         let address = server.local_addr().unwrap();
-        let duration = Duration::from_millis(50);
-        let counts = run(&attack, address, duration, || is_ready = true).unwrap();
+        // On a busy machine, four datagrams can take long.
+        let deadline = Duration::from_secs(30);
+        let is_finished =
+            |counts: &AttackCounts, elapsed| counts.requests >= 4 || elapsed > deadline;
+        let counts = run(&attack, address, is_finished, || is_ready = true).unwrap();
         assert!(is_ready);
         assert!(counts.requests >= 4, "{counts:?}");
         assert!(counts.requests <= 1 + u64::from(attack.rate) * counts.milliseconds / 1_000 + 1);

@@ -48,7 +48,7 @@ fn run(mut pace: Pace, mut exchange: impl FnMut(u64) -> io::Result<Reply>) -> La
         pace.advance();
         let now = Instant::now();
         if now > pace.end + TIMEOUT {
-            // The server does not answer. All requests that are left would need the timeout, too.
+            // The server does not answer. Each remaining request would wait for the timeout, too.
             latencies.lost(TIMEOUT);
             continue;
         }

@@ -1,4 +1,4 @@
-//! An honest UDP client. It sends on its schedule, also if replies are missing.
+//! An honest UDP client. It sends on its schedule, even if replies are missing.
 
 use super::{Pace, number_of, request};
 use crate::soak::connection::udp_socket;
@@ -56,7 +56,7 @@ pub(super) fn run(server: SocketAddr, source: IpAddr, mut pace: Pace) -> Latenci
 fn wait(socket: &UdpSocket, next: Instant) {
     let timeout = next.saturating_duration_since(Instant::now());
     // Unlike SO_RCVTIMEO, this timeout does not depend on the length of the kernel's timer tick.
-    // After an error, the loop continues earlier.
+    // After an error, the loop continues before the timeout.
     let _ =
         ppoll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], Some(timeout.into()), None);
 }

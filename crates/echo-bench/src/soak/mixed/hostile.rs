@@ -21,8 +21,9 @@ const MAX_SILENT_CONNECTIONS: usize = 200;
 /// The time between two reads of a client that reads slowly.
 const SLOW_READ_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The server must close the connection of a client that reads slowly within this time. It is five times the value of
-/// `--stall` in this test: the time starts only when all buffers are full, and the server checks at intervals.
+/// The maximum time in which the server must close the connection of a client that reads slowly. It is five times the
+/// value of `--stall` in this test: the server measures the time from the moment when all buffers are full, and it
+/// checks at intervals.
 const MAX_SLOW_TIME: Duration = Duration::from_secs(5);
 
 /// Sends more requests than the server allows from one source.
@@ -137,8 +138,8 @@ pub(super) fn tcp_never_reads(server: SocketAddr, source: IpAddr, end: Instant, 
     }
 }
 
-/// Sends until the server stops reading, and reads a few bytes per second. The server must close the connection, because
-/// slow progress holds the memory of the kernel for as long as no progress.
+/// Sends until the server stops reading, and reads a few bytes per second. The server must close the connection.
+/// Otherwise, the replies would stay in the memory of the kernel.
 pub(super) fn tcp_reads_slowly(server: SocketAddr, source: IpAddr, end: Instant, counts: &Counts) {
     let chunk = vec![b'x'; 64 * 1024];
     while Instant::now() < end {

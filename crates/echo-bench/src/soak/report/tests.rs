@@ -1,6 +1,7 @@
-//! Tests of the judgement.
+//! Tests of the ratios and of the limits.
 
 use super::*;
+use crate::soak::attack::ATTACKS;
 use std::time::Duration;
 
 const ACTIVE: AttackCounts =
@@ -83,4 +84,45 @@ fn kernel_memory_beyond_its_limit_is_a_failure() {
     assert_eq!(judge_memory("a", MIB + 1, None), None);
     assert_eq!(judge_memory("a", MIB, Some(MIB)), None);
     assert!(judge_memory("a", MIB + 1, Some(MIB)).is_some());
+}
+
+/// Returns the attack with this name.
+fn attack(name: &str) -> &'static Attack {
+    ATTACKS.iter().find(|attack| attack.name == name).unwrap()
+}
+
+#[test]
+fn attack_with_few_datagrams_is_a_failure() {
+    let attack = attack("udp-expensive-text");
+    let rate = u64::from(attack.planned_rate().unwrap());
+    let failures = |percent| {
+        let requests = rate * 2 * percent / 100;
+        let counts = AttackCounts { requests, milliseconds: 2000, ..AttackCounts::default() };
+        judge_activity(attack, &counts, 3).is_some()
+    };
+    assert!(!failures(100));
+    assert!(!failures(MIN_SENT_PERCENT));
+    assert!(failures(MIN_SENT_PERCENT - 1));
+    assert!(failures(0));
+}
+
+#[test]
+fn missing_connection_of_an_attack_is_a_failure() {
+    let attack = attack("tcp-expensive-text");
+    let failures = |opened| {
+        let counts = AttackCounts { opened, milliseconds: 2000, ..AttackCounts::default() };
+        judge_activity(attack, &counts, 3).is_some()
+    };
+    assert!(!failures(3 * 256));
+    assert!(failures(3 * 256 - 1));
+}
+
+#[test]
+fn cpu_time_of_waiting_connections_has_a_limit() {
+    let resources = |percent: u64| Resources::with_cpu(Duration::from_millis(10 * percent));
+    let attack = attack("tcp-rate-limited");
+    assert_eq!(judge_cpu(attack, &resources(4), &resources(4)), None);
+    assert!(judge_cpu(attack, &resources(4), &resources(50)).is_some());
+    let unlimited = self::attack("tcp-expensive-text");
+    assert_eq!(judge_cpu(unlimited, &resources(4), &resources(50)), None);
 }

@@ -1,4 +1,4 @@
-//! What a datagram or an ICMP error that is not a correct reply changes, and the outcome of a request at its expiry.
+//! The effects of wrong datagrams and ICMP errors on a request, and the outcome of the request when it expires.
 //!
 //! Any host can forge a wrong datagram or an ICMP error. So neither decides the outcome of a request at once: a correct
 //! reply that arrives in time still counts. When the request expires, the first of these observations decides:
@@ -29,7 +29,7 @@ const ERROR_WAIT_FACTOR: u32 = 3;
 /// The minimum of this wait. It is longer than a pause of a busy host.
 const MIN_ERROR_WAIT: Duration = Duration::from_millis(10);
 
-/// How long a request still waits for a reply after a verified error. The error arrived `after` this time.
+/// The time for which the client still accepts a reply after a verified error. The error arrived `after` this time.
 pub(crate) fn wait_after_error(after: Duration) -> Duration {
     (ERROR_WAIT_FACTOR * after).max(MIN_ERROR_WAIT)
 }
@@ -51,12 +51,14 @@ impl Accounting {
         self.undecided.add_error(seq, Failure { after, ..failure }, verification);
     }
 
-    /// The request to which the next error without a number belongs: the oldest request in flight to which this function has
-    /// not assigned an error. `None` if there is no such request.
+    /// The request to which the next error without a number belongs. It is the oldest request in flight to which this
+    /// function has not assigned an error. `None` if there is no such request.
     pub(crate) fn request_of_unassigned_error(&mut self) -> Option<u64> {
-        let seq = self.tracker.first_in_flight_from(self.next_without_error)?;
-        self.next_without_error = seq + 1;
-        Some(seq)
+        let seq = self.tracker.first_in_flight_from(self.next_without_error);
+        // If all requests so far have an error or an outcome, the next search starts at the next request. So a flood of
+        // forged errors does not search the same requests again.
+        self.next_without_error = seq.map_or(self.tracker.next_seq(), |seq| seq + 1);
+        seq
     }
 
     /// Counts a message that is not the expected reply. Returns the exchange if this message determines its outcome.
@@ -91,9 +93,9 @@ impl Accounting {
         None
     }
 
-    /// Decides the outcome of the oldest request in flight, if its wait for a reply is over. `failure` returns the reason
-    /// for the request with this number after this time, if there is no observation about it. Several requests can expire
-    /// together, so call this function until it returns `None`.
+    /// Decides the outcome of the first request to expire, if its wait for a reply is over. `failure` returns the reason
+    /// for a request without an observation. Its arguments are the number of the request and the time since the send.
+    /// Several requests can expire together, so call this function until it returns `None`.
     pub(crate) fn expire(
         &mut self,
         now: Instant,
@@ -106,7 +108,8 @@ impl Accounting {
         Some(self.decide_expired(&Decided { request, position }, failure))
     }
 
-    /// Decides the outcome of a request without a correct reply in time. `failure` is the reason without other observations.
+    /// Decides the outcome of a request without a correct reply in time. `failure` is the reason if there is no other
+    /// observation.
     pub(super) fn decide_expired(&mut self, decided: &Decided, failure: Failure) -> Exchange {
         let Observations { error, wrong_reply } = self.undecided.take(decided.request.seq);
         match (error, wrong_reply) {

@@ -7,15 +7,14 @@ use crate::model::icmp::Origin;
 pub(super) const MAX_TRANSIENT_ERRORS: u32 = 3;
 
 /// The number of failed requests that ends a series if the errors are not verified. Any host can forge such an error. So
-/// the client sends a second request. The series ends if this request has no reply either, and there is an error about it,
-/// too.
+/// the client sends a second request. The series ends if the second request has an error and no reply, too.
 pub(super) const MIN_UNVERIFIED_ERRORS: u32 = 2;
 
 /// The errors before the first reply.
 #[derive(Debug, Default)]
 pub(super) struct Reachability {
     transient_errors: u32,
-    unverified_errors: u32,
+    unverified_permanent_errors: u32,
     has_reply: bool,
     is_unreachable: bool,
 }
@@ -50,14 +49,12 @@ impl Reachability {
         let is_transient = matches!(failure.origin, Some(Origin::Icmp(_)))
             && failure.condition != Condition::Refused;
         self.transient_errors += u32::from(is_transient);
-        self.unverified_errors += u32::from(verification == Verification::Unverified);
-        let is_permanent = match verification {
-            Verification::Verified => !is_transient,
-            Verification::Unverified => {
-                !is_transient && self.unverified_errors >= MIN_UNVERIFIED_ERRORS
-            }
-        };
-        let is_final = !accepts && (is_permanent || self.transient_errors >= MAX_TRANSIENT_ERRORS);
+        let is_unverified = verification == Verification::Unverified;
+        self.unverified_permanent_errors += u32::from(!is_transient && is_unverified);
+        let has_permanent_evidence = !is_transient
+            && (!is_unverified || self.unverified_permanent_errors >= MIN_UNVERIFIED_ERRORS);
+        let is_final =
+            !accepts && (has_permanent_evidence || self.transient_errors >= MAX_TRANSIENT_ERRORS);
         self.is_unreachable |= !self.has_reply && is_final;
     }
 }

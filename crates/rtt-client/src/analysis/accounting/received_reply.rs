@@ -5,6 +5,9 @@ use bytes::Bytes;
 use echo_core::Stamp;
 use std::time::SystemTime;
 
+/// The maximum number of bytes of a wrong reply that are stored. They are enough to recognise the service.
+pub(super) const MAX_WRONG_REPLY_LEN: usize = 1024;
+
 /// A message that has arrived. It can be a reply.
 #[derive(Debug)]
 pub(crate) struct ReceivedReply {
@@ -21,6 +24,11 @@ pub(crate) struct ReceivedReply {
     /// The report of the server.
     pub(crate) report: ServerReport,
     pub(crate) bytes: Bytes,
+}
+
+/// A copy of the first [`MAX_WRONG_REPLY_LEN`] bytes of a wrong reply. The copy uses no memory for the other bytes.
+pub(crate) fn beginning_of(wrong_reply: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(&wrong_reply[..wrong_reply.len().min(MAX_WRONG_REPLY_LEN)])
 }
 
 impl ReceivedReply {

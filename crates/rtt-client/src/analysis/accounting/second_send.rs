@@ -1,4 +1,5 @@
-//! Second send: the requests of a connection that has ended are sent again on a new one, a limited number of times.
+//! Second send: after the end of a connection, the client sends its requests again on a new one, a limited number of
+//! times.
 
 use super::Accounting;
 use crate::model::breakdown::TimestampId;
@@ -9,9 +10,9 @@ use std::time::Duration;
 /// The maximum number of sends of one request. Without this limit, a server that closes each connection after one reply
 /// causes a number of sends that grows with the square of the requests in flight.
 ///
-/// Usually one send more is enough: after the restart of a server, all requests in flight are sent a second time. A
-/// server with a reply limit answers at least one request on each connection. So with at most this number of requests in
-/// flight, each of them has a reply.
+/// Usually a second send is enough: after the restart of a server, the client sends all requests in flight again. A
+/// server with a reply limit answers at least one request on each connection. So all requests have a reply if at most
+/// this number of requests is in flight.
 pub(crate) const MAX_SENDS: u8 = 4;
 
 impl Accounting {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use echo_core::Stamp;
 use std::collections::HashMap;
 
-/// The maximum number of wrong replies whose text is stored. A text has at most a kilobyte, so all texts together have at
-/// most a megabyte.
+/// The maximum number of wrong replies whose text is stored. A text has at most
+/// [`MAX_WRONG_REPLY_LEN`](super::received_reply::MAX_WRONG_REPLY_LEN) bytes, so all texts together have at most a megabyte.
 const MAX_TEXTS: usize = 1024;
 
 /// The observations about requests in flight. There is at most one entry for each request in flight, so their number is
@@ -31,7 +31,7 @@ pub(super) struct Observations {
 #[derive(Debug)]
 pub(super) struct WrongReply {
     pub(super) received: Stamp,
-    /// Its beginning. Empty if too many texts are stored.
+    /// The beginning of the reply. Empty if too many texts are stored.
     pub(super) text: Bytes,
     pub(super) mismatch: Mismatch,
 }

@@ -62,7 +62,7 @@ impl LabServers {
             let mut command = Command::new(&program);
             command.args(["--listen", "127.0.0.1:0"]);
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-            // SIGKILL ends this process without a drop of `servers`.
+            // After SIGKILL, this process does not drop `servers`, so the kernel must end them.
             end_with_this_thread(&mut command);
             let mut child =
                 command.spawn().with_context(|| format!("cannot start {}", program.display()))?;

@@ -25,7 +25,7 @@ pub(crate) fn read_message() -> io::Result<Vec<u8>> {
 fn read_line(input: impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     if input.take(MAX_LINE_LEN).read_until(b'\n', &mut line)? == 0 {
-        let reason = "standard input is empty; give a MESSAGE argument, a line of input, or -c N for a series";
+        let reason = "standard input is empty; pass a MESSAGE argument, a line of input, or -c N for a series";
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
     }
     if line.last() == Some(&b'\n') {

@@ -26,7 +26,7 @@ const COMPARED_BYTES: usize = 2048;
 
 /// The requests of a flow, for the comparison with its replies.
 ///
-/// A map finds the requests of a reply. The time for a reply does not depend on the number of requests.
+/// A map contains the requests that match a reply. So the time for a reply does not depend on the number of requests.
 #[derive(Debug)]
 pub(crate) struct DatagramPairing {
     reply_form: ReplyForm,
@@ -127,7 +127,7 @@ impl DatagramPairing {
         PairedReply { exchange: oldest_open.or(exchanges.latest()), is_duplicate: false }
     }
 
-    /// Marks a candidate as answered. It is the newest or the oldest open one of those with its expected reply.
+    /// Marks a candidate as answered. It must be the newest or the oldest open candidate with its expected reply.
     fn close(&mut self, number: u64) {
         self.open.remove(&number);
         let first = self.candidates.front().map_or(0, |candidate| candidate.number);
@@ -143,7 +143,7 @@ impl DatagramPairing {
         }
     }
 
-    /// Removes the oldest candidate. The rules no longer apply to it.
+    /// Removes the oldest candidate. The rules of this module no longer apply to it.
     fn remove_oldest(&mut self) {
         let Some(Candidate { number, expected }) = self.candidates.pop_front() else { return };
         self.open.remove(&number);
@@ -170,7 +170,7 @@ impl ReplyKey {
         Self { header_len, content: expected[header_len..].into() }
     }
 
-    /// The possible keys of `reply`. Its own bytes do not show whether its request had a timing header.
+    /// The possible keys of `reply`. The bytes of a reply do not show whether its request had a timing header.
     fn of_reply(reply: &[u8], form: ReplyForm) -> Vec<Self> {
         let reply = &reply[..reply.len().min(COMPARED_BYTES)];
         let header_lens = match form {
@@ -196,8 +196,9 @@ fn expected_reply(request: &[u8], form: ReplyForm) -> Vec<u8> {
     expected.to_vec()
 }
 
-/// The length of the timing header at the beginning of the expected reply, if the comparison can skip it. Other bytes must
-/// follow the header. Without them, nothing would be compared, and every reply of this length would match.
+/// The length of the timing header at the beginning of the expected reply, if the comparison can skip it. Otherwise 0.
+/// Other bytes must follow the header. Without them, nothing would be compared, and every reply of this length would
+/// match.
 fn timing_header_len(expected: &[u8]) -> usize {
     let is_version1 = expected.first_chunk().is_some_and(|header| {
         header::parse_reply_header(header, expected.len()) == header::ReplyHeader::Plain

@@ -26,7 +26,7 @@ pub(crate) struct StreamPairing {
     lengths: Option<MessageLengths>,
     /// Whether the latest data came from the server.
     last_was_reply: bool,
-    /// With known lengths: the number of replies that the capture contains completely, from the first reply on.
+    /// With known lengths: the number of replies, from the first one on, that the capture contains completely.
     complete_replies: u64,
 }
 
@@ -88,7 +88,7 @@ impl StreamPairing {
         self.exchange_of_reply(bytes.start, exchanges)
     }
 
-    /// The exchange of bytes from the server, without a change of reply times. Suitable for repeated bytes.
+    /// The exchange of bytes from the server. Does not change the times of replies, so repeated bytes are allowed.
     pub(crate) fn exchange_of_reply(&mut self, start: u64, exchanges: &Exchanges) -> Option<u64> {
         if let Some(MessageLengths { reply, .. }) = self.lengths {
             return Some(start / reply + 1).filter(|number| exchanges.get(*number).is_some());

@@ -120,6 +120,7 @@ fn segment(source: SocketAddr, destination: SocketAddr, flags: u8) -> Option<Pac
 }
 
 const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
 #[test]
@@ -198,6 +199,25 @@ fn packets_of_a_file_after_the_maximum_number_of_flows_are_counted() {
     let packets = clients.take(MAX_FLOWS + 7).map(|client| segment(client, server, SYN));
     let table = FlowTable::of_file(packets);
     assert_eq!((table.flows.len(), table.beyond_limit, table.skipped), (MAX_FLOWS, 7, 7));
+}
+
+#[test]
+fn packets_of_a_refused_flow_do_not_enter_an_earlier_flow() {
+    let server: SocketAddr = SERVER.parse().unwrap();
+    let client = |port| SocketAddr::new([10, 0, 0, 1].into(), port);
+    let first = client(40_000);
+    let others = (40_001..).map(client).take(MAX_FLOWS - 1);
+    let mut packets = vec![segment(first, server, RST)];
+    packets.extend(others.map(|client| segment(client, server, SYN)));
+    // A second connection between the endpoints of the first flow, and a fragment between the same hosts.
+    let second = [(first, server, SYN), (server, first, SYN | ACK), (first, server, ACK)];
+    packets.extend(second.map(|(source, destination, flags)| segment(source, destination, flags)));
+    packets.extend(
+        Script::default().packet(Server, PacketKind::Fragment { ip_protocol: 6 }, b"x").packets,
+    );
+    let table = FlowTable::of_file(packets);
+    assert_eq!((table.flows.len(), table.beyond_limit, table.skipped), (MAX_FLOWS, 4, 4));
+    assert!(table.flows.iter().all(|flow| flow.packets.len() == 1));
 }
 
 #[test]

@@ -139,29 +139,35 @@ fn reply_with_different_numbers_in_its_header_and_its_content_is_stray() {
 
 #[test]
 fn icmp_error_belongs_to_the_request_in_its_quoted_header_and_content() {
-    let request_of = |request, quoted_payload: &[u8]| {
+    let mut payload = Payload::of_size(23, HeaderContent::Nothing, ReplyForm::UpperCase);
+    let request_2 = payload.request(2).to_vec();
+    let mut request_of = |request, quoted_payload: &[u8]| {
         let icmp = IcmpError { is_v6: false, kind: 3, code: 1, from: None };
         let quoted_payload = quoted_payload.to_vec();
         let error = NetworkError { icmp, errno: 113, request, mtu: None, quoted_payload };
-        Channel::request_of(&error, &mut payload())
+        Channel::request_of(&error, &mut payload)
     };
-    assert_eq!(request_of(Some(2), b""), QuotedRequest::Number(2, Verification::Unverified));
-    assert_eq!(
-        request_of(Some(2), b"0000000002"),
-        QuotedRequest::Number(2, Verification::Verified)
-    );
-    assert_eq!(request_of(None, b"0000000002"), QuotedRequest::Number(2, Verification::Verified));
-    assert_eq!(request_of(None, b"00000"), QuotedRequest::Unknown(Verification::Unverified));
+    let with_token = request_2.as_slice();
+    let (verified, unverified) = (Verification::Verified, Verification::Unverified);
+    assert_eq!(request_of(Some(2), b""), QuotedRequest::Number(2, unverified));
+    assert_eq!(request_of(Some(2), with_token), QuotedRequest::Number(2, verified));
+    assert_eq!(request_of(None, with_token), QuotedRequest::Number(2, verified));
+    assert_eq!(request_of(None, b"0000000002"), QuotedRequest::Number(2, unverified));
+    assert_eq!(request_of(None, b"00000"), QuotedRequest::Unknown(unverified));
     assert_eq!(request_of(Some(2), b"0000000001"), QuotedRequest::Contradictory);
     assert_eq!(request_of(None, b"000000000x"), QuotedRequest::Contradictory);
 }
 
 #[test]
 fn only_the_beginning_of_a_long_wrong_reply_is_kept() {
-    static LONG: [u8; 2 * MAX_WRONG_REPLY_LEN] = [b'A'; 2 * MAX_WRONG_REPLY_LEN];
+    const MAX_LEN: usize = 1024;
+    static LONG: [u8; 2 * MAX_LEN] = [b'A'; 2 * MAX_LEN];
     for framing in [Framing::Stream, Framing::Datagrams] {
         let mut channel = channel(framing, 1, [Piece(&LONG)]);
         let ChannelEvent::Wrong { reply, .. } = receive(&mut channel) else { panic!("not wrong") };
-        assert_eq!(reply.bytes.len(), MAX_WRONG_REPLY_LEN);
+        assert_eq!(reply.bytes.len(), MAX_LEN);
+        // The memory of the other bytes is free.
+        let memory = reply.bytes.try_into_mut().unwrap();
+        assert_eq!(memory.capacity(), MAX_LEN);
     }
 }

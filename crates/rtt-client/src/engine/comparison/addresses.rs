@@ -3,10 +3,15 @@
 //! If both targets have the same host name, both sides use the same address if possible. Otherwise the difference could be
 //! a difference between two paths or two hosts.
 
-use crate::engine::address_race::{Attempt, LastCandidate, RaceResult, Rules, Schedule, race};
+use crate::engine::address_race::{
+    ATTEMPT_DELAY, Attempt, LastCandidate, RaceResult, Rules, Schedule, race,
+};
 use crate::engine::run::{RunError, is_same_host};
-use crate::engine::select_address::{SelectedAddress, Tried, cancelled, schedule, select_address};
+use crate::engine::select_address::{
+    SelectedAddress, Tried, failed_attempt, schedule, select_address,
+};
 use crate::event::FailedAttempt;
+use crate::net::resolve::MAX_ADDRESSES;
 use crate::plan::Plan;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -66,9 +71,9 @@ fn select_common_address(
         [Schedule::OneAfterAnother(a), Schedule::OneAfterAnother(b)] => {
             Schedule::OneAfterAnother(a + b)
         }
-        _ => Schedule::Overlapping,
+        _ => Schedule::Overlapping(ATTEMPT_DELAY),
     };
-    let rules = Rules { schedule, last: LastCandidate::Try, stop };
+    let rules = Rules { schedule, last: LastCandidate::Try, max_running: MAX_ADDRESSES, stop };
     let RaceResult { winner, losers } = race(pairs, rules, |pair, cancel| {
         let mut failed = [None, None];
         let mut result = Ok(());
@@ -93,12 +98,9 @@ fn select_common_address(
             Err(error) => first_error = first_error.or(Some(error)),
             Ok(failures) if !loser.is_cancelled || is_earlier => {
                 for (side, failure) in failures.into_iter().enumerate() {
-                    let (protocol, address) = (plans[side].protocol, pair[side]);
-                    let is_cancelled = loser.is_cancelled;
-                    let reason = |failure| if is_cancelled { cancelled(failure) } else { failure };
-                    let attempt =
-                        |failure| FailedAttempt { protocol, address, failure: reason(failure) };
-                    failed[side].extend(failure.map(attempt));
+                    failed[side].extend(failure.map(|failure| {
+                        failed_attempt(plans[side], pair[side], failure, loser.is_cancelled)
+                    }));
                 }
             }
             Ok(_) => {}

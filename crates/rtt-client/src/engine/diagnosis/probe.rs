@@ -194,10 +194,12 @@ impl Requests<'_> {
                 let seq = self.sent.len() as u64 + 1;
                 match self.channel.send(seq, self.payload.request(seq), self.stop) {
                     Ok(sent) => self.sent.push(sent.stamp),
-                    Err(error) => match self.result_of_error(error, Call::Send) {
-                        Some(result) => return result,
-                        None => continue,
-                    },
+                    // The error of an earlier request. The request is still due, so the next turn sends it.
+                    Err(error) => {
+                        if let Some(result) = self.result_of_error(error, Call::Send) {
+                            return result;
+                        }
+                    }
                 }
             }
             let until = self.next_send().map_or(self.end, |due| due.min(self.end));
@@ -267,7 +269,7 @@ impl Requests<'_> {
         if let Some((failure, _)) = self.error.take_if(is_verified) {
             return ProbeResult::NoAnswer(failure);
         }
-        let others = self.channel.replies_from_others(&self.payload, None);
+        let others = self.channel.replies_from_others(&mut self.payload, None);
         let is_sent = |seq: &u64| (1..=self.sent.len() as u64).contains(seq);
         let from = others.into_iter().find(|(_, seq)| seq.as_ref().is_some_and(is_sent));
         if let Some((from, _)) = from {
@@ -375,3 +377,6 @@ fn add_neighbour_state(finding: &mut Finding, address: SocketAddr) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,13 +31,14 @@ enum SendResult {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Retry {
     Allowed,
-    /// Only after a refusal, this number of times. Without a connection, a refusal always belongs to an earlier request.
+    /// Allowed only after a refusal, at most this number of times. Without a connection, a refusal always belongs to an
+    /// earlier request.
     AfterRefusal(u32),
 }
 
 impl Retry {
-    /// After the first error. Further refusals can arrive between two attempts, but not for long: another host can forge
-    /// them.
+    /// The value after the first error. Further refusals can arrive between two attempts. The number of attempts is
+    /// limited, because another host can forge any number of refusals.
     const EXHAUSTED: Self = Self::AfterRefusal(16);
 }
 
@@ -171,6 +172,7 @@ impl Series<'_> {
                     channel.and_then(|channel| channel.transmitted(timestamp_id))
                 });
                 if let Some(exchange) = exchange {
+                    self.discard_other_reply(exchange.seq);
                     self.report(exchange, sink)?;
                 }
                 if needs_version1 { self.use_version1(sink) } else { Ok(()) }

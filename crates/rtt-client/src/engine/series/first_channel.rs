@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-/// The first channel of a series, or the failed attempt to open it. Another thread can open it.
+/// The first channel of a series, or the failed attempt to open it. Another thread can open the channel.
 pub(in crate::engine) struct FirstChannel {
     attempt: OpenAttempt,
     first_packet: FirstPacket,

@@ -1,15 +1,14 @@
 //! The notes of a summary: facts that a reader needs to interpret the figures of a series.
 
+mod address_changes;
+
 use crate::analysis::accounting::MAX_SENDS;
 use crate::analysis::statistics::{HandshakeRetransmissions, Summary, WRONG_TOKEN_REASON};
-use crate::model::address_change::{AddressChange, AddressChangeReason};
 use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
 use crate::model::loss_place::LossPlace;
 use crate::net::limitation::Limitation;
-use crate::plan::payload::{TOKEN_BITS, TOKEN_LEN};
-use chrono::{DateTime, Local};
-use echo_core::escape;
+use crate::plan::payload::{MIN_TOKEN_BITS, TOKEN_BITS, TOKEN_LEN};
 use echo_core::header::version2;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,7 +17,7 @@ use std::time::Duration;
 /// The note of a series that the user ended while no request was in flight.
 pub(in crate::engine) const INTERRUPTED: &str = "Interrupted by a signal.";
 
-/// How a series ended.
+/// The facts about a series that cause notes, in addition to its summary.
 #[derive(Debug, Clone)]
 pub(super) struct SeriesEnd {
     /// Whether the user ended the series before it was complete.
@@ -37,10 +36,19 @@ pub(super) struct SeriesEnd {
     pub(super) missing_replies: Option<String>,
     /// Whether the server reported its counts.
     pub(super) server_counts: ServerCounts,
-    /// The number of bits in the token of each request. Absent without a token.
-    pub(super) token_bits: Option<u32>,
+    /// The token of each request. Absent without a token.
+    pub(super) token: Option<Token>,
     /// The addresses whose replies the client did not use, with the number of replies.
     pub(super) replies_from_others: BTreeMap<SocketAddr, u64>,
+}
+
+/// The token of each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
+    /// The number of its bits.
+    pub(super) bits: u32,
+    /// Whether the request also contains a message of the user.
+    pub(super) has_message: bool,
 }
 
 /// Whether the server reported its counts of requests. They are the evidence for the places of losses.
@@ -50,15 +58,11 @@ pub(super) enum ServerCounts {
     NotApplicable,
     Reported,
     NotReported,
-    /// The requests are too short to ask for the counts.
+    /// The requests are too short for the header that requests the counts.
     NoSpace,
-    /// The requests contain the message of the user, and do not ask for the counts.
+    /// The requests contain the message of the user, and do not request the counts.
     Message,
 }
-
-/// If a token has fewer bits than this, a summary has a note. An attacker that sends a million replies each second guesses a
-/// token of this length in about half an hour.
-const MIN_TOKEN_BITS: u32 = 32;
 
 /// The notes of a series. Each note is one or more complete sentences.
 pub(super) fn notes(
@@ -73,7 +77,8 @@ pub(super) fn notes(
     notes.extend(end.limitations.iter().map(Limitation::to_string));
     if end.in_flight > 0 {
         let requests = counted(end.in_flight as u64, "request", "requests");
-        notes.push(format!("Interrupted: {requests} in flight did not count."));
+        let verb = if end.in_flight == 1 { "does" } else { "do" };
+        notes.push(format!("Interrupted: {requests} in flight {verb} not count."));
     } else if end.interrupted {
         notes.push(INTERRUPTED.to_owned());
     }
@@ -93,16 +98,16 @@ pub(super) fn notes(
         format!("{replies} came from {from} instead of the target. The client did not use them.")
     }));
     notes.extend(forged_messages(summary));
-    notes.extend(short_token(end.token_bits));
+    notes.extend(end.token.and_then(short_token));
     let median = summary.rtt.median().filter(|_| summary.rtt.count() > 1);
     notes.extend(address_resolution.map(|resolution| resolution.describe(median)));
     notes.extend(handshake_retransmissions(summary));
     notes.extend(limit_delays(summary));
-    notes.extend(address_changes(summary));
+    notes.extend(address_changes::notes(&summary.address_changes));
     notes.extend(summary.replacements.first.iter().map(ToString::to_string));
     if summary.replacements.not_stored() > 0 {
         let number = count(summary.replacements.not_stored());
-        notes.push(format!("The client opened a new one {number} more times."));
+        notes.push(format!("The client opened a new channel {number} more times."));
     }
     if summary.resent > 0 {
         let requests = counted(summary.resent, "request", "requests");
@@ -117,35 +122,6 @@ pub(super) fn notes(
         ));
     }
     notes
-}
-
-/// The changes of the measured address. If an address has no reply, the client tries the next one at each attempt, so only
-/// the last of these changes has a note.
-fn address_changes(summary: &Summary) -> Vec<String> {
-    let changes = &summary.address_changes;
-    let last = changes.last_without_reply.as_ref();
-    let stored = changes.first.iter().chain(last);
-    let mut notes: Vec<String> = stored.map(address_change).collect();
-    if changes.not_stored() > 0 {
-        let number = count(changes.not_stored());
-        notes.push(format!("The address changed {number} more times."));
-    }
-    notes
-}
-
-fn address_change(change: &AddressChange) -> String {
-    let AddressChange { host, old, new, time, reason, .. } = change;
-    let (host, new) = (escape(host.as_bytes()), new.ip());
-    let time = DateTime::<Local>::from(time.wall()).format("%H:%M:%S");
-    match (old.map(|old| old.ip()), reason) {
-        (Some(old), AddressChangeReason::NameChanged) => {
-            format!("The address of {host} changed from {old} to {new} at {time}.")
-        }
-        (Some(old), AddressChangeReason::NoReply) => format!(
-            "The client measured {new}, another address of {host}, from {time} on, because {old} did not reply."
-        ),
-        (None, _) => format!("{host} had no address until {time}. Its address is {new}."),
-    }
 }
 
 /// The reason why the places of losses are not known.
@@ -183,11 +159,20 @@ fn forged_messages(summary: &Summary) -> Vec<String> {
 }
 
 /// The requests have little or no space for a token.
-fn short_token(bits: Option<u32>) -> Option<String> {
-    let bits = bits.filter(|bits| *bits < MIN_TOKEN_BITS)?;
+fn short_token(Token { bits, has_message }: Token) -> Option<String> {
+    if bits >= MIN_TOKEN_BITS {
+        return None;
+    }
+    let remedy = if has_message {
+        "A shorter message leaves space for the token.".to_owned()
+    } else {
+        format!(
+            "Requests that are {TOKEN_LEN} bytes longer have space for the whole token (option -s)."
+        )
+    };
     Some(format!(
         "Each request has space for only {bits} of the {TOKEN_BITS} bits of its token. So the client cannot detect \
-         every false reply. {TOKEN_LEN} more bytes are enough (option -s)."
+         every false reply or ICMP error. {remedy}"
     ))
 }
 
@@ -240,7 +225,6 @@ fn handshake_retransmissions(summary: &Summary) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use echo_core::Stamp;
 
     const UNEVENTFUL: SeriesEnd = SeriesEnd {
         interrupted: false,
@@ -251,7 +235,7 @@ mod tests {
         limitations: Vec::new(),
         missing_replies: None,
         server_counts: ServerCounts::NotApplicable,
-        token_bits: None,
+        token: None,
         replies_from_others: BTreeMap::new(),
     };
 
@@ -291,7 +275,7 @@ mod tests {
             limitations: vec![Limitation::RefusedSourcePort(1900)],
             missing_replies: Some("Every tenth reply is missing.".to_owned()),
             server_counts: ServerCounts::Reported,
-            token_bits: Some(30),
+            token: Some(Token { bits: 30, has_message: false }),
             replies_from_others: BTreeMap::from([("192.0.2.7:7".parse().unwrap(), 2)]),
         };
         let summary = Summary {
@@ -306,14 +290,14 @@ mod tests {
             [
                 "No breakdown: kernel timestamps are not available on this system.",
                 "The source port 1900 belongs to a service. Servers of this project do not reply to it.",
-                "Interrupted: 1 request in flight did not count.",
+                "Interrupted: 1 request in flight does not count.",
                 "Ended early: the system reported an error before the first reply.",
                 "The server closes each connection after 3 replies.",
                 "Every tenth reply is missing.",
                 "2 replies came from 192.0.2.7:7 instead of the target. The client did not use them.",
-                "1 reply had a wrong token. Either the server replies before it receives the requests, or another host forges replies.",
+                "1 reply had a wrong token. The server replies before it receives the requests, another host forges replies, or the replies belong to an earlier run from the same local port.",
                 "2 requests had a correct reply although an ICMP error reported a failure. The client ignored the errors.",
-                "Each request has space for only 30 of the 64 bits of its token. So the client cannot detect every false reply. 13 more bytes are enough (option -s).",
+                "Each request has space for only 30 of the 64 bits of its token. So the client cannot detect every false reply or ICMP error. Requests that are 13 bytes longer have space for the whole token (option -s).",
                 "The client sent 2,000 requests again on a new connection, because the old one had ended.",
                 "7 requests were lost after 4 sends, because each connection ended before the reply.",
             ]
@@ -321,51 +305,30 @@ mod tests {
     }
 
     #[test]
-    fn change_of_the_address_has_a_note_with_the_time_of_day() {
-        let protocol = crate::protocol::registry::protocol_named("udp").unwrap();
-        let [a, b] = ["192.0.2.1:7", "192.0.2.2:7"].map(|address| address.parse().unwrap());
-        let time = Stamp::just_before();
-        let clock = DateTime::<Local>::from(time.wall()).format("%H:%M:%S").to_string();
-        for (old, reason, expected) in [
-            (
-                Some(a),
-                AddressChangeReason::NameChanged,
-                format!(
-                    "The address of moving.example changed from 192.0.2.1 to 192.0.2.2 at {clock}."
-                ),
-            ),
-            (
-                None,
-                AddressChangeReason::NameChanged,
-                format!("moving.example had no address until {clock}. Its address is 192.0.2.2."),
-            ),
-            (
-                Some(a),
-                AddressChangeReason::NoReply,
-                format!(
-                    "The client measured 192.0.2.2, another address of moving.example, from {clock} on, because 192.0.2.1 did not reply."
-                ),
-            ),
-        ] {
-            let host = "moving.example".to_owned();
-            let mut summary = Summary::default();
-            summary.address_changes.add(AddressChange {
-                protocol,
-                host,
-                old,
-                new: b,
-                time,
-                reason,
-            });
-            assert_eq!(notes(UNEVENTFUL, &summary, None), [expected]);
+    fn token_of_enough_bits_has_no_note() {
+        for bits in [MIN_TOKEN_BITS, TOKEN_BITS] {
+            let token = Some(Token { bits, has_message: false });
+            let end = SeriesEnd { token, ..UNEVENTFUL };
+            assert!(notes(end, &Summary::default(), None).is_empty(), "{bits}");
         }
     }
 
     #[test]
-    fn token_of_enough_bits_has_no_note() {
-        for bits in [None, Some(MIN_TOKEN_BITS), Some(TOKEN_BITS)] {
-            let end = SeriesEnd { token_bits: bits, ..UNEVENTFUL };
-            assert!(notes(end, &Summary::default(), None).is_empty(), "{bits:?}");
+    fn note_about_a_short_token_of_a_message_suggests_a_shorter_message() {
+        let token = Some(Token { bits: 0, has_message: true });
+        let end = SeriesEnd { token, ..UNEVENTFUL };
+        let notes = notes(end, &Summary::default(), None);
+        assert!(notes[0].ends_with("A shorter message leaves space for the token."), "{notes:?}");
+    }
+
+    #[test]
+    fn requests_in_flight_after_an_interruption_have_a_note() {
+        for (in_flight, expected) in [
+            (1, "Interrupted: 1 request in flight does not count."),
+            (2, "Interrupted: 2 requests in flight do not count."),
+        ] {
+            let end = SeriesEnd { interrupted: true, in_flight, ..UNEVENTFUL };
+            assert_eq!(notes(end, &Summary::default(), None), [expected]);
         }
     }
 

@@ -45,6 +45,11 @@ impl OtherReplies {
         }
     }
 
+    /// Removes the reply to a request that has another outcome. Returns whether there was one.
+    fn request_decided(&mut self, seq: u64) -> bool {
+        self.sources.remove(&seq).is_some()
+    }
+
     /// The addresses whose replies the client did not use, with the number of replies.
     pub(super) fn take_counts(&mut self) -> BTreeMap<SocketAddr, u64> {
         std::mem::take(&mut self.counts)
@@ -66,7 +71,7 @@ impl Series<'_> {
         self.other_replies.last_read = Some(Instant::now());
         let only_in_flight = self.accounting.only_in_flight();
         let Some(channel) = self.connections.channel() else { return };
-        for (from, seq) in channel.replies_from_others(&self.payload, only_in_flight) {
+        for (from, seq) in channel.replies_from_others(&mut self.payload, only_in_flight) {
             match seq.filter(|seq| self.accounting.sent_at(*seq).is_some()) {
                 Some(seq) if self.other_replies.sources.len() < MAX_REPLIES => {
                     self.other_replies.sources.insert(seq, from);
@@ -106,6 +111,13 @@ impl Series<'_> {
         }
     }
 
+    /// The outcome of request `seq` is decided. An earlier reply from another address is then a stray packet.
+    pub(super) fn discard_other_reply(&mut self, seq: u64) {
+        if self.other_replies.request_decided(seq) {
+            self.accounting.stray_received();
+        }
+    }
+
     /// Counts the remaining replies from other addresses as stray packets.
     pub(super) fn finish_other_replies(&mut self) {
         self.read_other_replies();
@@ -130,5 +142,16 @@ mod tests {
             others.request_expired(number);
         }
         assert_eq!((others.take_counts().len(), others.sources.len()), (MAX_SOURCES, 0));
+    }
+
+    #[test]
+    fn reply_from_another_address_is_removed_after_the_reply_of_the_target() {
+        let mut others = OtherReplies::default();
+        others.sources.insert(1, SocketAddr::from(([192, 0, 2, 1], 7)));
+        assert!(others.request_decided(1));
+        assert!(!others.request_decided(1));
+        assert!(others.sources.is_empty());
+        others.request_expired(1);
+        assert!(others.take_counts().is_empty());
     }
 }

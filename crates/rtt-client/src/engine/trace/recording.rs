@@ -9,8 +9,9 @@ use crate::engine::series::{RunPosition, Series};
 use crate::engine::trial::RecordedEvents;
 use crate::model::headers::ETHERNET_HEADER;
 use crate::net::system::operation::{CaptureOperation, FailedOperation, failed};
-use crate::net::system::{self, Capture, CaptureConfig, Interface};
+use crate::net::system::{self, Capture, CaptureConfig, CapturedFrame, Interface};
 use crate::plan::Plan;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -79,7 +80,8 @@ pub(super) fn record(
     })
     .map_err(capture_error)?;
     let capture = CaptureThread {
-        capture,
+        source: capture,
+        limits: Limits { packets: MAX_PACKETS, bytes: MAX_TOTAL_BYTES },
         link_type: link_type_of(&interface),
         interface: config.interface,
         packets: Vec::new(),
@@ -112,9 +114,36 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
+/// The source of the packets.
+trait PacketSource {
+    /// See [`Capture::next`].
+    fn next(&mut self, timeout: Duration) -> io::Result<Option<CapturedFrame>>;
+
+    /// See [`Capture::received`].
+    fn received(&mut self) -> Option<u64>;
+}
+
+impl PacketSource for Capture {
+    fn next(&mut self, timeout: Duration) -> io::Result<Option<CapturedFrame>> {
+        Capture::next(self, timeout)
+    }
+
+    fn received(&mut self) -> Option<u64> {
+        Capture::received(self)
+    }
+}
+
+/// The capture ends when it has reached one of these numbers.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    packets: usize,
+    bytes: usize,
+}
+
 /// The state of the capturing thread.
-struct CaptureThread {
-    capture: Capture,
+struct CaptureThread<S> {
+    source: S,
+    limits: Limits,
     link_type: LinkType,
     interface: usize,
     packets: Vec<CapturedPacket>,
@@ -132,7 +161,7 @@ struct CapturedPackets {
     limit_reached: bool,
 }
 
-impl CaptureThread {
+impl<S: PacketSource> CaptureThread<S> {
     /// Captures until `is_over` is set. Then reads the remaining packets, for at most [`MAX_DRAIN_TIME`].
     ///
     /// After the limit, the thread reads no more packets. They stay in the receive buffer, which has a fixed size. The
@@ -168,12 +197,12 @@ impl CaptureThread {
 
     /// Adds the kernel's count of packets since the last call.
     fn count(&mut self) {
-        let new = self.capture.received();
+        let new = self.source.received();
         self.received = self.received.zip(new).map(|(sum, new)| sum.saturating_add(new));
     }
 
     fn is_full(&self) -> bool {
-        self.packets.len() >= MAX_PACKETS || self.bytes >= MAX_TOTAL_BYTES
+        self.packets.len() >= self.limits.packets || self.bytes >= self.limits.bytes
     }
 
     /// Waits for a packet and stores it. Returns whether a packet arrived within `timeout`.
@@ -181,7 +210,7 @@ impl CaptureThread {
         &mut self,
         timeout: Duration,
     ) -> Result<bool, FailedOperation<CaptureOperation>> {
-        let frame = self.capture.next(timeout).map_err(failed(CaptureOperation::Receive))?;
+        let frame = self.source.next(timeout).map_err(failed(CaptureOperation::Receive))?;
         let Some(frame) = frame else { return Ok(false) };
         self.bytes += frame.bytes.len();
         self.packets.push(CapturedPacket {
@@ -231,4 +260,63 @@ fn run_exchanges(
     }
     series.end(&mut recorded, stop)?;
     Ok(Exchanges { samples, clients })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKET_LEN: usize = 100;
+
+    /// Ten packets of [`PACKET_LEN`] bytes. The exchanges are over when the thread reads the packet with this number.
+    struct TenPackets<'a> {
+        read: usize,
+        counted: bool,
+        last: usize,
+        is_over: &'a AtomicBool,
+    }
+
+    impl PacketSource for TenPackets<'_> {
+        fn next(&mut self, _: Duration) -> io::Result<Option<CapturedFrame>> {
+            self.read += 1;
+            if self.read == self.last {
+                self.is_over.store(true, Ordering::Relaxed);
+            }
+            let bytes = vec![0; PACKET_LEN];
+            let frame = CapturedFrame { time: Duration::ZERO, original_len: PACKET_LEN, bytes };
+            Ok((self.read <= 10).then_some(frame))
+        }
+
+        fn received(&mut self) -> Option<u64> {
+            Some(if std::mem::replace(&mut self.counted, true) { 0 } else { 10 })
+        }
+    }
+
+    /// Captures with these limits. Returns the number of stored packets, the number of dropped packets, and whether a limit
+    /// was reached.
+    fn run(packets: usize, bytes: usize, last: usize) -> (usize, Option<u64>, bool) {
+        let is_over = AtomicBool::new(false);
+        let capture = CaptureThread {
+            source: TenPackets { read: 0, counted: false, last, is_over: &is_over },
+            limits: Limits { packets, bytes },
+            link_type: LinkType::Raw,
+            interface: 0,
+            packets: Vec::new(),
+            bytes: 0,
+            received: Some(0),
+        };
+        let CapturedPackets { packets, dropped, limit_reached } = capture.run(&is_over).unwrap();
+        (packets.len(), dropped, limit_reached)
+    }
+
+    #[test]
+    fn flood_of_packets_stops_the_capture_at_its_limit() {
+        // The exchanges end when the limit is reached, or before.
+        for last in [1, 4] {
+            assert_eq!(run(4, usize::MAX, last), (4, Some(6), true));
+            assert_eq!(run(usize::MAX, 4 * PACKET_LEN, last), (4, Some(6), true));
+            assert_eq!(run(usize::MAX, 4 * PACKET_LEN - 1, last), (4, Some(6), true));
+            assert_eq!(run(11, usize::MAX, last), (10, Some(0), false));
+        }
+    }
 }

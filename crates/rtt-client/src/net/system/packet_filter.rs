@@ -52,7 +52,8 @@ pub(crate) fn accepts(program: &[FilterInstruction], packet: &[u8]) -> bool {
     accepts_type(program, packet, 0)
 }
 
-/// The same for a packet of this type (packet(7), `sll_pkttype`). A load at an offset of at least 2^31 returns the type.
+/// Like [`accepts`], for a packet of this type (packet(7), `sll_pkttype`). A load at an offset of at least 2^31 returns
+/// the type.
 ///
 /// # Panics
 ///

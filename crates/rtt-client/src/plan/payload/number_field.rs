@@ -5,7 +5,7 @@ use super::{NUMBER_LEN, Numbering, SPACE_LEN};
 use echo_core::header;
 use std::ops::Range;
 
-/// Where a request contains its number and its token.
+/// The positions of the number and of the token in a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NumberField {
     /// The position of the number. A header, or bytes that replace it, precede the number.

@@ -20,7 +20,8 @@ pub(crate) enum Quotation {
     /// The bytes include the token. For a message without a token, they are the whole message, or its first
     /// [`MAX_VERIFIED_LEN`](super::MAX_VERIFIED_LEN) bytes.
     Complete,
-    /// The bytes end before the end of the token.
+    /// The bytes end before the end of the token, or the token has fewer than
+    /// [`MIN_TOKEN_BITS`](super::MIN_TOKEN_BITS).
     Incomplete,
     /// The bytes are not from this request.
     Different,

@@ -277,6 +277,22 @@ fn quotation_is_complete_only_with_the_token() {
 }
 
 #[test]
+fn quotation_of_a_request_with_a_short_token_is_never_complete() {
+    let sizes = [(10, false), (16, false), (17, true), (23, true)];
+    let with_header = [(50, false), (56, false), (57, true)];
+    let sizes = sizes.map(|(size, expected)| (HeaderContent::Nothing, size, expected));
+    let with_header =
+        with_header.map(|(size, expected)| (HeaderContent::ProcessingTime, size, expected));
+    for (content, size, is_complete) in sizes.into_iter().chain(with_header) {
+        let mut payload = Payload::of_size(size, content, UPPER);
+        let request = payload.request(7).to_vec();
+        let expected = if is_complete { Quotation::Complete } else { Quotation::Incomplete };
+        assert_eq!(payload.check_quotation(Some(7), &request), expected, "{size} bytes");
+        assert_eq!(payload.check_quotation(Some(8), &request), Quotation::Different);
+    }
+}
+
+#[test]
 fn quotation_of_a_message_without_a_number_must_be_the_message() {
     let mut payload = message("hello");
     assert_eq!(payload.check_quotation(None, b"hello"), Quotation::Complete);

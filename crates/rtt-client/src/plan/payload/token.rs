@@ -14,6 +14,11 @@ pub(crate) const TOKEN_LEN: usize = TOKEN_BITS.div_ceil(BITS_PER_CHARACTER) as u
 /// token in about 300,000 years, on average.
 pub(crate) const TOKEN_BITS: u32 = u64::BITS;
 
+/// With fewer bits than this, a token is no evidence that the sender of an ICMP error has received the request, and the
+/// summary has a note. An attacker that sends a million messages each second guesses a token of this length in about half an
+/// hour.
+pub(crate) const MIN_TOKEN_BITS: u32 = 32;
+
 const BITS_PER_CHARACTER: u32 = 5;
 
 /// The characters of base32 (RFC 4648, table 3).

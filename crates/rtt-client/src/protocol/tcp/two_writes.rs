@@ -31,7 +31,8 @@ const MAX_DURATION: Duration = Duration::from_secs(3);
 /// first 16 segments immediately (`TCP_MAX_QUICKACKS`).
 const ORDINARY_EXCHANGES: usize = 20;
 
-/// The text of a request, and the position at which it is divided. The number and the token of the request precede the text.
+/// The text of a request, and the position at which it is divided. The number and the token of the request precede the
+/// text.
 struct DividedText {
     text: &'static [u8],
     position: usize,
@@ -118,8 +119,8 @@ fn measure(
     Ok(())
 }
 
-/// Sends one request in one or more writes, and reads the reply. Returns the time from the first write to the last byte of the
-/// reply. If there is no correct reply, returns the reason.
+/// Sends one request in one or more writes, and reads the reply. Returns the time from the first write to the last byte
+/// of the reply. If there is no correct reply, returns the reason.
 fn exchange(
     transport: &mut dyn Transport,
     number: u64,

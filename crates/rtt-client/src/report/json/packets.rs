@@ -223,8 +223,8 @@ impl From<totals::ClosedBy> for ClosedBy {
     }
 }
 
-/// The first second after the year 9999 in every time zone, since 1970. A time of RFC 3339 has a year with four digits.
-/// Time zones differ from UTC by less than a day.
+/// The seconds from 1970 to the last day of the year 9999, in UTC. A time of RFC 3339 has a year with four digits. Time
+/// zones differ from UTC by less than a day, so the year of an earlier time has four digits in every time zone.
 const LATEST_RFC_3339: u64 = 253_402_300_800 - 86_400;
 
 /// A time in the local time zone with its offset, to the nanosecond (RFC 3339). A file can contain a later time.

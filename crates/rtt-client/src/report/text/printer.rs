@@ -45,8 +45,8 @@ impl<Out: Write> Printer<Out> {
         self.wrapped(&label, display_width(&label), text, None)
     }
 
-    /// As [`Self::labelled`], for a label that contains escape codes of [`Styling`]. The label must not contain text from
-    /// outside of this program.
+    /// Like [`Self::labelled`], for a label that contains escape codes of [`Styling`]. The label must not contain text
+    /// from outside of this program.
     pub(super) fn with_styled_label(&mut self, label: &str, text: &str) -> io::Result<()> {
         self.wrapped(label, display_width(label), text, None)
     }

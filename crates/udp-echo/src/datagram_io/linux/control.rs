@@ -84,8 +84,8 @@ fn write_control<'a>(buffer: &'a mut [u8], level: i32, kind: i32, data: &[u8]) -
     rest
 }
 
-/// The level, the type and the data of each control message in `buffer`. A message that ends after the end of the buffer
-/// ends the iteration.
+/// The level, the type and the data of each control message in `buffer`. A message that ends after the end of the
+/// buffer ends the iteration.
 pub(super) fn control_messages(mut buffer: &[u8]) -> impl Iterator<Item = (i32, i32, &[u8])> {
     std::iter::from_fn(move || {
         if buffer.len() < control_len(0) {

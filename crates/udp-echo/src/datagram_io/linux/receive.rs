@@ -181,8 +181,8 @@ impl Receiver {
         &self.controls.get(index).0[..length.min(CONTROL_LEN)]
     }
 
-    /// The headers for a simulated kernel. The simulation reads and writes through the pointers in the headers, and sets
-    /// the lengths, as the kernel does.
+    /// The headers for a simulated kernel. The simulation reads and writes through the pointers in the headers, and
+    /// sets the lengths, as the kernel does.
     #[cfg(any(test, fuzzing))]
     pub(super) fn simulate_receive(&mut self, filled: usize) -> &RawBuffer<libc::mmsghdr> {
         assert!(filled <= MAX_BUFFERS);

@@ -1,5 +1,5 @@
-//! A simulated kernel, for unit tests and fuzz targets. It reads and writes through the pointers in the headers. It makes
-//! no system call, so Miri can check the accesses against the aliasing rules.
+//! A simulated kernel, for unit tests and fuzz targets. It reads and writes through the pointers in the headers. It
+//! makes no system call, so Miri can check the accesses against the aliasing rules.
 
 #![allow(unsafe_code, reason = "access through the pointers in the headers, as the kernel does")]
 #![allow(clippy::unnecessary_cast, reason = "other C libraries have other types for lengths")]

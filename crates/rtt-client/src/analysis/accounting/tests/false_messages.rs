@@ -164,3 +164,46 @@ fn errors_without_a_number_belong_to_the_requests_in_their_order() {
     let mut requests = || accounting.request_of_unassigned_error();
     assert_eq!([requests(), requests(), requests(), requests()], [Some(1), Some(3), Some(4), None]);
 }
+
+#[test]
+fn flood_of_errors_without_a_number_searches_each_request_once() {
+    let (mut accounting, sent) = series(4);
+    receive(&mut accounting, reply(4, sent));
+    receive(&mut accounting, reply(2, sent));
+    let next = |accounting: &mut Accounting| {
+        let seq = accounting.request_of_unassigned_error();
+        (seq, accounting.next_without_error)
+    };
+    assert_eq!(next(&mut accounting), (Some(1), 2));
+    assert_eq!(next(&mut accounting), (Some(3), 4));
+    // The request 4 has a reply. The next search starts after it.
+    assert_eq!(next(&mut accounting), (None, 5));
+    accounting.request_sent(sent, sent.monotonic(), TimestampId::default());
+    assert_eq!(next(&mut accounting), (Some(5), 6));
+}
+
+#[test]
+fn transient_error_is_no_evidence_for_a_permanent_one_if_both_are_not_verified() {
+    let (mut accounting, sent) = series(3);
+    for (seq, condition) in
+        [(1, Condition::Prohibited), (2, Condition::Refused), (3, Condition::Refused)]
+    {
+        accounting.error_reported(seq, router_error(condition), UNVERIFIED, sent.monotonic());
+    }
+    for is_unreachable in [false, false, true] {
+        assert_eq!(outcome(at_timeout(&mut accounting, sent)), Some("error"));
+        assert_eq!(accounting.is_unreachable(), is_unreachable);
+    }
+}
+
+#[test]
+fn unverified_refusal_of_a_request_that_was_not_sent_does_not_end_the_series() {
+    let (mut accounting, sent) = series(0);
+    let refused = || failure(Condition::Refused, None);
+    for _ in 0..5 {
+        accounting.request_not_sent(sent, refused(), UNVERIFIED);
+    }
+    assert_eq!((outcomes(&accounting), accounting.is_unreachable()), ([0, 5, 0], false));
+    accounting.request_not_sent(sent, refused(), VERIFIED);
+    assert!(accounting.is_unreachable());
+}

@@ -1,4 +1,4 @@
-//! Prints what the parser of the command line returns if there is nothing to run.
+//! Prints the help, the version or the error that the parser of the command line returns.
 
 use crate::output::{ESC, print_error};
 use crate::terminal::allows_colour;
@@ -7,11 +7,12 @@ use std::env;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-/// Prints the help, the version or the error that the parser of the command line returned. Returns the exit status: 0 for
-/// the help and the version, 2 for an error or if standard output is full.
+/// Prints `message`. Returns the exit status: 0 for the help and the version, 2 for an error or if standard output is
+/// full.
 pub(super) fn print(message: &clap::Error) -> ExitCode {
     if message.use_stderr() {
-        // The message contains arguments of the command line. `ansi` would not change the codes in them.
+        // The message contains arguments of the command line. `ansi` does not change escape codes in them, so with such
+        // a code the message has no colours.
         let has_codes = env::args_os().any(|argument| argument.as_encoded_bytes().contains(&ESC));
         let has_colour = allows_colour() && io::stderr().is_terminal() && !has_codes;
         let text = message.render();

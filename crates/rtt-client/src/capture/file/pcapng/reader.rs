@@ -59,8 +59,8 @@ pub(in crate::capture::file) fn read(
 struct Section {
     byte_order: ByteOrder,
     interfaces: Vec<Interface>,
-    /// The sum of [`Interface::dropped`] over all interfaces of all sections. An addition for each block is faster
-    /// than a new sum. 128 bits cannot overflow.
+    /// The sum of [`Interface::dropped`] over all interfaces of all sections. Each block updates the sum, because a new
+    /// sum would visit all interfaces. 128 bits cannot overflow.
     dropped: u128,
 }
 

@@ -97,7 +97,7 @@ struct Packets {
     ip_protocol: u32,
     /// The peer's port. With `None`, all packets of the protocol are accepted.
     port: Option<u32>,
-    /// Whether the packet's type shows who sent the packet.
+    /// Whether the packet's type shows its direction.
     has_direction: bool,
 }
 

@@ -44,10 +44,21 @@ pub(super) fn request(
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
     sendto(socket.as_raw_fd(), &bytes, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+    let receive = |buffer: &mut [u8]| Ok(recv(socket.as_raw_fd(), buffer, MsgFlags::empty())?);
+    read_answer(flags, receive, &mut handle)
+}
+
+/// Reads the datagrams of one answer, at most [`MAX_DATAGRAMS`], and passes each message to `handle`. `receive` writes the
+/// next datagram into a buffer and returns its length.
+fn read_answer(
+    flags: u16,
+    mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
+    handle: &mut dyn FnMut(RouteNetlinkMessage),
+) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_LEN];
     for _ in 0..MAX_DATAGRAMS {
-        let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-        let is_complete = handle_datagram(&buffer[..length], &mut handle)?;
+        let length = receive(&mut buffer)?;
+        let is_complete = handle_datagram(&buffer[..length], handle)?;
         if is_complete || flags & NLM_F_DUMP == 0 {
             return Ok(());
         }
@@ -85,4 +96,52 @@ fn handle_datagram(
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netlink_packet_core::{DoneMessage, NetlinkHeader};
+    use netlink_packet_route::link::LinkMessage;
+
+    fn datagram(payload: NetlinkPayload<RouteNetlinkMessage>) -> Vec<u8> {
+        let mut message = NetlinkMessage::new(NetlinkHeader::default(), payload);
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        bytes
+    }
+
+    /// Reads an answer whose last datagram has this number. Returns the result, and the number of datagrams and messages.
+    fn read(flags: u16, last: usize) -> (io::Result<()>, usize, usize) {
+        let link = RouteNetlinkMessage::NewLink(LinkMessage::default());
+        let link = datagram(NetlinkPayload::InnerMessage(link));
+        let done = datagram(NetlinkPayload::Done(DoneMessage::default()));
+        let (mut datagrams, mut messages) = (0, 0);
+        let receive = |buffer: &mut [u8]| {
+            datagrams += 1;
+            let datagram = if datagrams == last { &done } else { &link };
+            buffer[..datagram.len()].copy_from_slice(datagram);
+            Ok(datagram.len())
+        };
+        let result = read_answer(flags, receive, &mut |_| messages += 1);
+        (result, datagrams, messages)
+    }
+
+    #[test]
+    fn number_of_datagrams_of_one_answer_is_limited() {
+        let (result, datagrams, messages) = read(NLM_F_DUMP, MAX_DATAGRAMS);
+        assert!(result.is_ok(), "{result:?}");
+        assert_eq!((datagrams, messages), (MAX_DATAGRAMS, MAX_DATAGRAMS - 1));
+        let (result, datagrams, messages) = read(NLM_F_DUMP, MAX_DATAGRAMS + 1);
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!((datagrams, messages), (MAX_DATAGRAMS, MAX_DATAGRAMS));
+    }
+
+    #[test]
+    fn answer_that_is_no_dump_has_one_datagram() {
+        let (result, datagrams, messages) = read(0, MAX_DATAGRAMS);
+        assert!(result.is_ok(), "{result:?}");
+        assert_eq!((datagrams, messages), (1, 1));
+    }
 }
