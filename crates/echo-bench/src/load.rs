@@ -62,7 +62,8 @@ impl Run {
 pub(crate) struct LoadResult {
     /// The number of replies, correct or not.
     pub(crate) replies: u64,
-    /// The number of replies that differ from the request in upper case. For TCP: the number of reads with a wrong byte.
+    /// The number of replies that differ from the request in upper case. For TCP: the number of reads with a wrong
+    /// byte.
     pub(crate) wrong: u64,
     /// The time after the warm-up.
     pub(crate) elapsed: Duration,

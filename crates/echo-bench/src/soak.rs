@@ -18,14 +18,16 @@
 //! - The value *without* the attack contains the same competition for the CPUs: two processes of the same server run,
 //!   and the same attacker attacks the process that the honest clients do not use. The ratio of *with* and *without*
 //!   shows the effect inside the attacked server.
-//! - The output also contains the values of the quiet machine, and the ratio to them. The test does not judge this ratio.
-//! - Attackers have the scheduling class `SCHED_IDLE`: they run when no other thread of the test needs the CPU. An attack
-//!   that hardly runs has no effect. So the test also judges the number of datagrams and connections of each attack.
-//! - Threads of honest clients have real-time priority, if the system permits it. Otherwise, an honest client would wait
-//!   for the CPU although its reply has arrived.
+//! - The output also contains the values of the quiet machine, and the ratio to them. The test does not judge this
+//!   ratio.
+//! - Attackers have the scheduling class `SCHED_IDLE`: they run when no other thread of the test needs the CPU. An
+//!   attack that hardly runs has no effect. So the test also judges the number of datagrams and connections of each
+//!   attack.
+//! - Threads of honest clients have real-time priority, if the system permits it. Otherwise, an honest client would
+//!   wait for the CPU although its reply has arrived.
 //!
-//! The test measures the three conditions alternately, in several rounds. The result is the median of the rounds. A change
-//! of the machine's speed then affects all conditions.
+//! The test measures the three conditions alternately, in several rounds. The result is the median of the rounds. A
+//! change of the machine's speed then affects all conditions.
 
 mod attack;
 mod client_attack;

@@ -35,7 +35,7 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_workers)]
     pub workers: NonZero<usize>,
 
-    /// Busy-poll for this time (for example 50us) before a worker sleeps. This lowers the RTT, but keeps a
+    /// Busy-poll for this time (seconds, or with a unit: 50us) before a worker sleeps. This lowers the RTT, but keeps a
     /// CPU busy. Default: 0 (off)
     #[arg(long, value_name = "DUR", default_value = "0", value_parser = parse_busy_poll, hide_default_value = true)]
     pub busy_poll: Duration,
@@ -114,17 +114,18 @@ pub fn service_help(default_port: u16, notes: &str) -> String {
     )
 }
 
-/// Parses a duration with a unit (`300ms`, `5m`, `1h 30m`), or `0`.
+/// Parses a duration: a number of seconds (`30`, `0.5`), or numbers with units (`300ms`, `5m`, `1h 30m`). The client accepts
+/// the same forms.
 ///
 /// # Errors
 ///
 /// A message for the user.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    humantime::parse_duration(text)
-        .map_err(|_| "expected a duration with a unit, for example 50us, 30s or 5m".into())
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    duration.ok_or_else(|| "not a duration; valid examples: 2, 0.5, 30s, 5m, 50us".into())
 }
 
 /// Parses a whole number.
@@ -212,8 +213,13 @@ mod tests {
     fn durations_and_numbers_are_parsed() {
         assert_eq!(parse_duration("0"), Ok(Duration::ZERO));
         assert_eq!(parse_duration("50us"), Ok(Duration::from_micros(50)));
-        assert!(parse_duration("5").is_err(), "the unit is missing");
+        assert_eq!(parse_duration("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(parse_duration("0.25"), Ok(Duration::from_millis(250)));
+        for text in ["", "-1", "nan", "1e300", "soon", "5 parsecs"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
         assert!(parse_busy_poll("2s").is_err());
+        assert!(parse_busy_poll("50").is_err(), "a number without a unit is in seconds");
         assert_eq!(parse_workers("4").map(NonZero::get), Ok(4));
         for invalid in ["0", "1000", "two"] {
             assert!(parse_workers(invalid).is_err(), "{invalid}");

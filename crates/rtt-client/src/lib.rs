@@ -96,9 +96,10 @@ pub use model::exchange::{
     CompletedPhase, Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration,
     Retransmitted, UnconnectedResult,
 };
+pub use model::failure_context::{FailureContext, VersionOption};
 pub use model::hop_limit::{Distance, ReplyTtl};
 pub use model::icmp::{IcmpError, Origin};
-pub use model::loss_place::LossPlace;
+pub use model::loss_place::{LossPlace, LossReason};
 pub use model::outage::Outage;
 pub use model::protocol::{
     DisplayAddress, Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder,

@@ -227,10 +227,10 @@ fn check_target(
     if settings.lifetime == Lifetime::Each && !protocol.has_connections() {
         return Err(PlanError::HasNoConnections { protocol: protocol.title });
     }
-    if let (Some(version), Some(address)) = (settings.version(), target.ip())
-        && address.is_ipv4() != (version == Family::V4)
+    if let (Some(option), Some(address)) = (settings.version_option(), target.ip())
+        && address.is_ipv4() != (settings.version() == Some(Family::V4))
     {
-        return Err(PlanError::OtherVersion(target.host.clone()));
+        return Err(PlanError::OtherVersion { address: target.host.clone(), option });
     }
     Ok(())
 }

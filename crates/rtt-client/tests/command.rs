@@ -196,7 +196,11 @@ fn every_address_of_a_name_is_tried() {
     // An address of the other IP version is rejected.
     let result = client(&["udp", "127.0.0.1", "-6", "x"], "");
     assert_eq!(result.status, Some(2));
-    assert!(result.err.contains("not an address of the IP version"), "{}", result.err);
+    assert!(
+        result.err.contains("127.0.0.1 is not an IPv6 address, but -6 selects IPv6"),
+        "{}",
+        result.err
+    );
 }
 
 #[test]
@@ -221,6 +225,7 @@ fn invalid_values_are_reported_in_one_line() {
         (&["udp", "127.0.0.1", "-c", "2", "-s", "49", "--breakdown"], "timing header"),
         (&["tcp", "127.0.0.1", ""], "empty"),
         (&["udp", "127.0.0.1", "-c", "2", "--connection", "each"], "has no connections"),
+        (&["udp", "127.0.0.1", "-s", "1"], "a size of 1 byte is too small"),
         (&["icmp", "127.0.0.1:7", "x"], "has no ports"),
     ] {
         let result = client(arguments, "");
@@ -256,6 +261,12 @@ fn usage_errors_are_messages_of_clap() {
         (&["udp", "a b", "x"], "a b"),
         (&["sctp", "127.0.0.1"], "sctp"),
         (&["udp", "--frobnicate"], "--frobnicate"),
+        (&["udp", "127.0.0.1", "-c", "abc"], "expected a whole number"),
+        (&["udp", "127.0.0.1", "--rate", "fast"], "expected a number"),
+        (&["udp", "127.0.0.1", "--ttl", "0"], "from 1 to 255"),
+        (&["udp", "udp:/localhost"], "write `//` after the protocol"),
+        (&["upd", "127.0.0.1"], "a similar subcommand exists: 'udp'"),
+        (&["ping", "127.0.0.1"], "a similar subcommand exists: 'icmp'"),
         (&["udpp", "127.0.0.1"], "a similar subcommand exists: 'udp'"),
         (&["udp", "--intervall", "1"], "a similar argument exists: '--interval'"),
         (&["diagnose", "127.0.0.1", "--format", "csv"], "[possible values: text, json]"),

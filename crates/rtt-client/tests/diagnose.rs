@@ -203,7 +203,7 @@ fn text_output_fits_80_columns_and_escapes_control_characters() {
     let hostile = tcp_server(|stream, _| stream.write_all(b"\x1b[2J rude").unwrap());
     let (status, out, err) = diagnose(&[&format!("tcp://{hostile}")]);
     assert_eq!((status, err.as_str()), (Some(1), ""));
-    assert!(out.contains(&format!("TCP {hostile}: wrong-answer after ")), "{out}");
+    assert!(out.contains(&format!("TCP {hostile}: wrong-answer, reply ")), "{out}");
     assert!(out.contains("received") && out.contains(r"\u{1b}[2J rude"), "{out}");
     for label in ["meaning", "not certain", "next step"] {
         assert!(out.contains(label), "{out}");
@@ -263,8 +263,11 @@ fn very_verbose_output_contains_each_request_and_finding() {
 #[test]
 fn diagnosis_that_cannot_start_exits_with_status_2_and_one_line() {
     for (arguments, expected) in [
-        (&["127.0.0.1:9", "-6"][..], "127.0.0.1 is not an address of the IP version"),
-        (&["127.0.0.1:9", "-B", "::1"], "127.0.0.1 is not an address of the IP version"),
+        (&["127.0.0.1:9", "-6"][..], "127.0.0.1 is not an IPv6 address, but -6 selects IPv6"),
+        (
+            &["127.0.0.1:9", "-B", "::1"],
+            "127.0.0.1 is not an IPv6 address, but --bind selects IPv6",
+        ),
         (
             &["127.0.0.1:9", "-B", "192.0.2.55"],
             "cannot bind to 192.0.2.55 for UDP 127.0.0.1:9: Cannot assign requested address",

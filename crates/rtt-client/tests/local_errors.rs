@@ -71,7 +71,7 @@ fn full_send_queue_loses_requests_and_does_not_end_the_run() {
     let dropped = runs[0]["dropped"].as_u64().unwrap();
     assert!((lost..lost + 20).contains(&dropped), "{dropped} dropped, {lost} lost");
     let text = runs[1]["out"].as_str().unwrap();
-    assert!(text.contains("300 sent, ") && text.contains("std. deviation"), "{text}");
+    assert!(text.contains("300 requests, ") && text.contains("std. deviation"), "{text}");
     assert!(runs[1]["err"].as_str().unwrap().contains("No buffer space available"));
     assert_eq!(runs[1]["status"], 1);
 }

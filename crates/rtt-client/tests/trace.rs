@@ -135,6 +135,30 @@ fn lab_traces_one_exchange_for_each_protocol() {
 }
 
 #[test]
+fn refused_connection_is_not_a_closed_connection() {
+    if !is_possible() {
+        return;
+    }
+    // No server runs in the new namespace.
+    let script = "$CLIENT trace tcp://127.0.0.1:7 --format json -w $FILE";
+    let run = trace_in_namespace("refused", script);
+    assert_eq!(run.roles("tcp"), ["syn", "rst"]);
+    let closed_by = &run.events.last().unwrap()["protocols"][0]["closed_by"];
+    let expected = json!({"connections": 1, "client": 0, "server": 0, "refused": 1});
+    assert_eq!(*closed_by, expected);
+    assert_tshark_agrees(&run);
+}
+
+#[test]
+fn target_without_an_address_has_only_the_reason() {
+    let output = Command::new(CLIENT).args(["trace", "no-such-host.invalid"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("name-not-found") || text.contains("name-lookup-failed"), "{text}");
+    assert!(!text.contains("contains no packet"), "{text}");
+}
+
+#[test]
 fn exchanges_over_ipv6_have_a_breakdown() {
     if !is_possible() {
         return;

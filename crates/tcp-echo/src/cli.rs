@@ -70,7 +70,7 @@ pub(crate) struct Cli {
     )]
     connections_per_source: Option<u64>,
 
-    /// Close a connection if the peer does not send anything for this time (for example 30s or 5m). 0: never
+    /// Close a connection if the peer does not send anything for this time (seconds, or with a unit: 5m). 0: never
     #[arg(
         long, value_name = "DUR", default_value_t = DEFAULT_IDLE_TIMEOUT.into(), value_parser = parse_timeout,
         help_heading = "Limits"
@@ -82,7 +82,7 @@ pub(crate) struct Cli {
         help_heading = "Limits",
         help = format!(
             "Reset a connection if the peer takes less than {MIN_TRANSFER_RATE} bytes of its waiting replies per second, \
-             on average over this time (for example 500ms or 30s). The same rate applies to the arrival of an incomplete \
+             on average over this time (seconds, or with a unit: 500ms). The same rate applies to the arrival of an incomplete \
              request with a timing header. 0: never; a peer that neither sends nor takes anything is then idle (--idle)"
         )
     )]

@@ -48,7 +48,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         unsent_bytes = tcp_echo::MAX_UNSENT,
         kernel_bytes_per_connection = tcp_echo::MAX_KERNEL_MEMORY_PER_CONNECTION,
         process_bytes_per_connection = tcp_echo::MAX_PROCESS_MEMORY_PER_CONNECTION,
-        memory_bytes = tcp_echo::max_memory(config.max_connections),
+        max_memory_bytes = tcp_echo::max_memory(config.max_connections),
     );
     let totals = runtime.block_on(tcp_echo::serve(listeners, config, signals))?;
     totals.log("totals at the end");

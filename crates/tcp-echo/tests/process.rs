@@ -22,7 +22,7 @@ const SERVER: ServerBinary = ServerBinary {
         "reserved_connections",
         "connections_per_ipv6_56_network",
         "connections_per_ipv4_24_or_ipv6_48_network",
-        "memory_bytes",
+        "max_memory_bytes",
     ],
     default_limits: &[
         "workers=1",

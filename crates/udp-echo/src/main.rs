@@ -32,8 +32,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         reply_bytes_ipv4 = echo_core::MAX_UDP_PAYLOAD_IPV4,
         reply_bytes_ipv6 = echo_core::MAX_UDP_PAYLOAD_IPV6,
         shutdown_s = duration_field(udp_echo::SHUTDOWN_TIMEOUT),
-        memory_bytes_per_socket = udp_echo::MAX_MEMORY_PER_SOCKET,
-        memory_bytes = udp_echo::max_memory(sockets.len()),
+        max_memory_bytes_per_socket = udp_echo::MAX_MEMORY_PER_SOCKET,
+        max_memory_bytes = udp_echo::max_memory(sockets.len()),
     );
     let totals = runtime.block_on(udp_echo::serve(sockets, cli.config(), signals))?;
     totals.log("totals at the end");

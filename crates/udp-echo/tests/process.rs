@@ -10,7 +10,7 @@ const SERVER: ServerBinary = ServerBinary {
     path: env!("CARGO_BIN_EXE_udp-echo"),
     default_port: 25000,
     limit_options: &["--allow", "--rate"],
-    limits_of_this_machine: &["memory_bytes_per_socket", "memory_bytes"],
+    limits_of_this_machine: &["max_memory_bytes_per_socket", "max_memory_bytes"],
     default_limits: &[
         "workers=1",
         "allow=all",

@@ -1,8 +1,9 @@
 //! The rule for `docs/security.md`: each promise names the test that fails if the promise is false.
 //!
 //! A table of promises has the heading [`TEST_COLUMN`] in its last column. Each row names one or more tests in this
-//! column, as code. The names of tests are the names of Rust functions with a `test` attribute. An ignored test does not
-//! run, so it is not the test of a promise. A name that begins with [`SOAK_PREFIX`] is an attack of `cargo xtask soak`.
+//! column, as code. The names of tests are the names of Rust functions with a `test` attribute. An ignored test does
+//! not run, so it is not the test of a promise. A name that begins with [`SOAK_PREFIX`] is an attack of `cargo xtask
+//! soak`.
 
 use super::Violation;
 use super::source::SourceFile;

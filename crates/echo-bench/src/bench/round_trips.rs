@@ -15,8 +15,8 @@ use std::time::Duration;
 /// The number of exchanges in a round.
 const COUNT: usize = 20_000;
 
-/// The time for which a worker of the server polls before it sleeps. The pauses between the requests are shorter, so the
-/// worker does not sleep between two requests.
+/// The time for which a worker of the server polls before it sleeps. The pauses between the requests are shorter, so
+/// the worker does not sleep between two requests.
 const BUSY_POLL: &str = "1ms";
 
 /// Measures the RTTs and prints the results.

@@ -77,8 +77,8 @@ pub(super) fn run(_: SocketAddr, _: usize, _: usize, _: Duration) -> Result<Load
 #[cfg(unix)]
 const RESERVED_DESCRIPTORS: usize = 100;
 
-/// Opens `connections` connections, or fewer if the limit on open files is lower. Makes one exchange on each connection,
-/// and prints the number of connections. Keeps the connections open until stdin ends.
+/// Opens `connections` connections, or fewer if the limit on open files is lower. Makes one exchange on each
+/// connection, and prints the number of connections. Keeps the connections open until stdin ends.
 #[cfg(unix)]
 pub(super) fn hold_idle(address: SocketAddr, connections: usize) -> Result<()> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};

@@ -30,8 +30,8 @@ pub(super) struct Attack {
     /// The maximum of the kernel's memory for all sockets during the attack, in bytes. `None`: the test does not judge
     /// it, because the attacker's own sockets need most of it.
     pub(super) max_kernel_memory: Option<u64>,
-    /// The maximum of the server's CPU time during the attack, divided by its CPU time on the quiet machine. `None`: the
-    /// test does not judge it, because it depends on the number of requests that the attacker sends.
+    /// The maximum of the server's CPU time during the attack, divided by its CPU time on the quiet machine. `None`:
+    /// the test does not judge it, because it depends on the number of requests that the attacker sends.
     pub(super) max_cpu_ratio: Option<f64>,
     method: Method,
 }
@@ -78,9 +78,9 @@ const WRITE_SIZE: usize = 16 * 1024;
 /// sockets of the attacker too. They have small buffers.
 const MAX_KERNEL_MEMORY_PER_CONNECTION: u64 = 648 << 10;
 
-/// [`Attack::max_cpu_ratio`] if 4,000 connections wait for the rate limit. Five measurements had ratios of 1.1 to 1.3. The
-/// source has 100 tokens per second. If each token caused one step of all connections, these would be 400,000 steps per
-/// second.
+/// [`Attack::max_cpu_ratio`] if 4,000 connections wait for the rate limit. Six measurements had ratios of 1.1 to 1.6.
+/// The source has 100 tokens per second. If each token caused one step of all connections, these would be 400,000 steps
+/// per second.
 const MAX_CPU_RATIO_OF_WAITING: f64 = 3.0;
 
 /// The usual value of [`Attack::warm_up`].

@@ -24,12 +24,12 @@ const DELAY: Duration = Duration::from_millis(40);
 /// server is genuine.
 const INTERVAL: Duration = Duration::from_millis(60);
 
-/// A predicted reply leaves the server this time after its request is due at the client. A reply before its request would
-/// belong to no request.
+/// A predicted reply leaves the server this time after its request is due at the client. A reply before its request
+/// would belong to no request.
 const MARGIN: Duration = Duration::from_millis(5);
 
-/// The maximum number of times that a client may send one request (docs/security.md). The test counts the requests and the
-/// connections of all requests together.
+/// The maximum number of times that a client may send one request (docs/security.md). The test counts the requests and
+/// the connections of all requests together.
 const MAX_SENDS: u64 = 4;
 
 /// The maximum memory of the client in bytes. A measurement of this size needs about 10 MiB.

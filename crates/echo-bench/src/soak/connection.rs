@@ -33,8 +33,8 @@ pub(super) fn connect_within(
     Ok(stream)
 }
 
-/// Returns a socket with the address `source` for requests to `server`. The server does not reply to its own port, so the
-/// socket has another port.
+/// Returns a socket with the address `source` for requests to `server`. The server does not reply to its own port, so
+/// the socket has another port.
 pub(super) fn udp_socket(server: SocketAddr, source: IpAddr) -> io::Result<UdpSocket> {
     let socket = with_other_port(server.port(), || UdpSocket::bind((source, 0)))?;
     socket.connect(server)?;

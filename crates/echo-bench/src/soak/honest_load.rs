@@ -1,8 +1,8 @@
 //! Honest clients with a fixed rate. They record the latency of each request.
 //!
-//! The clients send on a schedule. If a connection still waits for its last reply when the next request is due, the latency
-//! of this request starts when it was due. Otherwise, a slow server would receive fewer requests, and its latencies would
-//! seem lower than they are (coordinated omission).
+//! The clients send on a schedule. If a connection still waits for its last reply when the next request is due, the
+//! latency of this request starts when it was due. Otherwise, a slow server would receive fewer requests, and its
+//! latencies would seem lower than they are (coordinated omission).
 
 mod tcp;
 mod udp;

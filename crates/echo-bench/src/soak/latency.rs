@@ -6,7 +6,8 @@ use std::time::Duration;
 /// The smallest latency that the histogram distinguishes, in nanoseconds. A round trip on loopback takes longer.
 const LOWEST: u64 = 1_000;
 
-/// The largest latency, in nanoseconds. Larger values count as this value. It is longer than all timeouts of the clients.
+/// The largest latency, in nanoseconds. Larger values count as this value. It is longer than all timeouts of the
+/// clients.
 const HIGHEST: u64 = 10_000_000_000;
 
 /// The number of decimal digits of a latency that the histogram keeps: its error is below 1 %.
@@ -15,7 +16,8 @@ const DIGITS: u8 = 2;
 /// With fewer requests, the 99th percentile depends on fewer than ten of them. It is then not judged.
 pub(super) const MIN_SAMPLES_FOR_P99: u64 = 1_000;
 
-/// The latencies of answered requests, and the number of the others. The size does not depend on the number of requests.
+/// The latencies of answered requests, and the number of the others. The size does not depend on the number of
+/// requests.
 #[derive(Debug, Clone)]
 pub(super) struct Latencies {
     histogram: Histogram<u64>,

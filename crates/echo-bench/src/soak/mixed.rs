@@ -8,8 +8,8 @@
 //! - a server keeps a connection open whose peer reads its replies too slowly;
 //! - a server does not close the descriptors of its connections.
 //!
-//! All traffic is on loopback. The clients use different addresses of 127.0.0.0/8, so each server receives requests from
-//! several sources. Pauses limit the rate of most hostile clients, because servers and clients share the CPUs.
+//! All traffic is on loopback. The clients use different addresses of 127.0.0.0/8, so each server receives requests
+//! from several sources. Pauses limit the rate of most hostile clients, because servers and clients share the CPUs.
 //!
 //! An honest UDP client repeats a request that receives no reply. This is necessary: during a flood, the kernel drops
 //! datagrams if the receive queue of the server is full.

@@ -58,7 +58,8 @@ pub(super) struct Resources {
 }
 
 impl Resources {
-    /// Adds the resources at the end of a measurement that began at `start`, when the server had used the CPU time `cpu`.
+    /// Adds the resources at the end of a measurement that began at `start`, when the server had used the CPU time
+    /// `cpu`.
     fn add(&mut self, server: &SoakedServer, cpu: Duration, start: Instant) -> Result<()> {
         self.cpu += cpu_time(server.process_id())?.saturating_sub(cpu);
         self.measured += start.elapsed();

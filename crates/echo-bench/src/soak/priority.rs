@@ -11,7 +11,8 @@ use nix::errno::Errno;
 pub(super) enum Scheduling {
     /// The thread runs only when no other thread needs the CPU (`SCHED_IDLE`, sched(7)).
     Idle,
-    /// The thread runs before all threads with a normal priority (`SCHED_FIFO`). This needs the capability `CAP_SYS_NICE`.
+    /// The thread runs before all threads with a normal priority (`SCHED_FIFO`). This needs the capability
+    /// `CAP_SYS_NICE`.
     RealTime,
 }
 
@@ -28,12 +29,14 @@ pub(super) fn set(scheduling: Scheduling) -> nix::Result<()> {
         Scheduling::RealTime => (libc::SCHED_FIFO, LOWEST),
     };
     let parameters = libc::sched_param { sched_priority };
-    // SAFETY: the pointer refers to a valid `sched_param`, and the system only reads it. The number 0 is the calling thread.
+    // SAFETY: the pointer refers to a valid `sched_param`, and the system only reads it. The number 0 is the calling
+    // thread.
     let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
     Errno::result(result).map(drop)
 }
 
-/// Whether the system permits real-time priority. The function tries it in a new thread, so the caller keeps its scheduling.
+/// Whether the system permits real-time priority. The function tries it in a new thread, so the caller keeps its
+/// scheduling.
 pub(super) fn permits_real_time() -> bool {
     std::thread::spawn(|| set(Scheduling::RealTime).is_ok()).join().unwrap_or(false)
 }

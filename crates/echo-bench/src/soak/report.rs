@@ -14,9 +14,10 @@ const MAX_RATIO: f64 = 5.0;
 /// Over UDP, the loss with an attack must be below this percentage. Over TCP, it must be 0.
 const MAX_UDP_LOSS_PERCENT: f64 = 0.5;
 
-/// An attack over UDP must send at least this percentage of its planned datagrams. Attackers run only when no other thread
-/// needs the CPU, so on a busy machine an attack can send too little to have an effect. On a quiet machine with two CPUs, all
-/// of ten measurements had more than 99 %. Half of the plan is still three times the largest `--rate` of an attacked server.
+/// An attack over UDP must send at least this percentage of its planned datagrams. Attackers run only when no other
+/// thread needs the CPU, so on a busy machine an attack can send too little to have an effect. On a quiet machine with
+/// two CPUs, all of twelve measurements had more than 99 %. Half of the plan is still three times the largest `--rate`
+/// of an attacked server.
 const MIN_SENT_PERCENT: u64 = 50;
 
 /// One MiB in bytes, the unit of the table.

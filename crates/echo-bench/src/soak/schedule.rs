@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The part of the duration in which honest and hostile clients run together, in percent.
 const MIXED_PERCENT: u32 = 15;
 
-/// The part for the attacks on the servers, in percent. The attacks on the client take the rest: they have a fixed length.
+/// The part for the attacks on the servers, in percent. The attacks on the client take the rest: they have a fixed
+/// length.
 const ATTACKS_PERCENT: u32 = 70;
 
 /// The part of an attack's time in which honest clients measure, in percent. In the rest, attackers start and end.

@@ -56,7 +56,7 @@ use crate::model::address_change::AddressChange;
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
-use crate::model::loss_place::LossPlace;
+use crate::model::loss_place::{LossPlace, LossReason};
 use crate::model::protocol::{Framing, Responder};
 use crate::model::receive_queue::ReceiveDrops;
 use crate::model::replacement::Replacement;
@@ -67,7 +67,7 @@ use echo_core::header::version2::ClockState;
 use path_evidence::{PathEvidence, PathResult};
 use reachability::Reachability;
 use std::time::{Duration, Instant, SystemTime};
-use undecided::{Undecided, WrongReply};
+use undecided::Undecided;
 
 /// The requests of a run, their outcomes and the resulting figures.
 #[derive(Debug)]
@@ -78,6 +78,7 @@ pub(crate) struct Accounting {
     breakdown: bool,
     responder: Responder,
     framing: Framing,
+    has_connections: bool,
     /// Whether the requests have a schedule. Only then can they be late.
     scheduled: bool,
     /// The position of the user's message in a reply, if requests contain one.
@@ -115,6 +116,7 @@ impl Accounting {
             breakdown: plan.settings.breakdown,
             responder: plan.protocol.responder,
             framing: plan.protocol.framing,
+            has_connections: plan.protocol.has_connections(),
             scheduled: !plan.pacing.waits_for_replies(),
             text_offset: plan.has_a_message().then(|| plan.payload.text_offset()),
             undecided: Undecided::default(),
@@ -224,8 +226,10 @@ impl Accounting {
         if verification == Verification::Verified {
             self.reachability.error_reported(&failure, verification);
         }
+        let reason = LossReason::of_failure(&failure, false, self.has_connections);
+        let reason = reason.filter(|_| verification == Verification::Verified);
         let exchange = Exchange::not_sent(seq, failure);
-        self.evidence.losses.not_sent(seq, exchange.lost_where);
+        self.evidence.losses.not_sent(seq, exchange.lost_where, reason);
         self.count(exchange, attempted)
     }
 
@@ -324,23 +328,6 @@ impl Accounting {
         let text = self.text_offset.map(|offset| bytes.slice(offset.min(bytes.len())..));
         let exchange = self.exchange(decided, Outcome::Reply { received, text });
         self.count(Exchange { breakdown, hop_limit, ..exchange }, decided.request.sent)
-    }
-
-    fn corrupt(&mut self, decided: &Decided, reply: ReceivedReply, mismatch: Mismatch) -> Exchange {
-        let ReceivedReply { received, bytes, .. } = reply;
-        self.corrupt_by(decided, WrongReply { received, text: beginning_of(&bytes), mismatch })
-    }
-
-    fn corrupt_by(&mut self, decided: &Decided, reply: WrongReply) -> Exchange {
-        let WrongReply { received, text, mismatch } = reply;
-        self.evidence.losses.corrupt(decided.request.seq);
-        let failure = Failure {
-            detail: Some(mismatch.to_string()),
-            ..Failure::new(Condition::WrongAnswer, received.since(&decided.request.sent))
-        };
-        let outcome = Outcome::Corrupt { received, text, failure };
-        let exchange = self.exchange(decided, outcome);
-        self.count(exchange, decided.request.sent)
     }
 
     /// Decides that a request is lost, because its timeout has expired.

@@ -11,6 +11,7 @@
 //!     error: None,
 //!     after: Duration::from_micros(80),
 //!     origin: Some(Origin::Peer),
+//!     context: None,
 //!     detail: None,
 //!     mtu: None,
 //!     reply_from: None,
@@ -65,6 +66,8 @@ pub struct Finding {
     pub connect_duration: Option<Duration>,
     /// The number of requests that the client sent.
     pub sent: u32,
+    /// The other protocols that the same diagnosis probes at this host.
+    pub other_protocols: Vec<&'static Protocol>,
     /// The result of the probe.
     pub result: ProbeResult,
     /// The result with an unconnected socket. Absent if the protocol has no such sockets.
@@ -119,6 +122,7 @@ impl Finding {
             hop_limit: None,
             connect_duration: None,
             sent: 0,
+            other_protocols: Vec::new(),
             result,
             unconnected: None,
         }

@@ -34,7 +34,7 @@ mod segment;
 pub use counts::{LossCounts, LossRange};
 
 use super::number_set::NumberSet;
-use crate::model::loss_place::LossPlace;
+use crate::model::loss_place::{LossPlace, LossReason};
 use crate::model::receive_queue::ReceiveDrops;
 use echo_core::header::version2::FlowCounts;
 use segment::{Point, Segment, difference};
@@ -84,16 +84,27 @@ impl LossAttribution {
         self.channel_start = number;
     }
 
-    /// This host did not send a request. `place` is the place of the loss, if the error shows it.
-    pub(crate) fn not_sent(&mut self, number: u64, place: Option<LossPlace>) {
+    /// This host did not send a request. `place` is the place of the loss, and `reason` its reason, if the error shows them.
+    pub(crate) fn not_sent(
+        &mut self,
+        number: u64,
+        place: Option<LossPlace>,
+        reason: Option<LossReason>,
+    ) {
         self.lost += 1;
         self.highest = self.highest.max(number);
         self.not_sent.add(number);
-        self.known.add(place.unwrap_or(LossPlace::Unknown), 1);
+        self.known.add_one(place, reason);
     }
 
-    /// There is an error about a request that was sent. `place` is the place of the loss, if the error shows it.
-    pub(crate) fn failed(&mut self, number: u64, place: Option<LossPlace>) {
+    /// There is an error about a request that was sent. `place` is the place of the loss, and `reason` its reason, if the
+    /// error shows them.
+    pub(crate) fn failed(
+        &mut self,
+        number: u64,
+        place: Option<LossPlace>,
+        reason: Option<LossReason>,
+    ) {
         self.lost += 1;
         self.highest = self.highest.max(number);
         if place == Some(LossPlace::SendQueue) {
@@ -101,7 +112,7 @@ impl LossAttribution {
         } else {
             self.failed.add(number);
         }
-        self.known.add(place.unwrap_or(LossPlace::Unknown), 1);
+        self.known.add_one(place, reason);
     }
 
     /// The timeout of a request has expired. Returns the place of the loss, if the replies so far show it.

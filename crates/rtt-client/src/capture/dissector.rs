@@ -85,6 +85,11 @@ pub(crate) trait FlowState: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether the server's host refused the connection, so that it was never open.
+    fn is_refused(&self) -> bool {
+        false
+    }
+
     /// Whether the server accepted the connection.
     fn was_accepted(&self) -> bool {
         false

@@ -102,6 +102,11 @@ impl Flow {
         self.state.closed_by()
     }
 
+    /// Whether the flow is a connection that was refused, so that it was never open.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.state.is_refused()
+    }
+
     /// Whether the flow is a connection that the server did not accept.
     pub(crate) fn is_failed_connection(&self) -> bool {
         self.protocol().has_connections() && !self.state.was_accepted()

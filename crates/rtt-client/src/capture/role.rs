@@ -1,6 +1,7 @@
 //! The role of a packet in its flow, and its explanation.
 
 use crate::capture::flow::{FlowSide, PacketRecord};
+use crate::model::format::counted;
 
 /// The role of a packet in its flow. Some roles have the names of header flags (RFC 9293).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +78,8 @@ pub(crate) enum Detail {
     WithFin,
     /// The retransmitted segment is a SYN or a SYN, ACK.
     OfHandshake,
+    /// The RST refuses the connection, which was never open.
+    Refusal,
 }
 
 impl PacketRecord {
@@ -93,9 +96,12 @@ impl PacketRecord {
             PacketRole::SynAck => "the server accepts the connection".to_owned(),
             PacketRole::Ack => format!("{sender} acknowledges segments from {receiver}"),
             PacketRole::Request | PacketRole::Reply => {
-                format!("{bytes} bytes from {sender} to {receiver}")
+                format!("{} from {sender} to {receiver}", counted(bytes as u64, "byte", "bytes"))
             }
             PacketRole::Fin => format!("{sender} has no more data to send"),
+            PacketRole::Rst if self.detail == Some(Detail::Refusal) => {
+                "the server's host refuses the connection".to_owned()
+            }
             PacketRole::Rst => format!("{sender} resets the connection"),
             PacketRole::Retransmission if self.detail == Some(Detail::OfHandshake) => {
                 format!("{sender} sends a segment of the handshake again")
@@ -110,7 +116,7 @@ impl PacketRecord {
         text.push_str(match self.detail {
             Some(Detail::DuplicateReply) => ", a duplicate reply",
             Some(Detail::WithFin) => ", with FIN: no more data follows",
-            Some(Detail::OfHandshake) | None => "",
+            Some(Detail::OfHandshake | Detail::Refusal) | None => "",
         });
         if self.is_truncated {
             text.push_str(", truncated by the capture");

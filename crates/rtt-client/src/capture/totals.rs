@@ -18,13 +18,15 @@ pub(crate) struct Totals {
     pub(crate) closed_by: Option<ClosedBy>,
 }
 
-/// The number of connections that each side closed first.
+/// The number of connections that each side closed first, and of those that were refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ClosedBy {
     /// All connections. This number also includes connections that no side closed during the capture.
     pub(crate) connections: usize,
     pub(crate) client: usize,
     pub(crate) server: usize,
+    /// Connections that were never open, because the server's host refused them.
+    pub(crate) refused: usize,
 }
 
 impl Totals {
@@ -54,12 +56,14 @@ impl Totals {
 impl ClosedBy {
     fn of(flows: &[Flow]) -> Option<Self> {
         let is_connection = |flow: &&Flow| flow.protocol().has_connections();
-        let closed_by = |side| flows.iter().filter(|flow| flow.closed_by() == Some(side)).count();
+        let is_closed_by = |flow: &Flow, side| flow.closed_by() == Some(side) && !flow.is_refused();
+        let closed_by = |side| flows.iter().filter(|flow| is_closed_by(flow, side)).count();
         let connections = flows.iter().filter(is_connection).count();
         (connections > 0).then(|| Self {
             connections,
             client: closed_by(FlowSide::Client),
             server: closed_by(FlowSide::Server),
+            refused: flows.iter().filter(|flow| flow.is_refused()).count(),
         })
     }
 }

@@ -229,6 +229,11 @@ impl TracedTarget {
         timings.collect()
     }
 
+    /// Whether this program sent at least one request to the target.
+    pub(crate) fn has_sent_requests(&self) -> bool {
+        self.samples.iter().any(|sample| sample.client.is_some())
+    }
+
     /// The reason why the exchange with this number has no correct reply. `None` if it has a correct reply. Always
     /// `None` for a file.
     #[must_use]

@@ -43,6 +43,7 @@ pub fn diagnose(
         Err(failure) => {
             for plan in &diagnosis.plans {
                 let failure = Failure {
+                    context: failure.context,
                     detail: failure.detail.clone(),
                     ..Failure::new(failure.condition, failure.after)
                 };
@@ -66,7 +67,9 @@ fn probes<'a>(
         addresses.iter().map(move |&address| {
             let mut address = address;
             address.set_port(plan.port());
-            Probe { plan, address, deadline, stop }
+            let protocols = plans.iter().map(|plan| plan.protocol);
+            let other_protocols = protocols.filter(|other| *other != plan.protocol).collect();
+            Probe { plan, address, other_protocols, deadline, stop }
         })
     });
     probes.collect()

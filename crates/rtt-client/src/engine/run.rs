@@ -8,6 +8,7 @@ use crate::event::{AddressLimit, Event, Progress, Report, Start};
 use crate::model::address_change::AddressChange;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange};
+use crate::model::loss_place::LossReason;
 use crate::net::failure::failure_from_resolve_error;
 use crate::net::resolve::{LookUpLimits, NameResolver, ResolvedAddresses, resolve};
 use crate::net::system;
@@ -76,6 +77,7 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
             let exchange = Exchange::not_sent(1, failure);
             let mut summary = Summary::default();
             summary.add(&exchange);
+            summary.lost_where.add_one(exchange.lost_where, Some(LossReason::NoAddress));
             report.event(&Event::Exchange(&exchange))?;
             summary
         }
@@ -103,7 +105,8 @@ pub(in crate::engine) fn resolve_target(
     let settings = &plan.settings;
     let limits = LookUpLimits { timeout: settings.timeout, stop };
     let result = resolve(&plan.target.host, plan.port(), settings.version(), limits);
-    result.map_err(|error| failure_from_resolve_error(&error, start.elapsed()))
+    let version = settings.version_option();
+    result.map_err(|error| failure_from_resolve_error(&error, version, start.elapsed()))
 }
 
 /// The start event of a run that has not opened a socket.

@@ -1,7 +1,9 @@
 //! [`Condition`]: the state of a target, and [`Failure`]: the reason why an exchange failed.
 
+use crate::model::failure_context::{ADD_THE_ZONE, FailureContext, ZONE_IS_MISSING};
 use crate::model::icmp::Origin;
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Framing, Protocol};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::{fmt, io, time::Duration};
@@ -101,6 +103,9 @@ impl Condition {
                 "in most cases, no process listens on the port; is the server running?"
             }
             Self::Prohibited => "a firewall does not forward the packet",
+            Self::Silent if protocol.framing == Framing::Stream => {
+                "no complete reply within the timeout; `rtt-client diagnose` lists the possible reasons"
+            }
             Self::Silent => {
                 "no reply within the timeout; `rtt-client diagnose` lists the possible reasons"
             }
@@ -147,6 +152,8 @@ pub struct Failure {
     pub after: Duration,
     /// The source of the report. Absent if this program observed the failure itself, for example a timeout.
     pub origin: Option<Origin>,
+    /// A fact that makes the meaning of the condition more specific.
+    pub context: Option<FailureContext>,
     /// Further observations, for example how much of the reply arrived.
     pub detail: Option<String>,
     /// [`Condition::TooBig`]: the maximum length of a packet on the path, in bytes, if it was reported.
@@ -163,6 +170,7 @@ impl Failure {
             error: None,
             after,
             origin: None,
+            context: None,
             detail: None,
             mtu: None,
             reply_from: None,
@@ -184,6 +192,34 @@ impl Failure {
             detail: Some(format!("from {from}")),
             reply_from: Some(from),
             ..Self::new(Condition::OtherAddress, after)
+        }
+    }
+
+    /// The meaning over `protocol`, in one sentence for the user. It is the meaning of the condition, or a more specific one.
+    #[must_use]
+    pub fn meaning(&self, protocol: &Protocol) -> Cow<'static, str> {
+        match (self.condition, self.context) {
+            (Condition::Silent, Some(FailureContext::NoConnection)) => {
+                "no connection was established within the timeout; `rtt-client diagnose` lists the possible reasons"
+                    .into()
+            }
+            (Condition::NoRoute, Some(FailureContext::NoZone)) => {
+                format!("{ZONE_IS_MISSING}; {ADD_THE_ZONE}").into()
+            }
+            (Condition::NameNotFound, Some(FailureContext::OtherVersion(option))) => {
+                let [found, option, selected] =
+                    [option.excluded(), option.name(), option.selected()];
+                format!(
+                    "the name has only {found} addresses, but {option} selects {selected}; remove {option}"
+                )
+                .into()
+            }
+            (Condition::WrongAnswer, Some(FailureContext::WaitedForCorrectReply)) => format!(
+                "{}; any host can forge a datagram, so the client waited for the correct reply until the timeout",
+                self.condition.meaning(protocol)
+            )
+            .into(),
+            _ => self.condition.meaning(protocol).into(),
         }
     }
 
@@ -210,7 +246,7 @@ impl Failure {
             }
             Some(Origin::Peer | Origin::Unknown) | None => {}
         }
-        let _ = write!(text, ": {}", self.condition.meaning(protocol));
+        let _ = write!(text, ": {}", self.meaning(protocol));
         text
     }
 }
@@ -218,6 +254,7 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::failure_context::VersionOption;
     use crate::model::protocol::{EXAMPLE, Responder};
 
     #[test]
@@ -231,5 +268,36 @@ mod tests {
         let kernel =
             text(&Protocol { default_port: None, responder: Responder::Kernel, ..EXAMPLE });
         assert!(!kernel.contains("port") && !kernel.contains("server"), "{kernel}");
+    }
+
+    #[test]
+    fn context_makes_the_meaning_of_a_condition_more_specific() {
+        let other_version = FailureContext::OtherVersion(VersionOption::V6);
+        for (condition, context, expected) in [
+            (Condition::Silent, FailureContext::NoConnection, "no connection was established"),
+            (Condition::NoRoute, FailureContext::NoZone, "add the zone to the address"),
+            (
+                Condition::NameNotFound,
+                other_version,
+                "the name has only IPv4 addresses, but -6 selects IPv6; remove -6",
+            ),
+            (
+                Condition::WrongAnswer,
+                FailureContext::WaitedForCorrectReply,
+                "any host can forge a datagram",
+            ),
+        ] {
+            let general = Failure::new(condition, Duration::ZERO);
+            assert!(!general.describe(&EXAMPLE).contains(expected), "{condition}");
+            let text = Failure { context: Some(context), ..general }.describe(&EXAMPLE);
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_reply_of_a_stream_can_be_incomplete() {
+        let silent = |framing| Condition::Silent.meaning(&Protocol { framing, ..EXAMPLE });
+        assert!(silent(Framing::Stream).starts_with("no complete reply"));
+        assert!(silent(Framing::Datagrams).starts_with("no reply"));
     }
 }

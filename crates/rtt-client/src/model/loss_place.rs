@@ -1,6 +1,7 @@
 //! [`LossPlace`]: the place where an exchange was lost.
 
 use crate::model::condition::{Condition, Failure};
+use crate::model::failure_context::FailureContext;
 use crate::model::icmp::Origin;
 use std::fmt;
 
@@ -97,6 +98,52 @@ impl fmt::Display for LossPlace {
     }
 }
 
+/// Why an exchange was lost, if a verified error shows the reason but not the place. Its place is [`LossPlace::Unknown`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LossReason {
+    /// The client did not send the request, because the name look-up found no address.
+    NoAddress,
+    /// The client did not send the request, because no connection was established.
+    NoConnection,
+    /// The connection ended before the reply was complete.
+    ConnectionEnded,
+    /// A host reported that it refuses the request: the target's host, or another host with a firewall.
+    Refused,
+}
+
+impl LossReason {
+    /// The reason that `failure` shows. `is_sent` states whether the request was sent, and `has_connections` whether its
+    /// protocol has connections.
+    pub(crate) fn of_failure(
+        failure: &Failure,
+        is_sent: bool,
+        has_connections: bool,
+    ) -> Option<Self> {
+        let has_no_connection = failure.context == Some(FailureContext::NoConnection);
+        match failure.condition {
+            Condition::NameNotFound | Condition::NameLookupFailed if !is_sent => {
+                Some(Self::NoAddress)
+            }
+            _ if has_no_connection && !is_sent => Some(Self::NoConnection),
+            _ if has_no_connection => Some(Self::ConnectionEnded),
+            Condition::Closed | Condition::Reset if has_connections => Some(Self::ConnectionEnded),
+            Condition::Refused if !has_connections => Some(Self::Refused),
+            _ => None,
+        }
+    }
+
+    /// The reason in words, after a number of exchanges: `3 refused by a host or a firewall`.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::NoAddress => "not sent because the name look-up found no address",
+            Self::NoConnection => "not sent because no connection was established",
+            Self::ConnectionEnded => "whose connection ended before the reply",
+            Self::Refused => "refused by a host or a firewall",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +166,27 @@ mod tests {
             let failure = Failure { origin, ..Failure::new(condition, Duration::ZERO) };
             assert_eq!(LossPlace::of_failure(&failure), of_failure, "{condition}");
             assert_eq!(LossPlace::of_unsent(&failure), of_unsent, "{condition}");
+        }
+    }
+
+    #[test]
+    fn reason_depends_on_the_condition_and_on_the_connection() {
+        let no_connection = Some(FailureContext::NoConnection);
+        for (condition, context, is_sent, has_connections, expected) in [
+            (Condition::NameNotFound, None, false, true, Some(LossReason::NoAddress)),
+            (Condition::NameLookupFailed, None, false, false, Some(LossReason::NoAddress)),
+            (Condition::Refused, None, true, false, Some(LossReason::Refused)),
+            (Condition::Silent, None, true, false, None),
+            (Condition::Refused, no_connection, false, true, Some(LossReason::NoConnection)),
+            (Condition::Silent, no_connection, false, true, Some(LossReason::NoConnection)),
+            // The request was sent on an earlier connection.
+            (Condition::Refused, no_connection, true, true, Some(LossReason::ConnectionEnded)),
+            (Condition::Reset, None, true, true, Some(LossReason::ConnectionEnded)),
+            (Condition::Silent, None, true, true, None),
+        ] {
+            let failure = Failure { context, ..Failure::new(condition, Duration::ZERO) };
+            let reason = LossReason::of_failure(&failure, is_sent, has_connections);
+            assert_eq!(reason, expected, "{condition}");
         }
     }
 }

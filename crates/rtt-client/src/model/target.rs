@@ -26,6 +26,9 @@ pub enum TargetError {
     /// The text after the host's colon is not a port number.
     #[error("`{0}` is not a port: use a number from 1 to 65535")]
     BadPort(String),
+    /// The text is a URL without `//`.
+    #[error("`{0}` is not a URL: write `//` after the protocol, as in {example}HOST", example = scheme_of(.0))]
+    NoSlashes(String),
     /// The host is missing or not valid.
     #[error("`{0}` is not a target: use host, host:port, [IPv6]:port or a URL ({list})", list = schemes())]
     BadHost(String),
@@ -67,6 +70,9 @@ impl FromStr for Target {
                 (Some(protocol), rest.strip_suffix('/').unwrap_or(rest))
             }
         };
+        if protocol.is_none() && scheme_without_slashes(text).is_some() {
+            return Err(TargetError::NoSlashes(text.to_owned()));
+        }
         let bad_host = || TargetError::BadHost(text.to_owned());
         let (host, port) = if let Some(bracketed) = rest.strip_prefix('[') {
             let (host, after_bracket) = bracketed.split_once(']').ok_or_else(bad_host)?;
@@ -118,6 +124,19 @@ fn parse_port(text: &str) -> Result<u16, TargetError> {
     }
 }
 
+/// The protocol of a URL with one slash, or with a host directly after the colon.
+fn scheme_without_slashes(text: &str) -> Option<&'static Protocol> {
+    let (scheme, rest) = text.split_once(':')?;
+    // The name of a protocol can also be the name of a host.
+    let is_port = rest.bytes().all(|byte| byte.is_ascii_digit());
+    protocol_named(&scheme.to_ascii_lowercase()).filter(|_| !is_port)
+}
+
+/// The start of a URL with the protocol of `text`.
+fn scheme_of(text: &str) -> String {
+    scheme_without_slashes(text).map_or_else(schemes, |protocol| format!("{}://", protocol.name))
+}
+
 fn schemes() -> String {
     PROTOCOLS.iter().map(|protocol| format!("{}://", protocol.name)).collect::<Vec<_>>().join(", ")
 }
@@ -160,6 +179,15 @@ mod tests {
             let error = text.parse::<Target>().unwrap_err();
             assert!(matches!(error, TargetError::BadPort(_)), "{text}: {error}");
         }
+        for (text, expected) in [
+            ("udp:/localhost", "write `//` after the protocol, as in udp://HOST"),
+            ("TCP:localhost:7", "as in tcp://HOST"),
+        ] {
+            let error = text.parse::<Target>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`{text}` is not a URL")), "{error}");
+            assert!(error.ends_with(expected), "{error}");
+        }
+        assert!("udp:7".parse::<Target>().is_ok(), "a host can have the name of a protocol");
         let error = "sctp://host".parse::<Target>().unwrap_err();
         assert!(error.to_string().contains("udp://, tcp://"), "{error}");
     }

@@ -5,6 +5,7 @@
 //! "protocol unreachable", and from `setsockopt` it is an unknown option.
 
 use crate::model::condition::{Condition, Failure};
+use crate::model::failure_context::{FailureContext, VersionOption, is_zone_missing};
 use crate::model::icmp::Origin;
 use crate::net::resolve::ResolveError;
 use crate::net::system::{NetworkError, REPORTS_ICMP_ORIGIN, condition_from_errno};
@@ -69,9 +70,17 @@ pub(crate) fn failure_from_error(error: io::Error, call: Call, after: Duration) 
     Failure { error: Some(error), origin: Some(origin), ..Failure::new(condition, after) }
 }
 
-/// The failure of a name look-up.
-pub(crate) fn failure_from_resolve_error(error: &ResolveError, after: Duration) -> Failure {
-    Failure { detail: Some(error.to_string()), ..Failure::new(error.condition(), after) }
+/// The failure of a name look-up. `version` is the option that selects a version of IP.
+pub(crate) fn failure_from_resolve_error(
+    error: &ResolveError,
+    version: Option<VersionOption>,
+    after: Duration,
+) -> Failure {
+    Failure {
+        context: version.filter(|_| error.is_other_version()).map(FailureContext::OtherVersion),
+        detail: Some(error.to_string()),
+        ..Failure::new(error.condition(), after)
+    }
 }
 
 /// The ICMP errors about an attempt to open a transport.
@@ -109,6 +118,9 @@ pub(crate) fn failure_with_cause(
     }
     if is_address && failure.condition == Condition::LocalLimit && !has_source_address(peer) {
         failure.condition = Condition::NoRoute;
+    }
+    if failure.condition == Condition::NoRoute && is_zone_missing(peer) {
+        failure.context = Some(FailureContext::NoZone);
     }
     if failure.origin.is_some() {
         failure.origin = Some(match (failure.condition, reported.errors.last()) {

@@ -1,5 +1,7 @@
 //! [`PlanError`]: the reasons why a plan cannot run.
 
+use crate::model::failure_context::VersionOption;
+use crate::model::format::counted;
 use crate::model::target::Target;
 use humantime::format_duration;
 use std::fmt;
@@ -55,8 +57,8 @@ pub enum PlanError {
         max: usize,
     },
     /// A request is too short for its number.
-    #[error("a size of {size} bytes is too small: a request of a series needs at least {min} bytes for its \
-        number{}", if *.timed { " and the timing header" } else { "" })]
+    #[error("a size of {} is too small: a request of a series needs at least {min} bytes for its \
+        number{}", counted(*.size as u64, "byte", "bytes"), if *.timed { " and the timing header" } else { "" })]
     TooShort {
         /// The size in bytes.
         size: usize,
@@ -66,8 +68,13 @@ pub enum PlanError {
         timed: bool,
     },
     /// The target is an address of the other version of IP.
-    #[error("{0} is not an address of the IP version that -4, -6 or --bind selects")]
-    OtherVersion(String),
+    #[error("{address} is not an {0} address, but {1} selects {0}", .option.selected(), .option.name())]
+    OtherVersion {
+        /// The target.
+        address: String,
+        /// The option that selects the other version.
+        option: VersionOption,
+    },
     /// The message is empty, and the protocol cannot send an empty message.
     #[error("the message is empty: {protocol} sends nothing for it, so no reply can arrive")]
     EmptyMessage {

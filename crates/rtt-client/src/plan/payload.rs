@@ -29,6 +29,7 @@ use echo_core::header::MAX_TIMED_LEN;
 use echo_core::header::version2::{self, Requested};
 use number_field::NumberField;
 use request_header::{ReplyStart, RequestHeader};
+use std::ops::Range;
 
 /// The number of digits in the number of a request.
 const NUMBER_LEN: usize = 10;
@@ -225,7 +226,8 @@ impl Payload {
         number.write(&mut variant.expected, seq);
         match variant.check(received, checked) {
             ReplyCheck::Wrong(Mismatch::DiffersAtByte(position))
-                if number.token().contains(&(position - 1)) =>
+                if number.token().contains(&(position - 1))
+                    && !has_token_in_other_case(received, &variant.expected, number.token()) =>
             {
                 ReplyCheck::Wrong(Mismatch::WrongToken)
             }
@@ -288,6 +290,13 @@ impl Variant {
             ReplyCheck::Complete(report)
         }
     }
+}
+
+/// Whether the received part of the token is the expected one, apart from the case of ASCII letters. A server that converts
+/// to lower case changes the token, but it has received the request.
+fn has_token_in_other_case(received: &[u8], expected: &[u8], token: Range<usize>) -> bool {
+    let token = token.start..token.end.min(received.len());
+    received[token.clone()].eq_ignore_ascii_case(&expected[token])
 }
 
 /// The correct reply to `request`, without timings.

@@ -1,6 +1,7 @@
 //! [`Settings`]: everything that a caller can choose, except the protocol and the target.
 
 use super::payload::TOKEN_LEN;
+use crate::model::failure_context::VersionOption;
 use bytes::Bytes;
 use echo_core::header::version2;
 use std::net::SocketAddr;
@@ -26,6 +27,17 @@ pub enum Family {
     V4,
     /// IPv6 only.
     V6,
+}
+
+impl Family {
+    /// The name of the version.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        }
+    }
 }
 
 /// The lifetime of connections, for protocols with connections.
@@ -127,5 +139,15 @@ impl Settings {
         let version_of =
             |address: SocketAddr| if address.is_ipv4() { Family::V4 } else { Family::V6 };
         self.family.or(self.bind.map(version_of))
+    }
+
+    /// The option of the command line that selects [`Settings::version`].
+    pub(crate) fn version_option(&self) -> Option<VersionOption> {
+        Some(match (self.family, self.version()?) {
+            (Some(Family::V4), _) => VersionOption::V4,
+            (Some(Family::V6), _) => VersionOption::V6,
+            (None, Family::V4) => VersionOption::BindV4,
+            (None, Family::V6) => VersionOption::BindV6,
+        })
     }
 }

@@ -66,6 +66,8 @@ struct Run {
     protocol: Option<&'static Protocol>,
     /// The protocol and the target, for error messages.
     target: String,
+    /// Whether the host of the target is a name without a dot, so that the user can have meant a message.
+    is_word: bool,
     /// Whether the run is one exchange of the user's message.
     one_message: bool,
     /// The heading of a single exchange. It is written only if there is a reply.
@@ -95,6 +97,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         let title = plan.protocol.title;
         self.run.protocol = Some(plan.protocol);
         self.run.one_message = plan.is_one_message();
+        self.run.is_word = !plan.target.host.contains(['.', ':']);
         self.run.target = match start.address {
             Some(address) => format!("{title} {}", plan.protocol.display_address(address)),
             None => format!("{title} {}", plan.target),
@@ -164,11 +167,18 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
     /// Writes the reason why an exchange has no correct reply.
     fn error(&mut self, exchange: &Exchange) -> io::Result<()> {
         if let Some(failure) = exchange.outcome.failure() {
+            let is_name_not_found =
+                failure.condition == Condition::NameNotFound && failure.context.is_none();
             let failure = match self.run.protocol {
                 Some(protocol) => failure.describe(protocol),
                 None => failure.condition.to_string(),
             };
-            self.errors.paragraph(&format!("rtt-client: {} {failure}", self.run.target))?;
+            let hint = if is_name_not_found && self.run.is_word {
+                " The first argument is the target, and the second one is the message."
+            } else {
+                ""
+            };
+            self.errors.paragraph(&format!("rtt-client: {} {failure}{hint}", self.run.target))?;
         }
         if let Outcome::Corrupt { text, .. } = &exchange.outcome {
             self.errors.labelled("  received: ", &wrong_answer_excerpt(text))?;
@@ -197,7 +207,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         let printer = &mut self.printer;
         for target in &trace.targets {
             let name = format!("{} {}", target.protocol.title, target.target);
-            if target.flows.is_empty() {
+            if target.flows.is_empty() && target.has_sent_requests() {
                 printer.paragraph(&format!(
                     "{name}: the capture contains no packet of this target."
                 ))?;
@@ -308,6 +318,23 @@ mod tests {
             errors.ends_with("has 3,000 addresses; the client tries only 16 of them\n"),
             "{errors}"
         );
+    }
+
+    #[test]
+    fn word_that_is_not_a_name_has_a_hint_about_the_order_of_the_arguments() {
+        let failure = || Failure::new(Condition::NameNotFound, Duration::ZERO);
+        for (target, has_hint) in [("hello", true), ("server.example", false)] {
+            let udp = protocol_named("udp").unwrap();
+            let plan = Plan::new(udp, target.parse().unwrap(), Settings::one("x")).unwrap();
+            let start =
+                Start { plan: &plan, address: None, local: None, clock_cost: Duration::ZERO };
+            let mut errors = Vec::new();
+            let mut text = Text::new(io::sink(), &mut errors, TextConfig::default());
+            text.event(&Event::Start(&start)).unwrap();
+            text.event(&Event::Exchange(&Exchange::not_sent(1, failure()))).unwrap();
+            let errors = String::from_utf8(errors).unwrap();
+            assert_eq!(errors.contains("The first argument is the target"), has_hint, "{errors}");
+        }
     }
 
     #[test]

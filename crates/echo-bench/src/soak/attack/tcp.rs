@@ -19,8 +19,8 @@ const SLOW_READ_SIZE: usize = 2;
 /// The time between two reads of a slow reader.
 const SLOW_READ_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The size of both buffers of a slow reader in bytes. The report contains the memory of all sockets. With small buffers of
-/// the attacker, it is nearly the memory of the server's sockets.
+/// The size of both buffers of a slow reader in bytes. The report contains the memory of all sockets. With small
+/// buffers of the attacker, it is nearly the memory of the server's sockets.
 const SLOW_READER_BUFFER: usize = 4096;
 
 /// If the server has closed a connection, the attacker opens it again. It opens at most this many per second. A higher

@@ -13,8 +13,8 @@ const NETWORK: u8 = 66;
 /// The pause between two bursts.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// After a delay of the attacker, the next burst contains at most the datagrams of this time. A larger burst would measure
-/// the receive queue of the server.
+/// After a delay of the attacker, the next burst contains at most the datagrams of this time. A larger burst would
+/// measure the receive queue of the server.
 const MAX_BURST_TIME: Duration = Duration::from_millis(5);
 
 /// The size of the attacker's receive buffer in bytes. The attacker does not read the replies.

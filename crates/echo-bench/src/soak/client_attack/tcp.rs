@@ -50,8 +50,8 @@ pub(super) fn false_replies(listener: &TcpListener, progress: &Progress) {
     });
 }
 
-/// Sends a correct reply to the first request of each connection, and then a FIN. Counts all requests on the connection,
-/// also those that the client sends before it receives the FIN.
+/// Sends a correct reply to the first request of each connection, and then a FIN. Counts all requests on the
+/// connection, also those that the client sends before it receives the FIN.
 pub(super) fn close_after_reply(listener: &TcpListener, progress: &Progress) {
     accept_all(listener, progress, |mut stream, progress| {
         let mut request = [0; REQUEST_SIZE];
@@ -100,8 +100,8 @@ fn receive(stream: &mut TcpStream, progress: &Progress) -> Option<Vec<u8>> {
     Some(request)
 }
 
-/// Waits for bytes, and returns their number. `None`: the connection has ended, or the client has ended and all its bytes
-/// have been read.
+/// Waits for bytes, and returns their number. `None`: the connection has ended, or the client has ended and all its
+/// bytes have been read.
 fn read(stream: &mut TcpStream, progress: &Progress, buffer: &mut [u8]) -> Option<usize> {
     stream.set_nonblocking(false).ok()?;
     stream.set_read_timeout(Some(WAIT)).ok()?;
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::Ordering::Relaxed;
 
-    /// Opens a connection to [`close_after_reply`], sends the pieces of `text` with pauses, and reads until the FIN. Returns
+    /// Opens a connection to [`close_after_reply`], sends `text` in pieces of this size, and reads until the FIN. Returns
     /// the reply, and the number of requests that the server counts.
     fn close_after_reply_to(text: &[u8], piece: usize) -> (Vec<u8>, u64) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -17,7 +17,8 @@ enum Reply {
     Wrong,
 }
 
-/// Runs a client that uses `stream` for all requests, until the end of `pace`. After a failure, it opens a new connection.
+/// Runs a client that uses `stream` for all requests, until the end of `pace`. After a failure, it opens a new
+/// connection.
 pub(super) fn keep(
     server: SocketAddr,
     source: IpAddr,
@@ -91,8 +92,8 @@ mod tests {
     /// The number of requests in a test.
     const REQUESTS: u32 = 3;
 
-    /// Runs a client at a server that closes each connection after its first reply. Returns the latencies and the number
-    /// of connections.
+    /// Runs a client at a server that closes each connection after its first reply. Returns the latencies and the
+    /// number of connections.
     fn closing_server(
         client: impl FnOnce(SocketAddr, IpAddr, Pace) -> Latencies,
     ) -> (Latencies, u32) {

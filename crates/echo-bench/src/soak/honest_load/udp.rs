@@ -70,7 +70,8 @@ fn receive(socket: &UdpSocket, in_flight: &mut VecDeque<InFlight>, latencies: &m
         if number.is_none_or(|number| reply != request(number).to_uppercase().as_bytes()) {
             latencies.wrong();
         }
-        // If the reply arrives after the timeout, its request is no longer in flight. The request already counts as lost.
+        // If the reply arrives after the timeout, its request is no longer in flight. The request already counts as
+        // lost.
         if let Some(index) = in_flight.iter().position(|request| Some(request.number) == number)
             && let Some(request) = in_flight.remove(index)
         {

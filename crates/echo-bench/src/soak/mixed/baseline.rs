@@ -1,7 +1,7 @@
 //! The state of a server before a soak test.
 //!
-//! A server prints its address as soon as it can receive requests. It opens further descriptors later, for example those
-//! of its workers. A server that answers has opened all of them.
+//! A server prints its address as soon as it can receive requests. It opens further descriptors later, for example
+//! those of its workers. A server that answers has opened all of them.
 
 use super::honest;
 use super::state::ServerState;
@@ -16,8 +16,8 @@ const REQUEST: &[u8] = b"ready?";
 
 const REPLY: &[u8] = b"READY?";
 
-/// Waits until the server at `server` answers a request. Then calls `read`, and returns the state without the connection
-/// of this request.
+/// Waits until the server at `server` answers a request. Then calls `read`, and returns the state without the
+/// connection of this request.
 pub(super) fn read(
     protocol: Protocol,
     server: SocketAddr,

@@ -4,8 +4,8 @@ use crate::process::{open_descriptors, own_memory};
 use crate::soak::server::SoakedServer;
 use anyhow::Result;
 
-/// The maximum growth of a server's memory after the first quarter of the test, in bytes. 2 MiB are for the buffers of a
-/// UDP socket. Their pages count as memory only after a datagram has filled them. 256 KiB are a reserve.
+/// The maximum growth of a server's memory after the first quarter of the test, in bytes. 2 MiB are for the buffers of
+/// a UDP socket. Their pages count as memory only after a datagram has filled them. 256 KiB are a reserve.
 const MAX_GROWTH: u64 = (2 << 20) + (256 << 10);
 
 /// The resources that a server uses at one moment.

@@ -14,10 +14,12 @@
 //! stream.
 
 use super::undecided::{Observations, WrongReply};
-use super::{Accounting, Decided, ReceivedReply};
+use super::{Accounting, Decided, ReceivedReply, beginning_of};
 use crate::analysis::request_tracker::ReplyClass;
 use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::{ConnectionPosition, Exchange, Outcome};
+use crate::model::failure_context::FailureContext;
+use crate::model::loss_place::LossReason;
 use crate::model::protocol::Framing;
 use crate::plan::payload::Mismatch;
 use std::time::{Duration, Instant};
@@ -119,11 +121,41 @@ impl Accounting {
             _ if failure.condition == Condition::OtherAddress => self.lose(decided, failure),
             (_, Some(wrong_reply)) => {
                 self.tracker.mark_answered(decided.request.seq);
-                self.corrupt_by(decided, wrong_reply)
+                self.corrupt_by(decided, wrong_reply, Some(FailureContext::WaitedForCorrectReply))
             }
             (Some((error, verification)), None) => self.fail(decided, error, verification),
             (None, None) => self.lose(decided, failure),
         }
+    }
+
+    /// Decides that a request is corrupt, because of a reply that decides at once.
+    pub(super) fn corrupt(
+        &mut self,
+        decided: &Decided,
+        reply: ReceivedReply,
+        mismatch: Mismatch,
+    ) -> Exchange {
+        let ReceivedReply { received, bytes, .. } = reply;
+        let text = beginning_of(&bytes);
+        self.corrupt_by(decided, WrongReply { received, text, mismatch }, None)
+    }
+
+    fn corrupt_by(
+        &mut self,
+        decided: &Decided,
+        reply: WrongReply,
+        context: Option<FailureContext>,
+    ) -> Exchange {
+        let WrongReply { received, text, mismatch } = reply;
+        self.evidence.losses.corrupt(decided.request.seq);
+        let failure = Failure {
+            context,
+            detail: Some(mismatch.to_string()),
+            ..Failure::new(Condition::WrongAnswer, received.since(&decided.request.sent))
+        };
+        let outcome = Outcome::Corrupt { received, text, failure };
+        let exchange = self.exchange(decided, outcome);
+        self.count(exchange, decided.request.sent)
     }
 
     /// Counts the observations about a request that a correct reply has refuted.
@@ -143,9 +175,10 @@ impl Accounting {
     ) -> Exchange {
         self.reachability.error_reported(&failure, verification);
         let seq = decided.request.seq;
+        let reason = LossReason::of_failure(&failure, true, self.has_connections);
         let mut exchange = self.exchange(decided, Outcome::failed(failure));
         match verification {
-            Verification::Verified => self.evidence.losses.failed(seq, exchange.lost_where),
+            Verification::Verified => self.evidence.losses.failed(seq, exchange.lost_where, reason),
             // Any host can have sent the error, so it shows no place.
             Verification::Unverified => exchange.lost_where = self.evidence.losses.expired(seq),
         }

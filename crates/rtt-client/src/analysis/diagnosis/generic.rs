@@ -2,10 +2,12 @@
 
 use super::{Explanation, Finding, ProbeResult};
 use crate::model::condition::Condition;
+use crate::model::failure_context::{
+    ADD_THE_ZONE, FailureContext, ZONE_IS_MISSING, is_zone_missing,
+};
 use crate::model::format::{counted, duration};
 use crate::model::icmp::Origin;
 use crate::model::protocol::ReplyForm;
-use std::net::SocketAddr;
 
 /// An error arrived from the target's address.
 const SENDER_NOT_CERTAIN: &str =
@@ -16,11 +18,7 @@ impl Finding {
     pub(crate) fn explain_generically(&self) -> Explanation {
         match self.condition() {
             Condition::Answering => self.answering(),
-            Condition::NameNotFound => explanation(
-                "the client found no address for the name, so it sent nothing",
-                "whether the name has an address in another network",
-                "check the spelling; try an IP address, or the other IP version",
-            ),
+            Condition::NameNotFound => self.name_not_found(),
             Condition::NameLookupFailed => explanation(
                 "the name look-up failed, so the address is unknown",
                 "everything about the host: the client sent nothing to it",
@@ -81,6 +79,26 @@ impl Finding {
         }
     }
 
+    fn name_not_found(&self) -> Explanation {
+        match self.failure().and_then(|failure| failure.context) {
+            Some(FailureContext::OtherVersion(option)) => explanation(
+                format!(
+                    "the name has only {} addresses, but {} selects {}, so the client sent nothing",
+                    option.excluded(),
+                    option.name(),
+                    option.selected()
+                ),
+                "whether a server runs on the host",
+                format!("remove {}", option.name()),
+            ),
+            _ => explanation(
+                "the client found no address for the name, so it sent nothing",
+                "whether the name has an address in another network",
+                "check the spelling; try an IP address, or the other IP version",
+            ),
+        }
+    }
+
     fn answering(&self) -> Explanation {
         let meaning = match self.result {
             _ if !self.protocol.needs_server_program() => "the kernel of the host replies",
@@ -108,8 +126,14 @@ impl Finding {
                 "read the received text; capture packets on both hosts",
             );
         }
+        let waited = match self.failure().and_then(|failure| failure.context) {
+            Some(FailureContext::WaitedForCorrectReply) => {
+                "; any host can forge a datagram, so the client waited for the correct reply until the timeout"
+            }
+            _ => "",
+        };
         explanation(
-            format!("a server answers, but not with {expected}, so it is another service"),
+            format!("a server answers, but not with {expected}, so it is another service{waited}"),
             self.for_port(
                 "whether an echo server runs on another port",
                 "whether an echo server runs on another host",
@@ -152,14 +176,8 @@ impl Finding {
                 "use the address of one host",
             );
         }
-        let has_no_zone = matches!(self.address, Some(SocketAddr::V6(address))
-            if address.ip().is_unicast_link_local() && address.scope_id() == 0);
-        if has_no_zone {
-            return explanation(
-                "the address is link-local, so it can exist on every link; the target does not name the link",
-                "whether the host exists",
-                "add the zone to the address: fe80::1%eth0",
-            );
+        if self.address.is_some_and(is_zone_missing) {
+            return explanation(ZONE_IS_MISSING, "whether the host exists", ADD_THE_ZONE);
         }
         let by_this_host = self.icmp().is_none() || self.icmp_from_this_host;
         let place = if by_this_host { "this host" } else { "the router that reported the error" };
@@ -274,7 +292,7 @@ impl Finding {
         match self.connect_duration {
             Some(connect_duration) => explanation(
                 format!(
-                    "the peer accepted the connection in {}, but did not send a reply",
+                    "the peer accepted the connection in {}, but did not send a complete reply",
                     duration(connect_duration)
                 ),
                 "whether the server hangs or is another service",

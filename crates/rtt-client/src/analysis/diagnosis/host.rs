@@ -26,6 +26,8 @@ pub struct HostFinding {
     /// The conclusion from all findings about the address.
     pub state: HostState,
     evidence: Evidence,
+    /// What the services show if no echo server answers.
+    absence: Absence,
 }
 
 /// A service of the host.
@@ -71,10 +73,10 @@ pub enum HostState {
 enum Evidence {
     /// An echo server answers.
     EchoServer,
-    /// The kernel replied to a check.
-    KernelReply,
     /// A service accepted a connection or sent an answer.
     AnswerOfService,
+    /// The kernel replied to a check.
+    KernelReply,
     /// A packet with the address of the host arrived. A firewall can use this address, too.
     Packet,
     /// A router reports that it cannot reach the host.
@@ -83,6 +85,22 @@ enum Evidence {
     NoAddressResolution,
     /// None.
     None,
+}
+
+/// What the findings show about the services if none of them answers correctly from the address of the host. The titles
+/// are those of the protocols.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Absence {
+    /// Something accepted a connection or sent an answer over these protocols.
+    OtherProgram(Vec<&'static str>),
+    /// A correct reply arrived from another address over these protocols.
+    OtherAddress(Vec<&'static str>),
+    /// This host sent no request.
+    NotSent,
+    /// Neither an answer nor an error arrived over these protocols without connections.
+    Silent(Vec<&'static str>),
+    /// None of these cases.
+    Unanswered,
 }
 
 impl HostFinding {
@@ -99,6 +117,7 @@ impl HostFinding {
             services: services.iter().map(service).collect(),
             state: evidence.state(&checks),
             evidence,
+            absence: Absence::of(services),
             checks,
         }
     }
@@ -121,7 +140,12 @@ impl HostFinding {
             (HostState::ServiceUpChecksUnanswered, Some(services)) => {
                 format!("up{services}; host check not answered")
             }
-            (HostState::ServiceDown, _) => "up, service down".to_owned(),
+            (HostState::ServiceDown, _) => match &self.absence {
+                Absence::OtherProgram(_) => "up, no echo server answers".to_owned(),
+                Absence::OtherAddress(_) => "up, an echo server uses another address".to_owned(),
+                Absence::NotSent => "up, services not checked".to_owned(),
+                Absence::Silent(_) | Absence::Unanswered => "up, service down".to_owned(),
+            },
             (HostState::HostDown, _) => "not reachable: down, or the link to it is down".to_owned(),
             (HostState::Unknown, _) => "not known".to_owned(),
         }
@@ -142,14 +166,12 @@ impl HostFinding {
                  host or a firewall possibly drops these packets",
                 joined(&self.checks_with(|_| true), "or")
             ),
+            Evidence::AnswerOfService => format!("the host is up; {}", self.absence.meaning()),
             Evidence::KernelReply => format!(
-                "the host is up, because its kernel answers {}; so the service is down, or a firewall blocks its port",
-                joined(&self.checks_with(is_answering), "and")
+                "the host is up, because its kernel answers {}; {}",
+                joined(&self.checks_with(is_answering), "and"),
+                self.absence.meaning()
             ),
-            Evidence::AnswerOfService => {
-                "the host is up, because it answers on the port; but no echo server answers"
-                    .to_owned()
-            }
             Evidence::Packet => {
                 "the host is up, because a packet with its address arrived (a firewall can use this address); but no \
                  echo server answers"
@@ -190,6 +212,54 @@ impl HostFinding {
     }
 }
 
+impl Absence {
+    fn of(services: &[&Finding]) -> Self {
+        let titles = |condition: fn(&Finding) -> bool| {
+            let found = services.iter().filter(|finding| condition(finding));
+            let titles: Vec<&str> = found.map(|finding| finding.protocol.title).collect();
+            Some(titles).filter(|titles| !titles.is_empty())
+        };
+        let is_silent = |finding: &Finding| {
+            finding.condition() == Condition::Silent && !finding.protocol.has_connections()
+        };
+        if let Some(titles) = titles(is_answer_of_service) {
+            Self::OtherProgram(titles)
+        } else if let Some(titles) =
+            titles(|finding| finding.condition() == Condition::OtherAddress)
+        {
+            Self::OtherAddress(titles)
+        } else if services.iter().all(|finding| finding.is_error_of_this_host()) {
+            Self::NotSent
+        } else {
+            titles(is_silent).map_or(Self::Unanswered, Self::Silent)
+        }
+    }
+
+    /// The meaning for the services, as the second half of a sentence about a host that is up.
+    fn meaning(&self) -> String {
+        match self {
+            Self::OtherProgram(titles) => format!(
+                "something uses the port over {}, but it does not answer as an echo server",
+                joined(titles, "and")
+            ),
+            Self::OtherAddress(titles) => format!(
+                "an echo server answers over {}, but from another address",
+                joined(titles, "and")
+            ),
+            Self::NotSent => {
+                "but this host sent no request, so it is not known whether a service answers"
+                    .to_owned()
+            }
+            Self::Silent(titles) => format!(
+                "so the service is down, a firewall blocks its port, or a program receives the requests over {} but does \
+                 not answer",
+                joined(titles, "and")
+            ),
+            Self::Unanswered => "so the service is down, or a firewall blocks its port".to_owned(),
+        }
+    }
+}
+
 impl HostState {
     /// The name in JSON.
     #[must_use]
@@ -211,11 +281,11 @@ impl Evidence {
         if any_service(is_answering) {
             return Self::EchoServer;
         }
-        if findings(checks).any(is_answering) {
-            return Self::KernelReply;
-        }
         if any_service(is_answer_of_service) {
             return Self::AnswerOfService;
+        }
+        if findings(checks).any(is_answering) {
+            return Self::KernelReply;
         }
         if all().any(is_packet_from_host) {
             return Self::Packet;
@@ -262,7 +332,7 @@ impl Evidence {
                     HostState::ServiceUp
                 }
             }
-            Self::KernelReply | Self::AnswerOfService | Self::Packet => HostState::ServiceDown,
+            Self::AnswerOfService | Self::KernelReply | Self::Packet => HostState::ServiceDown,
             Self::ErrorOfRouter | Self::NoAddressResolution => HostState::HostDown,
             Self::None => HostState::Unknown,
         }

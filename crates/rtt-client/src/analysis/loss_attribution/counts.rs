@@ -1,6 +1,6 @@
 //! [`LossCounts`]: how many exchanges were lost at each place.
 
-use crate::model::loss_place::LossPlace;
+use crate::model::loss_place::{LossPlace, LossReason};
 use std::collections::BTreeMap;
 
 /// How many exchanges were lost at each place, and how exact these numbers are.
@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 pub struct LossCounts {
     counts: BTreeMap<LossPlace, u64>,
     ranges: BTreeMap<LossPlace, LossRange>,
+    /// The known reasons of losses at an unknown place.
+    reasons: BTreeMap<LossReason, u64>,
     /// Requests that the server refused because of its rate limit.
     pub refused_rate: u64,
     /// Requests that the server refused for another reason.
@@ -39,6 +41,35 @@ impl LossCounts {
     /// unknown.
     pub fn ranges(&self) -> impl Iterator<Item = (LossPlace, LossRange)> + '_ {
         self.ranges.iter().map(|(place, range)| (*place, *range))
+    }
+
+    /// The known reasons of losses at an unknown place, each with at least one lost exchange.
+    pub fn reasons(&self) -> impl Iterator<Item = (LossReason, u64)> + '_ {
+        self.reasons.iter().map(|(reason, count)| (*reason, *count))
+    }
+
+    /// The number of losses at an unknown place and for an unknown reason.
+    #[must_use]
+    pub fn unexplained(&self) -> u64 {
+        self.at(LossPlace::Unknown).saturating_sub(self.reasons.values().sum())
+    }
+
+    /// Whether the client did not send some of the lost requests.
+    #[must_use]
+    pub fn includes_unsent(&self) -> bool {
+        let is_unsent = |reason: &LossReason| {
+            matches!(reason, LossReason::NoAddress | LossReason::NoConnection)
+        };
+        self.at(LossPlace::SendQueue) > 0 || self.reasons.keys().any(is_unsent)
+    }
+
+    /// Adds a lost exchange. Without a place, its place is unknown, and it can have a reason.
+    pub(crate) fn add_one(&mut self, place: Option<LossPlace>, reason: Option<LossReason>) {
+        let place = place.unwrap_or(LossPlace::Unknown);
+        self.add(place, 1);
+        if let Some(reason) = reason.filter(|_| place == LossPlace::Unknown) {
+            *self.reasons.entry(reason).or_default() += 1;
+        }
     }
 
     /// Adds lost exchanges at a place.
@@ -75,6 +106,9 @@ impl LossCounts {
         }
         for (place, range) in other.ranges() {
             self.add_range(place, range);
+        }
+        for (reason, count) in other.reasons() {
+            *self.reasons.entry(reason).or_default() += count;
         }
         self.refused_rate += other.refused_rate;
         self.refused_list += other.refused_list;

@@ -68,9 +68,9 @@ impl Path {
                 attribution.answered(number, *counts, drops);
             }
             Fate::Corrupt => attribution.corrupt(number),
-            Fate::RouterError => attribution.failed(number, Some(LossPlace::There)),
+            Fate::RouterError => attribution.failed(number, Some(LossPlace::There), None),
             Fate::Lost(LossPlace::SendQueue) => {
-                attribution.not_sent(number, Some(LossPlace::SendQueue));
+                attribution.not_sent(number, Some(LossPlace::SendQueue), None);
             }
             Fate::Lost(place) => {
                 *receive_drops += u64::from(place == LossPlace::ReceiveQueue);
@@ -158,7 +158,7 @@ fn server_without_counts_leaves_the_places_outside_this_host_unknown() {
     for number in 1..=10 {
         attribution.expired(number);
     }
-    attribution.not_sent(11, Some(LossPlace::SendQueue));
+    attribution.not_sent(11, Some(LossPlace::SendQueue), None);
     let expected =
         [(LossPlace::SendQueue, 1), (LossPlace::ReceiveQueue, 3), (LossPlace::Unknown, 7)];
     assert_eq!(by_place(&attribution.finish(Some(drops(3)))), counts(&expected));

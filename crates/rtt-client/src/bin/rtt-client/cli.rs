@@ -15,9 +15,10 @@ pub(crate) use exchange::{ExchangeArgs, OneMessage};
 pub(crate) use protocols::ProtocolsArgs;
 pub(crate) use trace::TraceArgs;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{
     ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
-    ValueEnum, value_parser,
+    ValueEnum,
 };
 use rtt_client::{
     DEFAULT_TIMEOUT, Family, PROTOCOLS, Protocol, Settings, local_address, protocol_named,
@@ -26,6 +27,7 @@ use rtt_client::{
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Width of the help text, in columns.
@@ -124,7 +126,7 @@ impl FromArgMatches for SelectedCommand {
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
     /// Run on this CPU only
-    #[arg(long, value_name = "CPU")]
+    #[arg(long, value_name = "CPU", value_parser = whole_number::<usize>)]
     pin: Option<usize>,
 
     /// Busy-poll for the reply instead of sleeping (uses one full CPU)
@@ -151,7 +153,7 @@ impl MeasureArgs {
         Settings {
             family: self.addresses.family(),
             bind: self.addresses.bind,
-            ttl: self.addresses.ttl(),
+            ttl: self.addresses.ttl,
             timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT),
             pin: self.pin,
             spin: self.spin,
@@ -176,8 +178,8 @@ struct AddressArgs {
     bind: Option<SocketAddr>,
 
     /// Hop limit (TTL) of sent packets, from 1 to 255 [default: the system's value]
-    #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(1..))]
-    ttl: Option<u8>,
+    #[arg(long, value_name = "N", value_parser = hop_limit)]
+    ttl: Option<NonZeroU8>,
 }
 
 impl AddressArgs {
@@ -188,11 +190,6 @@ impl AddressArgs {
             (_, true) => Some(Family::V6),
             _ => None,
         }
-    }
-
-    /// The hop limit, if the user selects one.
-    fn ttl(&self) -> Option<NonZeroU8> {
-        self.ttl.and_then(NonZeroU8::new)
     }
 }
 
@@ -239,7 +236,7 @@ pub(crate) fn parse() -> Result<SelectedCommand, ExitCode> {
     let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => Ok(cli.command),
-        Err(message) => Err(message::print(&message)),
+        Err(message) => Err(message::print(&with_suggestion(message))),
     }
 }
 
@@ -266,6 +263,54 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Parses a whole number.
+fn whole_number<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let error = if is_number { "the number is too large" } else { "expected a whole number" };
+        error.to_owned()
+    })
+}
+
+/// Parses a number with or without decimals.
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "expected a number, for example 10 or 0.5".to_owned())
+}
+
+/// Parses a hop limit.
+fn hop_limit(text: &str) -> Result<NonZeroU8, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 1 to {}", u8::MAX))
+}
+
+/// Adds a similar command to the message about an unknown command, if clap has found none: a command with the same letters in
+/// another order, or a protocol whose description contains the word in parentheses.
+fn with_suggestion(mut message: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(unknown)) = message.get(ContextKind::InvalidSubcommand) else {
+        return message;
+    };
+    if message.get(ContextKind::SuggestedSubcommand).is_none() {
+        let found = similar_commands(unknown);
+        if !found.is_empty() {
+            message.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(found));
+        }
+    }
+    message
+}
+
+fn similar_commands(unknown: &str) -> Vec<String> {
+    let letters = |text: &str| {
+        let mut letters: Vec<char> = text.to_lowercase().chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let has_same_letters = |name: &&str| letters(name) == letters(unknown);
+    let command = Cli::command();
+    let names = command.get_subcommands().map(Command::get_name).filter(has_same_letters);
+    let in_parentheses = format!("({})", unknown.to_lowercase());
+    let protocols = PROTOCOLS.iter().filter(|protocol| protocol.about.contains(&in_parentheses));
+    names.chain(protocols.map(|protocol| protocol.name)).map(ToOwned::to_owned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +318,31 @@ mod tests {
     #[test]
     fn definition_of_the_command_line_is_valid() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn numbers_have_messages_for_people() {
+        assert_eq!(whole_number::<u64>("7"), Ok(7));
+        for text in ["abc", "", "1.5", "-1"] {
+            assert_eq!(whole_number::<u64>(text), Err("expected a whole number".to_owned()));
+        }
+        let too_large = whole_number::<u64>("99999999999999999999").unwrap_err();
+        assert_eq!(too_large, "the number is too large");
+        assert_eq!(number("0.5"), Ok(0.5));
+        assert!(number("fast").unwrap_err().starts_with("expected a number"));
+        assert_eq!(hop_limit("255").map(NonZeroU8::get), Ok(255));
+        for text in ["0", "256", "far"] {
+            assert_eq!(hop_limit(text).unwrap_err(), "expected a whole number from 1 to 255");
+        }
+    }
+
+    #[test]
+    fn unknown_command_has_a_suggestion_if_a_command_is_similar() {
+        assert_eq!(similar_commands("upd"), ["udp"]);
+        assert_eq!(similar_commands("ping"), ["icmp"]);
+        for text in ["measure", "handshake", "", "frobnicate"] {
+            assert_eq!(similar_commands(text), [""; 0], "{text}");
+        }
     }
 
     #[test]

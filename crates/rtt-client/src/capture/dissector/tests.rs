@@ -148,7 +148,7 @@ fn request_and_reply_of_any_protocol_are_one_flow() {
     assert_eq!(flow.packets[2].detail, Some(Detail::DuplicateReply));
     let sizes = flow.packets[0].sizes;
     assert_eq!((sizes.ip, sizes.transport, sizes.payload), (20, HEADER_LEN, 5));
-    let closed_by = ClosedBy { connections: 1, client: 0, server: 1 };
+    let closed_by = ClosedBy { connections: 1, client: 0, server: 1, refused: 0 };
     assert_eq!(Totals::of(&table.flows).closed_by, Some(closed_by));
 }
 

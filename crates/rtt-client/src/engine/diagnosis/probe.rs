@@ -6,6 +6,7 @@ use crate::analysis::diagnosis::{Finding, ProbeResult};
 use crate::engine::channel::{Channel, ChannelEvent, QuotedRequest};
 use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::Connection;
+use crate::model::failure_context::FailureContext;
 use crate::model::icmp::{IcmpError, Origin};
 use crate::model::protocol::{Framing, Protocol};
 use crate::net::failure::{Call, failure_from_error, failure_from_icmp};
@@ -41,6 +42,8 @@ const MIN_TIME: Duration = Duration::from_millis(1);
 pub(super) struct Probe<'a> {
     pub(super) plan: &'a Plan,
     pub(super) address: SocketAddr,
+    /// The other protocols of the diagnosis.
+    pub(super) other_protocols: Vec<&'static Protocol>,
     /// The end of the diagnosis.
     pub(super) deadline: Instant,
     /// The stop flag.
@@ -67,6 +70,7 @@ impl<'a> Probe<'a> {
                 return Ok(None);
             }
             finding.hop_limit = self.plan.settings.ttl;
+            finding.other_protocols.clone_from(&self.other_protocols);
             finding.icmp_from_this_host = is_icmp_from_this_host(&finding);
             add_neighbour_state(&mut finding, address);
             finding.unconnected = unconnected.and_then(|thread| {
@@ -241,7 +245,12 @@ impl Requests<'_> {
                 let first = self.sent.first();
                 let after = first.map_or(Duration::ZERO, |first| reply.received.since(first));
                 let failure = Failure::new(Condition::WrongAnswer, after);
-                let failure = Failure { detail: Some(mismatch.to_string()), ..failure };
+                let waits = self.protocol.framing == Framing::Datagrams;
+                let failure = Failure {
+                    context: waits.then_some(FailureContext::WaitedForCorrectReply),
+                    detail: Some(mismatch.to_string()),
+                    ..failure
+                };
                 let result = ProbeResult::WrongAnswer { failure, text: reply.bytes };
                 if self.protocol.framing == Framing::Stream {
                     return Some(result);

@@ -11,6 +11,7 @@ use crate::engine::channel::Channel;
 use crate::model::address_change::AddressChange;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition};
+use crate::model::failure_context::FailureContext;
 use crate::model::protocol::Protocol;
 use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::{KernelStatistics, Traffic};
@@ -172,7 +173,7 @@ impl<'a> Connections<'a> {
         }
         if self.channel.is_none() {
             let Some(attempt) = self.opener.next(time) else {
-                return Ready::Failed(self.opener.no_channel());
+                return Ready::Failed(self.with_context(self.opener.no_channel()));
             };
             let is_stopped = self.opener.config().stop.load(Ordering::Relaxed);
             if attempt.transport.is_err() && is_stopped {
@@ -347,7 +348,7 @@ impl<'a> Connections<'a> {
                 }
             });
         }
-        let channel = result?;
+        let channel = result.map_err(|failure| self.with_context(failure))?;
         self.has_opened = true;
         self.receive_queue = channel.receive_queue().or(self.receive_queue);
         for limitation in channel.limitations() {
@@ -360,6 +361,14 @@ impl<'a> Connections<'a> {
         }
         self.local_addresses.extend(channel.local());
         Ok(channel)
+    }
+
+    /// Adds to the failure of an attempt that no connection is open. Without an address, there was no attempt to connect.
+    fn with_context(&self, failure: Failure) -> Failure {
+        let is_about_connection =
+            self.protocol.has_connections() && self.opener.address().is_some();
+        let context = is_about_connection.then_some(FailureContext::NoConnection);
+        Failure { context: failure.context.or(context), ..failure }
     }
 
     /// Records the end of a channel, and adds the kernel's statistics about the channel.

@@ -6,7 +6,6 @@ use crate::analysis::accounting::MAX_SENDS;
 use crate::analysis::statistics::{HandshakeRetransmissions, Summary, WRONG_TOKEN_REASON};
 use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
-use crate::model::loss_place::LossPlace;
 use crate::net::limitation::Limitation;
 use crate::plan::payload::{MIN_TOKEN_BITS, TOKEN_BITS, TOKEN_LEN};
 use echo_core::header::version2;
@@ -89,7 +88,7 @@ pub(super) fn notes(
         let replies = counted(replies, "reply", "replies");
         notes.push(format!("The server closes each connection after {replies}."));
     }
-    if summary.lost_where.at(LossPlace::Unknown) > 0 && summary.received > 0 {
+    if summary.lost_where.unexplained() > 0 && summary.received > 0 {
         notes.extend(unknown_places(end.server_counts));
     }
     notes.extend(end.missing_replies);
@@ -225,6 +224,7 @@ fn handshake_retransmissions(summary: &Summary) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::loss_place::{LossPlace, LossReason};
 
     const UNEVENTFUL: SeriesEnd = SeriesEnd {
         interrupted: false,
@@ -257,6 +257,8 @@ mod tests {
             notes(SeriesEnd { server_counts, ..UNEVENTFUL }, summary, None).join(" ")
         };
         assert_eq!(text(ServerCounts::NoSpace, &summary), "", "nothing was lost");
+        summary.lost_where.add_one(None, Some(LossReason::Refused));
+        assert_eq!(text(ServerCounts::NoSpace, &summary), "", "the reason is known");
         summary.lost_where.add(LossPlace::Unknown, 1);
         assert_eq!(text(ServerCounts::Reported, &summary), "");
         assert!(text(ServerCounts::NoSpace, &summary).contains("128 bytes"));

@@ -2,6 +2,7 @@
 
 use super::look_up::{LookUp, LookUpState};
 use super::{LookUpLimits, ResolveError, addresses_to_try, retain_version};
+use crate::model::failure_context::VersionOption;
 use crate::model::target::ip_and_zone;
 use crate::plan::{Family, Plan};
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ pub(crate) struct NameResolver {
     host: String,
     port: u16,
     family: Option<Family>,
+    version_option: Option<VersionOption>,
     /// A look-up that did not finish within the timeout.
     late: Option<LookUp>,
 }
@@ -47,19 +49,24 @@ impl NameResolver {
             host,
             port: plan.port(),
             family: plan.settings.version(),
+            version_option: plan.settings.version_option(),
             late: None,
         })
     }
 
     /// A resolver for the same name, without a running look-up.
     pub(crate) fn without_look_up(&self) -> Self {
-        let Self { host, port, family, .. } = self;
-        Self { host: host.clone(), port: *port, family: *family, late: None }
+        Self { host: self.host.clone(), late: None, ..*self }
     }
 
     /// The name.
     pub(crate) fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The option that selects a version of IP.
+    pub(crate) fn version_option(&self) -> Option<VersionOption> {
+        self.version_option
     }
 
     /// Looks up the name, and selects one of its addresses: `current` or, if the name does not have it, the first one. If the

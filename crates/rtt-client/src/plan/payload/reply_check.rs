@@ -1,6 +1,7 @@
 //! The results of the comparison of received bytes with a request or the expected reply.
 
 use super::ServerReport;
+use crate::model::format::counted;
 use std::fmt;
 
 /// The result of the comparison of received bytes with the expected reply.
@@ -30,7 +31,8 @@ pub(crate) enum Quotation {
 /// The difference between a received reply and the expected one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mismatch {
-    /// The number of the request is correct, but the token after it is not. So the sender has not received this request.
+    /// The number of the request is correct, but the token after it is not, even if the case of letters is ignored. So the
+    /// sender has not received this request.
     WrongToken,
     /// The reply arrived before the request was sent.
     ArrivedBeforeRequest,
@@ -67,12 +69,18 @@ impl fmt::Display for Mismatch {
                 write!(f, "the reply differs from the expected reply at byte {position}")
             }
             Self::TooLong { extra, expected } => {
-                write!(f, "the reply is {extra} bytes longer than the expected {expected} bytes")
+                let [extra, expected] = [*extra, *expected].map(bytes);
+                write!(f, "the reply is {extra} longer than the expected {expected}")
             }
             Self::TooShort { received, expected } => {
-                write!(f, "the reply has {received} bytes instead of {expected}")
+                write!(f, "the reply has {} instead of {expected}", bytes(*received))
             }
             Self::NoRequestInFlight => f.write_str("bytes arrived, but no request was in flight"),
         }
     }
+}
+
+/// Formats a number of bytes: `1 byte`, `5 bytes`.
+fn bytes(number: usize) -> String {
+    counted(number as u64, "byte", "bytes")
 }

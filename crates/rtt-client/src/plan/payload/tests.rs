@@ -257,6 +257,42 @@ fn reply_with_another_token_is_wrong() {
 }
 
 #[test]
+fn token_in_lower_case_is_a_difference_and_not_a_wrong_token() {
+    let mut payload = Payload::of_size(200, HeaderContent::Nothing, UPPER);
+    let token = payload.number.token();
+    // The token of some request contains a letter.
+    let has_letter = |request: &[u8]| request[token.clone()].iter().any(u8::is_ascii_alphabetic);
+    let seq = (1..100).find(|seq| has_letter(payload.request(*seq))).unwrap();
+    let correct = uppercase(payload.request(seq));
+    let mut lower = correct.to_ascii_lowercase();
+    let first = (0..200).find(|index| lower[*index] != correct[*index]).unwrap();
+    assert!(token.contains(&first));
+    for len in first + 1..=200 {
+        assert_eq!(payload.check(seq, &lower[..len], 0), differs_at(first + 1), "{len}");
+    }
+    // A further difference in the token is more than another case.
+    lower[token.end - 1] = if correct[token.end - 1] == b'2' { b'3' } else { b'2' };
+    assert_eq!(payload.check(seq, &lower, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
+}
+
+#[test]
+fn difference_of_one_byte_is_singular() {
+    for (mismatch, expected) in [
+        (
+            Mismatch::TooLong { extra: 1, expected: 5 },
+            "the reply is 1 byte longer than the expected 5 bytes",
+        ),
+        (
+            Mismatch::TooLong { extra: 2, expected: 1 },
+            "the reply is 2 bytes longer than the expected 1 byte",
+        ),
+        (Mismatch::TooShort { received: 1, expected: 5 }, "the reply has 1 byte instead of 5"),
+    ] {
+        assert_eq!(mismatch.to_string(), expected);
+    }
+}
+
+#[test]
 fn quotation_is_complete_only_with_the_token() {
     for content in [HeaderContent::Nothing, HeaderContent::Timing] {
         let mut payload = Payload::of_size(200, content, UPPER);

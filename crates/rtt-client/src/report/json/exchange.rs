@@ -10,6 +10,7 @@ use crate::model::format::nanoseconds;
 use crate::model::loss_place::LossPlace;
 use crate::model::protocol::{DisplayAddress, Protocol};
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// A name with more addresses than the client tries.
 #[derive(Serialize)]
@@ -168,7 +169,7 @@ struct ExplainedFailure {
     #[serde(flatten)]
     fields: FailureFields,
     #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<&'static str>,
+    explanation: Option<Cow<'static, str>>,
 }
 
 impl ExplainedFailure {
@@ -177,7 +178,7 @@ impl ExplainedFailure {
             condition: failure.condition.name(),
             after_ns: nanoseconds(failure.after),
             fields: FailureFields::from(failure),
-            explanation: protocol.map(|protocol| failure.condition.meaning(protocol)),
+            explanation: protocol.map(|protocol| failure.meaning(protocol)),
         }
     }
 }

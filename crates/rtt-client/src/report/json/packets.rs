@@ -108,12 +108,15 @@ struct ProtocolTotals {
     closed_by: Option<ClosedBy>,
 }
 
-/// The number of connections that each side closed.
+/// The number of connections that each side closed, and of those that were refused.
 #[derive(Serialize)]
 struct ClosedBy {
     connections: usize,
     client: usize,
     server: usize,
+    /// Absent if no connection was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<usize>,
 }
 
 /// The lines of all packets, in the order of the capture. Only one line at a time is in memory, because a line is
@@ -218,8 +221,8 @@ impl ProtocolTotals {
 
 impl From<totals::ClosedBy> for ClosedBy {
     fn from(closed_by: totals::ClosedBy) -> Self {
-        let totals::ClosedBy { connections, client, server } = closed_by;
-        Self { connections, client, server }
+        let totals::ClosedBy { connections, client, server, refused } = closed_by;
+        Self { connections, client, server, refused: (refused > 0).then_some(refused) }
     }
 }
 

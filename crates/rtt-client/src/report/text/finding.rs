@@ -16,10 +16,17 @@ pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io:
         Some(address) => finding.protocol.display_address(address).to_string(),
         None => finding.target.clone(),
     };
-    let after = duration(finding.after());
-    printer.strong(&format!("{title} {target}: {} after {after}", finding.condition()))?;
+    let (condition, after) = (finding.condition(), duration(finding.after()));
+    // The times of a reply and of the other results have different starts.
+    let result = match &finding.result {
+        ProbeResult::Echo { .. } | ProbeResult::WrongAnswer { .. } => {
+            format!("{condition}, reply {after} after the request")
+        }
+        ProbeResult::NoAnswer(_) => format!("{condition} after {after}"),
+    };
+    printer.strong(&format!("{title} {target}: {result}"))?;
     if let Some(took) = finding.connect_duration {
-        line(printer, "connected", &format!("after {}", duration(took)))?;
+        line(printer, "connection", &format!("established; this took {}", duration(took)))?;
     }
     if let Some(failure) = finding.failure() {
         if let Some(reporter) = reporter(finding, failure) {
@@ -118,6 +125,19 @@ mod tests {
         for label in ["  meaning      ", "  not certain  ", "  next step    "] {
             assert!(text.contains(label), "{text}");
         }
+    }
+
+    #[test]
+    fn times_of_the_reply_and_of_the_connection_have_different_starts() {
+        let rtt = microseconds(200);
+        let answering = Finding {
+            connect_duration: Some(microseconds(283)),
+            ..finding("tcp", ProbeResult::Echo { rtt, is_ours: true })
+        };
+        let text = in_all_layouts(|printer| write(printer, &answering));
+        let heading = "TCP 192.0.2.7:7: answering, reply 200.0 µs after the request\n";
+        assert!(text.starts_with(heading), "{text}");
+        assert!(text.contains("  connection   established; this took 283.0 µs\n"), "{text}");
     }
 
     #[test]

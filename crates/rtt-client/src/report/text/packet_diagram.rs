@@ -5,7 +5,7 @@ use super::table::Unit;
 use crate::capture::flow::{Flow, FlowSide, PacketRecord};
 use crate::capture::role::PacketRole;
 use crate::capture::trace::TracedTarget;
-use crate::model::format::count;
+use crate::model::format::{count, counted};
 use echo_core::escape;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -127,7 +127,7 @@ fn meaning(packet: &PacketRecord) -> String {
         PacketRole::Request | PacketRole::Reply
             if packet.detail.is_none() && !packet.is_truncated =>
         {
-            format!("{} bytes of data: {payload}", count(packet.sizes.payload as u64))
+            format!("{} of data: {payload}", counted(packet.sizes.payload as u64, "byte", "bytes"))
         }
         _ => format!("{explanation}: {payload}"),
     }

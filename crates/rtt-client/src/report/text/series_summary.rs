@@ -8,7 +8,7 @@ use super::quantiles::Columns;
 use super::table::{self, MILLISECONDS, Table};
 use super::variation;
 use crate::analysis::statistics::{ColdStart, Distribution, Summary};
-use crate::model::format::{CommonUnit, count, in_common_unit, signed_nanoseconds};
+use crate::model::format::{CommonUnit, count, counted, in_common_unit, signed_nanoseconds};
 use crate::model::traffic::KernelStatistics;
 use crate::plan::Plan;
 use std::io::{self, Write};
@@ -43,9 +43,13 @@ pub(super) fn write(
 
 fn counts(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
     let Summary { sent, received, lost, corrupt, duration, .. } = *summary;
+    let requests = if summary.lost_where.includes_unsent() {
+        counted(sent, "request", "requests")
+    } else {
+        format!("{} sent", count(sent))
+    };
     printer.paragraph(&format!(
-        "{} sent, {} received, {} lost{}, {} corrupt, in {:.3} s",
-        count(sent),
+        "{requests}, {} received, {} lost{}, {} corrupt, in {:.3} s",
         count(received),
         count(lost),
         share(lost, sent),
@@ -234,6 +238,7 @@ mod tests {
     use super::super::test_support::{WIDTHS, microseconds, printer, words, written};
     use super::*;
     use crate::model::hop_limit::ReplyTtl;
+    use crate::model::loss_place::{LossPlace, LossReason};
     use crate::model::protocol::Phase;
     use crate::plan::Settings;
     use crate::protocol::registry::protocol_named;
@@ -345,5 +350,16 @@ mod tests {
         let expected = "3,000 sent, 1,500 received, 1,500 lost (50.00 %), 0 corrupt, in 0.000 s";
         assert!(text.contains(expected), "{text}");
         assert!(text.contains("Unusual replies: 2 after the request had failed\n"), "{text}");
+    }
+
+    #[test]
+    fn requests_that_were_not_sent_are_not_called_sent() {
+        for place in [Some(LossPlace::SendQueue), None] {
+            let mut summary = Summary { sent: 1, lost: 1, ..summary(0) };
+            summary.lost_where.add_one(place, Some(LossReason::NoConnection));
+            let text = text(80, &summary);
+            assert!(text.contains("1 request, 0 received, 1 lost (100.00 %), 0 corrupt"), "{text}");
+            assert!(text.contains("Lost: 1 not sent"), "{text}");
+        }
     }
 }

@@ -92,6 +92,11 @@ pub(super) fn write_totals(printer: &mut Printer<impl Write>, trace: &Trace) -> 
         row("connections", &|totals| number(totals.closed_by?.connections));
         row("  closed by the client first", &|totals| number(totals.closed_by?.client));
         row("  closed by the server first", &|totals| number(totals.closed_by?.server));
+        let is_refused =
+            |target: &&TracedTarget| target.totals.closed_by.is_some_and(|it| it.refused > 0);
+        if targets.iter().any(is_refused) {
+            row("  refused, never open", &|totals| number(totals.closed_by?.refused));
+        }
     }
     printer.table(&table)?;
     printer.blank()

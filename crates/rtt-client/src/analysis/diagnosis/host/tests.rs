@@ -123,11 +123,58 @@ fn error_shows_that_the_host_is_up_only_if_it_comes_from_the_host() {
 }
 
 #[test]
-fn accepted_connection_shows_that_the_host_is_up() {
-    let accepted = Finding { connect_duration: Some(TIME), ..silent() };
-    let found = host(&[&accepted], Some(silent()));
-    assert_eq!(found.state, HostState::ServiceDown);
-    assert!(found.meaning().contains("because it answers on the port"), "{}", found.meaning());
+fn answer_of_another_program_shows_that_the_host_is_up_and_that_something_uses_the_port() {
+    let accepted = || Finding { connect_duration: Some(TIME), ..silent() };
+    let reset =
+        Finding { connect_duration: Some(TIME), ..fails(Condition::Reset, Some(Origin::Peer)) };
+    let failure = Failure::new(Condition::WrongAnswer, TIME);
+    let wrong = finding(ProbeResult::WrongAnswer { failure, text: "220 mail".into() });
+    for service in [accepted(), reset, wrong] {
+        for check in [None, Some(silent()), Some(answers())] {
+            let found = host(&[&service], check);
+            assert_eq!(found.state, HostState::ServiceDown);
+            assert_eq!(found.headline(), "up, no echo server answers");
+            assert_eq!(
+                found.meaning(),
+                "the host is up; something uses the port over UDP, but it does not answer as an echo server"
+            );
+        }
+    }
+    // The other protocol has no answer.
+    let tcp = Finding { protocol: protocol_named("tcp").unwrap(), ..accepted() };
+    let meaning = host(&[&silent(), &tcp], Some(answers())).meaning();
+    assert!(meaning.contains("uses the port over TCP, but"), "{meaning}");
+}
+
+#[test]
+fn service_is_not_down_if_it_replies_from_another_address_or_if_no_request_was_sent() {
+    let other = fails(Condition::OtherAddress, None);
+    let found = host(&[&other], Some(answers()));
+    assert_eq!(found.headline(), "up, an echo server uses another address");
+    let expected = "the host is up, because its kernel answers UDP; an echo server answers over UDP, but from another \
+                    address";
+    assert_eq!(found.meaning(), expected);
+    // The reply does not come from the address of the host.
+    assert_eq!(state(&other, Some(silent())), HostState::Unknown);
+    let not_sent = fails(Condition::LocalLimit, Origin::ThisHost);
+    let found = host(&[&not_sent], Some(answers()));
+    assert_eq!(found.headline(), "up, services not checked");
+    assert!(found.meaning().contains("but this host sent no request"), "{}", found.meaning());
+}
+
+#[test]
+fn silent_service_on_a_host_that_is_up_can_be_a_program_that_does_not_answer() {
+    let refused = fails(Condition::Refused, Origin::Peer);
+    let meaning = host(&[&silent(), &refused], Some(answers())).meaning();
+    assert!(
+        meaning.ends_with("or a program receives the requests over UDP but does not answer"),
+        "{meaning}"
+    );
+    let meaning = host(&[&refused], Some(answers())).meaning();
+    assert!(
+        meaning.ends_with("; so the service is down, or a firewall blocks its port"),
+        "{meaning}"
+    );
 }
 
 #[test]

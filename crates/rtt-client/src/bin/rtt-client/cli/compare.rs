@@ -1,11 +1,11 @@
 //! Arguments of `compare`.
 
-use super::{EXIT_STATUS, Format, MeasureArgs, duration};
+use super::{EXIT_STATUS, Format, MeasureArgs, duration, number, whole_number};
 use clap::Args;
 use rtt_client::{
     ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,
-    DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, PROTOCOLS, PlanError, SWEEP_SIZES, Settings,
-    Target, default_pair,
+    DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, PROTOCOLS, PlanError, Protocol, SWEEP_SIZES,
+    Settings, Target, default_pair,
 };
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct CompareArgs {
     #[arg(help = help_of_b())]
     b: Option<Target>,
 
-    #[arg(short, long, value_name = "N", help = format!(
+    #[arg(short, long, value_name = "N", value_parser = whole_number::<u64>, help = format!(
         "Number of pairs of exchanges [default: {DEFAULT_PAIRS}, but stop after {}; with --interval: {DEFAULT_PAIRS} \
          without this limit; with --duration: as many as possible]",
         humantime::format_duration(DEFAULT_PAIRS_DURATION)
@@ -38,7 +38,7 @@ pub(crate) struct CompareArgs {
         hide_default_value = true)]
     interval: Duration,
 
-    #[arg(short, long, value_name = "BYTES",
+    #[arg(short, long, value_name = "BYTES", value_parser = whole_number::<usize>,
         help = format!("Size of each request in bytes [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
@@ -48,18 +48,18 @@ pub(crate) struct CompareArgs {
     sweep: bool,
 
     /// Confidence level in percent, or as a fraction below 1
-    #[arg(long, value_name = "PERCENT", default_value_t = 95.0)]
+    #[arg(long, value_name = "PERCENT", value_parser = number, default_value_t = 95.0)]
     confidence: f64,
 
     /// Seed of the random order, to repeat a run [default: a new one for each run]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole_number::<u64>)]
     seed: Option<u64>,
 
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 
-    /// Do not print the individual pairs (JSON: no `pair` events)
+    /// Do not print the individual pairs (JSON: no `pair` events; CSV: no effect, because a row is a pair)
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
@@ -96,23 +96,30 @@ impl CompareArgs {
 }
 
 fn help_of_a() -> String {
-    let defaults: Vec<String> = PROTOCOLS
-        .iter()
-        .filter_map(|protocol| Some(format!("{}: {}", protocol.default_port?, protocol.title)))
-        .collect();
     format!(
-        "First target: host, host:port, [IPv6]:port or a URL. If it is not a URL, its port selects the protocol \
-         ({}, any other port or none: {})",
-        defaults.join(", "),
-        default_pair()[0].title
+        "First target: host, host:port, [IPv6]:port or a URL. If it is not a URL, its port selects the protocol ({})",
+        protocols_by_port(default_pair()[0])
     )
 }
 
 fn help_of_b() -> String {
-    let [first, second] = default_pair().map(|protocol| protocol.title);
+    let [first, second] = default_pair();
     format!(
-        "Second target, written like A. Without a URL, any other port or none means {second} here [default: the host of A \
-         over {first}, or over {second} if A uses {first}; with the port of A if A is host:port and its port selects no \
-         protocol, otherwise with the default port]"
+        "Second target, written like A. If it is not a URL, its port selects the protocol ({}). Default: the host of A with \
+         the other protocol ({} if A uses {}, otherwise {}) and the default port of this protocol. If A is host:port and \
+         its port selects no protocol, B has the same port",
+        protocols_by_port(second),
+        second.title,
+        first.title,
+        first.title
     )
+}
+
+/// The protocol that each default port selects, and the one that any other port selects.
+fn protocols_by_port(otherwise: &Protocol) -> String {
+    let defaults: Vec<String> = PROTOCOLS
+        .iter()
+        .filter_map(|protocol| Some(format!("{}: {}", protocol.default_port?, protocol.title)))
+        .collect();
+    format!("{}, any other port or none: {}", defaults.join(", "), otherwise.title)
 }

@@ -44,7 +44,7 @@ impl DiagnoseArgs {
         let settings = Settings {
             family: self.addresses.family(),
             bind: self.addresses.bind,
-            ttl: self.addresses.ttl(),
+            ttl: self.addresses.ttl,
             timeout: self.timeout,
             content: Content::Message("x".into()),
             ..Settings::one("")

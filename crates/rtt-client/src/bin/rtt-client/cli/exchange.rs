@@ -1,6 +1,6 @@
 //! The command of each protocol, and its arguments.
 
-use super::{EXIT_STATUS, Format, MeasureArgs, duration};
+use super::{EXIT_STATUS, Format, MeasureArgs, duration, number, whole_number};
 use clap::{Args, Command, ValueEnum};
 use rtt_client::{
     Content, DEFAULT_HOST, DEFAULT_REQUEST_LEN, Lifetime, Protocol, Settings, Target,
@@ -18,12 +18,13 @@ pub(crate) struct ExchangeArgs {
     pub(crate) target: Target,
 
     /// Message to send. Without a message and without series options, the client reads one line of standard
-    /// input. On a terminal, it prompts for the line
+    /// input. On a terminal, it prompts for the line. In a series, each request contains its number and a token before the
+    /// message
     #[arg(index = 2)]
     message: Option<String>,
 
     /// Number of exchanges [default: no limit with --interval, --rate or --duration; otherwise 1]
-    #[arg(short, long, value_name = "N", help_heading = "Series")]
+    #[arg(short, long, value_name = "N", value_parser = whole_number::<u64>, help_heading = "Series")]
     count: Option<u64>,
 
     #[arg(short, long, value_name = "DUR", value_parser = duration, help_heading = "Series",
@@ -35,15 +36,16 @@ pub(crate) struct ExchangeArgs {
     interval: Option<Duration>,
 
     /// Number of requests per second. The client sends them on a fixed schedule and does not wait for replies
-    #[arg(long, value_name = "HZ", conflicts_with = "interval", help_heading = "Series")]
+    #[arg(long, value_name = "HZ", value_parser = number, conflicts_with = "interval", help_heading = "Series")]
     rate: Option<f64>,
 
     /// Stop sending requests after this time
     #[arg(long, value_name = "DUR", value_parser = duration, help_heading = "Series")]
     duration: Option<Duration>,
 
-    #[arg(short, long, value_name = "BYTES", conflicts_with = "message", help_heading = "Series",
-        help = format!("Size of each request in bytes [default: {DEFAULT_REQUEST_LEN}]"))]
+    #[arg(short, long, value_name = "BYTES", value_parser = whole_number::<usize>, conflicts_with = "message",
+        help_heading = "Series",
+        help = format!("Size of each request in bytes, with its number and token [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
     /// Use one connection for the whole run (keep) or a new one for each exchange (each)
@@ -63,7 +65,7 @@ pub(crate) struct ExchangeArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 
-    /// Do not print the individual exchanges (JSON: no `exchange` events)
+    /// Do not print the individual exchanges (JSON: no `exchange` events; CSV: no effect, because a row is an exchange)
     #[arg(short, long)]
     pub(crate) quiet: bool,
 

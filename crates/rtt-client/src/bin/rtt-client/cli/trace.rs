@@ -1,6 +1,6 @@
 //! Arguments of `trace`.
 
-use super::{EXIT_STATUS, EventFormat, MeasureArgs, duration, titles_with_servers};
+use super::{EXIT_STATUS, EventFormat, MeasureArgs, duration, titles_with_servers, whole_number};
 use clap::Args;
 use rtt_client::{DEFAULT_HOST, PlanError, Settings, Target, TracePlan, TraceSettings};
 use std::path::PathBuf;
@@ -21,11 +21,11 @@ pub(crate) struct TraceArgs {
     targets: Vec<Target>,
 
     /// Number of exchanges with each server
-    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    #[arg(short, long, value_name = "N", value_parser = whole_number::<u64>, default_value_t = 1)]
     count: u64,
 
     /// Size of each request in bytes [default: a short message]
-    #[arg(short, long, value_name = "BYTES")]
+    #[arg(short, long, value_name = "BYTES", value_parser = whole_number::<usize>)]
     size: Option<usize>,
 
     /// Pause between exchanges [default: none]
@@ -38,11 +38,13 @@ pub(crate) struct TraceArgs {
     #[arg(short, long, value_name = "FILE", conflicts_with = "read")]
     pub(crate) write: Option<PathBuf>,
 
-    /// Do not capture; explain the packets in this file (pcapng or pcap)
+    /// Do not capture; explain the packets in this file (pcapng or pcap). Not possible with targets, -w, -s, --lab or
+    /// --breakdown
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["targets", "lab", "size", "breakdown"])]
     pub(crate) read: Option<PathBuf>,
 
-    /// Run servers and the client in an isolated network. An ordinary user can capture there (Linux)
+    /// Run servers and the client in an isolated network. An ordinary user can capture there (Linux). Not possible with
+    /// targets, -r, -6 or -B
     #[arg(long, conflicts_with_all = ["targets", "ipv6", "bind"])]
     pub(crate) lab: bool,
 

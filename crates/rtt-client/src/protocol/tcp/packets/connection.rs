@@ -28,8 +28,20 @@ pub(super) struct Connection {
     has_fin: bool,
     /// Whether the server sent a SYN, ACK.
     was_accepted: bool,
+    answer: Answer,
     /// Whether the connection has ended. A later SYN starts another connection.
     is_over: bool,
+}
+
+/// The first segment from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// The server has not sent a segment.
+    None,
+    /// A RST after the SYN.
+    Refusal,
+    /// Any other segment.
+    Other,
 }
 
 /// A segment, and the fields of its header.
@@ -53,6 +65,7 @@ impl Connection {
             closed_by: None,
             has_fin: false,
             was_accepted: false,
+            answer: Answer::None,
             is_over: false,
         }
     }
@@ -90,6 +103,10 @@ impl FlowState for Connection {
         self.closed_by
     }
 
+    fn is_refused(&self) -> bool {
+        self.answer == Answer::Refusal
+    }
+
     fn was_accepted(&self) -> bool {
         self.was_accepted
     }
@@ -106,9 +123,19 @@ impl Connection {
         if header.fin || header.rst {
             self.closed_by.get_or_insert(sender);
         }
+        if sender == FlowSide::Server && self.answer == Answer::None {
+            let is_refusal = header.rst && self.syn_time.is_some();
+            self.answer = if is_refusal { Answer::Refusal } else { Answer::Other };
+        }
         if header.rst {
             self.is_over = true;
-            return Classification::new(PacketRole::Rst, exchanges.latest());
+            let classification = Classification::new(PacketRole::Rst, exchanges.latest());
+            return match self.answer {
+                Answer::Refusal if sender == FlowSide::Server => {
+                    classification.with_detail(Detail::Refusal)
+                }
+                _ => classification,
+            };
         }
         if header.syn {
             return self.add_syn(segment);

@@ -58,7 +58,7 @@ fn each_segment_of_a_connection_has_a_role() {
     let flow = script.flow();
     assert_eq!(rtts(&flow), [Some(30), Some(10)]);
     let totals = totals(flow);
-    let closed_by = ClosedBy { connections: 1, client: 1, server: 0 };
+    let closed_by = ClosedBy { connections: 1, client: 1, server: 0, refused: 0 };
     assert_eq!((totals.round_trips, totals.closed_by), (Some(2), Some(closed_by)));
 }
 
@@ -70,7 +70,7 @@ fn server_closes_the_connection_with_a_fin_in_its_reply() {
     assert_eq!(script.roles()[3..], ["request", "reply"]);
     let flow = script.flow();
     assert_eq!(flow.packets[4].detail, Some(Detail::WithFin));
-    let closed_by = ClosedBy { connections: 1, client: 0, server: 1 };
+    let closed_by = ClosedBy { connections: 1, client: 0, server: 1, refused: 0 };
     assert_eq!(totals(flow).closed_by, Some(closed_by));
 }
 
@@ -83,8 +83,27 @@ fn totals_count_the_closing_side_of_every_connection() {
     };
     let open = Script::connection().flow();
     let flows = [close_first(Server), close_first(Client), close_first(Client), open];
-    let expected = ClosedBy { connections: 4, client: 2, server: 1 };
+    let expected = ClosedBy { connections: 4, client: 2, server: 1, refused: 0 };
     assert_eq!(Totals::of(&flows).closed_by, Some(expected));
+}
+
+#[test]
+fn connection_that_was_refused_was_not_closed() {
+    let refused = || Script::default().segment(Client, "S", 100, b"").segment(Server, "RA", 0, b"");
+    let expected = ClosedBy { connections: 1, client: 0, server: 0, refused: 1 };
+    assert_eq!(totals(refused().flow()).closed_by, Some(expected));
+    // The server resets an open connection. The capture can start after the SYN.
+    let reset = [
+        Script::connection().segment(Server, "RA", 201, b""),
+        Script::default().segment(Client, "A", 101, b"hello").segment(Server, "RA", 201, b""),
+    ];
+    for script in reset {
+        let expected = ClosedBy { connections: 1, client: 0, server: 1, refused: 0 };
+        let flow = script.flow();
+        let explanation = flow.packets.last().unwrap().explanation();
+        assert_eq!(explanation, "the server resets the connection");
+        assert_eq!(totals(flow).closed_by, Some(expected));
+    }
 }
 
 #[test]
@@ -289,7 +308,9 @@ fn icmp_error_about_a_syn_starts_no_connection() {
 fn refusal_has_the_role_rst() {
     let script = Script::default().segment(Client, "S", 100, b"").segment(Server, "RA", 0, b"");
     assert_eq!(script.roles(), ["syn", "rst"]);
-    let closed_by = ClosedBy { connections: 1, client: 0, server: 1 };
+    let explanation = script.flow().packets[1].explanation();
+    assert_eq!(explanation, "the server's host refuses the connection");
+    let closed_by = ClosedBy { connections: 1, client: 0, server: 0, refused: 1 };
     assert_eq!(totals(script.flow()).closed_by, Some(closed_by));
 }
 

@@ -63,7 +63,7 @@ impl Opening {
                         reason = AddressChangeReason::NoReply;
                     }
                 }
-                Err(failed) => error = Some(failed),
+                Err(failed) => error = Some((failed, resolver.version_option())),
             }
         }
         if self.when == OpenWhen::NameChanged && address == self.address {
@@ -71,8 +71,8 @@ impl Opening {
         }
         let attempt = match (address, error) {
             (Some(address), _) => Some((self.open)(address, config).unwrap_or_else(failed_attempt)),
-            (None, Some(error)) => {
-                let failure = failure_from_resolve_error(&error, start.elapsed());
+            (None, Some((error, version))) => {
+                let failure = failure_from_resolve_error(&error, version, start.elapsed());
                 Some(OpenAttempt { connection: None, transport: Err(failure) })
             }
             // There is neither an address nor a name.
