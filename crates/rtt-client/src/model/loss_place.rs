@@ -132,6 +132,9 @@ impl LossReason {
     ) -> Option<Self> {
         let has_no_connection = failure.context == Some(FailureContext::NoConnection);
         match failure.condition {
+            Condition::NameNotFound | Condition::NameLookupFailed if !is_sent => {
+                Some(Self::NoAddress)
+            }
             _ if has_no_connection && !is_sent => Some(Self::NoConnection),
             _ if has_no_connection => Some(Self::ConnectionEnded),
             Condition::Closed | Condition::Reset if has_connections => Some(Self::ConnectionEnded),
@@ -188,6 +191,8 @@ mod tests {
     fn reason_depends_on_the_condition_and_on_the_connection() {
         let no_connection = Some(FailureContext::NoConnection);
         for (condition, context, is_sent, has_connections, expected) in [
+            (Condition::NameNotFound, None, false, true, Some(LossReason::NoAddress)),
+            (Condition::NameLookupFailed, None, false, false, Some(LossReason::NoAddress)),
             (Condition::Refused, None, true, false, Some(LossReason::Refused)),
             (Condition::Silent, None, true, false, None),
             (Condition::Refused, no_connection, false, true, Some(LossReason::NoConnection)),

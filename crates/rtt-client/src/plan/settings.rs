@@ -97,6 +97,7 @@ pub struct CustomRequest {
 
 /// Everything that a caller can choose, except the protocol and the target.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them is an independent option")]
 pub struct Settings {
     /// The version of IP. Without a value, both versions are allowed.
     pub family: Option<Family>,
@@ -120,6 +121,9 @@ pub struct Settings {
     pub rate: Option<f64>,
     /// The lifetime of connections.
     pub lifetime: Lifetime,
+    /// Whether the series continues although the server is absent, or the name of the target has no address. Otherwise, an
+    /// error before the first reply ends it.
+    pub keep_going: bool,
     /// Whether to split each RTT into its parts with kernel timestamps.
     pub breakdown: bool,
     /// Whether requests with filler text request the server's counts, which show where exchanges are lost. This needs
@@ -146,6 +150,7 @@ impl Settings {
             interval: Duration::ZERO,
             rate: None,
             lifetime: Lifetime::Keep,
+            keep_going: false,
             breakdown: false,
             locate_losses: false,
             pin: None,

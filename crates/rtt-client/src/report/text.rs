@@ -17,6 +17,7 @@ mod finding;
 mod histogram;
 mod host;
 mod losses;
+mod outages;
 mod packet_diagram;
 mod printer;
 mod protocol;
@@ -102,10 +103,16 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
             Some(address) => format!("{title} {}", plan.protocol.display_address(address)),
             None => format!("{title} {}", plan.target),
         };
-        let (Some(address), Some(local)) = (start.address, start.local) else { return Ok(()) };
-        let [address, local] =
-            [address, local].map(|address| plan.protocol.display_address(address));
-        self.run.heading = format!("{title} to {address} from {local}");
+        self.run.heading = match (start.address, start.local) {
+            (Some(address), Some(local)) => {
+                let [address, local] =
+                    [address, local].map(|address| plan.protocol.display_address(address));
+                format!("{title} to {address} from {local}")
+            }
+            // The run continues, although no channel is open.
+            _ if plan.settings.keep_going => format!("{title} to {}", plan.host_and_port()),
+            _ => return Ok(()),
+        };
         if self.run.single_exchange {
             return Ok(());
         }
@@ -239,7 +246,8 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
             }
             Event::Exchange(exchange) => self.exchange(exchange),
             Event::Summary { plan, summary } => self.summary(plan, summary),
-            Event::Progress(_)
+            Event::AddressChange(_)
+            | Event::Progress(_)
             | Event::ComparisonStart(_)
             | Event::ComparisonProgress(_)
             | Event::Pair { .. } => Ok(()),

@@ -62,6 +62,11 @@ pub(crate) struct ExchangeArgs {
     )]
     connection: ConnectionArg,
 
+    /// Continue if the server is absent or its name has no address: an error before the first reply does not end the series.
+    /// The summary states when the outages started and ended
+    #[arg(long, help_heading = "Series")]
+    keep_going: bool,
+
     #[command(flatten)]
     pub(crate) request: RequestArgs,
 
@@ -163,6 +168,7 @@ impl ExchangeArgs {
                 ConnectionArg::Keep => Lifetime::Keep,
                 ConnectionArg::Each => Lifetime::Each,
             },
+            keep_going: self.keep_going,
             breakdown: self.breakdown,
             locate_losses: true,
             ..self.measure.settings()
