@@ -217,7 +217,10 @@ impl Series<'_> {
             }),
             other_service: self
                 .other_service
-                .describe(self.protocol, self.address.port())
+                .describe(
+                    self.protocol,
+                    self.connections.address().map_or(0, |address| address.port()),
+                )
                 .filter(|_| summary.received == 0),
             is_matched_in_order: self.protocol.framing == Framing::Datagrams
                 && self.payload.matching() == Matching::InOrder

@@ -84,7 +84,7 @@ fn expected_form(protocol: &Protocol, echo: EchoForm) -> Result<ExpectedForm, Pl
         (Responder::Kernel, EchoForm::Upper) if protocol.reply_form == ReplyForm::Unchanged => {
             Err(PlanError::NoUpperCase { protocol: protocol.title })
         }
-        (Responder::Kernel, _) => Ok(protocol.reply_form.into()),
+        (Responder::Kernel | Responder::KernelOfServer, _) => Ok(protocol.reply_form.into()),
         (Responder::Program(_), EchoForm::Upper) => Ok(ReplyForm::UpperCase.into()),
         (Responder::Program(_), EchoForm::Same) => Ok(ReplyForm::Unchanged.into()),
         (Responder::Program(_), EchoForm::Auto) => Ok(ExpectedForm::OfFirstReply),

@@ -252,7 +252,8 @@ impl<'a> Connections<'a> {
         let Some(channel) = self.channel.take() else { return };
         self.record_end(&channel, reason);
         let Some(timeout) = self.close_timeout else { return };
-        let ClosedChannel { duration, has_extra_bytes } = channel.close(timeout, self.opener.config().stop);
+        let ClosedChannel { duration, has_extra_bytes } =
+            channel.close(timeout, self.opener.config().stop);
         self.has_extra_bytes |= has_extra_bytes;
         if let Some(duration) = duration {
             self.close_durations.add(duration);
