@@ -127,7 +127,7 @@ fn select_both_addresses(
 fn new_side(plan: &Plan) -> Side {
     Side {
         request_bytes: plan.payload.request_len(),
-        is_echo: plan.payload.echo().is_some(),
+        is_echo: plan.payload.echo().is_some() && !plan.protocol.is_handshake(),
         ..Side::new(plan.protocol, plan.url())
     }
 }
