@@ -148,6 +148,13 @@ impl Payload {
         self.echo().and_then(EchoPayload::reply_form)
     }
 
+    /// Only echo replies of this form are correct from now on.
+    pub(crate) fn expect_form(&mut self, form: ReplyForm) {
+        if let Self::Echo(echo) = self {
+            echo.expect_form(form);
+        }
+    }
+
     /// How replies belong to requests, if replies arrive as datagrams.
     pub(crate) fn matching(&self) -> Matching {
         match self {
