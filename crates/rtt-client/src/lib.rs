@@ -67,10 +67,11 @@ pub mod report;
 
 pub use analysis::delay_variation::{DelayClocks, DelayVariation, OneWayDelays};
 pub use analysis::loss_attribution::{LossCounts, LossRange};
+pub use analysis::outages::Outages;
 pub use analysis::schedule::SlowHost;
 pub use analysis::statistics::{
-    BreakdownFigures, ColdStart, Distribution, HandshakeRetransmissions, Jitter, Quantile,
-    Replacements, Summary, TimestampCost,
+    AddressChanges, BreakdownFigures, ColdStart, Distribution, HandshakeRetransmissions, Jitter,
+    Quantile, Replacements, Summary, TimestampCost,
 };
 pub use capture::dissect::LayerSizes;
 pub use capture::flow::{Flow, FlowSide, PacketRecord};
@@ -87,6 +88,7 @@ pub use event::{
     AddressLimit, ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt,
     Progress, Report, Start,
 };
+pub use model::address_change::{AddressChange, AddressChangeReason};
 pub use model::address_resolution::{AddressResolution, ContainedIn};
 pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 pub use model::condition::{Condition, Failure};
@@ -98,6 +100,7 @@ pub use model::failure_context::{FailureContext, VersionOption};
 pub use model::hop_limit::{Distance, ReplyTtl};
 pub use model::icmp::{IcmpError, Origin};
 pub use model::loss_place::{LossPlace, LossReason};
+pub use model::outage::Outage;
 pub use model::protocol::{
     DisplayAddress, Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder,
 };

@@ -1,5 +1,6 @@
 //! The types that all other modules share: protocols, targets, exchanges, failures (pure: no I/O, no clock).
 
+pub(crate) mod address_change;
 pub(crate) mod address_resolution;
 pub(crate) mod breakdown;
 pub(crate) mod condition;
@@ -10,6 +11,7 @@ pub(crate) mod headers;
 pub(crate) mod hop_limit;
 pub(crate) mod icmp;
 pub(crate) mod loss_place;
+pub(crate) mod outage;
 pub(crate) mod protocol;
 pub(crate) mod receive_queue;
 pub(crate) mod replacement;

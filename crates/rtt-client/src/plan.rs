@@ -84,6 +84,7 @@ impl Plan {
         settings: Settings,
     ) -> Result<Self, PlanError> {
         check_target(protocol, &target, &settings)?;
+        let protocol = measured_protocol(protocol, &settings)?;
         check_durations(&settings)?;
         if settings.count.is_some_and(|count| count == 0 || count > MAX_REQUESTS) {
             return Err(PlanError::CountOutOfRange { quantity: "--count", max: MAX_REQUESTS });
@@ -181,11 +182,15 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether the plan is one exchange whose reply is shown: of the user's message, or with a service.
-    pub(crate) fn is_one_message(&self) -> bool {
-        match &self.payload {
-            Payload::Echo(_) => matches!(self.settings.content, Content::Message(_)),
-            Payload::Service(_) => self.settings.count == Some(1),
+    /// Whether the plan is one exchange whose times are the result: an exchange of the user's message, one exchange with a
+    /// service, or one handshake.
+    pub(crate) fn is_single_exchange(&self) -> bool {
+        match self.settings.content {
+            Content::Message(_) => true,
+            Content::Request(_) | Content::Service(_) | Content::Handshake => {
+                self.settings.count == Some(1)
+            }
+            Content::Numbered(_) | Content::Sized(_) => false,
         }
     }
 
@@ -195,7 +200,7 @@ impl Plan {
             matches!(self.settings.content, Content::Message(_) | Content::Numbered(_));
         match &self.payload {
             Payload::Echo(echo) => has_message.then(|| ShownText::After(echo.text_offset())),
-            Payload::Service(_) => self.is_one_message().then_some(ShownText::FirstLine),
+            Payload::Service(_) => self.is_single_exchange().then_some(ShownText::FirstLine),
         }
     }
 
@@ -222,7 +227,7 @@ fn check_target(
     settings: &Settings,
 ) -> Result<(), PlanError> {
     if let Some(other) = target.protocol
-        && other != protocol
+        && other.name != protocol.name
     {
         let target = target.clone();
         return Err(PlanError::OtherProtocol { target, theirs: other.name, ours: protocol.name });
@@ -246,6 +251,26 @@ fn check_target(
         return Err(PlanError::OtherVersion { address: target.host.clone(), option });
     }
     Ok(())
+}
+
+/// The facts about the exchanges that the settings select: about messages, or about handshakes alone.
+fn measured_protocol(
+    protocol: &'static Protocol,
+    settings: &Settings,
+) -> Result<&'static Protocol, PlanError> {
+    if !matches!(settings.content, Content::Handshake) {
+        return Ok(protocol);
+    }
+    if settings.breakdown {
+        return Err(PlanError::HandshakeWithBreakdown);
+    }
+    if settings.lifetime == Lifetime::Each {
+        return Err(PlanError::HandshakeWithLifetime);
+    }
+    if protocol.is_handshake() {
+        return Ok(protocol);
+    }
+    protocol.handshake.ok_or(PlanError::HasNoHandshake { protocol: protocol.title })
 }
 
 fn check_durations(settings: &Settings) -> Result<(), PlanError> {

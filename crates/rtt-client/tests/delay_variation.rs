@@ -47,8 +47,8 @@ fn run_series(rule: &str, address: &str, format: &str) -> Option<String> {
 }
 
 /// Runs two series with the rule of the forwarder, with output as JSON and as text. `varied` is the field of the summary and
-/// the words of the text for the direction with the rule. `other` is the same for the other direction.
-fn check(rule: &str, address: &str, varied: (&str, &str), other: (&str, &str)) {
+/// the words of the text for the direction with the rule. `other` is the field for the other direction.
+fn check(rule: &str, address: &str, varied: (&str, &str), (other, _): (&str, &str)) {
     let Some(output) = run_series(rule, address, "json") else { return };
     let summary: Value = serde_json::from_str(output.lines().last().unwrap()).unwrap();
     let p99 = |field: &str| summary[field]["p99"].as_f64().unwrap_or_else(|| panic!("{summary}"));
@@ -56,14 +56,13 @@ fn check(rule: &str, address: &str, varied: (&str, &str), other: (&str, &str)) {
     let error = (reported - injected).abs() / injected;
     assert!(error < 0.05, "injected {injected} ns, reported {reported} ns: {summary}");
     // A program of another test run can delay single exchanges in both directions.
-    let p90 = summary[other.0]["p90"].as_f64().unwrap_or_else(|| panic!("{summary}"));
+    let p90 = summary[other]["p90"].as_f64().unwrap_or_else(|| panic!("{summary}"));
     assert!(p90 < MAX_OTHER_VARIATION_NS, "{summary}");
 
     let Some(output) = run_series(rule, address, "text") else { return };
     // The text output breaks long lines.
     let text = output.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(varied.1), "{output}");
-    assert!(!text.contains(other.1), "{output}");
 }
 
 const THERE: (&str, &str) = ("variation_there_ns", "on the way there");

@@ -112,6 +112,14 @@ impl Evidence {
     }
 }
 
+impl Evidence {
+    /// Whether a side has handshakes of connections instead of exchanges of messages. Most causes and experiments describe
+    /// messages.
+    pub(crate) fn has_handshakes(&self) -> bool {
+        self.sides.iter().any(Side::has_handshakes)
+    }
+}
+
 /// An experiment in which at least one reply is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncompleteExperiment {
@@ -173,6 +181,11 @@ impl Side {
             measurements: Vec::new(),
             failure: None,
         }
+    }
+
+    /// Whether the exchanges of this side are handshakes of connections. They carry no messages.
+    pub(crate) fn has_handshakes(&self) -> bool {
+        self.protocol.is_handshake()
     }
 
     /// The measured IP address. An IPv4 address that is mapped to IPv6 becomes an IPv4 address.

@@ -1,11 +1,13 @@
 //! The counts and distributions of a run. A [`Summary`] is built from the exchanges one by one.
 
+mod address_changes;
 mod breakdown;
 mod distribution;
 mod handshakes;
 mod jitter;
 mod replacements;
 
+pub use address_changes::AddressChanges;
 pub use breakdown::BreakdownFigures;
 pub use distribution::{Distribution, Quantile};
 pub use handshakes::HandshakeRetransmissions;
@@ -14,6 +16,7 @@ pub use replacements::Replacements;
 
 use crate::analysis::delay_variation::DelayVariation;
 use crate::analysis::loss_attribution::LossCounts;
+use crate::analysis::outages::Outages;
 use crate::analysis::schedule::SlowHost;
 use crate::model::address_resolution::AddressResolution;
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration};
@@ -67,6 +70,10 @@ pub struct Summary {
     pub not_resent: u64,
     /// The channels that the client replaced, because they did not work.
     pub replacements: Replacements,
+    /// The changes of the measured address, because the name of the target has another address.
+    pub address_changes: AddressChanges,
+    /// The periods in which no request had a correct reply. An outage that lasts until the end of the run is added at the end.
+    pub outages: Outages,
     /// Round-trip times.
     pub rtt: Distribution,
     /// Times from the request to the first byte of the reply. The RTT ends at the last byte. Only for the replies of a
@@ -193,6 +200,7 @@ impl Summary {
         if let Some(time) = exchange.first_byte_time() {
             self.first_byte.add(time);
         }
+        self.handshake_retransmissions.add(exchange.retransmitted);
         if let Some(breakdown) = &exchange.breakdown {
             self.breakdown.add(breakdown);
         }
@@ -203,7 +211,10 @@ impl Summary {
 
     /// Adds the durations of a connection.
     pub(crate) fn add_connection(&mut self, connection: &Connection) {
-        self.handshake_retransmissions.add(connection);
+        // The failure of an attempt contains its retransmissions.
+        if connection.is_established {
+            self.handshake_retransmissions.add(connection.retransmitted);
+        }
         if let Some(duration) = connection.duration() {
             self.connect.add(duration);
         }

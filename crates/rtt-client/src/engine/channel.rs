@@ -7,7 +7,7 @@ mod stream;
 
 use crate::analysis::accounting::{ReceivedReply, beginning_of};
 use crate::model::breakdown::TimestampId;
-use crate::model::condition::Verification;
+use crate::model::condition::{Failure, Verification};
 use crate::model::protocol::Framing;
 use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::{KernelStatistics, Traffic};
@@ -75,6 +75,8 @@ pub(in crate::engine) enum ChannelEvent {
     End,
     /// A reply with the expected bytes.
     Reply(ReceivedReply),
+    /// Request `seq` failed.
+    Failed { seq: u64, failure: Failure },
     /// A message that is not the expected reply. On a stream, the position of the next reply is then unknown, and the
     /// channel must not be used again.
     Wrong { reply: ReceivedReply, mismatch: Mismatch },
@@ -165,6 +167,16 @@ impl Channel {
             Received::Nothing => Ok(ChannelEvent::Nothing),
             Received::End => Ok(ChannelEvent::End),
             Received::Stray => Ok(ChannelEvent::Stray),
+            Received::Failed { request, failure } => {
+                Ok(ChannelEvent::Failed { seq: request, failure })
+            }
+            Received::Established { request, received, retransmitted } => {
+                self.replies += 1;
+                let arrival =
+                    Arrival { received, timestamp: None, hop_limit: None, receive_drops: None };
+                let reply = arrival.reply(Some(request), Bytes::new());
+                Ok(ChannelEvent::Reply(ReceivedReply { retransmitted, ..reply }))
+            }
             Received::Bytes { received, timestamp, hop_limit, request, bytes } => {
                 let arrival = Arrival { received, timestamp, hop_limit, receive_drops: None };
                 match self.framing {
@@ -245,6 +257,11 @@ impl Channel {
         })
     }
 
+    /// See [`Transport::give_up`].
+    pub(in crate::engine) fn give_up(&mut self, seq: u64) -> Option<String> {
+        self.transport.give_up(seq)
+    }
+
     /// The time at which the kernel transmitted a request, if there is a kernel timestamp.
     pub(in crate::engine) fn transmitted(&mut self, id: TimestampId) -> Option<SystemTime> {
         self.transport.transmitted(id)
@@ -313,16 +330,15 @@ impl Arrival {
     /// The message that consists of `bytes`.
     fn reply(self, seq: Option<u64>, bytes: Bytes) -> ReceivedReply {
         let Self { received, timestamp, hop_limit, receive_drops } = self;
-        let report = ServerReport::None;
-        let first_byte = None;
         ReceivedReply {
             seq,
             received,
-            first_byte,
+            first_byte: None,
             timestamp,
             hop_limit,
             receive_drops,
-            report,
+            report: ServerReport::None,
+            retransmitted: None,
             bytes,
         }
     }

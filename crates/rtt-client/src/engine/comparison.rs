@@ -151,6 +151,10 @@ fn measure(
     if !has_complete_pair {
         return Ok(());
     }
+    // The experiments explain exchanges of messages.
+    if evidence.has_handshakes() {
+        return Ok(());
+    }
     let experiments = Experiments { comparison, stop };
     let has_timing_header = experiments.kernel_timestamps(&mut interleaver, evidence)?;
     experiments.new_connections(&mut interleaver, evidence)?;

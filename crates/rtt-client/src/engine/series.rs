@@ -31,6 +31,7 @@ use super::run::RunError;
 use crate::analysis::accounting::{Accounting, AccountingResult};
 use crate::analysis::schedule::{CpuTimes, SlowHost, slow_host};
 use crate::analysis::statistics::{SeriesMeasurements, Summary};
+use crate::model::address_change::AddressChange;
 use crate::model::exchange::{Connection, Exchange};
 use crate::model::loss_place::LossPlace;
 use crate::model::protocol::{Framing, Protocol, ReplyForm};
@@ -72,6 +73,8 @@ const MIN_IDLE: Duration = Duration::from_millis(1);
 pub(in crate::engine) trait Sink {
     /// A connection was requested.
     fn connection(&mut self, connection: Connection) -> io::Result<()>;
+    /// The series uses another address from now on.
+    fn address_changed(&mut self, change: &AddressChange) -> io::Result<()>;
     /// The outcome of a request is decided.
     fn exchange(&mut self, exchange: Exchange) -> io::Result<()>;
     /// The summary so far, and the time since the start of the series.
@@ -83,7 +86,6 @@ pub(in crate::engine) trait Sink {
 /// The exchanges of a run with one address.
 pub(in crate::engine) struct Series<'a> {
     protocol: &'static Protocol,
-    address: SocketAddr,
     stop: &'a AtomicBool,
     settings: Settings,
     pacing: Pacing,
@@ -192,7 +194,7 @@ impl Series<'_> {
         let reply_form = self.payload.reply_form().filter(|_| self.protocol.needs_server_program());
         let in_flight = self.accounting.in_flight();
         let AccountingResult { mut summary, loss_pattern } =
-            self.accounting.finish(connections.receive_drops, clock_state());
+            self.accounting.finish(connections.receive_drops, clock_state(), Instant::now());
         summary.in_flight = in_flight as u64;
         let end = SeriesEnd {
             interrupted: self.interrupted,
@@ -215,7 +217,10 @@ impl Series<'_> {
             }),
             other_service: self
                 .other_service
-                .describe(self.protocol, self.address.port())
+                .describe(
+                    self.protocol,
+                    self.connections.address().map_or(0, |address| address.port()),
+                )
                 .filter(|_| summary.received == 0),
             is_matched_in_order: self.protocol.framing == Framing::Datagrams
                 && self.payload.matching() == Matching::InOrder
@@ -252,6 +257,7 @@ impl Series<'_> {
             (_, true) => ServerCounts::NotReported,
             (Content::Sized(_), false) => ServerCounts::NoSpace,
             (Content::Message(_) | Content::Numbered(_), false) => ServerCounts::Message,
+            (Content::Handshake, false) => ServerCounts::NotApplicable,
         }
     }
 

@@ -69,10 +69,25 @@ impl Condition {
         }
     }
 
+    /// Whether the condition is about one request, and shows nothing about the next one: it can find a free port or space in
+    /// a queue, be sent in fragments, or have a correct reply.
+    pub(crate) fn is_about_one_request(self) -> bool {
+        matches!(
+            self,
+            Self::Answering
+                | Self::Silent
+                | Self::WrongAnswer
+                | Self::LocalLimit
+                | Self::TooBig
+                | Self::OtherAddress
+        )
+    }
+
     /// The meaning of the condition over `protocol`, in one sentence for the user.
     #[must_use]
     pub fn meaning(self, protocol: &Protocol) -> &'static str {
         match self {
+            Self::Answering if protocol.is_handshake() => "a server accepts connections",
             Self::Answering if !protocol.needs_server_program() => "the kernel of the host replies",
             Self::Answering => "an echo server answers",
             Self::NameNotFound => "the name has no address; is the spelling correct?",

@@ -103,6 +103,8 @@ pub struct Exchange {
     pub first_byte: Option<Stamp>,
     /// The hop limit (TTL) of the packet with the correct reply. Absent if it was not measured.
     pub hop_limit: Option<u8>,
+    /// If the exchange is a handshake: its packets that were sent again. Absent if the system does not report it.
+    pub retransmitted: Option<Retransmitted>,
     /// The place where the exchange was lost, if it is known when its outcome is decided. Later replies can contain more
     /// evidence, so the counts of the summary are more complete.
     pub lost_where: Option<LossPlace>,
@@ -187,6 +189,7 @@ impl Exchange {
             breakdown: None,
             first_byte: None,
             hop_limit: None,
+            retransmitted: None,
         }
     }
 

@@ -41,6 +41,9 @@ pub struct Protocol {
     pub signatures: &'static [Signature],
     /// The protocol numbers in the IP header. Absent if the client cannot capture and dissect the protocol's packets.
     pub ip_numbers: Option<IpNumbers>,
+    /// The facts about the handshakes of its connections, if the client can measure them alone. They have the name of the
+    /// protocol and another title.
+    pub handshake: Option<&'static Protocol>,
 }
 
 /// What replies to the requests of a protocol.
@@ -50,6 +53,9 @@ pub enum Responder {
     Program(Option<&'static str>),
     /// The kernel of the target's host. It replies without a server program.
     Kernel,
+    /// The kernel of the target's host. It replies only if a server program listens on the port. The program has no part in
+    /// the reply.
+    KernelOfServer,
 }
 
 /// The correct reply to a request.
@@ -121,10 +127,22 @@ impl Protocol {
         self.default_port.is_some()
     }
 
-    /// Whether a server program replies. A host can be up while this program does not run.
+    /// Whether there is a reply only if a server program runs. A host can be up while this program does not run.
     #[must_use]
     pub fn needs_server_program(&self) -> bool {
+        self.responder != Responder::Kernel
+    }
+
+    /// Whether a server program replies. Its time is a part of the RTT.
+    #[must_use]
+    pub fn program_replies(&self) -> bool {
         matches!(self.responder, Responder::Program(_))
+    }
+
+    /// Whether an exchange is the handshake of a connection. It carries no messages.
+    #[must_use]
+    pub fn is_handshake(&self) -> bool {
+        self.max_message_len == 0
     }
 
     /// The name of this project's server for the protocol, if there is one.
@@ -132,7 +150,7 @@ impl Protocol {
     pub fn our_server(&self) -> Option<&'static str> {
         match self.responder {
             Responder::Program(program) => program,
-            Responder::Kernel => None,
+            Responder::Kernel | Responder::KernelOfServer => None,
         }
     }
 
@@ -141,21 +159,22 @@ impl Protocol {
     pub fn reply_forms(&self) -> &'static [ReplyForm] {
         match (self.responder, self.reply_form) {
             (Responder::Program(_), _) => &[ReplyForm::UpperCase, ReplyForm::Unchanged],
-            (Responder::Kernel, ReplyForm::UpperCase) => &[ReplyForm::UpperCase],
-            (Responder::Kernel, ReplyForm::Unchanged) => &[ReplyForm::Unchanged],
+            (_, ReplyForm::UpperCase) => &[ReplyForm::UpperCase],
+            (_, ReplyForm::Unchanged) => &[ReplyForm::Unchanged],
         }
     }
 
-    /// The address for people and for JSON: without the port if the protocol has no ports.
+    /// The address for people and for JSON: without the port if the protocol has no ports, or if the port is not known (0).
     #[must_use]
     pub fn display_address(&self, address: SocketAddr) -> DisplayAddress {
-        DisplayAddress { address, has_port: self.has_ports() }
+        DisplayAddress { address, has_port: self.has_ports() && address.port() > 0 }
     }
 }
 
 impl PartialEq for Protocol {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        // The handshakes of a protocol have its name.
+        (self.name, self.title) == (other.name, other.title)
     }
 }
 
@@ -221,11 +240,20 @@ pub(crate) const EXAMPLE: Protocol = Protocol {
     services: &[],
     signatures: &[],
     ip_numbers: None,
+    handshake: None,
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn protocol_and_its_handshakes_differ_although_they_have_one_name() {
+        static HANDSHAKE: Protocol =
+            Protocol { title: "Example handshake", max_message_len: 0, ..EXAMPLE };
+        assert_ne!(EXAMPLE, HANDSHAKE);
+        assert!(HANDSHAKE.is_handshake() && !EXAMPLE.is_handshake());
+    }
 
     #[test]
     fn shown_address_has_a_port_only_if_the_protocol_has_ports() {

@@ -17,6 +17,10 @@ pub(crate) struct Driver {
     pub(crate) unconnected: Option<UnconnectedProbe>,
     /// The experiments that explain the RTT of the protocol. A comparison runs them for each side that uses the protocol.
     pub(crate) experiments: &'static [Experiment],
+    /// The driver of the handshakes of the protocol's connections ([`Protocol::handshake`]).
+    ///
+    /// [`Protocol::handshake`]: crate::model::protocol::Protocol::handshake
+    pub(crate) handshake: Option<&'static Driver>,
 }
 
 /// Sends one request from a socket that is not connected, and waits for a reply or an error. The arguments are

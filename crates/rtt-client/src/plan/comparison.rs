@@ -101,17 +101,22 @@ impl ComparisonPlan {
             locate_losses: false,
             ..each.clone()
         };
+        let have_handshakes = protocol_a.handshake.is_some() || protocol_b.handshake.is_some();
+        let measures_handshakes = matches!(each.content, Content::Handshake);
         let plans = |content: &Content| -> Result<[Plan; 2], PlanError> {
-            let settings = Settings { content: content.clone(), ..each.clone() };
+            let settings = |protocol| {
+                let content = content_for(protocol, content, have_handshakes);
+                Settings { content, ..each.clone() }
+            };
             Ok([
-                Plan::new(protocol_a, a.clone(), settings.applicable_to(protocol_a))?,
-                Plan::new(protocol_b, b.clone(), settings.applicable_to(protocol_b))?,
+                Plan::new(protocol_a, a.clone(), settings(protocol_a).applicable_to(protocol_a))?,
+                Plan::new(protocol_b, b.clone(), settings(protocol_b).applicable_to(protocol_b))?,
             ])
         };
         let max_len = protocol_a.max_message_len.min(protocol_b.max_message_len);
         let sweep = SWEEP_SIZES
             .into_iter()
-            .filter(|bytes| sweep && *bytes <= max_len)
+            .filter(|bytes| sweep && !measures_handshakes && *bytes <= max_len)
             .map(|bytes| Ok(SizePlan { bytes, sides: plans(&Content::Sized(Some(bytes)))? }))
             .collect::<Result<_, PlanError>>()?;
         let has_no_limit = pairs.is_none() && duration.is_none();
@@ -156,6 +161,17 @@ impl ComparisonPlan {
     #[must_use]
     pub fn confidence(&self) -> f64 {
         self.confidence
+    }
+}
+
+/// The content of the exchanges over `protocol`. If one side measures handshakes, a protocol without handshakes has ordinary
+/// exchanges.
+fn content_for(protocol: &Protocol, content: &Content, have_handshakes: bool) -> Content {
+    match content {
+        Content::Handshake if have_handshakes && protocol.handshake.is_none() => {
+            Content::Sized(None)
+        }
+        content => content.clone(),
     }
 }
 

@@ -17,21 +17,23 @@ pub struct DiagnosisPlan {
 
 impl DiagnosisPlan {
     /// Creates a plan for the diagnosis of `target`. Without a protocol in the target, the plan contains every protocol
-    /// with a server program, and with the selected service.
+    /// with a server program, and with the selected service or with handshakes.
     ///
     /// # Errors
     ///
     /// If a setting is out of range.
     pub fn new(target: &Target, settings: &Settings) -> Result<Self, PlanError> {
-        let has_service = |protocol: &&'static Protocol| match &settings.content {
+        // A diagnosis of a service or of handshakes contains only the protocols that have them.
+        let is_possible = |protocol: &&'static Protocol| match &settings.content {
             // A URL selects one protocol. An unknown service is then an error.
             Content::Service(name) if target.protocol.is_none() => {
                 protocol.services.iter().any(|service| service.name == name)
             }
+            Content::Handshake if target.protocol.is_none() => protocol.handshake.is_some(),
             _ => true,
         };
         let plans: Vec<Plan> = protocols_of(target)
-            .filter(has_service)
+            .filter(is_possible)
             .map(|protocol| Plan::new(protocol, target.clone(), settings.applicable_to(protocol)))
             .collect::<Result<_, _>>()?;
         let has_services = plans.iter().any(|plan| plan.protocol.needs_server_program());

@@ -96,6 +96,22 @@ pub enum PlanError {
         /// The largest number of requests in flight.
         max: u64,
     },
+    /// The settings select the handshake of a connection as the exchange, but the client cannot measure it.
+    #[error(
+        "--connect-only measures the handshake of a connection; the client has no such measurement over {protocol}"
+    )]
+    HasNoHandshake {
+        /// The protocol's title.
+        protocol: &'static str,
+    },
+    /// The kernel takes timestamps of data only.
+    #[error(
+        "--connect-only has no breakdown: the kernel takes no timestamps of the packets of a handshake"
+    )]
+    HandshakeWithBreakdown,
+    /// Each handshake belongs to a new connection.
+    #[error("--connect-only opens a connection for each exchange, so it has no --connection")]
+    HandshakeWithLifetime,
     /// A request, or its reply, is too long for one exchange.
     #[error("the {part} has {len} bytes; one exchange over {protocol} carries at most {max} bytes")]
     TooLong {

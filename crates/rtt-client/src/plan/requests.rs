@@ -39,6 +39,8 @@ pub(super) fn payload(
         Content::Numbered(text) => {
             EchoPayload::of_text(text, Numbering::Numbered, header, form, max)
         }
+        // The requests and the replies are empty. The transport identifies each exchange by its socket.
+        Content::Handshake => EchoPayload::of_text(b"", Numbering::Unnumbered, header, form, max),
         Content::Sized(size) => {
             let size = size.unwrap_or(DEFAULT_REQUEST_LEN);
             let min = EchoPayload::min_size(header);
@@ -82,7 +84,7 @@ fn expected_form(protocol: &Protocol, echo: EchoForm) -> Result<ExpectedForm, Pl
         (Responder::Kernel, EchoForm::Upper) if protocol.reply_form == ReplyForm::Unchanged => {
             Err(PlanError::NoUpperCase { protocol: protocol.title })
         }
-        (Responder::Kernel, _) => Ok(protocol.reply_form.into()),
+        (Responder::Kernel | Responder::KernelOfServer, _) => Ok(protocol.reply_form.into()),
         (Responder::Program(_), EchoForm::Upper) => Ok(ReplyForm::UpperCase.into()),
         (Responder::Program(_), EchoForm::Same) => Ok(ReplyForm::Unchanged.into()),
         (Responder::Program(_), EchoForm::Auto) => Ok(ExpectedForm::OfFirstReply),

@@ -76,6 +76,10 @@ pub enum Content {
     /// The number of the request and its token, followed by filler text. The value is the size of the request in bytes.
     /// Without a value, the size is [`DEFAULT_REQUEST_LEN`].
     Sized(Option<usize>),
+    /// No request: the handshake of a new connection is the exchange ([`Protocol::handshake`]).
+    ///
+    /// [`Protocol::handshake`]: crate::Protocol::handshake
+    Handshake,
     /// A request to any service.
     Request(CustomRequest),
     /// The request of the predefined service with this name. Each protocol has its own services.
@@ -93,6 +97,7 @@ pub struct CustomRequest {
 
 /// Everything that a caller can choose, except the protocol and the target.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them is an independent option")]
 pub struct Settings {
     /// The version of IP. Without a value, both versions are allowed.
     pub family: Option<Family>,
@@ -116,6 +121,9 @@ pub struct Settings {
     pub rate: Option<f64>,
     /// The lifetime of connections.
     pub lifetime: Lifetime,
+    /// Whether the series continues although the server is absent, or the name of the target has no address. Otherwise, an
+    /// error before the first reply ends it.
+    pub keep_going: bool,
     /// Whether to split each RTT into its parts with kernel timestamps.
     pub breakdown: bool,
     /// Whether requests with filler text request the server's counts, which show where exchanges are lost. This needs
@@ -142,6 +150,7 @@ impl Settings {
             interval: Duration::ZERO,
             rate: None,
             lifetime: Lifetime::Keep,
+            keep_going: false,
             breakdown: false,
             locate_losses: false,
             pin: None,
@@ -167,7 +176,9 @@ impl Settings {
             self.clone()
         } else {
             let content = match &self.content {
-                Content::Request(_) | Content::Service(_) => Content::Sized(None),
+                Content::Request(_) | Content::Service(_) | Content::Handshake => {
+                    Content::Sized(None)
+                }
                 echo => echo.clone(),
             };
             Self { echo: EchoForm::Auto, content, ..self.clone() }

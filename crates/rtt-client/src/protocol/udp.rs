@@ -16,4 +16,5 @@ pub(super) const DRIVER: Driver = Driver {
     open: transport::open,
     unconnected: Some(unconnected::send_and_wait),
     experiments: &[closed_port::EXPERIMENT],
+    handshake: None,
 };

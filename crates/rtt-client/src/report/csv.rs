@@ -88,6 +88,7 @@ impl<Out: Write> Report for Csv<Out> {
             Event::Protocol(_)
             | Event::AddressLimit(_)
             | Event::FailedAttempt(_)
+            | Event::AddressChange(_)
             | Event::Connection(_)
             | Event::Progress(_)
             | Event::ComparisonProgress(_)

@@ -155,7 +155,7 @@ impl Accounting {
         };
         let outcome = Outcome::Corrupt { received, text, failure };
         let exchange = self.exchange(decided, outcome);
-        self.count(exchange)
+        self.count(exchange, decided.request.sent)
     }
 
     /// Counts the observations about a request that a correct reply has refuted.
@@ -182,6 +182,6 @@ impl Accounting {
             // Any host can have sent the error, so it shows no place.
             Verification::Unverified => exchange.lost_where = self.evidence.losses.expired(seq),
         }
-        self.count(exchange)
+        self.count(exchange, decided.request.sent)
     }
 }

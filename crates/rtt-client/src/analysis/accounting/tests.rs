@@ -44,6 +44,7 @@ fn reply(seq: u64, received: Stamp) -> ReceivedReply {
         first_byte: None,
         hop_limit: None,
         receive_drops: None,
+        retransmitted: None,
         report: ServerReport::None,
         bytes,
     }

@@ -107,11 +107,19 @@ pub(super) fn list(
     names: [&str; 2],
     confidence: f64,
 ) -> Vec<Cause> {
-    let mut causes = parts(evidence, names);
-    causes.extend(new_connection::causes(evidence, difference, with_connection, names));
-    causes.push(packets(evidence, names));
-    causes.extend(server_program::cause(evidence, difference, names));
+    let mut causes = Vec::new();
+    // The kernel takes no timestamps of the packets of a handshake, and it does not count them.
+    if !evidence.has_handshakes() {
+        causes.extend(parts(evidence, names));
+        causes.extend(new_connection::causes(evidence, difference, with_connection, names));
+        causes.push(packets(evidence, names));
+        causes.extend(server_program::cause(evidence, difference, names));
+    }
     for (side, name) in evidence.sides.iter().zip(names) {
+        // The causes of the other protocols are about messages.
+        if evidence.has_handshakes() && !side.has_handshakes() {
+            continue;
+        }
         let context = CauseContext { evidence, side, name };
         causes.extend(explanations_of(side.protocol).causes(&context));
     }

@@ -25,6 +25,10 @@ pub(super) fn list(
     difference: PairedDifference,
     with_connection: Option<PairedDifference>,
 ) -> Vec<Claim> {
+    // The claims are about exchanges of messages.
+    if evidence.has_handshakes() {
+        return Vec::new();
+    }
     let [a, b] = &evidence.sides;
     let context =
         |side, other, is_b| ClaimContext { side, other, is_b, difference, with_connection };

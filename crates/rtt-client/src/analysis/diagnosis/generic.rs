@@ -217,7 +217,8 @@ impl Finding {
     }
 
     fn no_route(&self) -> Explanation {
-        if self.is_group_address() && self.protocol.has_connections() {
+        let needs_one_peer = self.protocol.has_connections() || self.protocol.is_handshake();
+        if self.is_group_address() && needs_one_peer {
             return explanation(
                 "the address belongs to a group of hosts, but a connection needs exactly one peer",
                 "which hosts are members of the group",

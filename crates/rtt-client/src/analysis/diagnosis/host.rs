@@ -157,12 +157,19 @@ impl HostFinding {
         let over = self.services_that_differ().map_or_else(String::new, |[answering, silent]| {
             format!(" over {}, but not over {}", joined(&answering, "and"), joined(&silent, "or"))
         });
+        // The services of a diagnosis have the same kind of exchange.
+        let is_handshake = self.services.iter().any(|service| service.protocol.is_handshake());
+        let [server, no_server] = if is_handshake {
+            ["a server accepts connections", "no server accepts connections"]
+        } else {
+            ["an echo server answers", "no echo server answers"]
+        };
         match self.evidence {
             Evidence::EchoServer if self.state == HostState::ServiceUp => {
-                format!("the host is up, and an echo server answers{over}")
+                format!("the host is up, and {server}{over}")
             }
             Evidence::EchoServer => format!(
-                "the host is up, because an echo server answers{over}; the client received no reply to {}; the \
+                "the host is up, because {server}{over}; the client received no reply to {}; the \
                  host or a firewall possibly drops these packets",
                 joined(&self.checks_with(|_| true), "or")
             ),
@@ -172,11 +179,10 @@ impl HostFinding {
                 joined(&self.checks_with(is_answering), "and"),
                 self.absence.meaning()
             ),
-            Evidence::Packet => {
-                "the host is up, because a packet with its address arrived (a firewall can use this address); but no \
-                 echo server answers"
-                    .to_owned()
-            }
+            Evidence::Packet => format!(
+                "the host is up, because a packet with its address arrived (a firewall can use this address); but \
+                 {no_server}"
+            ),
             Evidence::ErrorOfRouter => {
                 "a router reports that it cannot reach the host: the host is down, or the link to it is down; a \
                  firewall can send the same error"

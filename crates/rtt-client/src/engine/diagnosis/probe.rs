@@ -244,6 +244,7 @@ impl Requests<'_> {
     fn result_of_event(&mut self, event: ChannelEvent) -> Option<ProbeResult> {
         match event {
             ChannelEvent::Nothing | ChannelEvent::Stray => None,
+            ChannelEvent::Failed { failure, .. } => Some(ProbeResult::NoAnswer(failure)),
             ChannelEvent::Reply(reply) => {
                 let index = usize::try_from(reply.seq?).ok()?.checked_sub(1)?;
                 let rtt = reply.received.since(self.sent.get(index)?);
@@ -307,8 +308,10 @@ impl Requests<'_> {
             return ProbeResult::NoAnswer(failure);
         }
         let received = self.channel.partial_reply_len();
-        let detail =
-            (received > 0).then(|| format!("{} arrived", self.payload.describe_part(received)));
+        let observation = self.channel.give_up(self.sent.len() as u64);
+        let detail = observation.or_else(|| {
+            (received > 0).then(|| format!("{} arrived", self.payload.describe_part(received)))
+        });
         let failure = Failure::new(Condition::Silent, self.start.elapsed());
         ProbeResult::NoAnswer(Failure { detail, ..failure })
     }

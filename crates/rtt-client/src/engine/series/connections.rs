@@ -2,23 +2,27 @@
 
 mod close_reason;
 mod event;
+mod opener;
 mod reply_limit;
 
 use crate::analysis::request_tracker::MAX_STORED_STATES;
 use crate::analysis::statistics::Distribution;
 use crate::engine::channel::{Channel, ClosedChannel};
+use crate::model::address_change::AddressChange;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition};
 use crate::model::failure_context::FailureContext;
 use crate::model::protocol::Protocol;
 use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::{KernelStatistics, Traffic};
-use crate::net::failure::failure_from_socket_error;
 use crate::net::limitation::Limitation;
+use crate::net::resolve::NameResolver;
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::{Lifetime, Plan};
 pub(super) use close_reason::CloseReason;
 use event::ConnectionEvent;
+use opener::{FinishedOpening, Opener};
+pub(super) use opener::{LookUpTime, PeerAttempt, open_at};
 use reply_limit::ReplyLimit;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -41,17 +45,13 @@ pub(super) type Open = fn(SocketAddr, OpenConfig<'_>) -> Result<OpenAttempt, Soc
 /// The channels of a series. At most one of them is open.
 pub(super) struct Connections<'a> {
     protocol: &'static Protocol,
-    address: SocketAddr,
-    config: OpenConfig<'a>,
-    open: Open,
+    opener: Opener<'a>,
     lifetime: Lifetime,
     /// Whether the series sends a request only after the outcome of the previous one is decided.
     one_at_a_time: bool,
     /// The longest wait for the server to close a connection. Without a value, the client does not wait.
     close_timeout: Option<Duration>,
     channel: Option<Channel>,
-    /// The result of the last attempt to open a channel, until the next request uses it.
-    next_attempt: Option<OpenAttempt>,
     /// The limitations of all channels, each once.
     limitations: Vec<Limitation>,
     reply_limit: ReplyLimit,
@@ -119,7 +119,7 @@ impl<'a> Connections<'a> {
     pub(super) fn new(
         open: Open,
         plan: &Plan,
-        address: SocketAddr,
+        address: Option<SocketAddr>,
         config: OpenConfig<'a>,
         first: OpenAttempt,
     ) -> Self {
@@ -127,14 +127,11 @@ impl<'a> Connections<'a> {
         let is_single_exchange = settings.count == Some(1);
         Self {
             protocol: plan.protocol,
-            address,
-            config,
-            open,
+            opener: Opener::new(open, plan, address, config, first),
             lifetime: settings.lifetime,
             one_at_a_time: plan.pacing.waits_for_replies(),
             close_timeout: (!is_single_exchange).then(|| MAX_CLOSE_WAIT.min(settings.timeout)),
             channel: None,
-            next_attempt: Some(first),
             limitations: Vec::new(),
             reply_limit: ReplyLimit::default(),
             events: Vec::new(),
@@ -149,22 +146,46 @@ impl<'a> Connections<'a> {
         }
     }
 
+    /// Looks up the name of the target again with `resolver`, each time the client opens a new channel.
+    pub(super) fn set_resolver(&mut self, resolver: NameResolver) {
+        self.opener.set_resolver(resolver);
+    }
+
+    /// Whether the client looks up the name of the target again.
+    pub(super) fn has_name(&self) -> bool {
+        self.opener.has_name()
+    }
+
+    /// The measured address. `None` as long as the name has none.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.opener.address()
+    }
+
     /// Returns the channel for the next request. Opens a new channel if the open one cannot be used.
-    pub(super) fn ready(&mut self) -> Ready<'_> {
+    pub(super) fn ready(&mut self, time: LookUpTime) -> Ready<'_> {
         if let Some(reason) =
             self.channel.as_ref().and_then(|channel| self.reason_to_replace(channel))
         {
             self.close(reason);
         }
+        if let Some(channel) = &self.channel
+            && time == LookUpTime::Now
+            && self.opener.name_has_changed(channel.local())
+        {
+            self.close(CloseReason::AddressChanged);
+            self.opener.open_changed();
+        }
         if self.channel.is_none() {
-            let attempt = match self.next_attempt.take() {
-                Some(attempt) => attempt,
-                None => (self.open)(self.address, self.config).unwrap_or_else(failed_attempt),
+            let Some(attempt) = self.opener.next(time) else {
+                return Ready::Failed(self.with_context(self.opener.no_channel()));
             };
-            if attempt.transport.is_err() && self.config.stop.load(Ordering::Relaxed) {
+            let is_stopped = self.opener.config().stop.load(Ordering::Relaxed);
+            if attempt.transport.is_err() && is_stopped {
                 return Ready::Interrupted;
             }
-            match self.channel_of(attempt) {
+            let result = self.channel_of(attempt);
+            self.opener.attempt_used(result.as_ref().err());
+            match result {
                 Ok(channel) => self.channel = Some(channel),
                 Err(failure) => return Ready::Failed(failure),
             }
@@ -174,14 +195,35 @@ impl<'a> Connections<'a> {
     }
 
     /// Sets the attempt whose channel the next call of [`Connections::ready`] returns, after the open channel has ended.
-    pub(super) fn set_next(&mut self, attempt: OpenAttempt) {
-        self.next_attempt = Some(attempt);
+    pub(super) fn set_next(&mut self, attempt: PeerAttempt) {
+        self.opener.set_next(attempt);
     }
 
-    /// The function that opens a channel beside the open one, and its configuration. The open channel already uses the
-    /// local port that the user has selected.
-    pub(super) fn second_channel(&self) -> (Open, OpenConfig<'static>) {
-        (self.open, self.config.with_any_local_port().without_interrupt())
+    /// Opens a channel to the measured address beside the open one.
+    pub(super) fn open_second(&self) -> Option<PeerAttempt> {
+        self.opener.open_second()
+    }
+
+    /// Looks up the name, and opens a channel beside the open one, in another thread.
+    pub(super) fn start_second(&mut self) {
+        let Some(channel) = &self.channel else { return };
+        self.opener.replies_received(channel.replies());
+        self.opener.start_background(channel.local());
+    }
+
+    /// Whether another thread looks up the name or opens a channel.
+    pub(super) fn has_background(&self) -> bool {
+        self.opener.has_background()
+    }
+
+    /// The result of the other thread, if it is available.
+    pub(super) fn take_finished(&mut self) -> Option<FinishedOpening> {
+        self.opener.take_finished()
+    }
+
+    /// The changes of the measured address since the last call.
+    pub(super) fn take_address_changes(&mut self) -> Vec<AddressChange> {
+        self.opener.take_changes()
     }
 
     /// The local address of the open channel.
@@ -210,7 +252,8 @@ impl<'a> Connections<'a> {
         let Some(channel) = self.channel.take() else { return };
         self.record_end(&channel, reason);
         let Some(timeout) = self.close_timeout else { return };
-        let ClosedChannel { duration, has_extra_bytes } = channel.close(timeout, self.config.stop);
+        let ClosedChannel { duration, has_extra_bytes } =
+            channel.close(timeout, self.opener.config().stop);
         self.has_extra_bytes |= has_extra_bytes;
         if let Some(duration) = duration {
             self.close_durations.add(duration);
@@ -220,7 +263,7 @@ impl<'a> Connections<'a> {
     /// The connections that were requested since the last call. Also logs the connection events since then. Do not
     /// call this function between the two timestamps of an exchange, because logging takes time.
     pub(super) fn new_connections(&mut self) -> impl Iterator<Item = Connection> + '_ {
-        let (protocol, address) = (self.protocol.name, self.address);
+        let (protocol, address) = (self.protocol.name, self.opener.address());
         self.events.drain(..).filter_map(move |event| {
             event.log(protocol, address);
             event.connection()
@@ -243,8 +286,7 @@ impl<'a> Connections<'a> {
     /// The local address of the first channel. `None` if the channel could not be opened. Also `None` after the first
     /// request.
     pub(super) fn first_local_address(&self) -> Option<SocketAddr> {
-        let transport = self.next_attempt.as_ref()?.transport.as_ref().ok()?;
-        transport.local()
+        self.opener.next_local_address()
     }
 
     /// Whether a channel was opened since the last call.
@@ -312,11 +354,7 @@ impl<'a> Connections<'a> {
                 }
             });
         }
-        let has_connections = self.protocol.has_connections();
-        let channel = result.map_err(|failure| Failure {
-            context: failure.context.or(has_connections.then_some(FailureContext::NoConnection)),
-            ..failure
-        })?;
+        let channel = result.map_err(|failure| self.with_context(failure))?;
         self.has_opened = true;
         self.receive_queue = channel.receive_queue().or(self.receive_queue);
         for limitation in channel.limitations() {
@@ -331,10 +369,19 @@ impl<'a> Connections<'a> {
         Ok(channel)
     }
 
+    /// Adds to the failure of an attempt that no connection is open. Without an address, there was no attempt to connect.
+    fn with_context(&self, failure: Failure) -> Failure {
+        let is_about_connection =
+            self.protocol.has_connections() && self.opener.address().is_some();
+        let context = is_about_connection.then_some(FailureContext::NoConnection);
+        Failure { context: failure.context.or(context), ..failure }
+    }
+
     /// Records the end of a channel, and adds the kernel's statistics about the channel.
     fn record_end(&mut self, channel: &Channel, reason: CloseReason) {
+        let replies = channel.replies();
+        self.opener.replies_received(replies);
         if self.protocol.has_connections() {
-            let replies = channel.replies();
             self.events.push(ConnectionEvent::Ended { reason, replies });
         }
         self.ended_drops = self.ended_drops.zip(channel.drops()).map(|(ended, last)| ended + last);
@@ -344,29 +391,6 @@ impl<'a> Connections<'a> {
             self.ended_statistics = Some(info.with_earlier_connections(self.ended_statistics));
         }
     }
-}
-
-/// Opens a transport.
-///
-/// # Errors
-///
-/// At the start of a run, an error that is not about the peer or a limit of this host.
-pub(super) fn open_at(
-    position: RunPosition,
-    open: Open,
-    address: SocketAddr,
-    config: OpenConfig<'_>,
-) -> Result<OpenAttempt, SocketError> {
-    match (open(address, config), position) {
-        (Err(error), RunPosition::Start) => Err(error),
-        (attempt, _) => Ok(attempt.unwrap_or_else(failed_attempt)),
-    }
-}
-
-/// The failed attempt to open a transport in the middle of a run.
-fn failed_attempt(error: SocketError) -> OpenAttempt {
-    let failure = failure_from_socket_error(error, Duration::ZERO);
-    OpenAttempt { connection: None, transport: Err(failure) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The exchanges of a [`Series`]: sends requests and processes received messages, errors and timeouts.
 
-use super::connections::{CloseReason, Ready};
+use super::connections::{CloseReason, LookUpTime, Ready};
 use super::{Series, Sink};
 use crate::engine::PROGRESS_INTERVAL;
 use crate::engine::channel::ChannelEvent;
@@ -17,7 +17,7 @@ use echo_core::Stamp;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use std::{io, thread};
-use tracing::trace;
+use tracing::{debug, trace};
 
 /// The result of sending a request.
 enum SendResult {
@@ -46,12 +46,12 @@ impl Retry {
 impl Series<'_> {
     /// Sends the next request. It was due at `due`.
     pub(super) fn send(&mut self, due: Instant, sink: &mut dyn Sink) -> Result<(), RunError> {
-        self.pacer.request_started(Instant::now());
+        let started = Stamp::just_before();
+        self.pacer.request_started(started.monotonic());
         match self.try_to_send(due, Retry::Allowed, sink)? {
             SendResult::Sent | SendResult::Interrupted => Ok(()),
             SendResult::Failed(failure, verification) => {
-                let now = Stamp::just_before();
-                let exchange = self.accounting.request_not_sent(now, failure, verification);
+                let exchange = self.accounting.request_not_sent(started, failure, verification);
                 self.report(exchange, sink)
             }
         }
@@ -63,7 +63,7 @@ impl Series<'_> {
         retry: Retry,
         sink: &mut dyn Sink,
     ) -> Result<SendResult, RunError> {
-        let channel = match self.connections.ready() {
+        let channel = match self.connections.ready(LookUpTime::Now) {
             Ready::Open(channel) => channel,
             Ready::Failed(failure) => {
                 return Ok(SendResult::Failed(failure, Verification::Verified));
@@ -149,7 +149,7 @@ impl Series<'_> {
             Matching::ByNumber => self.accounting.only_in_flight(),
             Matching::InOrder => self.accounting.oldest_in_flight(),
         };
-        let until = self.replacement.limit(limited_to_max_pause(until));
+        let until = self.limited_during_attempt(limited_to_max_pause(until));
         let Some(channel) = self.connections.channel() else {
             thread::sleep(until.deadline().saturating_duration_since(Instant::now()));
             return Ok(());
@@ -173,6 +173,7 @@ impl Series<'_> {
                 self.accounting.stray_received();
                 Ok(())
             }
+            Ok(ChannelEvent::Failed { seq, failure }) => self.request_failed(seq, failure, sink),
             Ok(ChannelEvent::Reply(reply)) => {
                 let needs_version1 =
                     reply.seq.is_some_and(|seq| self.payload.needs_version1(seq, reply.report));
@@ -216,8 +217,16 @@ impl Series<'_> {
         }
     }
 
-    /// Counts, logs and reports the connections that were requested since the last call.
+    /// Counts, logs and reports the changes of the address, and the connections that were requested, since the last call.
     pub(super) fn report_connections(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        for change in self.connections.take_address_changes() {
+            debug!(protocol = self.protocol.name, old = ?change.old, new = %change.new, "address changed");
+            if let Some(control) = &mut self.control {
+                control.set_address(change.new);
+            }
+            sink.address_changed(&change)?;
+            self.accounting.address_changed(change);
+        }
         for connection in self.connections.new_connections() {
             self.accounting.connection(&connection);
             self.first_packet.connection(&connection);
@@ -279,12 +288,17 @@ impl Series<'_> {
         }
         self.first_packet.exchange(&exchange);
         self.other_service.exchange(self.protocol, &exchange);
+        let is_lost = matches!(exchange.outcome, Outcome::Lost(_) | Outcome::Error(_));
         self.report_held(sink)?;
         if self.can_wait_for_evidence(&exchange) {
             self.held = Some(exchange);
         } else {
             self.log(&exchange);
             sink.exchange(exchange)?;
+        }
+        // If a timeout is longer than the interval, no pause follows, and the output would stay in its buffer.
+        if is_lost && self.pacing.waits_for_replies() {
+            sink.idle()?;
         }
         let now = Instant::now();
         if now.saturating_duration_since(self.last_progress) >= PROGRESS_INTERVAL {
@@ -318,7 +332,7 @@ impl Series<'_> {
         let condition = exchange.outcome.failure().map(|failure| failure.condition);
         trace!(
             protocol = self.protocol.name,
-            address = %self.address,
+            address = self.connections.address().map(tracing::field::display),
             seq = exchange.seq,
             outcome = %exchange.outcome.name(),
             rtt = exchange.rtt().map(tracing::field::debug),

@@ -10,6 +10,7 @@ use super::other_service::OtherService;
 use super::replacement::ChannelReplacement;
 use crate::analysis::accounting::Accounting;
 use crate::model::condition::Failure;
+use crate::net::resolve::NameResolver;
 use crate::net::transport::{OpenAttempt, SocketError};
 use crate::plan::Plan;
 use crate::plan::pacing::Pacer;
@@ -54,6 +55,26 @@ impl FirstChannel {
 }
 
 impl<'a> Series<'a> {
+    /// A series to a name that has no address yet, because of `failure`. The first request fails. Each further request looks
+    /// up the name again, see [`Series::with_name_look_ups`].
+    pub(in crate::engine) fn without_address(
+        plan: &Plan,
+        failure: Failure,
+        stop: &'a AtomicBool,
+    ) -> Self {
+        let attempt = OpenAttempt { connection: None, transport: Err(failure) };
+        let first = FirstChannel { attempt, first_packet: FirstPacket::default() };
+        Self::new(plan, None, first, stop)
+    }
+
+    /// Looks up the name of the target again each time the series opens a new channel. An address has no name.
+    pub(in crate::engine) fn with_name_look_ups(mut self, plan: &Plan) -> Self {
+        if let Some(resolver) = NameResolver::of(plan) {
+            self.connections.set_resolver(resolver);
+        }
+        self
+    }
+
     /// Opens the first channel to `address`. A failure of the peer or the route becomes the outcome of the first
     /// exchange. When `stop` is set, each wait for the peer ends.
     ///
@@ -77,6 +98,15 @@ impl<'a> Series<'a> {
         first: FirstChannel,
         stop: &'a AtomicBool,
     ) -> Self {
+        Self::new(plan, Some(address), first, stop)
+    }
+
+    fn new(
+        plan: &Plan,
+        address: Option<SocketAddr>,
+        first: FirstChannel,
+        stop: &'a AtomicBool,
+    ) -> Self {
         let FirstChannel { attempt, first_packet } = first;
         let settings = &plan.settings;
         let config = config_for(plan).interrupted_by(stop);
@@ -89,7 +119,6 @@ impl<'a> Series<'a> {
         let now = Instant::now();
         Self {
             protocol: plan.protocol,
-            address,
             stop,
             settings: settings.clone(),
             pacing: plan.pacing,

@@ -1,5 +1,7 @@
 //! The notes of a summary: facts that a reader needs to interpret the figures of a series.
 
+mod address_changes;
+
 use crate::analysis::accounting::MAX_SENDS;
 use crate::analysis::statistics::{HandshakeRetransmissions, Summary, WRONG_TOKEN_REASON};
 use crate::model::address_resolution::AddressResolution;
@@ -127,6 +129,7 @@ pub(super) fn notes(
     notes.extend(address_resolution.map(|resolution| resolution.describe(median)));
     notes.extend(handshake_retransmissions(summary));
     notes.extend(limit_delays(summary));
+    notes.extend(address_changes::notes(&summary.address_changes));
     notes.extend(summary.replacements.first.iter().map(ToString::to_string));
     if summary.replacements.not_stored() > 0 {
         let number = count(summary.replacements.not_stored());
@@ -233,8 +236,10 @@ fn handshake_retransmissions(summary: &Summary) -> Option<String> {
     } else {
         String::new()
     };
-    let total = summary.connect.count();
-    Some(match summary.connect.max().filter(|_| total == 1) {
+    // Without connections, each exchange is a handshake.
+    let handshakes = if summary.connect.count() > 0 { &summary.connect } else { &summary.rtt };
+    let total = handshakes.count();
+    Some(match handshakes.max().filter(|_| total == 1) {
         Some(only) => format!("The handshake took {}: {sent_again}{cost}.", duration(only)),
         None => format!(
             "In {} of {} handshakes, {sent_again}{cost}{}.",

@@ -101,12 +101,12 @@ impl Series<'_> {
         let position = self.connections.exchange_position();
         loop {
             let others = &self.other_replies;
+            let channel = self.connections.channel();
             let failure = |seq, after| {
                 let failure = others.failure(seq, after);
-                if received == 0 {
-                    return failure;
-                }
-                let detail = Some(format!("{part} arrived"));
+                let observation = channel.and_then(|channel| channel.give_up(seq));
+                let partial_reply = || (received > 0).then(|| format!("{part} arrived"));
+                let detail = observation.or_else(partial_reply).or(failure.detail);
                 Failure { detail, ..failure }
             };
             let Some(exchange) = self.accounting.expire(now, position, failure) else {

@@ -54,7 +54,7 @@ impl Explain for Explanations {
 fn ping_is_the_rtt_of_an_application(context: &ClaimContext<'_>) -> Option<Claim> {
     let claim = "the time that `ping` shows is the RTT of an application on the host";
     let ClaimContext { side, other, .. } = context;
-    if !other.protocol.needs_server_program() {
+    if !other.protocol.program_replies() {
         return None;
     }
     if side.ip() != other.ip() {

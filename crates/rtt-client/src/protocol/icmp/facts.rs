@@ -43,4 +43,5 @@ pub(crate) const FACTS: Protocol = Protocol {
     services: &[],
     signatures: &[],
     ip_numbers: Some(IpNumbers { v4: ICMP, v6: ICMPV6 }),
+    handshake: None,
 };

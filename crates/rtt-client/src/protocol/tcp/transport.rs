@@ -276,8 +276,8 @@ impl Transport for Tcp {
                 Ok(Received::End) => return Some(start.elapsed()),
                 // After the last exchange, no request waits for these bytes.
                 Ok(Received::Bytes { .. }) => self.received_during_close = true,
-                Ok(Received::Stray | Received::Nothing) => {}
-                Err(_) => return None,
+                Ok(Received::Failed { .. }) | Err(_) => return None,
+                Ok(_) => {}
             }
         }
         None

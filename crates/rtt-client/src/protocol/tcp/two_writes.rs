@@ -141,7 +141,8 @@ fn exchange(
     let mut reply = BytesMut::new();
     while Instant::now() < deadline && !context.stop.load(Ordering::Relaxed) {
         match transport.receive(WaitUntil::Coarse(deadline)).map_err(reason)? {
-            Received::Nothing | Received::Stray => {}
+            Received::Nothing | Received::Stray | Received::Established { .. } => {}
+            Received::Failed { failure, .. } => return Err(failure.condition.to_string()),
             Received::End => return Err("the server closed the connection".into()),
             Received::Bytes { received, bytes, .. } => {
                 reply.extend_from_slice(bytes);

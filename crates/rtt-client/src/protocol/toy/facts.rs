@@ -23,4 +23,5 @@ pub(crate) const FACTS: Protocol = Protocol {
     services: &[],
     signatures: &[],
     ip_numbers: None,
+    handshake: None,
 };

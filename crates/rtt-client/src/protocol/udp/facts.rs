@@ -24,4 +24,5 @@ pub(crate) const FACTS: Protocol = Protocol {
     services: SERVICES,
     signatures: &[],
     ip_numbers: Some(IpNumbers { v4: 17, v6: 17 }),
+    handshake: None,
 };

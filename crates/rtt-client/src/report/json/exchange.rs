@@ -115,6 +115,12 @@ pub(super) struct ExchangeLine {
     lateness_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<u8>,
+    /// Only if the exchange is a handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retransmitted: Option<u32>,
+    /// The part of `rtt_ns` that the retransmissions cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retransmission_cost_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     breakdown: Option<BreakdownFields>,
     /// The reason why `breakdown` has no separate network and server: [`CombinedReason::name`]. The field is outside
@@ -146,6 +152,11 @@ impl ExchangeLine {
             reply: text.map(|text| String::from_utf8_lossy(text).into_owned()),
             lateness_ns: exchange.lateness.map(nanoseconds),
             ttl: exchange.hop_limit,
+            retransmitted: exchange.retransmitted.map(|retransmitted| retransmitted.segments),
+            retransmission_cost_ns: exchange
+                .retransmitted
+                .and_then(|retransmitted| retransmitted.cost)
+                .map(nanoseconds),
             breakdown: exchange.breakdown.map(BreakdownFields::from),
             combined_reason: exchange.breakdown.and_then(combined_reason),
             failure: exchange

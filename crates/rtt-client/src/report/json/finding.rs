@@ -14,6 +14,9 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Serialize)]
 pub(super) struct FindingLine {
     protocol: &'static str,
+    /// Whether the exchange is a handshake. Absent if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    connect_only: bool,
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<DisplayAddress>,
@@ -62,9 +65,10 @@ impl From<&Finding> for FindingLine {
             }
             ProbeResult::NoAnswer(_) => (None, None, None),
         };
-        let server = server.filter(|_| finding.protocol.needs_server_program());
+        let server = server.filter(|_| finding.protocol.program_replies());
         Self {
             protocol: finding.protocol.name,
+            connect_only: finding.protocol.is_handshake(),
             target: finding.target.clone(),
             address: finding.address.map(|address| finding.protocol.display_address(address)),
             condition: finding.condition().name(),

@@ -73,6 +73,7 @@ impl From<&Protocol> for ProtocolLine {
             responder: match protocol.responder {
                 Responder::Program(_) => "program",
                 Responder::Kernel => "kernel",
+                Responder::KernelOfServer => "kernel-of-server",
             },
             server: protocol.our_server(),
             reply: protocol.reply_form.name(),

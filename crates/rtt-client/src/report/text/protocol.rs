@@ -31,6 +31,7 @@ fn responder(responder: Responder) -> &'static str {
     match responder {
         Responder::Program(_) => "a server program",
         Responder::Kernel => "the kernel of the target's host",
+        Responder::KernelOfServer => "the kernel of the server's host",
     }
 }
 

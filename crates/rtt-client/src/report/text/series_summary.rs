@@ -2,6 +2,7 @@
 
 use super::breakdown_bar;
 use super::losses;
+use super::outages;
 use super::printer::Printer;
 use super::quantiles::Columns;
 use super::table::{self, MILLISECONDS, Table};
@@ -56,6 +57,7 @@ fn counts(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()
         duration.as_secs_f64()
     ))?;
     losses::write(printer, &summary.lost_where)?;
+    outages::write(printer, &summary.outages)?;
     let unusual: Vec<String> = [
         (summary.duplicates, "duplicate"),
         (summary.out_of_order, "out of order"),

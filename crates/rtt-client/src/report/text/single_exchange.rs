@@ -5,6 +5,7 @@ use super::table::MILLISECONDS;
 use crate::analysis::statistics::Summary;
 use crate::model::exchange::{CompletedPhase, Connection, Exchange, Outcome, PhaseDuration};
 use crate::model::hop_limit::ReplyTtl;
+use crate::model::protocol::Protocol;
 use chrono::{DateTime, Local};
 use echo_core::{Stamp, escape};
 use std::io::{self, Write};
@@ -13,10 +14,31 @@ use std::time::Duration;
 /// The event at the start of the first phase of a connection.
 const CONNECTION_REQUESTED: &str = "connection requested";
 
+/// The names of the two events of an exchange.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Labels {
+    request: &'static str,
+    reply: &'static str,
+    /// Whether the reply has a text.
+    has_text: bool,
+}
+
+impl Labels {
+    pub(super) const MESSAGES: Self =
+        Self { request: "request sent", reply: "reply received", has_text: true };
+    const HANDSHAKE: Self =
+        Self { request: CONNECTION_REQUESTED, reply: "connection established", has_text: false };
+
+    pub(super) fn of(protocol: &Protocol) -> Self {
+        if protocol.is_handshake() { Self::HANDSHAKE } else { Self::MESSAGES }
+    }
+}
+
 /// Writes an exchange that has an RTT.
 pub(super) fn write(
     printer: &mut Printer<impl Write>,
     heading: &str,
+    labels: Labels,
     connection: Option<&Connection>,
     exchange: &Exchange,
 ) -> io::Result<()> {
@@ -28,18 +50,23 @@ pub(super) fn write(
     let connection = connection.filter(|connection| connection.is_established);
     printer.strong(heading)?;
     printer.blank()?;
-    line(printer, "reply", &escape(text.as_deref().unwrap_or_default()))?;
+    if labels.has_text {
+        line(printer, "reply", &escape(text.as_deref().unwrap_or_default()))?;
+    }
     if let Some(connection) = connection {
         line(printer, CONNECTION_REQUESTED, &time(connection.requested))?;
         for CompletedPhase { phase, end } in &connection.phases {
             line(printer, phase.end, &time(*end))?;
         }
     }
-    line(printer, "request sent", &time(sent))?;
-    line(printer, "reply received", &time(*received))?;
+    line(printer, labels.request, &time(sent))?;
+    line(printer, labels.reply, &time(*received))?;
     printer.blank()?;
     match connection {
-        None => duration(printer, "RTT", rtt, "request sent → reply received")?,
+        None => {
+            let span = format!("{} → {}", labels.request, labels.reply);
+            duration(printer, "RTT", rtt, &span)?;
+        }
         Some(connection) => write_parts(printer, connection, sent, *received)?,
     }
     if let Some(first_byte) = exchange.first_byte_time() {
@@ -135,6 +162,7 @@ mod tests {
             breakdown: None,
             first_byte: None,
             hop_limit: None,
+            retransmitted: None,
             lost_where: None,
         };
         (connected.then_some(connection), exchange)
@@ -145,8 +173,14 @@ mod tests {
         let (connection, exchange) = exchange(true);
         for width in WIDTHS {
             let mut printer = printer(width);
-            write(&mut printer, "TCP to server from client", connection.as_ref(), &exchange)
-                .unwrap();
+            write(
+                &mut printer,
+                "TCP to server from client",
+                Labels::MESSAGES,
+                connection.as_ref(),
+                &exchange,
+            )
+            .unwrap();
             let text = written(printer);
             let figure = |label: &str| {
                 let line = text.lines().find(|line| line.trim().starts_with(label)).unwrap();
@@ -163,7 +197,14 @@ mod tests {
     fn exchange_without_a_connection_has_one_duration() {
         let (connection, exchange) = exchange(false);
         let mut printer = printer(80);
-        write(&mut printer, "UDP to server from client", connection.as_ref(), &exchange).unwrap();
+        write(
+            &mut printer,
+            "UDP to server from client",
+            Labels::MESSAGES,
+            connection.as_ref(),
+            &exchange,
+        )
+        .unwrap();
         let text = written(printer);
         assert_eq!(text.matches(" ms ").count(), 1, "{text}");
         assert!(text.contains("  RTT                0.024 ms  (request sent → reply received)"));
@@ -176,7 +217,7 @@ mod tests {
         let (connection, exchange) = exchange(false);
         let exchange = Exchange { hop_limit: Some(63), ..exchange };
         let mut printer = printer(80);
-        write(&mut printer, "to server", connection.as_ref(), &exchange).unwrap();
+        write(&mut printer, "to server", Labels::MESSAGES, connection.as_ref(), &exchange).unwrap();
         let text = written(printer);
         let line =
             "  reply TTL             63     (1 router on the way back, if it started at 64)\n";

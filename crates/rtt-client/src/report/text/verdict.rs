@@ -69,25 +69,31 @@ fn write_settings(
     evidence: &Evidence,
 ) -> io::Result<()> {
     let text = format!(
-        "{} in random order (--seed {}), {}, after {} that are not counted; {:.1} s in total. The difference is the median of the differences within the pairs.",
+        "{} in random order (--seed {}){}, after {} that are not counted; \
+         {:.1} s in total. The difference is the median of the differences within the pairs.",
         counted(evidence.pairs.len() as u64, "pair", "pairs"),
         comparison.seed,
-        sizes(evidence),
+        messages(evidence),
         counted(evidence.warm_up, "warm-up pair", "warm-up pairs"),
         evidence.duration.as_secs_f64()
     );
     printer.labelled("   ", &text)
 }
 
-/// The sizes of the messages of both sides.
-fn sizes(evidence: &Evidence) -> String {
+/// The sizes of the messages. Empty if no side has messages.
+fn messages(evidence: &Evidence) -> String {
+    let mut sides = evidence.sides.iter().zip(side_names(evidence));
+    let Some((side, name)) = sides.find(|(side, _)| !side.has_handshakes()) else {
+        return String::new();
+    };
+    let of_name = if evidence.has_handshakes() { format!(" of {name}") } else { String::new() };
     let [a, b] = evidence.sides.each_ref().map(|side| count(side.request_bytes as u64));
-    if evidence.sides.iter().all(|side| side.is_echo) {
-        format!("requests and replies of {a} bytes")
-    } else if a == b {
-        format!("requests of {a} bytes")
+    if side.is_echo && evidence.sides.iter().all(|side| side.is_echo || side.has_handshakes()) {
+        format!(", requests and replies{of_name} of {} bytes", count(side.request_bytes as u64))
+    } else if a == b || evidence.has_handshakes() {
+        format!(", requests{of_name} of {} bytes", count(side.request_bytes as u64))
     } else {
-        format!("requests of {a} bytes (A) and {b} bytes (B)")
+        format!(", requests of {a} bytes (A) and {b} bytes (B)")
     }
 }
 

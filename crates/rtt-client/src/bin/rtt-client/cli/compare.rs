@@ -39,11 +39,11 @@ pub(crate) struct CompareArgs {
     interval: Duration,
 
     #[arg(short, long, value_name = "BYTES", value_parser = whole_number::<usize>,
-        conflicts_with_all = ["service", "send", "send_file"],
+        conflicts_with_all = ["service", "send", "send_file", "connect_only"],
         help = format!("Size of each request in bytes [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
-    #[arg(long, conflicts_with_all = ["service", "send", "send_file"], help = format!(
+    #[arg(long, conflicts_with_all = ["service", "send", "send_file", "connect_only"], help = format!(
         "Compare other request sizes too, from {} bytes to the largest possible size", SWEEP_SIZES[0]
     ))]
     sweep: bool,

@@ -24,7 +24,7 @@ pub(crate) struct ExchangeArgs {
     /// Message to send. Without a message and without series options, the client reads one line of standard
     /// input. On a terminal, it prompts for the line. In a series, each request contains its number and a token before the
     /// message
-    #[arg(index = 2, conflicts_with_all = ["service", "send", "send_file"])]
+    #[arg(index = 2, conflicts_with_all = ["service", "send", "send_file", "connect_only"])]
     message: Option<String>,
 
     /// Number of exchanges [default: no limit with --interval, --rate or --duration; otherwise 1]
@@ -48,13 +48,24 @@ pub(crate) struct ExchangeArgs {
     duration: Option<Duration>,
 
     #[arg(short, long, value_name = "BYTES", value_parser = whole_number::<usize>, help_heading = "Series",
-        conflicts_with_all = ["message", "service", "send", "send_file"],
+        conflicts_with_all = ["message", "service", "send", "send_file", "connect_only"],
         help = format!("Size of each request in bytes, with its number and token [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
     /// Use one connection for the whole run (keep) or a new one for each exchange (each)
-    #[arg(long, value_enum, default_value = "keep", help_heading = "Series")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "keep",
+        help_heading = "Series",
+        conflicts_with = "connect_only"
+    )]
     connection: ConnectionArg,
+
+    /// Continue if the server is absent or its name has no address: an error before the first reply does not end the series.
+    /// The summary states when the outages started and ended
+    #[arg(long, help_heading = "Series")]
+    keep_going: bool,
 
     #[command(flatten)]
     pub(crate) request: RequestArgs,
@@ -96,8 +107,9 @@ pub(super) fn command(protocol: &Protocol) -> Command {
         })
         .mut_arg("connection", |argument| argument.hide(!protocol.has_connections()))
         .mut_args(|argument| {
-            let selects_server = SERVER_PROGRAM_ARGS.contains(&argument.get_id().as_str());
-            let is_hidden = selects_server && !protocol.needs_server_program();
+            let id = argument.get_id().as_str();
+            let is_hidden = (SERVER_PROGRAM_ARGS.contains(&id) && !protocol.needs_server_program())
+                || (id == "connect_only" && protocol.handshake.is_none());
             if is_hidden { argument.hide(true) } else { argument }
         })
         .after_help(EXIT_STATUS)
@@ -156,6 +168,7 @@ impl ExchangeArgs {
                 ConnectionArg::Keep => Lifetime::Keep,
                 ConnectionArg::Each => Lifetime::Each,
             },
+            keep_going: self.keep_going,
             breakdown: self.breakdown,
             locate_losses: true,
             ..self.measure.settings()

@@ -10,6 +10,11 @@ use std::path::Path;
 /// The group of the options that define a request.
 const CUSTOM: &str = "custom_request";
 
+/// The help of `--connect-only`.
+const CONNECT_ONLY: &str = "Measure only the handshake: the time from the connection request to the established connection. \
+                            The server receives no request. In a comparison, this applies to each side whose protocol has \
+                            connections";
+
 /// The heading of these options in the help.
 const HEADING: &str = "Other services";
 
@@ -44,6 +49,9 @@ pub(crate) struct RequestArgs {
     #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = escaped, requires = CUSTOM, conflicts_with = "reply_bytes")]
     reply_ends: Option<Bytes>,
 
+    #[arg(long, help_heading = HEADING, conflicts_with_all = ["service", "send", "send_file"], help = CONNECT_ONLY)]
+    connect_only: bool,
+
     /// A reply has this number of bytes
     #[arg(long, help_heading = HEADING, value_name = "N", requires = CUSTOM)]
     reply_bytes: Option<usize>,
@@ -61,11 +69,14 @@ impl RequestArgs {
 
     /// Whether an option selects a request.
     pub(crate) fn is_selected(&self) -> bool {
-        self.service.is_some() || self.send.is_some() || self.send_file.is_some()
+        self.content().is_some()
     }
 
     /// The selected request.
     pub(crate) fn content(&self) -> Option<Content> {
+        if self.connect_only {
+            return Some(Content::Handshake);
+        }
         if let Some(service) = &self.service {
             return Some(Content::Service(service.clone()));
         }

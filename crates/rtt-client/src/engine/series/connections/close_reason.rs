@@ -23,6 +23,8 @@ pub(in crate::engine::series) enum CloseReason {
     TooManyUnanswered,
     /// The channel does not work, and a new one is open.
     Replaced,
+    /// The client uses another address of the target.
+    AddressChanged,
     EndOfSeries,
 }
 
@@ -41,6 +43,7 @@ impl fmt::Display for CloseReason {
                 write!(f, "{MAX_UNANSWERED} requests without a reply")
             }
             Self::Replaced => f.write_str("replaced by a new channel"),
+            Self::AddressChanged => f.write_str("other address of the target"),
             Self::EndOfSeries => f.write_str("end of the series"),
         }
     }

@@ -22,18 +22,19 @@ impl ConnectionEvent {
         }
     }
 
-    pub(super) fn log(&self, protocol: &str, address: SocketAddr) {
+    pub(super) fn log(&self, protocol: &str, address: Option<SocketAddr>) {
+        let address = address.map(tracing::field::display);
         match self {
             Self::Opened { connection, local } => {
                 let took = connection.duration().map(tracing::field::debug);
                 let local = local.map(tracing::field::display);
-                debug!(protocol, %address, local, took, "connection opened");
+                debug!(protocol, address, local, took, "connection opened");
             }
             Self::Failed { condition, .. } => {
-                debug!(protocol, %address, %condition, "connection not opened");
+                debug!(protocol, address, %condition, "connection not opened");
             }
             Self::Ended { reason, replies } => {
-                debug!(protocol, %address, %reason, replies, "connection ended");
+                debug!(protocol, address, %reason, replies, "connection ended");
             }
         }
     }

@@ -20,14 +20,14 @@ fn connections(settings: Settings) -> Connections<'static> {
     let config = OpenConfig::new(&settings);
     let plan = Plan::new(tcp, "127.0.0.1".parse().unwrap(), settings).unwrap();
     let first = open_at(RunPosition::Start, open_echo, ADDRESS, config).unwrap();
-    Connections::new(open_echo, &plan, ADDRESS, config, first)
+    Connections::new(open_echo, &plan, Some(ADDRESS), config, first)
 }
 
 /// Sends one request and receives its reply. Returns the number of new connections.
 fn exchange(connections: &mut Connections<'_>) -> usize {
     let mut payload: Payload =
         EchoPayload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase).into();
-    let Ready::Open(channel) = connections.ready() else { panic!("no channel") };
+    let Ready::Open(channel) = connections.ready(LookUpTime::Now) else { panic!("no channel") };
     channel.send(1, payload.request(1), &AtomicBool::new(false)).unwrap();
     let event = channel.receive(WaitUntil::Exact(Instant::now()), &mut payload, None).unwrap();
     assert!(matches!(event, ChannelEvent::Reply(_)), "{event:?}");
@@ -72,7 +72,7 @@ fn first_exchange_on_a_connection_is_recognised() {
 fn ended_channel_returns_its_unanswered_requests() {
     let mut connections = connections(Settings::series(10));
     exchange(&mut connections);
-    let Ready::Open(channel) = connections.ready() else { panic!("no channel") };
+    let Ready::Open(channel) = connections.ready(LookUpTime::Now) else { panic!("no channel") };
     channel.send(2, b"0000000002", &AtomicBool::new(false)).unwrap();
     let ended = connections.end(CLOSED).unwrap();
     assert_eq!((ended.replies, ended.partial_reply_len), (1, 0));
@@ -167,9 +167,11 @@ fn error_of_the_system_ends_a_run_only_at_its_start() {
     let open = |position| open_at(position, refuse, ADDRESS, config);
     assert!(open(RunPosition::Start).is_err());
     let first = open(RunPosition::Middle).unwrap();
-    let mut connections = Connections::new(refuse, &plan, ADDRESS, config, first);
+    let mut connections = Connections::new(refuse, &plan, Some(ADDRESS), config, first);
     for _ in 0..2 {
-        let Ready::Failed(failure) = connections.ready() else { panic!("a channel") };
+        let Ready::Failed(failure) = connections.ready(LookUpTime::Now) else {
+            panic!("a channel")
+        };
         assert_eq!(failure.condition, Condition::PermissionDenied);
         assert_eq!(failure.origin, Some(Origin::ThisHost));
     }

@@ -23,9 +23,8 @@ impl HeaderContent {
     /// unchanged request has no place for a report.
     pub(crate) fn for_replies(self, protocol: &Protocol, form: ExpectedForm) -> Self {
         match (protocol.responder, form) {
-            (Responder::Kernel, _) | (_, ExpectedForm::Fixed(ReplyForm::Unchanged)) => {
-                Self::Nothing
-            }
+            (Responder::Kernel | Responder::KernelOfServer, _)
+            | (_, ExpectedForm::Fixed(ReplyForm::Unchanged)) => Self::Nothing,
             (Responder::Program(_), _) => self,
         }
     }

@@ -16,7 +16,7 @@ static ACKNOWLEDGEMENTS: ProtocolCause =
 static WINDOWS: ProtocolCause =
     ProtocolCause { name: "windows", label: "TCP windows", no_effect: "no effect" };
 
-static RETRANSMISSION: ProtocolCause =
+pub(super) static RETRANSMISSION: ProtocolCause =
     ProtocolCause { name: "retransmission", label: "retransmissions", no_effect: "no effect" };
 
 /// Lists the causes for one side.
