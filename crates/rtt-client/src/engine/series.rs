@@ -190,6 +190,7 @@ impl Series<'_> {
 
         let server_counts = self.server_counts();
         let replies_from_others = self.other_replies.take_counts();
+        let port = self.connections.address().map_or(0, |address| address.port());
         let connections = self.connections.finish();
         let reply_form = self.payload.reply_form().filter(|_| self.protocol.needs_server_program());
         let in_flight = self.accounting.in_flight();
@@ -217,10 +218,7 @@ impl Series<'_> {
             }),
             other_service: self
                 .other_service
-                .describe(
-                    self.protocol,
-                    self.connections.address().map_or(0, |address| address.port()),
-                )
+                .describe(self.protocol, port)
                 .filter(|_| summary.received == 0),
             is_matched_in_order: self.protocol.framing == Framing::Datagrams
                 && self.payload.matching() == Matching::InOrder
