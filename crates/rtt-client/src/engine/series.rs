@@ -250,12 +250,13 @@ impl Series<'_> {
             && self.payload.reply_form() != Some(ReplyForm::Unchanged);
         match (&self.settings.content, self.payload.requests_counts()) {
             _ if !can_report || !self.settings.locate_losses => ServerCounts::NotApplicable,
-            (Content::Request(_) | Content::Service(_), _) => ServerCounts::NotApplicable,
+            (Content::Request(_) | Content::Service(_) | Content::Handshake, _) => {
+                ServerCounts::NotApplicable
+            }
             (_, true) if self.accounting.losses().has_counts() => ServerCounts::Reported,
             (_, true) => ServerCounts::NotReported,
             (Content::Sized(_), false) => ServerCounts::NoSpace,
             (Content::Message(_) | Content::Numbered(_), false) => ServerCounts::Message,
-            (Content::Handshake, false) => ServerCounts::NotApplicable,
         }
     }
 
