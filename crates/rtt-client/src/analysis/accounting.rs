@@ -71,6 +71,10 @@ use undecided::Undecided;
 
 /// The requests of a run, their outcomes and the resulting figures.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each field is an independent property of the run"
+)]
 pub(crate) struct Accounting {
     tracker: RequestTracker,
     summary: Summary,

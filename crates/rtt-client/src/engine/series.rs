@@ -190,6 +190,7 @@ impl Series<'_> {
 
         let server_counts = self.server_counts();
         let replies_from_others = self.other_replies.take_counts();
+        let port = self.connections.address().map_or(0, |address| address.port());
         let connections = self.connections.finish();
         let reply_form = self.payload.reply_form().filter(|_| self.protocol.needs_server_program());
         let in_flight = self.accounting.in_flight();
@@ -217,10 +218,7 @@ impl Series<'_> {
             }),
             other_service: self
                 .other_service
-                .describe(
-                    self.protocol,
-                    self.connections.address().map_or(0, |address| address.port()),
-                )
+                .describe(self.protocol, port)
                 .filter(|_| summary.received == 0),
             is_matched_in_order: self.protocol.framing == Framing::Datagrams
                 && self.payload.matching() == Matching::InOrder
@@ -252,12 +250,13 @@ impl Series<'_> {
             && self.payload.reply_form() != Some(ReplyForm::Unchanged);
         match (&self.settings.content, self.payload.requests_counts()) {
             _ if !can_report || !self.settings.locate_losses => ServerCounts::NotApplicable,
-            (Content::Request(_) | Content::Service(_), _) => ServerCounts::NotApplicable,
+            (Content::Request(_) | Content::Service(_) | Content::Handshake, _) => {
+                ServerCounts::NotApplicable
+            }
             (_, true) if self.accounting.losses().has_counts() => ServerCounts::Reported,
             (_, true) => ServerCounts::NotReported,
             (Content::Sized(_), false) => ServerCounts::NoSpace,
             (Content::Message(_) | Content::Numbered(_), false) => ServerCounts::Message,
-            (Content::Handshake, false) => ServerCounts::NotApplicable,
         }
     }
 
