@@ -284,6 +284,33 @@ fn change_of_the_form_is_corrupt_in_a_comparison() {
 }
 
 #[test]
+fn change_of_the_form_between_the_rounds_of_a_comparison_is_corrupt() {
+    let [steady, _] = echo_servers(|_, request| request.to_ascii_uppercase());
+    // Each round has a new connection.
+    let script = tcp_server(|stream, script| {
+        let is_first = script.connections() == 1;
+        let mut buffer = vec![0; 65_536];
+        loop {
+            let length = stream.read(&mut buffer)?;
+            let request = &buffer[..length];
+            let reply = if is_first { request.to_ascii_uppercase() } else { request.to_vec() };
+            stream.write_all(&reply)?;
+            if length == 0 {
+                return Ok(());
+            }
+        }
+    });
+    let url = format!("tcp://{}", script.address);
+    let (verdict, status) = summary(&["compare", &steady, &url, "-c", "300", "-W", "0.2"]);
+    // The wrong replies end the comparison in the warm-up of the second round.
+    assert_eq!(status, Some(1), "{verdict}");
+    let note = verdict["notes"][0].as_str().unwrap();
+    assert!(note.starts_with("Ended early: the last exchanges with B"), "{note}");
+    let pairs = verdict["pairs"].as_u64().unwrap();
+    assert!((1..300).contains(&pairs), "{verdict}");
+}
+
+#[test]
 fn mixture_of_both_forms_is_corrupt() {
     for url in echo_servers(mixed) {
         let protocol = &url[..3];

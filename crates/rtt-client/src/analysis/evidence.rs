@@ -74,6 +74,9 @@ pub struct Evidence {
     pub pairs: Vec<Pair>,
     /// Whether the user ended the comparison early.
     pub interrupted: bool,
+    /// Whether the comparison ended early because a side did not reply. The missing replies can be in a warm-up, so they do not
+    /// always count.
+    pub ended_without_replies: bool,
     /// Experiments in which a reply is missing.
     pub incomplete: Vec<IncompleteExperiment>,
     /// The reason why the RTTs have no breakdown. Absent if they have one.
@@ -98,6 +101,7 @@ impl Evidence {
             warm_up: 0,
             pairs: Vec::new(),
             interrupted: false,
+            ended_without_replies: false,
             incomplete: Vec::new(),
             no_breakdown_reason: None,
             pairs_with_connection: Vec::new(),

@@ -335,6 +335,7 @@ fn add_notes(notes: Vec<String>, evidence: &mut Evidence) {
 
 fn store_main_result(result: ExperimentResult, evidence: &mut Evidence) {
     evidence.warm_up = result.warm_up;
+    evidence.ended_without_replies = result.ended_without_replies;
     evidence.pairs = result.pairs;
     add_notes(result.notes, evidence);
     for (side, result) in evidence.sides.iter_mut().zip(result.sides) {

@@ -12,9 +12,14 @@ mod permutation;
 mod reply_check;
 mod service;
 
+#[cfg_attr(
+    not(all(target_os = "linux", not(portable))),
+    expect(unused_imports, reason = "only the Linux implementation reads quotations")
+)]
+pub(crate) use echo::MAX_VERIFIED_LEN;
 pub(crate) use echo::{
-    EchoPayload, ExpectedForm, HeaderContent, MAX_REQUESTS, MAX_VERIFIED_LEN, MIN_TOKEN_BITS,
-    Numbering, ServerReport, TOKEN_BITS, TOKEN_LEN,
+    EchoPayload, ExpectedForm, HeaderContent, MAX_REQUESTS, MIN_TOKEN_BITS, Numbering,
+    ServerReport, TOKEN_BITS, TOKEN_LEN,
 };
 pub(crate) use reply_check::{ExtraBytes, Mismatch, Quotation, ReplyCheck};
 pub(crate) use service::ServicePayload;
@@ -146,6 +151,13 @@ impl Payload {
     /// The form of the replies of an echo server, if it is known.
     pub(crate) fn reply_form(&self) -> Option<ReplyForm> {
         self.echo().and_then(EchoPayload::reply_form)
+    }
+
+    /// Only echo replies of this form are correct from now on.
+    pub(crate) fn expect_form(&mut self, form: ReplyForm) {
+        if let Self::Echo(echo) = self {
+            echo.expect_form(form);
+        }
     }
 
     /// How replies belong to requests, if replies arrive as datagrams.

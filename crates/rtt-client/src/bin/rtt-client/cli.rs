@@ -50,10 +50,15 @@ const SIGNALS: &str = "Signals: Ctrl-C (SIGINT) or SIGTERM ends a run with its s
 
 /// Measure the application-level round-trip time (RTT) to a host, and explain it
 #[derive(Debug, Parser)]
-#[command(name = "rtt-client", version, arg_required_else_help = true, after_help = format!("{SIGNALS}\n\n{EXIT_STATUS_OF_ALL}"))]
+#[command(name = "rtt-client", version, arg_required_else_help = true, after_help = after_help())]
 struct Cli {
     #[command(subcommand)]
     command: SelectedCommand,
+}
+
+/// The text after the list of all commands.
+fn after_help() -> String {
+    format!("{}\n\n{SIGNALS}\n\n{EXIT_STATUS_OF_ALL}", request::examples())
 }
 
 /// The selected command.

@@ -49,6 +49,8 @@ pub(super) struct ExperimentResult {
     pub(super) warm_up: u64,
     pub(super) pairs: Vec<Pair>,
     pub(super) sides: [SideResult; 2],
+    /// Whether the experiment ended early because a side did not reply.
+    pub(super) ended_without_replies: bool,
     pub(super) notes: Vec<String>,
 }
 
@@ -155,7 +157,8 @@ impl<'a> Interleaver<'a> {
         let Experiment { warm_up, pairs, .. } = experiment;
         let mut sides = sides.map(SideRunner::into_result);
         notes.extend(sides.iter_mut().flat_map(|side| std::mem::take(&mut side.limitations)));
-        Ok(ExperimentResult { warm_up, pairs, sides, notes })
+        let ended_without_replies = unreachable.is_some();
+        Ok(ExperimentResult { warm_up, pairs, sides, ended_without_replies, notes })
     }
 
     /// Measures the warm-up, then counted pairs until the round is over.

@@ -163,6 +163,10 @@ impl<'a> SideRunner<'a> {
             _ => None,
         };
         let round = series.end(&mut self.recorded, stop)?;
+        // The first reply selects the form for all rounds.
+        if let Some(form) = round.reply_form {
+            self.plan.payload.expect_form(form);
+        }
         self.counted.add_round(&round);
         Ok(())
     }

@@ -241,6 +241,11 @@ impl EchoPayload {
         self.form.known()
     }
 
+    /// Only replies of this form are correct from now on.
+    pub(super) fn expect_form(&mut self, form: ReplyForm) {
+        self.form = form.into();
+    }
+
     /// The number in a reply, or in the part of a request that an ICMP error quotes. Returns `None` without a number at
     /// the expected position.
     pub(crate) fn number_in(&self, bytes: &[u8]) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! Options of requests to other services than echo servers.
 
 use clap::{ArgGroup, Args};
-use rtt_client::{Content, CustomRequest, PROTOCOLS, ReplyEnd, ReplyRule, ReplyStart};
+use rtt_client::{Content, CustomRequest, PROTOCOLS, Protocol, ReplyEnd, ReplyRule, ReplyStart};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read as _;
@@ -17,6 +17,9 @@ const CONNECT_ONLY: &str = "Measure only the handshake: the time from the connec
 
 /// The heading of these options in the help.
 const HEADING: &str = "Other services";
+
+/// The service in the examples of the help.
+const EXAMPLE: &str = "redis";
 
 /// The name in `--service help`.
 const HELP: &str = "help";
@@ -91,6 +94,20 @@ impl RequestArgs {
         let reply = ReplyRule { start: ReplyStart::Text(start), end };
         Some(Content::Request(CustomRequest { bytes: request.clone().into(), reply }))
     }
+}
+
+/// Two commands for the help: they measure a service, and find the part of its RTT that the path causes.
+pub(super) fn examples() -> String {
+    let has_example =
+        |protocol: &&Protocol| protocol.services.iter().any(|service| service.name == EXAMPLE);
+    let protocol = PROTOCOLS.iter().find(has_example).map_or("", |protocol| protocol.name);
+    let is_kernel = |protocol: &&Protocol| !protocol.needs_server_program();
+    let kernel = PROTOCOLS.iter().find(is_kernel).map_or("", |protocol| protocol.name);
+    format!(
+        "Examples: how long a service takes, and how much of this time is network
+  rtt-client {protocol} HOST --service {EXAMPLE} -c 1000 -i 0
+  rtt-client compare {kernel}://HOST {protocol}://HOST --service {EXAMPLE}"
+    )
 }
 
 /// The names of the services of all protocols.
