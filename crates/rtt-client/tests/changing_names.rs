@@ -172,6 +172,19 @@ fn series_follows_a_server_that_moves_to_another_address() {
 }
 
 #[test]
+fn series_of_handshakes_follows_a_server_that_moves_to_another_address() {
+    for pacing in [SERIES, FIXED_RATE] {
+        let arguments = format!("tcp moving.example:7777 --connect-only {pacing}");
+        let Some(run) = run(&move_server(), &arguments) else { return };
+        let [sent, received, lost] = run.counts(["sent", "received", "lost"]);
+        assert_eq!((sent, received), (40, 40 - lost), "{}", run.summary());
+        // The old address refuses handshakes. After two of them and the timeout of 500 ms, the client looks up the name.
+        assert!(lost <= 14, "{pacing}: {}", run.summary());
+        check_change(&run);
+    }
+}
+
+#[test]
 fn series_starts_before_the_name_has_an_address() {
     let change = json!({ "after": 10, "start": [A], "names": name(&[A]) });
     let scenario = json!({ "names": {}, "changes": [change] });

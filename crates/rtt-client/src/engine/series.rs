@@ -192,7 +192,7 @@ impl Series<'_> {
         let replies_from_others = self.other_replies.take_counts();
         let port = self.connections.address().map_or(0, |address| address.port());
         let connections = self.connections.finish();
-        let reply_form = self.payload.reply_form().filter(|_| self.protocol.needs_server_program());
+        let reply_form = self.payload.reply_form().filter(|_| self.protocol.program_replies());
         let in_flight = self.accounting.in_flight();
         let AccountingResult { mut summary, loss_pattern } =
             self.accounting.finish(connections.receive_drops, clock_state(), Instant::now());
@@ -246,7 +246,7 @@ impl Series<'_> {
     /// Whether the server reported its counts.
     fn server_counts(&self) -> ServerCounts {
         let can_report = self.protocol.framing == Framing::Datagrams
-            && self.protocol.needs_server_program()
+            && self.protocol.program_replies()
             && self.payload.reply_form() != Some(ReplyForm::Unchanged);
         match (&self.settings.content, self.payload.requests_counts()) {
             _ if !can_report || !self.settings.locate_losses => ServerCounts::NotApplicable,

@@ -104,6 +104,9 @@ impl Condition {
                 "in most cases, no process listens on the port; is the server running?"
             }
             Self::Prohibited => "a firewall does not forward the packet",
+            Self::Silent if protocol.is_handshake() => {
+                "no connection was established within the timeout; `rtt-client diagnose` lists the possible reasons"
+            }
             Self::Silent if protocol.framing == Framing::Stream => {
                 "no complete reply within the timeout; `rtt-client diagnose` lists the possible reasons"
             }
@@ -300,5 +303,12 @@ mod tests {
         let silent = |framing| Condition::Silent.meaning(&Protocol { framing, ..EXAMPLE });
         assert!(silent(Framing::Stream).starts_with("no complete reply"));
         assert!(silent(Framing::Datagrams).starts_with("no reply"));
+    }
+
+    #[test]
+    fn handshake_has_no_reply_but_a_connection() {
+        let handshake = Protocol { max_message_len: 0, ..EXAMPLE };
+        assert!(Condition::Silent.meaning(&handshake).starts_with("no connection"));
+        assert!(Condition::Answering.meaning(&handshake).contains("accepts connections"));
     }
 }

@@ -139,6 +139,12 @@ impl Protocol {
         matches!(self.responder, Responder::Program(_))
     }
 
+    /// Whether a server program receives requests without a connection. A silent program can have received them.
+    #[must_use]
+    pub fn receives_datagrams(&self) -> bool {
+        self.program_replies() && !self.has_connections()
+    }
+
     /// Whether an exchange is the handshake of a connection. It carries no messages.
     #[must_use]
     pub fn is_handshake(&self) -> bool {

@@ -157,7 +157,6 @@ impl HostFinding {
         let over = self.services_that_differ().map_or_else(String::new, |[answering, silent]| {
             format!(" over {}, but not over {}", joined(&answering, "and"), joined(&silent, "or"))
         });
-        // The services of a diagnosis have the same kind of exchange.
         let is_handshake = self.services.iter().any(|service| service.protocol.is_handshake());
         let [server, no_server] = if is_handshake {
             ["a server accepts connections", "no server accepts connections"]
@@ -226,7 +225,7 @@ impl Absence {
             Some(titles).filter(|titles| !titles.is_empty())
         };
         let is_silent = |finding: &Finding| {
-            finding.condition() == Condition::Silent && !finding.protocol.has_connections()
+            finding.condition() == Condition::Silent && finding.protocol.receives_datagrams()
         };
         if let Some(titles) = titles(is_answer_of_service) {
             Self::OtherProgram(titles)

@@ -1,5 +1,7 @@
 //! One probe of a diagnosis: one protocol at one address.
 
+mod this_host;
+
 use super::without_address;
 use crate::analysis::accounting::wait_after_error;
 use crate::analysis::diagnosis::{EchoServer, Finding, ProbeResult};
@@ -7,22 +9,22 @@ use crate::engine::channel::{Channel, ChannelEvent, QuotedRequest};
 use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::Connection;
 use crate::model::failure_context::FailureContext;
-use crate::model::icmp::{IcmpError, Origin};
+use crate::model::icmp::Origin;
 use crate::model::protocol::{Framing, Protocol, ReplyForm};
 use crate::net::failure::{Call, failure_from_error, failure_from_icmp};
-use crate::net::system::{self, MAX_PAUSE, WaitUntil};
+use crate::net::system::{MAX_PAUSE, WaitUntil};
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::payload::{EchoPayload, HeaderContent, Matching, Numbering, Payload};
 use crate::plan::{Plan, Settings, ShownText};
 use crate::protocol::driver;
 use echo_core::Stamp;
-use socket2::{Domain, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use this_host::{add_neighbour_state, is_icmp_from_this_host};
 use tracing::{debug, trace};
 
 /// The text of a request. All its letters are lower case, so a server that returns the text unchanged is detected.
@@ -364,44 +366,6 @@ impl Requests<'_> {
         if is_verified || !is_known {
             self.error = Some((failure, verification));
         }
-    }
-}
-
-/// Whether the sender of the ICMP error is this host. A socket can be bound only to an address of this host. The
-/// function therefore tries to bind a socket to the sender's address.
-fn is_icmp_from_this_host(finding: &Finding) -> bool {
-    match finding.failure().and_then(|failure| failure.origin) {
-        Some(Origin::Icmp(IcmpError { from: Some(from), .. })) => {
-            let address = SocketAddr::from((from, 0));
-            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None);
-            socket.and_then(|socket| socket.bind(&address.into())).is_ok()
-        }
-        _ => false,
-    }
-}
-
-/// If no packet arrived, looks up whether the next hop has answered the address resolution (ARP or neighbour discovery).
-/// If it has not, replaces "silent" by "host unreachable". Linux itself reports this error only after three seconds.
-fn add_neighbour_state(finding: &mut Finding, address: SocketAddr) {
-    let is_possible = match finding.condition() {
-        Condition::Silent => finding.connect_duration.is_none(),
-        // For a route of the type `unreachable`, this host reports the same error. Such a route has no next hop.
-        Condition::HostUnreachable => finding.is_error_of_this_host(),
-        _ => false,
-    };
-    if !is_possible {
-        return;
-    }
-    let Some(next_hop) = system::unresolved_next_hop(address.ip()) else { return };
-    finding.unresolved_next_hop = Some(next_hop);
-    if let ProbeResult::NoAnswer(failure) = &mut finding.result
-        && failure.condition == Condition::Silent
-    {
-        failure.condition = Condition::HostUnreachable;
-        failure.origin = Some(Origin::ThisHost);
-        failure.detail = Some(format!(
-            "{next_hop} has not answered the address resolution (ARP or neighbour discovery)"
-        ));
     }
 }
 

@@ -173,7 +173,11 @@ impl Series<'_> {
                 self.accounting.stray_received();
                 Ok(())
             }
-            Ok(ChannelEvent::Failed { seq, failure }) => self.request_failed(seq, failure, sink),
+            Ok(ChannelEvent::Failed { seq, failure }) => {
+                // Like a missing reply, an error can mean that the server has another address now.
+                self.replacement.request_expired(seq);
+                self.request_failed(seq, failure, sink)
+            }
             Ok(ChannelEvent::Reply(reply)) => {
                 let needs_version1 =
                     reply.seq.is_some_and(|seq| self.payload.needs_version1(seq, reply.report));

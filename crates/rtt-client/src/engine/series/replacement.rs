@@ -32,7 +32,8 @@ const MAX_WAIT_DURING_ATTEMPT: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) struct ChannelReplacement {
     watch: PathWatch,
-    /// If each exchange has its own connection, or its own handshake, there is nothing to replace.
+    /// If each exchange has its own connection, there is nothing to replace. If each exchange is a handshake, only the
+    /// address of a name can change.
     is_enabled: bool,
 }
 
@@ -45,7 +46,7 @@ impl ChannelReplacement {
             is_enabled: if has_connections {
                 plan.settings.lifetime == Lifetime::Keep
             } else {
-                !plan.protocol.is_handshake()
+                !plan.protocol.is_handshake() || plan.target.ip().is_none()
             },
         }
     }
