@@ -139,7 +139,7 @@ fn server_that_converts_to_lower_case_sends_wrong_replies_but_no_wrong_token() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(portable)))]
 fn link_local_target_without_a_zone_has_the_advice_to_add_it() {
     if UdpSocket::bind("[::1]:0").is_err() {
         assert!(std::env::var_os("REQUIRE_IPV6").is_none(), "this host has no IPv6");

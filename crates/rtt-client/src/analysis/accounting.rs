@@ -93,8 +93,6 @@ pub(crate) struct Accounting {
     next_without_error: u64,
     evidence: PathEvidence,
     reachability: Reachability,
-    /// Whether an absent server does not end the run.
-    keep_going: bool,
     outages: OutageDetector,
 }
 
@@ -129,8 +127,7 @@ impl Accounting {
             undecided: Undecided::default(),
             next_without_error: 0,
             evidence: PathEvidence::default(),
-            reachability: Reachability::default(),
-            keep_going: plan.settings.keep_going,
+            reachability: Reachability::new(plan.settings.keep_going),
             outages: OutageDetector::new(plan.settings.keep_going),
         }
     }
@@ -158,7 +155,7 @@ impl Accounting {
     /// Whether the series ends because further requests will probably have no reply. Only errors before the first reply set
     /// this state.
     pub(crate) fn is_unreachable(&self) -> bool {
-        !self.keep_going && self.reachability.is_unreachable()
+        self.reachability.is_unreachable()
     }
 
     /// The number of the next request.
