@@ -142,7 +142,7 @@ pub struct Side {
     pub address: Option<SocketAddr>,
     /// The size of a request, in bytes.
     pub request_bytes: usize,
-    /// Whether the requests are for an echo server. Otherwise, they are requests to another service.
+    /// Whether the server is an echo server. Otherwise, the requests are requests to another service.
     pub is_echo: bool,
     /// The exchanges of the main measurement.
     pub summary: Summary,

@@ -123,7 +123,7 @@ pub(super) fn list(
         let context = CauseContext { evidence, side, name };
         causes.extend(explanations_of(side.protocol).causes(&context));
     }
-    // Only the requests to an echo server can have any size.
+    // Only requests to an echo server can have any size.
     if evidence.sides.iter().all(|side| side.is_echo) {
         causes.push(payload_size(evidence, names, confidence));
     }

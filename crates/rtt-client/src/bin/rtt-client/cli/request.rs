@@ -35,8 +35,8 @@ pub(crate) struct RequestArgs {
         help = format!("Measure a service with a predefined request: {}. \"{HELP}\" lists the services", service_names()))]
     service: Option<String>,
 
-    /// Send this request instead of the usual one. Escapes: \r \n \t \\ \xHH. An empty text on a stream means that
-    /// the server sends first
+    /// Send this request to a server that is not an echo server. Escapes: \r \n \t \\ \xHH. An empty text on a stream
+    /// means that the server sends first
     #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = escaped, conflicts_with = "send_file")]
     send: Option<Bytes>,
 
@@ -65,7 +65,7 @@ pub(crate) struct RequestArgs {
 struct Bytes(Vec<u8>);
 
 impl RequestArgs {
-    /// Whether the arguments select the list of services.
+    /// Whether the user has selected the list of services.
     pub(crate) fn lists_services(&self) -> bool {
         self.service.as_deref() == Some(HELP)
     }
