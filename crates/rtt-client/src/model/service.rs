@@ -14,7 +14,7 @@ pub struct Service {
     pub about: &'static str,
     /// The port if the target has none.
     pub port: u16,
-    /// The request. [`HOST`] in it stands for the host and the port of the target. An empty request means that the server
+    /// The request. The text `{host}` in it stands for the host and the port of the target. An empty request means that the server
     /// sends first.
     pub request: &'static [u8],
     /// The positions of an identifier that the server copies to its reply. Absent if the service has none.
@@ -28,7 +28,7 @@ pub struct Service {
 }
 
 /// The text in [`Service::request`] that stands for the host and the port of the target.
-pub const HOST: &[u8] = b"{host}";
+pub(crate) const HOST: &[u8] = b"{host}";
 
 /// The positions of an identifier, in bytes. Both have the same length.
 #[derive(Debug, Clone, PartialEq, Eq)]
