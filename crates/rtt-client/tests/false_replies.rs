@@ -63,7 +63,8 @@ fn predicting_udp_server() -> String {
     address
 }
 
-/// After the delay of the path, the correct reply. If there is a previous reply, the prediction from it, without a delay.
+/// Without a previous reply, waits for the delay of the path and returns the correct reply. Otherwise, predicts the reply
+/// from the previous one, without a delay.
 fn delayed_or_predicted(reply: &[u8], previous: Option<&[u8]>) -> Vec<u8> {
     previous.map_or_else(
         || {

@@ -1,5 +1,5 @@
-//! Tests of forged ICMP errors about UDP requests. They never decide the outcome of a request that has a reply, and they
-//! never end a series without further evidence. The errors come from `tests/network/forged_errors.py`.
+//! Tests of forged ICMP errors about UDP requests. A forged error never decides the outcome of a request that has a reply,
+//! and it never ends a series without further evidence. `tests/network/forged_errors.py` sends the errors.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "../../../tests/network/namespaces.rs"]

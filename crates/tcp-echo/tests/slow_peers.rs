@@ -135,15 +135,20 @@ async fn half_closed_connection_ends_when_the_peer_has_taken_all_replies() {
     for _ in 0..3 {
         // The server closes the previous connection at the last acknowledgement, or one tick later. A tick has one
         // second.
-        let start = Instant::now();
-        while !exchange_text_and_fin(&server).await {
-            assert!(start.elapsed() < TIMEOUT, "the slot is still in use");
-            sleep(Duration::from_millis(10)).await;
-        }
+        exchange_when_a_slot_is_free(&server).await;
     }
     let totals = server.shut_down().await;
     let closes = (totals.connections, totals.closed_stalled, totals.closed_with_error);
     assert_eq!(closes, (3, 0, 0), "{totals:?}");
+}
+
+/// Repeats the exchange of a text until the server accepts the connection, within [`TIMEOUT`].
+async fn exchange_when_a_slot_is_free(server: &Server) {
+    let start = Instant::now();
+    while !exchange_text_and_fin(server).await {
+        assert!(start.elapsed() < TIMEOUT, "the slot is still in use");
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Sends a text and the FIN, and reads the reply to its end. Returns whether the server has accepted the connection.
@@ -176,11 +181,7 @@ async fn reset_of_a_half_closed_connection_releases_its_slot_at_once() {
         }
         socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
         drop(client);
-        let start = Instant::now();
-        while !exchange_text_and_fin(&server).await {
-            assert!(start.elapsed() < TIMEOUT, "the slot is still in use: {stall_timeout:?}");
-            sleep(Duration::from_millis(10)).await;
-        }
+        exchange_when_a_slot_is_free(&server).await;
         let totals = server.shut_down().await;
         let closes = (totals.connections, totals.closed_with_error, totals.closed_stalled);
         assert_eq!(closes, (2, 1, 0), "{stall_timeout:?}: {totals:?}");

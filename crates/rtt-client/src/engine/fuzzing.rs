@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn bytes_after_empty_replies_are_received() {
-        // Found by the fuzz target: several replies are complete before the client reads the next bytes.
+        // The fuzz target found this input. Several replies are complete before the client reads the next bytes.
         let bytes = AnyMessage {
             replacement: vec![0xde, 0xc5, 0x89],
             length: u16::MAX,

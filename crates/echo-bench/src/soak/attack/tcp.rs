@@ -331,9 +331,9 @@ mod tests {
     #[test]
     fn closed_connections_are_opened_again() {
         let attack = attack(Requests::None, Replies::Read);
-        let counts = counts(&attack, drop, |counts| counts.opened > 4);
+        let counts = counts(&attack, drop, |counts| counts.opened > 4 && counts.closed >= 4);
         assert!(counts.opened > 4, "{counts:?}");
-        assert!(counts.closed > 0, "{counts:?}");
+        assert!(counts.closed >= 4, "{counts:?}");
         assert_eq!(counts.bytes, 0);
     }
 }
