@@ -77,7 +77,6 @@ def write_capture(results, arguments):
     path, ready = arguments
     enter("c")
     packets = lab.packet_socket("c0")
-    packets.setsockopt(socket.SOL_SOCKET, lab.SO_TIMESTAMPNS, 1)
     stop_signals = []
     signal.signal(signal.SIGTERM, lambda *_: stop_signals.append(True))
     with open(path, "wb") as file:
@@ -86,8 +85,8 @@ def write_capture(results, arguments):
         while not stop_signals:
             if not select.select([packets], [], [], 0.1)[0]:
                 continue
-            frame, control, _, _ = packets.recvmsg(65536, 256)
-            seconds, nanoseconds = struct.unpack("qq", control[0][2][:16])
+            frame, timestamp, _ = lab.receive(packets)
+            seconds, nanoseconds = divmod(timestamp, 10**9)
             file.write(struct.pack("=IIII", seconds, nanoseconds, len(frame), len(frame)) + frame)
     with os.fdopen(results, "w") as output:
         json.dump(True, output)
