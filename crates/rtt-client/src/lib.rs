@@ -78,7 +78,9 @@ pub use capture::flow::{Flow, FlowSide, PacketRecord};
 pub use capture::role::PacketRole;
 pub use capture::trace::{Disagreement, ExchangeTiming, Trace, TracedTarget};
 #[cfg(fuzzing)]
-pub use engine::{AnyMessage, explain_as_measurement, receive_any_messages};
+pub use engine::{
+    AnyMessage, explain_as_measurement, receive_any_messages, receive_any_service_messages,
+};
 pub use engine::{
     FileOperation, OutputFile, OutputFileError, RunError, TraceError, compare, diagnose,
     end_with_this_thread, enter_lab, list_protocols, read_trace, remove_unfinished_files, run,
