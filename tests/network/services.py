@@ -3,7 +3,7 @@
     client (10.77.0.1) -- forwarder -- server (10.77.0.2)
 
 The network is the one of `lab.py`. Run this script in new user, network, mount and process namespaces. All processes of the
-server end together with the script, also those that leave its process group:
+server end together with the script, including those that leave its process group:
 
     unshare -Urnm --pid --fork --kill-child --mount-proc python3 services.py SCENARIO
 

@@ -157,8 +157,8 @@ impl Plan {
         self.target.port.or(of_service).or(self.protocol.default_port)
     }
 
-    /// Checks the settings for a service, and adapts them. If the server sends first, each exchange needs a new
-    /// connection.
+    /// Checks the settings of a run with a service. If the server sends first, each exchange needs a new connection. So
+    /// this function changes the lifetime of connections.
     fn apply_service_rules(&mut self) -> Result<(), PlanError> {
         let Payload::Service(service) = &self.payload else { return Ok(()) };
         let is_scheduled = !self.pacing.waits_for_replies();
@@ -182,8 +182,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether the plan is one exchange whose times are the result: an exchange of the user's message, one exchange with a
-    /// service, or one handshake.
+    /// Whether the plan is a single exchange whose times are the result: an exchange of the user's message, an exchange
+    /// with a service, or a handshake.
     pub(crate) fn is_single_exchange(&self) -> bool {
         match self.settings.content {
             Content::Message(_) => true,
@@ -253,7 +253,7 @@ fn check_target(
     Ok(())
 }
 
-/// The facts about the exchanges that the settings select: about messages, or about handshakes alone.
+/// The facts about the exchanges that the settings select: exchanges of messages, or handshakes alone.
 fn measured_protocol(
     protocol: &'static Protocol,
     settings: &Settings,

@@ -188,7 +188,7 @@ fn reply_that_never_ends_is_corrupt() {
 }
 
 #[test]
-fn expected_beginning_that_is_longer_than_the_reply_is_corrupt() {
+fn reply_that_is_shorter_than_the_expected_beginning_is_corrupt() {
     let script = tcp_server(|stream, _| {
         while read_request(stream, "\n") {
             stream.write_all(b"+P\r\n")?;

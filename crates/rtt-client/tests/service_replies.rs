@@ -60,7 +60,7 @@ fn has_note(summary: &Value, text: &str) -> bool {
 }
 
 #[test]
-fn http_server_that_keeps_its_connection_gets_one() {
+fn http_server_that_keeps_its_connection_open_gets_one_connection() {
     let script = tcp_server(|stream, _| {
         while read_request(stream, "\r\n\r\n") {
             stream.write_all(http_reply("HTTP/1.1", "").as_bytes())?;

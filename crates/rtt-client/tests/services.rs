@@ -1,10 +1,10 @@
 //! Measurements of real programs: echo servers, Redis, memcached, web servers, DNS, NTP and SSH servers.
 //!
-//! Each test starts a program of the system's packages. If the program is missing, the test prints SKIPPED and passes. If
-//! `REQUIRE_PROGRAMS` is set, as in CI, the test fails instead.
+//! Each test starts a program from the system's packages. If the program is missing, the test prints SKIPPED and passes.
+//! With `REQUIRE_PROGRAMS`, as in CI, the test fails instead.
 //!
-//! There are two kinds of tests. On 127.0.0.1, they compare counts. On a path with a known delay, an independent tool
-//! measures the same server in turns with the client, and the medians agree.
+//! There are two kinds of tests. The tests on 127.0.0.1 check counts. In the tests on a path with a known delay, the client
+//! and an independent tool measure the same server in turns, and their medians agree.
 #![cfg(all(target_os = "linux", not(portable)))]
 
 #[path = "services/agreement.rs"]

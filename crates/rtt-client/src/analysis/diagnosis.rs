@@ -67,7 +67,7 @@ pub struct Finding {
     pub connect_duration: Option<Duration>,
     /// The number of requests that the client sent.
     pub sent: u32,
-    /// The predefined service that the probe requested. Absent for the text to an echo server and for the user's own
+    /// The predefined service that the probe expected. Absent if the probe sent a text to an echo server, or the user's own
     /// request.
     pub service: Option<&'static service::Service>,
     /// The other protocols that the same diagnosis probes at this host.

@@ -1,4 +1,4 @@
-//! [`ComparisonPlan`]: two targets to compare, and how.
+//! [`ComparisonPlan`]: the two targets of a comparison, and its settings.
 
 use super::{Content, Lifetime, Plan, PlanError, Settings};
 use crate::model::protocol::Protocol;
@@ -164,8 +164,7 @@ impl ComparisonPlan {
     }
 }
 
-/// The content of the exchanges over `protocol`. If one side measures handshakes, a protocol without handshakes has ordinary
-/// exchanges.
+/// The content of the exchanges over `protocol`. If only the other side has handshakes, this side has ordinary exchanges.
 fn content_for(protocol: &Protocol, content: &Content, have_handshakes: bool) -> Content {
     match content {
         Content::Handshake if have_handshakes && protocol.handshake.is_none() => {

@@ -7,7 +7,7 @@ use humantime::format_duration;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a plan cannot run. Each message is one line.
+/// The reason why a plan cannot run. Each message is one line.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PlanError {
     /// The target is a URL of another protocol.

@@ -2,10 +2,10 @@
 //!
 //! There are two kinds of requests:
 //!
-//! - requests to an echo server ([`EchoPayload`]). The reply is the request itself, in upper case or unchanged. The client
-//!   puts a number and a token into each request of a series.
-//! - requests to another service ([`ServicePayload`]): a predefined request, or the user's own one. A rule describes the
-//!   reply.
+//! - requests to an echo server ([`EchoPayload`]). The reply is the request in upper case, or the unchanged request. Each
+//!   request of a series contains a number and a token.
+//! - requests to another service ([`ServicePayload`]): a predefined request, or the user's own request. A rule describes
+//!   the correct reply.
 
 mod echo;
 mod permutation;
@@ -34,7 +34,7 @@ pub(crate) enum Payload {
     Service(ServicePayload),
 }
 
-/// The order in which replies belong to requests.
+/// The rule that assigns replies to requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Matching {
     /// A reply contains the number of its request. A message of the user has no number, but only one is in flight.
@@ -132,7 +132,7 @@ impl Payload {
         }
     }
 
-    /// The reason why the first `received` bytes of a reply are not a reply if no bytes follow.
+    /// The reason why an incomplete reply of `received` bytes is wrong if no bytes follow.
     pub(crate) fn mismatch_of_part(&self, received: usize) -> Mismatch {
         match self {
             Self::Echo(echo) => Mismatch::TooShort { received, expected: echo.reply_len() },
@@ -160,7 +160,7 @@ impl Payload {
         }
     }
 
-    /// How replies belong to requests, if replies arrive as datagrams.
+    /// The rule that assigns replies to requests, if replies arrive as datagrams.
     pub(crate) fn matching(&self) -> Matching {
         match self {
             Self::Echo(_) => Matching::ByNumber,

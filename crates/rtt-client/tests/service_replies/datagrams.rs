@@ -1,4 +1,4 @@
-//! Requests to services over UDP: replies that are lost, late, doubled, in another order, or have a wrong identifier.
+//! Requests to services over UDP: replies that are lost, late, duplicate, in another order, or have a wrong identifier.
 
 use super::scripted::{at_rate, back_to_back, counts, series};
 use super::server::udp_server;

@@ -69,7 +69,7 @@ pub fn http_reply(version: &str, options: &str) -> String {
     format!("{version} 200 OK\r\nServer: test\r\nContent-Length: 2\r\n{options}\r\n")
 }
 
-/// Starts a UDP server and returns its address. The server calls `handle` for each datagram, with a function that sends a
+/// Starts a UDP server and returns its address. For each datagram, the server calls `handle` with a function that sends a
 /// reply.
 pub fn udp_server(mut handle: impl FnMut(&[u8], &dyn Fn(&[u8])) + Send + 'static) -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

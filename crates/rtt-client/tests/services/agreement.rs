@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::time::Duration;
 
-/// The difference that is always allowed. It is about the time that a system needs to wake a process on another CPU.
+/// The difference that is always allowed. A system needs about this time to wake a process on another CPU.
 const MIN_TOLERANCE: Duration = Duration::from_micros(20);
 
 /// The allowed difference, as a part of the tool's median: 5 %.

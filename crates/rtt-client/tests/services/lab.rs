@@ -14,8 +14,8 @@ pub const ADDRESS: &str = "10.77.0.2:7777";
 /// Only one lab runs at a time, because the tests measure times.
 static LAB: Mutex<()> = Mutex::new(());
 
-/// A path to a server. The delay is much longer than the time that any of the tools needs for itself. So a tolerance of 5 %
-/// does not depend on the speed of the machine.
+/// A path to a server. Its delay is much longer than the processing time of the tools, so a tolerance of 5 % does not
+/// depend on the speed of the machine.
 pub struct Path {
     /// The delay in each direction, in milliseconds.
     pub delay_ms: u32,

@@ -1,4 +1,4 @@
-//! The programs that the tests start: their command lines, and where they are.
+//! The programs that the tests start: their command lines and their paths.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,5 @@
-//! `sshd` on its own port. The server sends first, so each exchange is the time until its version string.
+//! `sshd` on its own port. The server sends first. So the RTT is the time from the established connection to the server's
+//! version string.
 
 use super::agreement::{assert_agree, field_of_events, handshakes, plain_client, rtts};
 use super::lab::{self, ADDRESS, Path};

@@ -116,7 +116,7 @@ pub(super) fn list(
         causes.extend(server_program::cause(evidence, difference, names));
     }
     for (side, name) in evidence.sides.iter().zip(names) {
-        // The causes of the other protocols are about messages.
+        // The causes of a side without handshakes describe messages.
         if evidence.has_handshakes() && !side.has_handshakes() {
             continue;
         }

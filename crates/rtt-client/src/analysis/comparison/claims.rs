@@ -25,7 +25,7 @@ pub(super) fn list(
     difference: PairedDifference,
     with_connection: Option<PairedDifference>,
 ) -> Vec<Claim> {
-    // The claims are about exchanges of messages.
+    // The claims describe exchanges of messages.
     if evidence.has_handshakes() {
         return Vec::new();
     }

@@ -19,14 +19,14 @@ use std::net::{IpAddr, SocketAddr};
 pub struct HostFinding {
     /// The address of the host.
     pub address: DisplayAddress,
-    /// The protocols of the services, and whether an echo server answers.
+    /// The probed services.
     pub services: Vec<Service>,
     /// The results of the protocols to which the kernel of the host replies.
     pub checks: Vec<HostCheck>,
     /// The conclusion from all findings about the address.
     pub state: HostState,
     evidence: Evidence,
-    /// What the services show if no echo server answers.
+    /// The findings about the services if none of them answers.
     absence: Absence,
 }
 
@@ -35,7 +35,7 @@ pub struct HostFinding {
 pub struct Service {
     /// The protocol.
     pub protocol: &'static Protocol,
-    /// Whether an echo server answers.
+    /// Whether the expected server answers.
     pub is_answering: bool,
 }
 
@@ -56,11 +56,11 @@ pub enum HostCheck {
 /// The state of a host and of its services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostState {
-    /// The host is up, and an echo server answers.
+    /// The host is up, and the expected server answers.
     ServiceUp,
-    /// An echo server answers, but the kernel of the host does not reply.
+    /// The expected server answers, but the kernel of the host does not reply.
     ServiceUpChecksUnanswered,
-    /// The host is up, but no echo server answers.
+    /// The host is up, but the expected server does not answer.
     ServiceDown,
     /// The host is not reachable from the last router, or from this host on the same link.
     HostDown,
@@ -71,7 +71,7 @@ pub enum HostState {
 /// The strongest evidence about the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Evidence {
-    /// An echo server answers.
+    /// The expected server answers: an echo server, or the requested service.
     EchoServer,
     /// A service accepted a connection or sent an answer.
     AnswerOfService,
@@ -199,7 +199,7 @@ impl HostFinding {
         }
     }
 
-    /// The titles of the protocols with an answering echo server and of the protocols without one. `None` if one of the
+    /// The titles of the protocols over which the expected server answers, and of the other protocols. `None` if one of the
     /// two lists is empty.
     fn services_that_differ(&self) -> Option<[Vec<&'static str>; 2]> {
         let lists = [true, false].map(|is_answering| {

@@ -24,12 +24,12 @@ impl Permutation {
         Self { key: TokenKey::random(), half_bits }
     }
 
-    /// The number of different numbers minus one.
+    /// The largest number.
     pub(super) fn mask(self) -> u64 {
         (self.half_mask() << self.half_bits) | self.half_mask()
     }
 
-    /// The identifier of `number`, of which only the lowest bits count.
+    /// The identifier of `number`. Higher bits than those of [`Permutation::mask`] have no effect.
     pub(super) fn apply(self, number: u64) -> u64 {
         let (mut left, mut right) = self.split(number);
         for round in 0..ROUNDS {
@@ -38,7 +38,7 @@ impl Permutation {
         self.join(left, right)
     }
 
-    /// The lowest bits of the number with this identifier.
+    /// The number with this identifier, without its higher bits.
     pub(super) fn invert(self, identifier: u64) -> u64 {
         let (mut left, mut right) = self.split(identifier);
         for round in (0..ROUNDS).rev() {

@@ -1,4 +1,4 @@
-//! The results of the comparison of received bytes with a request or the expected reply.
+//! The results of comparisons of received bytes with a request, or with the expected reply.
 
 use super::ServerReport;
 use crate::model::format::{count, counted};

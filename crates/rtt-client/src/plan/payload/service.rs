@@ -173,7 +173,7 @@ impl ServicePayload {
         self.closes_after.is_some_and(|closes_after| closes_after(reply))
     }
 
-    /// The reason why these bytes, which [`ServicePayload::check`] found incomplete, are not a reply if no bytes follow.
+    /// See [`super::Payload::mismatch_of_part`].
     pub(super) fn mismatch_of_part(&self, received: usize) -> Mismatch {
         match self.rule.end {
             ReplyEnd::Length(expected) => Mismatch::TooShort { received, expected },

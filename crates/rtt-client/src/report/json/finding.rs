@@ -29,10 +29,10 @@ pub(super) struct FindingLine {
     sent: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
-    /// `echo-rtt` if the server supports the timing header, otherwise `plain`. Absent if the kernel of the host replies.
+    /// `echo-rtt` if the echo server supports the timing header, otherwise `plain`. Absent without an echo server program.
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<&'static str>,
-    /// The form of the replies: `upper` or `same`. Absent if the kernel of the host replies.
+    /// The form of the replies: `upper` or `same`. Absent without an echo server program.
     #[serde(skip_serializing_if = "Option::is_none")]
     echo: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

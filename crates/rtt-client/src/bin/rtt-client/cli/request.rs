@@ -1,4 +1,4 @@
-//! Options of requests to other services than echo servers.
+//! Options of requests to servers that are not echo servers.
 
 use clap::{ArgGroup, Args};
 use rtt_client::{Content, CustomRequest, PROTOCOLS, Protocol, ReplyEnd, ReplyRule, ReplyStart};
@@ -24,10 +24,11 @@ const EXAMPLE: &str = "redis";
 /// The name in `--service help`.
 const HELP: &str = "help";
 
-/// The largest file of `--send-file`, in bytes. No protocol has a longer request, and an escape has up to four characters.
+/// The largest file of `--send-file`, in bytes. The longest request over any protocol has 16 MiB, and an escape has up
+/// to four bytes.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
-/// Options of requests to other services than echo servers.
+/// Options of requests to servers that are not echo servers.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new(CUSTOM).args(["send", "send_file"]))]
 pub(crate) struct RequestArgs {
@@ -96,7 +97,7 @@ impl RequestArgs {
     }
 }
 
-/// Two commands for the help: they measure a service, and find the part of its RTT that the path causes.
+/// Two commands for the help. They measure a service, and the part of its RTT that the path causes.
 pub(super) fn examples() -> String {
     let has_example =
         |protocol: &&Protocol| protocol.services.iter().any(|service| service.name == EXAMPLE);
