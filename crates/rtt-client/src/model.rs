@@ -14,6 +14,7 @@ pub(crate) mod loss_place;
 pub(crate) mod outage;
 pub(crate) mod protocol;
 pub(crate) mod receive_queue;
+pub(crate) mod received_text;
 pub(crate) mod replacement;
 pub(crate) mod service;
 pub(crate) mod target;

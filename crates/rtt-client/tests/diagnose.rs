@@ -228,7 +228,7 @@ fn text_output_fits_80_columns_and_escapes_control_characters() {
     let (status, out, err) = diagnose(&[&format!("tcp://{hostile}")]);
     assert_eq!((status, err.as_str()), (Some(1), ""));
     assert!(out.contains(&format!("TCP {hostile}: wrong-answer, reply ")), "{out}");
-    assert!(out.contains("received") && out.contains(r"\u{1b}[2J rude"), "{out}");
+    assert!(out.contains("received") && out.contains(r"\x1b[2J rude"), "{out}");
     for label in ["meaning", "not certain", "next step"] {
         assert!(out.contains(label), "{out}");
     }

@@ -20,6 +20,9 @@ use std::time::Duration;
 /// The largest reply over TCP, in bytes.
 const MAX_REPLY: u64 = 16 * 1024 * 1024;
 
+/// A file that is not empty.
+const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+
 /// The error message of a client that must not run. It is one line; clap adds the usage after an empty line.
 fn rejected(arguments: &[&str]) -> String {
     let Finished { status, out, err } = client(arguments, "");
@@ -47,13 +50,15 @@ fn invalid_requests_are_rejected_in_one_line() {
     let tcp = |options: &[&str]| rejected(&[&["tcp", "127.0.0.1:1", "-c", "2"], options].concat());
     for (options, clue) in [
         (&["--service", "redis", "--send", "PING"][..], "cannot be used with"),
-        (&["--service", "redis", "--send-file", "/dev/null"], "cannot be used with"),
-        (&["--send", "x", "--send-file", "/dev/null"], "cannot be used with"),
+        (&["--service", "redis", "--send-file", MANIFEST], "cannot be used with"),
+        (&["--send", "x", "--send-file", MANIFEST], "cannot be used with"),
         (&["--send", "x", "--size", "10"], "cannot be used with"),
         (&["--service", "redis", "hello"], "cannot be used with"),
         (&["--send", "x", "--reply-ends", "x", "--reply-bytes", "3"], "cannot be used with"),
-        (&["--service", "gopher"], "the services are dns, ntp, http"),
-        (&["--service", ""], "not a service"),
+        (&["--service", "redis", "--expect-prefix", "x"], "cannot be used with"),
+        (&["--service", "redis", "--reply-bytes", "3"], "cannot be used with"),
+        (&["--service", "gopher"], "invalid value 'gopher' for '--service <NAME>'"),
+        (&["--service", ""], "a value is required for '--service <NAME>'"),
         (&["--service", "dns"], "TCP has no service `dns`"),
         (&["--send", "a\\q"], "the escape at byte 2"),
         (&["--send", "\\x1"], "the escape at byte 1"),
@@ -77,6 +82,8 @@ fn invalid_requests_are_rejected_in_one_line() {
         let message = tcp(options);
         assert!(message.contains(clue), "{options:?}: {message}");
     }
+    let message = rejected(&["tcp", "redis://127.0.0.1:6379", "-c", "2"]);
+    assert!(message.contains("use tcp://HOST with `--service redis`"), "{message}");
     // These options need a request.
     for option in ["--expect-prefix", "--reply-ends", "--reply-bytes"] {
         let message = tcp(&[option, "3"]);
@@ -96,8 +103,18 @@ fn invalid_requests_are_rejected_in_one_line() {
 }
 
 #[test]
+fn message_about_a_service_lists_similar_names_and_no_other_argument() {
+    let message = |options: &[&str]| client(&[&["tcp", "127.0.0.1:1"], options].concat(), "").err;
+    let unknown = message(&["--service", "redi"]);
+    assert!(unknown.contains("a similar value exists: 'redis'"), "{unknown}");
+    let conflict = message(&["--service", "redis", "--send", "x"]);
+    assert!(!conflict.contains("[MESSAGE]"), "{conflict}");
+}
+
+#[test]
 fn files_that_cannot_be_a_request_are_rejected_in_one_line() {
     let directory = env!("CARGO_TARGET_TMPDIR");
+    let empty = sparse_file("empty", 0);
     let (huge, large) = (sparse_file("huge", 1 << 40), sparse_file("large", MAX_REPLY + 1));
     let escape = path("escape");
     fs::write(&escape, "PING\\z").unwrap();
@@ -108,11 +125,12 @@ fn files_that_cannot_be_a_request_are_rejected_in_one_line() {
         (&large, "at most 16777216 bytes"),
         ("/dev/zero", "more than 67108864 bytes"),
         (&escape, "the escape at byte 5"),
+        (&empty, "use `--send ''`"),
     ] {
         let message = rejected(&["tcp", "127.0.0.1:1", "-c", "1", "--send-file", file]);
         assert!(message.contains(clue), "{file}: {message}");
     }
-    for file in [huge, large, escape] {
+    for file in [huge, large, escape, empty] {
         fs::remove_file(file).unwrap();
     }
 }

@@ -94,6 +94,8 @@ pub enum ProbeResult {
         rtt: Duration,
         /// The first line of the reply.
         reply: Bytes,
+        /// The error that the reply reports, for people. Absent if it reports none.
+        error: Option<String>,
     },
     /// The peer answers, but not as the expected server.
     WrongAnswer {

@@ -58,8 +58,26 @@ pub(crate) fn describe_silence(protocol: &Protocol, port: u16, connected: Durati
     )
 }
 
+/// Describes a server that ends each connection after the request. Absent if the port is not the usual port of a service that
+/// the client cannot measure.
+pub(crate) fn describe_end(protocol: &Protocol, port: u16) -> Option<String> {
+    let title = usual_on_port(protocol, port)?;
+    Some(format!(
+        "Port {port} is usual for {title}, so it is possible that the server expects {title}: try `{CONNECT_ONLY}`."
+    ))
+}
+
+/// The title of the service for which the port is usual, if the client has no request for it.
+fn usual_on_port(protocol: &Protocol, port: u16) -> Option<&'static str> {
+    let signature = protocol.signatures.iter().find(|signature| signature.ports.contains(&port))?;
+    Some(signature.title)
+}
+
 /// The options that can measure a server that accepts a connection and sends nothing.
 pub(crate) fn advice_for_silence(protocol: &Protocol, port: u16) -> String {
+    if let Some(advice) = describe_end(protocol, port) {
+        return advice;
+    }
     let usual = protocol.services.iter().find(|service| service.port == port);
     match (usual, protocol.services) {
         (Some(service), _) => format!(
@@ -110,6 +128,10 @@ mod tests {
             "Connected in 65.0 µs, no reply: the server waits for something else. Port 6379 is usual for Redis: try \
              `--service redis` or `--connect-only`."
         );
+        let expected = "Port 465 is usual for TLS, so it is possible that the server expects TLS: try `--connect-only`.";
+        assert_eq!(advice_for_silence(tcp, 465), expected);
+        assert_eq!(describe_end(tcp, 465).as_deref(), Some(expected));
+        assert_eq!(describe_end(tcp, 6379), None);
         let text = advice_for_silence(tcp, 12_345);
         assert!(text.starts_with("Try a service, for example `--service http`"), "{text}");
     }

@@ -5,6 +5,7 @@ mod breakdown;
 mod distribution;
 mod handshakes;
 mod jitter;
+mod notable_replies;
 mod replacements;
 
 pub use address_changes::AddressChanges;
@@ -12,6 +13,7 @@ pub use breakdown::BreakdownFigures;
 pub use distribution::{Distribution, Quantile};
 pub use handshakes::HandshakeRetransmissions;
 pub use jitter::Jitter;
+pub use notable_replies::NotableReplies;
 pub use replacements::Replacements;
 
 use crate::analysis::delay_variation::DelayVariation;
@@ -30,6 +32,10 @@ use std::time::Duration;
 /// The first exchange on a connection is a cold start if it takes at least this many times as long as a later
 /// exchange.
 const COLD_START_RATIO: f64 = 1.5;
+
+/// The smallest number of connections for a statement about the first exchange on a connection. With this number, the
+/// probability is 3 % that all first exchanges exceed the median by chance.
+const MIN_COLD_STARTS: u64 = 5;
 
 /// The possible reasons for [`Summary::wrong_token`], as a sentence for notes.
 pub(crate) const WRONG_TOKEN_REASON: &str = "The server replies before it receives the requests, another host forges replies, or the replies belong to an earlier \
@@ -50,6 +56,8 @@ pub struct Summary {
     pub lost_where: LossCounts,
     /// Requests with a wrong reply.
     pub corrupt: u64,
+    /// The content of some replies.
+    pub replies: NotableReplies,
     /// Additional replies to a request that already has a reply.
     pub duplicates: u64,
     /// Replies that arrived after the reply to a later request. RFC 4737 defines this as reordering.
@@ -171,16 +179,24 @@ pub struct ColdStart {
     pub first: Duration,
     /// The median RTT of the later exchanges.
     pub later: Duration,
+    /// The number of connections with a first exchange.
+    pub connections: u64,
+    /// Whether the difference is consistent: enough connections have a first exchange, and almost all of these exchanges
+    /// take longer than the median of the later ones. Otherwise, the difference can be chance.
+    pub is_consistent: bool,
 }
 
 impl Summary {
     /// Adds an exchange.
     pub fn add(&mut self, exchange: &Exchange) {
         self.sent += 1;
-        match exchange.outcome {
+        match &exchange.outcome {
             Outcome::Reply { .. } => self.received += 1,
             Outcome::Lost(_) | Outcome::Error(_) => self.lost += 1,
-            Outcome::Corrupt { .. } => self.corrupt += 1,
+            Outcome::Corrupt { text, .. } => {
+                self.corrupt += 1;
+                self.replies.wrong(text);
+            }
         }
         if let Some(lateness) = exchange.lateness {
             self.lateness.add(lateness);
@@ -235,6 +251,7 @@ impl Summary {
     /// Adds the counts of a finished series, for example its late replies. The function does not add the exchanges
     /// and the connections. The caller adds these, because it omits the warm-up.
     pub(crate) fn add_round(&mut self, round: &Self) {
+        self.replies.add(&round.replies);
         self.duplicates += round.duplicates;
         self.out_of_order += round.out_of_order;
         self.late += round.late;
@@ -302,8 +319,15 @@ impl Summary {
     #[must_use]
     pub fn cold_start(&self) -> Option<ColdStart> {
         let (first, later) = (self.first_exchange.median()?, self.later_exchanges.median()?);
-        (first.as_secs_f64() >= COLD_START_RATIO * later.as_secs_f64())
-            .then_some(ColdStart { first, later })
+        let connections = self.first_exchange.count();
+        let is_consistent = connections >= MIN_COLD_STARTS
+            && self.first_exchange.quantile(0.1).is_some_and(|low| low > later);
+        (first.as_secs_f64() >= COLD_START_RATIO * later.as_secs_f64()).then_some(ColdStart {
+            first,
+            later,
+            connections,
+            is_consistent,
+        })
     }
 }
 
@@ -334,6 +358,20 @@ mod tests {
         assert_eq!(cold_start(59, 40), None);
         assert!(cold_start(61, 40).is_some());
         assert_eq!(Summary::default().cold_start(), None);
+    }
+
+    #[test]
+    fn cold_start_is_consistent_only_with_several_connections() {
+        let is_consistent = |first: &[u64]| {
+            let mut summary = Summary::default();
+            first.iter().for_each(|rtt| summary.first_exchange.add(Duration::from_micros(*rtt)));
+            summary.later_exchanges.add(Duration::from_micros(40));
+            summary.cold_start().unwrap().is_consistent
+        };
+        assert!(!is_consistent(&[5000]));
+        assert!(!is_consistent(&[90; 4]));
+        assert!(is_consistent(&[90; 5]));
+        assert!(!is_consistent(&[30, 30, 90, 90, 90, 90, 90, 90]));
     }
 
     #[test]

@@ -9,11 +9,13 @@ use crate::model::address_change::AddressChange;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange};
 use crate::model::loss_place::LossReason;
+use crate::model::target::Target;
 use crate::net::failure::failure_from_resolve_error;
 use crate::net::resolve::{LookUpLimits, NameResolver, ResolvedAddresses, resolve};
 use crate::net::system;
 use crate::net::transport::SocketError;
 use crate::plan::{Plan, Settings};
+use crate::protocol::registry::PROTOCOLS;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,9 +84,29 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
             summary
         }
     };
-    let summary = summary.finish_run(start.elapsed());
+    let mut summary = summary.finish_run(start.elapsed());
+    summary.notes.extend(share_of_network(plan, &summary));
     report.event(&Event::Summary { plan, summary: &summary })?;
     Ok(summary)
+}
+
+/// The command that shows how much of an RTT to a service is network. Absent without a breakdown, because the reader of
+/// other runs has not requested the parts of the RTT.
+fn share_of_network(plan: &Plan, summary: &Summary) -> Option<String> {
+    plan.payload.service()?;
+    summary.breakdown.combined_reason()?;
+    let kernel = PROTOCOLS.iter().find(|protocol| !protocol.needs_server_program())?;
+    let host = Target { protocol: Some(kernel), port: None, ..plan.target.clone() };
+    let options = match plan.service {
+        Some(service) => format!(" --service {}`", service.name),
+        None => "` with the same options for the request and the reply".to_owned(),
+    };
+    Some(format!(
+        "To see how much of the part \"network and server\" is network, use `rtt-client compare {host} {}{options}. The \
+         kernel of the host replies to {}.",
+        plan.url(),
+        kernel.title
+    ))
 }
 
 /// Applies the settings of the calling thread: its CPU, and precise timers.

@@ -30,7 +30,7 @@ use super::pause_until;
 use super::run::RunError;
 use crate::analysis::accounting::{Accounting, AccountingResult};
 use crate::analysis::schedule::{CpuTimes, SlowHost, slow_host};
-use crate::analysis::statistics::{SeriesMeasurements, Summary};
+use crate::analysis::statistics::{NotableReplies, SeriesMeasurements, Summary};
 use crate::model::address_change::AddressChange;
 use crate::model::exchange::{Connection, Exchange};
 use crate::model::loss_place::LossPlace;
@@ -98,6 +98,7 @@ pub(in crate::engine) struct Series<'a> {
     control: Option<UninstrumentedControl<'a>>,
     first_packet: FirstPacket,
     other_service: OtherService,
+    replies: NotableReplies,
     /// The CPU times of this thread at the start of a series with a fixed rate.
     usage_at_start: Option<ThreadUsage>,
     /// The part of this host that could not keep up with the schedule.
@@ -197,6 +198,7 @@ impl Series<'_> {
         let AccountingResult { mut summary, loss_pattern } =
             self.accounting.finish(connections.receive_drops, clock_state(), Instant::now());
         summary.in_flight = in_flight as u64;
+        summary.replies.add(&self.replies);
         let end = SeriesEnd {
             interrupted: self.interrupted,
             in_flight,

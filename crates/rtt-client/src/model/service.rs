@@ -23,6 +23,8 @@ pub struct Service {
     pub reply: ReplyRule,
     /// Whether the server closes the connection after this reply. The client then opens a new one.
     pub closes_after: fn(&[u8]) -> bool,
+    /// The error that a correct reply reports, for people. Absent if it reports none.
+    pub reported_error: fn(&[u8]) -> Option<Cow<'_, [u8]>>,
     /// The specification of the exchange.
     pub source: &'static str,
 }
@@ -84,6 +86,8 @@ pub struct Signature {
     pub title: &'static str,
     /// The name of the predefined service. Absent if there is none.
     pub service: Option<&'static str>,
+    /// The usual ports of the service, if the client has no request for it.
+    pub ports: &'static [u16],
 }
 
 impl ReplyRule {
@@ -98,6 +102,11 @@ impl Service {
     pub fn server_sends_first(&self) -> bool {
         self.request.is_empty()
     }
+}
+
+/// A correct reply reports no error.
+pub(crate) fn no_error(_: &[u8]) -> Option<Cow<'_, [u8]>> {
+    None
 }
 
 /// The server keeps the connection open.

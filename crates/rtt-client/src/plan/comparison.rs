@@ -3,6 +3,7 @@
 use super::{Content, Lifetime, Plan, PlanError, Settings};
 use crate::model::protocol::Protocol;
 use crate::model::target::Target;
+use crate::plan::payload::EchoPayload;
 use crate::protocol::registry::{PROTOCOLS, default_pair, protocols_with_servers};
 use std::time::Duration;
 
@@ -104,14 +105,24 @@ impl ComparisonPlan {
         let have_handshakes = protocol_a.handshake.is_some() || protocol_b.handshake.is_some();
         let measures_handshakes = matches!(each.content, Content::Handshake);
         let plans = |content: &Content| -> Result<[Plan; 2], PlanError> {
-            let settings = |protocol| {
+            let plan = |protocol, target: &Target, content: &Content| {
                 let content = content_for(protocol, content, have_handshakes);
-                Settings { content, ..each.clone() }
+                let settings = Settings { content, ..each.clone() };
+                Plan::new(protocol, target.clone(), settings.applicable_to(protocol))
             };
-            Ok([
-                Plan::new(protocol_a, a.clone(), settings(protocol_a).applicable_to(protocol_a))?,
-                Plan::new(protocol_b, b.clone(), settings(protocol_b).applicable_to(protocol_b))?,
-            ])
+            let sides = [plan(protocol_a, a, content)?, plan(protocol_b, &b, content)?];
+            // The sides should have requests of the same length, because the length is a part of the RTT.
+            let of_service = sides.iter().find(|side| side.payload.service().is_some());
+            let Some(len) = of_service.map(|side| side.payload.request_len()) else {
+                return Ok(sides);
+            };
+            let size = Content::Sized(Some(len.max(EchoPayload::MIN_SIZE_WITH_TOKEN)));
+            let [plan_a, plan_b] = sides;
+            let with_size = |side: Plan, target: &Target| {
+                let is_service = side.payload.service().is_some();
+                if is_service { Ok(side) } else { plan(side.protocol, target, &size) }
+            };
+            Ok([with_size(plan_a, a)?, with_size(plan_b, &b)?])
         };
         let max_len = protocol_a.max_message_len.min(protocol_b.max_message_len);
         let sweep = SWEEP_SIZES

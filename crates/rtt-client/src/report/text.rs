@@ -40,10 +40,11 @@ use crate::model::condition::Condition;
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::model::format::{count, duration};
 use crate::model::protocol::Protocol;
+use crate::model::received_text::received_text;
 use crate::plan::Plan;
 use echo_core::escape;
 use printer::Printer;
-use single_exchange::Labels;
+use single_exchange::{Labels, ReplyText};
 use std::io::{self, Write};
 
 /// The maximum number of bytes of a wrong answer in the output. They are enough to recognise the service.
@@ -63,6 +64,8 @@ pub struct Text<Out, Errors> {
 /// The facts of earlier events that later events need.
 #[derive(Debug, Default)]
 struct Run {
+    /// The form of the reply in the output of a single exchange.
+    reply: ReplyText,
     /// Absent before the start of the run.
     protocol: Option<&'static Protocol>,
     /// The protocol and the target, for error messages.
@@ -98,6 +101,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         let title = plan.protocol.title;
         self.run.protocol = Some(plan.protocol);
         self.run.single_exchange = plan.is_single_exchange();
+        self.run.reply = ReplyText::of(plan);
         self.run.is_word = !plan.target.host.contains(['.', ':']);
         self.run.target = match start.address {
             Some(address) => format!("{title} {}", plan.protocol.display_address(address)),
@@ -163,6 +167,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
                 printer,
                 &run.heading,
                 run.protocol.map_or(Labels::MESSAGES, Labels::of),
+                run.reply,
                 run.connection.as_ref(),
                 exchange,
             );
@@ -276,7 +281,7 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
 fn wrong_answer_excerpt(text: &[u8]) -> String {
     let shown = &text[..text.len().min(WRONG_ANSWER_LIMIT)];
     let more = if shown.len() < text.len() { "..." } else { "" };
-    format!("{}{more}", escape(shown))
+    format!("{}{more}", received_text(shown))
 }
 
 #[cfg(test)]

@@ -121,7 +121,12 @@ pub(super) fn list(
             continue;
         }
         let context = CauseContext { evidence, side, name };
-        causes.extend(explanations_of(side.protocol).causes(&context));
+        for cause in explanations_of(side.protocol).causes(&context) {
+            // The same cause can apply to both sides.
+            if !causes.contains(&cause) {
+                causes.push(cause);
+            }
+        }
     }
     // Only requests to an echo server can have any size.
     if evidence.sides.iter().all(|side| side.is_echo) {

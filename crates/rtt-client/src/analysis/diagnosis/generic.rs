@@ -1,12 +1,12 @@
 //! The explanations of findings that are correct for every protocol. They depend only on facts about the protocol.
 
 use super::{EchoServer, Explanation, Finding, ProbeResult};
-use crate::analysis::recognition::{Recognised, advice_for_silence, recognise};
+use crate::analysis::recognition::{Recognised, advice_for_silence, describe_end, recognise};
 use crate::model::condition::Condition;
 use crate::model::failure_context::{
     ADD_THE_ZONE, FailureContext, ZONE_IS_MISSING, is_zone_missing,
 };
-use crate::model::format::{counted, duration};
+use crate::model::format::{counted, duration, joined};
 use crate::model::icmp::Origin;
 
 /// An error arrived from the target's address.
@@ -42,12 +42,12 @@ impl Finding {
             Condition::Closed => explanation(
                 "the peer accepts connections and closes them before the answer is complete",
                 "which server it is: a proxy can accept connections for another server",
-                "check whether the port is correct; read the server's log",
+                self.advice_for_end("check whether the port is correct; read the server's log"),
             ),
             Condition::Reset => explanation(
                 "the connection was established, and a reset ended it before the answer was complete",
                 "whether the server sent the reset: a firewall can send one with the server's address",
-                "read the server's log; capture packets on both hosts",
+                self.advice_for_end("read the server's log; capture packets on both hosts"),
             ),
             Condition::WrongAnswer => self.wrong_answer(),
             Condition::PermissionDenied => explanation(
@@ -100,7 +100,7 @@ impl Finding {
     }
 
     fn answering(&self) -> Explanation {
-        let meaning = match self.result {
+        let meaning = match &self.result {
             _ if !self.protocol.needs_server_program() => "the kernel of the host replies",
             ProbeResult::Echo { server: EchoServer::OfThisProject, .. } => {
                 "an echo server of this project answers; it reports its processing time for each request"
@@ -108,7 +108,10 @@ impl Finding {
             ProbeResult::Echo { server: EchoServer::Plain, .. } => {
                 "a plain echo server answers (RFC 862): it returns the unchanged text"
             }
-            ProbeResult::Service { .. } => "the requested service answers",
+            ProbeResult::Service { error: Some(error), .. } => {
+                &format!("the requested service answers, but its reply reports an error: {error}")
+            }
+            ProbeResult::Service { error: None, .. } => "the requested service answers",
             _ => "an echo server answers; it does not report its processing time",
         };
         explanation(
@@ -116,7 +119,10 @@ impl Finding {
             "the typical RTT: one exchange is not enough to know it",
             match (&self.result, self.service) {
                 (ProbeResult::Service { .. }, None) => {
-                    "measure it: the same options with `-c 100 -i 0`".to_owned()
+                    format!(
+                        "measure it: `rtt-client {} {} -c 100 -i 0` with the same options for the request and the reply",
+                        self.protocol.name, self.target
+                    )
                 }
                 (_, service) => {
                     let option = service.map(|service| format!(" --service {}", service.name));
@@ -152,7 +158,7 @@ impl Finding {
         if let Some(recognised) = self.recognise() {
             let title = recognised.title;
             return explanation(
-                format!("a server answers, but its reply begins like a reply of {title}{waited}"),
+                format!("a server answers; its reply begins like a reply of {title}{waited}"),
                 not_certain,
                 format!(
                     "measure it: `rtt-client {} {} {} -c 100 -i 0`",
@@ -187,9 +193,42 @@ impl Finding {
         }
     }
 
+    /// The next step if the server ends a connection. `otherwise` applies to every server.
+    fn advice_for_end(&self, otherwise: &str) -> String {
+        match describe_end(self.protocol, self.port()) {
+            Some(advice) => format!("{advice} Otherwise, {otherwise}"),
+            None => otherwise.to_owned(),
+        }
+    }
+
+    /// The next step if a server program possibly received datagrams, but sent nothing.
+    pub(crate) fn advice_for_silent_datagrams(&self) -> String {
+        const CAPTURE: &str = "capture packets on the server's host";
+        let services = self.protocol.services.iter();
+        let services =
+            services.filter(|service| Some(service.name) != self.service.map(|it| it.name));
+        let usual = services.clone().find(|service| service.port == self.port());
+        let options: Vec<String> = match usual {
+            Some(service) => vec![format!("`--service {}`", service.name)],
+            None => services.map(|service| format!("`--service {}`", service.name)).collect(),
+        };
+        if options.is_empty() {
+            return CAPTURE.to_owned();
+        }
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        format!(
+            "if another service uses the port, try {}: a server can ignore requests of other services; {CAPTURE}",
+            joined(&options, "or")
+        )
+    }
+
+    fn port(&self) -> u16 {
+        self.address.map_or(0, |address| address.port())
+    }
+
     /// The next step if the server accepts a connection and sends nothing.
     fn advice_for_silence(&self) -> String {
-        let port = self.address.map_or(0, |address| address.port());
+        let port = self.port();
         format!("{} Otherwise, read the server's log", advice_for_silence(self.protocol, port))
     }
 
@@ -370,7 +409,11 @@ impl Finding {
                     "the reason: the client cannot distinguish an absent server, a firewall that drops packets and a lost reply",
                     "the reason: the client cannot distinguish a host that is down, a firewall that drops packets and a lost reply",
                 ),
-                self.for_server("capture packets on the server's host", "capture packets on the host"),
+                if self.protocol.receives_datagrams() {
+                    self.advice_for_silent_datagrams()
+                } else {
+                    self.for_server("capture packets on the server's host", "capture packets on the host").to_owned()
+                },
             ),
         }
     }

@@ -115,3 +115,33 @@ fn refusal_by_an_icmp_error_without_sender_is_no_reset() {
         assert!(meaning.starts_with("an ICMP error reports"), "{meaning}");
     }
 }
+
+#[test]
+fn server_that_ends_a_connection_on_a_port_of_tls_possibly_expects_tls() {
+    let tcp = crate::protocol_named("tcp").unwrap();
+    for condition in [Condition::Closed, Condition::Reset] {
+        let [usual, other] = ["192.0.2.1:443", "192.0.2.1:7"].map(|address| {
+            let finding = finding(tcp, condition, Some(Origin::Peer));
+            Finding { address: Some(address.parse().unwrap()), ..finding }.explain().next_step
+        });
+        let expected = "Port 443 is usual for TLS, so it is possible that the server expects TLS: try `--connect-only`.";
+        assert!(usual.starts_with(expected), "{usual}");
+        assert!(!other.contains("TLS"), "{other}");
+    }
+}
+
+#[test]
+fn silence_without_a_connection_suggests_the_services_of_the_protocol() {
+    let udp = crate::protocol_named("udp").unwrap();
+    let next_step = |address: &str, service: Option<&str>| {
+        let service = service.and_then(|name| udp.services.iter().find(|it| it.name == name));
+        let address = Some(address.parse().unwrap());
+        Finding { address, service, ..finding(udp, Condition::Silent, None) }.explain().next_step
+    };
+    let any = next_step("192.0.2.1:20123", None);
+    assert!(any.contains("try `--service dns` or `--service ntp`"), "{any}");
+    let usual = next_step("192.0.2.1:53", None);
+    assert!(usual.contains("try `--service dns`:"), "{usual}");
+    let tried = next_step("192.0.2.1:53", Some("dns"));
+    assert!(!tried.contains("--service dns"), "{tried}");
+}

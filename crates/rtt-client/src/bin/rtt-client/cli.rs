@@ -17,7 +17,7 @@ pub(crate) use protocols::ProtocolsArgs;
 pub(crate) use request::RequestArgs;
 pub(crate) use trace::TraceArgs;
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{
     ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
     ValueEnum,
@@ -277,7 +277,7 @@ pub(crate) fn parse() -> Result<SelectedCommand, ExitCode> {
     let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => Ok(cli.command),
-        Err(message) => Err(message::print(&with_suggestion(message))),
+        Err(message) => Err(message::print(&without_usage_of_conflict(with_suggestion(message)))),
     }
 }
 
@@ -334,6 +334,15 @@ fn with_suggestion(mut message: clap::Error) -> clap::Error {
         if !found.is_empty() {
             message.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(found));
         }
+    }
+    message
+}
+
+/// Removes the usage from the message about arguments that exclude each other. clap also lists other arguments there that
+/// these arguments exclude.
+fn without_usage_of_conflict(mut message: clap::Error) -> clap::Error {
+    if message.kind() == ErrorKind::ArgumentConflict {
+        message.remove(ContextKind::Usage);
     }
     message
 }

@@ -1,7 +1,7 @@
 //! The list of services that `--service help` prints.
 
 use anyhow::{Context as _, Result};
-use rtt_client::{Protocol, Service};
+use rtt_client::{Protocol, ReplyStart, Service};
 use std::io::{self, Write as _};
 
 /// Prints the services of these protocols.
@@ -16,6 +16,15 @@ pub(crate) fn print(protocols: impl IntoIterator<Item = &'static Protocol>) -> R
 }
 
 fn row(protocol: &Protocol, service: &Service) -> String {
-    let Service { name, port, about, source, .. } = service;
-    format!("{name:<10}  {:<4}  {port:>6}  {about}\n{:26}({source})\n", protocol.title, "")
+    let Service { name, port, about, source, reply, .. } = service;
+    let start = match &reply.start {
+        ReplyStart::Text(text) => format!("the reply begins with `{}`", text.escape_ascii()),
+        ReplyStart::Bits { position, mask, value } => {
+            format!("byte {} of the reply, AND 0x{mask:02x}, is 0x{value:02x}", position + 1)
+        }
+    };
+    format!(
+        "{name:<10}  {:<4}  {port:>6}  {about}\n{:26}{start}\n{:26}({source})\n",
+        protocol.title, "", ""
+    )
 }

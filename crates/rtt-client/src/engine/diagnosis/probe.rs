@@ -11,6 +11,7 @@ use crate::model::exchange::Connection;
 use crate::model::failure_context::FailureContext;
 use crate::model::icmp::Origin;
 use crate::model::protocol::{Framing, Protocol, ReplyForm};
+use crate::model::received_text::received_text;
 use crate::net::failure::{Call, failure_from_error, failure_from_icmp};
 use crate::net::system::{MAX_PAUSE, WaitUntil};
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
@@ -250,9 +251,11 @@ impl Requests<'_> {
             ChannelEvent::Reply(reply) => {
                 let index = usize::try_from(reply.seq?).ok()?.checked_sub(1)?;
                 let rtt = reply.received.since(self.sent.get(index)?);
-                if self.payload.service().is_some() {
+                if let Some(service) = self.payload.service() {
+                    let error = service.reported_error(&reply.bytes);
+                    let error = error.map(|error| received_text(&error));
                     let reply = ShownText::FirstLine.of(&reply.bytes);
-                    return Some(ProbeResult::Service { rtt, reply });
+                    return Some(ProbeResult::Service { rtt, reply, error });
                 }
                 let server = match (reply.report.timing(), self.payload.reply_form()) {
                     (Some(_), _) => EchoServer::OfThisProject,

@@ -13,6 +13,7 @@ use crate::net::failure::{Call, condition_of, failure_from_error};
 use crate::net::system::{MAX_PAUSE, REPORTS_ICMP_ORIGIN, WaitUntil};
 use crate::net::transport::SentRequest;
 use crate::plan::payload::Matching;
+use bytes::Bytes;
 use echo_core::Stamp;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -182,6 +183,7 @@ impl Series<'_> {
                 let needs_version1 =
                     reply.seq.is_some_and(|seq| self.payload.needs_version1(seq, reply.report));
                 let ends_connection = self.payload.ends_connection(&reply.bytes);
+                let bytes = reply.bytes.clone();
                 self.replacement.message_received(reply.seq, reply.received.monotonic());
                 let position = self.connections.exchange_position();
                 let channel = self.connections.channel();
@@ -189,6 +191,9 @@ impl Series<'_> {
                     channel.and_then(|channel| channel.transmitted(timestamp_id))
                 });
                 if let Some(exchange) = exchange {
+                    if matches!(exchange.outcome, Outcome::Reply { .. }) {
+                        self.add_content(&bytes);
+                    }
                     self.discard_other_reply(exchange.seq);
                     self.report(exchange, sink)?;
                 }
@@ -218,6 +223,16 @@ impl Series<'_> {
                 self.channel_ended(CloseReason::ByServer(Condition::Closed), sink)
             }
             Err(error) => self.receive_failed(error, sink),
+        }
+    }
+
+    /// Adds the content of a correct reply of a service.
+    fn add_content(&mut self, reply: &Bytes) {
+        let Some(service) = self.payload.service() else { return };
+        if service.accepts_any_reply() {
+            self.replies.unchecked(reply);
+        } else if let Some(error) = service.reported_error(reply) {
+            self.replies.error(&error);
         }
     }
 

@@ -9,6 +9,7 @@ use super::other_address::OtherReplies;
 use super::other_service::OtherService;
 use super::replacement::ChannelReplacement;
 use crate::analysis::accounting::Accounting;
+use crate::analysis::statistics::NotableReplies;
 use crate::model::condition::Failure;
 use crate::net::resolve::NameResolver;
 use crate::net::transport::{OpenAttempt, SocketError};
@@ -139,6 +140,7 @@ impl<'a> Series<'a> {
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             first_packet,
             other_service: OtherService::default(),
+            replies: NotableReplies::default(),
             held: None,
             last_progress: now,
             ended_early: false,

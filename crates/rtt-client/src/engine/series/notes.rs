@@ -102,6 +102,7 @@ pub(super) fn notes(
         notes.push("Ended early: the system reported an error before the first reply.".to_owned());
     }
     notes.extend(end.other_service);
+    notes.extend(summary.replies.notes(summary.sent, summary.received));
     if end.is_matched_in_order {
         notes.push(MATCHED_IN_ORDER.to_owned());
     }

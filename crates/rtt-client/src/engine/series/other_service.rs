@@ -1,6 +1,6 @@
 //! [`OtherService`]: the evidence that the server is another service than the expected one.
 
-use crate::analysis::recognition::{Recognised, describe_silence, recognise};
+use crate::analysis::recognition::{Recognised, describe_end, describe_silence, recognise};
 use crate::model::condition::Condition;
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::model::protocol::Protocol;
@@ -15,6 +15,8 @@ pub(super) struct OtherService {
     recognised: Option<Recognised>,
     /// Whether the timeout of a request has expired.
     is_silent: bool,
+    /// Whether the server has ended a connection before its reply.
+    has_ended: bool,
 }
 
 impl OtherService {
@@ -35,6 +37,11 @@ impl OtherService {
                 // With a detail, the server has sent a part of a reply, or no connection was established.
                 self.is_silent |= failure.detail.is_none();
             }
+            Outcome::Lost(failure) | Outcome::Error(failure)
+                if matches!(failure.condition, Condition::Closed | Condition::Reset) =>
+            {
+                self.has_ended = true;
+            }
             _ => {}
         }
     }
@@ -46,6 +53,7 @@ impl OtherService {
             (None, Some(connected)) if self.is_silent => {
                 Some(describe_silence(protocol, port, connected))
             }
+            (None, Some(_)) if self.has_ended => describe_end(protocol, port),
             (None, _) => None,
         }
     }

@@ -3,6 +3,7 @@
 use super::permutation::Permutation;
 use super::{ExtraBytes, Matching, Mismatch, Quotation, ReplyCheck, ServerReport};
 use crate::model::service::{HOST, Identifier, ReplyEnd, ReplyRule, ReplyStart, Service};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The requests of a run to a service. They differ only in their identifier.
@@ -13,9 +14,17 @@ pub(crate) struct ServicePayload {
     rule: ReplyRule,
     /// The maximum length of a reply, in bytes.
     max_len: usize,
-    closes_after: Option<fn(&[u8]) -> bool>,
+    /// The facts about the replies of a predefined service. Absent for the user's requests.
+    service: Option<ReplyFacts>,
     /// The largest number of a request so far.
     latest: u64,
+}
+
+/// See the fields of [`Service`] with the same names.
+#[derive(Debug, Clone, Copy)]
+struct ReplyFacts {
+    closes_after: fn(&[u8]) -> bool,
+    reported_error: fn(&[u8]) -> Option<Cow<'_, [u8]>>,
 }
 
 impl ServicePayload {
@@ -30,15 +39,18 @@ impl ServicePayload {
             identifier,
             rule: service.reply.clone(),
             max_len,
-            closes_after: Some(service.closes_after),
+            service: Some(ReplyFacts {
+                closes_after: service.closes_after,
+                reported_error: service.reported_error,
+            }),
             latest: 0,
         }
     }
 
     /// The user's requests. Their replies have no number.
     pub(crate) fn of_user(request: &[u8], rule: ReplyRule, max_len: usize) -> Self {
-        let (identifier, closes_after) = (None, None);
-        Self { request: request.to_vec(), identifier, rule, max_len, closes_after, latest: 0 }
+        let (identifier, service) = (None, None);
+        Self { request: request.to_vec(), identifier, rule, max_len, service, latest: 0 }
     }
 
     /// The same requests with other identifiers.
@@ -170,7 +182,18 @@ impl ServicePayload {
     }
 
     pub(super) fn ends_connection(&self, reply: &[u8]) -> bool {
-        self.closes_after.is_some_and(|closes_after| closes_after(reply))
+        self.service.is_some_and(|service| (service.closes_after)(reply))
+    }
+
+    /// The error that a correct reply reports, for people.
+    pub(crate) fn reported_error<'a>(&self, reply: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        (self.service?.reported_error)(reply)
+    }
+
+    /// Whether any reply of sufficient length is correct.
+    pub(crate) fn accepts_any_reply(&self) -> bool {
+        self.service.is_none()
+            && matches!(&self.rule.start, ReplyStart::Text(text) if text.is_empty())
     }
 
     /// See [`super::Payload::mismatch_of_part`].

@@ -1,6 +1,9 @@
 //! The services over UDP.
 
-use crate::model::service::{Identifier, ReplyEnd, ReplyRule, ReplyStart, Service, never_closes};
+use crate::model::service::{
+    Identifier, ReplyEnd, ReplyRule, ReplyStart, Service, never_closes, no_error,
+};
+use std::borrow::Cow;
 
 /// The services over UDP, in the order of the output.
 pub(super) const SERVICES: &[Service] = &[DNS, NTP];
@@ -19,6 +22,7 @@ const DNS: Service = Service {
         end: ReplyEnd::FirstBytes,
     },
     closes_after: never_closes,
+    reported_error: dns_error,
     source: "RFC 1035, section 4.1",
 };
 
@@ -38,5 +42,37 @@ const NTP: Service = Service {
         end: ReplyEnd::FirstBytes,
     },
     closes_after: never_closes,
+    reported_error: no_error,
     source: "RFC 5905, section 7.3",
 };
+
+/// The response code (RCODE, RFC 1035, section 4.1.1), if it is not 0. The names are those of the IANA registry "DNS RCODEs".
+fn dns_error(reply: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let code = reply.get(3)? & 0x0F;
+    let name = match code {
+        0 => return None,
+        1 => "FormErr",
+        2 => "ServFail",
+        3 => "NXDomain",
+        4 => "NotImp",
+        5 => "Refused",
+        _ => return Some(format!("RCODE {code}").into_bytes().into()),
+    };
+    Some(format!("RCODE {code} ({name})").into_bytes().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_code_except_0_is_an_error() {
+        for (flags, error) in
+            [(0x80, None), (0x85, Some("RCODE 5 (Refused)")), (0x09, Some("RCODE 9"))]
+        {
+            let reply = [0, 0, 0x81, flags];
+            assert_eq!(dns_error(&reply).as_deref(), error.map(str::as_bytes), "{flags:#x}");
+        }
+        assert_eq!(dns_error(&[0, 0, 0x81]), None);
+    }
+}

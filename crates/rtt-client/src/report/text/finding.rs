@@ -41,7 +41,9 @@ pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io:
             line(printer, "observed", detail)?;
         }
     }
-    if let ProbeResult::WrongAnswer { text, .. } = &finding.result {
+    if let ProbeResult::WrongAnswer { text, .. } | ProbeResult::Service { reply: text, .. } =
+        &finding.result
+    {
         line(printer, "received", &wrong_answer_excerpt(text))?;
     }
     let explanation = finding.explain();
@@ -169,7 +171,7 @@ mod tests {
         let mut printer = printer(80);
         write(&mut printer, &finding).unwrap();
         let text = written(printer);
-        assert!(words(&text).contains(r"received \u{1b}[2J AAA"), "{text}");
+        assert!(words(&text).contains(r"received \x1b[2J AAA"), "{text}");
         assert!(text.matches('A').count() < WRONG_ANSWER_LIMIT, "{text}");
     }
 }

@@ -37,9 +37,12 @@ fn sentence(outage: &Outage) -> String {
     let (from, to) = match to {
         Some(to) => {
             let has_date = local(*from).date_naive() != local(*to).date_naive();
-            (time(*from, has_date), format!("to {}", time(*to, has_date)))
+            (time(*from, has_date), format!("to {} {}", time(*to, has_date), zone(*to)))
         }
-        None => (time(*from, false), "until the end of the run".to_owned()),
+        None => {
+            let from = format!("{} {}", time(*from, false), zone(*from));
+            (from, "until the end of the run".to_owned())
+        }
     };
     let conditions: Vec<&str> = conditions.iter().map(|condition| condition.name()).collect();
     format!(
@@ -58,6 +61,11 @@ fn seconds(duration: Duration) -> String {
 fn time(stamp: Stamp, has_date: bool) -> String {
     let format = if has_date { "%Y-%m-%d %H:%M:%S%.3f" } else { "%H:%M:%S%.3f" };
     local(stamp).format(format).to_string()
+}
+
+/// The difference between local time and UTC.
+fn zone(stamp: Stamp) -> String {
+    local(stamp).format("%:z").to_string()
 }
 
 fn local(stamp: Stamp) -> DateTime<Local> {
@@ -98,9 +106,11 @@ mod tests {
             return;
         }
         let (start, end) = (time(from, false), time(from.later(length), false));
+        let zone = zone(from);
         let one = only(outage(from, length, &conditions));
-        let expected =
-            format!("No replies from {start} to {end} (2.01 s, 20 requests: silent, refused)\n");
+        let expected = format!(
+            "No replies from {start} to {end} {zone} (2.01 s, 20 requests: silent, refused)\n"
+        );
         assert_eq!(text(120, &one), expected);
         for width in WIDTHS {
             assert_eq!(words(&text(width, &one)), words(&expected));
@@ -109,7 +119,8 @@ mod tests {
         assert!(text(120, &wrong).starts_with("No correct replies from"));
         let open = Outage { to: None, ..outage(from, length, &conditions) };
         assert!(
-            text(120, &only(open)).contains(&format!("from {start} until the end of the run (2"))
+            text(120, &only(open))
+                .contains(&format!("from {start} {zone} until the end of the run (2"))
         );
     }
 

@@ -15,7 +15,7 @@ pub(super) fn write(printer: &mut Printer<impl Write>, protocol: &Protocol) -> i
     fact("default port", port.as_deref().unwrap_or("none: the protocol has no ports"))?;
     fact("replies come from", responder(protocol.responder))?;
     fact("our server", protocol.our_server().unwrap_or("none"))?;
-    fact("correct reply", reply_form(protocol.reply_form))?;
+    fact("correct reply", &reply_forms(protocol))?;
     fact("services", &services(protocol))?;
     fact("connection phases", &phases(protocol))?;
     fact("messages", framing(protocol.framing))?;
@@ -33,6 +33,13 @@ fn responder(responder: Responder) -> &'static str {
         Responder::Kernel => "the kernel of the target's host",
         Responder::KernelOfServer => "the kernel of the server's host",
     }
+}
+
+/// The forms of correct replies, the form of this project's servers first.
+fn reply_forms(protocol: &Protocol) -> String {
+    let others = protocol.reply_forms().iter().filter(|form| **form != protocol.reply_form);
+    let forms = std::iter::once(&protocol.reply_form).chain(others);
+    forms.map(|form| reply_form(*form)).collect::<Vec<_>>().join(", or ")
 }
 
 fn reply_form(form: ReplyForm) -> &'static str {

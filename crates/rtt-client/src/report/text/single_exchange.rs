@@ -6,6 +6,8 @@ use crate::analysis::statistics::Summary;
 use crate::model::exchange::{CompletedPhase, Connection, Exchange, Outcome, PhaseDuration};
 use crate::model::hop_limit::ReplyTtl;
 use crate::model::protocol::Protocol;
+use crate::model::received_text::received_text;
+use crate::plan::Plan;
 use chrono::{DateTime, Local};
 use echo_core::{Stamp, escape};
 use std::io::{self, Write};
@@ -34,11 +36,43 @@ impl Labels {
     }
 }
 
+/// The form of the reply in the output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum ReplyText {
+    /// The reply of an echo server.
+    #[default]
+    Echo,
+    /// The reply of a service. Without a defined end, it is complete when its first bytes arrive.
+    Service { has_end: bool },
+}
+
+impl ReplyText {
+    pub(super) fn of(plan: &Plan) -> Self {
+        match plan.payload.service() {
+            Some(service) => Self::Service { has_end: service.has_reply_end() },
+            None => Self::Echo,
+        }
+    }
+
+    /// Whether the time to the first byte can differ from the RTT.
+    pub(super) fn has_end(self) -> bool {
+        self == Self::Service { has_end: true }
+    }
+
+    fn show(self, reply: &[u8]) -> String {
+        match self {
+            Self::Echo => escape(reply),
+            Self::Service { .. } => received_text(reply),
+        }
+    }
+}
+
 /// Writes an exchange that has an RTT.
 pub(super) fn write(
     printer: &mut Printer<impl Write>,
     heading: &str,
     labels: Labels,
+    reply: ReplyText,
     connection: Option<&Connection>,
     exchange: &Exchange,
 ) -> io::Result<()> {
@@ -51,7 +85,7 @@ pub(super) fn write(
     printer.strong(heading)?;
     printer.blank()?;
     if labels.has_text {
-        line(printer, "reply", &escape(text.as_deref().unwrap_or_default()))?;
+        line(printer, "reply", &reply.show(text.as_deref().unwrap_or_default()))?;
     }
     if let Some(connection) = connection {
         line(printer, CONNECTION_REQUESTED, &time(connection.requested))?;
@@ -69,7 +103,7 @@ pub(super) fn write(
         }
         Some(connection) => write_parts(printer, connection, sent, *received)?,
     }
-    if let Some(first_byte) = exchange.first_byte_time() {
+    if let Some(first_byte) = exchange.first_byte_time().filter(|_| reply.has_end()) {
         duration(printer, "first byte", first_byte, "request sent → first byte of the reply")?;
     }
     if let Some(ttl) = exchange.hop_limit {
@@ -177,6 +211,7 @@ mod tests {
                 &mut printer,
                 "TCP to server from client",
                 Labels::MESSAGES,
+                ReplyText::Echo,
                 connection.as_ref(),
                 &exchange,
             )
@@ -201,6 +236,7 @@ mod tests {
             &mut printer,
             "UDP to server from client",
             Labels::MESSAGES,
+            ReplyText::Echo,
             connection.as_ref(),
             &exchange,
         )
@@ -217,7 +253,15 @@ mod tests {
         let (connection, exchange) = exchange(false);
         let exchange = Exchange { hop_limit: Some(63), ..exchange };
         let mut printer = printer(80);
-        write(&mut printer, "to server", Labels::MESSAGES, connection.as_ref(), &exchange).unwrap();
+        write(
+            &mut printer,
+            "to server",
+            Labels::MESSAGES,
+            ReplyText::Echo,
+            connection.as_ref(),
+            &exchange,
+        )
+        .unwrap();
         let text = written(printer);
         let line =
             "  reply TTL             63     (1 router on the way back, if it started at 64)\n";

@@ -86,12 +86,12 @@ fn messages(evidence: &Evidence) -> String {
     let Some((side, name)) = sides.find(|(side, _)| !side.has_handshakes()) else {
         return String::new();
     };
-    let of_name = if evidence.has_handshakes() { format!(" of {name}") } else { String::new() };
+    let name = if evidence.has_handshakes() { format!("{name} ") } else { String::new() };
     let [a, b] = evidence.sides.each_ref().map(|side| count(side.request_bytes as u64));
     if side.is_echo && evidence.sides.iter().all(|side| side.is_echo || side.has_handshakes()) {
-        format!(", requests and replies{of_name} of {} bytes", count(side.request_bytes as u64))
+        format!(", {name}requests and replies of {} bytes", count(side.request_bytes as u64))
     } else if a == b || evidence.has_handshakes() {
-        format!(", requests{of_name} of {} bytes", count(side.request_bytes as u64))
+        format!(", {name}requests of {} bytes", count(side.request_bytes as u64))
     } else {
         format!(", requests of {a} bytes (A) and {b} bytes (B)")
     }

@@ -4,7 +4,7 @@ use super::{CONNECTION_PHASES, Cause, CauseKind, not_reached};
 use crate::analysis::comparison::PairedDifference;
 use crate::analysis::evidence::{Evidence, Side};
 use crate::analysis::statistics::Distribution;
-use crate::model::format::{count, duration, durations, signed_nanoseconds};
+use crate::model::format::{CommonUnit, count, duration, in_common_unit, signed_nanoseconds};
 use std::time::Duration;
 
 /// Lists the costs of a new connection for each exchange: its phases, and the extra time of the first exchange.
@@ -39,6 +39,8 @@ pub(super) fn causes(
         ),
     ];
     let later = evidence.sides.each_ref().map(|side| side.summary.rtt.median());
+    let CommonUnit { numbers, unit } =
+        in_common_unit(&[with_connection.estimate, difference.estimate, share]);
     vec![
         Cause {
             kind,
@@ -54,11 +56,11 @@ pub(super) fn causes(
             kind: CauseKind::FirstExchange,
             share: Some(with_connection.estimate - difference.estimate - share),
             evidence: format!(
-                "This is the rest of the difference with new connections: {} − {} (established connection) − {} \
-                 ({phases}). Median of the first exchanges: {}. Median of the later exchanges: {}.{}",
-                durations(&[with_connection.estimate]),
-                durations(&[difference.estimate]),
-                durations(&[share]),
+                "This is the rest of the difference with new connections ({} {unit}), without the difference on an established \
+                 connection ({} {unit}) and without the {phases} ({} {unit}). Median of the first exchanges: {}. Median of the later exchanges: {}.{}",
+                numbers[0],
+                numbers[1],
+                numbers[2],
                 list_durations(names, first),
                 list_durations(names, later),
                 if is_slower_on_a_new_connection(evidence, first, later) {
@@ -165,7 +167,7 @@ mod tests {
             let causes = causes(&evidence, difference, with_connection, ["A", "B"]);
             assert_eq!(causes[0].kind.name(), name, "{protocols:?}");
             let phases = name.replace('-', " ");
-            assert!(causes[1].evidence.contains(&format!("({phases})")), "{causes:?}");
+            assert!(causes[1].evidence.contains(&format!("without the {phases} (")), "{causes:?}");
         }
         let without = evidence([&NO_PHASE, &NO_PHASE]);
         let difference = PairedDifference::of(&[0], 0.95).unwrap();

@@ -1,7 +1,7 @@
 //! Prints the help, the version or the error that the parser of the command line returns.
 
 use crate::output::{ESC, print_error};
-use crate::terminal::allows_colour;
+use crate::terminal::{allows_colour, wrapped_for_stderr};
 use echo_core::escape_controls;
 use std::env;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
@@ -17,6 +17,7 @@ pub(super) fn print(message: &clap::Error) -> ExitCode {
         let has_colour = allows_colour() && io::stderr().is_terminal() && !has_codes;
         let text = message.render();
         let text = if has_colour { text.ansi().to_string() } else { text.to_string() };
+        let text = wrapped_for_stderr(&text);
         let is_kept = |character| character == '\n' || (has_colour && character == char::from(ESC));
         // If standard error is closed or full, there is no place for the message.
         let _ = io::stderr().write_all(escape_controls(&text, is_kept).as_bytes());

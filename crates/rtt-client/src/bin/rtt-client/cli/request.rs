@@ -1,5 +1,6 @@
 //! Options of requests to servers that are not echo servers.
 
+use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args};
 use rtt_client::{Content, CustomRequest, PROTOCOLS, Protocol, ReplyEnd, ReplyRule, ReplyStart};
 use std::borrow::Cow;
@@ -32,7 +33,8 @@ const MAX_FILE: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new(CUSTOM).args(["send", "send_file"]))]
 pub(crate) struct RequestArgs {
-    #[arg(long, help_heading = HEADING, value_name = "NAME", value_parser = service, conflicts_with_all = ["send", "send_file"],
+    #[arg(long, help_heading = HEADING, value_name = "NAME", value_parser = service_parser(), hide_possible_values = true,
+        conflicts_with_all = ["send", "send_file", "expect_prefix", "reply_ends", "reply_bytes"],
         help = format!("Measure a service with a predefined request: {}. \"{HELP}\" lists the services", service_names()))]
     service: Option<String>,
 
@@ -45,7 +47,7 @@ pub(crate) struct RequestArgs {
     #[arg(long, help_heading = HEADING, value_name = "FILE", value_parser = file)]
     send_file: Option<Bytes>,
 
-    /// A correct reply begins with this text (same escapes)
+    /// A correct reply begins with this text (same escapes) [default: any reply is correct, also an error]
     #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = escaped, requires = CUSTOM)]
     expect_prefix: Option<Bytes>,
 
@@ -106,7 +108,7 @@ pub(super) fn examples() -> String {
     let kernel = PROTOCOLS.iter().find(is_kernel).map_or("", |protocol| protocol.name);
     format!(
         "Examples: how long a service takes, and how much of this time is network
-  rtt-client {protocol} HOST --service {EXAMPLE} -c 1000 -i 0
+  rtt-client {protocol} HOST --service {EXAMPLE} -c 1000 -i 0 -q
   rtt-client compare {kernel}://HOST {protocol}://HOST --service {EXAMPLE}"
     )
 }
@@ -117,12 +119,10 @@ fn service_names() -> String {
     services.map(|service| service.name).collect::<Vec<_>>().join(", ")
 }
 
-fn service(name: &str) -> Result<String, String> {
-    let mut services = PROTOCOLS.iter().flat_map(|protocol| protocol.services);
-    if name == HELP || services.any(|service| service.name == name) {
-        return Ok(name.to_owned());
-    }
-    Err(format!("not a service; the services are {}", service_names()))
+/// Parses the name of a service. Its error suggests a similar name.
+fn service_parser() -> PossibleValuesParser {
+    let services = PROTOCOLS.iter().flat_map(|protocol| protocol.services);
+    PossibleValuesParser::new(services.map(|service| service.name).chain([HELP]))
 }
 
 fn escaped(text: &str) -> Result<Bytes, String> {
@@ -136,6 +136,9 @@ fn file(path: &str) -> Result<Bytes, String> {
     file.take(MAX_FILE + 1).read_to_end(&mut content).map_err(error)?;
     if content.len() as u64 > MAX_FILE {
         return Err(format!("the file has more than {MAX_FILE} bytes"));
+    }
+    if content.is_empty() {
+        return Err("the file is empty; if the server sends first, use `--send ''`".to_owned());
     }
     unescape(&content).map(Bytes)
 }

@@ -92,6 +92,10 @@ fn reply_is_complete_with_and_without_a_timing_header() {
     let malformed = ReplyCheck::Wrong(Mismatch::MalformedTimingHeader);
     assert_eq!(check(&mut payload, 7, &timed, 0), malformed);
     assert_eq!(check(&mut payload, 7, b"HTTP/1.1", 0), differs_at(1));
+    // The greeting of another service is as long as a header.
+    let greeting = [&b"SSH-2.0-OpenSSH_9.2p1 "[..], &[b'x'; 42]].concat();
+    assert_eq!(check(&mut payload, 7, &greeting, 0), differs_at(1));
+    assert_eq!(check(&mut payload, 7, &greeting, 5), differs_at(1));
 }
 
 #[test]

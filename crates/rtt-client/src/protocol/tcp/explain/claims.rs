@@ -1,5 +1,6 @@
 //! Popular claims about TCP.
 
+use super::causes::reason_without_windows;
 use crate::analysis::comparison::transmission::exceeded_congestion_window;
 use crate::analysis::comparison::{Claim, Relation, undecided};
 use crate::analysis::explain::ClaimContext;
@@ -24,8 +25,8 @@ fn congestion_control(context: &ClaimContext<'_>) -> Option<Claim> {
         return Some(Claim { claim, holds: Some(false), evidence });
     }
     let (Some(windows), Some(exceeded)) = (side.windows, exceeded_congestion_window(side)) else {
-        let reason = "Not measured: this system does not report congestion windows.";
-        return Some(undecided(claim, reason));
+        let reason = format!("Not measured: {}.", reason_without_windows(side));
+        return Some(undecided(claim, &reason));
     };
     let window = format!(
         "{} segments of {} bytes",
