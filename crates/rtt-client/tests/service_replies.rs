@@ -7,11 +7,16 @@ mod scripted;
 #[path = "service_replies/server.rs"]
 mod server;
 
-use rtt_client::{Content, CustomRequest, ReplyEnd, ReplyRule, ReplyStart, Settings};
+use rtt_client::report::{Json, JsonConfig};
+use rtt_client::{
+    ComparisonPlan, ComparisonSettings, Content, CustomRequest, ReplyEnd, ReplyRule, ReplyStart,
+    Settings, compare,
+};
 use scripted::{at_rate, back_to_back, counts, series};
 use serde_json::Value;
 use server::{Script, http_reply, read_request, tcp_server};
 use std::io::Write as _;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::{net::TcpStream, thread};
 
@@ -241,6 +246,50 @@ fn each_greeting_has_its_own_connection() {
         // The server can start its pause before the client has received the end of the handshake.
         assert!(first > PAUSE / 2 && last > first + PAUSE / 2, "{exchange}");
     }
+}
+
+#[test]
+fn comparison_of_greetings_has_the_reason_for_the_missing_breakdown() {
+    let [a, b] = [(); 2].map(|()| {
+        let script = tcp_server(|stream, _| stream.write_all(b"SSH-2.0-Test\r\n"));
+        format!("tcp://{}", script.address).parse().unwrap()
+    });
+    let settings = ComparisonSettings {
+        each: service("ssh", Settings::one("")),
+        pairs: Some(20),
+        duration: None,
+        seed: 42,
+        confidence: 0.95,
+        sweep: false,
+    };
+    let plan = ComparisonPlan::new(&a, Some(&b), &settings).unwrap();
+    let mut lines = Vec::new();
+    let mut report = Json::new(&mut lines, JsonConfig::default());
+    compare(&plan, &mut report, &AtomicBool::new(false)).unwrap();
+    let lines = String::from_utf8(lines).unwrap();
+    let verdict: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!((&verdict["type"], &verdict["pairs"]), (&"verdict".into(), &20.into()), "{verdict}");
+    let causes = verdict["causes"].as_array().unwrap();
+    let breakdown = causes.iter().find(|cause| cause["cause"] == "breakdown").unwrap();
+    let reason = if cfg!(all(target_os = "linux", not(portable))) {
+        "the client sends no request packet"
+    } else {
+        "kernel timestamps are not available"
+    };
+    assert!(breakdown["evidence"].as_str().unwrap().contains(reason), "{breakdown}");
+    assert!(breakdown.get("share_ns").is_none_or(Value::is_null), "{breakdown}");
+}
+
+#[test]
+fn first_line_of_a_single_reply_is_shown_up_to_its_limit() {
+    let script = tcp_server(|stream, _| {
+        read_request(stream, "\n");
+        stream.write_all(&[b'a'; 300])?;
+        stream.write_all(b"\r\nmore\r\n")
+    });
+    let (_, events) =
+        series("tcp", &script.address, request("", ends("more\r\n"), back_to_back(1)));
+    assert_eq!(exchange(&events, 1)["reply"], "a".repeat(200));
 }
 
 #[test]

@@ -29,6 +29,7 @@
 //! assert!(explanation.next_step.starts_with("start a server"));
 //! ```
 
+mod advice;
 mod generic;
 mod host;
 #[cfg(test)]

@@ -14,8 +14,8 @@ pub struct Service {
     pub about: &'static str,
     /// The port if the target has none.
     pub port: u16,
-    /// The request. The client replaces the text `{host}` with the host and the port of the target. An empty request
-    /// means that the server sends first.
+    /// The request. The text `{host}` in it stands for the host and the port of the target. An empty request over a stream means that
+    /// the server sends first.
     pub request: &'static [u8],
     /// The positions of an identifier that the server copies to its reply. Absent if the service has none.
     pub identifier: Option<Identifier>,
@@ -88,20 +88,6 @@ pub struct Signature {
     pub service: Option<&'static str>,
     /// The usual ports of the service, if the client has no request for it.
     pub ports: &'static [u16],
-}
-
-impl ReplyRule {
-    /// Any reply is correct. It is complete when its first bytes arrive.
-    pub const ANY: Self =
-        Self { start: ReplyStart::Text(Cow::Borrowed(b"")), end: ReplyEnd::FirstBytes };
-}
-
-impl Service {
-    /// Whether the server sends first, after the client has connected.
-    #[must_use]
-    pub fn server_sends_first(&self) -> bool {
-        self.request.is_empty()
-    }
 }
 
 /// A correct reply reports no error.

@@ -1,7 +1,9 @@
 //! Tests: valid plans, rejected plans, and the text of errors.
 
+mod requests;
+
 use super::*;
-use crate::model::service::ReplyRule;
+use crate::model::service::{ReplyEnd, ReplyRule, ReplyStart};
 use crate::plan::payload::EchoPayload;
 use crate::protocol::registry::protocol_named;
 
@@ -13,18 +15,23 @@ fn message(protocol: &str, text: &str) -> Result<Plan, PlanError> {
     plan(protocol, Settings::one(text.to_owned()))
 }
 
+fn comparison(each: Settings) -> ComparisonSettings {
+    let (pairs, duration) = (None, None);
+    ComparisonSettings { each, pairs, duration, seed: 1, confidence: 0.95, sweep: false }
+}
+
+fn compare(
+    a: &str,
+    b: Option<&str>,
+    settings: &ComparisonSettings,
+) -> Result<ComparisonPlan, PlanError> {
+    let b = b.map(|b| b.parse().unwrap());
+    ComparisonPlan::new(&a.parse().unwrap(), b.as_ref(), settings)
+}
+
 /// The URLs of both sides of a comparison.
 fn compared(a: &str, b: Option<&str>) -> [String; 2] {
-    let settings = ComparisonSettings {
-        each: Settings::series(1),
-        pairs: None,
-        duration: None,
-        seed: 1,
-        confidence: 0.95,
-        sweep: false,
-    };
-    let b = b.map(|b| b.parse().unwrap());
-    let plan = ComparisonPlan::new(&a.parse().unwrap(), b.as_ref(), &settings).unwrap();
+    let plan = compare(a, b, &comparison(Settings::series(1))).unwrap();
     plan.sides().each_ref().map(Plan::url)
 }
 
@@ -133,7 +140,8 @@ fn default_port_selects_the_protocol_of_a_compared_target() {
 fn kernel_side_of_a_comparison_with_a_service_has_requests_of_similar_length() {
     let targets = ["icmp://192.0.2.1", "tcp://192.0.2.1"].map(|target| target.parse().unwrap());
     let lengths = |request: &[u8]| {
-        let request = CustomRequest { bytes: request.to_vec().into(), reply: ReplyRule::ANY };
+        let reply = ReplyRule { start: ReplyStart::Text(b"".into()), end: ReplyEnd::FirstBytes };
+        let request = CustomRequest { bytes: request.to_vec().into(), reply };
         let settings = ComparisonSettings {
             each: Settings { content: Content::Request(request), ..Settings::series(1) },
             pairs: Some(5),

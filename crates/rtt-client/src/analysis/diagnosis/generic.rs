@@ -1,12 +1,12 @@
 //! The explanations of findings that are correct for every protocol. They depend only on facts about the protocol.
 
 use super::{EchoServer, Explanation, Finding, ProbeResult};
-use crate::analysis::recognition::{Recognised, advice_for_silence, describe_end, recognise};
+use crate::analysis::recognition::{Recognised, recognise};
 use crate::model::condition::Condition;
 use crate::model::failure_context::{
     ADD_THE_ZONE, FailureContext, ZONE_IS_MISSING, is_zone_missing,
 };
-use crate::model::format::{counted, duration, joined};
+use crate::model::format::{counted, duration};
 use crate::model::icmp::Origin;
 
 /// An error arrived from the target's address.
@@ -191,45 +191,6 @@ impl Finding {
             ProbeResult::WrongAnswer { text, .. } => recognise(self.protocol, text),
             _ => None,
         }
-    }
-
-    /// The next step if the server ends a connection. `otherwise` applies to every server.
-    fn advice_for_end(&self, otherwise: &str) -> String {
-        match describe_end(self.protocol, self.port()) {
-            Some(advice) => format!("{advice} Otherwise, {otherwise}"),
-            None => otherwise.to_owned(),
-        }
-    }
-
-    /// The next step if a server program possibly received datagrams, but sent nothing.
-    pub(crate) fn advice_for_silent_datagrams(&self) -> String {
-        const CAPTURE: &str = "capture packets on the server's host";
-        let services = self.protocol.services.iter();
-        let services =
-            services.filter(|service| Some(service.name) != self.service.map(|it| it.name));
-        let usual = services.clone().find(|service| service.port == self.port());
-        let options: Vec<String> = match usual {
-            Some(service) => vec![format!("`--service {}`", service.name)],
-            None => services.map(|service| format!("`--service {}`", service.name)).collect(),
-        };
-        if options.is_empty() {
-            return CAPTURE.to_owned();
-        }
-        let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        format!(
-            "if another service uses the port, try {}: a server can ignore requests of other services; {CAPTURE}",
-            joined(&options, "or")
-        )
-    }
-
-    fn port(&self) -> u16 {
-        self.address.map_or(0, |address| address.port())
-    }
-
-    /// The next step if the server accepts a connection and sends nothing.
-    fn advice_for_silence(&self) -> String {
-        let port = self.port();
-        format!("{} Otherwise, read the server's log", advice_for_silence(self.protocol, port))
     }
 
     /// `with_ports` if the protocol has ports, otherwise `without_ports`.

@@ -87,8 +87,7 @@ enum Evidence {
     None,
 }
 
-/// What the findings show about the services if none of them answers correctly from the address of the host. The titles
-/// are those of the protocols.
+/// What the findings show if no service answers correctly from the address of the host. The titles are those of protocols.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Absence {
     /// Something accepted a connection or sent an answer over these protocols.

@@ -5,9 +5,11 @@
 mod compare;
 mod diagnose;
 mod exchange;
+mod improvements;
 mod message;
 mod protocols;
 mod request;
+mod services;
 mod trace;
 
 pub(crate) use compare::CompareArgs;
@@ -17,7 +19,6 @@ pub(crate) use protocols::ProtocolsArgs;
 pub(crate) use request::RequestArgs;
 pub(crate) use trace::TraceArgs;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{
     ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
     ValueEnum,
@@ -40,7 +41,7 @@ const EXIT_STATUS: &str = "Exit status: 0 if every request had a correct reply, 
                            reply, 2 if the command could not run as requested";
 
 /// The exit status of all commands.
-const EXIT_STATUS_OF_ALL: &str = "Exit status: 0 if every request had a correct reply (diagnose: if an echo server \
+const EXIT_STATUS_OF_ALL: &str = "Exit status: 0 if every request had a correct reply (diagnose: if the expected server \
                                   answers), 1 if not, 2 if the command could not run as requested";
 
 /// The signals of all commands.
@@ -277,7 +278,7 @@ pub(crate) fn parse() -> Result<SelectedCommand, ExitCode> {
     let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => Ok(cli.command),
-        Err(message) => Err(message::print(&without_usage_of_conflict(with_suggestion(message)))),
+        Err(message) => Err(message::print(&improvements::improved(message))),
     }
 }
 
@@ -323,44 +324,6 @@ fn hop_limit(text: &str) -> Result<NonZeroU8, String> {
     text.parse().map_err(|_| format!("expected a whole number from 1 to {}", u8::MAX))
 }
 
-/// Adds a similar command to the message about an unknown command, if clap has found none: a command with the same letters in
-/// another order, or a protocol whose description contains the word in parentheses.
-fn with_suggestion(mut message: clap::Error) -> clap::Error {
-    let Some(ContextValue::String(unknown)) = message.get(ContextKind::InvalidSubcommand) else {
-        return message;
-    };
-    if message.get(ContextKind::SuggestedSubcommand).is_none() {
-        let found = similar_commands(unknown);
-        if !found.is_empty() {
-            message.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(found));
-        }
-    }
-    message
-}
-
-/// Removes the usage from the message about arguments that exclude each other. clap also lists other arguments there that
-/// these arguments exclude.
-fn without_usage_of_conflict(mut message: clap::Error) -> clap::Error {
-    if message.kind() == ErrorKind::ArgumentConflict {
-        message.remove(ContextKind::Usage);
-    }
-    message
-}
-
-fn similar_commands(unknown: &str) -> Vec<String> {
-    let letters = |text: &str| {
-        let mut letters: Vec<char> = text.to_lowercase().chars().collect();
-        letters.sort_unstable();
-        letters
-    };
-    let has_same_letters = |name: &&str| letters(name) == letters(unknown);
-    let command = Cli::command();
-    let names = command.get_subcommands().map(Command::get_name).filter(has_same_letters);
-    let in_parentheses = format!("({})", unknown.to_lowercase());
-    let protocols = PROTOCOLS.iter().filter(|protocol| protocol.about.contains(&in_parentheses));
-    names.chain(protocols.map(|protocol| protocol.name)).map(ToOwned::to_owned).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -383,15 +346,6 @@ mod tests {
         assert_eq!(hop_limit("255").map(NonZeroU8::get), Ok(255));
         for text in ["0", "256", "far"] {
             assert_eq!(hop_limit(text).unwrap_err(), "expected a whole number from 1 to 255");
-        }
-    }
-
-    #[test]
-    fn unknown_command_has_a_suggestion_if_a_command_is_similar() {
-        assert_eq!(similar_commands("upd"), ["udp"]);
-        assert_eq!(similar_commands("ping"), ["icmp"]);
-        for text in ["measure", "handshake", "", "frobnicate"] {
-            assert_eq!(similar_commands(text), [""; 0], "{text}");
         }
     }
 
