@@ -364,7 +364,9 @@ mod tests {
     fn cold_start_is_consistent_only_with_several_connections() {
         let is_consistent = |first: &[u64]| {
             let mut summary = Summary::default();
-            first.iter().for_each(|rtt| summary.first_exchange.add(Duration::from_micros(*rtt)));
+            for rtt in first {
+                summary.first_exchange.add(Duration::from_micros(*rtt));
+            }
             summary.later_exchanges.add(Duration::from_micros(40));
             summary.cold_start().unwrap().is_consistent
         };

@@ -34,15 +34,12 @@ fn sentence(outage: &Outage) -> String {
     let Outage { from, to, duration, requests, conditions } = outage;
     // A server that sends wrong replies is not silent.
     let correct = if conditions.contains(&Condition::WrongAnswer) { "correct " } else { "" };
-    let (from, to) = match to {
-        Some(to) => {
-            let has_date = local(*from).date_naive() != local(*to).date_naive();
-            (time(*from, has_date), format!("to {} {}", time(*to, has_date), zone(*to)))
-        }
-        None => {
-            let from = format!("{} {}", time(*from, false), zone(*from));
-            (from, "until the end of the run".to_owned())
-        }
+    let (from, to) = if let Some(to) = to {
+        let has_date = local(*from).date_naive() != local(*to).date_naive();
+        (time(*from, has_date), format!("to {} {}", time(*to, has_date), zone(*to)))
+    } else {
+        let from = format!("{} {}", time(*from, false), zone(*from));
+        (from, "until the end of the run".to_owned())
     };
     let conditions: Vec<&str> = conditions.iter().map(|condition| condition.name()).collect();
     format!(
