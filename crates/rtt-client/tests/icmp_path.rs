@@ -1,9 +1,12 @@
 //! The protocol ICMP on a path with known delay, loss, duplication and reordering, and a comparison with `ping`.
 #![cfg(all(target_os = "linux", not(portable)))]
 
+#[path = "../../../tests/median.rs"]
+mod median;
 #[path = "../../../tests/network/lab.rs"]
 mod network;
 
+use median::Median;
 use network::{is_possible, server};
 use serde_json::{Value, json};
 
@@ -136,24 +139,6 @@ fn measure_like_ping() -> Option<[Medians; 2]> {
     ])
 }
 
-/// A median in nanoseconds, and an interval for it. On a loaded machine, the RTTs vary, so the interval is wide.
-#[derive(Debug)]
-struct Median {
-    low: f64,
-    value: f64,
-    high: f64,
-}
-
-impl Median {
-    fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        // Three standard deviations of the number of values below the median: 3 * sqrt(n) / 2.
-        let ranks = 3 * values.len().isqrt() / 2;
-        Self { low: values[middle - ranks], value: values[middle], high: values[middle + ranks] }
-    }
-}
-
 /// The median RTTs of the client and of `ping`.
 #[derive(Debug)]
 struct Medians {
@@ -165,7 +150,7 @@ impl Medians {
     fn of(client: Vec<f64>, ping: Vec<f64>) -> Self {
         assert!((150..=160).contains(&client.len()), "{} exchanges", client.len());
         assert_eq!(ping.len(), 160);
-        Self { client: Median::of(client), ping: Median::of(ping) }
+        Self { client: Median::of(client).unwrap(), ping: Median::of(ping).unwrap() }
     }
 
     /// Checks that the intervals of the medians are at most 1 % apart.
@@ -173,7 +158,6 @@ impl Medians {
         eprintln!("{self:?}");
         let Self { client, ping } = self;
         assert!(ping.value >= 5e6, "2.5 ms in each direction: {self:?}");
-        let distance = (client.low - ping.high).max(ping.low - client.high);
-        assert!(distance <= ping.value / 100.0, "{self:?}");
+        assert!(client.distance(ping) <= ping.value / 100.0, "{self:?}");
     }
 }
