@@ -14,8 +14,8 @@ pub struct Service {
     pub about: &'static str,
     /// The port if the target has none.
     pub port: u16,
-    /// The request. The text `{host}` in it stands for the host and the port of the target. An empty request over a stream means that
-    /// the server sends first.
+    /// The request. The client replaces the text `{host}` with the host and the port of the target. An empty request
+    /// over a stream means that the server sends first.
     pub request: &'static [u8],
     /// The positions of an identifier that the server copies to its reply. Absent if the service has none.
     pub identifier: Option<Identifier>,

@@ -111,8 +111,8 @@ fn custom_payload(
     if !protocol.program_replies() {
         return Err(PlanError::NoServerProgram { protocol: protocol.title });
     }
-    let is_greeting = protocol.framing == Framing::Stream;
-    if bytes.is_empty() && !protocol.allows_empty_message && !is_greeting {
+    let can_be_greeting = protocol.framing == Framing::Stream;
+    if bytes.is_empty() && !protocol.allows_empty_message && !can_be_greeting {
         return Err(PlanError::EmptyMessage { protocol: protocol.title });
     }
     let max = protocol.max_message_len;

@@ -37,7 +37,7 @@ fn second_reply_without_a_number_belongs_to_no_request() {
     });
     // The pause is much longer than the time until the second reply arrives.
     let settings = Settings {
-        interval: Duration::from_millis(200),
+        interval: Duration::from_secs(1),
         ..request("PONG", ReplyEnd::FirstBytes, back_to_back(4))
     };
     let (summary, _) = series("udp", &server, settings);
@@ -92,7 +92,7 @@ fn dns_reply_with_a_wrong_identifier_is_corrupt() {
     });
     let settings = Settings {
         content: Content::Service("dns".to_owned()),
-        timeout: Duration::from_millis(300),
+        timeout: Duration::from_secs(1),
         ..back_to_back(4)
     };
     let (summary, events) = series("udp", &server, settings);
@@ -129,7 +129,7 @@ fn late_and_duplicate_dns_replies_are_counted() {
     });
     let settings = Settings {
         content: Content::Service("dns".to_owned()),
-        timeout: Duration::from_millis(300),
+        timeout: Duration::from_secs(1),
         ..back_to_back(5)
     };
     let (summary, _) = series("udp", &server, settings);
@@ -141,7 +141,7 @@ fn late_and_duplicate_dns_replies_are_counted() {
 fn bytes_after_the_end_of_a_datagram_are_corrupt() {
     let server = udp_server(|_, send| send(b"+PONG\r\n+AGAIN\r\n"));
     let mut settings = Settings {
-        timeout: Duration::from_millis(200),
+        timeout: Duration::from_secs(1),
         ..request("+PONG", ends("\r\n"), back_to_back(2))
     };
     let (summary, _) = series("udp", &server, settings.clone());

@@ -1,6 +1,7 @@
 //! Tests: the protocols to which a selected request applies.
 
 use super::{compare, comparison, plan};
+use crate::model::protocol::{EXAMPLE, Protocol};
 use crate::model::service::{ReplyEnd, ReplyRule, ReplyStart};
 use crate::plan::{
     Content, CustomRequest, DiagnosisPlan, EchoForm, Plan, PlanError, Settings, TracePlan,
@@ -124,6 +125,15 @@ fn exchange_without_a_request_packet_has_no_breakdown() {
     // An empty datagram is a packet.
     let settings = Settings { breakdown: true, ..with(request("")) };
     assert!(plan("udp", settings).is_ok());
+}
+
+#[test]
+fn empty_datagram_is_rejected_if_the_protocol_cannot_send_it() {
+    static NO_EMPTY_MESSAGE: Protocol = Protocol { allows_empty_message: false, ..EXAMPLE };
+    let target = "h".parse().unwrap();
+    let error = Plan::new(&NO_EMPTY_MESSAGE, target, with(request(""))).unwrap_err();
+    assert_eq!(error, PlanError::EmptyMessage { protocol: "Example" });
+    assert!(Plan::new(&EXAMPLE, "h".parse().unwrap(), with(request(""))).is_ok());
 }
 
 #[test]
