@@ -20,6 +20,10 @@ pub(in crate::engine) const INTERRUPTED: &str = "Interrupted by a signal.";
 const EXTRA_BYTES: &str = "More bytes arrived after the last reply, so an RTT can end with a part of an earlier reply. Define \
                            the replies with --reply-ends or --reply-bytes, and with --expect-prefix.";
 
+/// The note about the replies of a plain echo server.
+const PLAIN_ECHO: &str =
+    "The server is a plain echo server (RFC 862): it returns the unchanged request.";
+
 /// The note about datagrams without a number.
 const MATCHED_IN_ORDER: &str = "The requests have no number, so the client matched replies to requests in order. After a lost \
                                 request or a duplicate reply, an RTT can belong to another request.";
@@ -106,7 +110,7 @@ pub(super) fn notes(
         notes.push(MATCHED_IN_ORDER.to_owned());
     }
     if end.is_plain_echo {
-        notes.push("The server returns each request unchanged (plain echo, RFC 862).".to_owned());
+        notes.push(PLAIN_ECHO.to_owned());
     }
     if end.has_extra_bytes {
         notes.push(EXTRA_BYTES.to_owned());

@@ -81,7 +81,7 @@ fn each_unusual_event_has_one_note() {
             "Ended early: the system reported an error before the first reply.",
             "Try another service.",
             MATCHED_IN_ORDER,
-            "The server returns each request unchanged (plain echo, RFC 862).",
+            "The server is a plain echo server (RFC 862): it returns the unchanged request.",
             EXTRA_BYTES,
             "The server closes each connection after 3 replies.",
             "Every tenth reply is missing.",
