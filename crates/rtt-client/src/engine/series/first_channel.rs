@@ -138,7 +138,7 @@ impl<'a> Series<'a> {
             other_replies: OtherReplies::default(),
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             first_packet,
-            other_service: OtherService::default(),
+            other_service: OtherService::new(plan.expected_server()),
             held: None,
             last_progress: now,
             ended_early: false,

@@ -1,14 +1,16 @@
 //! [`OtherService`]: the evidence that the server is another service than the expected one.
 
-use crate::analysis::recognition::{Recognised, describe_silence, recognise};
+use crate::analysis::recognition::{Recognised, Silence, recognise};
 use crate::model::condition::Condition;
 use crate::model::exchange::{Connection, Exchange, Outcome};
+use crate::model::expected_server::ExpectedServer;
 use crate::model::protocol::Protocol;
 use std::time::Duration;
 
 /// What a series without any correct reply has received.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct OtherService {
+    expected: ExpectedServer,
     /// The duration of the first established connection.
     connected: Option<Duration>,
     /// The service that the first wrong reply shows.
@@ -18,6 +20,10 @@ pub(super) struct OtherService {
 }
 
 impl OtherService {
+    pub(super) fn new(expected: ExpectedServer) -> Self {
+        Self { expected, connected: None, recognised: None, is_silent: false }
+    }
+
     /// Adds an attempt to connect.
     pub(super) fn connection(&mut self, connection: &Connection) {
         if self.connected.is_none() && connection.is_established {
@@ -29,7 +35,7 @@ impl OtherService {
     pub(super) fn exchange(&mut self, protocol: &Protocol, exchange: &Exchange) {
         match &exchange.outcome {
             Outcome::Corrupt { text, .. } if self.recognised.is_none() => {
-                self.recognised = recognise(protocol, text);
+                self.recognised = recognise(protocol, self.expected, text);
             }
             Outcome::Lost(failure) if failure.condition == Condition::Silent => {
                 // With a detail, the server has sent a part of a reply, or no connection was established.
@@ -41,10 +47,10 @@ impl OtherService {
 
     /// A sentence with an advice, for a series without a correct reply.
     pub(super) fn describe(&self, protocol: &Protocol, port: u16) -> Option<String> {
-        match (self.recognised, self.connected) {
+        match (&self.recognised, self.connected) {
             (Some(recognised), _) => Some(recognised.describe()),
             (None, Some(connected)) if self.is_silent => {
-                Some(describe_silence(protocol, port, connected))
+                Some(Silence::new(protocol, self.expected, port).describe(connected))
             }
             (None, _) => None,
         }
