@@ -98,6 +98,7 @@ pub use model::exchange::{
     CompletedPhase, Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration,
     Retransmitted, UnconnectedResult,
 };
+pub use model::expected_server::ExpectedServer;
 pub use model::failure_context::{FailureContext, VersionOption};
 pub use model::hop_limit::{Distance, ReplyTtl};
 pub use model::icmp::{IcmpError, Origin};

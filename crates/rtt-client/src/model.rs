@@ -5,6 +5,7 @@ pub(crate) mod address_resolution;
 pub(crate) mod breakdown;
 pub(crate) mod condition;
 pub(crate) mod exchange;
+pub(crate) mod expected_server;
 pub(crate) mod failure_context;
 pub(crate) mod format;
 pub(crate) mod headers;

@@ -26,11 +26,12 @@ pub use settings::{
 pub(crate) use shown_text::ShownText;
 pub use trace::{TracePlan, TraceSettings};
 
+use crate::model::expected_server::ExpectedServer;
 use crate::model::protocol::{Framing, Protocol};
 use crate::model::service::Service;
 use crate::model::target::Target;
 use crate::plan::pacing::Pacing;
-use crate::plan::payload::{MAX_REQUESTS, Payload};
+use crate::plan::payload::{MAX_REQUESTS, Payload, ServicePayload};
 use requests::{payload, service_named};
 use std::time::Duration;
 
@@ -119,6 +120,23 @@ impl Plan {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The server whose replies are correct.
+    #[must_use]
+    pub fn expected_server(&self) -> ExpectedServer {
+        match (&self.payload, self.service) {
+            (Payload::Echo(_), _) => ExpectedServer::without_service(self.protocol),
+            (Payload::Service(_), Some(service)) => ExpectedServer::Service(service),
+            (Payload::Service(_), None) => ExpectedServer::Request,
+        }
+    }
+
+    /// Whether the server sends first, after the client has connected.
+    pub(crate) fn server_sends_first(&self) -> bool {
+        let service = self.payload.service();
+        self.protocol.framing == Framing::Stream
+            && service.is_some_and(ServicePayload::server_sends_first)
     }
 
     /// The maximum number of requests that wait for a reply at the same time.

@@ -328,3 +328,12 @@ fn control_characters_of_a_server_do_not_reach_the_terminal() {
     let result = client(&arguments, "");
     assert!(result.out.contains("\\u009b31M\\u007f\\u202e"), "{}", result.out);
 }
+
+#[test]
+fn message_about_a_service_lists_similar_names_and_no_other_argument() {
+    let message = |options: &[&str]| client(&[&["tcp", "127.0.0.1:1"], options].concat(), "").err;
+    let unknown = message(&["--service", "redi"]);
+    assert!(unknown.contains("a similar value exists: 'redis'"), "{unknown}");
+    let conflict = message(&["--service", "redis", "--send", "x"]);
+    assert!(!conflict.contains("[MESSAGE]"), "{conflict}");
+}

@@ -56,7 +56,7 @@ fn comparison_and_diagnosis_show_the_error_of_a_reply() {
     assert!(text.contains("Replies of A report an error, the first one: `HTTP/1.1 400"), "{text}");
     let text = output(0, &["diagnose", &target, "--service", "http"]);
     let expected =
-        "the requested service answers, but its reply reports an error: HTTP/1.1 400 Bad Request";
+        "the HTTP service answers, but its reply reports an error: HTTP/1.1 400 Bad Request";
     assert!(text.contains(expected), "{text}");
     assert!(text.contains("received HTTP/1.1 400 Bad Request"), "{text}");
 }
@@ -76,13 +76,17 @@ fn replies_that_the_client_does_not_check_are_shown() {
 
 #[test]
 fn series_shows_the_first_wrong_reply() {
-    let redis = server("\r\n", b"-NOAUTH Authentication required.\r\n").address;
-    let text = output(1, &["tcp", &redis, "--service", "redis", "-c", "3", "-i", "0", "-q"]);
-    let expected = "The first wrong reply begins with `-NOAUTH Authentication required.`.";
+    let unknown = server("\r\n", b"what?\r\n").address;
+    let text = output(1, &["tcp", &unknown, "--service", "redis", "-c", "3", "-i", "0", "-q"]);
+    let expected = "The first wrong reply begins with `what?`.";
     assert!(text.contains("3 corrupt") && text.contains(expected), "{text}");
+    let redis = server("\r\n", b"-NOAUTH Authentication required.\r\n").address;
     let target = format!("tcp://{redis}");
     let text = output(1, &["compare", &target, &target, "--service", "redis", "-c", "10", "-q"]);
     assert!(text.contains("The first wrong reply of A begins with `-NOAUTH"), "{text}");
+    // The note about the refusal contains the reply.
+    let text = output(1, &["tcp", &redis, "--service", "redis", "-c", "3", "-i", "0", "-q"]);
+    assert_eq!(text.matches("-NOAUTH Authentication required.").count(), 1, "{text}");
 }
 
 #[test]

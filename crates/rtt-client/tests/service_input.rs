@@ -133,15 +133,6 @@ fn request_that_applies_to_no_target_is_rejected() {
 }
 
 #[test]
-fn message_about_a_service_lists_similar_names_and_no_other_argument() {
-    let message = |options: &[&str]| client(&[&["tcp", "127.0.0.1:1"], options].concat(), "").err;
-    let unknown = message(&["--service", "redi"]);
-    assert!(unknown.contains("a similar value exists: 'redis'"), "{unknown}");
-    let conflict = message(&["--service", "redis", "--send", "x"]);
-    assert!(!conflict.contains("[MESSAGE]"), "{conflict}");
-}
-
-#[test]
 fn files_that_cannot_be_a_request_are_rejected_in_one_line() {
     let directory = env!("CARGO_TARGET_TMPDIR");
     let empty = sparse_file("empty", 0);

@@ -39,9 +39,9 @@ pub use host::{HostCheck, HostFinding, HostState, Service};
 
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::UnconnectedResult;
+use crate::model::expected_server::ExpectedServer;
 use crate::model::icmp::{IcmpError, Origin};
 use crate::model::protocol::{Protocol, ReplyForm};
-use crate::model::service;
 use crate::protocol::explanations::explanations_of;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
@@ -68,9 +68,8 @@ pub struct Finding {
     pub connect_duration: Option<Duration>,
     /// The number of requests that the client sent.
     pub sent: u32,
-    /// The predefined service that the probe expected. Absent if the probe sent a text to an echo server, or the user's own
-    /// request.
-    pub service: Option<&'static service::Service>,
+    /// The server that the probe expected.
+    pub expected: ExpectedServer,
     /// The other protocols that the same diagnosis probes at this host.
     pub other_protocols: Vec<&'static Protocol>,
     /// The result of the probe.
@@ -89,7 +88,7 @@ pub enum ProbeResult {
         /// The kind of server.
         server: EchoServer,
     },
-    /// The requested service answers.
+    /// The expected service answers, or a server sends the expected reply to the user's request.
     Service {
         /// The round-trip time.
         rtt: Duration,
@@ -158,7 +157,7 @@ impl Finding {
             hop_limit: None,
             connect_duration: None,
             sent: 0,
-            service: None,
+            expected: ExpectedServer::without_service(protocol),
             other_protocols: Vec::new(),
             result,
             unconnected: None,
@@ -182,7 +181,7 @@ impl Finding {
         }
     }
 
-    /// The failure. Absent if an echo server answers.
+    /// The failure. Absent if the expected server answers.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match &self.result {

@@ -27,8 +27,9 @@
 use crate::analysis::comparison::SideId;
 use crate::analysis::statistics::{Distribution, Summary};
 use crate::model::condition::Failure;
+use crate::model::expected_server::ExpectedServer;
 use crate::model::format::signed_nanoseconds;
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Framing, Protocol};
 use crate::model::traffic::Traffic;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -116,6 +117,12 @@ impl Evidence {
     pub(crate) fn has_handshakes(&self) -> bool {
         self.sides.iter().any(Side::has_handshakes)
     }
+
+    /// Whether a side has a new connection for each exchange of the main measurement. It has no later exchanges, with which
+    /// the first exchange on a connection could be compared.
+    pub(crate) fn has_new_connections(&self) -> bool {
+        self.sides.iter().any(Side::has_new_connections)
+    }
 }
 
 /// An experiment in which at least one reply is missing.
@@ -140,8 +147,8 @@ pub struct Side {
     pub address: Option<SocketAddr>,
     /// The size of a request, in bytes.
     pub request_bytes: usize,
-    /// Whether the server is an echo server. Otherwise, the requests are requests to another service.
-    pub is_echo: bool,
+    /// The expected server.
+    pub expected: ExpectedServer,
     /// The exchanges of the main measurement.
     pub summary: Summary,
     /// The exchanges with kernel timestamps. Absent without such exchanges.
@@ -169,7 +176,7 @@ impl Side {
             target: target.into(),
             address: None,
             request_bytes: 0,
-            is_echo: true,
+            expected: ExpectedServer::without_service(protocol),
             summary: Summary::default(),
             with_timestamps: None,
             with_connection: None,
@@ -184,6 +191,22 @@ impl Side {
     /// Whether the exchanges of this side are handshakes of connections. They carry no messages.
     pub(crate) fn has_handshakes(&self) -> bool {
         self.protocol.is_handshake()
+    }
+
+    /// Whether the server sends first, after the client has connected. The client then sends no request.
+    pub(crate) fn server_sends_first(&self) -> bool {
+        let has_request_of_user =
+            matches!(self.expected, ExpectedServer::Service(_) | ExpectedServer::Request);
+        has_request_of_user && self.request_bytes == 0 && self.protocol.framing == Framing::Stream
+    }
+
+    /// Whether the exchanges of the main measurement have a new connection each: the server sends first, or it closes
+    /// each connection after its reply.
+    pub(crate) fn has_new_connections(&self) -> bool {
+        let connections = self.summary.connect.count();
+        // The number of connections depends on the limits of the rounds.
+        self.server_sends_first()
+            || (self.protocol.has_connections() && 2 * connections > self.summary.received)
     }
 
     /// The measured IP address. An IPv4 address that is mapped to IPv6 becomes an IPv4 address.

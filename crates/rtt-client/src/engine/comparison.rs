@@ -4,7 +4,7 @@
 //!
 //! 1. the pairs for the verdict
 //! 2. pairs with kernel timestamps, which split the RTT into parts
-//! 3. pairs with a new connection for each exchange
+//! 3. pairs with a new connection for each exchange, if the pairs for the verdict use established connections
 //! 4. the experiments of the protocols of both sides
 //! 5. pairs with other request sizes
 //!
@@ -127,7 +127,7 @@ fn select_both_addresses(
 fn new_side(plan: &Plan) -> Side {
     Side {
         request_bytes: plan.payload.request_len(),
-        is_echo: plan.payload.echo().is_some() && !plan.protocol.is_handshake(),
+        expected: plan.expected_server(),
         ..Side::new(plan.protocol, plan.url())
     }
 }
@@ -214,7 +214,9 @@ impl Experiments<'_> {
         interleaver: &mut Interleaver<'_>,
         evidence: &mut Evidence,
     ) -> Result<(), RunError> {
-        if !evidence.sides.iter().any(|side| side.protocol.has_connections()) {
+        let has_connections = evidence.sides.iter().any(|side| side.protocol.has_connections());
+        // If each exchange already has a new connection, there is no difference to measure.
+        if !has_connections || evidence.has_new_connections() {
             return Ok(());
         }
         let plans = self.comparison.sides.each_ref().map(|plan| {
@@ -257,7 +259,7 @@ impl Experiments<'_> {
                     add_notes(notes, evidence);
                     return Ok(());
                 }
-                if experiment.needs_echo_server && !side.is_echo {
+                if experiment.needs_echo_server && !side.expected.is_echo() {
                     continue;
                 }
                 if index == 1 && have_same_protocol && experiment.is_independent_of_target {
@@ -309,6 +311,9 @@ fn incomplete(experiment: &str, pairs: &[Pair]) -> Option<IncompleteExperiment> 
 
 /// The same plans with kernel timestamps, or the reason why they are not possible.
 fn plans_with_timestamps(comparison: &ComparisonPlan) -> Result<[Plan; 2], String> {
+    if comparison.sides.iter().any(Plan::server_sends_first) {
+        return Err("the server sends first, so an exchange has no request packet".into());
+    }
     if !KERNEL_TIMESTAMPS {
         return Err("kernel timestamps are not available on this system (they need Linux)".into());
     }

@@ -218,6 +218,7 @@ impl Series<'_> {
                 bits,
                 has_message: !matches!(self.settings.content, Content::Sized(_)),
             }),
+            shows_wrong_reply: summary.received == 0 && self.other_service.shows_reply(),
             other_service: self
                 .other_service
                 .describe(self.protocol, port)

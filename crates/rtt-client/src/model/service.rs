@@ -90,6 +90,14 @@ pub struct Signature {
     pub ports: &'static [u16],
 }
 
+impl Service {
+    /// Whether the server sends first, after the client has connected.
+    #[must_use]
+    pub fn server_sends_first(&self) -> bool {
+        self.request.is_empty()
+    }
+}
+
 /// A correct reply reports no error.
 pub(crate) fn no_error(_: &[u8]) -> Option<Cow<'_, [u8]>> {
     None

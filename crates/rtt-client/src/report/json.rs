@@ -175,6 +175,9 @@ struct StartLine {
     /// Whether the exchanges are handshakes. Absent if not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     connect_only: bool,
+    /// The name of the predefined service. Absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'static str>,
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<DisplayAddress>,
@@ -192,6 +195,7 @@ impl StartLine {
             side: side.map(SideId::name),
             protocol: protocol.name,
             connect_only: protocol.is_handshake(),
+            service: start.plan.expected_server().service().map(|service| service.name),
             target: start.plan.target.to_string(),
             address: start.address.map(|address| protocol.display_address(address)),
             local: start.local.map(|local| protocol.display_address(local)),

@@ -38,7 +38,7 @@ use crate::capture::trace::Trace;
 use crate::event::{AddressLimit, Event, FailedAttempt, Report, Start};
 use crate::model::condition::Condition;
 use crate::model::exchange::{Connection, Exchange, Outcome};
-use crate::model::format::{count, duration};
+use crate::model::format::{count, counted, duration};
 use crate::model::protocol::Protocol;
 use crate::model::received_text::received_text;
 use crate::plan::Plan;
@@ -74,6 +74,7 @@ struct Run {
     is_word: bool,
     /// Whether the run is a single exchange whose times are the result.
     single_exchange: bool,
+    labels: Labels,
     /// The heading of a single exchange. It is written only if there is a reply.
     heading: String,
     connection: Option<Connection>,
@@ -100,6 +101,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         let plan = start.plan;
         let title = plan.protocol.title;
         self.run.protocol = Some(plan.protocol);
+        self.run.labels = Labels::of(plan);
         self.run.single_exchange = plan.is_single_exchange();
         self.run.reply = ReplyText::of(plan);
         self.run.is_word = !plan.target.host.contains(['.', ':']);
@@ -107,14 +109,19 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
             Some(address) => format!("{title} {}", plan.protocol.display_address(address)),
             None => format!("{title} {}", plan.target),
         };
+        let service = plan.expected_server().service();
+        let service =
+            service.map(|service| format!(", service {}", service.name)).unwrap_or_default();
         self.run.heading = match (start.address, start.local) {
             (Some(address), Some(local)) => {
                 let [address, local] =
                     [address, local].map(|address| plan.protocol.display_address(address));
-                format!("{title} to {address} from {local}")
+                format!("{title} to {address} from {local}{service}")
             }
             // The run continues, although no channel is open.
-            _ if plan.settings.keep_going => format!("{title} to {}", plan.host_and_port()),
+            _ if plan.settings.keep_going => {
+                format!("{title} to {}{service}", plan.host_and_port())
+            }
             _ => return Ok(()),
         };
         if self.run.single_exchange {
@@ -123,7 +130,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         let requests = if plan.protocol.is_handshake() {
             String::new()
         } else {
-            format!(", requests of {} bytes", count(plan.payload.request_len() as u64))
+            format!(", {}", requests(plan.payload.request_len(), plan.server_sends_first()))
         };
         self.printer.strong(&format!("{}{requests}", self.run.heading))?;
         if !self.quiet {
@@ -166,7 +173,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
             return single_exchange::write(
                 printer,
                 &run.heading,
-                run.protocol.map_or(Labels::MESSAGES, Labels::of),
+                run.labels,
                 run.reply,
                 run.connection.as_ref(),
                 exchange,
@@ -274,6 +281,15 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.printer.flush()
+    }
+}
+
+/// The size of the requests.
+fn requests(bytes: usize, server_sends_first: bool) -> String {
+    if server_sends_first {
+        "the server sends first".to_owned()
+    } else {
+        format!("requests of {}", counted(bytes as u64, "byte", "bytes"))
     }
 }
 

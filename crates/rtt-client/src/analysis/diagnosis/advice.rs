@@ -1,14 +1,14 @@
 //! The next steps of explanations that depend on the port and on the services of the protocol.
 
 use super::Finding;
-use crate::analysis::recognition::{advice_for_silence, describe_end};
+use crate::analysis::recognition::advice_for_port;
 use crate::model::format::joined;
 
 impl Finding {
     /// The next step if the server ends a connection. `otherwise` applies to every server.
     pub(super) fn advice_for_end(&self, otherwise: &str) -> String {
-        match describe_end(self.protocol, self.port()) {
-            Some(advice) => format!("{advice} Otherwise, {otherwise}"),
+        match advice_for_port(self.protocol, self.port()) {
+            Some(advice) => format!("{advice}; {otherwise}"),
             None => otherwise.to_owned(),
         }
     }
@@ -16,7 +16,7 @@ impl Finding {
     /// The next step if a server program possibly received datagrams, but sent nothing.
     pub(crate) fn advice_for_silent_datagrams(&self) -> String {
         const CAPTURE: &str = "capture packets on the server's host";
-        if self.service.is_some() {
+        if self.expected.service().is_some() {
             return CAPTURE.to_owned();
         }
         let services = self.protocol.services.iter();
@@ -37,11 +37,5 @@ impl Finding {
 
     fn port(&self) -> u16 {
         self.address.map_or(0, |address| address.port())
-    }
-
-    /// The next step if the server accepts a connection and sends nothing.
-    pub(super) fn advice_for_silence(&self) -> String {
-        let port = self.port();
-        format!("{} Otherwise, read the server's log", advice_for_silence(self.protocol, port))
     }
 }

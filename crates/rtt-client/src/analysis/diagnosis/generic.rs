@@ -1,12 +1,12 @@
 //! The explanations of findings that are correct for every protocol. They depend only on facts about the protocol.
 
-use super::{EchoServer, Explanation, Finding, ProbeResult};
-use crate::analysis::recognition::{Recognised, recognise};
+mod server;
+
+use super::{Explanation, Finding};
 use crate::model::condition::Condition;
 use crate::model::failure_context::{
     ADD_THE_ZONE, FailureContext, ZONE_IS_MISSING, is_zone_missing,
 };
-use crate::model::format::{counted, duration};
 use crate::model::icmp::Origin;
 
 /// An error arrived from the target's address.
@@ -96,100 +96,6 @@ impl Finding {
                 "whether the name has an address in another network",
                 "check the spelling; try an IP address, or the other IP version",
             ),
-        }
-    }
-
-    fn answering(&self) -> Explanation {
-        let meaning = match &self.result {
-            _ if !self.protocol.needs_server_program() => "the kernel of the host replies",
-            ProbeResult::Echo { server: EchoServer::OfThisProject, .. } => {
-                "an echo server of this project answers; it reports its processing time for each request"
-            }
-            ProbeResult::Echo { server: EchoServer::Plain, .. } => {
-                "a plain echo server answers (RFC 862): it returns the unchanged text"
-            }
-            ProbeResult::Service { error: Some(error), .. } => {
-                &format!("the requested service answers, but its reply reports an error: {error}")
-            }
-            ProbeResult::Service { error: None, .. } => "the requested service answers",
-            _ => "an echo server answers; it does not report its processing time",
-        };
-        explanation(
-            meaning,
-            "the typical RTT: one exchange is not enough to know it",
-            match (&self.result, self.service) {
-                (ProbeResult::Service { .. }, None) => {
-                    format!(
-                        "measure it: `rtt-client {} {} -c 100 -i 0` with the same options for the request and the reply",
-                        self.protocol.name, self.target
-                    )
-                }
-                (_, service) => {
-                    let option = service.map(|service| format!(" --service {}", service.name));
-                    format!(
-                        "measure it: `rtt-client {} {}{} -c 100 -i 0`",
-                        self.protocol.name,
-                        self.target,
-                        option.unwrap_or_default()
-                    )
-                }
-            },
-        )
-    }
-
-    fn wrong_answer(&self) -> Explanation {
-        if !self.protocol.needs_server_program() {
-            return explanation(
-                "a reply arrives, but not with the unchanged text",
-                "whether the host or a device on the path changed the text",
-                "read the received text; capture packets on both hosts",
-            );
-        }
-        let not_certain = self.for_port(
-            "whether an echo server runs on another port",
-            "whether an echo server runs on another host",
-        );
-        let waited = match self.failure().and_then(|failure| failure.context) {
-            Some(FailureContext::WaitedForCorrectReply) => {
-                "; any host can forge a datagram, so the client waited for the correct reply until the timeout"
-            }
-            _ => "",
-        };
-        if let Some(recognised) = self.recognise() {
-            let title = recognised.title;
-            return explanation(
-                format!("a server answers; its reply begins like a reply of {title}{waited}"),
-                not_certain,
-                format!(
-                    "measure it: `rtt-client {} {} {} -c 100 -i 0`",
-                    self.protocol.name,
-                    self.target,
-                    recognised.option()
-                ),
-            );
-        }
-        explanation(
-            format!(
-                "a server answers, but not with the expected text, so it is another service{waited}"
-            ),
-            not_certain,
-            self.for_port(
-                "check whether the port is correct; read the received text",
-                "check whether the host is correct; read the received text",
-            ),
-        )
-    }
-
-    /// Whether a part of the reply arrived.
-    fn has_detail(&self) -> bool {
-        self.failure().is_some_and(|failure| failure.detail.is_some())
-    }
-
-    /// The service that the received text shows.
-    fn recognise(&self) -> Option<Recognised> {
-        match &self.result {
-            ProbeResult::WrongAnswer { text, .. } => recognise(self.protocol, text),
-            _ => None,
         }
     }
 
@@ -290,13 +196,7 @@ impl Finding {
     }
 
     fn refused(&self) -> Explanation {
-        let start_server = match self.protocol.our_server() {
-            _ if !self.protocol.needs_server_program() => {
-                "check the firewall rules and the network settings of that host".to_owned()
-            }
-            Some(program) => format!("start a server: `{program} --listen IP:PORT` on that host"),
-            None => "start a server on that host".to_owned(),
-        };
+        let start_server = self.start_server();
         let reason = self.for_port(
             "no process listens on the port",
             "it does not support the protocol, or does not accept the packet",
@@ -333,48 +233,6 @@ impl Finding {
                 ),
                 SENDER_NOT_CERTAIN,
                 start_server,
-            ),
-        }
-    }
-
-    fn silent(&self) -> Explanation {
-        match self.connect_duration {
-            Some(connect_duration) if !self.has_detail() => explanation(
-                format!(
-                    "connected in {}, no reply: the server waits for something else, or it hangs",
-                    duration(connect_duration)
-                ),
-                "whether the server hangs or is another service",
-                self.advice_for_silence(),
-            ),
-            Some(connect_duration) => explanation(
-                format!(
-                    "the peer accepted the connection in {}, but did not send a complete reply",
-                    duration(connect_duration)
-                ),
-                "whether the server hangs or is another service",
-                "read the server's log; check whether the port is correct",
-            ),
-            None if self.protocol.has_connections() => explanation(
-                "the client sent connection requests, but received no answer, not even a refusal",
-                "the reason: the client cannot distinguish a missing host, a firewall that drops packets (possibly on \
-                 this host) and a broken return path",
-                "try another port of the host; capture packets on the host",
-            ),
-            None => explanation(
-                format!(
-                    "the client sent {}, but received no answer",
-                    counted(self.sent.into(), "request", "requests")
-                ),
-                self.for_server(
-                    "the reason: the client cannot distinguish an absent server, a firewall that drops packets and a lost reply",
-                    "the reason: the client cannot distinguish a host that is down, a firewall that drops packets and a lost reply",
-                ),
-                if self.protocol.receives_datagrams() {
-                    self.advice_for_silent_datagrams()
-                } else {
-                    self.for_server("capture packets on the server's host", "capture packets on the host").to_owned()
-                },
             ),
         }
     }

@@ -35,6 +35,11 @@ impl NotableReplies {
         self.first_wrong.get_or_insert_with(|| first_line(reply));
     }
 
+    /// Removes the first wrong reply, because another note shows it.
+    pub(crate) fn hide_wrong(&mut self) {
+        self.first_wrong = None;
+    }
+
     /// Adds the replies of a later series.
     pub(crate) fn add(&mut self, later: &Self) {
         let Self { errors, first_error, first_unchecked, first_wrong } = later;

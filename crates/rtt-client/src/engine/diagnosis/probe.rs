@@ -73,7 +73,6 @@ impl<'a> Probe<'a> {
                 return Ok(None);
             }
             finding.hop_limit = self.plan.settings.ttl;
-            finding.service = self.plan.service;
             finding.other_protocols.clone_from(&self.other_protocols);
             finding.icmp_from_this_host = is_icmp_from_this_host(&finding);
             add_neighbour_state(&mut finding, address);

@@ -139,7 +139,7 @@ impl<'a> Series<'a> {
             other_replies: OtherReplies::default(),
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             first_packet,
-            other_service: OtherService::default(),
+            other_service: OtherService::new(plan.expected_server()),
             replies: NotableReplies::default(),
             held: None,
             last_progress: now,

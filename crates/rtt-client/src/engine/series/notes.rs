@@ -20,6 +20,10 @@ pub(in crate::engine) const INTERRUPTED: &str = "Interrupted by a signal.";
 const EXTRA_BYTES: &str = "More bytes arrived after the last reply, so an RTT can end with a part of an earlier reply. Define \
                            the replies with --reply-ends or --reply-bytes, and with --expect-prefix.";
 
+/// The note about the replies of a plain echo server.
+const PLAIN_ECHO: &str =
+    "The server is a plain echo server (RFC 862): it returns the unchanged request.";
+
 /// The note about datagrams without a number.
 const MATCHED_IN_ORDER: &str = "The requests have no number, so the client matched replies to requests in order. After a lost \
                                 request or a duplicate reply, an RTT can belong to another request.";
@@ -50,6 +54,8 @@ pub(super) struct SeriesEnd {
     pub(super) is_plain_echo: bool,
     /// The advice if the server is another service.
     pub(super) other_service: Option<String>,
+    /// Whether this advice contains the first line of a wrong reply.
+    pub(super) shows_wrong_reply: bool,
     /// Whether replies have no number, so that the client matched them to requests in order.
     pub(super) is_matched_in_order: bool,
     /// The token of each request. Absent without a token.
@@ -102,12 +108,16 @@ pub(super) fn notes(
         notes.push("Ended early: the system reported an error before the first reply.".to_owned());
     }
     notes.extend(end.other_service);
-    notes.extend(summary.replies.notes(summary.sent, summary.received));
+    let mut replies = summary.replies.clone();
+    if end.shows_wrong_reply {
+        replies.hide_wrong();
+    }
+    notes.extend(replies.notes(summary.sent, summary.received));
     if end.is_matched_in_order {
         notes.push(MATCHED_IN_ORDER.to_owned());
     }
     if end.is_plain_echo {
-        notes.push("The server returns each request unchanged (plain echo, RFC 862).".to_owned());
+        notes.push(PLAIN_ECHO.to_owned());
     }
     if end.has_extra_bytes {
         notes.push(EXTRA_BYTES.to_owned());

@@ -17,6 +17,9 @@ pub(super) struct FindingLine {
     /// Whether the exchange is a handshake. Absent if not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     connect_only: bool,
+    /// The name of the predefined service. Absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'static str>,
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<DisplayAddress>,
@@ -69,6 +72,7 @@ impl From<&Finding> for FindingLine {
         Self {
             protocol: finding.protocol.name,
             connect_only: finding.protocol.is_handshake(),
+            service: finding.expected.service().map(|service| service.name),
             target: finding.target.clone(),
             address: finding.address.map(|address| finding.protocol.display_address(address)),
             condition: finding.condition().name(),

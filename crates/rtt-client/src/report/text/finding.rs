@@ -7,6 +7,7 @@ use crate::model::condition::Failure;
 use crate::model::exchange::UnconnectedResult;
 use crate::model::format::duration;
 use crate::model::icmp::Origin;
+use crate::model::service::Service;
 use std::io::{self, Write};
 
 /// Writes a finding.
@@ -22,7 +23,13 @@ pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io:
         ProbeResult::Echo { .. }
         | ProbeResult::Service { .. }
         | ProbeResult::WrongAnswer { .. } => {
-            format!("{condition}, reply {after} after the request")
+            let service = finding.expected.service();
+            let start = if service.is_some_and(Service::server_sends_first) {
+                "the connection was established"
+            } else {
+                "the request"
+            };
+            format!("{condition}, reply {after} after {start}")
         }
         ProbeResult::NoAnswer(_) => format!("{condition} after {after}"),
     };

@@ -18,7 +18,10 @@ pub(super) fn write(printer: &mut Printer<impl Write>, outages: &Outages) -> io:
     if outages.count > 1 {
         let others = match outages.not_stored() {
             0 => String::new(),
-            number => format!(", of which {} are not listed", count(number)),
+            number => {
+                let verb = if number == 1 { "is" } else { "are" };
+                format!(", of which {} {verb} not listed", count(number))
+            }
         };
         printer.paragraph(&format!(
             "{} outages{others}: {} in total, {}",
@@ -133,7 +136,7 @@ mod tests {
     #[test]
     fn several_outages_have_a_total() {
         let first = outage(Stamp::just_before(), Duration::from_secs(1), &[Condition::Silent]);
-        let outages = Outages {
+        let mut outages = Outages {
             count: 1002,
             requests: 2040,
             duration: Duration::from_secs(90),
@@ -144,5 +147,8 @@ mod tests {
         let total =
             "1,002 outages, of which 1,000 are not listed: 90.00 s in total, 2,040 requests\n";
         assert!(text.ends_with(total), "{text}");
+        outages.count = 3;
+        let text = self::text(120, &outages);
+        assert!(text.contains("3 outages, of which 1 is not listed: "), "{text}");
     }
 }

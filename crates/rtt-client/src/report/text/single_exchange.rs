@@ -5,7 +5,6 @@ use super::table::MILLISECONDS;
 use crate::analysis::statistics::Summary;
 use crate::model::exchange::{CompletedPhase, Connection, Exchange, Outcome, PhaseDuration};
 use crate::model::hop_limit::ReplyTtl;
-use crate::model::protocol::Protocol;
 use crate::model::received_text::received_text;
 use crate::plan::Plan;
 use chrono::{DateTime, Local};
@@ -21,18 +20,42 @@ const CONNECTION_REQUESTED: &str = "connection requested";
 pub(super) struct Labels {
     request: &'static str,
     reply: &'static str,
+    /// The duration between them, if a connection was opened first.
+    duration: &'static str,
     /// Whether the reply has a text.
     has_text: bool,
 }
 
-impl Labels {
-    pub(super) const MESSAGES: Self =
-        Self { request: "request sent", reply: "reply received", has_text: true };
-    const HANDSHAKE: Self =
-        Self { request: CONNECTION_REQUESTED, reply: "connection established", has_text: false };
+impl Default for Labels {
+    fn default() -> Self {
+        Self::MESSAGES
+    }
+}
 
-    pub(super) fn of(protocol: &Protocol) -> Self {
-        if protocol.is_handshake() { Self::HANDSHAKE } else { Self::MESSAGES }
+impl Labels {
+    pub(super) const MESSAGES: Self = Self {
+        request: "request sent",
+        reply: "reply received",
+        duration: "request RTT",
+        has_text: true,
+    };
+    /// The server sends first.
+    const GREETING: Self = Self { request: "wait started", duration: "RTT", ..Self::MESSAGES };
+    const HANDSHAKE: Self = Self {
+        request: CONNECTION_REQUESTED,
+        reply: "connection established",
+        duration: "RTT",
+        has_text: false,
+    };
+
+    pub(super) fn of(plan: &Plan) -> Self {
+        if plan.protocol.is_handshake() {
+            Self::HANDSHAKE
+        } else if plan.server_sends_first() {
+            Self::GREETING
+        } else {
+            Self::MESSAGES
+        }
     }
 }
 
@@ -101,10 +124,11 @@ pub(super) fn write(
             let span = format!("{} → {}", labels.request, labels.reply);
             duration(printer, "RTT", rtt, &span)?;
         }
-        Some(connection) => write_parts(printer, connection, sent, *received)?,
+        Some(connection) => write_parts(printer, labels, connection, sent, *received)?,
     }
     if let Some(first_byte) = exchange.first_byte_time().filter(|_| reply.has_end()) {
-        duration(printer, "first byte", first_byte, "request sent → first byte of the reply")?;
+        let span = format!("{} → first byte of the reply", labels.request);
+        duration(printer, "first byte", first_byte, &span)?;
     }
     if let Some(ttl) = exchange.hop_limit {
         let ttl = ReplyTtl::from(ttl);
@@ -126,6 +150,7 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, summary: &Summary) 
 /// The total is the sum of the rounded parts, so that the printed values add up.
 fn write_parts(
     printer: &mut Printer<impl Write>,
+    labels: Labels,
     connection: &Connection,
     sent: Stamp,
     received: Stamp,
@@ -142,9 +167,10 @@ fn write_parts(
         start = phase.end;
     }
     let opened = connection.established().unwrap_or(connection.requested);
-    part(printer, "in the client", sent.since(&opened), &format!("{start} → request sent"))?;
-    part(printer, "request RTT", received.since(&sent), "request sent → reply received")?;
-    duration(printer, "total", total, &format!("{CONNECTION_REQUESTED} → reply received"))
+    let Labels { request, reply, .. } = labels;
+    part(printer, "in the client", sent.since(&opened), &format!("{start} → {request}"))?;
+    part(printer, labels.duration, received.since(&sent), &format!("{request} → {reply}"))?;
+    duration(printer, "total", total, &format!("{CONNECTION_REQUESTED} → {reply}"))
 }
 
 /// Rounds to a whole microsecond, the smallest unit that is printed.

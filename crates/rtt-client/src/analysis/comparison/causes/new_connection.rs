@@ -7,13 +7,17 @@ use crate::analysis::statistics::Distribution;
 use crate::model::format::{CommonUnit, count, duration, in_common_unit, signed_nanoseconds};
 use std::time::Duration;
 
-/// Lists the costs of a new connection for each exchange: its phases, and the extra time of the first exchange.
+/// Lists the costs of a new connection for each exchange: its phases, and the extra time of the first exchange. Empty if
+/// the main measurement already has a new connection for each exchange.
 pub(super) fn causes(
     evidence: &Evidence,
     difference: PairedDifference,
     with_connection: Option<PairedDifference>,
     names: [&str; 2],
 ) -> Vec<Cause> {
+    if evidence.has_new_connections() {
+        return Vec::new();
+    }
     let Some(kind) = connection_kind(evidence) else { return Vec::new() };
     let phases = match kind {
         CauseKind::Phase(phase) => phase.name,

@@ -22,11 +22,15 @@ pub(super) static RETRANSMISSION: ProtocolCause =
 /// Lists the causes for one side.
 pub(super) fn list(context: &CauseContext<'_>) -> Vec<Cause> {
     let CauseContext { evidence, side, name, .. } = *context;
-    let two_writes = side.is_echo.then(|| two_writes::cause(evidence, side, name));
-    std::iter::once(acknowledgements(side, name))
-        .chain(two_writes)
-        .chain([windows(side, name), retransmissions(side, name)])
-        .collect()
+    // The packets of a handshake are not acknowledgements of data, and the windows of a short connection are not observed.
+    let is_established = !side.has_new_connections();
+    let causes = [
+        is_established.then(|| acknowledgements(side, name)),
+        side.expected.is_echo().then(|| two_writes::cause(evidence, side, name)),
+        is_established.then(|| windows(side, name)),
+        Some(retransmissions(side, name)),
+    ];
+    causes.into_iter().flatten().collect()
 }
 
 fn acknowledgements(side: &Side, name: &str) -> Cause {
