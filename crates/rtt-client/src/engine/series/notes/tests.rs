@@ -57,6 +57,7 @@ fn each_unusual_event_has_one_note() {
         is_plain_echo: true,
         has_extra_bytes: true,
         other_service: Some("Try another service.".to_owned()),
+        shows_wrong_reply: false,
         is_matched_in_order: true,
         reply_limit: Some(3),
         breakdown_unavailable: true,
