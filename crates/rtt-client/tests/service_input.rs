@@ -63,7 +63,8 @@ fn invalid_requests_are_rejected_in_one_line() {
         (&["--send", "x", "--reply-ends", ""], "at least 1 byte"),
         (&["--send", "x", "--reply-bytes", "0"], "at least 1 byte"),
         (&["--send", "x", "--reply-bytes", "-1"], "-1"),
-        (&["--send", "x", "--reply-bytes", "99999999999999999999"], "--reply-bytes"),
+        (&["--send", "x", "--reply-bytes", "99999999999999999999"], "the number is too large"),
+        (&["--send", "x", "--reply-bytes", "many"], "expected a whole number"),
         (&["--send", "x", "--reply-bytes", "16777217"], "at most 16777216 bytes"),
         (
             &["--send", "x", "--expect-prefix", "abcd", "--reply-bytes", "3"],
@@ -72,7 +73,12 @@ fn invalid_requests_are_rejected_in_one_line() {
         (&["--send", "x", "--rate", "10"], "needs the end of a reply"),
         (&["--send", "", "--rate", "10"], "sends first"),
         (&["--service", "ssh", "--rate", "10"], "sends first"),
+        (&["--service", "ssh", "--breakdown"], "has no breakdown"),
+        (&["--send", "", "--breakdown"], "has no breakdown"),
         (&["--echo", "lower"], "invalid value 'lower'"),
+        (&["--service", "redis", "--echo", "same"], "cannot be used with"),
+        (&["--send", "x", "--echo", "upper"], "cannot be used with"),
+        (&["--send-file", "/dev/null", "--echo", "upper"], "cannot be used with"),
     ] {
         let message = tcp(options);
         assert!(message.contains(clue), "{options:?}: {message}");
@@ -93,6 +99,30 @@ fn invalid_requests_are_rejected_in_one_line() {
     assert!(message.contains("TCP has no service `ntp`"), "{message}");
     let message = rejected(&["udp", "127.0.0.1:1", "--send", &"x".repeat(65_508)]);
     assert!(message.contains("65508"), "{message}");
+    let message = rejected(&["udp", "::1", "--service", "dns", "--rate", "40000", "-W", "2"]);
+    assert!(message.contains("only 65535 requests in flight"), "{message}");
+}
+
+#[test]
+fn request_that_applies_to_no_target_is_rejected() {
+    for (options, clue) in [
+        (&["--service", "redis"][..], "ICMP has no service `redis`"),
+        (&["--send", "x"], "--send needs a server program, but over ICMP"),
+        (&["--send-file", "/dev/null"], "--send needs a server program, but over ICMP"),
+        (&["--connect-only"], "no such measurement over ICMP"),
+        (&["--echo", "upper"], "--echo upper is not possible"),
+    ] {
+        for command in [
+            &["icmp", "127.0.0.1", "-c", "2"][..],
+            &["compare", "icmp://127.0.0.1", "icmp://127.0.0.2"],
+            &["diagnose", "icmp://127.0.0.1"],
+        ] {
+            let message = rejected(&[command, options].concat());
+            assert!(message.contains(clue), "{command:?} {options:?}: {message}");
+        }
+    }
+    let message = rejected(&["trace", "icmp://127.0.0.1", "--echo", "upper"]);
+    assert!(message.contains("--echo upper is not possible"), "{message}");
 }
 
 #[test]

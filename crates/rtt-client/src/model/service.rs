@@ -15,7 +15,7 @@ pub struct Service {
     /// The port if the target has none.
     pub port: u16,
     /// The request. The client replaces the text `{host}` with the host and the port of the target. An empty request
-    /// means that the server sends first.
+    /// over a stream means that the server sends first.
     pub request: &'static [u8],
     /// The positions of an identifier that the server copies to its reply. Absent if the service has none.
     pub identifier: Option<Identifier>,
@@ -84,20 +84,6 @@ pub struct Signature {
     pub title: &'static str,
     /// The name of the predefined service. Absent if there is none.
     pub service: Option<&'static str>,
-}
-
-impl ReplyRule {
-    /// Any reply is correct. It is complete when its first bytes arrive.
-    pub const ANY: Self =
-        Self { start: ReplyStart::Text(Cow::Borrowed(b"")), end: ReplyEnd::FirstBytes };
-}
-
-impl Service {
-    /// Whether the server sends first, after the client has connected.
-    #[must_use]
-    pub fn server_sends_first(&self) -> bool {
-        self.request.is_empty()
-    }
 }
 
 /// The server keeps the connection open.
