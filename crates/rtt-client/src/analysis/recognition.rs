@@ -11,7 +11,7 @@ use bytes::Bytes;
 use echo_core::escape;
 use std::time::Duration;
 
-/// The option that measures the connection alone.
+/// The option that measures only the handshake of a connection.
 const CONNECT_ONLY: &str = "--connect-only";
 
 /// What a wrong reply shows.
@@ -44,7 +44,7 @@ pub(crate) fn recognise(
 ) -> Option<Recognised> {
     let begins_like = |service: &&Service| match &service.reply.start {
         ReplyStart::Text(text) => !text.is_empty() && received.starts_with(text),
-        // A few bits are no evidence.
+        // Other protocols can have the same few bits.
         ReplyStart::Bits { .. } => false,
     };
     let selected = expected.service().map(|service| service.name);
@@ -121,11 +121,10 @@ impl Silence {
     /// Explains the silence of the server on this port.
     pub(crate) fn new(protocol: &Protocol, expected: ExpectedServer, port: u16) -> Self {
         let usual = protocol.services.iter().find(|service| service.port == port);
-        let other_request = match expected.service() {
-            Some(service) if service.server_sends_first() => {
-                "the server possibly expects a request"
-            }
-            _ => "the server possibly expects another request",
+        let other_request = if expected.sends_first(protocol) {
+            "the server possibly expects a request"
+        } else {
+            "the server possibly expects another request"
         };
         let (reason, advice) = match (usual, expected.service(), protocol.services) {
             (Some(usual), Some(selected), _) if usual.name == selected.name => (

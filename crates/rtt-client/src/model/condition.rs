@@ -11,7 +11,7 @@ use std::{fmt, io, time::Duration};
 /// The state of a target, as far as a client can observe it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// The expected server answers.
+    /// The expected server answers: an echo server, or the requested service.
     Answering,
     /// The name has no address.
     NameNotFound,
@@ -69,8 +69,8 @@ impl Condition {
         }
     }
 
-    /// Whether the condition is about one request, and shows nothing about the next one: it can find a free port or space in
-    /// a queue, be sent in fragments, or have a correct reply.
+    /// Whether the condition is about one request only. The next request can find a free port or space in a queue, be
+    /// sent in fragments, or have a correct reply.
     pub(crate) fn is_about_one_request(self) -> bool {
         matches!(
             self,
