@@ -134,9 +134,7 @@ impl Plan {
 
     /// Whether the server sends first, after the client has connected.
     pub(crate) fn server_sends_first(&self) -> bool {
-        let service = self.payload.service();
-        self.protocol.framing == Framing::Stream
-            && service.is_some_and(ServicePayload::server_sends_first)
+        self.payload.service().is_some_and(ServicePayload::server_sends_first)
     }
 
     /// The maximum number of requests that wait for a reply at the same time.

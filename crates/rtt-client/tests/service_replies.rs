@@ -1,22 +1,19 @@
 //! Requests to services with scripted servers: exact counts of replies and connections, and the times of the first and the
 //! last byte of a reply.
 
+#[path = "service_replies/comparison.rs"]
+mod comparison;
 #[path = "service_replies/datagrams.rs"]
 mod datagrams;
 mod scripted;
 #[path = "service_replies/server.rs"]
 mod server;
 
-use rtt_client::report::{Json, JsonConfig};
-use rtt_client::{
-    ComparisonPlan, ComparisonSettings, Content, CustomRequest, ReplyEnd, ReplyRule, ReplyStart,
-    Settings, compare,
-};
+use rtt_client::{Content, CustomRequest, ReplyEnd, ReplyRule, ReplyStart, Settings};
 use scripted::{at_rate, back_to_back, counts, series};
 use serde_json::Value;
 use server::{Script, http_reply, read_request, tcp_server};
 use std::io::Write as _;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::{net::TcpStream, thread};
 
@@ -246,34 +243,6 @@ fn each_greeting_has_its_own_connection() {
         // The server can start its pause before the client has received the end of the handshake.
         assert!(first > PAUSE / 2 && last > first + PAUSE / 2, "{exchange}");
     }
-}
-
-#[test]
-fn comparison_of_greetings_has_the_reason_for_the_missing_breakdown() {
-    let [a, b] = [(); 2].map(|()| {
-        let script = tcp_server(|stream, _| stream.write_all(b"SSH-2.0-Test\r\n"));
-        format!("tcp://{}", script.address).parse().unwrap()
-    });
-    let settings = ComparisonSettings {
-        each: service("ssh", Settings::one("")),
-        pairs: Some(20),
-        duration: None,
-        seed: 42,
-        confidence: 0.95,
-        sweep: false,
-    };
-    let plan = ComparisonPlan::new(&a, Some(&b), &settings).unwrap();
-    let mut lines = Vec::new();
-    let mut report = Json::new(&mut lines, JsonConfig::default());
-    compare(&plan, &mut report, &AtomicBool::new(false)).unwrap();
-    let lines = String::from_utf8(lines).unwrap();
-    let verdict: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
-    assert_eq!((&verdict["type"], &verdict["pairs"]), (&"verdict".into(), &20.into()), "{verdict}");
-    let causes = verdict["causes"].as_array().unwrap();
-    let breakdown = causes.iter().find(|cause| cause["cause"] == "breakdown").unwrap();
-    // With or without kernel timestamps, this is the reason.
-    assert!(breakdown["evidence"].as_str().unwrap().contains("no request packet"), "{breakdown}");
-    assert!(breakdown.get("share_ns").is_none_or(Value::is_null), "{breakdown}");
 }
 
 #[test]

@@ -121,11 +121,10 @@ impl Silence {
     /// Explains the silence of the server on this port.
     pub(crate) fn new(protocol: &Protocol, expected: ExpectedServer, port: u16) -> Self {
         let usual = protocol.services.iter().find(|service| service.port == port);
-        let other_request = match expected.service() {
-            Some(service) if service.server_sends_first() => {
-                "the server possibly expects a request"
-            }
-            _ => "the server possibly expects another request",
+        let other_request = if expected.sends_first(protocol) {
+            "the server possibly expects a request"
+        } else {
+            "the server possibly expects another request"
         };
         if let Some(advice) = advice_for_port(protocol, port) {
             return Self { reason: other_request.to_owned(), advice };

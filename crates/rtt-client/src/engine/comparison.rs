@@ -311,9 +311,6 @@ fn incomplete(experiment: &str, pairs: &[Pair]) -> Option<IncompleteExperiment> 
 
 /// The same plans with kernel timestamps, or the reason why they are not possible.
 fn plans_with_timestamps(comparison: &ComparisonPlan) -> Result<[Plan; 2], String> {
-    if comparison.sides.iter().any(Plan::server_sends_first) {
-        return Err("the server sends first, so an exchange has no request packet".into());
-    }
     if !KERNEL_TIMESTAMPS {
         return Err("kernel timestamps are not available on this system (they need Linux)".into());
     }

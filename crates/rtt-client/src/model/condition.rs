@@ -11,7 +11,7 @@ use std::{fmt, io, time::Duration};
 /// The state of a target, as far as a client can observe it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// The expected server answers.
+    /// The expected server answers: an echo server, or the requested service.
     Answering,
     /// The name has no address.
     NameNotFound,

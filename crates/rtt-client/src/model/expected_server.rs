@@ -1,6 +1,6 @@
 //! [`ExpectedServer`]: the server whose replies are correct in a run, and the words for it.
 
-use super::protocol::Protocol;
+use super::protocol::{Framing, Protocol};
 use super::service::Service;
 
 /// The server whose replies are correct in a run.
@@ -35,6 +35,12 @@ impl ExpectedServer {
             Self::Service(service) => Some(service),
             Self::Echo | Self::Request | Self::Handshake => None,
         }
+    }
+
+    /// Whether it is a predefined service over `protocol` that sends first, after the client has connected.
+    pub(crate) fn sends_first(self, protocol: &Protocol) -> bool {
+        let has_no_request = self.service().is_some_and(|service| service.request.is_empty());
+        has_no_request && protocol.framing == Framing::Stream
     }
 
     /// The subject of a sentence: `an echo server`.

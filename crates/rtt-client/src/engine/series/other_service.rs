@@ -7,7 +7,7 @@ use crate::model::expected_server::ExpectedServer;
 use crate::model::protocol::Protocol;
 use std::time::Duration;
 
-/// What a series without any correct reply has received.
+/// The observations of a series without a correct reply.
 #[derive(Debug)]
 pub(super) struct OtherService {
     expected: ExpectedServer,

@@ -7,7 +7,6 @@ use crate::model::condition::Failure;
 use crate::model::exchange::UnconnectedResult;
 use crate::model::format::duration;
 use crate::model::icmp::Origin;
-use crate::model::service::Service;
 use std::io::{self, Write};
 
 /// Writes a finding.
@@ -23,8 +22,7 @@ pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io:
         ProbeResult::Echo { .. }
         | ProbeResult::Service { .. }
         | ProbeResult::WrongAnswer { .. } => {
-            let service = finding.expected.service();
-            let start = if service.is_some_and(Service::server_sends_first) {
+            let start = if finding.expected.sends_first(finding.protocol) {
                 "the connection was established"
             } else {
                 "the request"
