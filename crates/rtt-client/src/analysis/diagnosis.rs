@@ -90,8 +90,10 @@ pub enum ProbeResult {
     },
     /// The requested service answers.
     Service {
-        /// The round-trip time.
-        rtt: Duration,
+        /// The round-trip time. Absent if it is not known which of several requests was answered.
+        rtt: Option<Duration>,
+        /// The time from the first request to the reply.
+        after: Duration,
         /// The first line of the reply.
         reply: Bytes,
     },
@@ -168,11 +170,11 @@ impl Finding {
         self.failure().map_or(Condition::Answering, |failure| failure.condition)
     }
 
-    /// The RTT, or the time until the client detected the failure.
+    /// The time from the first request to the reply, or the time until the client detected the failure.
     #[must_use]
     pub fn after(&self) -> Duration {
         match &self.result {
-            ProbeResult::Echo { rtt, .. } | ProbeResult::Service { rtt, .. } => *rtt,
+            ProbeResult::Echo { rtt: after, .. } | ProbeResult::Service { after, .. } => *after,
             ProbeResult::WrongAnswer { failure, .. } | ProbeResult::NoAnswer(failure) => {
                 failure.after
             }

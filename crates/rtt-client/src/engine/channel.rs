@@ -30,6 +30,8 @@ const MAX_DISCARDED_READS: u32 = 64;
 pub(in crate::engine) struct Channel {
     transport: Box<dyn Transport>,
     framing: Framing,
+    /// When the connection was established, if there is one.
+    established: Option<Stamp>,
     sent_requests: u64,
     replies: u64,
     /// The requests without a reply, in the order of the expected replies. Empty if replies arrive as datagrams.
@@ -114,6 +116,7 @@ impl Channel {
         Self {
             transport,
             framing,
+            established: None,
             sent_requests: 0,
             replies: 0,
             unanswered: VecDeque::new(),
@@ -125,7 +128,13 @@ impl Channel {
         }
     }
 
-    /// Sends request `seq`. An error from the system can belong to an earlier request. When `stop` is set, a wait for space
+    /// The same channel, whose connection was established at this time.
+    pub(in crate::engine) fn established_at(self, established: Option<Stamp>) -> Self {
+        Self { established, ..self }
+    }
+
+    /// Sends request `seq`. A connection sends nothing for an empty request, because the server sends first. The time of
+    /// this request is the time at which the connection was established: the reply can have arrived since then. An error from the system can belong to an earlier request. When `stop` is set, a wait for space
     /// in the send buffer ends with an error.
     pub(in crate::engine) fn send(
         &mut self,
@@ -133,7 +142,13 @@ impl Channel {
         request: &[u8],
         stop: &AtomicBool,
     ) -> io::Result<SentRequest> {
-        let sent = self.transport.send(seq, request, stop)?;
+        let mut sent = self.transport.send(seq, request, stop)?;
+        if request.is_empty()
+            && self.sent_requests == 0
+            && let Some(established) = self.established
+        {
+            sent.stamp = established;
+        }
         self.sent_requests += 1;
         if self.framing == Framing::Stream {
             self.unanswered.push_back(seq);
@@ -141,8 +156,16 @@ impl Channel {
         Ok(sent)
     }
 
-    /// Discards the bytes that have arrived. They belong to no later reply.
-    pub(in crate::engine) fn discard_received(&mut self) {
+    /// Discards the bytes that have arrived before a request, if replies have no end. They belong to an earlier reply. A
+    /// datagram can be the late reply to another request, so it is not discarded.
+    pub(in crate::engine) fn discard_rest_of_reply(&mut self, payload: &Payload) {
+        let has_rest = self.framing == Framing::Stream && self.replies > 0;
+        if has_rest && payload.allows_bytes_after_reply() {
+            self.discard_received();
+        }
+    }
+
+    fn discard_received(&mut self) {
         self.partial.clear();
         for _ in 0..MAX_DISCARDED_READS {
             let until = WaitUntil::Exact(Instant::now());
@@ -209,6 +232,11 @@ impl Channel {
     /// The number of requests that were sent.
     pub(in crate::engine) fn sent_requests(&self) -> u64 {
         self.sent_requests
+    }
+
+    /// Whether a request was sent.
+    pub(in crate::engine) fn has_sent(&self) -> bool {
+        self.sent_requests > 0
     }
 
     /// The number of complete replies with the expected bytes.

@@ -5,13 +5,18 @@ use crate::analysis::accounting::{ReceivedReply, beginning_of};
 use crate::plan::payload::{ExtraBytes, Mismatch, Payload, ReplyCheck};
 
 impl Channel {
-    /// Removes the incomplete reply to the oldest request. It will not be complete in time.
-    pub(in crate::engine) fn take_unfinished(&mut self, payload: &Payload) -> Option<ChannelEvent> {
+    /// Removes the incomplete reply to the oldest request. It will not be complete in time. The channel must not be used
+    /// again.
+    pub(in crate::engine) fn take_unfinished(
+        &mut self,
+        payload: &Payload,
+    ) -> Option<(ReceivedReply, Mismatch)> {
         let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
         let seq = self.unanswered.pop_front()?;
         let mismatch = payload.mismatch_of_part(self.partial.len());
         let bytes = beginning_of(&std::mem::take(&mut self.partial));
-        Some(ChannelEvent::Wrong { reply: arrival.reply(Some(seq), bytes), mismatch })
+        let reply = arrival.reply(Some(seq), bytes);
+        Some((ReceivedReply { first_byte: self.first_arrival, ..reply }, mismatch))
     }
 
     /// The next message of a stream: a complete reply, or bytes that differ from the expected reply.

@@ -118,13 +118,14 @@ impl<'a> Probe<'a> {
             address: Some(self.address),
             ..without_address(self.plan, Failure::new(Condition::Silent, Duration::ZERO))
         };
+        let established = opened.connection.as_ref().and_then(Connection::established);
         match opened.transport {
             Err(failure) => finding.result = ProbeResult::NoAnswer(failure),
             Ok(transport) => {
                 let protocol = self.plan.protocol;
                 let mut requests = Requests {
                     protocol,
-                    channel: Channel::new(transport, protocol.framing),
+                    channel: Channel::new(transport, protocol.framing).established_at(established),
                     payload: self.payload(HeaderContent::ProcessingTime),
                     times: if protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,
@@ -251,8 +252,13 @@ impl Requests<'_> {
                 let index = usize::try_from(reply.seq?).ok()?.checked_sub(1)?;
                 let rtt = reply.received.since(self.sent.get(index)?);
                 if self.payload.service().is_some() {
+                    // Without a number, it is not known which request was answered.
+                    let is_known =
+                        self.payload.matching() == Matching::ByNumber || self.sent.len() == 1;
+                    let after = self.sent.first().map_or(rtt, |first| reply.received.since(first));
+                    let rtt = is_known.then_some(rtt);
                     let reply = ShownText::FirstLine.of(&reply.bytes);
-                    return Some(ProbeResult::Service { rtt, reply });
+                    return Some(ProbeResult::Service { rtt, after, reply });
                 }
                 let server = match (reply.report.timing(), self.payload.reply_form()) {
                     (Some(_), _) => EchoServer::OfThisProject,

@@ -16,6 +16,7 @@ const UNEVENTFUL: SeriesEnd = SeriesEnd {
     limitations: Vec::new(),
     missing_replies: None,
     server_counts: ServerCounts::NotApplicable,
+    handshake_pacing: None,
     token: None,
     replies_from_others: BTreeMap::new(),
 };
@@ -62,6 +63,7 @@ fn each_unusual_event_has_one_note() {
         limitations: vec![Limitation::RefusedSourcePort(1900)],
         missing_replies: Some("Every tenth reply is missing.".to_owned()),
         server_counts: ServerCounts::Reported,
+        handshake_pacing: None,
         token: Some(Token { bits: 30, has_message: false }),
         replies_from_others: BTreeMap::from([("192.0.2.7:7".parse().unwrap(), 2)]),
     };
