@@ -92,7 +92,7 @@ pub enum ProbeResult {
     Service {
         /// The round-trip time. Absent if it is not known which of several requests was answered.
         rtt: Option<Duration>,
-        /// The time from the first request to the reply.
+        /// The RTT. If it is absent, the time from the first request to the reply.
         after: Duration,
         /// The first line of the reply.
         reply: Bytes,
@@ -170,7 +170,8 @@ impl Finding {
         self.failure().map_or(Condition::Answering, |failure| failure.condition)
     }
 
-    /// The time from the first request to the reply, or the time until the client detected the failure.
+    /// The RTT, or the time until the client detected the failure. If the RTT is not known, the time from the first request to
+    /// the reply.
     #[must_use]
     pub fn after(&self) -> Duration {
         match &self.result {

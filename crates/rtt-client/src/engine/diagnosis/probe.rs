@@ -255,7 +255,8 @@ impl Requests<'_> {
                     // Without a number, it is not known which request was answered.
                     let is_known =
                         self.payload.matching() == Matching::ByNumber || self.sent.len() == 1;
-                    let after = self.sent.first().map_or(rtt, |first| reply.received.since(first));
+                    let first = self.sent.first().filter(|_| !is_known);
+                    let after = first.map_or(rtt, |first| reply.received.since(first));
                     let rtt = is_known.then_some(rtt);
                     let reply = ShownText::FirstLine.of(&reply.bytes);
                     return Some(ProbeResult::Service { rtt, after, reply });

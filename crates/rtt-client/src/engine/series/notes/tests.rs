@@ -152,3 +152,24 @@ fn note_about_retransmissions_in_handshakes_has_a_cost_only_if_it_is_known() {
     let free = HandshakeRetransmissions { cost: Duration::ZERO, ..one };
     assert_eq!(note(1, free), "The handshake took 1.032 s: 1 segment was sent again.");
 }
+
+#[test]
+fn note_about_repeated_handshakes_suggests_a_longer_interval_only_if_it_is_short() {
+    for (pacing, advice) in [
+        (Pacing::AfterReply(Duration::ZERO), Some("(-i 10ms)")),
+        (Pacing::AfterReply(Duration::from_secs(1)), None),
+        (Pacing::FixedRate(1000.0), Some("(--rate 100)")),
+        (Pacing::FixedRate(10.0), None),
+    ] {
+        let mut summary = Summary::default();
+        summary.handshake_retransmissions.connections = 1;
+        summary.handshake_retransmissions.segments = 1;
+        let end = SeriesEnd { handshake_pacing: Some(pacing), ..UNEVENTFUL };
+        let notes = notes(end, &summary, None).join(" ");
+        assert!(notes.contains("queue of new connections"), "{notes}");
+        match advice {
+            Some(advice) => assert!(notes.contains(advice), "{notes}"),
+            None => assert!(!notes.contains("prevents this"), "{notes}"),
+        }
+    }
+}
