@@ -21,10 +21,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime};
-
-/// The maximum number of reads that discard bytes. A server that sends without a pause must not delay the next request.
-const MAX_DISCARDED_READS: u32 = 64;
+use std::time::{Duration, SystemTime};
 
 /// An open transport to the server.
 pub(in crate::engine) struct Channel {
@@ -133,9 +130,11 @@ impl Channel {
         Self { established, ..self }
     }
 
-    /// Sends request `seq`. A connection sends nothing for an empty request, because the server sends first. The time of
-    /// this request is the time at which the connection was established: the reply can have arrived since then. An error from the system can belong to an earlier request. When `stop` is set, a wait for space
+    /// Sends request `seq`. An error from the system can belong to an earlier request. When `stop` is set, a wait for space
     /// in the send buffer ends with an error.
+    ///
+    /// If the server sends first, the request is empty, and a connection sends nothing. The reply can have arrived since the
+    /// connection was established. So the time of such a request is that time.
     pub(in crate::engine) fn send(
         &mut self,
         seq: u64,
@@ -154,25 +153,6 @@ impl Channel {
             self.unanswered.push_back(seq);
         }
         Ok(sent)
-    }
-
-    /// Discards the bytes that have arrived before a request, if replies have no end. They belong to an earlier reply. A
-    /// datagram can be the late reply to another request, so it is not discarded.
-    pub(in crate::engine) fn discard_rest_of_reply(&mut self, payload: &Payload) {
-        let has_rest = self.framing == Framing::Stream && self.replies > 0;
-        if has_rest && payload.allows_bytes_after_reply() {
-            self.discard_received();
-        }
-    }
-
-    fn discard_received(&mut self) {
-        self.partial.clear();
-        for _ in 0..MAX_DISCARDED_READS {
-            let until = WaitUntil::Exact(Instant::now());
-            // The end of the connection, or an error, makes the next send or receive call fail.
-            let Ok(Received::Bytes { .. }) = self.transport.receive(until) else { return };
-            self.has_discarded = true;
-        }
     }
 
     /// Waits for a message. A datagram without a number counts as the reply to the request `without_number`.

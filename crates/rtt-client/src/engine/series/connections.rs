@@ -4,6 +4,7 @@ mod close_reason;
 mod event;
 mod opener;
 mod reply_limit;
+mod statistics;
 
 use crate::analysis::request_tracker::MAX_STORED_STATES;
 use crate::analysis::statistics::Distribution;
@@ -24,6 +25,7 @@ use event::{ConnectionEvent, EventKind};
 use opener::{FinishedOpening, Opener};
 pub(super) use opener::{LookUpTime, PeerAttempt, open_at};
 use reply_limit::ReplyLimit;
+use statistics::ConnectionStatistics;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -97,23 +99,6 @@ pub(super) struct EndedChannel {
     pub(super) replies: u64,
     /// The number of received bytes of an incomplete reply.
     pub(super) partial_reply_len: usize,
-}
-
-/// The statistics of the connections of a series.
-#[derive(Debug)]
-pub(super) struct ConnectionStatistics {
-    pub(super) kernel_statistics: Option<KernelStatistics>,
-    /// The replies that the receive queue of this host dropped, if the system reports it.
-    pub(super) receive_drops: Option<ReceiveDrops>,
-    /// The receive queue of the last channel.
-    pub(super) receive_queue: Option<ReceiveQueue>,
-    /// The time from the client's close of a connection to the server's close, for each connection.
-    pub(super) close_durations: Distribution,
-    /// The number of replies after which the server closes a connection.
-    pub(super) reply_limit: Option<u64>,
-    pub(super) limitations: Vec<Limitation>,
-    /// See [`ClosedChannel::has_extra_bytes`].
-    pub(super) has_extra_bytes: bool,
 }
 
 impl<'a> Connections<'a> {
