@@ -12,7 +12,7 @@ SCENARIO is a JSON object:
 - "changes": a list of objects. The key "after" contains the number of an exchange. When the client has printed this exchange
   as JSON, the other keys of the object take effect: "names" replaces all names, "stop" and "start" contain addresses of
   servers.
-- "flapping" (optional): the names change all the time between these lists of names.
+- "flapping" (optional): a list of objects like "names". The script replaces the names with each of them in turn.
 - "dns" (optional): if it is true, a name without an entry in /etc/hosts causes a query to a DNS server that never answers.
 
 The output is one line of JSON: the exit status and the output of the client ("status", "out", "err"), its duration ("seconds"),
@@ -150,7 +150,7 @@ def read_output(client, changes, servers, requests):
 
 
 def flap(lists, is_over):
-    """Replaces the names again and again."""
+    """Replaces the names with each list in turn."""
     for names in itertools.cycle(lists):
         if is_over.wait(FLAP_INTERVAL):
             return

@@ -170,7 +170,7 @@ class Rules:
       requests. Otherwise, the server's CPU would sleep longer, and the server would need more time for a reply.
     - "drop_segments": drops the client's TCP data segments with these numbers, but not their retransmissions.
     - "late_segment": [n, ms]: delays the server's TCP data segment with the number n by ms milliseconds.
-    - "measure": the forwarder measures its delays. On a loaded machine, they are longer than the rules demand.
+    - "measure": the forwarder measures its delays. On a loaded machine, they are longer than the delays in the rules.
     - "punctual": the forwarder polls for packets and never sleeps, so its delays are more exact.
 
     "drop" and "drop_replies" can have two more elements: [n, r, first, last]. The rule then applies only to the numbers

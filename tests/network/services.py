@@ -82,8 +82,12 @@ def write_capture(results, arguments):
     with open(path, "wb") as file:
         file.write(struct.pack("=IHHiIII", PCAP_MAGIC, 2, 4, 0, 0, 65536, LINK_ETHERNET))
         os.write(ready, b"x")
-        while not stop_signals:
-            if not select.select([packets], [], [], 0.1)[0]:
+        # After SIGTERM, it still writes the packets that have arrived.
+        while True:
+            must_stop = bool(stop_signals)
+            if not select.select([packets], [], [], 0 if must_stop else 0.1)[0]:
+                if must_stop:
+                    break
                 continue
             frame, timestamp, _ = lab.receive(packets)
             seconds, nanoseconds = divmod(timestamp, 10**9)

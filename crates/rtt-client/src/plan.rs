@@ -162,17 +162,17 @@ impl Plan {
     fn apply_service_rules(&mut self) -> Result<(), PlanError> {
         let Payload::Service(service) = &self.payload else { return Ok(()) };
         let is_scheduled = !self.pacing.waits_for_replies();
-        if self.protocol.framing == Framing::Stream {
-            if is_scheduled && service.server_sends_first() {
+        if service.server_sends_first() {
+            if is_scheduled {
                 return Err(PlanError::GreetingAtFixedRate);
             }
-            if is_scheduled && !service.has_reply_end() {
-                let protocol = self.protocol.title;
-                return Err(PlanError::NoReplyEndAtFixedRate { protocol });
+            if self.settings.breakdown {
+                return Err(PlanError::GreetingWithBreakdown);
             }
-            if service.server_sends_first() {
-                self.settings.lifetime = Lifetime::Each;
-            }
+            self.settings.lifetime = Lifetime::Each;
+        }
+        if is_scheduled && self.protocol.framing == Framing::Stream && !service.has_reply_end() {
+            return Err(PlanError::NoReplyEndAtFixedRate { protocol: self.protocol.title });
         }
         if let Some(max) = service.max_in_flight()
             && self.max_in_flight() > max
@@ -208,7 +208,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// If the requests are too short for the timing header.
+    /// If the requests are too short for the timing header, or if the exchanges have no request packets.
     pub(crate) fn with_breakdown(&self) -> Result<Self, PlanError> {
         let settings = Settings { breakdown: true, ..self.settings.clone() };
         Self::new(self.protocol, self.target.clone(), settings)

@@ -77,15 +77,18 @@ fn lost_handshake_reports_its_connection_requests() {
 #[test]
 fn ports_in_time_wait_are_a_limit_of_this_host() {
     const PORTS: u64 = 100;
+    const MAX_FREED: u64 = 5;
     let few_ports = json!({"before": "on c sysctl -qw net.ipv4.ip_local_port_range='40000 40099'"});
     let arguments = ["10.9.0.2:7777", "--connect-only", "-c", "120", "-i", "0"];
     let Some(run) = run(&few_ports, "tcp", &arguments) else { return };
     let summary = run.summary();
-    let (received, lost) = (summary["received"].as_u64().unwrap(), &summary["lost"]);
-    // The address resolution of the network has used some ports of another protocol, and no port of this one.
-    assert_eq!((received, lost), (PORTS, &json!(20)), "{summary}");
-    assert_eq!(summary["lost_where"], json!({"send-queue": 20}));
-    for exchange in &run.events("exchange")[100..] {
+    let [received, lost] = ["received", "lost"].map(|name| summary[name].as_u64().unwrap());
+    // On a loaded machine, single ports become free again during the run.
+    assert!((PORTS..PORTS + MAX_FREED).contains(&received), "{summary}");
+    assert_eq!(lost, 120 - received, "{summary}");
+    assert_eq!(summary["lost_where"], json!({"send-queue": lost}));
+    let exchanges = run.events("exchange");
+    for exchange in exchanges.iter().filter(|exchange| exchange["outcome"] != "reply") {
         assert_eq!(exchange["condition"], "local-limit", "{exchange}");
         assert_eq!(exchange["origin"], "this-host", "{exchange}");
         assert!(exchange["detail"].as_str().unwrap().contains("TIME-WAIT"), "{exchange}");

@@ -1,5 +1,5 @@
-//! Series whose server is absent for a part of the run. The tests compare the outages in the summary with the times at which
-//! they started and stopped the server.
+//! Series whose server is absent for a part of the run. The tests start and stop the server, and compare these times
+//! with the outages in the summary.
 
 mod scripted;
 

@@ -101,14 +101,14 @@ fn table_of_protocols_in_the_documentation_is_up_to_date() {
 
 #[test]
 fn table_of_services_in_the_documentation_is_up_to_date() {
-    let mut table = "| name | over | port | request | correct reply begins with | source |\n\
+    let mut table = "| name | over | port | request | correct reply | source |\n\
                      |---|---|---|---|---|---|\n"
         .to_owned();
     for protocol in protocols() {
         for service in protocol["services"].as_array().into_iter().flatten() {
             let start = match service["reply_starts"].as_str() {
-                Some(start) => format!("`{start}`"),
-                None => "the identifier of the request".to_owned(),
+                Some(start) => format!("begins with `{start}`"),
+                None => "contains the identifier of the request".to_owned(),
             };
             let _ = writeln!(
                 table,

@@ -63,7 +63,8 @@ fn invalid_requests_are_rejected_in_one_line() {
         (&["--send", "x", "--reply-ends", ""], "at least 1 byte"),
         (&["--send", "x", "--reply-bytes", "0"], "at least 1 byte"),
         (&["--send", "x", "--reply-bytes", "-1"], "-1"),
-        (&["--send", "x", "--reply-bytes", "99999999999999999999"], "--reply-bytes"),
+        (&["--send", "x", "--reply-bytes", "99999999999999999999"], "the number is too large"),
+        (&["--send", "x", "--reply-bytes", "many"], "expected a whole number"),
         (&["--send", "x", "--reply-bytes", "16777217"], "at most 16777216 bytes"),
         (
             &["--send", "x", "--expect-prefix", "abcd", "--reply-bytes", "3"],
@@ -72,7 +73,12 @@ fn invalid_requests_are_rejected_in_one_line() {
         (&["--send", "x", "--rate", "10"], "needs the end of a reply"),
         (&["--send", "", "--rate", "10"], "sends first"),
         (&["--service", "ssh", "--rate", "10"], "sends first"),
+        (&["--service", "ssh", "--breakdown"], "has no breakdown"),
+        (&["--send", "", "--breakdown"], "has no breakdown"),
         (&["--echo", "lower"], "invalid value 'lower'"),
+        (&["--service", "redis", "--echo", "same"], "cannot be used with"),
+        (&["--send", "x", "--echo", "upper"], "cannot be used with"),
+        (&["--send-file", "/dev/null", "--echo", "upper"], "cannot be used with"),
     ] {
         let message = tcp(options);
         assert!(message.contains(clue), "{options:?}: {message}");
@@ -93,6 +99,30 @@ fn invalid_requests_are_rejected_in_one_line() {
     assert!(message.contains("TCP has no service `ntp`"), "{message}");
     let message = rejected(&["udp", "127.0.0.1:1", "--send", &"x".repeat(65_508)]);
     assert!(message.contains("65508"), "{message}");
+    let message = rejected(&["udp", "::1", "--service", "dns", "--rate", "40000", "-W", "2"]);
+    assert!(message.contains("only 65535 requests in flight"), "{message}");
+}
+
+#[test]
+fn request_that_applies_to_no_target_is_rejected() {
+    for (options, clue) in [
+        (&["--service", "redis"][..], "ICMP has no service `redis`"),
+        (&["--send", "x"], "--send needs a server program, but over ICMP"),
+        (&["--send-file", "/dev/null"], "--send needs a server program, but over ICMP"),
+        (&["--connect-only"], "no such measurement over ICMP"),
+        (&["--echo", "upper"], "--echo upper is not possible"),
+    ] {
+        for command in [
+            &["icmp", "127.0.0.1", "-c", "2"][..],
+            &["compare", "icmp://127.0.0.1", "icmp://127.0.0.2"],
+            &["diagnose", "icmp://127.0.0.1"],
+        ] {
+            let message = rejected(&[command, options].concat());
+            assert!(message.contains(clue), "{command:?} {options:?}: {message}");
+        }
+    }
+    let message = rejected(&["trace", "icmp://127.0.0.1", "--echo", "upper"]);
+    assert!(message.contains("--echo upper is not possible"), "{message}");
 }
 
 #[test]
@@ -171,14 +201,16 @@ fn trickle(stream: &mut TcpStream, _: &Script) -> std::io::Result<()> {
 
 #[test]
 fn reply_that_never_ends_is_corrupt() {
-    for server in [tcp_server(endless), tcp_server(trickle)] {
-        for end in [["--reply-ends", "\\r\\n"], ["--reply-bytes", "16777216"]] {
-            // The trickle is corrupt at the timeout, and the endless stream after the largest reply.
-            let arguments =
-                ["tcp", &server.address, "--send", "x\\n", "-c", "2", "-i", "0", "-W", "3"];
-            let (summary, status) = summary(&[&arguments[..], &end].concat());
-            assert_eq!((counts(&summary), status), ([0, 0, 2], Some(1)), "{summary}");
-        }
+    const NO_END: [&str; 2] = ["--reply-ends", "\\r\\n"];
+    const LARGEST: [&str; 2] = ["--reply-bytes", "16777216"];
+    let [endless_server, trickle_server] = [tcp_server(endless), tcp_server(trickle)];
+    // The trickle is corrupt at the timeout, and the endless stream after the largest reply.
+    for (server, end) in
+        [(&endless_server, NO_END), (&trickle_server, NO_END), (&trickle_server, LARGEST)]
+    {
+        let arguments = ["tcp", &server.address, "--send", "x\\n", "-c", "2", "-i", "0", "-W", "3"];
+        let (summary, status) = summary(&[&arguments[..], &end].concat());
+        assert_eq!((counts(&summary), status), ([0, 0, 2], Some(1)), "{summary}");
     }
     // Without an end, the first bytes are the reply. The rest of it does not delay the run.
     let server = tcp_server(endless);
@@ -210,7 +242,7 @@ fn reply_that_is_shorter_than_the_expected_beginning_is_corrupt() {
                 "-i",
                 "0",
                 "-W",
-                "0.3",
+                "1",
             ];
             let (summary, status) = summary(&[&arguments[..], end].concat());
             assert_eq!((counts(&summary), status), ([0, 0, 2], Some(1)), "{summary}");
@@ -264,7 +296,7 @@ fn change_of_the_form_of_echo_replies_is_corrupt() {
         for url in echo_servers(form) {
             let protocol = &url[..3];
             let (summary, status) =
-                summary(&[protocol, &url, "hello", "-c", "28", "-i", "0", "-W", "0.2"]);
+                summary(&[protocol, &url, "hello", "-c", "28", "-i", "0", "-W", "1"]);
             assert_eq!((counts(&summary), status), ([25, 0, 3], Some(1)), "{summary}");
             assert_eq!(summary["echo"], name, "{summary}");
         }
@@ -276,7 +308,7 @@ fn change_of_the_form_is_corrupt_in_a_comparison() {
     let [steady, _] = echo_servers(|_, request| request.to_ascii_uppercase());
     for url in echo_servers(changing) {
         // 20 pairs of the warm-up precede the counted pairs.
-        let (verdict, status) = summary(&["compare", &steady, &url, "-c", "12", "-W", "0.2"]);
+        let (verdict, status) = summary(&["compare", &steady, &url, "-c", "12", "-W", "1"]);
         assert_eq!(status, Some(1), "{verdict}");
         assert!(verdict["sides"][1]["corrupt"].as_u64().unwrap() > 0, "{verdict}");
         assert_eq!(verdict["sides"][0]["corrupt"], 0, "{verdict}");
@@ -301,7 +333,7 @@ fn change_of_the_form_between_the_rounds_of_a_comparison_is_corrupt() {
         }
     });
     let url = format!("tcp://{}", script.address);
-    let (verdict, status) = summary(&["compare", &steady, &url, "-c", "300", "-W", "0.2"]);
+    let (verdict, status) = summary(&["compare", &steady, &url, "-c", "300", "-W", "1"]);
     // The wrong replies end the comparison in the warm-up of the second round.
     assert_eq!(status, Some(1), "{verdict}");
     let note = verdict["notes"][0].as_str().unwrap();
@@ -315,17 +347,17 @@ fn mixture_of_both_forms_is_corrupt() {
     for url in echo_servers(mixed) {
         let protocol = &url[..3];
         let (summary, status) =
-            summary(&[protocol, &url, "hello, world", "-c", "3", "-i", "0", "-W", "0.2"]);
+            summary(&[protocol, &url, "hello, world", "-c", "3", "-i", "0", "-W", "1"]);
         assert_eq!((counts(&summary), status), ([0, 0, 3], Some(1)), "{summary}");
         for form in ["auto", "upper", "same"] {
-            let result = client(&[protocol, &url, "hello, world", "-W", "0.2", "--echo", form], "");
+            let result = client(&[protocol, &url, "hello, world", "-W", "1", "--echo", form], "");
             assert_eq!((result.status, result.out.as_str()), (Some(1), ""), "{form}");
             assert!(result.err.contains("wrong-answer"), "{form}: {}", result.err);
         }
     }
     let [steady, _] = echo_servers(|_, request| request.to_vec());
     for url in echo_servers(mixed) {
-        let (verdict, status) = summary(&["compare", &steady, &url, "-c", "12", "-W", "0.2"]);
+        let (verdict, status) = summary(&["compare", &steady, &url, "-c", "12", "-W", "1"]);
         assert_eq!(status, Some(1), "{verdict}");
         let side = &verdict["sides"][1];
         assert_eq!((&side["condition"], &side["received"]), (&"wrong-answer".into(), &0.into()));

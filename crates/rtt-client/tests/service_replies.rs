@@ -1,6 +1,8 @@
 //! Requests to services with scripted servers: exact counts of replies and connections, and the times of the first and the
 //! last byte of a reply.
 
+#[path = "service_replies/comparison.rs"]
+mod comparison;
 #[path = "service_replies/datagrams.rs"]
 mod datagrams;
 mod scripted;
@@ -345,6 +347,18 @@ fn time_of_a_greeting_starts_when_the_connection_is_established() {
     // The greeting is complete two pauses after the connection. The report takes one of them.
     let min = summary.rtt.min().unwrap();
     assert!(summary.received == 2 && min > PAUSE * 3 / 2, "{min:?}");
+}
+
+#[test]
+fn first_line_of_a_single_reply_is_shown_up_to_its_limit() {
+    let script = tcp_server(|stream, _| {
+        read_request(stream, "\n");
+        stream.write_all(&[b'a'; 300])?;
+        stream.write_all(b"\r\nmore\r\n")
+    });
+    let (_, events) =
+        series("tcp", &script.address, request("", ends("more\r\n"), back_to_back(1)));
+    assert_eq!(exchange(&events, 1)["reply"], "a".repeat(200));
 }
 
 #[test]

@@ -19,6 +19,8 @@ mod http;
 mod lab;
 #[path = "services/loopback.rs"]
 mod loopback;
+#[path = "../../../tests/median.rs"]
+mod median;
 #[path = "services/memcached.rs"]
 mod memcached;
 #[path = "../../../tests/network/namespaces.rs"]

@@ -110,9 +110,7 @@ impl Evidence {
             notes: Vec::new(),
         }
     }
-}
 
-impl Evidence {
     /// Whether a side has handshakes of connections instead of exchanges of messages. Most causes and experiments describe
     /// messages.
     pub(crate) fn has_handshakes(&self) -> bool {

@@ -1,7 +1,8 @@
 //! [`OutageDetector`]: finds the outages of a run, and [`Outages`], the result. Callers pass the time.
 //!
-//! An outage is a run of consecutive requests without a correct reply. There must be evidence for more than a random loss:
-//! at least [`MIN_REQUESTS`] requests, or an error of the system that the absence of the server explains.
+//! An outage is a sequence of consecutive requests without a correct reply. One random loss is not an outage: the
+//! sequence has at least [`MIN_REQUESTS`] requests, or one of them failed with an error that is not about this request
+//! alone ([`Condition::is_about_one_request`]).
 //!
 //! With several requests in flight, outcomes are decided in any order. The detector processes them in the order of the
 //! requests. Outcomes after an undecided request wait. Consecutive outcomes of the same kind wait as one [`Segment`], so
@@ -17,10 +18,11 @@ use std::time::{Duration, Instant};
 /// requests in a row are lost once in a million.
 pub(crate) const MIN_REQUESTS: u64 = 3;
 
-/// The maximum number of outages that are stored in detail. More of them describe the same problem.
+/// The maximum number of outages that are stored in detail. Further outages are only counted.
 const MAX_STORED: usize = 20;
 
-/// The maximum number of waiting segments: about 10 MB. Usually there is one for each lost request of the last timeout.
+/// The maximum number of waiting segments: about 10 MB. Their usual number is the number of requests that were lost
+/// within the last timeout.
 const MAX_WAITING: usize = 65_536;
 
 /// The outages of a run.
@@ -56,7 +58,7 @@ impl Outages {
 /// Finds the outages of a run.
 #[derive(Debug)]
 pub(crate) struct OutageDetector {
-    /// Whether a run without any correct reply is an outage.
+    /// Whether a run without any correct reply is also an outage.
     counts_without_reply: bool,
     has_reply: bool,
     /// The number of the next request to process.
@@ -88,7 +90,7 @@ struct FailedRequests {
 
 impl OutageDetector {
     /// A detector for a run whose first request has number 1. If `counts_without_reply` is set, a run without any correct
-    /// reply is an outage, too.
+    /// reply is also an outage.
     pub(crate) fn new(counts_without_reply: bool) -> Self {
         Self {
             counts_without_reply,

@@ -1,14 +1,14 @@
-//! Recognises the service of a server that is not the expected one, from the port and from the received bytes.
+//! Recognises an unexpected service by its port and by the received bytes.
 
 use crate::model::format::duration;
 use crate::model::protocol::Protocol;
 use crate::model::service::{ReplyStart, Service};
 use std::time::Duration;
 
-/// The option that measures the connection alone.
+/// The option that measures only the handshake of a connection.
 const CONNECT_ONLY: &str = "--connect-only";
 
-/// A service that the received bytes show.
+/// A service that the received bytes identify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Recognised {
     /// The name for people: `HTTP`.
@@ -21,7 +21,7 @@ pub(crate) struct Recognised {
 pub(crate) fn recognise(protocol: &Protocol, received: &[u8]) -> Option<Recognised> {
     let begins_like = |service: &&Service| match &service.reply.start {
         ReplyStart::Text(text) => !text.is_empty() && received.starts_with(text),
-        // A few bits are no evidence.
+        // Other protocols can have the same few bits.
         ReplyStart::Bits { .. } => false,
     };
     let by_reply = protocol.services.iter().find(begins_like);
@@ -37,19 +37,19 @@ pub(crate) fn recognise(protocol: &Protocol, received: &[u8]) -> Option<Recognis
 }
 
 impl Recognised {
-    /// The options that measure this service.
+    /// The option that measures this service.
     pub(crate) fn option(self) -> String {
         self.service
             .map_or_else(|| CONNECT_ONLY.to_owned(), |service| format!("--service {service}"))
     }
 
-    /// A sentence about received bytes.
+    /// Describes the received bytes, and suggests an option.
     pub(crate) fn describe(self) -> String {
         format!("The reply begins like a reply of {}: try `{}`.", self.title, self.option())
     }
 }
 
-/// A sentence about a server that accepts a connection and sends nothing.
+/// Describes a server that accepts a connection and sends nothing.
 pub(crate) fn describe_silence(protocol: &Protocol, port: u16, connected: Duration) -> String {
     format!(
         "Connected in {}, no reply: the server waits for something else. {}",

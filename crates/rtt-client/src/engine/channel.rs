@@ -50,8 +50,8 @@ pub(in crate::engine) struct Channel {
 pub(in crate::engine) struct ClosedChannel {
     /// The time until the server closed its side of the connection.
     pub(in crate::engine) duration: Option<Duration>,
-    /// Whether bytes arrived after the last reply, although the client did not discard any bytes before. So the bytes that it
-    /// used as replies can have been parts of earlier replies.
+    /// Whether bytes arrived after the last reply, and the client had discarded no bytes before. The bytes that it
+    /// counted as replies can then be parts of earlier replies.
     pub(in crate::engine) has_extra_bytes: bool,
 }
 
@@ -378,7 +378,8 @@ fn check_datagram(seq: Option<u64>, datagram: &[u8], payload: &mut Payload) -> C
     CheckedDatagram::Wrong { beginning: beginning_of(datagram), mismatch }
 }
 
-/// `in_header` is the number that the header of the datagram identifies, and `in_content` is the number after the header.
+/// `in_header` is the number of the request that the header of the datagram identifies. `in_content` is the number
+/// after the header.
 fn number_in(in_header: Option<u64>, in_content: Option<u64>) -> NumberIn {
     match (in_header, in_content) {
         (Some(in_header), Some(in_content)) if in_header != in_content => NumberIn::Contradictory,

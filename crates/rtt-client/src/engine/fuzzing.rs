@@ -93,10 +93,11 @@ fn services() -> Vec<(Framing, Payload, CorrectReply)> {
     let mut all = Vec::new();
     for protocol in PROTOCOLS {
         for service in protocol.services {
-            let payload = ServicePayload::of_service(service, "host:1", MAX_LEN.into());
+            let framing = protocol.framing;
+            let payload = ServicePayload::of_service(service, "host:1", MAX_LEN.into(), framing);
             let correct =
                 CorrectReply::OfService(service.reply.clone(), service.identifier.clone());
-            all.push((protocol.framing, Payload::Service(payload), correct));
+            all.push((framing, Payload::Service(payload), correct));
         }
     }
     let text = |text: &'static str| Cow::Borrowed(text.as_bytes());
@@ -104,7 +105,7 @@ fn services() -> Vec<(Framing, Payload, CorrectReply)> {
     for end in [ReplyEnd::FirstBytes, ReplyEnd::Text(text("\r\n")), ReplyEnd::Length(7)] {
         let rule = ReplyRule { start: start.clone(), end };
         for framing in [Framing::Datagrams, Framing::Stream] {
-            let payload = ServicePayload::of_user(REQUEST, rule.clone(), MAX_LEN.into());
+            let payload = ServicePayload::of_user(REQUEST, rule.clone(), MAX_LEN.into(), framing);
             let correct = CorrectReply::OfService(rule.clone(), None);
             all.push((framing, Payload::Service(payload), correct));
         }

@@ -25,7 +25,7 @@ pub struct AddressChange {
 /// The reason for a change of the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressChangeReason {
-    /// The name does not have the old address any more, or it had no address before.
+    /// The name no longer has the old address, or it had no address before.
     NameChanged,
     /// The name still has the old address, but no request to it had a reply. The client tries the next address.
     NoReply,

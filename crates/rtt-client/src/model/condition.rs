@@ -11,7 +11,7 @@ use std::{fmt, io, time::Duration};
 /// The state of a target, as far as a client can observe it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// An echo server answers.
+    /// The expected server answers: an echo server, or the requested service.
     Answering,
     /// The name has no address.
     NameNotFound,
@@ -90,7 +90,7 @@ impl Condition {
         match self {
             Self::Answering if protocol.is_handshake() => "a server accepts connections",
             Self::Answering if !protocol.needs_server_program() => "the kernel of the host replies",
-            Self::Answering => "an echo server answers",
+            Self::Answering => "the expected server answers",
             Self::NameNotFound => "the name has no address; is the spelling correct?",
             Self::NameLookupFailed => "the name look-up failed; is a name server reachable?",
             Self::NoRoute => "no route leads to the address",

@@ -56,7 +56,8 @@ impl LossPlace {
         }
     }
 
-    /// The place where a request was lost that the program passed to the system, if its failure shows the place.
+    /// The place where a request was lost, if its failure shows the place. The program had passed the request to the
+    /// system.
     pub(crate) fn of_failed(failure: &Failure, responder: Responder) -> Option<Self> {
         match responder {
             // A handshake that fails because of this host has sent no packet: the system has no port, no route or no

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A period in which no request had a correct reply, with evidence for more than a random loss.
 #[derive(Debug, Clone)]
 pub struct Outage {
-    /// The send time of the first request without a correct reply.
+    /// The time at which the client sent the first request without a correct reply, or tried to send it.
     pub from: Stamp,
     /// The send time of the first request after the outage, which had a correct reply. Absent if the outage lasts until
     /// the end of the run.

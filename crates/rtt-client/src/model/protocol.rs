@@ -37,7 +37,7 @@ pub struct Protocol {
     pub kernel_statistics: Option<&'static str>,
     /// The services that the client can measure over this protocol without an echo server.
     pub services: &'static [Service],
-    /// Messages that show the service of a server.
+    /// The messages that identify the service of a server.
     pub signatures: &'static [Signature],
     /// The protocol numbers in the IP header. Absent if the client cannot capture and dissect the protocol's packets.
     pub ip_numbers: Option<IpNumbers>,

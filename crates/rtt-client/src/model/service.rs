@@ -14,8 +14,8 @@ pub struct Service {
     pub about: &'static str,
     /// The port if the target has none.
     pub port: u16,
-    /// The request. The text `{host}` in it stands for the host and the port of the target. An empty request means that the server
-    /// sends first.
+    /// The request. The client replaces the text `{host}` with the host and the port of the target. An empty request
+    /// over a stream means that the server sends first.
     pub request: &'static [u8],
     /// The positions of an identifier that the server copies to its reply. Absent if the service has none.
     pub identifier: Option<Identifier>,
@@ -27,7 +27,7 @@ pub struct Service {
     pub source: &'static str,
 }
 
-/// The text in [`Service::request`] that stands for the host and the port of the target.
+/// The placeholder for the host and the port of the target in [`Service::request`].
 pub(crate) const HOST: &[u8] = b"{host}";
 
 /// The positions of an identifier, in bytes. Both have the same length.
@@ -75,7 +75,7 @@ pub enum ReplyEnd {
     Length(usize),
 }
 
-/// The beginning of a message that shows a certain service, in addition to [`Service::reply`].
+/// The beginning of a message that identifies a service, in addition to [`Service::reply`].
 #[derive(Debug)]
 pub struct Signature {
     /// The beginning of the message.
@@ -84,20 +84,6 @@ pub struct Signature {
     pub title: &'static str,
     /// The name of the predefined service. Absent if there is none.
     pub service: Option<&'static str>,
-}
-
-impl ReplyRule {
-    /// Any reply is correct. It is complete when its first bytes arrive.
-    pub const ANY: Self =
-        Self { start: ReplyStart::Text(Cow::Borrowed(b"")), end: ReplyEnd::FirstBytes };
-}
-
-impl Service {
-    /// Whether the server sends first, after the client has connected.
-    #[must_use]
-    pub fn server_sends_first(&self) -> bool {
-        self.request.is_empty()
-    }
 }
 
 /// The server keeps the connection open.

@@ -35,7 +35,7 @@ pub(crate) struct Experiment {
     pub(crate) name: &'static str,
     /// Whether the result is the same for every target. A comparison then runs the experiment only once.
     pub(crate) is_independent_of_target: bool,
-    /// Whether the experiment needs an echo server. It does not run for the requests to another service.
+    /// Whether the experiment needs an echo server. If so, it does not run for requests to another service.
     pub(crate) needs_echo_server: bool,
     /// Runs the experiment.
     pub(crate) run: fn(&ExperimentContext<'_>) -> Result<Vec<Measurement>, SocketError>,

@@ -102,7 +102,7 @@ pub(crate) trait Transport: Send {
     /// Waits for data.
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>>;
 
-    /// The series no longer waits for the reply to this request. Returns an observation about the request, if there is one.
+    /// Ends the wait for the reply to this request. Returns an observation about the request, if there is one.
     fn give_up(&mut self, _number: u64) -> Option<String> {
         None
     }

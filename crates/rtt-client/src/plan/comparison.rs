@@ -72,9 +72,13 @@ impl ComparisonPlan {
     /// with a server program, and B uses the second one. Without `b`, B has the host of A, and the
     /// first protocol with a server program that A does not use.
     ///
+    /// For a service or for handshakes, only the protocols that have them count. If there is one such protocol, both targets
+    /// use it, and without `b`, B uses the first protocol to which the kernel of the host replies.
+    ///
     /// # Errors
     ///
-    /// If a protocol cannot carry the messages, or a setting is out of range.
+    /// If a protocol cannot carry the messages, if the selected request applies to neither side, or if a setting is out of
+    /// range.
     pub fn new(
         a: &Target,
         b: Option<&Target>,
@@ -88,9 +92,12 @@ impl ComparisonPlan {
         if pairs.is_some_and(|pairs| pairs == 0 || pairs > MAX_PAIRS) {
             return Err(PlanError::CountOutOfRange { quantity: "--count", max: MAX_PAIRS });
         }
-        let [default_a, default_b] = default_pair();
+        if sweep && !each.content.is_echo() {
+            return Err(PlanError::SweepWithoutEcho);
+        }
+        let [default_a, default_b] = default_protocols(&each.content);
         let protocol_a = protocol_of(a).unwrap_or(default_a);
-        let b = b.cloned().unwrap_or_else(|| other_side(a, protocol_a));
+        let b = b.cloned().unwrap_or_else(|| other_side(a, protocol_a, &each.content));
         let protocol_b = protocol_of(&b).unwrap_or(default_b);
         let each = Settings {
             count: None,
@@ -101,30 +108,29 @@ impl ComparisonPlan {
             locate_losses: false,
             ..each.clone()
         };
-        let have_handshakes = protocol_a.handshake.is_some() || protocol_b.handshake.is_some();
-        let measures_handshakes = matches!(each.content, Content::Handshake);
-        let plans = |content: &Content| -> Result<[Plan; 2], PlanError> {
-            let settings = |protocol| {
-                let content = content_for(protocol, content, have_handshakes);
-                Settings { content, ..each.clone() }
-            };
+        let protocols = [protocol_a, protocol_b];
+        let plans = |each: &Settings| -> Result<[Plan; 2], PlanError> {
             Ok([
-                Plan::new(protocol_a, a.clone(), settings(protocol_a).applicable_to(protocol_a))?,
-                Plan::new(protocol_b, b.clone(), settings(protocol_b).applicable_to(protocol_b))?,
+                Plan::new(protocol_a, a.clone(), each.applicable_to(protocol_a, &protocols))?,
+                Plan::new(protocol_b, b.clone(), each.applicable_to(protocol_b, &protocols))?,
             ])
+        };
+        let plans_of_size = |bytes| {
+            let content = Content::Sized(Some(bytes));
+            Ok(SizePlan { bytes, sides: plans(&Settings { content, ..each.clone() })? })
         };
         let max_len = protocol_a.max_message_len.min(protocol_b.max_message_len);
         let sweep = SWEEP_SIZES
             .into_iter()
-            .filter(|bytes| sweep && !measures_handshakes && *bytes <= max_len)
-            .map(|bytes| Ok(SizePlan { bytes, sides: plans(&Content::Sized(Some(bytes)))? }))
+            .filter(|bytes| sweep && *bytes <= max_len)
+            .map(plans_of_size)
             .collect::<Result<_, PlanError>>()?;
         let has_no_limit = pairs.is_none() && duration.is_none();
         // With a pause between the pairs, the default number of pairs takes longer than the default duration.
         let default_duration =
             (has_no_limit && each.interval.is_zero()).then_some(DEFAULT_PAIRS_DURATION);
         Ok(Self {
-            sides: plans(&each.content)?,
+            sides: plans(&each)?,
             sweep,
             pairs: pairs.unwrap_or(if has_no_limit { DEFAULT_PAIRS } else { MAX_PAIRS }),
             duration: duration.or(default_duration),
@@ -164,13 +170,14 @@ impl ComparisonPlan {
     }
 }
 
-/// The content of the exchanges over `protocol`. If only the other side has handshakes, this side has ordinary exchanges.
-fn content_for(protocol: &Protocol, content: &Content, have_handshakes: bool) -> Content {
-    match content {
-        Content::Handshake if have_handshakes && protocol.handshake.is_none() => {
-            Content::Sized(None)
-        }
-        content => content.clone(),
+/// The protocols of A and B if the targets do not select them.
+fn default_protocols(content: &Content) -> [&'static Protocol; 2] {
+    let mut available =
+        protocols_with_servers().filter(|protocol| content.is_available_over(protocol));
+    match [available.next(), available.next()] {
+        [Some(first), second] => [first, second.unwrap_or(first)],
+        // `Plan::new` returns the error.
+        [None, _] => default_pair(),
     }
 }
 
@@ -180,13 +187,15 @@ fn protocol_of(target: &Target) -> Option<&'static Protocol> {
     target.protocol.or_else(|| by_port(target.port?))
 }
 
-/// A target with the same host and another protocol than `protocol`. The result has no port if `target` is a URL or
-/// has the default port of `protocol`. Any other port stays the same.
-fn other_side(target: &Target, protocol: &Protocol) -> Target {
-    let port_is_shared = target.protocol.is_none() && target.port != protocol.default_port;
-    Target {
-        protocol: protocols_with_servers().find(|other| *other != protocol),
-        port: target.port.filter(|_| port_is_shared),
-        ..target.clone()
-    }
+/// A target with the same host and another protocol than `protocol`: a protocol with this content, or one to which the
+/// kernel of the host replies. The result has no port if `target` is a URL or has the default port of `protocol`. Any other
+/// port stays the same.
+fn other_side(target: &Target, protocol: &Protocol, content: &Content) -> Target {
+    let other = protocols_with_servers()
+        .find(|other| *other != protocol && content.is_available_over(other))
+        .or_else(|| PROTOCOLS.iter().find(|other| !other.needs_server_program()));
+    let port_is_shared = target.protocol.is_none()
+        && target.port != protocol.default_port
+        && other.is_some_and(Protocol::has_ports);
+    Target { protocol: other, port: target.port.filter(|_| port_is_shared), ..target.clone() }
 }

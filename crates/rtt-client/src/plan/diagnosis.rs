@@ -1,6 +1,6 @@
 //! [`DiagnosisPlan`]: a target to diagnose.
 
-use super::{Content, Plan, PlanError, Settings};
+use super::{Plan, PlanError, Settings};
 use crate::model::protocol::Protocol;
 use crate::model::target::Target;
 use crate::protocol::registry::{PROTOCOLS, protocols_of};
@@ -21,20 +21,20 @@ impl DiagnosisPlan {
     ///
     /// # Errors
     ///
-    /// If a setting is out of range.
+    /// If a setting is out of range, or if no protocol can carry the selected request.
     pub fn new(target: &Target, settings: &Settings) -> Result<Self, PlanError> {
-        // A diagnosis of a service or of handshakes contains only the protocols that have them.
-        let is_possible = |protocol: &&'static Protocol| match &settings.content {
-            // A URL selects one protocol. An unknown service is then an error.
-            Content::Service(name) if target.protocol.is_none() => {
-                protocol.services.iter().any(|service| service.name == name)
-            }
-            Content::Handshake if target.protocol.is_none() => protocol.handshake.is_some(),
-            _ => true,
-        };
-        let plans: Vec<Plan> = protocols_of(target)
-            .filter(is_possible)
-            .map(|protocol| Plan::new(protocol, target.clone(), settings.applicable_to(protocol)))
+        // A diagnosis of a service or of handshakes contains only the protocols that have them. If no protocol has them,
+        // `Plan::new` returns the error.
+        let mut protocols: Vec<&Protocol> = protocols_of(target).collect();
+        if protocols.iter().any(|protocol| settings.content.is_available_over(protocol)) {
+            protocols.retain(|protocol| settings.content.is_available_over(protocol));
+        }
+        let plans: Vec<Plan> = protocols
+            .iter()
+            .map(|protocol| {
+                let settings = settings.applicable_to(protocol, &protocols);
+                Plan::new(protocol, target.clone(), settings)
+            })
             .collect::<Result<_, _>>()?;
         let has_services = plans.iter().any(|plan| plan.protocol.needs_server_program());
         let host = Target { protocol: None, port: None, ..target.clone() };
@@ -46,7 +46,10 @@ impl DiagnosisPlan {
         let host_checks = PROTOCOLS
             .iter()
             .filter(|protocol| has_services && !protocol.needs_server_program())
-            .map(|protocol| Plan::new(protocol, host.clone(), settings.applicable_to(protocol)));
+            .map(|protocol| {
+                let settings = settings.applicable_to(protocol, &protocols);
+                Plan::new(protocol, host.clone(), settings)
+            });
         Ok(Self { host_checks: host_checks.collect::<Result<_, _>>()?, plans })
     }
 }

@@ -76,8 +76,8 @@ pub enum PlanError {
     },
     /// Without an end, a reply on a stream cannot be separated from the next one.
     #[error(
-        "--rate over {protocol} needs the end of a reply (--reply-ends or --reply-bytes), because several replies can \
-        be on their way"
+        "--rate over {protocol} needs the end of a reply (--reply-ends or --reply-bytes), because several requests \
+        can be in flight"
     )]
     NoReplyEndAtFixedRate {
         /// The protocol's title.
@@ -88,6 +88,18 @@ pub enum PlanError {
         "--rate is not possible for a server that sends first, because each exchange needs a new connection"
     )]
     GreetingAtFixedRate,
+    /// If the server sends first, there is no request packet whose time the kernel could record.
+    #[error("a server that sends first has no breakdown: the client sends no request packet")]
+    GreetingWithBreakdown,
+    /// The settings select a request to a server program, but no server program receives requests over the protocol.
+    #[error("--send needs a server program, but over {protocol}, the kernel of the host replies")]
+    NoServerProgram {
+        /// The protocol's title.
+        protocol: &'static str,
+    },
+    /// The requests of a sweep have several sizes.
+    #[error("--sweep needs an echo server: the requests to other services have one size")]
+    SweepWithoutEcho,
     /// The service has too few identifiers for the requests in flight.
     #[error(
         "the service has identifiers for only {max} requests in flight; lower --rate or --timeout"

@@ -57,7 +57,8 @@ pub(super) fn payload(
         Content::Service(name) => {
             let service = service_named(name, protocol)?;
             let host = authority(target, service);
-            return Ok(Payload::Service(ServicePayload::of_service(service, &host, max)));
+            let framing = protocol.framing;
+            return Ok(Payload::Service(ServicePayload::of_service(service, &host, max, framing)));
         }
     };
     check_len(MessagePart::Request, payload.request_len(), protocol)?;
@@ -107,10 +108,17 @@ fn custom_payload(
     request: &CustomRequest,
 ) -> Result<ServicePayload, PlanError> {
     let CustomRequest { bytes, reply } = request;
+    if !protocol.program_replies() {
+        return Err(PlanError::NoServerProgram { protocol: protocol.title });
+    }
+    let can_be_greeting = protocol.framing == Framing::Stream;
+    if bytes.is_empty() && !protocol.allows_empty_message && !can_be_greeting {
+        return Err(PlanError::EmptyMessage { protocol: protocol.title });
+    }
     let max = protocol.max_message_len;
     check_len(MessagePart::Request, bytes.len(), protocol)?;
     check_reply_rule(reply, protocol)?;
-    Ok(ServicePayload::of_user(bytes, reply.clone(), max))
+    Ok(ServicePayload::of_user(bytes, reply.clone(), max, protocol.framing))
 }
 
 fn check_reply_rule(rule: &ReplyRule, protocol: &'static Protocol) -> Result<(), PlanError> {

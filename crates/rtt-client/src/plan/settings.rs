@@ -86,6 +86,31 @@ pub enum Content {
     Service(String),
 }
 
+impl Content {
+    /// Whether this content is possible over the protocol, if the protocol has the selected service.
+    fn applies_to(&self, protocol: &Protocol) -> bool {
+        match self {
+            Self::Message(_) | Self::Numbered(_) | Self::Sized(_) => true,
+            Self::Handshake => protocol.handshake.is_some(),
+            Self::Request(_) | Self::Service(_) => protocol.program_replies(),
+        }
+    }
+
+    /// Whether this content is possible over the protocol.
+    pub(super) fn is_available_over(&self, protocol: &Protocol) -> bool {
+        let has_service = match self {
+            Self::Service(name) => protocol.services.iter().any(|service| service.name == name),
+            _ => true,
+        };
+        self.applies_to(protocol) && has_service
+    }
+
+    /// Whether the requests are requests to an echo server. Only these can have any size.
+    pub(super) fn is_echo(&self) -> bool {
+        matches!(self, Self::Message(_) | Self::Numbered(_) | Self::Sized(_))
+    }
+}
+
 /// A request of the user to any service, and the correct reply.
 #[derive(Debug, Clone)]
 pub struct CustomRequest {
@@ -169,19 +194,18 @@ impl Settings {
         }
     }
 
-    /// The same settings without those that select the requests and the replies of a server program, if no server
-    /// program replies.
-    pub(crate) fn applicable_to(&self, protocol: &Protocol) -> Self {
-        if protocol.needs_server_program() {
-            self.clone()
-        } else {
-            let content = match &self.content {
-                Content::Request(_) | Content::Service(_) | Content::Handshake => {
-                    Content::Sized(None)
-                }
-                echo => echo.clone(),
-            };
-            Self { echo: EchoForm::Auto, content, ..self.clone() }
+    /// The settings of the plan over `protocol`, which is one of several plans. If the selected request does not apply to
+    /// this protocol, the plan has requests to an echo server instead. The same is true for the form of replies. A setting that applies to
+    /// none of the `protocols` stays unchanged, so [`Plan::new`](super::Plan::new) rejects it.
+    pub(crate) fn applicable_to(&self, protocol: &Protocol, protocols: &[&Protocol]) -> Self {
+        let is_replaced = !self.content.applies_to(protocol)
+            && protocols.iter().any(|other| self.content.applies_to(other));
+        let has_echo_form =
+            protocol.program_replies() || !protocols.iter().any(|other| other.program_replies());
+        Self {
+            content: if is_replaced { Content::Sized(None) } else { self.content.clone() },
+            echo: if has_echo_form { self.echo } else { EchoForm::Auto },
+            ..self.clone()
         }
     }
 

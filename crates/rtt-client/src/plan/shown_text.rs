@@ -26,3 +26,28 @@ impl ShownText {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reply_of_a_service_is_shown_until_the_end_of_its_first_line() {
+        let shown = |reply: &'static [u8]| ShownText::FirstLine.of(&Bytes::from_static(reply));
+        assert_eq!(shown(b"HTTP/1.1 200 OK\r\nServer: x\r\n"), "HTTP/1.1 200 OK");
+        assert_eq!(shown(b"one\ntwo"), "one");
+        assert_eq!(shown(b"one"), "one");
+        assert_eq!(shown(b""), "");
+    }
+
+    #[test]
+    fn shown_line_has_at_most_200_bytes() {
+        for (len, end, shown_len) in
+            [(199, "\n", 199), (200, "\r\n", 200), (201, "\n", 200), (100_000, "", 200)]
+        {
+            let line = "x".repeat(len);
+            let shown = ShownText::FirstLine.of(&Bytes::from(line.clone() + end));
+            assert_eq!(shown, line[..shown_len], "{len}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Tests: valid plans, rejected plans, and the text of errors.
 
+mod requests;
+
 use super::*;
 use crate::protocol::registry::protocol_named;
 
@@ -11,18 +13,23 @@ fn message(protocol: &str, text: &str) -> Result<Plan, PlanError> {
     plan(protocol, Settings::one(text.to_owned()))
 }
 
+fn comparison(each: Settings) -> ComparisonSettings {
+    let (pairs, duration) = (None, None);
+    ComparisonSettings { each, pairs, duration, seed: 1, confidence: 0.95, sweep: false }
+}
+
+fn compare(
+    a: &str,
+    b: Option<&str>,
+    settings: &ComparisonSettings,
+) -> Result<ComparisonPlan, PlanError> {
+    let b = b.map(|b| b.parse().unwrap());
+    ComparisonPlan::new(&a.parse().unwrap(), b.as_ref(), settings)
+}
+
 /// The URLs of both sides of a comparison.
 fn compared(a: &str, b: Option<&str>) -> [String; 2] {
-    let settings = ComparisonSettings {
-        each: Settings::series(1),
-        pairs: None,
-        duration: None,
-        seed: 1,
-        confidence: 0.95,
-        sweep: false,
-    };
-    let b = b.map(|b| b.parse().unwrap());
-    let plan = ComparisonPlan::new(&a.parse().unwrap(), b.as_ref(), &settings).unwrap();
+    let plan = compare(a, b, &comparison(Settings::series(1))).unwrap();
     plan.sides().each_ref().map(Plan::url)
 }
 

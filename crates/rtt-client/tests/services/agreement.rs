@@ -1,26 +1,25 @@
 //! The durations that the client and other tools measure, and the comparison of their medians.
 
+use super::median::Median;
 use serde_json::Value;
 use std::time::Duration;
 
-/// The difference that is always allowed. A system needs about this time to wake a process on another CPU.
-const MIN_TOLERANCE: Duration = Duration::from_micros(20);
+/// The difference that is always allowed, in nanoseconds. A system needs about this time to wake a process on another CPU.
+const MIN_TOLERANCE_NS: f64 = 20_000.0;
 
 /// The allowed difference, as a part of the tool's median: 5 %.
-const TOLERANCE_DIVISOR: u32 = 20;
+const TOLERANCE: f64 = 0.05;
 
 /// Checks that the medians of the client's and the tool's durations agree.
-pub fn assert_agree(what: &str, mut client: Vec<Duration>, mut tool: Vec<Duration>) {
+pub fn assert_agree(what: &str, client: Vec<Duration>, tool: Vec<Duration>) {
     let counts = (client.len(), tool.len());
-    let [client, tool] = [&mut client, &mut tool].map(|durations| median(what, durations));
-    eprintln!("{what}: client {client:?}, tool {tool:?} (medians of {counts:?} values)");
-    let tolerance = MIN_TOLERANCE.max(tool / TOLERANCE_DIVISOR);
-    assert!(client.abs_diff(tool) <= tolerance, "{what}: {client:?} and {tool:?}");
-}
-
-fn median(what: &str, durations: &mut [Duration]) -> Duration {
-    durations.sort_unstable();
-    *durations.get(durations.len() / 2).unwrap_or_else(|| panic!("{what}: no values"))
+    let [client, tool] = [client, tool].map(|durations| {
+        Median::of(durations.iter().map(|duration| duration.as_secs_f64() * 1e9).collect())
+            .unwrap_or_else(|| panic!("{what}: no values"))
+    });
+    eprintln!("{what}: client {client:.0?}, tool {tool:.0?} (medians of {counts:?} values)");
+    let tolerance = MIN_TOLERANCE_NS.max(tool.value * TOLERANCE);
+    assert!(client.distance(&tool) <= tolerance, "{what}: {client:.0?} and {tool:.0?}");
 }
 
 /// The RTTs in the outputs of the client.

@@ -59,7 +59,8 @@ impl Running {
             assert!(start.elapsed() < START_TIMEOUT, "{command:?} does not start");
             thread::sleep(START_PAUSE);
         }
-        Some(running)
+        // Another process can have taken the port, and answered.
+        running.leader.try_wait().unwrap().is_none().then_some(running)
     }
 
     pub fn address(&self) -> String {

@@ -3,7 +3,7 @@
 use super::agreement::{assert_agree, plain_client, rtts};
 use super::lab::{self, ADDRESS, Path};
 use super::loopback::{Running, complete_series, is_found};
-use super::program::{Ready, Server, arguments, path};
+use super::program::{Ready, Server, arguments, is_superuser, path};
 
 /// A request of version 4 in the mode 3 (client). RFC 5905, section 7.3.
 const REQUEST: [u8; 48] = {
@@ -30,9 +30,7 @@ const CHRONYD: Server = Server {
 
 #[test]
 fn chronyd_answers_each_request() {
-    // Only the superuser can start this server.
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: chronyd needs the superuser");
+    if !is_superuser() {
         return;
     }
     let Some(running) = Running::start(&CHRONYD) else { return };

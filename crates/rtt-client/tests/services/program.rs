@@ -71,10 +71,17 @@ impl Drop for Directory {
 /// Whether all of these programs exist. If not, prints SKIPPED. If `REQUIRE_PROGRAMS` is set, the test fails instead.
 pub fn exist(programs: &[&str]) -> bool {
     let missing = programs.iter().find(|program| find(program).is_none());
-    let Some(program) = missing else { return true };
-    let is_required = env::var_os("REQUIRE_PROGRAMS").is_some();
-    assert!(!is_required, "REQUIRE_PROGRAMS is set, but this machine has no program `{program}`");
-    eprintln!("SKIPPED: this machine has no program `{program}`");
+    missing.is_none_or(|program| skip(&format!("this machine has no program `{program}`")))
+}
+
+/// Whether this process runs as the superuser. If not, prints SKIPPED, or fails, like [`exist`].
+pub fn is_superuser() -> bool {
+    nix::unistd::geteuid().is_root() || skip("only the superuser can start the server")
+}
+
+fn skip(reason: &str) -> bool {
+    assert!(env::var_os("REQUIRE_PROGRAMS").is_none(), "REQUIRE_PROGRAMS is set, but {reason}");
+    eprintln!("SKIPPED: {reason}");
     false
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::address_change::{AddressChange, AddressChangeReason};
 
-/// The maximum number of stored changes. More of them describe the same problem.
+/// The maximum number of stored changes. Further changes are only counted.
 const MAX_STORED: usize = 20;
 
 /// The changes of the measured address in a run.

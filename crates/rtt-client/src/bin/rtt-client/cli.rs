@@ -8,6 +8,7 @@ mod exchange;
 mod message;
 mod protocols;
 mod request;
+mod services;
 mod trace;
 
 pub(crate) use compare::CompareArgs;
@@ -40,7 +41,7 @@ const EXIT_STATUS: &str = "Exit status: 0 if every request had a correct reply, 
                            reply, 2 if the command could not run as requested";
 
 /// The exit status of all commands.
-const EXIT_STATUS_OF_ALL: &str = "Exit status: 0 if every request had a correct reply (diagnose: if an echo server \
+const EXIT_STATUS_OF_ALL: &str = "Exit status: 0 if every request had a correct reply (diagnose: if the expected server \
                                   answers), 1 if not, 2 if the command could not run as requested";
 
 /// The signals of all commands.

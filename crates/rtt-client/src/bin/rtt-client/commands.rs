@@ -7,9 +7,9 @@ use crate::cli::{
 use crate::output::print_error;
 use crate::process::{ReportOptions, report};
 use crate::signals::{is_interrupted, print_figures_on_request, stop_on_interrupt};
-use crate::{interim, lab, prompt, services};
+use crate::{interim, lab, prompt};
 use anyhow::{Context as _, Result};
-use rtt_client::{PROTOCOLS, Plan, Protocol, compare, diagnose, list_protocols};
+use rtt_client::{Plan, Protocol, compare, diagnose, list_protocols};
 
 /// Runs `command`. Returns whether every exchange had a correct reply (`diagnose`: whether a server answers).
 pub(crate) fn run(command: &SelectedCommand) -> Result<bool> {
@@ -24,9 +24,6 @@ pub(crate) fn run(command: &SelectedCommand) -> Result<bool> {
 
 /// One exchange or a series over one protocol.
 fn exchanges(protocol: &'static Protocol, args: &ExchangeArgs) -> Result<bool> {
-    if args.request.lists_services() {
-        return services::print([protocol]);
-    }
     let plan = |message| Plan::new(protocol, args.target.clone(), args.settings(message));
     let selected = args.one_message();
     // In a series, the lines of the exchanges show the progress. With `--quiet`, the bar replaces them.
@@ -52,9 +49,6 @@ fn exchanges(protocol: &'static Protocol, args: &ExchangeArgs) -> Result<bool> {
 
 /// A comparison of two targets.
 fn comparison(args: &CompareArgs) -> Result<bool> {
-    if args.request.lists_services() {
-        return services::print(PROTOCOLS);
-    }
     let plan = args.plan()?;
     print_figures_on_request()?;
     let stop = stop_on_interrupt()?;
@@ -69,9 +63,6 @@ fn comparison(args: &CompareArgs) -> Result<bool> {
 
 /// A diagnosis of one target.
 fn diagnosis(args: &DiagnoseArgs) -> Result<bool> {
-    if args.request.lists_services() {
-        return services::print(PROTOCOLS);
-    }
     let plan = args.plan()?;
     interim::set_state("no probe has a result");
     print_figures_on_request()?;

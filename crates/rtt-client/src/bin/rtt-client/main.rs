@@ -8,7 +8,6 @@ mod output;
 mod process;
 mod progress;
 mod prompt;
-mod services;
 mod signals;
 mod terminal;
 

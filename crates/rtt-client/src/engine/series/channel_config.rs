@@ -9,7 +9,7 @@ use crate::plan::Plan;
 /// loopback, a datagram of 64 bytes takes 768 bytes. Many network drivers use a page of 4 KiB, or a half of it, for each packet.
 const QUEUED_DATAGRAM_OVERHEAD: usize = 2048;
 
-/// The assumed length of a reply whose length is not known, in bytes: a packet of an Ethernet.
+/// The assumed length of a reply of unknown length, in bytes: the MTU of Ethernet.
 const MAX_PACKET_LEN: usize = 1500;
 
 /// The largest receive queue that the client requests, in bytes. The kernel stores the size as a positive number of 32 bits.

@@ -191,12 +191,12 @@ impl<'a> Connections<'a> {
         self.opener.set_next(attempt);
     }
 
-    /// Opens a channel to the measured address beside the open one.
+    /// Opens a second channel to the measured address. The current channel stays open.
     pub(super) fn open_second(&self) -> Option<PeerAttempt> {
         self.opener.open_second()
     }
 
-    /// Looks up the name, and opens a channel beside the open one, in another thread.
+    /// Looks up the name and opens a second channel in another thread. The current channel stays open.
     pub(super) fn start_second(&mut self) {
         let Some(channel) = &self.channel else { return };
         self.opener.replies_received(channel.replies());
@@ -365,7 +365,7 @@ impl<'a> Connections<'a> {
         Ok(channel)
     }
 
-    /// Adds to the failure of an attempt that no connection is open. Without an address, there was no attempt to connect.
+    /// Adds the context that no connection is open. Without an address, there was no attempt to connect.
     fn with_context(&self, failure: Failure) -> Failure {
         let is_about_connection =
             self.protocol.has_connections() && self.opener.address().is_some();

@@ -237,7 +237,7 @@ impl Series<'_> {
         Ok(())
     }
 
-    /// Closes a connection that the server does not use again after its last reply. The requests in flight are sent again on a
+    /// Closes a connection whose last reply states that the server closes it. Sends the requests in flight again on a
     /// new connection.
     fn connection_ended_by_reply(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
         if self.accounting.in_flight() > 0 {

@@ -6,12 +6,12 @@ use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::model::protocol::Protocol;
 use std::time::Duration;
 
-/// What a series without any correct reply has received.
+/// The observations of a series without a correct reply.
 #[derive(Debug, Default)]
 pub(super) struct OtherService {
     /// The duration of the first established connection.
     connected: Option<Duration>,
-    /// The service that the first wrong reply shows.
+    /// The service that a wrong reply identifies.
     recognised: Option<Recognised>,
     /// Whether the timeout of a request has expired.
     is_silent: bool,
@@ -39,7 +39,7 @@ impl OtherService {
         }
     }
 
-    /// A sentence with an advice, for a series without a correct reply.
+    /// The advice for a series without a correct reply.
     pub(super) fn describe(&self, protocol: &Protocol, port: u16) -> Option<String> {
         match (self.recognised, self.connected) {
             (Some(recognised), _) => Some(recognised.describe()),

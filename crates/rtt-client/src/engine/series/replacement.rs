@@ -8,8 +8,8 @@
 //! - Without connections, an attempt sends no packet. A new socket replaces the old one only if the system has chosen
 //!   another source address for it. Otherwise, its packets would take the same way.
 //!
-//! If the target has a name, the attempt starts with a look-up, and another thread makes it. If the name has another
-//! address, the new channel uses this address, and it replaces the old one.
+//! If the target has a name, another thread looks it up, and then opens the new channel. If the name has another
+//! address, the new channel uses this address and replaces the old one.
 //!
 //! If the attempt fails, the client keeps the old channel, and tries again later.
 
@@ -99,7 +99,7 @@ impl Series<'_> {
         is_replaced
     }
 
-    /// Limits a wait for a message, so that the result of an attempt in another thread is used soon.
+    /// Limits a wait for a message, so that the client soon uses the result of an attempt in another thread.
     pub(super) fn limited_during_attempt(&self, until: WaitUntil) -> WaitUntil {
         if !self.connections.has_background() {
             return until;
@@ -166,7 +166,7 @@ impl Series<'_> {
         opened.is_some_and(|opened| self.replace_socket_by(opened, reason))
     }
 
-    /// Replaces the socket by another one if it has another source address. Returns whether it was replaced.
+    /// Replaces the socket by the new one if the new one has another source address. Returns whether it was replaced.
     fn replace_socket_by(&mut self, opened: PeerAttempt, reason: ReplacementReason) -> bool {
         let new = opened.local();
         let (Some(old), Some(new)) = (self.connections.local(), new) else { return false };

@@ -30,7 +30,7 @@ pub(crate) struct SelectedAddress {
     pub(crate) name_has_current: bool,
 }
 
-/// Resolves one name again and again. At most one look-up runs at a time.
+/// Resolves one name repeatedly. At most one look-up runs at a time.
 #[derive(Debug)]
 pub(crate) struct NameResolver {
     host: String,
@@ -69,8 +69,9 @@ impl NameResolver {
         self.version_option
     }
 
-    /// Looks up the name, and selects one of its addresses: `current` or, if the name does not have it, the first one. If the
-    /// look-up takes longer than the timeout, later calls do not wait until it has ended, and then they use its result.
+    /// Looks up the name, and selects one of its addresses (see [`AddressChoice`]). If the name does not have
+    /// `current`, this is the first one. If a look-up takes longer than the timeout, later calls return an error
+    /// immediately until it has ended. The first call after its end uses its result.
     pub(crate) fn address(
         &mut self,
         current: Option<SocketAddr>,

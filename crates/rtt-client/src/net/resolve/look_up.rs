@@ -27,7 +27,7 @@ pub(super) type Completed = (Instant, Result<Vec<SocketAddr>, ResolveError>);
 /// The state of a look-up that was started earlier.
 pub(super) enum LookUpState {
     Running,
-    /// The resolver returned this result, this time ago.
+    /// The time since the resolver returned the result, and the result.
     Completed(Duration, Result<Vec<SocketAddr>, ResolveError>),
     /// The thread has ended without a result.
     Failed,
@@ -50,7 +50,7 @@ impl LookUp {
         Ok(Self { result })
     }
 
-    /// A look-up whose result a test sends.
+    /// A look-up that receives its result from a test.
     #[cfg(test)]
     pub(super) fn controlled() -> (mpsc::Sender<Completed>, Self) {
         let (sender, result) = mpsc::channel();

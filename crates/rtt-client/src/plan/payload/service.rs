@@ -2,6 +2,7 @@
 
 use super::permutation::Permutation;
 use super::{ExtraBytes, Matching, Mismatch, Quotation, ReplyCheck, ServerReport};
+use crate::model::protocol::Framing;
 use crate::model::service::{HOST, Identifier, ReplyEnd, ReplyRule, ReplyStart, Service};
 use std::ops::Range;
 
@@ -10,6 +11,9 @@ use std::ops::Range;
 pub(crate) struct ServicePayload {
     request: Vec<u8>,
     identifier: Option<(Identifier, Permutation)>,
+    /// Whether the server sends first, after the client has connected. Over a protocol with datagrams, an empty request is a
+    /// datagram without data.
+    server_sends_first: bool,
     rule: ReplyRule,
     /// The maximum length of a reply, in bytes.
     max_len: usize,
@@ -20,7 +24,12 @@ pub(crate) struct ServicePayload {
 
 impl ServicePayload {
     /// The requests to a predefined service. `host` is the host and the port of the target.
-    pub(crate) fn of_service(service: &Service, host: &str, max_len: usize) -> Self {
+    pub(crate) fn of_service(
+        service: &Service,
+        host: &str,
+        max_len: usize,
+        framing: Framing,
+    ) -> Self {
         let identifier = service.identifier.clone().map(|identifier| {
             let permutation = Permutation::random(identifier.request.len());
             (identifier, permutation)
@@ -28,6 +37,7 @@ impl ServicePayload {
         Self {
             request: replace_host(service.request, host),
             identifier,
+            server_sends_first: is_greeting(service.request, framing),
             rule: service.reply.clone(),
             max_len,
             closes_after: Some(service.closes_after),
@@ -36,9 +46,21 @@ impl ServicePayload {
     }
 
     /// The user's requests. Their replies have no number.
-    pub(crate) fn of_user(request: &[u8], rule: ReplyRule, max_len: usize) -> Self {
-        let (identifier, closes_after) = (None, None);
-        Self { request: request.to_vec(), identifier, rule, max_len, closes_after, latest: 0 }
+    pub(crate) fn of_user(
+        request: &[u8],
+        rule: ReplyRule,
+        max_len: usize,
+        framing: Framing,
+    ) -> Self {
+        Self {
+            request: request.to_vec(),
+            identifier: None,
+            server_sends_first: is_greeting(request, framing),
+            rule,
+            max_len,
+            closes_after: None,
+            latest: 0,
+        }
     }
 
     /// The same requests with other identifiers.
@@ -57,7 +79,7 @@ impl ServicePayload {
 
     /// Whether the server sends first, after the client has connected.
     pub(crate) fn server_sends_first(&self) -> bool {
-        self.request.is_empty()
+        self.server_sends_first
     }
 
     /// Whether the rule determines the end of a reply on a stream.
@@ -162,7 +184,7 @@ impl ServicePayload {
             return ReplyCheck::Wrong(Mismatch::ShorterThanStart { received: len, expected });
         }
         // A server that sends first can send more than its greeting.
-        if received.len() > len && extra == ExtraBytes::Wrong && !self.server_sends_first() {
+        if received.len() > len && extra == ExtraBytes::Wrong && !self.server_sends_first {
             let extra = received.len() - len;
             return ReplyCheck::Wrong(Mismatch::BytesAfterEnd { extra });
         }
@@ -219,6 +241,11 @@ impl ServicePayload {
         let identifier = self.identifier.as_ref().map(|(identifier, _)| identifier.reply.end);
         start.max(identifier.unwrap_or(0))
     }
+}
+
+/// Whether an exchange with this request is the greeting of a server that sends first.
+fn is_greeting(request: &[u8], framing: Framing) -> bool {
+    request.is_empty() && framing == Framing::Stream
 }
 
 /// Replaces [`HOST`] in a request.

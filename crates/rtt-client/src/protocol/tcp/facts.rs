@@ -32,8 +32,8 @@ pub(crate) const FACTS: Protocol = Protocol {
     handshake: Some(&HANDSHAKE),
 };
 
-/// The handshake of a connection as the exchange: the request is the SYN, and the reply is the SYN with ACK. Each exchange has
-/// its own connection, so the exchanges are independent of each other, like datagrams. A connection has no phase before its
+/// Facts about exchanges that are handshakes: the request is the SYN, and the reply is the SYN with ACK. Each exchange
+/// has its own connection, so the exchanges are independent of each other, like datagrams. No phase precedes the
 /// exchange.
 pub(super) const HANDSHAKE: Protocol = Protocol {
     name: "tcp",

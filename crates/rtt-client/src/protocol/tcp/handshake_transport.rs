@@ -4,7 +4,7 @@
 //! before the server program accepts the connection. Each exchange has its own socket, so several handshakes can be in
 //! flight.
 //!
-//! **Errors.** The kernel decides to which handshake an error belongs, so a transport reports errors as verified. A reset
+//! **Errors.** The kernel assigns each error to its handshake, so this transport reports errors as verified. A reset
 //! must acknowledge the sequence number of the SYN, and an ICMP error must quote it (RFC 5961, section 3.2, and RFC 5927,
 //! section 4.1). This number has 32 random bits.
 //!
@@ -42,7 +42,7 @@ struct Handshakes {
     peer: SocketAddr,
     peer_for_connect: SockAddr,
     config: OpenConfig<'static>,
-    /// The address that the system selects for connections, with the port that the user selects, or 0.
+    /// The local address of the connections. Its port is 0, unless the user selects a port.
     local: Option<SocketAddr>,
     /// The socket of the first handshake. Its options show whether the client can run as requested.
     first: Option<BufferedSocket>,
@@ -223,8 +223,8 @@ impl Transport for Handshakes {
     }
 }
 
-/// Whether the handshake failed because of this error. A reset during a handshake is the error "connection refused". These
-/// two errors mean that a reset ended the established connection.
+/// Whether the handshake failed because of this error. A reset during a handshake is the error "connection refused".
+/// `ConnectionReset` and `BrokenPipe` mean that a reset ended the established connection.
 fn is_about_handshake(error: &io::Error) -> bool {
     !matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }

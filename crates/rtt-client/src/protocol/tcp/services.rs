@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// The services over TCP, in the order of the output.
 pub(super) const SERVICES: &[Service] = &[HTTP, REDIS, MEMCACHED, SMTP, SSH];
 
-/// Messages with which a server answers a request that it does not understand.
+/// Messages that identify a service, in addition to the replies of [`SERVICES`].
 pub(super) const SIGNATURES: &[Signature] = &[
     Signature { start: b"-ERR", title: "Redis", service: Some("redis") },
     Signature { start: b"-NOAUTH", title: "Redis", service: Some("redis") },
@@ -15,7 +15,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     Signature { start: b"\x15\x03", title: "TLS", service: None },
 ];
 
-/// Any status is a correct reply, for example also an error: the server has answered.
+/// Any status is a correct reply, even an error: the server has answered.
 const HTTP: Service = Service {
     name: "http",
     title: "HTTP",

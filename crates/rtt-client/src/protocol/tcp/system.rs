@@ -27,7 +27,7 @@ pub(super) struct ConnectResult {
 /// A handshake that is over.
 #[derive(Debug)]
 pub(super) struct EndedHandshake {
-    /// The number of its socket.
+    /// The number that [`ConnectPoller::add`] received with its socket.
     pub(super) number: u64,
     /// The error of its socket, if it has been read from the socket.
     pub(super) error: Option<io::Error>,

@@ -5,7 +5,7 @@ use crate::model::service::{Identifier, ReplyEnd, ReplyRule, ReplyStart, Service
 /// The services over UDP, in the order of the output.
 pub(super) const SERVICES: &[Service] = &[DNS, NTP];
 
-/// A reply is any message with the bit QR and a standard opcode, for example also a refusal: the server has answered.
+/// Any message with the bit QR and the opcode 0 is a correct reply, even a refusal: the server has answered.
 const DNS: Service = Service {
     name: "dns",
     title: "DNS",

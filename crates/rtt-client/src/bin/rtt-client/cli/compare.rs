@@ -1,6 +1,8 @@
 //! Arguments of `compare`.
 
-use super::{EXIT_STATUS, Format, MeasureArgs, RequestArgs, duration, number, whole_number};
+use super::{
+    EXIT_STATUS, Format, MeasureArgs, RequestArgs, duration, number, request, whole_number,
+};
 use clap::Args;
 use rtt_client::{
     ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,
@@ -111,11 +113,13 @@ fn help_of_b() -> String {
     format!(
         "Second target, written like A. If it is not a URL, its port selects the protocol ({}). Default: the host of A with \
          the other protocol ({} if A uses {}, otherwise {}) and the default port of this protocol. If A is host:port and \
-         its port selects no protocol, B has the same port",
+         its port selects no protocol, B has the same port. If only one protocol has the selected service (or handshakes, \
+         with --connect-only), it is the protocol of both targets, and the default of B is the host of A over {}",
         protocols_by_port(second),
         second.title,
         first.title,
-        first.title
+        first.title,
+        request::kernel_protocol().map_or("", |protocol| protocol.title)
     )
 }
 

@@ -8,8 +8,8 @@ use rtt_client::{Content, DiagnosisPlan, PlanError, Settings, Target};
 use std::time::Duration;
 
 /// The exit status of this command.
-const EXIT_STATUS: &str = "Exit status: 0 if an echo server answers, 1 if no echo server answers, 2 if the command \
-                           could not run as requested";
+const EXIT_STATUS: &str = "Exit status: 0 if the expected server answers, 1 if it does not, 2 if the command could \
+                           not run as requested";
 
 /// Find out why a server does not answer: the result for each protocol, and the host that reported the error
 #[derive(Debug, Args)]

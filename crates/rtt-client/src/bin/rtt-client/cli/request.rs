@@ -1,8 +1,11 @@
 //! Options of requests to servers that are not echo servers.
 
-use clap::{ArgGroup, Args};
+use super::{message, services, whole_number};
+use clap::builder::TypedValueParser;
+use clap::{Arg, ArgGroup, Args, Command};
 use rtt_client::{Content, CustomRequest, PROTOCOLS, Protocol, ReplyEnd, ReplyRule, ReplyStart};
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -11,8 +14,8 @@ use std::path::Path;
 const CUSTOM: &str = "custom_request";
 
 /// The help of `--connect-only`.
-const CONNECT_ONLY: &str = "Measure only the handshake: the time from the connection request to the established connection. \
-                            The server receives no request. In a comparison, this applies to each side whose protocol has \
+const CONNECT_ONLY: &str = "Measure only the handshake: the time from the connection request (SYN) until the connection is \
+                            established. The server receives no request. In a comparison, this applies to each side whose protocol has \
                             connections";
 
 /// The heading of these options in the help.
@@ -32,17 +35,17 @@ const MAX_FILE: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new(CUSTOM).args(["send", "send_file"]))]
 pub(crate) struct RequestArgs {
-    #[arg(long, help_heading = HEADING, value_name = "NAME", value_parser = service, conflicts_with_all = ["send", "send_file"],
+    #[arg(long, help_heading = HEADING, value_name = "NAME", value_parser = ServiceParser, conflicts_with_all = ["send", "send_file", "echo"],
         help = format!("Measure a service with a predefined request: {}. \"{HELP}\" lists the services", service_names()))]
     service: Option<String>,
 
-    /// Send this request to a server that is not an echo server. Escapes: \r \n \t \\ \xHH. An empty text on a stream
-    /// means that the server sends first
-    #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = escaped, conflicts_with = "send_file")]
+    /// Send this request to a server that is not an echo server. Escapes: \r \n \t \\ \xHH. With an empty text over
+    /// a stream, the client waits for data that the server sends first
+    #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = escaped, conflicts_with_all = ["send_file", "echo"])]
     send: Option<Bytes>,
 
     /// Send the request in this file, with the same escapes
-    #[arg(long, help_heading = HEADING, value_name = "FILE", value_parser = file)]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", value_parser = file, conflicts_with = "echo")]
     send_file: Option<Bytes>,
 
     /// A correct reply begins with this text (same escapes)
@@ -53,12 +56,12 @@ pub(crate) struct RequestArgs {
     #[arg(long, help_heading = HEADING, value_name = "TEXT", value_parser = escaped, requires = CUSTOM, conflicts_with = "reply_bytes")]
     reply_ends: Option<Bytes>,
 
+    /// A reply has this number of bytes
+    #[arg(long, help_heading = HEADING, value_name = "N", value_parser = whole_number::<usize>, requires = CUSTOM)]
+    reply_bytes: Option<usize>,
+
     #[arg(long, help_heading = HEADING, conflicts_with_all = ["service", "send", "send_file"], help = CONNECT_ONLY)]
     connect_only: bool,
-
-    /// A reply has this number of bytes
-    #[arg(long, help_heading = HEADING, value_name = "N", requires = CUSTOM)]
-    reply_bytes: Option<usize>,
 }
 
 /// The bytes of an argument. (clap treats an option of type `Vec` as a list of arguments.)
@@ -66,14 +69,12 @@ pub(crate) struct RequestArgs {
 struct Bytes(Vec<u8>);
 
 impl RequestArgs {
-    /// Whether the user has selected the list of services.
-    pub(crate) fn lists_services(&self) -> bool {
-        self.service.as_deref() == Some(HELP)
-    }
-
     /// Whether an option selects a request.
     pub(crate) fn is_selected(&self) -> bool {
-        self.content().is_some()
+        self.connect_only
+            || self.service.is_some()
+            || self.send.is_some()
+            || self.send_file.is_some()
     }
 
     /// The selected request.
@@ -102,13 +103,17 @@ pub(super) fn examples() -> String {
     let has_example =
         |protocol: &&Protocol| protocol.services.iter().any(|service| service.name == EXAMPLE);
     let protocol = PROTOCOLS.iter().find(has_example).map_or("", |protocol| protocol.name);
-    let is_kernel = |protocol: &&Protocol| !protocol.needs_server_program();
-    let kernel = PROTOCOLS.iter().find(is_kernel).map_or("", |protocol| protocol.name);
+    let kernel = kernel_protocol().map_or("", |protocol| protocol.name);
     format!(
         "Examples: how long a service takes, and how much of this time is network
   rtt-client {protocol} HOST --service {EXAMPLE} -c 1000 -i 0
   rtt-client compare {kernel}://HOST {protocol}://HOST --service {EXAMPLE}"
     )
+}
+
+/// The first protocol to which the kernel of the target's host replies.
+pub(super) fn kernel_protocol() -> Option<&'static Protocol> {
+    PROTOCOLS.iter().find(|protocol| !protocol.needs_server_program())
 }
 
 /// The names of the services of all protocols.
@@ -117,9 +122,29 @@ fn service_names() -> String {
     services.map(|service| service.name).collect::<Vec<_>>().join(", ")
 }
 
+/// Parses the name of a service. [`HELP`] ends the parser like `--help`, so it needs no other argument.
+#[derive(Clone)]
+struct ServiceParser;
+
+impl TypedValueParser for ServiceParser {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        if value == HELP {
+            return Err(message::text_on_stdout(services::list_of_command(command.get_name())));
+        }
+        TypedValueParser::parse_ref(&service, command, argument, value)
+    }
+}
+
 fn service(name: &str) -> Result<String, String> {
     let mut services = PROTOCOLS.iter().flat_map(|protocol| protocol.services);
-    if name == HELP || services.any(|service| service.name == name) {
+    if services.any(|service| service.name == name) {
         return Ok(name.to_owned());
     }
     Err(format!("not a service; the services are {}", service_names()))

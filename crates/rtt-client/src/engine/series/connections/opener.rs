@@ -2,9 +2,9 @@
 //!
 //! - The number of look-ups is limited ([`Name`]).
 //! - A look-up is never between the two timestamps of an exchange. If a connection ends while a request is in flight, the
-//!   client first opens a new one to the same address. The look-up follows before the next request.
+//!   client first opens a new one to the same address. It looks up the name before the next request.
 //! - A slow look-up does not delay a fixed schedule, because it runs in another thread. After a failed attempt, the further
-//!   attempts run in that thread, too.
+//!   attempts also run in another thread.
 
 mod background;
 mod name;
@@ -94,7 +94,7 @@ impl<'a> Opener<'a> {
         }
     }
 
-    /// Looks up the name again with `resolver` from now on. The address of the series comes from a look-up just before.
+    /// Looks up the name again with `resolver` from now on. The caller has just looked up the address of the series.
     pub(super) fn set_resolver(&mut self, resolver: NameResolver) {
         self.name = Some(Name::new(resolver));
     }
@@ -112,7 +112,7 @@ impl<'a> Opener<'a> {
         &self.config
     }
 
-    /// Opens a channel to the measured address beside the open one.
+    /// Opens a second channel to the measured address. The current channel stays open.
     pub(super) fn open_second(&self) -> Option<PeerAttempt> {
         let address = self.address?;
         let attempt = (self.open)(address, self.config_beside()).unwrap_or_else(failed_attempt);
@@ -140,7 +140,7 @@ impl<'a> Opener<'a> {
             if is_open || self.must_not_wait() {
                 let attempt = self.accept(attempt);
                 if !is_open {
-                    // The next attempt starts at once.
+                    // The next attempt starts immediately.
                     self.start_if_due(OpenWhen::Always, None);
                 }
                 return Some(attempt);
@@ -183,9 +183,9 @@ impl<'a> Opener<'a> {
         self.has_replied |= replies > 0;
     }
 
-    /// If the open channel was opened without a look-up, looks up the name. Returns whether the name has another address. A
-    /// new channel then uses this address. With a schedule, another thread looks up the name and opens this channel. `local` is
-    /// the local address of the open channel.
+    /// Looks up the name if the current channel was opened without a look-up. Returns whether the name has another
+    /// address. A new channel then uses this address. With a schedule, another thread looks up the name and opens the
+    /// new channel, and this function returns false. `local` is the local address of the current channel.
     pub(super) fn name_has_changed(&mut self, local: Option<SocketAddr>) -> bool {
         if !self.name.as_ref().is_some_and(|name| name.look_up_is_missing) {
             return false;
@@ -209,7 +209,7 @@ impl<'a> Opener<'a> {
         }
     }
 
-    /// An attempt without a look-up, after [`Opener::name_has_changed`] has returned true.
+    /// Opens a channel without a look-up. Call this function after [`Opener::name_has_changed`] has returned true.
     pub(super) fn open_changed(&mut self) {
         if let Some(address) = self.address {
             let attempt = (self.open)(address, self.config).unwrap_or_else(failed_attempt);
@@ -227,7 +227,8 @@ impl<'a> Opener<'a> {
         std::mem::take(&mut self.changes)
     }
 
-    /// The configuration of a channel beside the open one, which already uses the local port that the user has selected.
+    /// The configuration of a second channel. The current channel already uses the local port that the user has
+    /// selected.
     fn config_beside(&self) -> OpenConfig<'static> {
         self.config.with_any_local_port().without_interrupt()
     }
@@ -255,7 +256,7 @@ impl<'a> Opener<'a> {
         self.has_schedule && self.last_failure.is_some()
     }
 
-    /// The address to use after the measured one, which does not work if `is_failing` is set.
+    /// Which address to use next. `is_failing` states whether the last attempt with the measured address failed.
     fn choice(&self, is_failing: bool) -> AddressChoice {
         if self.tries_other_addresses && is_failing && !self.has_replied {
             AddressChoice::Next

@@ -1,6 +1,7 @@
 //! Tests of requests to services.
 
 use super::*;
+use crate::model::protocol::Protocol;
 use crate::protocol::registry::PROTOCOLS;
 use proptest::prelude::*;
 use std::borrow::Cow;
@@ -16,7 +17,16 @@ fn ends(end: &'static [u8]) -> ReplyEnd {
 }
 
 fn payload(rule: ReplyRule) -> ServicePayload {
-    ServicePayload::of_user(b"request", rule, MAX_LEN)
+    ServicePayload::of_user(b"request", rule, MAX_LEN, Framing::Stream)
+}
+
+/// The requests to a service over its protocol.
+fn payload_of(service: &Service) -> ServicePayload {
+    let has_service = |protocol: &&Protocol| {
+        protocol.services.iter().any(|candidate| candidate.name == service.name)
+    };
+    let framing = PROTOCOLS.iter().find(has_service).unwrap().framing;
+    ServicePayload::of_service(service, "localhost", MAX_LEN, framing)
 }
 
 fn complete(len: usize) -> ReplyCheck {
@@ -25,7 +35,7 @@ fn complete(len: usize) -> ReplyCheck {
 
 #[test]
 fn any_first_bytes_are_a_reply_without_a_rule() {
-    let payload = payload(ReplyRule::ANY);
+    let payload = payload(rule(b"", ReplyEnd::FirstBytes));
     assert_eq!(payload.check(1, b"", 0, ExtraBytes::Wrong), ReplyCheck::Incomplete);
     assert_eq!(payload.check(1, b"x", 0, ExtraBytes::Wrong), complete(1));
     assert_eq!(payload.check(1, b"xyz", 0, ExtraBytes::NextReply), complete(3));
@@ -85,9 +95,17 @@ fn reply_that_never_ends_is_wrong_after_its_maximum_length() {
 
 #[test]
 fn greeting_can_be_followed_by_more_bytes() {
-    let greeting = ServicePayload::of_user(b"", rule(b"SSH-", ends(b"\n")), MAX_LEN);
+    let empty_request =
+        |framing| ServicePayload::of_user(b"", rule(b"SSH-", ends(b"\n")), MAX_LEN, framing);
+    let received = b"SSH-2.0\r\n\0\0\x05";
+    let greeting = empty_request(Framing::Stream);
     assert!(greeting.server_sends_first());
-    assert_eq!(greeting.check(1, b"SSH-2.0\r\n\0\0\x05", 0, ExtraBytes::Wrong), complete(9));
+    assert_eq!(greeting.check(1, received, 0, ExtraBytes::Wrong), complete(9));
+    // The reply to an empty datagram has the same rule as any other reply.
+    let datagram = empty_request(Framing::Datagrams);
+    assert!(!datagram.server_sends_first());
+    let extra = ReplyCheck::Wrong(Mismatch::BytesAfterEnd { extra: 3 });
+    assert_eq!(datagram.check(1, received, 0, ExtraBytes::Wrong), extra);
 }
 
 #[test]
@@ -115,6 +133,9 @@ fn table_of_services_is_consistent() {
                 assert!(in_request.end <= request.len(), "{name}");
                 assert_eq!(in_request.len(), reply.len(), "{name}");
             }
+            // The list of services and docs/services.md describe such a reply by its identifier.
+            let has_text = matches!(service.reply.start, ReplyStart::Text(_));
+            assert!(has_text || identifier.is_some(), "{name}");
         }
     }
 }
@@ -129,7 +150,7 @@ fn requests_have_the_lengths_of_their_specifications() {
 #[test]
 fn identifier_of_a_reply_identifies_its_request() {
     for service in services().filter(|service| service.identifier.is_some()) {
-        let mut payload = ServicePayload::of_service(service, "localhost", MAX_LEN);
+        let mut payload = payload_of(service);
         let Identifier { request, reply } = service.identifier.clone().unwrap();
         let mut earlier = Vec::new();
         for seq in 1..=300 {
@@ -154,7 +175,7 @@ fn identifier_of_a_reply_identifies_its_request() {
 #[test]
 fn identifier_of_a_number_far_in_the_past_identifies_the_latest_request_with_it() {
     let dns = services().find(|service| service.name == "dns").unwrap();
-    let mut payload = ServicePayload::of_service(dns, "localhost", MAX_LEN);
+    let mut payload = payload_of(dns);
     let old = payload.request(5).to_vec();
     assert_eq!(payload.request(5 + 0x1_0000), old, "identifiers have 16 bits");
     assert_eq!(payload.number_in_reply(&old), Some(5 + 0x1_0000));
@@ -181,7 +202,7 @@ fn replies_of_the_services_are_recognised() {
         ("ssh", b"SSH-2.0-OpenSSH_9.2p1\r\n", true),
     ] {
         let service = services().find(|service| service.name == name).unwrap();
-        let mut payload = ServicePayload::of_service(service, "localhost", MAX_LEN);
+        let mut payload = payload_of(service);
         let reply = with_identifier_of(payload.request(1), reply, service);
         let check = payload.check(1, &reply, 0, ExtraBytes::Wrong);
         assert_eq!(check.is_complete(), is_correct, "{name} {reply:?}: {check:?}");
@@ -201,7 +222,7 @@ fn with_identifier_of(request: &[u8], reply: &[u8], service: &Service) -> Vec<u8
 #[test]
 fn reply_with_another_identifier_is_wrong() {
     for service in services().filter(|service| service.identifier.is_some()) {
-        let mut payload = ServicePayload::of_service(service, "localhost", MAX_LEN);
+        let mut payload = payload_of(service);
         // The bits of a correct reply of both services.
         let blank: &[u8] = if service.name == "dns" { &[0x80; 48] } else { &[0x24; 48] };
         let correct = with_identifier_of(payload.request(7), blank, service);

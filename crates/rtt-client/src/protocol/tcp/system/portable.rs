@@ -76,8 +76,8 @@ impl ConnectPoller {
         Ok(())
     }
 
-    /// Waits until a handshake is over, and returns its result. Returns `None` if the wait ended earlier.
-    /// Without `spin`, the result can be late by [`CHECK_INTERVAL`].
+    /// Waits until a handshake is over, and returns its result. Returns `None` if the wait ended earlier. Without
+    /// `spin`, the result can be late by [`CHECK_INTERVAL`].
     pub(in crate::protocol::tcp) fn wait<'a>(
         &mut self,
         until: WaitUntil,

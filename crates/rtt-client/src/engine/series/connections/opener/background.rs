@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 use tracing::debug;
 
-/// The minimum time between the starts of two attempts in another thread. Each of them can send a connection request and
-/// a query for the name, also if the schedule has many requests in this time.
+/// The minimum time between the starts of two attempts in another thread. Each attempt can send a connection request
+/// and a query for the name. Many requests can be due in this time.
 const MIN_ATTEMPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest wait for a look-up before an attempt in another thread, if the target has an address. An attempt with this
@@ -22,7 +22,7 @@ const MAX_LOOK_UP_WAIT: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine::series) enum OpenWhen {
     Always,
-    /// Only if the name does not have the measured address any more.
+    /// Only if the name no longer has the measured address.
     NameChanged,
 }
 
@@ -50,14 +50,14 @@ impl Opener<'_> {
         self.background.is_some()
     }
 
-    /// Starts an attempt in another thread, but not shortly after the previous one. `beside` is the local address of the open
-    /// channel. Returns whether the thread was started.
+    /// Starts an attempt in another thread, at the earliest [`MIN_ATTEMPT_PAUSE`] after the previous start. `beside` is
+    /// the local address of the open channel. Returns whether the thread was started.
     pub(super) fn start_if_due(&mut self, when: OpenWhen, beside: Option<SocketAddr>) -> bool {
         let is_due = self.last_background.is_none_or(|last| last.elapsed() >= MIN_ATTEMPT_PAUSE);
         is_due && self.start(when, beside)
     }
 
-    /// Starts an attempt in another thread, beside the open channel, which has the local address `beside`.
+    /// Starts an attempt in another thread. `beside` is the local address of the open channel.
     pub(in crate::engine::series::connections) fn start_background(
         &mut self,
         beside: Option<SocketAddr>,
@@ -82,7 +82,7 @@ impl Opener<'_> {
             return false;
         }
         let spare_resolver = resolver.as_ref().map(NameResolver::without_look_up);
-        // The result of a longer look-up is used by the next attempt.
+        // The next attempt uses the result of a longer look-up.
         let is_short = when == OpenWhen::Always && address.is_some();
         let max_wait = if is_short { MAX_LOOK_UP_WAIT } else { Duration::MAX };
         let look_up_timeout = self.timeout.min(max_wait);

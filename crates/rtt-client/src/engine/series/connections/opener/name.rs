@@ -3,9 +3,10 @@
 use crate::net::resolve::NameResolver;
 use std::time::{Duration, Instant};
 
-/// The minimum time between two look-ups of a name that has an address. A channel that is opened earlier is checked by the
-/// next look-up. So a series with many connections neither sends many queries nor pauses before each exchange: after a pause of
-/// the length of a look-up, an exchange takes longer, because the CPUs of both hosts have become idle.
+/// The minimum time between two look-ups of a name that has an address. If a channel is opened earlier, the next
+/// look-up checks its address. So a series with many connections does not send a query for each of them, and it does
+/// not pause before each exchange. After such a pause, an exchange takes longer, because the CPUs of both hosts have
+/// become idle.
 const MIN_LOOK_UP_PAUSE: Duration = Duration::from_millis(100);
 
 /// The name of the target.
@@ -31,8 +32,8 @@ impl Name {
         }
     }
 
-    /// Takes the resolver for a look-up. `None` if there was one a short time ago and the name has an address, or if another
-    /// thread looks up the name.
+    /// Takes the resolver for a look-up. `None` if the name has an address and the last look-up started less than
+    /// [`MIN_LOOK_UP_PAUSE`] ago. Also `None` if another thread looks up the name.
     pub(super) fn take_resolver(&mut self, has_address: bool) -> Option<NameResolver> {
         let is_due = !has_address
             || self.last_look_up.is_none_or(|last| last.elapsed() >= MIN_LOOK_UP_PAUSE);

@@ -9,7 +9,7 @@ use crate::net::transport::{OpenAttempt, OpenConfig};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// How to open a channel. Another thread can do it.
+/// The parameters of an attempt to open a channel. Another thread can run the attempt.
 #[derive(Debug)]
 pub(super) struct Opening {
     pub(super) open: Open,

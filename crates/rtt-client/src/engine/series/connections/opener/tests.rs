@@ -9,7 +9,7 @@ use std::thread;
 /// The address of the name in these tests. [`ADDRESS`] has another port, so the look-up shows a new address.
 const NEW: SocketAddr = SocketAddr::new(ADDRESS.ip(), 9);
 
-/// An opener whose name was looked up just before. Its first attempt is successful.
+/// An opener with a recent look-up. Its first attempt is successful.
 fn opener(open: Open, settings: Settings) -> Opener<'static> {
     let settings = Settings { family: Some(Family::V4), ..settings };
     let tcp = protocol_named("tcp").unwrap();
@@ -48,7 +48,7 @@ fn wait_for<T>(mut poll: impl FnMut() -> Option<T>) -> T {
 fn new_channel_uses_the_new_address_of_the_name() {
     let mut opener = opener(open_echo, Settings::series(9));
     opener.next(LookUpTime::Now).unwrap();
-    assert_eq!(opener.address(), Some(ADDRESS), "there was a look-up just before");
+    assert_eq!(opener.address(), Some(ADDRESS), "the last look-up is recent");
     look_up_is_due(&mut opener);
     opener.next(LookUpTime::Now).unwrap();
     assert_eq!(opener.address(), Some(NEW));
@@ -91,7 +91,7 @@ fn attempts_after_a_failed_one_run_in_another_thread_at_a_fixed_rate() {
     let mut opener = opener(refuse, Settings { rate: Some(1000.0), ..Settings::series(9) });
     let failed = opener.next(LookUpTime::Now).unwrap().transport.err();
     opener.attempt_used(failed.as_ref());
-    // A request that is due meanwhile fails with the condition of the last attempt.
+    // While the other thread runs, a request fails with the condition of the last attempt.
     assert!(opener.next(LookUpTime::Now).is_none());
     assert_eq!(opener.no_channel().condition, Condition::Refused);
     let finished = wait_for(|| opener.next(LookUpTime::Now));
