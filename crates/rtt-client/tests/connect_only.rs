@@ -97,12 +97,67 @@ mod full_queue {
     use socket2::{Domain, Socket, Type};
     use std::net::{SocketAddr, TcpStream};
 
-    fn listener() -> (Socket, TcpStream, String) {
+    /// A listener with the shortest queue of new connections.
+    fn short_queue() -> (Socket, SocketAddr) {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         listener.listen(0).unwrap();
         let address = listener.local_addr().unwrap().as_socket().unwrap();
+        (listener, address)
+    }
+
+    fn listener() -> (Socket, TcpStream, String) {
+        let (listener, address) = short_queue();
         (listener, TcpStream::connect(address).unwrap(), address.to_string())
+    }
+
+    /// A server with a short queue that accepts a connection each 2 ms.
+    fn slow_server() -> String {
+        let (listener, address) = short_queue();
+        thread::spawn(move || {
+            while listener.accept().is_ok() {
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
+        address.to_string()
+    }
+
+    /// The notes of the last event, as one text.
+    fn notes(events: &[Value]) -> String {
+        let notes = events.last().unwrap()["notes"].as_array().cloned().unwrap_or_default();
+        notes.iter().map(|note| note.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn comparison_that_overloads_a_server_has_pairs_and_a_note() {
+        let [fast, slow] =
+            [accepting_server(), slow_server()].map(|address| format!("tcp://{address}"));
+        // Without a number of pairs, the time is limited. The kernel repeats a SYN after a second.
+        let events = comparison(&fast, &slow, None, Duration::ZERO);
+        let verdict = events.last().unwrap();
+        assert!(verdict["pairs"].as_u64().unwrap() >= 1, "{verdict}");
+        let notes = notes(&events);
+        assert!(notes.contains("B: in ") && notes.contains("-i 10ms"), "{notes}");
+        assert!(!notes.contains("A: in "), "{notes}");
+    }
+
+    #[test]
+    fn interval_of_a_comparison_prevents_an_overload_also_in_the_warm_up() {
+        let [fast, slow] =
+            [accepting_server(), slow_server()].map(|address| format!("tcp://{address}"));
+        let events = comparison(&fast, &slow, Some(10), Duration::from_millis(20));
+        let verdict = events.last().unwrap();
+        assert_eq!((&verdict["pairs"], notes(&events).as_str()), (&10.into(), ""), "{verdict}");
+    }
+
+    #[test]
+    fn series_that_overloads_a_server_has_a_note_with_a_longer_interval() {
+        let settings = Settings { timeout: Duration::from_secs(5), ..back_to_back(8) };
+        let (summary, events) = series("tcp", &slow_server(), handshakes(settings));
+        assert_eq!(counts(&summary, ["received"]), [8], "{summary}");
+        let events = [events, vec![summary]].concat();
+        let notes = notes(&events);
+        assert!(notes.contains("sent again") && notes.contains("-i 10ms"), "{notes}");
     }
 
     #[test]
@@ -229,11 +284,15 @@ fn text_of_one_handshake_has_its_two_events() {
     assert!(error.contains(" refused") && error.lines().count() == 1, "{error}");
 }
 
-/// Runs a comparison of handshakes with `a`. Returns its events.
-fn comparison(a: &str, b: &str) -> Vec<Value> {
+/// Runs a comparison of handshakes. Returns its events.
+fn comparison(a: &str, b: &str, pairs: Option<u64>, interval: Duration) -> Vec<Value> {
     let settings = ComparisonSettings {
-        each: handshakes(Settings { timeout: Duration::from_secs(2), ..Settings::one("") }),
-        pairs: Some(40),
+        each: handshakes(Settings {
+            timeout: Duration::from_secs(2),
+            interval,
+            ..Settings::one("")
+        }),
+        pairs,
         duration: None,
         seed: 42,
         confidence: 0.95,
@@ -273,7 +332,7 @@ fn comparison_with_handshakes_has_only_causes_that_describe_handshakes() {
     let [one, other] = [(); 2].map(|()| format!("tcp://{}", accepting_server()));
     let udp = format!("udp://{}", udp_server());
     for (a, b, sides_with_handshakes) in [(&one, &other, 2), (&udp, &other, 1)] {
-        let events = comparison(a, b);
+        let events = comparison(a, b, Some(40), Duration::ZERO);
         let starts = events_of(&events, "start");
         let with_handshakes = starts.iter().filter(|start| start["connect_only"] == true).count();
         assert_eq!(with_handshakes, sides_with_handshakes);

@@ -9,6 +9,7 @@ use scripted::{counts, series};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -297,6 +298,54 @@ fn outages_while_the_schedule_is_fixed_cause_few_connection_attempts_and_no_dela
     let duration = Duration::from_nanos(counts(&summary, ["duration_ns"])[0]);
     let most = 2 + duration.as_millis() / 50;
     assert!((2..=most).contains(&(attempts as u128)), "{attempts} in {duration:?}");
+    // The schedule takes one second. With an attempt to connect for each request, it would be late.
+    assert!(duration < Duration::from_secs(5), "{duration:?}");
+    assert_eq!(summary["lost_where"], json!({ "unknown": 1000 }));
+    assert_eq!(summary["lost_reasons"], json!({ "no-connection": 1000 }));
+}
+
+#[test]
+fn table_contains_each_request_although_the_server_is_absent() {
+    for protocol in ["udp", "tcp"] {
+        let address = free_address(protocol).to_string();
+        let arguments = [protocol, &address, "--keep-going", "-c", "5", "-i", "20ms"];
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_rtt-client")).args(arguments).output().unwrap();
+        let [out, error] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+        for number in 1..=5 {
+            let row = format!("     {number}  error: refused");
+            assert!(out.lines().any(|line| line.starts_with(&row)), "{row}: {out}");
+        }
+        assert!(error.matches("refused").count() <= 1, "the explanation appears once: {error}");
+    }
+}
+
+/// A listener whose queue of new connections is full: the kernel drops each SYN.
+#[cfg(target_os = "linux")]
+#[test]
+fn request_that_was_not_tried_has_no_time_and_its_own_explanation() {
+    use socket2::{Domain, Socket, Type};
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let _stream = TcpStream::connect(address).unwrap();
+    let settings =
+        Settings { rate: Some(100.0), timeout: Duration::from_millis(300), ..every_interval(40) };
+    let (_, events) = series("tcp", &address.to_string(), settings);
+    let exchanges: Vec<_> = events.iter().filter(|event| event["type"] == "exchange").collect();
+    assert_eq!(exchanges.len(), 40);
+    let (tried, not_tried): (Vec<_>, Vec<_>) =
+        exchanges.into_iter().partition(|exchange| exchange.get("after_ns").is_some());
+    assert!(!tried.is_empty() && !not_tried.is_empty(), "{tried:?}");
+    for exchange in tried {
+        assert!(counts(exchange, ["after_ns"])[0] >= 290_000_000, "{exchange}");
+    }
+    for exchange in not_tried {
+        assert_eq!(exchange["condition"], "silent");
+        let explanation = exchange["explanation"].as_str().unwrap();
+        assert!(explanation.starts_with("the client did not send the request"), "{explanation}");
+    }
 }
 
 #[test]

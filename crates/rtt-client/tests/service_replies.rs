@@ -9,11 +9,16 @@ mod scripted;
 #[path = "service_replies/server.rs"]
 mod server;
 
-use rtt_client::{Content, CustomRequest, ReplyEnd, ReplyRule, ReplyStart, Settings};
+use rtt_client::report::{Json, JsonConfig};
+use rtt_client::{
+    Content, CustomRequest, Event, Plan, ReplyEnd, ReplyRule, ReplyStart, Report, Settings,
+    protocol_named, run,
+};
 use scripted::{at_rate, back_to_back, counts, series};
 use serde_json::Value;
 use server::{Script, http_reply, read_request, tcp_server};
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::{net::TcpStream, thread};
 
@@ -203,6 +208,78 @@ fn rest_of_a_reply_without_an_end_causes_a_note() {
 }
 
 #[test]
+fn reply_without_an_end_is_corrupt_at_its_timeout_and_not_requested_again() {
+    const COUNT: u64 = 20;
+    let script = tcp_server(|stream, script| {
+        for is_endless in [false, true] {
+            if !read_request(stream, "\n") {
+                break;
+            }
+            script.count_request();
+            // The client receives without a pause, so the last bytes before its check can arrive after the timeout.
+            if is_endless {
+                loop {
+                    stream.write_all(b"+")?;
+                }
+            }
+            stream.write_all(b"+PONG\r\n")?;
+        }
+        Ok(())
+    });
+    let mut settings = request("", ends("\r\n"), back_to_back(COUNT));
+    settings.timeout = Duration::from_millis(50);
+    let (summary, _) = series("tcp", &script.address, settings);
+    let counted = counts(&summary, ["received", "corrupt", "lost", "resent", "unmatched"]);
+    assert_eq!(counted, [COUNT / 2, COUNT / 2, 0, 0, 0], "{summary}");
+    assert_eq!(script.requests(), COUNT);
+}
+
+/// The times of the exchanges without kernel timestamps.
+#[cfg(all(target_os = "linux", not(portable)))]
+mod timestamp_cost {
+    use super::*;
+
+    fn with_breakdown(settings: Settings) -> Settings {
+        Settings { breakdown: true, ..settings }
+    }
+
+    #[test]
+    fn rest_of_a_reply_is_not_the_next_reply() {
+        let script = tcp_server(|stream, _| {
+            while read_request(stream, "\n") {
+                thread::sleep(PAUSE / 4);
+                stream.write_all(b"+PO")?;
+                thread::sleep(PAUSE / 4);
+                stream.write_all(b"NG\r\n")?;
+            }
+            Ok(())
+        });
+        let interval = PAUSE;
+        let settings = Settings { interval, ..request("", ReplyEnd::FirstBytes, back_to_back(4)) };
+        let (summary, _) = series("tcp", &script.address, with_breakdown(settings));
+        let cost = &summary["timestamp_cost"];
+        assert_eq!(cost["exchanges"], 4, "{summary}");
+        assert!(duration(&cost["rtt_without_ns"]) > PAUSE / 5, "{summary}");
+    }
+
+    #[test]
+    fn connection_is_not_used_after_the_reply_that_ends_it() {
+        let script = tcp_server(|stream, script| {
+            if read_request(stream, "\r\n\r\n") {
+                script.count_request();
+                stream.write_all(http_reply("HTTP/1.0", "").as_bytes())?;
+                // The client has time for a second request.
+                read_request(stream, "\r\n\r\n");
+            }
+            Ok(())
+        });
+        let settings = with_breakdown(service("http", back_to_back(6)));
+        let (summary, _) = series("tcp", &script.address, settings);
+        assert_eq!(summary["timestamp_cost"]["exchanges"], 6, "{summary}");
+    }
+}
+
+#[test]
 fn bytes_after_the_end_of_a_reply_are_corrupt() {
     let script = tcp_server(|stream, _| {
         while read_request(stream, "\n") {
@@ -243,6 +320,33 @@ fn each_greeting_has_its_own_connection() {
         // The server can start its pause before the client has received the end of the handshake.
         assert!(first > PAUSE / 2 && last > first + PAUSE / 2, "{exchange}");
     }
+}
+
+/// A report that takes this time for the first event.
+struct SlowStart {
+    json: Json<Vec<u8>>,
+    delay: Duration,
+}
+
+impl Report for SlowStart {
+    fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        thread::sleep(std::mem::take(&mut self.delay));
+        self.json.event(event)
+    }
+}
+
+#[test]
+fn time_of_a_greeting_starts_when_the_connection_is_established() {
+    let script = greeting_server();
+    let settings = service("ssh", back_to_back(2));
+    let target = script.address.parse().unwrap();
+    let plan = Plan::new(protocol_named("tcp").unwrap(), target, settings).unwrap();
+    let json = Json::new(Vec::new(), JsonConfig::default());
+    let mut report = SlowStart { json, delay: PAUSE };
+    let summary = run(&plan, &mut report, &AtomicBool::new(false)).unwrap();
+    // The greeting is complete two pauses after the connection. The report takes one of them.
+    let min = summary.rtt.min().unwrap();
+    assert!(summary.received == 2 && min > PAUSE * 3 / 2, "{min:?}");
 }
 
 #[test]

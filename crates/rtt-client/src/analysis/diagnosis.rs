@@ -90,8 +90,10 @@ pub enum ProbeResult {
     },
     /// The expected service answers, or a server sends the expected reply to the user's request.
     Service {
-        /// The round-trip time.
-        rtt: Duration,
+        /// The round-trip time. Absent if it is not known which of several requests was answered.
+        rtt: Option<Duration>,
+        /// The RTT. If it is absent, the time from the first request to the reply.
+        after: Duration,
         /// The first line of the reply.
         reply: Bytes,
         /// The error that the reply reports, for people. Absent if it reports none.
@@ -170,11 +172,12 @@ impl Finding {
         self.failure().map_or(Condition::Answering, |failure| failure.condition)
     }
 
-    /// The RTT, or the time until the client detected the failure.
+    /// The RTT, or the time until the client detected the failure. If the RTT is not known, the time from the first request to
+    /// the reply.
     #[must_use]
     pub fn after(&self) -> Duration {
         match &self.result {
-            ProbeResult::Echo { rtt, .. } | ProbeResult::Service { rtt, .. } => *rtt,
+            ProbeResult::Echo { rtt: after, .. } | ProbeResult::Service { after, .. } => *after,
             ProbeResult::WrongAnswer { failure, .. } | ProbeResult::NoAnswer(failure) => {
                 failure.after
             }

@@ -210,7 +210,7 @@ impl FailedRequests {
     }
 
     fn are_an_outage(&self) -> bool {
-        let has_error = self.conditions.iter().any(|condition| !condition.is_about_one_request());
+        let has_error = self.conditions.iter().any(|condition| condition.shows_absence());
         self.requests >= MIN_REQUESTS || has_error
     }
 

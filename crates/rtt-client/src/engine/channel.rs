@@ -21,15 +21,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime};
-
-/// The maximum number of reads that discard bytes. A server that sends without a pause must not delay the next request.
-const MAX_DISCARDED_READS: u32 = 64;
+use std::time::{Duration, SystemTime};
 
 /// An open transport to the server.
 pub(in crate::engine) struct Channel {
     transport: Box<dyn Transport>,
     framing: Framing,
+    /// When the connection was established, if there is one.
+    established: Option<Stamp>,
     sent_requests: u64,
     replies: u64,
     /// The requests without a reply, in the order of the expected replies. Empty if replies arrive as datagrams.
@@ -114,6 +113,7 @@ impl Channel {
         Self {
             transport,
             framing,
+            established: None,
             sent_requests: 0,
             replies: 0,
             unanswered: VecDeque::new(),
@@ -125,31 +125,34 @@ impl Channel {
         }
     }
 
+    /// The same channel, whose connection was established at this time.
+    pub(in crate::engine) fn established_at(self, established: Option<Stamp>) -> Self {
+        Self { established, ..self }
+    }
+
     /// Sends request `seq`. An error from the system can belong to an earlier request. When `stop` is set, a wait for space
     /// in the send buffer ends with an error.
+    ///
+    /// If the server sends first, the request is empty, and a connection sends nothing. The reply can have arrived since the
+    /// connection was established. So the time of such a request is that time.
     pub(in crate::engine) fn send(
         &mut self,
         seq: u64,
         request: &[u8],
         stop: &AtomicBool,
     ) -> io::Result<SentRequest> {
-        let sent = self.transport.send(seq, request, stop)?;
+        let mut sent = self.transport.send(seq, request, stop)?;
+        if request.is_empty()
+            && self.sent_requests == 0
+            && let Some(established) = self.established
+        {
+            sent.stamp = established;
+        }
         self.sent_requests += 1;
         if self.framing == Framing::Stream {
             self.unanswered.push_back(seq);
         }
         Ok(sent)
-    }
-
-    /// Discards the bytes that have arrived. They belong to no later reply.
-    pub(in crate::engine) fn discard_received(&mut self) {
-        self.partial.clear();
-        for _ in 0..MAX_DISCARDED_READS {
-            let until = WaitUntil::Exact(Instant::now());
-            // The end of the connection, or an error, makes the next send or receive call fail.
-            let Ok(Received::Bytes { .. }) = self.transport.receive(until) else { return };
-            self.has_discarded = true;
-        }
     }
 
     /// Waits for a message. A datagram without a number counts as the reply to the request `without_number`.
@@ -209,6 +212,11 @@ impl Channel {
     /// The number of requests that were sent.
     pub(in crate::engine) fn sent_requests(&self) -> u64 {
         self.sent_requests
+    }
+
+    /// Whether a request was sent.
+    pub(in crate::engine) fn has_sent(&self) -> bool {
+        self.sent_requests > 0
     }
 
     /// The number of complete replies with the expected bytes.

@@ -47,7 +47,7 @@ use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
 pub(in crate::engine) use first_channel::FirstChannel;
 use first_packet::FirstPacket;
-pub(in crate::engine) use notes::INTERRUPTED;
+pub(in crate::engine) use notes::{INTERRUPTED, full_queue};
 use notes::{SeriesEnd, ServerCounts, Token, notes};
 use other_address::OtherReplies;
 use other_service::OtherService;
@@ -226,6 +226,7 @@ impl Series<'_> {
             is_matched_in_order: self.protocol.framing == Framing::Datagrams
                 && self.payload.matching() == Matching::InOrder
                 && summary.sent > 1,
+            handshake_pacing: self.protocol.is_handshake().then_some(self.pacing),
             replies_from_others,
         };
         let address_resolution = self.first_packet.finish(summary.received > 0);
@@ -358,14 +359,16 @@ impl Series<'_> {
         Ok(())
     }
 
-    /// Receives late and duplicate replies. If the protocol delivers replies in order, there are none.
+    /// Receives late and duplicate replies. If the protocol delivers replies in order, there are none. There are no late
+    /// handshakes either, because the client closes the socket of a handshake after its timeout.
     fn receive_late_replies(
         &mut self,
         sink: &mut dyn Sink,
         stop: &AtomicBool,
     ) -> Result<(), RunError> {
         let is_single_exchange = self.settings.count == Some(1);
-        if is_single_exchange || self.protocol.is_ordered || self.accounting.is_unreachable() {
+        let has_late_replies = !self.protocol.is_ordered && !self.protocol.is_handshake();
+        if is_single_exchange || !has_late_replies || self.accounting.is_unreachable() {
             return Ok(());
         }
         let longest = self.accounting.summary().rtt.max().unwrap_or_default();

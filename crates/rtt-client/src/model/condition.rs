@@ -69,17 +69,18 @@ impl Condition {
         }
     }
 
-    /// Whether the condition is about one request only. The next request can find a free port or space in a queue, be
-    /// sent in fragments, or have a correct reply.
-    pub(crate) fn is_about_one_request(self) -> bool {
+    /// Whether the absence of the server explains the condition: its name, its host or its process does not exist, or it
+    /// ended its connections. A missing reply alone can be a random loss.
+    pub(crate) fn shows_absence(self) -> bool {
         matches!(
             self,
-            Self::Answering
-                | Self::Silent
-                | Self::WrongAnswer
-                | Self::LocalLimit
-                | Self::TooBig
-                | Self::OtherAddress
+            Self::NameNotFound
+                | Self::NoRoute
+                | Self::HostUnreachable
+                | Self::Refused
+                | Self::Prohibited
+                | Self::Closed
+                | Self::Reset
         )
     }
 
@@ -152,7 +153,8 @@ pub struct Failure {
     pub condition: Condition,
     /// The error of the operating system, if it reported one.
     pub error: Option<io::Error>,
-    /// The time until the client detected the failure. It starts at the request or at the name look-up.
+    /// The time until the client detected the failure. It starts at the request or at the name look-up. See also
+    /// [`Failure::measured_after`].
     pub after: Duration,
     /// The source of the report. Absent if this program observed the failure itself, for example a timeout.
     pub origin: Option<Origin>,
@@ -181,6 +183,13 @@ impl Failure {
         }
     }
 
+    /// The time until the client detected the failure. `None` if the client did not try to send the request.
+    #[must_use]
+    pub fn measured_after(&self) -> Option<Duration> {
+        let is_tried = self.context != Some(FailureContext::NotTried);
+        is_tried.then_some(self.after)
+    }
+
     /// Adds the maximum length of a packet, if it is known.
     #[must_use]
     pub(crate) fn with_mtu(self, mtu: Option<u32>) -> Self {
@@ -203,6 +212,11 @@ impl Failure {
     #[must_use]
     pub fn meaning(&self, protocol: &Protocol) -> Cow<'static, str> {
         match (self.condition, self.context) {
+            (_, Some(FailureContext::NotTried)) => {
+                "the client did not send the request, because the last attempt to connect failed and the next one has not \
+                 ended"
+                    .into()
+            }
             (Condition::Silent, Some(FailureContext::NoConnection)) => {
                 "no connection was established within the timeout; `rtt-client diagnose` lists the possible reasons"
                     .into()
@@ -232,8 +246,10 @@ impl Failure {
     #[must_use]
     pub fn describe(&self, protocol: &Protocol) -> String {
         let mut text = self.condition.to_string();
-        if self.condition == Condition::Silent {
-            let _ = write!(text, " for {:.3} s", self.after.as_secs_f64());
+        if self.condition == Condition::Silent
+            && let Some(after) = self.measured_after()
+        {
+            let _ = write!(text, " for {:.3} s", after.as_secs_f64());
         }
         if let Some(detail) = &self.detail {
             let _ = write!(text, " ({detail})");
@@ -307,7 +323,7 @@ mod tests {
 
     #[test]
     fn handshake_has_no_reply_but_a_connection() {
-        let handshake = Protocol { max_message_len: 0, ..EXAMPLE };
+        let handshake = Protocol { responder: Responder::KernelOfServer, ..EXAMPLE };
         assert!(Condition::Silent.meaning(&handshake).starts_with("no connection"));
         assert!(Condition::Answering.meaning(&handshake).contains("accepts connections"));
     }

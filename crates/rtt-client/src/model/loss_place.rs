@@ -131,7 +131,10 @@ impl LossReason {
         is_sent: bool,
         has_connections: bool,
     ) -> Option<Self> {
-        let has_no_connection = failure.context == Some(FailureContext::NoConnection);
+        let has_no_connection = matches!(
+            failure.context,
+            Some(FailureContext::NoConnection | FailureContext::NotTried)
+        );
         match failure.condition {
             Condition::NameNotFound | Condition::NameLookupFailed if !is_sent => {
                 Some(Self::NoAddress)
@@ -141,6 +144,17 @@ impl LossReason {
             Condition::Closed | Condition::Reset if has_connections => Some(Self::ConnectionEnded),
             Condition::Refused if !has_connections => Some(Self::Refused),
             _ => None,
+        }
+    }
+
+    /// The name in JSON. It is part of the JSON interface, so it does not change.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoAddress => "no-address",
+            Self::NoConnection => "no-connection",
+            Self::ConnectionEnded => "connection-ended",
+            Self::Refused => "refused",
         }
     }
 

@@ -53,8 +53,8 @@ pub enum Responder {
     Program(Option<&'static str>),
     /// The kernel of the target's host. It replies without a server program.
     Kernel,
-    /// The kernel of the target's host. It replies only if a server program listens on the port. The program has no part in
-    /// the reply.
+    /// The kernel of the target's host. It replies only if a server program listens on the port. The program does not take
+    /// part in the reply. So the exchange is the handshake of a connection.
     KernelOfServer,
 }
 
@@ -148,7 +148,7 @@ impl Protocol {
     /// Whether an exchange is the handshake of a connection. It carries no messages.
     #[must_use]
     pub fn is_handshake(&self) -> bool {
-        self.max_message_len == 0
+        self.responder == Responder::KernelOfServer
     }
 
     /// The name of this project's server for the protocol, if there is one.
@@ -255,8 +255,11 @@ mod tests {
 
     #[test]
     fn protocol_and_its_handshakes_differ_although_they_have_one_name() {
-        static HANDSHAKE: Protocol =
-            Protocol { title: "Example handshake", max_message_len: 0, ..EXAMPLE };
+        static HANDSHAKE: Protocol = Protocol {
+            title: "Example handshake",
+            responder: Responder::KernelOfServer,
+            ..EXAMPLE
+        };
         assert_ne!(EXAMPLE, HANDSHAKE);
         assert!(HANDSHAKE.is_handshake() && !EXAMPLE.is_handshake());
     }

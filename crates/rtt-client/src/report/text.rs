@@ -163,11 +163,12 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         if exchange.rtt().is_none() && (run.single_exchange || exchange.sent.is_none()) {
             let condition = exchange.outcome.failure().map(|failure| failure.condition);
             let is_known = condition.is_some_and(|condition| run.conditions.contains(&condition));
-            if is_known && self.quiet {
-                return Ok(());
-            }
             run.conditions.extend(condition.filter(|_| !is_known));
-            return self.error(exchange);
+            if !run.single_exchange && !self.quiet {
+                exchange_line::write(printer, exchange)?;
+            }
+            // The table contains each exchange. The explanation of a condition appears once.
+            return if is_known { Ok(()) } else { self.error(exchange) };
         }
         if run.single_exchange {
             return single_exchange::write(

@@ -3,7 +3,10 @@
 use super::scripted::{at_rate, back_to_back, counts, series};
 use super::server::udp_server;
 use super::{duration, ends, exchange, request, service};
-use rtt_client::{Content, ReplyEnd, Settings};
+use rtt_client::report::{Json, JsonConfig};
+use rtt_client::{Content, DiagnosisPlan, ReplyEnd, Settings, diagnose};
+use serde_json::Value;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 #[test]
@@ -151,4 +154,35 @@ fn bytes_after_the_end_of_a_datagram_are_corrupt() {
     request.bytes.clear();
     let (summary, _) = series("udp", &server, settings);
     assert_eq!(counts(&summary, ["received", "lost", "corrupt"]), [0, 0, 2], "{summary}");
+}
+
+#[test]
+fn diagnosis_has_an_rtt_only_if_the_answered_request_is_known() {
+    for lost in [0, 1] {
+        let mut number = 0;
+        let server = udp_server(move |_, send| {
+            number += 1;
+            if number > lost {
+                send(b"PONG");
+            }
+        });
+        let settings = request("PONG", ReplyEnd::FirstBytes, Settings::one(""));
+        let settings = Settings { timeout: Duration::from_secs(2), ..settings };
+        let target = format!("udp://{server}").parse().unwrap();
+        let plan = DiagnosisPlan::new(&target, &settings).unwrap();
+        let mut lines = Vec::new();
+        let mut json = Json::new(&mut lines, JsonConfig::default());
+        assert!(diagnose(&plan, &mut json, &AtomicBool::new(false)).unwrap());
+        let lines = String::from_utf8(lines).unwrap();
+        let finding = lines.lines().find(|line| line.contains("\"type\":\"finding\"")).unwrap();
+        let finding: Value = serde_json::from_str(finding).unwrap();
+        assert_eq!(
+            (&finding["condition"], &finding["sent"]),
+            (&"answering".into(), &(lost + 1).into())
+        );
+        assert_eq!(finding.get("rtt_ns").is_some(), lost == 0, "{finding}");
+        // The time from the first request contains the wait before the second one.
+        let after = duration(&finding["after_ns"]);
+        assert!(lost == 0 || after > Duration::from_millis(100), "{finding}");
+    }
 }

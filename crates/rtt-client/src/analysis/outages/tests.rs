@@ -54,6 +54,26 @@ fn detected(outcomes: &[Option<Condition>]) -> Vec<Numbers> {
 }
 
 #[test]
+fn one_error_is_an_outage_only_if_the_absence_of_the_server_explains_it() {
+    for (condition, expected) in [
+        (Condition::Refused, 1),
+        (Condition::HostUnreachable, 1),
+        (Condition::NoRoute, 1),
+        (Condition::NameNotFound, 1),
+        (Condition::Closed, 1),
+        (Condition::Reset, 1),
+        (Condition::NameLookupFailed, 0),
+        (Condition::PermissionDenied, 0),
+        (Condition::Unsupported, 0),
+        (Condition::LocalLimit, 0),
+        (Condition::TooBig, 0),
+    ] {
+        let outages = detected(&[REPLY, Some(condition), REPLY]);
+        assert_eq!(outages.len(), expected, "{condition}");
+    }
+}
+
+#[test]
 fn two_lost_requests_are_no_outage_but_three_are() {
     assert_eq!(detected(&[REPLY, SILENT, SILENT, REPLY]), []);
     let outage = (2, Some(5), 3, vec![Condition::Silent]);

@@ -2,16 +2,47 @@
 
 use super::{Channel, ChannelEvent};
 use crate::analysis::accounting::{ReceivedReply, beginning_of};
+use crate::model::protocol::Framing;
+use crate::net::system::WaitUntil;
+use crate::net::transport::Received;
 use crate::plan::payload::{ExtraBytes, Mismatch, Payload, ReplyCheck};
+use std::time::Instant;
+
+/// The maximum number of reads that discard bytes. A server that sends without a pause must not delay the next request.
+const MAX_DISCARDED_READS: u32 = 64;
 
 impl Channel {
-    /// Removes the incomplete reply to the oldest request. It will not be complete in time.
-    pub(in crate::engine) fn take_unfinished(&mut self, payload: &Payload) -> Option<ChannelEvent> {
+    /// Discards the bytes that have arrived before a request, if replies have no end. They belong to an earlier reply. A
+    /// datagram can be the late reply to another request, so it is not discarded.
+    pub(in crate::engine) fn discard_rest_of_reply(&mut self, payload: &Payload) {
+        let has_rest = self.framing == Framing::Stream && self.replies > 0;
+        if has_rest && payload.allows_bytes_after_reply() {
+            self.discard_received();
+        }
+    }
+
+    fn discard_received(&mut self) {
+        self.partial.clear();
+        for _ in 0..MAX_DISCARDED_READS {
+            let until = WaitUntil::Exact(Instant::now());
+            // The end of the connection, or an error, makes the next send or receive call fail.
+            let Ok(Received::Bytes { .. }) = self.transport.receive(until) else { return };
+            self.has_discarded = true;
+        }
+    }
+
+    /// Removes the incomplete reply to the oldest request. It will not be complete in time. The channel must not be used
+    /// again.
+    pub(in crate::engine) fn take_unfinished(
+        &mut self,
+        payload: &Payload,
+    ) -> Option<(ReceivedReply, Mismatch)> {
         let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
         let seq = self.unanswered.pop_front()?;
         let mismatch = payload.mismatch_of_part(self.partial.len());
         let bytes = beginning_of(&std::mem::take(&mut self.partial));
-        Some(ChannelEvent::Wrong { reply: arrival.reply(Some(seq), bytes), mismatch })
+        let reply = arrival.reply(Some(seq), bytes);
+        Some((ReceivedReply { first_byte: self.first_arrival, ..reply }, mismatch))
     }
 
     /// The next message of a stream: a complete reply, or bytes that differ from the expected reply.

@@ -118,13 +118,14 @@ impl<'a> Probe<'a> {
             address: Some(self.address),
             ..without_address(self.plan, Failure::new(Condition::Silent, Duration::ZERO))
         };
+        let established = opened.connection.as_ref().and_then(Connection::established);
         match opened.transport {
             Err(failure) => finding.result = ProbeResult::NoAnswer(failure),
             Ok(transport) => {
                 let protocol = self.plan.protocol;
                 let mut requests = Requests {
                     protocol,
-                    channel: Channel::new(transport, protocol.framing),
+                    channel: Channel::new(transport, protocol.framing).established_at(established),
                     payload: self.payload(HeaderContent::ProcessingTime),
                     times: if protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,
@@ -253,8 +254,14 @@ impl Requests<'_> {
                 if let Some(service) = self.payload.service() {
                     let error = service.reported_error(&reply.bytes);
                     let error = error.map(|error| received_text(&error));
+                    // Without a number, it is not known which request was answered.
+                    let is_known =
+                        self.payload.matching() == Matching::ByNumber || self.sent.len() == 1;
+                    let first = self.sent.first().filter(|_| !is_known);
+                    let after = first.map_or(rtt, |first| reply.received.since(first));
+                    let rtt = is_known.then_some(rtt);
                     let reply = ShownText::FirstLine.of(&reply.bytes);
-                    return Some(ProbeResult::Service { rtt, reply, error });
+                    return Some(ProbeResult::Service { rtt, after, reply, error });
                 }
                 let server = match (reply.report.timing(), self.payload.reply_form()) {
                     (Some(_), _) => EchoServer::OfThisProject,

@@ -4,6 +4,7 @@ mod close_reason;
 mod event;
 mod opener;
 mod reply_limit;
+mod statistics;
 
 use crate::analysis::request_tracker::MAX_STORED_STATES;
 use crate::analysis::statistics::Distribution;
@@ -20,10 +21,11 @@ use crate::net::resolve::NameResolver;
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::{Lifetime, Plan};
 pub(super) use close_reason::CloseReason;
-use event::ConnectionEvent;
+use event::{ConnectionEvent, EventKind};
 use opener::{FinishedOpening, Opener};
 pub(super) use opener::{LookUpTime, PeerAttempt, open_at};
 use reply_limit::ReplyLimit;
+use statistics::ConnectionStatistics;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -52,6 +54,8 @@ pub(super) struct Connections<'a> {
     /// The longest wait for the server to close a connection. Without a value, the client does not wait.
     close_timeout: Option<Duration>,
     channel: Option<Channel>,
+    /// The address of the last channel.
+    channel_address: Option<SocketAddr>,
     /// The limitations of all channels, each once.
     limitations: Vec<Limitation>,
     reply_limit: ReplyLimit,
@@ -97,23 +101,6 @@ pub(super) struct EndedChannel {
     pub(super) partial_reply_len: usize,
 }
 
-/// The statistics of the connections of a series.
-#[derive(Debug)]
-pub(super) struct ConnectionStatistics {
-    pub(super) kernel_statistics: Option<KernelStatistics>,
-    /// The replies that the receive queue of this host dropped, if the system reports it.
-    pub(super) receive_drops: Option<ReceiveDrops>,
-    /// The receive queue of the last channel.
-    pub(super) receive_queue: Option<ReceiveQueue>,
-    /// The time from the client's close of a connection to the server's close, for each connection.
-    pub(super) close_durations: Distribution,
-    /// The number of replies after which the server closes a connection.
-    pub(super) reply_limit: Option<u64>,
-    pub(super) limitations: Vec<Limitation>,
-    /// See [`ClosedChannel::has_extra_bytes`].
-    pub(super) has_extra_bytes: bool,
-}
-
 impl<'a> Connections<'a> {
     /// Channels whose first attempt is `first`. The first call of [`Connections::ready`] returns its result.
     pub(super) fn new(
@@ -132,6 +119,7 @@ impl<'a> Connections<'a> {
             one_at_a_time: plan.pacing.waits_for_replies(),
             close_timeout: (!is_single_exchange).then(|| MAX_CLOSE_WAIT.min(settings.timeout)),
             channel: None,
+            channel_address: None,
             limitations: Vec::new(),
             reply_limit: ReplyLimit::default(),
             events: Vec::new(),
@@ -167,6 +155,10 @@ impl<'a> Connections<'a> {
             self.channel.as_ref().and_then(|channel| self.reason_to_replace(channel))
         {
             self.close(reason);
+        }
+        // Each handshake is a new connection, but all of them use one channel.
+        if self.protocol.is_handshake() && self.channel.as_ref().is_some_and(Channel::has_sent) {
+            self.opener.look_up_is_missing();
         }
         if let Some(channel) = &self.channel
             && time == LookUpTime::Now
@@ -263,9 +255,9 @@ impl<'a> Connections<'a> {
     /// The connections that were requested since the last call. Also logs the connection events since then. Do not
     /// call this function between the two timestamps of an exchange, because logging takes time.
     pub(super) fn new_connections(&mut self) -> impl Iterator<Item = Connection> + '_ {
-        let (protocol, address) = (self.protocol.name, self.opener.address());
+        let protocol = self.protocol.name;
         self.events.drain(..).filter_map(move |event| {
-            event.log(protocol, address);
+            event.log(protocol);
             event.connection()
         })
     }
@@ -345,17 +337,21 @@ impl<'a> Connections<'a> {
 
     fn channel_of(&mut self, attempt: OpenAttempt) -> Result<Channel, Failure> {
         let OpenAttempt { connection, transport } = attempt;
-        let result = transport.map(|transport| Channel::new(transport, self.protocol.framing));
+        let established = connection.as_ref().and_then(Connection::established);
+        let result = transport.map(|transport| {
+            Channel::new(transport, self.protocol.framing).established_at(established)
+        });
+        let address = self.opener.address();
         if let Some(connection) = connection {
-            self.events.push(match &result {
-                Ok(channel) => ConnectionEvent::Opened { connection, local: channel.local() },
-                Err(failure) => {
-                    ConnectionEvent::Failed { connection, condition: failure.condition }
-                }
-            });
+            let kind = match &result {
+                Ok(channel) => EventKind::Opened { connection, local: channel.local() },
+                Err(failure) => EventKind::Failed { connection, condition: failure.condition },
+            };
+            self.events.push(ConnectionEvent { address, kind });
         }
         let channel = result.map_err(|failure| self.with_context(failure))?;
         self.has_opened = true;
+        self.channel_address = address;
         self.receive_queue = channel.receive_queue().or(self.receive_queue);
         for limitation in channel.limitations() {
             if !self.limitations.contains(&limitation) {
@@ -382,7 +378,8 @@ impl<'a> Connections<'a> {
         let replies = channel.replies();
         self.opener.replies_received(replies);
         if self.protocol.has_connections() {
-            self.events.push(ConnectionEvent::Ended { reason, replies });
+            let kind = EventKind::Ended { reason, replies };
+            self.events.push(ConnectionEvent { address: self.channel_address, kind });
         }
         self.ended_drops = self.ended_drops.zip(channel.drops()).map(|(ended, last)| ended + last);
         let traffic = self.ended_traffic.zip(channel.traffic());

@@ -6,7 +6,7 @@
 
 use crate::analysis::statistics::Distribution;
 use crate::engine::channel::{Channel, ChannelEvent};
-use crate::model::exchange::Exchange;
+use crate::model::exchange::{Connection, Exchange};
 use crate::model::protocol::{Framing, Protocol};
 use crate::net::system::WaitUntil;
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
@@ -87,15 +87,20 @@ impl<'a> UninstrumentedControl<'a> {
     fn measure(&mut self, stop: &AtomicBool) -> Option<Duration> {
         if self.channel.is_none() {
             let address = self.address?;
-            match (self.open)(address, self.config).map(|attempt| attempt.transport) {
-                Ok(Ok(transport)) => {
-                    self.channel = Some(Channel::new(transport, self.protocol.framing));
+            match (self.open)(address, self.config) {
+                Ok(OpenAttempt { connection, transport: Ok(transport) }) => {
+                    let established = connection.as_ref().and_then(Connection::established);
+                    let channel = Channel::new(transport, self.protocol.framing);
+                    self.channel = Some(channel.established_at(established));
                 }
-                Ok(Err(failure)) => self.log_failure(&failure.condition),
+                Ok(OpenAttempt { transport: Err(failure), .. }) => {
+                    self.log_failure(&failure.condition);
+                }
                 Err(error) => self.log_failure(&error),
             }
         }
         let mut channel = self.channel.take()?;
+        channel.discard_rest_of_reply(&self.payload);
         self.seq += 1;
         let seq = self.seq;
         let sent = match channel.send(seq, self.payload.request(seq), stop) {
@@ -109,7 +114,8 @@ impl<'a> UninstrumentedControl<'a> {
         while Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
             match channel.receive(WaitUntil::Coarse(deadline), &mut self.payload, Some(seq)) {
                 Ok(ChannelEvent::Reply(reply)) if reply.seq == Some(seq) => {
-                    if self.lifetime == Lifetime::Keep {
+                    let ends_connection = self.payload.ends_connection(&reply.bytes);
+                    if self.lifetime == Lifetime::Keep && !ends_connection {
                         self.channel = Some(channel);
                     }
                     return Some(reply.received.since(&sent));

@@ -51,7 +51,10 @@ impl Series<'_> {
         self.pacer.request_started(started.monotonic());
         match self.try_to_send(due, Retry::Allowed, sink)? {
             SendResult::Sent | SendResult::Interrupted => Ok(()),
-            SendResult::Failed(failure, verification) => {
+            SendResult::Failed(mut failure, verification) => {
+                if failure.after.is_zero() {
+                    failure.after = started.monotonic().elapsed();
+                }
                 let exchange = self.accounting.request_not_sent(started, failure, verification);
                 self.report(exchange, sink)
             }
@@ -71,13 +74,7 @@ impl Series<'_> {
             }
             Ready::Interrupted => return Ok(SendResult::Interrupted),
         };
-        // A datagram that has arrived can be the reply to another request.
-        if self.protocol.framing == Framing::Stream
-            && self.payload.allows_bytes_after_reply()
-            && channel.replies() > 0
-        {
-            channel.discard_received();
-        }
+        channel.discard_rest_of_reply(&self.payload);
         let seq = self.accounting.next_seq();
         let error = match channel.send(seq, self.payload.request(seq), self.stop) {
             Ok(SentRequest { stamp, timestamp_id }) => {

@@ -7,6 +7,7 @@ use crate::analysis::statistics::{HandshakeRetransmissions, Summary, WRONG_TOKEN
 use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
 use crate::net::limitation::Limitation;
+use crate::plan::pacing::Pacing;
 use crate::plan::payload::{MIN_TOKEN_BITS, TOKEN_BITS, TOKEN_LEN};
 use echo_core::header::version2;
 use std::collections::BTreeMap;
@@ -58,6 +59,8 @@ pub(super) struct SeriesEnd {
     pub(super) shows_wrong_reply: bool,
     /// Whether replies have no number, so that the client matched them to requests in order.
     pub(super) is_matched_in_order: bool,
+    /// The time between two exchanges, if each exchange is a handshake.
+    pub(super) handshake_pacing: Option<Pacing>,
     /// The token of each request. Absent without a token.
     pub(super) token: Option<Token>,
     /// The addresses whose replies the client did not use, with the number of replies.
@@ -138,13 +141,18 @@ pub(super) fn notes(
     notes.extend(end.token.and_then(short_token));
     let median = summary.rtt.median().filter(|_| summary.rtt.count() > 1);
     notes.extend(address_resolution.map(|resolution| resolution.describe(median)));
-    notes.extend(handshake_retransmissions(summary));
+    if let Some(note) = handshake_retransmissions(summary) {
+        notes.push(match end.handshake_pacing {
+            Some(pacing) => format!("{note} {}", full_queue(pacing)),
+            None => note,
+        });
+    }
     notes.extend(limit_delays(summary));
     notes.extend(address_changes::notes(&summary.address_changes));
     notes.extend(summary.replacements.first.iter().map(ToString::to_string));
     if summary.replacements.not_stored() > 0 {
-        let number = count(summary.replacements.not_stored());
-        notes.push(format!("The client opened a new channel {number} more times."));
+        let number = counted(summary.replacements.not_stored(), "more time", "more times");
+        notes.push(format!("The client opened a new channel {number}."));
     }
     if summary.resent > 0 {
         let requests = counted(summary.resent, "request", "requests");
@@ -228,6 +236,28 @@ fn limit_delays(summary: &Summary) -> Option<String> {
 
 /// The costs below this are not shown, because they are less precise than this.
 const MIN_COST: Duration = Duration::from_millis(1);
+
+/// An interval after which most servers have accepted the previous connection, in milliseconds.
+const ADVISED_INTERVAL_MS: u64 = 10;
+
+/// A reason why a connection request has no answer, if each exchange is a handshake.
+pub(in crate::engine) fn full_queue(pacing: Pacing) -> String {
+    let advised = Duration::from_millis(ADVISED_INTERVAL_MS);
+    let advised_rate = 1.0 / advised.as_secs_f64();
+    let advice = match pacing {
+        Pacing::AfterReply(interval) if interval < advised => {
+            format!(" A longer interval prevents this (-i {ADVISED_INTERVAL_MS}ms).")
+        }
+        Pacing::FixedRate(rate) if rate > advised_rate => {
+            format!(" A lower rate prevents this (--rate {advised_rate}).")
+        }
+        Pacing::AfterReply(_) | Pacing::FixedRate(_) => String::new(),
+    };
+    format!(
+        "A possible reason is a full queue of new connections: the client opens connections faster than the server accepts \
+         them.{advice}"
+    )
+}
 
 /// The packets that were sent again during handshakes, and the time that this cost.
 fn handshake_retransmissions(summary: &Summary) -> Option<String> {

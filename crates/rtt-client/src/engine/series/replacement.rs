@@ -113,8 +113,10 @@ impl Series<'_> {
     fn finish_attempt(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
         let suspicion = self.replacement.watch.suspicion(Instant::now);
         let Some(channel) = self.connections.channel() else { return Ok(()) };
-        // The requests of a connection can be sent again only if it has replied (see [`Series::channel_ended`]).
-        let loses_requests = self.protocol.has_connections() && channel.replies() == 0;
+        // The requests of a connection can be sent again only if it has replied (see [`Series::channel_ended`]). The end of
+        // a channel for handshakes ends the handshakes in flight.
+        let loses_requests = self.protocol.is_handshake()
+            || (self.protocol.has_connections() && channel.replies() == 0);
         if loses_requests && self.accounting.in_flight() > 0 && suspicion.is_none() {
             return Ok(());
         }

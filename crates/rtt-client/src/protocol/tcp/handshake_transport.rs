@@ -18,8 +18,7 @@ use super::handshake::retransmitted;
 use super::system::{ConnectPoller, EndedHandshake, start_to_connect, statistics};
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::{Condition, Failure};
-use crate::model::icmp::Origin;
-use crate::net::connectionless::{self, CONNECTED_TO_ITSELF};
+use crate::net::connectionless::{self, connected_to_itself, release_port};
 use crate::net::failure::{ReportedErrors, failure_from_socket_error};
 use crate::net::limitation::Limitation;
 use crate::net::socket::{BufferedSocket, OperationError, SocketKind, set_option};
@@ -151,9 +150,8 @@ impl Handshakes {
             return Received::Failed { request, failure };
         }
         if socket.is_connected_to_itself(self.peer) {
-            // Without this option, the closed connection could occupy the port.
-            let _ = set_option("SO_LINGER", 0, || socket.inner.set_linger(Some(Duration::ZERO)));
-            return Received::Failed { request, failure: self_connected(after) };
+            release_port(&socket.inner);
+            return Received::Failed { request, failure: connected_to_itself(after) };
         }
         let retransmitted =
             statistics(&socket.inner).and_then(|statistics| retransmitted(&statistics, after));
@@ -229,15 +227,6 @@ impl Transport for Handshakes {
 /// `ConnectionReset` and `BrokenPipe` mean that a reset ended the established connection.
 fn is_about_handshake(error: &io::Error) -> bool {
     !matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
-}
-
-/// The failure of a socket that is connected to itself. No other socket listens on the port.
-fn self_connected(after: Duration) -> Failure {
-    Failure {
-        origin: Some(Origin::ThisHost),
-        detail: Some(CONNECTED_TO_ITSELF.to_owned()),
-        ..Failure::new(Condition::Refused, after)
-    }
 }
 
 /// The address that the system selects for connections to `peer`, with the port of `bind`, or 0. A datagram socket shows it

@@ -179,7 +179,9 @@ fn combined_reason(breakdown: Breakdown) -> Option<&'static str> {
 #[derive(Serialize)]
 struct ExplainedFailure {
     condition: &'static str,
-    after_ns: u64,
+    /// Absent if the client did not try to send the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after_ns: Option<u64>,
     #[serde(flatten)]
     fields: FailureFields,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,7 +192,7 @@ impl ExplainedFailure {
     fn new(failure: &Failure, protocol: Option<&Protocol>) -> Self {
         Self {
             condition: failure.condition.name(),
-            after_ns: nanoseconds(failure.after),
+            after_ns: failure.measured_after().map(nanoseconds),
             fields: FailureFields::from(failure),
             explanation: protocol.map(|protocol| failure.meaning(protocol)),
         }

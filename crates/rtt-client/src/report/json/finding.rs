@@ -61,7 +61,7 @@ impl From<&Finding> for FindingLine {
         let (rtt, server, reply) = match &finding.result {
             ProbeResult::Echo { rtt, server } => (Some(*rtt), Some(*server), None),
             ProbeResult::Service { rtt, reply, .. } => {
-                (Some(*rtt), None, Some(String::from_utf8_lossy(reply).into_owned()))
+                (*rtt, None, Some(String::from_utf8_lossy(reply).into_owned()))
             }
             ProbeResult::WrongAnswer { text, .. } => {
                 (None, None, Some(String::from_utf8_lossy(text).into_owned()))

@@ -70,6 +70,9 @@ fn failure(exchange: &Exchange) -> Option<String> {
         (Some(Origin::ThisHost), Some(error)) => text.extend([", ".to_owned(), error.to_string()]),
         _ => {}
     }
+    if failure.measured_after().is_none() {
+        text.push_str(", not sent");
+    }
     if let Some(detail) = &failure.detail {
         text.extend([", ", detail]);
     }

@@ -19,6 +19,9 @@ pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io:
     let (condition, after) = (finding.condition(), duration(finding.after()));
     // The times of a reply and of the other results have different starts.
     let result = match &finding.result {
+        ProbeResult::Service { rtt: None, .. } => {
+            format!("{condition}, reply {after} after the first of {} requests", finding.sent)
+        }
         ProbeResult::Echo { .. }
         | ProbeResult::Service { .. }
         | ProbeResult::WrongAnswer { .. } => {

@@ -212,8 +212,14 @@ fn words_for_the_server_depend_on_the_expected_server() {
         let failure = Failure::new(Condition::WrongAnswer, TIME);
         finding(ProbeResult::WrongAnswer { failure, text: "220 mail".into() })
     };
-    let answering =
-        || finding(ProbeResult::Service { rtt: TIME, reply: "+PONG".into(), error: None });
+    let answering = || {
+        finding(ProbeResult::Service {
+            rtt: Some(TIME),
+            after: TIME,
+            reply: "+PONG".into(),
+            error: None,
+        })
+    };
     let other_address = || fails(Condition::OtherAddress, None);
     let up = "up, service up";
     let something = "the host is up; something uses the port over TCP, but it";

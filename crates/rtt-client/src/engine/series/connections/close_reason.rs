@@ -33,7 +33,7 @@ impl fmt::Display for CloseReason {
         match self {
             Self::ByServer(condition) => write!(f, "condition {condition}"),
             Self::WrongReply => f.write_str("wrong reply"),
-            Self::ByReply => f.write_str("the reply states that the server closes it"),
+            Self::ByReply => f.write_str("the reply states that the server closes the connection"),
             Self::HeaderVersion => f.write_str("other version of the timing header"),
             Self::OnePerExchange => f.write_str("one connection for each exchange"),
             Self::ReplyLimit(replies) => {
@@ -43,7 +43,7 @@ impl fmt::Display for CloseReason {
                 write!(f, "{MAX_UNANSWERED} requests without a reply")
             }
             Self::Replaced => f.write_str("replaced by a new channel"),
-            Self::AddressChanged => f.write_str("other address of the target"),
+            Self::AddressChanged => f.write_str("the target has another address"),
             Self::EndOfSeries => f.write_str("end of the series"),
         }
     }

@@ -14,6 +14,7 @@ use super::Open;
 use crate::engine::series::RunPosition;
 use crate::model::address_change::{AddressChange, AddressChangeReason};
 use crate::model::condition::{Condition, Failure};
+use crate::model::failure_context::FailureContext;
 use crate::model::icmp::Origin;
 use crate::model::protocol::Protocol;
 use crate::net::failure::failure_from_socket_error;
@@ -168,8 +169,8 @@ impl<'a> Opener<'a> {
     /// The failure of a request without a channel, while another thread tries to open one.
     pub(super) fn no_channel(&self) -> Failure {
         let (condition, origin) = self.last_failure.unwrap_or((Condition::Silent, None));
-        let detail = Some("the last attempt failed, and the next one has no result yet".to_owned());
-        Failure { origin, detail, ..Failure::new(condition, Duration::ZERO) }
+        let context = Some(FailureContext::NotTried);
+        Failure { origin, context, ..Failure::new(condition, Duration::ZERO) }
     }
 
     /// Records whether the attempt for a request opened a channel.
@@ -214,6 +215,11 @@ impl<'a> Opener<'a> {
             let attempt = (self.open)(address, self.config).unwrap_or_else(failed_attempt);
             self.set_next(PeerAttempt::to_same_address(Some(address), attempt));
         }
+    }
+
+    /// A connection was opened without a look-up. The next call of [`Opener::name_has_changed`] looks up the name.
+    pub(super) fn look_up_is_missing(&mut self) {
+        self.set_look_up_is_missing(true);
     }
 
     /// The changes of the address since the last call.

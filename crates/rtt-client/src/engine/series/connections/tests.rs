@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::channel::ChannelEvent;
 use crate::engine::test_transport::{ADDRESS, open_echo};
+use crate::model::address_change::AddressChangeReason;
 use crate::model::icmp::Origin;
 use crate::model::protocol::ReplyForm;
 use crate::net::system::WaitUntil;
@@ -78,6 +79,21 @@ fn ended_channel_returns_its_unanswered_requests() {
     assert_eq!((ended.replies, ended.partial_reply_len), (1, 0));
     assert!(connections.channel().is_none());
     assert!(connections.end(CLOSED).is_none());
+}
+
+#[test]
+fn each_event_has_the_address_of_its_connection() {
+    let other = SocketAddr::from(([192, 0, 2, 7], 7));
+    let settings = Settings::series(10);
+    let attempt = open_echo(other, OpenConfig::new(&settings)).unwrap();
+    let mut connections = connections(settings);
+    assert!(matches!(connections.ready(LookUpTime::Now), Ready::Open(_)));
+    let reason = AddressChangeReason::NameChanged;
+    connections.set_next(PeerAttempt { address: Some(other), reason, attempt });
+    connections.end(CLOSED);
+    assert!(matches!(connections.ready(LookUpTime::Now), Ready::Open(_)));
+    let addresses: Vec<_> = connections.events.iter().map(|event| event.address).collect();
+    assert_eq!(addresses, [Some(ADDRESS), Some(ADDRESS), Some(other)]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::analysis::statistics::AddressChanges;
 use crate::model::address_change::{AddressChange, AddressChangeReason};
-use crate::model::format::count;
+use crate::model::format::counted;
 use chrono::{DateTime, Local};
 use echo_core::escape;
 
@@ -13,8 +13,8 @@ pub(super) fn notes(changes: &AddressChanges) -> Vec<String> {
     let stored = changes.first.iter().chain(last);
     let mut notes: Vec<String> = stored.map(note).collect();
     if changes.not_stored() > 0 {
-        let number = count(changes.not_stored());
-        notes.push(format!("The address changed {number} more times."));
+        let number = counted(changes.not_stored(), "more time", "more times");
+        notes.push(format!("The address changed {number}."));
     }
     notes
 }
@@ -28,7 +28,7 @@ fn note(change: &AddressChange) -> String {
             format!("The address of {host} changed from {old} to {new} at {time}.")
         }
         (Some(old), AddressChangeReason::NoReply) => format!(
-            "The client measured {new}, another address of {host}, from {time} on, because {old} did not reply."
+            "At {time}, the client changed from {old} to {new}, another address of {host}, because {old} did not reply."
         ),
         (None, _) => format!("{host} had no address until {time}. Its address is {new}."),
     }
@@ -63,7 +63,7 @@ mod tests {
                 Some(a),
                 AddressChangeReason::NoReply,
                 format!(
-                    "The client measured 192.0.2.2, another address of moving.example, from {clock} on, because 192.0.2.1 did not reply."
+                    "At {clock}, the client changed from 192.0.2.1 to 192.0.2.2, another address of moving.example, because 192.0.2.1 did not reply."
                 ),
             ),
         ] {

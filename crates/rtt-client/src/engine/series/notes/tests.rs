@@ -17,6 +17,7 @@ const UNEVENTFUL: SeriesEnd = SeriesEnd {
     limitations: Vec::new(),
     missing_replies: None,
     server_counts: ServerCounts::NotApplicable,
+    handshake_pacing: None,
     token: None,
     replies_from_others: BTreeMap::new(),
 };
@@ -64,6 +65,7 @@ fn each_unusual_event_has_one_note() {
         limitations: vec![Limitation::RefusedSourcePort(1900)],
         missing_replies: Some("Every tenth reply is missing.".to_owned()),
         server_counts: ServerCounts::Reported,
+        handshake_pacing: None,
         token: Some(Token { bits: 30, has_message: false }),
         replies_from_others: BTreeMap::from([("192.0.2.7:7".parse().unwrap(), 2)]),
     };
@@ -151,4 +153,25 @@ fn note_about_retransmissions_in_handshakes_has_a_cost_only_if_it_is_known() {
     assert_eq!(note(2000, unknown), "In 3 of 2,000 handshakes, 4 segments were sent again.");
     let free = HandshakeRetransmissions { cost: Duration::ZERO, ..one };
     assert_eq!(note(1, free), "The handshake took 1.032 s: 1 segment was sent again.");
+}
+
+#[test]
+fn note_about_repeated_handshakes_suggests_a_longer_interval_only_if_it_is_short() {
+    for (pacing, advice) in [
+        (Pacing::AfterReply(Duration::ZERO), Some("(-i 10ms)")),
+        (Pacing::AfterReply(Duration::from_secs(1)), None),
+        (Pacing::FixedRate(1000.0), Some("(--rate 100)")),
+        (Pacing::FixedRate(10.0), None),
+    ] {
+        let mut summary = Summary::default();
+        summary.handshake_retransmissions.connections = 1;
+        summary.handshake_retransmissions.segments = 1;
+        let end = SeriesEnd { handshake_pacing: Some(pacing), ..UNEVENTFUL };
+        let notes = notes(end, &summary, None).join(" ");
+        assert!(notes.contains("queue of new connections"), "{notes}");
+        match advice {
+            Some(advice) => assert!(notes.contains(advice), "{notes}"),
+            None => assert!(!notes.contains("prevents this"), "{notes}"),
+        }
+    }
 }

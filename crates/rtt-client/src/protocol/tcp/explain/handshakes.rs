@@ -53,7 +53,7 @@ impl Explain for Explanations {
             share: None,
             evidence: format!(
                 "{}: the kernel of the server's host replies, and both kernels create the state of a connection. The \
-                 server program has no part in it.",
+                 server program does not take part.",
                 context.name
             ),
         };

@@ -1,6 +1,8 @@
 //! Tests with real sockets on loopback.
 
 use super::*;
+use crate::model::icmp::Origin;
+use crate::net::connectionless::CONNECTED_TO_ITSELF;
 use crate::plan::Settings;
 use socket2::{Domain, Socket, Type};
 use std::io::Read as _;
