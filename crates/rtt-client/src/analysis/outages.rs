@@ -1,8 +1,8 @@
 //! [`OutageDetector`]: finds the outages of a run, and [`Outages`], the result. Callers pass the time.
 //!
 //! An outage is a sequence of consecutive requests without a correct reply. One random loss is not an outage: the
-//! sequence has at least [`MIN_REQUESTS`] requests, or one of them failed with an error that is not about this request
-//! alone ([`Condition::is_about_one_request`]).
+//! sequence has at least [`MIN_REQUESTS`] requests, or one of them failed with an error that the absence of the
+//! server explains ([`Condition::shows_absence`]).
 //!
 //! With several requests in flight, outcomes are decided in any order. The detector processes them in the order of the
 //! requests. Outcomes after an undecided request wait. Consecutive outcomes of the same kind wait as one [`Segment`], so
