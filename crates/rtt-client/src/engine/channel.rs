@@ -41,8 +41,10 @@ pub(in crate::engine) struct Channel {
     first_arrival: Option<Stamp>,
     /// The arrival of the last bytes in `partial`.
     last_arrival: Option<Arrival>,
-    /// Whether the channel has removed bytes that arrived while no request was in flight.
-    has_discarded: bool,
+    /// Whether the channel has removed bytes that arrived after the reply to the latest request.
+    discarded_since_request: bool,
+    /// The number of requests before which the channel has removed such bytes.
+    requests_after_discarded_bytes: u64,
 }
 
 /// A channel that the client has closed.
@@ -121,7 +123,8 @@ impl Channel {
             checked: 0,
             first_arrival: None,
             last_arrival: None,
-            has_discarded: false,
+            discarded_since_request: false,
+            requests_after_discarded_bytes: 0,
         }
     }
 
@@ -149,6 +152,8 @@ impl Channel {
             sent.stamp = established;
         }
         self.sent_requests += 1;
+        self.requests_after_discarded_bytes +=
+            u64::from(std::mem::take(&mut self.discarded_since_request));
         if self.framing == Framing::Stream {
             self.unanswered.push_back(seq);
         }
@@ -327,9 +332,12 @@ impl Channel {
         stop: &AtomicBool,
     ) -> ClosedChannel {
         let duration = self.transport.close(timeout, stop);
-        let has_extra_bytes = self.sent_requests > 1
-            && !self.has_discarded
-            && (!self.partial.is_empty() || self.transport.received_during_close());
+        let has_rest = self.discarded_since_request
+            || !self.partial.is_empty()
+            || self.transport.received_during_close();
+        // If the rest of each earlier reply arrived before the next request, the channel has removed all of it.
+        let all_were_removed = self.requests_after_discarded_bytes + 1 == self.sent_requests;
+        let has_extra_bytes = self.sent_requests > 1 && !all_were_removed && has_rest;
         ClosedChannel { duration, has_extra_bytes }
     }
 }

@@ -6,7 +6,10 @@ use super::{duration, ends, exchange, request, service};
 use rtt_client::report::{Json, JsonConfig};
 use rtt_client::{Content, DiagnosisPlan, ReplyEnd, Settings, diagnose};
 use serde_json::Value;
+use std::collections::HashMap;
+use std::net::UdpSocket;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 use std::time::Duration;
 
 #[test]
@@ -156,16 +159,28 @@ fn bytes_after_the_end_of_a_datagram_are_corrupt() {
     assert_eq!(counts(&summary, ["received", "lost", "corrupt"]), [0, 0, 2], "{summary}");
 }
 
+/// Starts a server that does not answer the first datagrams of each source. A diagnosis sends requests from two sockets.
+fn server_that_ignores(first: u64) -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        let mut counts = HashMap::new();
+        while let Ok((_, source)) = socket.recv_from(&mut [0; 64]) {
+            let count = counts.entry(source).or_insert(0_u64);
+            *count += 1;
+            if *count > first {
+                // The client may have closed its socket.
+                let _ = socket.send_to(b"PONG", source);
+            }
+        }
+    });
+    address
+}
+
 #[test]
 fn diagnosis_has_an_rtt_only_if_the_answered_request_is_known() {
     for lost in [0, 1] {
-        let mut number = 0;
-        let server = udp_server(move |_, send| {
-            number += 1;
-            if number > lost {
-                send(b"PONG");
-            }
-        });
+        let server = server_that_ignores(lost);
         let settings = request("PONG", ReplyEnd::FirstBytes, Settings::one(""));
         let settings = Settings { timeout: Duration::from_secs(2), ..settings };
         let target = format!("udp://{server}").parse().unwrap();
@@ -178,7 +193,8 @@ fn diagnosis_has_an_rtt_only_if_the_answered_request_is_known() {
         let finding: Value = serde_json::from_str(finding).unwrap();
         assert_eq!(
             (&finding["condition"], &finding["sent"]),
-            (&"answering".into(), &(lost + 1).into())
+            (&"answering".into(), &(lost + 1).into()),
+            "{finding}"
         );
         assert_eq!(finding.get("rtt_ns").is_some(), lost == 0, "{finding}");
         // The time from the first request contains the wait before the second one.

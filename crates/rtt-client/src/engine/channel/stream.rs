@@ -27,7 +27,7 @@ impl Channel {
             let until = WaitUntil::Exact(Instant::now());
             // The end of the connection, or an error, makes the next send or receive call fail.
             let Ok(Received::Bytes { .. }) = self.transport.receive(until) else { return };
-            self.has_discarded = true;
+            self.discarded_since_request = true;
         }
     }
 
@@ -51,7 +51,7 @@ impl Channel {
         let seq = self.unanswered.front().copied();
         if seq.is_none() && payload.allows_bytes_after_reply() {
             self.partial.clear();
-            self.has_discarded = true;
+            self.discarded_since_request = true;
             return None;
         }
         // If later requests also have no reply, the bytes after this reply belong to the next reply.
