@@ -1,4 +1,5 @@
-//! Delivers random messages to the client: changed replies, as datagrams and as a stream, and quotations in ICMP errors.
+//! Delivers random messages to the client: changed replies of echo servers and of other services, as datagrams and as a
+//! stream, and quotations in ICMP errors.
 //! In contrast to the target `replies`, no socket is used, so it executes more inputs per second.
 //!
 //! Run it with `cargo +nightly fuzz run messages`.
@@ -6,7 +7,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use rtt_client::{AnyMessage, receive_any_messages};
+use rtt_client::{AnyMessage, receive_any_messages, receive_any_service_messages};
 
 #[derive(Arbitrary, Debug)]
 struct Message {
@@ -32,4 +33,5 @@ fuzz_target!(|input: ([u8; 3], Vec<Message>)| {
         })
         .collect();
     receive_any_messages(kinds, &messages);
+    receive_any_service_messages(&messages);
 });

@@ -14,7 +14,8 @@ The script prints one line of JSON with these keys:
 
 - "status", "out", "err": the exit status and the output of the client.
 - "injected": the number of packets that each rule changed. "overflowed" is the number of packets that the forwarder lost,
-  because it was too slow.
+  because it was too slow. With the rule "measure", "request_delays_ns" and "reply_delays_ns" are lists of the time that each
+  numbered datagram spent in the forwarder.
 - "captured_rtts_ns": the RTTs in a capture on the client's interface.
 """
 import ctypes
@@ -85,8 +86,19 @@ def packet_socket(interface):
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     # A burst must not overflow the queue of the forwarder, because the test would count these packets as lost elsewhere.
     packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    packets.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     packets.bind((interface, ETH_P_ALL))
     return packets
+
+
+def receive(packets):
+    """Returns a packet, the time when the kernel received it (nanoseconds of CLOCK_REALTIME), and its address. The time is
+    None if the kernel recorded none."""
+    frame, control, _, address = packets.recvmsg(65536, 256)
+    if not control:
+        return frame, None, address
+    seconds, nanoseconds = struct.unpack("qq", control[0][2][:16])
+    return frame, seconds * 10**9 + nanoseconds, address
 
 
 def overflowed(packets):
@@ -141,7 +153,7 @@ def request_number(payload):
 
 
 class Rules:
-    """Applies the rules of a scenario to packets. The keys of the scenario are:
+    """Applies the rules of a scenario to packets. Its keys are:
 
     - "delay_ms": delays each packet in each direction.
     - "drop": [n, r]: drops each request datagram with number % n == r.
@@ -158,6 +170,7 @@ class Rules:
       requests. Otherwise, the server's CPU would sleep longer, and the server would need more time for a reply.
     - "drop_segments": drops the client's TCP data segments with these numbers, but not their retransmissions.
     - "late_segment": [n, ms]: delays the server's TCP data segment with the number n by ms milliseconds.
+    - "measure": the forwarder measures its delays. On a loaded machine, they are longer than the delays in the rules.
     - "punctual": the forwarder polls for packets and never sleeps, so its delays are more exact.
 
     "drop" and "drop_replies" can have two more elements: [n, r, first, last]. The rule then applies only to the numbers
@@ -169,6 +182,8 @@ class Rules:
         self.segment_numbers = {}
         self.server_segments = 0
         self.count = {"dropped": 0, "dropped_replies": 0, "corrupted": 0, "corrupted_replies": 0, "doubled": 0, "doubled_requests": 0, "held": 0, "retransmitted": 0}
+        if scenario.get("measure"):
+            self.count |= {"request_delays_ns": [], "reply_delays_ns": []}
 
     def matches(self, rule, number):
         n, r = self.scenario.get(rule, [0, 0])[:2]
@@ -184,6 +199,16 @@ class Rules:
             return 0
         factor, n = self.scenario[rule]
         return number * factor % n / 1e6
+
+    def measure(self, frame, arrived_ns):
+        """Measures how long a datagram spent in the forwarder. The kernel recorded the arrival, so the time contains the wait
+        of the forwarder for a processor."""
+        if not self.scenario.get("measure") or arrived_ns is None:
+            return
+        delay = time.clock_gettime_ns(time.CLOCK_REALTIME) - arrived_ns
+        parsed = parse(frame)
+        if parsed is not None and request_number(parsed[3]) is not None:
+            self.count["request_delays_ns" if parsed[1] else "reply_delays_ns"].append(delay)
 
     def corrupt(self, frame):
         """Returns the packet, with a changed bit if a rule applies."""
@@ -264,7 +289,8 @@ def forward(results, arguments):
     while not stop_signals:
         now = time.monotonic()
         while queue and queue[0][0] <= now:
-            _, _, output, frame = heapq.heappop(queue)
+            _, _, output, frame, arrived_ns = heapq.heappop(queue)
+            rules.measure(frame, arrived_ns)
             try:
                 output.send(frame)
             except OSError:
@@ -273,14 +299,14 @@ def forward(results, arguments):
         if rules.scenario.get("punctual"):
             timeout = 0
         for source in select.select([left, right], [], [], max(0, timeout))[0]:
-            frame, address = source.recvfrom(65536)
+            frame, arrived_ns, address = receive(source)
             if address[2] == socket.PACKET_OUTGOING:
                 continue
             arrival = time.monotonic()
             output_frame = rules.corrupt(frame)
             for delay in rules.delays(frame):
                 sequence += 1
-                heapq.heappush(queue, (arrival + delay, sequence, other[source], output_frame))
+                heapq.heappush(queue, (arrival + delay, sequence, other[source], output_frame, arrived_ns))
     rules.count["overflowed"] = overflowed(left) + overflowed(right)
     with os.fdopen(results, "w") as output:
         json.dump(rules.count, output)
@@ -291,7 +317,6 @@ def capture(results, ready):
     the client's interface. When it is ready, it writes one byte to `ready`. At the end, it writes the RTTs to `results`."""
     enter("c")
     packets = packet_socket("c0")
-    packets.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     stop_signals = []
     signal.signal(signal.SIGTERM, lambda *_: stop_signals.append(True))
     send_times, rtts = {}, []
@@ -299,12 +324,11 @@ def capture(results, ready):
     while not stop_signals:
         if not select.select([packets], [], [], 0.1)[0]:
             continue
-        frame, control, _, _ = packets.recvmsg(65536, 256)
+        frame, timestamp, _ = receive(packets)
         parsed = parse(frame)
-        if parsed is None or parsed[0] not in DATAGRAMS or not control:
+        if timestamp is None or parsed is None or parsed[0] not in DATAGRAMS:
             continue
-        seconds, nanoseconds = struct.unpack("qq", control[0][2][:16])
-        timestamp, number = seconds * 10**9 + nanoseconds, request_number(parsed[3])
+        number = request_number(parsed[3])
         if number is None:
             continue
         if parsed[1]:

@@ -11,7 +11,9 @@ tasks:
   soak [--duration DURATION]
            attack the servers and the client, and measure the effect on honest
            clients (examples of DURATION: 10s, 5m, 1h)
-  ci       run all checks that CI runs";
+  ci [--skip-tests]
+           run all checks that CI runs; --skip-tests: without the check `tests`,
+           which is the same as `cargo test --workspace`";
 
 /// The selected task.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,7 +24,10 @@ pub(crate) enum Task {
         /// The text that the user typed. `echo-bench` parses it and defines the default.
         duration: Option<String>,
     },
-    Ci,
+    Ci {
+        /// Whether `cargo test --workspace` has already passed.
+        skip_tests: bool,
+    },
     Help,
 }
 
@@ -39,7 +44,8 @@ impl Task {
             ["soak", "--duration", duration] => {
                 Some(Self::Soak { duration: Some(duration.to_owned()) })
             }
-            ["ci"] => Some(Self::Ci),
+            ["ci"] => Some(Self::Ci { skip_tests: false }),
+            ["ci", "--skip-tests"] => Some(Self::Ci { skip_tests: true }),
             ["help" | "--help" | "-h"] => Some(Self::Help),
             _ => None,
         }
@@ -58,7 +64,8 @@ mod tests {
     fn every_documented_task_is_parsed() {
         assert_eq!(parse("demo"), Some(Task::Demo));
         assert_eq!(parse("bench"), Some(Task::Bench));
-        assert_eq!(parse("ci"), Some(Task::Ci));
+        assert_eq!(parse("ci"), Some(Task::Ci { skip_tests: false }));
+        assert_eq!(parse("ci --skip-tests"), Some(Task::Ci { skip_tests: true }));
         assert_eq!(parse("soak"), Some(Task::Soak { duration: None }));
         let duration = Some("10s".to_owned());
         assert_eq!(parse("soak --duration 10s"), Some(Task::Soak { duration }));

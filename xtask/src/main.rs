@@ -37,7 +37,7 @@ fn run(task: &Task) -> Result<ExitCode> {
     child_process::end_children_on_signal("xtask", GRACE_PERIOD)?;
     match task {
         Task::Demo => demo::run()?,
-        Task::Ci => ci::run()?,
+        Task::Ci { skip_tests } => ci::run(*skip_tests)?,
         Task::Bench => return echo_bench(&["bench"]),
         Task::Soak { duration: None } => return echo_bench(&["soak"]),
         Task::Soak { duration: Some(duration) } => {

@@ -33,6 +33,8 @@ pub(crate) mod explain;
 pub(crate) mod loss_attribution;
 pub(crate) mod loss_pattern;
 pub(crate) mod number_set;
+pub(crate) mod outages;
+pub(crate) mod recognition;
 pub(crate) mod request_tracker;
 pub(crate) mod schedule;
 pub(crate) mod statistics;

@@ -22,7 +22,7 @@ mod trial;
 pub use comparison::compare;
 pub use diagnosis::diagnose;
 #[cfg(fuzzing)]
-pub use fuzzing::{AnyMessage, receive_any_messages};
+pub use fuzzing::{AnyMessage, receive_any_messages, receive_any_service_messages};
 pub use output_file::{FileOperation, OutputFile, OutputFileError, remove_unfinished_files};
 pub use protocols::list_protocols;
 pub use run::{RunError, run};

@@ -5,6 +5,7 @@ use crate::analysis::diagnosis::{Finding, HostFinding};
 use crate::analysis::evidence::{Evidence, Pair};
 use crate::analysis::statistics::Summary;
 use crate::capture::trace::Trace;
+use crate::model::address_change::AddressChange;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange};
 use crate::model::protocol::Protocol;
@@ -25,6 +26,8 @@ pub enum Event<'a> {
     AddressLimit(&'a AddressLimit),
     /// An address of the target's name failed, or it did not answer before the client tried the next address.
     FailedAttempt(&'a FailedAttempt),
+    /// The client uses another address of the target's name from now on.
+    AddressChange(&'a AddressChange),
     /// The client requested a connection.
     Connection(&'a Connection),
     /// The outcome of a request is decided.

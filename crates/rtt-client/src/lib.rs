@@ -67,17 +67,20 @@ pub mod report;
 
 pub use analysis::delay_variation::{DelayClocks, DelayVariation, OneWayDelays};
 pub use analysis::loss_attribution::{LossCounts, LossRange};
+pub use analysis::outages::Outages;
 pub use analysis::schedule::SlowHost;
 pub use analysis::statistics::{
-    BreakdownFigures, ColdStart, Distribution, HandshakeRetransmissions, Jitter, Quantile,
-    Replacements, Summary, TimestampCost,
+    AddressChanges, BreakdownFigures, ColdStart, Distribution, HandshakeRetransmissions, Jitter,
+    Quantile, Replacements, Summary, TimestampCost,
 };
 pub use capture::dissect::LayerSizes;
 pub use capture::flow::{Flow, FlowSide, PacketRecord};
 pub use capture::role::PacketRole;
 pub use capture::trace::{Disagreement, ExchangeTiming, Trace, TracedTarget};
 #[cfg(fuzzing)]
-pub use engine::{AnyMessage, explain_as_measurement, receive_any_messages};
+pub use engine::{
+    AnyMessage, explain_as_measurement, receive_any_messages, receive_any_service_messages,
+};
 pub use engine::{
     FileOperation, OutputFile, OutputFileError, RunError, TraceError, compare, diagnose,
     end_with_this_thread, enter_lab, list_protocols, read_trace, remove_unfinished_files, run,
@@ -87,6 +90,7 @@ pub use event::{
     AddressLimit, ComparisonProgress, ComparisonStage, ComparisonStart, Event, FailedAttempt,
     Progress, Report, Start,
 };
+pub use model::address_change::{AddressChange, AddressChangeReason};
 pub use model::address_resolution::{AddressResolution, ContainedIn};
 pub use model::breakdown::{Breakdown, CombinedReason, NetworkAndServer};
 pub use model::condition::{Condition, Failure};
@@ -94,15 +98,18 @@ pub use model::exchange::{
     CompletedPhase, Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration,
     Retransmitted, UnconnectedResult,
 };
+pub use model::expected_server::ExpectedServer;
 pub use model::failure_context::{FailureContext, VersionOption};
 pub use model::hop_limit::{Distance, ReplyTtl};
 pub use model::icmp::{IcmpError, Origin};
 pub use model::loss_place::{LossPlace, LossReason};
+pub use model::outage::Outage;
 pub use model::protocol::{
     DisplayAddress, Framing, IpNumbers, Phase, Protocol, ReplyForm, Responder,
 };
 pub use model::receive_queue::ReceiveQueue;
 pub use model::replacement::{Replacement, ReplacementEvidence, ReplacementReason};
+pub use model::service::{Identifier, ReplyEnd, ReplyRule, ReplyStart, Service, Signature};
 pub use model::target::{Target, TargetError};
 pub use model::traffic::KernelStatistics;
 pub use net::resolve::{LocalAddressError, ZoneError, local_address};
@@ -111,9 +118,9 @@ pub use net::system::handle_any_netlink_datagram;
 pub use net::system::operation::{CaptureOperation, LabOperation};
 pub use net::transport::{SocketError, SocketOperation};
 pub use plan::{
-    ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,
-    DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, DiagnosisPlan, Family, Lifetime,
-    MessagePart, Plan, PlanError, SWEEP_SIZES, Settings, TracePlan, TraceSettings,
+    ComparisonPlan, ComparisonSettings, Content, CustomRequest, DEFAULT_HOST, DEFAULT_PAIRS,
+    DEFAULT_PAIRS_DURATION, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, DiagnosisPlan, EchoForm, Family,
+    Lifetime, MessagePart, Plan, PlanError, SWEEP_SIZES, Settings, TracePlan, TraceSettings,
 };
 #[cfg(all(fuzzing, target_os = "linux", not(portable)))]
 pub use protocol::decode_any_statistics;

@@ -2,10 +2,13 @@
 //! afterwards.
 
 mod comparison;
+mod diagnosis;
 mod error;
 pub(crate) mod pacing;
 pub(crate) mod payload;
+mod requests;
 mod settings;
+mod shown_text;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -14,17 +17,22 @@ pub use comparison::{
     ComparisonPlan, ComparisonSettings, DEFAULT_PAIRS, DEFAULT_PAIRS_DURATION, SWEEP_SIZES,
 };
 pub(crate) use comparison::{MAX_PAIRS, SizePlan};
+pub use diagnosis::DiagnosisPlan;
 pub use error::{MessagePart, PlanError};
 pub use settings::{
-    Content, DEFAULT_HOST, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, Family, Lifetime, Settings,
+    Content, CustomRequest, DEFAULT_HOST, DEFAULT_REQUEST_LEN, DEFAULT_TIMEOUT, EchoForm, Family,
+    Lifetime, Settings,
 };
+pub(crate) use shown_text::ShownText;
 pub use trace::{TracePlan, TraceSettings};
 
+use crate::model::expected_server::ExpectedServer;
 use crate::model::protocol::{Framing, Protocol};
+use crate::model::service::Service;
 use crate::model::target::Target;
 use crate::plan::pacing::Pacing;
-use crate::plan::payload::{HeaderContent, MAX_REQUESTS, Numbering, Payload};
-use crate::protocol::registry::{PROTOCOLS, protocols_of};
+use crate::plan::payload::{MAX_REQUESTS, Payload, ServicePayload};
+use requests::{payload, service_named};
 use std::time::Duration;
 
 /// The longest timeout and the longest interval. A clock reading plus this duration does not overflow.
@@ -59,6 +67,8 @@ pub struct Plan {
     pub(crate) protocol: &'static Protocol,
     pub(crate) target: Target,
     pub(crate) settings: Settings,
+    /// The predefined service, if the settings select one.
+    pub(crate) service: Option<&'static Service>,
     pub(crate) payload: Payload,
     pub(crate) pacing: Pacing,
 }
@@ -75,6 +85,7 @@ impl Plan {
         settings: Settings,
     ) -> Result<Self, PlanError> {
         check_target(protocol, &target, &settings)?;
+        let protocol = measured_protocol(protocol, &settings)?;
         check_durations(&settings)?;
         if settings.count.is_some_and(|count| count == 0 || count > MAX_REQUESTS) {
             return Err(PlanError::CountOutOfRange { quantity: "--count", max: MAX_REQUESTS });
@@ -83,8 +94,14 @@ impl Plan {
             None => Pacing::AfterReply(settings.interval),
             Some(rate) => Pacing::FixedRate(check_rate(rate, &settings)?),
         };
-        let payload = payload(protocol, &settings)?;
-        Ok(Self { protocol, target, settings, payload, pacing })
+        let service = match &settings.content {
+            Content::Service(name) => Some(service_named(name, protocol)?),
+            _ => None,
+        };
+        let payload = payload(protocol, &target, &settings)?;
+        let mut plan = Self { protocol, target, settings, service, payload, pacing };
+        plan.apply_service_rules()?;
+        Ok(plan)
     }
 
     /// The protocol that the client measures.
@@ -103,6 +120,21 @@ impl Plan {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The server whose replies are correct.
+    #[must_use]
+    pub fn expected_server(&self) -> ExpectedServer {
+        match (&self.payload, self.service) {
+            (Payload::Echo(_), _) => ExpectedServer::without_service(self.protocol),
+            (Payload::Service(_), Some(service)) => ExpectedServer::Service(service),
+            (Payload::Service(_), None) => ExpectedServer::Request,
+        }
+    }
+
+    /// Whether the server sends first, after the client has connected.
+    pub(crate) fn server_sends_first(&self) -> bool {
+        self.payload.service().is_some_and(ServicePayload::server_sends_first)
     }
 
     /// The maximum number of requests that wait for a reply at the same time.
@@ -137,24 +169,62 @@ impl Plan {
 
     /// The port of the server, if the protocol has ports.
     fn url_port(&self) -> Option<u16> {
-        self.target.port.or(self.protocol.default_port)
+        let of_service = self.service.map(|service| service.port);
+        self.target.port.or(of_service).or(self.protocol.default_port)
     }
 
-    /// Whether the plan is one exchange of the user's message, without a number in the request.
-    pub(crate) fn is_one_message(&self) -> bool {
-        matches!(self.settings.content, Content::Message(_))
+    /// Checks the settings of a run with a service. If the server sends first, each exchange needs a new connection. So
+    /// this function changes the lifetime of connections.
+    fn apply_service_rules(&mut self) -> Result<(), PlanError> {
+        let Payload::Service(service) = &self.payload else { return Ok(()) };
+        let is_scheduled = !self.pacing.waits_for_replies();
+        if service.server_sends_first() {
+            if is_scheduled {
+                return Err(PlanError::GreetingAtFixedRate);
+            }
+            if self.settings.breakdown {
+                return Err(PlanError::GreetingWithBreakdown);
+            }
+            self.settings.lifetime = Lifetime::Each;
+        }
+        if is_scheduled && self.protocol.framing == Framing::Stream && !service.has_reply_end() {
+            return Err(PlanError::NoReplyEndAtFixedRate { protocol: self.protocol.title });
+        }
+        if let Some(max) = service.max_in_flight()
+            && self.max_in_flight() > max
+        {
+            return Err(PlanError::TooFewIdentifiers { max });
+        }
+        Ok(())
     }
 
-    /// Whether the requests contain a message of the user.
-    pub(crate) fn has_a_message(&self) -> bool {
-        matches!(self.settings.content, Content::Message(_) | Content::Numbered(_))
+    /// Whether the plan is a single exchange whose times are the result: an exchange of the user's message, an exchange
+    /// with a service, or a handshake.
+    pub(crate) fn is_single_exchange(&self) -> bool {
+        match self.settings.content {
+            Content::Message(_) => true,
+            Content::Request(_) | Content::Service(_) | Content::Handshake => {
+                self.settings.count == Some(1)
+            }
+            Content::Numbered(_) | Content::Sized(_) => false,
+        }
+    }
+
+    /// The part of a reply that reports show. Absent if they show none.
+    pub(crate) fn shown_text(&self) -> Option<ShownText> {
+        let has_message =
+            matches!(self.settings.content, Content::Message(_) | Content::Numbered(_));
+        match &self.payload {
+            Payload::Echo(echo) => has_message.then(|| ShownText::After(echo.text_offset())),
+            Payload::Service(_) => self.is_single_exchange().then_some(ShownText::FirstLine),
+        }
     }
 
     /// The same plan with kernel timestamps.
     ///
     /// # Errors
     ///
-    /// If the requests are too short for the timing header.
+    /// If the requests are too short for the timing header, or if the exchanges have no request packets.
     pub(crate) fn with_breakdown(&self) -> Result<Self, PlanError> {
         let settings = Settings { breakdown: true, ..self.settings.clone() };
         Self::new(self.protocol, self.target.clone(), settings)
@@ -167,49 +237,13 @@ impl Plan {
     }
 }
 
-/// A target to diagnose.
-#[derive(Debug, Clone)]
-pub struct DiagnosisPlan {
-    /// One plan for each protocol.
-    pub(crate) plans: Vec<Plan>,
-    /// One plan for each protocol to which the kernel of a host replies. They show whether the host is up while its
-    /// services are down. Empty if `plans` contains no service.
-    pub(crate) host_checks: Vec<Plan>,
-}
-
-impl DiagnosisPlan {
-    /// Creates a plan for the diagnosis of `target`. Without a protocol in the target, the plan contains every protocol
-    /// with a server program.
-    ///
-    /// # Errors
-    ///
-    /// If a setting is out of range.
-    pub fn new(target: &Target, settings: &Settings) -> Result<Self, PlanError> {
-        let plans: Vec<Plan> = protocols_of(target)
-            .map(|protocol| Plan::new(protocol, target.clone(), settings.clone()))
-            .collect::<Result<_, _>>()?;
-        let has_services = plans.iter().any(|plan| plan.protocol.needs_server_program());
-        let host = Target { protocol: None, port: None, ..target.clone() };
-        // The port of `--bind` belongs to the services.
-        let mut settings = settings.clone();
-        if let Some(address) = &mut settings.bind {
-            address.set_port(0);
-        }
-        let host_checks = PROTOCOLS
-            .iter()
-            .filter(|protocol| has_services && !protocol.needs_server_program())
-            .map(|protocol| Plan::new(protocol, host.clone(), settings.clone()));
-        Ok(Self { host_checks: host_checks.collect::<Result<_, _>>()?, plans })
-    }
-}
-
 fn check_target(
     protocol: &'static Protocol,
     target: &Target,
     settings: &Settings,
 ) -> Result<(), PlanError> {
     if let Some(other) = target.protocol
-        && other != protocol
+        && other.name != protocol.name
     {
         let target = target.clone();
         return Err(PlanError::OtherProtocol { target, theirs: other.name, ours: protocol.name });
@@ -233,6 +267,26 @@ fn check_target(
         return Err(PlanError::OtherVersion { address: target.host.clone(), option });
     }
     Ok(())
+}
+
+/// The facts about the exchanges that the settings select: exchanges of messages, or handshakes alone.
+fn measured_protocol(
+    protocol: &'static Protocol,
+    settings: &Settings,
+) -> Result<&'static Protocol, PlanError> {
+    if !matches!(settings.content, Content::Handshake) {
+        return Ok(protocol);
+    }
+    if settings.breakdown {
+        return Err(PlanError::HandshakeWithBreakdown);
+    }
+    if settings.lifetime == Lifetime::Each {
+        return Err(PlanError::HandshakeWithLifetime);
+    }
+    if protocol.is_handshake() {
+        return Ok(protocol);
+    }
+    protocol.handshake.ok_or(PlanError::HasNoHandshake { protocol: protocol.title })
 }
 
 fn check_durations(settings: &Settings) -> Result<(), PlanError> {
@@ -276,47 +330,4 @@ fn check_rate(rate: f64, settings: &Settings) -> Result<f64, PlanError> {
         return Err(PlanError::ConnectionEachAtFixedRate);
     }
     Ok(rate)
-}
-
-/// The requests that the settings select, if the protocol can carry them and their replies.
-fn payload(protocol: &'static Protocol, settings: &Settings) -> Result<Payload, PlanError> {
-    let form = protocol.reply_form;
-    // Only the replies to later requests contain evidence about a lost request. A stream retransmits what is lost.
-    // The user's message stays the only text of a request.
-    let can_locate_losses = settings.count != Some(1)
-        && protocol.framing == Framing::Datagrams
-        && matches!(settings.content, Content::Sized(_));
-    let header = match settings {
-        Settings { breakdown: true, .. } => HeaderContent::Timing,
-        Settings { locate_losses: true, .. } if can_locate_losses => HeaderContent::Counts,
-        _ => HeaderContent::Nothing,
-    };
-    let header = header.for_protocol(protocol);
-    let max = protocol.max_message_len;
-    let check_len = |part, len| {
-        if len > max {
-            return Err(PlanError::TooLong { part, len, protocol: protocol.title, max });
-        }
-        Ok(())
-    };
-    let payload = match &settings.content {
-        Content::Message(text) if text.is_empty() && !protocol.allows_empty_message => {
-            return Err(PlanError::EmptyMessage { protocol: protocol.title });
-        }
-        Content::Message(text) => Payload::of_text(text, Numbering::Unnumbered, header, form, max),
-        Content::Numbered(text) => Payload::of_text(text, Numbering::Numbered, header, form, max),
-        Content::Sized(size) => {
-            let size = size.unwrap_or(DEFAULT_REQUEST_LEN);
-            let min = Payload::min_size(header);
-            if size < min {
-                let timed = header == HeaderContent::Timing;
-                return Err(PlanError::TooShort { size, min, timed });
-            }
-            check_len(MessagePart::Request, size)?;
-            Payload::of_size(size, header, form)
-        }
-    };
-    check_len(MessagePart::Request, payload.request_len())?;
-    check_len(MessagePart::Reply, payload.reply_len())?;
-    Ok(payload)
 }

@@ -37,9 +37,29 @@ for_all_protocols!(drivers);
 
 /// The functions of `protocol` that use sockets.
 pub(crate) fn driver(protocol: &Protocol) -> &'static Driver {
-    DRIVERS
+    let (_, driver) = DRIVERS
         .iter()
-        .find(|(facts, _)| *facts == protocol)
-        .map(|(_, driver)| driver)
-        .expect("the registry contains every protocol")
+        .find(|(facts, _)| facts.name == protocol.name)
+        .expect("the registry contains every protocol");
+    if !protocol.is_handshake() {
+        return driver;
+    }
+    driver.handshake.expect("a protocol with facts about its handshakes has a driver for them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use explanations::explanations_of;
+
+    #[test]
+    fn facts_about_handshakes_have_a_driver_and_explanations() {
+        for (protocol, driver) in DRIVERS {
+            assert_eq!(protocol.handshake.is_some(), driver.handshake.is_some());
+            if let Some(handshake) = protocol.handshake {
+                assert!(handshake.is_handshake() && handshake.name == protocol.name);
+                explanations_of(handshake);
+            }
+        }
+    }
 }

@@ -61,7 +61,8 @@ fn wait_for_the_address_resolution_is_measured_with_kernel_timestamps() {
             let wait = nanoseconds(&run.summary()["address_resolution"]["wait_ns"]);
             let rtt = nanoseconds(&first["rtt_ns"]);
             assert!((MIN_WAIT_NS..=rtt).contains(&wait), "{first}");
-            assert_eq!(first["breakdown"]["send_ns"], wait, "{first}");
+            // The kernel can interrupt the program between two clock readings. Then the exchange has no breakdown.
+            assert!(first.get("breakdown").is_none_or(|parts| parts["send_ns"] == wait), "{first}");
             // The path has no delay.
             assert!(rtt - wait < 100_000_000, "{first}");
         }

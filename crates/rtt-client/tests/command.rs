@@ -146,6 +146,40 @@ fn help_fits_80_columns() {
 }
 
 #[test]
+fn help_of_the_services_needs_no_other_argument() {
+    let all = client(&["compare", "--service", "help"], "");
+    assert_eq!((all.status, all.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("help_services", all.out);
+    for line in all.out.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    for arguments in [
+        &["diagnose", "--service", "help"][..],
+        &["diagnose", "--service=help", "127.0.0.1"],
+        &["compare", "127.0.0.1", "--service", "help"],
+    ] {
+        let list = client(arguments, "");
+        assert_eq!((list.status, list.out, list.err.as_str()), (Some(0), all.out.clone(), ""));
+    }
+    // The command of a protocol lists the services of this protocol.
+    for (protocol, is_listed) in [("udp", ["dns", "ntp"]), ("tcp", ["http", "redis"])] {
+        let list = client(&[protocol, "--service", "help"], "");
+        assert_eq!((list.status, list.err.as_str()), (Some(0), ""));
+        for service in ["dns", "ntp", "http", "redis"] {
+            let has_service = list.out.lines().any(|line| line.starts_with(service));
+            assert_eq!(has_service, is_listed.contains(&service), "{}", list.out);
+        }
+    }
+    let none = client(&["icmp", "--service", "help"], "");
+    assert_eq!(none.status, Some(0));
+    assert_eq!((none.out.as_str(), none.err.as_str()), ("ICMP has no predefined services\n", ""));
+    // Any other service needs a target.
+    let missing = client(&["diagnose", "--service", "redis"], "");
+    assert_eq!((missing.status, missing.out.as_str()), (Some(2), ""));
+    assert!(missing.err.contains("<TARGET>"), "{}", missing.err);
+}
+
+#[test]
 fn protocols_are_listed_as_text_and_as_json() {
     let text = client(&["protocols"], "");
     assert_eq!((text.status, text.err.as_str()), (Some(0), ""));
@@ -293,4 +327,13 @@ fn control_characters_of_a_server_do_not_reach_the_terminal() {
     let arguments = ["udp", &udp_server(), "\u{9b}31m\u{7f}\u{202e}", "--format", "json"];
     let result = client(&arguments, "");
     assert!(result.out.contains("\\u009b31M\\u007f\\u202e"), "{}", result.out);
+}
+
+#[test]
+fn message_about_a_service_lists_similar_names_and_no_other_argument() {
+    let message = |options: &[&str]| client(&[&["tcp", "127.0.0.1:1"], options].concat(), "").err;
+    let unknown = message(&["--service", "redi"]);
+    assert!(unknown.contains("a similar value exists: 'redis'"), "{unknown}");
+    let conflict = message(&["--service", "redis", "--send", "x"]);
+    assert!(!conflict.contains("[MESSAGE]"), "{conflict}");
 }

@@ -137,6 +137,39 @@ fn client_recovers_soon_after_an_outage() {
     let first = replies.map(|event| time(&event["received"])).find(|received| *received > changed);
     let outage = first.unwrap().duration_since(changed).unwrap();
     assert!(outage <= TIMEOUT + INTERVAL + Duration::from_millis(100), "{outage:?} {summary}");
+    // The firewall drops packets for 4 s, and no error is reported.
+    let outages = summary["outages"].as_array().unwrap();
+    assert_eq!(outages.len(), 1, "{summary}");
+    assert_eq!(outages[0]["conditions"], json!(["silent"]));
+    assert_eq!(outages[0]["requests"], summary["lost"]);
+    let to = time(&outages[0]["to"]);
+    assert!(to + INTERVAL >= changed && to <= changed + TIMEOUT + 2 * INTERVAL, "{summary}");
+    let duration = Duration::from_nanos(count(&outages[0], "duration_ns"));
+    let expected = Duration::from_secs(4);
+    assert!(duration.abs_diff(expected) <= TIMEOUT + 2 * INTERVAL, "{duration:?} {summary}");
+}
+
+#[test]
+fn series_with_keep_going_waits_for_a_host_that_drops_packets_at_the_start() {
+    // The firewall is removed after ten exchanges. Until then, each attempt to connect lasts for the timeout.
+    let rules = "rules s 'tcp dport 7777 drop'";
+    let scenario = json!({"before": rules, "after": [10, "rules s"]});
+    for pacing in [["-i", "100ms"], ["--rate", "10"]] {
+        let arguments = [&[V4[0], "-W", "200ms", "-c", "40", "--keep-going"][..], &pacing].concat();
+        let Some(run) = run(&scenario, "tcp", &arguments) else { return };
+        let summary = run.summary();
+        let lost = count(summary, "lost");
+        assert_eq!((count(summary, "sent"), count(summary, "received")), (40, 40 - lost));
+        assert!((10..=18).contains(&lost), "{summary}");
+        let outages = summary["outages"].as_array().unwrap();
+        assert_eq!(outages.len(), 1, "{summary}");
+        assert_eq!(outages[0]["conditions"], json!(["silent"]), "{summary}");
+        assert_eq!(count(&outages[0], "requests"), lost);
+        if pacing[0] == "--rate" {
+            // Only the first attempt could delay the schedule, and it is over when the schedule starts.
+            assert!(count(&summary["lateness_ns"], "max") < 200_000_000, "{summary}");
+        }
+    }
 }
 
 #[test]

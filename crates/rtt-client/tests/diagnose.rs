@@ -162,7 +162,14 @@ fn servers_that_are_not_echo_servers_have_different_conditions() {
     for (server, condition) in [
         (tcp_server(|stream, _| stream.shutdown(Shutdown::Both).unwrap()), "closed"),
         (tcp_server(|_, _| {}), "silent"),
-        (tcp_server(|stream, request| stream.write_all(request).unwrap()), "wrong-answer"),
+        (
+            // A mixture of the two forms.
+            tcp_server(|stream, request| {
+                let (unchanged, rest) = request.split_at(request.len() / 2);
+                stream.write_all(&[unchanged, &rest.to_ascii_uppercase()].concat()).unwrap();
+            }),
+            "wrong-answer",
+        ),
         (
             tcp_server(|stream, _| stream.write_all(b"HTTP/1.1 400 Bad Request\r\n").unwrap()),
             "wrong-answer",
@@ -171,6 +178,23 @@ fn servers_that_are_not_echo_servers_have_different_conditions() {
         let (status, findings) = findings(&[&format!("tcp://{server}"), "-W", "500ms"]);
         assert_eq!(status, Some(1), "{findings:?}");
         assert_eq!(findings[0]["condition"], condition, "{findings:?}");
+    }
+}
+
+#[test]
+fn plain_echo_server_answers() {
+    let server = tcp_server(|stream, request| stream.write_all(request).unwrap());
+    for (form, condition) in
+        [("auto", "answering"), ("same", "answering"), ("upper", "wrong-answer")]
+    {
+        let (_, findings) = findings(&[&format!("tcp://{server}"), "--echo", form]);
+        assert_eq!(findings[0]["condition"], condition, "{findings:?}");
+        if condition == "answering" {
+            assert_eq!(
+                (&findings[0]["server"], &findings[0]["echo"]),
+                (&"plain".into(), &"same".into())
+            );
+        }
     }
 }
 
@@ -204,7 +228,7 @@ fn text_output_fits_80_columns_and_escapes_control_characters() {
     let (status, out, err) = diagnose(&[&format!("tcp://{hostile}")]);
     assert_eq!((status, err.as_str()), (Some(1), ""));
     assert!(out.contains(&format!("TCP {hostile}: wrong-answer, reply ")), "{out}");
-    assert!(out.contains("received") && out.contains(r"\u{1b}[2J rude"), "{out}");
+    assert!(out.contains("received") && out.contains(r"\x1b[2J rude"), "{out}");
     for label in ["meaning", "not certain", "next step"] {
         assert!(out.contains(label), "{out}");
     }

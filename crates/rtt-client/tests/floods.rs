@@ -224,8 +224,8 @@ fn endless_stream(mut stream: TcpStream) {
     while stream.write_all(&[b'?'; 4096]).is_ok() {}
 }
 
-#[test]
-fn endless_stream_of_bytes_ends_only_its_connection() {
+/// Starts a server whose connections are endless streams.
+fn endless_server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -233,8 +233,24 @@ fn endless_stream_of_bytes_ends_only_its_connection() {
             thread::spawn(|| endless_stream(stream));
         }
     });
+    address
+}
+
+#[test]
+fn endless_stream_of_bytes_ends_only_its_connection() {
+    let address = endless_server();
     for schedule in ["-i 0.01", "--rate 100"] {
         let client = Client::start(&format!("tcp {address} {schedule} -c 100 -W 1"));
         client.finish(100, Duration::from_secs(101));
+    }
+}
+
+#[test]
+fn reply_of_a_service_that_never_ends_has_bounded_memory() {
+    let address = endless_server();
+    // The longest reply has 16 MiB, and the client stores one reply at a time.
+    for rule in ["--reply-ends z", "--reply-bytes 16777216", ""] {
+        let client = Client::start(&format!("tcp {address} --send x {rule} -i 0.01 -c 10 -W 5"));
+        client.finish(10, Duration::from_secs(51));
     }
 }

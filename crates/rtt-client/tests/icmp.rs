@@ -143,9 +143,15 @@ fn parts_of_the_breakdown_add_up_to_the_rtt() {
             // Control exchanges use a second socket. Its replies do not count as unmatched.
             let summary = summary(&output);
             assert_all_received(&summary, 20);
-            assert_eq!(summary["breakdown"]["kernel_replies"], 20, "{summary}");
             assert_eq!(summary["timestamp_cost"]["exchanges"], 20, "{summary}");
-            for exchange in events(&output).iter().filter(|event| event["type"] == "exchange") {
+            // The kernel can interrupt the program between two clock readings. Then the exchange has no breakdown.
+            let has_breakdown =
+                |event: &&Value| event["type"] == "exchange" && event["breakdown"].is_object();
+            let events = events(&output);
+            let with_breakdown = events.iter().filter(has_breakdown).count();
+            assert!((10..=20).contains(&with_breakdown), "{summary}");
+            assert_eq!(summary["breakdown"]["kernel_replies"], with_breakdown, "{summary}");
+            for exchange in events.iter().filter(has_breakdown) {
                 let part = |name: &str| exchange["breakdown"][name].as_u64().unwrap();
                 let parts = ["send_ns", "network_and_server_ns", "receive_ns"].map(part);
                 assert_eq!(parts.iter().sum::<u64>(), exchange["rtt_ns"], "{exchange}");

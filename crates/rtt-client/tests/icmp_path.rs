@@ -1,9 +1,12 @@
 //! The protocol ICMP on a path with known delay, loss, duplication and reordering, and a comparison with `ping`.
 #![cfg(all(target_os = "linux", not(portable)))]
 
+#[path = "../../../tests/median.rs"]
+mod median;
 #[path = "../../../tests/network/lab.rs"]
 mod network;
 
+use median::Median;
 use network::{is_possible, server};
 use serde_json::{Value, json};
 
@@ -77,17 +80,12 @@ fn comparison_states_how_much_a_slow_server_adds_to_its_kernel() {
         let cause = causes.find(|cause| cause["cause"] == "server-program").unwrap();
         let share = sign * cause["share_ns"]["estimate"].as_i64().unwrap();
         eprintln!("{a} and {b}: {cause}");
-        // Python needs up to some hundred microseconds in addition to the 500 µs of the loop.
-        assert!((500_000..1_500_000).contains(&share), "{cause}");
+        // Python needs up to some hundred microseconds in addition to the 500 µs of the loop. On a loaded machine, it also
+        // waits for a processor.
+        assert!((500_000..10_000_000).contains(&share), "{cause}");
         let evidence = cause["evidence"].as_str().unwrap();
         assert!(evidence.contains("a server program replies to UDP"), "{cause}");
     }
-}
-
-/// The median of the values.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Runs `ping` and the client in turns, four times. `ping` prints RTTs below 10 ms with a precision of 0.01 ms.
@@ -99,23 +97,15 @@ for round in 1 2 3 4; do
     $0 icmp 10.77.0.2 -c 40 -i 20ms --breakdown --format json
 done";
 
-/// The maximum number of attempts. A busy machine delays the packets of one program more than those of the other one. A
-/// wrong measurement differs in each attempt.
-const ATTEMPTS: usize = 5;
-
 #[test]
 fn medians_agree_with_ping() {
     if !is_possible("ping -V") {
         return;
     }
-    for _ in 0..ATTEMPTS {
-        match measure_like_ping() {
-            None => return,
-            Some(medians) if medians.iter().all(Medians::agree) => return,
-            Some(medians) => eprintln!("this attempt: {medians:?}"),
-        }
+    let Some(medians) = measure_like_ping() else { return };
+    for medians in medians {
+        medians.assert_agree();
     }
-    panic!("the medians differ by more than 1 % in each of {ATTEMPTS} attempts");
 }
 
 /// Measures with `ping` and with the client in turns. Returns the medians of the RTTs until the program receives the
@@ -149,24 +139,25 @@ fn measure_like_ping() -> Option<[Medians; 2]> {
     ])
 }
 
-/// The median RTTs in nanoseconds.
+/// The median RTTs of the client and of `ping`.
 #[derive(Debug)]
 struct Medians {
-    client: f64,
-    ping: f64,
+    client: Median,
+    ping: Median,
 }
 
 impl Medians {
     fn of(client: Vec<f64>, ping: Vec<f64>) -> Self {
         assert!((150..=160).contains(&client.len()), "{} exchanges", client.len());
         assert_eq!(ping.len(), 160);
-        let medians = Self { client: median(client), ping: median(ping) };
-        assert!(medians.ping >= 5e6, "2.5 ms in each direction: {medians:?}");
-        medians
+        Self { client: Median::of(client).unwrap(), ping: Median::of(ping).unwrap() }
     }
 
-    /// Whether the medians differ by at most 1 %.
-    fn agree(&self) -> bool {
-        (self.client - self.ping).abs() <= self.ping / 100.0
+    /// Checks that the intervals of the medians are at most 1 % apart.
+    fn assert_agree(&self) {
+        eprintln!("{self:?}");
+        let Self { client, ping } = self;
+        assert!(ping.value >= 5e6, "2.5 ms in each direction: {self:?}");
+        assert!(client.distance(ping) <= ping.value / 100.0, "{self:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 mod scripted;
 
-use rtt_client::Settings;
+use rtt_client::{EchoForm, Settings};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -94,7 +94,7 @@ fn rtt_contains_the_delay_of_the_server() {
 
 #[test]
 fn wrong_datagram_is_corrupt_and_has_no_rtt() {
-    for reply in [&b"hello"[..], b"HELLO!", b"HELL", b"", b"\xff\x1b["] {
+    for reply in [&b"HELlo"[..], b"heLLO", b"HELLO!", b"HELL", b"", b"\xff\x1b["] {
         let server = udp_server(|socket, client, _| {
             socket.send_to(reply, client).unwrap();
         });
@@ -104,6 +104,38 @@ fn wrong_datagram_is_corrupt_and_has_no_rtt() {
         assert_eq!(counts(&events), [1, 0, 0, 1]);
         assert!(event(&events, "exchange").get("rtt_ns").is_none());
         assert!(event(&events, "summary").get("rtt_ns").is_none());
+    }
+}
+
+#[test]
+fn unchanged_reply_is_correct_unless_the_user_selects_upper_case() {
+    for protocol in ["udp", "tcp"] {
+        for (echo, is_correct) in
+            [(EchoForm::Auto, true), (EchoForm::Same, true), (EchoForm::Upper, false)]
+        {
+            let server = match protocol {
+                "udp" => udp_server(|socket, client, request| {
+                    socket.send_to(request, client).unwrap();
+                }),
+                _ => tcp_server(|mut stream| {
+                    let request = read_once(&mut stream);
+                    stream.write_all(&request).unwrap();
+                    // Keep the connection open until the client closes it.
+                    let _ = stream.read(&mut [0]);
+                }),
+            };
+            let settings = Settings { timeout: SHORT_TIMEOUT, echo, ..Settings::one("hello") };
+            let events = scripted::events(protocol, &server, settings);
+            let summary = event(&events, "summary");
+            if is_correct {
+                assert_eq!(outcome(&events), ("reply", None), "{protocol} {echo:?}");
+                assert_eq!(summary["echo"], "same", "{summary}");
+            } else {
+                assert_eq!(outcome(&events), ("corrupt", Some("wrong-answer")), "{protocol}");
+                let detail = event(&events, "exchange")["detail"].as_str().unwrap();
+                assert!(detail.starts_with("the reply is the unchanged request"), "{detail}");
+            }
+        }
     }
 }
 

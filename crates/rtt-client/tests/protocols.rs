@@ -99,6 +99,32 @@ fn table_of_protocols_in_the_documentation_is_up_to_date() {
     assert_eq!(documented, table, "docs/output.md is out of date (see UPDATE_DOCS)");
 }
 
+#[test]
+fn table_of_services_in_the_documentation_is_up_to_date() {
+    let mut table = "| name | over | port | request | correct reply | source |\n\
+                     |---|---|---|---|---|---|\n"
+        .to_owned();
+    for protocol in protocols() {
+        for service in protocol["services"].as_array().into_iter().flatten() {
+            let start = match service["reply_starts"].as_str() {
+                Some(start) => format!("begins with `{start}`"),
+                None => "contains the identifier of the request".to_owned(),
+            };
+            let _ = writeln!(
+                table,
+                "| `{}` | {} | {} | {} | {start} | {} |",
+                text(&service["name"]),
+                text(&protocol["title"]),
+                text(&service["port"]),
+                text(&service["request"]),
+                text(&service["source"])
+            );
+        }
+    }
+    let documented = documented_table("services.md", "services", &table);
+    assert_eq!(documented, table, "docs/services.md is out of date (see UPDATE_DOCS)");
+}
+
 /// The table of the documentation: one row for each protocol.
 fn table(protocols: &[Value]) -> String {
     let mut table = "| protocol | default port | replied to by | correct reply | phases | messages | ordered | \

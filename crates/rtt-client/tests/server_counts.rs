@@ -197,6 +197,9 @@ fn client_uses_version_1_of_the_header_with_an_older_server() {
     assert_eq!(counts(&summary, ["received", "corrupt", "lost"]), [50, 0, 0], "{summary}");
     if cfg!(all(target_os = "linux", not(portable))) {
         assert_eq!(summary["breakdown"]["server_ns"], 700, "{summary}");
-        assert_eq!(summary["breakdown"]["without_timing_header"], 1, "{summary}");
+        // The kernel can interrupt the program between two clock readings. Then the exchange has no breakdown.
+        let breakdown = |name: &str| summary["breakdown"][name].as_u64().unwrap();
+        let without = breakdown("without_timing_header");
+        assert!(without == 1 || breakdown("without_breakdown") > 0, "{summary}");
     }
 }

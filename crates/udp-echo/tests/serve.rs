@@ -97,19 +97,21 @@ async fn errors_for_earlier_replies_do_not_stop_the_server() {
         nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::Ipv4RecvErr, &true)
             .unwrap();
     });
-    for _ in 0..200 {
+    // This socket has another port than the closed sockets, so it does not receive their replies.
+    let client = server.connect().await;
+    // The portable server does not read the error queue, so more errors would fill the receive buffer of the socket.
+    for _ in 0..100 {
         // The client closes its socket before the reply arrives. The system then answers the reply with "port
         // unreachable".
-        let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        client.send_to(b"bye", server.address).unwrap();
-        drop(client);
+        let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        closed.send_to(b"bye", server.address).unwrap();
+        drop(closed);
         tokio::task::yield_now().await;
     }
-    let client = server.connect().await;
     assert_eq!(exchange(&client, b"still there").await, b"STILL THERE");
     let totals = server.shut_down().await;
     assert!(totals.receive_errors > 0, "{totals:?}");
-    assert_eq!((totals.received, totals.answered), (201, 201));
+    assert_eq!((totals.received, totals.answered), (101, 101));
 }
 
 #[tokio::test]

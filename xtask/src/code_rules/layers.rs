@@ -22,7 +22,7 @@ const BINARY: &str = "crates/rtt-client/src/bin/";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layer {
     Model,
-    /// The files `protocol/registry.rs` and `protocol/*/facts.rs`.
+    /// The files `protocol/registry.rs`, `protocol/*/facts.rs` and `protocol/*/services.rs`.
     Facts,
     Plan,
     Analysis,
@@ -51,7 +51,7 @@ impl Layer {
     fn of_module(module: &[String]) -> Option<Self> {
         let names: Vec<&str> = module.iter().map(String::as_str).collect();
         match names[..] {
-            ["protocol", "registry", ..] | ["protocol", _, "facts", ..] => Some(Facts),
+            ["protocol", "registry", ..] | ["protocol", _, "facts" | "services", ..] => Some(Facts),
             ["protocol", list, ..] if EXPLANATION_LISTS.contains(&list) => Some(Explanations),
             ["protocol", _, module, ..] if EXPLANATION_MODULES.contains(&module) => {
                 Some(Explanations)

@@ -36,6 +36,7 @@
 //! Each request has exactly one outcome: `sent = received + lost + corrupt`.
 
 mod expiry;
+mod parts;
 mod path_evidence;
 mod reachability;
 mod received_reply;
@@ -48,17 +49,19 @@ pub(crate) use second_send::MAX_SENDS;
 
 use crate::analysis::loss_attribution::LossAttribution;
 use crate::analysis::loss_pattern::LossPattern;
+use crate::analysis::outages::OutageDetector;
 use crate::analysis::request_tracker::{InFlight, ReplyClass, RequestTracker};
 use crate::analysis::statistics::Summary;
-use crate::model::breakdown::{self, Breakdown, BreakdownError, ExchangeTimestamps, TimestampId};
+use crate::model::address_change::AddressChange;
+use crate::model::breakdown::TimestampId;
 use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome};
 use crate::model::loss_place::{LossPlace, LossReason};
 use crate::model::protocol::{Framing, Responder};
 use crate::model::receive_queue::ReceiveDrops;
 use crate::model::replacement::Replacement;
-use crate::plan::Plan;
 use crate::plan::payload::Mismatch;
+use crate::plan::{Plan, ShownText};
 use echo_core::Stamp;
 use echo_core::header::version2::ClockState;
 use path_evidence::{PathEvidence, PathResult};
@@ -68,6 +71,10 @@ use undecided::Undecided;
 
 /// The requests of a run, their outcomes and the resulting figures.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each field is an independent property of the run"
+)]
 pub(crate) struct Accounting {
     tracker: RequestTracker,
     summary: Summary,
@@ -78,13 +85,15 @@ pub(crate) struct Accounting {
     has_connections: bool,
     /// Whether the requests have a schedule. Only then can they be late.
     scheduled: bool,
-    /// The position of the user's message in a reply, if requests contain one.
-    text_offset: Option<usize>,
+    shown_text: Option<ShownText>,
+    /// Whether exchanges report the time of the first byte of a reply.
+    has_first_byte: bool,
     undecided: Undecided,
     /// The errors without a number are assigned to requests from this number on.
     next_without_error: u64,
     evidence: PathEvidence,
     reachability: Reachability,
+    outages: OutageDetector,
 }
 
 /// The results of a run.
@@ -112,11 +121,14 @@ impl Accounting {
             framing: plan.protocol.framing,
             has_connections: plan.protocol.has_connections(),
             scheduled: !plan.pacing.waits_for_replies(),
-            text_offset: plan.has_a_message().then(|| plan.payload.text_offset()),
+            shown_text: plan.shown_text(),
+            has_first_byte: plan.payload.service().is_some()
+                && plan.protocol.framing == Framing::Stream,
             undecided: Undecided::default(),
             next_without_error: 0,
             evidence: PathEvidence::default(),
-            reachability: Reachability::default(),
+            reachability: Reachability::new(plan.settings.keep_going),
+            outages: OutageDetector::new(plan.settings.keep_going),
         }
     }
 
@@ -126,19 +138,22 @@ impl Accounting {
     }
 
     /// The results at the end. `receive_drops` is the number of replies that this host's receive queue has dropped, if it is
-    /// known. `clock` is the state of this host's wall clock.
+    /// known. `clock` is the state of this host's wall clock. `end` is the current time.
     pub(crate) fn finish(
         self,
         receive_drops: Option<ReceiveDrops>,
         clock: ClockState,
+        end: Instant,
     ) -> AccountingResult {
         let PathResult { lost_where, variation, loss_pattern } =
             self.evidence.finish(receive_drops, clock);
-        let summary = Summary { lost_where, variation, ..self.summary };
+        let mut summary = Summary { lost_where, variation, ..self.summary };
+        self.outages.finish(end, &mut summary.outages);
         AccountingResult { summary, loss_pattern }
     }
 
-    /// Whether further requests will probably have no reply. Only errors before the first reply set this state.
+    /// Whether the series ends because further requests will probably have no reply. Only errors before the first reply set
+    /// this state.
     pub(crate) fn is_unreachable(&self) -> bool {
         self.reachability.is_unreachable()
     }
@@ -191,6 +206,11 @@ impl Accounting {
         self.summary.replacements.add(replacement);
     }
 
+    /// Counts a change of the measured address.
+    pub(crate) fn address_changed(&mut self, change: AddressChange) {
+        self.summary.address_changes.add(change);
+    }
+
     /// Adds the next request. It was due at `due`.
     pub(crate) fn request_sent(&mut self, sent: Stamp, due: Instant, timestamp_id: TimestampId) {
         self.tracker.add(sent, due, timestamp_id);
@@ -214,7 +234,7 @@ impl Accounting {
         let reason = reason.filter(|_| verification == Verification::Verified);
         let exchange = Exchange::not_sent(seq, failure);
         self.evidence.losses.not_sent(seq, exchange.lost_where, reason);
-        self.count(exchange)
+        self.count(exchange, attempted)
     }
 
     /// Decides that request `seq` failed, because of an error of this host or of its connection. Returns `None` if the
@@ -308,40 +328,12 @@ impl Accounting {
             self.summary.limit_delays.add(limit_delay);
         }
         let breakdown = breakdown.map(|breakdown| breakdown.with_limit(limit_delay));
-        let ReceivedReply { received, bytes, hop_limit, .. } = reply;
-        let text = self.text_offset.map(|offset| bytes.slice(offset.min(bytes.len())..));
+        let ReceivedReply { received, bytes, hop_limit, first_byte, retransmitted, .. } = reply;
+        let first_byte = first_byte.filter(|_| self.has_first_byte);
+        let text = self.shown_text.map(|shown| shown.of(&bytes));
         let exchange = self.exchange(decided, Outcome::Reply { received, text });
-        self.count(Exchange { breakdown, hop_limit, ..exchange })
-    }
-
-    /// Splits the RTT into its parts, if the plan requests this.
-    fn split(
-        &mut self,
-        request: &InFlight,
-        reply: &ReceivedReply,
-        transmitted: Option<SystemTime>,
-    ) -> Result<Option<Breakdown>, Mismatch> {
-        if reply.has_impossible_report(request.sent) {
-            return Err(Mismatch::ImpossibleServerTime);
-        }
-        if !self.breakdown {
-            return Ok(None);
-        }
-        let timestamps = ExchangeTimestamps {
-            sent: request.sent,
-            transmitted,
-            arrived: reply.timestamp,
-            received: reply.received,
-        };
-        match breakdown::split(timestamps, reply.report.timing(), self.responder) {
-            Ok(breakdown) => Ok(Some(breakdown)),
-            Err(BreakdownError::ImpossibleServerTime) => Err(Mismatch::ImpossibleServerTime),
-            Err(BreakdownError::ArrivedBeforeRequest) => Err(Mismatch::ArrivedBeforeRequest),
-            Err(BreakdownError::MissingTimestamp | BreakdownError::ClockWasSet) => {
-                self.summary.without_breakdown += 1;
-                Ok(None)
-            }
-        }
+        let exchange = Exchange { breakdown, first_byte, hop_limit, retransmitted, ..exchange };
+        self.count(exchange, decided.request.sent)
     }
 
     /// Decides that a request is lost, because its timeout has expired.
@@ -354,7 +346,7 @@ impl Accounting {
             self.evidence.losses.expired(seq)
         };
         let exchange = self.exchange(decided, Outcome::Lost(failure));
-        self.count(Exchange { lost_where, ..exchange })
+        self.count(Exchange { lost_where, ..exchange }, decided.request.sent)
     }
 
     fn exchange(&self, decided: &Decided, outcome: Outcome) -> Exchange {
@@ -365,18 +357,25 @@ impl Accounting {
             sent: Some(request.sent),
             lateness: self.scheduled.then_some(lateness),
             connection_position: *position,
-            lost_where: outcome.failure().and_then(LossPlace::of_failure),
+            lost_where: outcome
+                .failure()
+                .and_then(|failure| LossPlace::of_failed(failure, self.responder)),
             outcome,
             breakdown: None,
             hop_limit: None,
+            first_byte: None,
+            retransmitted: None,
         }
     }
 
-    fn count(&mut self, exchange: Exchange) -> Exchange {
+    /// Counts an exchange. `sent` is the time at which its request was sent, or at which the client tried to send it.
+    fn count(&mut self, exchange: Exchange, sent: Stamp) -> Exchange {
         if matches!(exchange.outcome, Outcome::Lost(_)) {
             self.evidence.pattern.add(exchange.seq);
         }
         self.summary.add(&exchange);
+        let condition = exchange.outcome.failure().map(|failure| failure.condition);
+        self.outages.add(exchange.seq, sent, condition, &mut self.summary.outages);
         exchange
     }
 }

@@ -98,7 +98,8 @@ pub fn judge(evidence: &Evidence, confidence: f64) -> Verdict {
         }),
         causes,
         claims,
-        all_answered: evidence.sides.iter().all(|side| side.summary.all_answered()),
+        all_answered: !evidence.ended_without_replies
+            && evidence.sides.iter().all(|side| side.summary.all_answered()),
         notes: notes(evidence, names),
     }
 }

@@ -29,6 +29,7 @@
 //! assert!(explanation.next_step.starts_with("start a server"));
 //! ```
 
+mod advice;
 mod generic;
 mod host;
 #[cfg(test)]
@@ -38,8 +39,9 @@ pub use host::{HostCheck, HostFinding, HostState, Service};
 
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::UnconnectedResult;
+use crate::model::expected_server::ExpectedServer;
 use crate::model::icmp::{IcmpError, Origin};
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Protocol, ReplyForm};
 use crate::protocol::explanations::explanations_of;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
@@ -66,6 +68,8 @@ pub struct Finding {
     pub connect_duration: Option<Duration>,
     /// The number of requests that the client sent.
     pub sent: u32,
+    /// The server that the probe expected.
+    pub expected: ExpectedServer,
     /// The other protocols that the same diagnosis probes at this host.
     pub other_protocols: Vec<&'static Protocol>,
     /// The result of the probe.
@@ -81,10 +85,21 @@ pub enum ProbeResult {
     Echo {
         /// The round-trip time.
         rtt: Duration,
-        /// Whether the server supports our timing header.
-        is_ours: bool,
+        /// The kind of server.
+        server: EchoServer,
     },
-    /// The peer answers, but not as an echo server.
+    /// The expected service answers, or a server sends the expected reply to the user's request.
+    Service {
+        /// The round-trip time. Absent if it is not known which of several requests was answered.
+        rtt: Option<Duration>,
+        /// The RTT. If it is absent, the time from the first request to the reply.
+        after: Duration,
+        /// The first line of the reply.
+        reply: Bytes,
+        /// The error that the reply reports, for people. Absent if it reports none.
+        error: Option<String>,
+    },
+    /// The peer answers, but not as the expected server.
     WrongAnswer {
         /// The error in the answer.
         failure: Failure,
@@ -93,6 +108,28 @@ pub enum ProbeResult {
     },
     /// There is no answer.
     NoAnswer(Failure),
+}
+
+/// The kind of an echo server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EchoServer {
+    /// It reports its processing time in our timing header.
+    OfThisProject,
+    /// It returns the text in upper case.
+    UpperCase,
+    /// It returns the unchanged text, as RFC 862 specifies. The kernel of a host does the same.
+    Plain,
+}
+
+impl EchoServer {
+    /// The form of its replies.
+    #[must_use]
+    pub fn reply_form(self) -> ReplyForm {
+        match self {
+            Self::OfThisProject | Self::UpperCase => ReplyForm::UpperCase,
+            Self::Plain => ReplyForm::Unchanged,
+        }
+    }
 }
 
 /// The explanation of a finding for the user.
@@ -122,6 +159,7 @@ impl Finding {
             hop_limit: None,
             connect_duration: None,
             sent: 0,
+            expected: ExpectedServer::without_service(protocol),
             other_protocols: Vec::new(),
             result,
             unconnected: None,
@@ -134,22 +172,23 @@ impl Finding {
         self.failure().map_or(Condition::Answering, |failure| failure.condition)
     }
 
-    /// The RTT, or the time until the client detected the failure.
+    /// The RTT, or the time until the client detected the failure. If the RTT is not known, the time from the first request to
+    /// the reply.
     #[must_use]
     pub fn after(&self) -> Duration {
         match &self.result {
-            ProbeResult::Echo { rtt, .. } => *rtt,
+            ProbeResult::Echo { rtt: after, .. } | ProbeResult::Service { after, .. } => *after,
             ProbeResult::WrongAnswer { failure, .. } | ProbeResult::NoAnswer(failure) => {
                 failure.after
             }
         }
     }
 
-    /// The failure. Absent if an echo server answers.
+    /// The failure. Absent if the expected server answers.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match &self.result {
-            ProbeResult::Echo { .. } => None,
+            ProbeResult::Echo { .. } | ProbeResult::Service { .. } => None,
             ProbeResult::WrongAnswer { failure, .. } | ProbeResult::NoAnswer(failure) => {
                 Some(failure)
             }

@@ -27,8 +27,9 @@
 use crate::analysis::comparison::SideId;
 use crate::analysis::statistics::{Distribution, Summary};
 use crate::model::condition::Failure;
+use crate::model::expected_server::ExpectedServer;
 use crate::model::format::signed_nanoseconds;
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Framing, Protocol};
 use crate::model::traffic::Traffic;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -74,6 +75,9 @@ pub struct Evidence {
     pub pairs: Vec<Pair>,
     /// Whether the user ended the comparison early.
     pub interrupted: bool,
+    /// Whether the comparison ended early because a side did not reply. The missing replies can be in a warm-up, so they do not
+    /// always count.
+    pub ended_without_replies: bool,
     /// Experiments in which a reply is missing.
     pub incomplete: Vec<IncompleteExperiment>,
     /// The reason why the RTTs have no breakdown. Absent if they have one.
@@ -98,6 +102,7 @@ impl Evidence {
             warm_up: 0,
             pairs: Vec::new(),
             interrupted: false,
+            ended_without_replies: false,
             incomplete: Vec::new(),
             no_breakdown_reason: None,
             pairs_with_connection: Vec::new(),
@@ -105,6 +110,18 @@ impl Evidence {
             duration: Duration::ZERO,
             notes: Vec::new(),
         }
+    }
+
+    /// Whether a side has handshakes of connections instead of exchanges of messages. Most causes and experiments describe
+    /// messages.
+    pub(crate) fn has_handshakes(&self) -> bool {
+        self.sides.iter().any(Side::has_handshakes)
+    }
+
+    /// Whether a side has a new connection for each exchange of the main measurement. It has no later exchanges, with which
+    /// the first exchange on a connection could be compared.
+    pub(crate) fn has_new_connections(&self) -> bool {
+        self.sides.iter().any(Side::has_new_connections)
     }
 }
 
@@ -130,6 +147,8 @@ pub struct Side {
     pub address: Option<SocketAddr>,
     /// The size of a request, in bytes.
     pub request_bytes: usize,
+    /// The expected server.
+    pub expected: ExpectedServer,
     /// The exchanges of the main measurement.
     pub summary: Summary,
     /// The exchanges with kernel timestamps. Absent without such exchanges.
@@ -157,6 +176,7 @@ impl Side {
             target: target.into(),
             address: None,
             request_bytes: 0,
+            expected: ExpectedServer::without_service(protocol),
             summary: Summary::default(),
             with_timestamps: None,
             with_connection: None,
@@ -166,6 +186,27 @@ impl Side {
             measurements: Vec::new(),
             failure: None,
         }
+    }
+
+    /// Whether the exchanges of this side are handshakes of connections. They carry no messages.
+    pub(crate) fn has_handshakes(&self) -> bool {
+        self.protocol.is_handshake()
+    }
+
+    /// Whether the server sends first, after the client has connected. The client then sends no request.
+    pub(crate) fn server_sends_first(&self) -> bool {
+        let has_request_of_user =
+            matches!(self.expected, ExpectedServer::Service(_) | ExpectedServer::Request);
+        has_request_of_user && self.request_bytes == 0 && self.protocol.framing == Framing::Stream
+    }
+
+    /// Whether the exchanges of the main measurement have a new connection each: the server sends first, or it closes
+    /// each connection after its reply.
+    pub(crate) fn has_new_connections(&self) -> bool {
+        let connections = self.summary.connect.count();
+        // The number of connections depends on the limits of the rounds.
+        self.server_sends_first()
+            || (self.protocol.has_connections() && 2 * connections > self.summary.received)
     }
 
     /// The measured IP address. An IPv4 address that is mapped to IPv6 becomes an IPv4 address.

@@ -9,6 +9,13 @@ use crate::model::condition::Condition;
 
 /// The explanations of one protocol. Each function has a default, so a protocol implements only what it needs.
 pub(crate) trait Explain: Sync {
+    /// The explanations of the handshakes of the protocol's connections ([`Protocol::handshake`]).
+    ///
+    /// [`Protocol::handshake`]: crate::model::protocol::Protocol::handshake
+    fn of_handshakes(&self) -> Option<&'static dyn Explain> {
+        None
+    }
+
     /// The explanation of a finding. `None` if the generic explanation of its condition is sufficient.
     fn finding(&self, _finding: &Finding) -> Option<Explanation> {
         None

@@ -1,25 +1,30 @@
 //! The counts and distributions of a run. A [`Summary`] is built from the exchanges one by one.
 
+mod address_changes;
 mod breakdown;
 mod distribution;
 mod handshakes;
 mod jitter;
+mod notable_replies;
 mod replacements;
 
+pub use address_changes::AddressChanges;
 pub use breakdown::BreakdownFigures;
 pub use distribution::{Distribution, Quantile};
 pub use handshakes::HandshakeRetransmissions;
 pub use jitter::Jitter;
+pub use notable_replies::NotableReplies;
 pub use replacements::Replacements;
 
 use crate::analysis::delay_variation::DelayVariation;
 use crate::analysis::loss_attribution::LossCounts;
+use crate::analysis::outages::Outages;
 use crate::analysis::schedule::SlowHost;
 use crate::model::address_resolution::AddressResolution;
 use crate::model::exchange::{Connection, ConnectionPosition, Exchange, Outcome, PhaseDuration};
 use crate::model::format::signed_nanoseconds;
 use crate::model::hop_limit::ReplyTtl;
-use crate::model::protocol::Phase;
+use crate::model::protocol::{Phase, ReplyForm};
 use crate::model::receive_queue::ReceiveQueue;
 use crate::model::traffic::KernelStatistics;
 use std::time::Duration;
@@ -27,6 +32,10 @@ use std::time::Duration;
 /// The first exchange on a connection is a cold start if it takes at least this many times as long as a later
 /// exchange.
 const COLD_START_RATIO: f64 = 1.5;
+
+/// The smallest number of connections for a statement about the first exchange on a connection. With this number, the
+/// probability is 3 % that all first exchanges exceed the median by chance.
+const MIN_COLD_STARTS: u64 = 5;
 
 /// The possible reasons for [`Summary::wrong_token`], as a sentence for notes.
 pub(crate) const WRONG_TOKEN_REASON: &str = "The server replies before it receives the requests, another host forges replies, or the replies belong to an earlier \
@@ -47,6 +56,8 @@ pub struct Summary {
     pub lost_where: LossCounts,
     /// Requests with a wrong reply.
     pub corrupt: u64,
+    /// The content of some replies.
+    pub replies: NotableReplies,
     /// Additional replies to a request that already has a reply.
     pub duplicates: u64,
     /// Replies that arrived after the reply to a later request. RFC 4737 defines this as reordering.
@@ -67,8 +78,15 @@ pub struct Summary {
     pub not_resent: u64,
     /// The channels that the client replaced, because they did not work.
     pub replacements: Replacements,
+    /// The changes of the measured address, because the name of the target has another address.
+    pub address_changes: AddressChanges,
+    /// The periods in which no request had a correct reply. An outage that lasts until the end of the run is added at the end.
+    pub outages: Outages,
     /// Round-trip times.
     pub rtt: Distribution,
+    /// Times from the request to the first byte of the reply. The RTT ends at the last byte. Only for the replies of a
+    /// service on a stream.
+    pub first_byte: Distribution,
     /// With a fixed request rate: from the scheduled send time to the reply.
     pub rtt_from_schedule: Distribution,
     /// With a fixed request rate: how long after their scheduled time the requests were sent.
@@ -102,6 +120,9 @@ pub struct Summary {
     pub kernel_statistics: Option<KernelStatistics>,
     /// The size of the receive queue, in bytes. Absent if the client requested none.
     pub receive_queue: Option<ReceiveQueue>,
+    /// The form of the replies of a server program. Absent if the kernel of the host replies. Also absent if no reply showed
+    /// the form, and the user did not select it.
+    pub reply_form: Option<ReplyForm>,
     /// The part of this host that could not keep up with the schedule. Absent if the host kept it.
     pub slow_host: Option<SlowHost>,
     /// Exchanges without a breakdown although the user requested one: a timestamp was missing, or a clock was set.
@@ -127,6 +148,7 @@ pub(crate) struct SeriesMeasurements {
     pub(crate) slow_host: Option<SlowHost>,
     pub(crate) address_resolution: Option<AddressResolution>,
     pub(crate) send_duration: Duration,
+    pub(crate) reply_form: Option<ReplyForm>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -157,16 +179,24 @@ pub struct ColdStart {
     pub first: Duration,
     /// The median RTT of the later exchanges.
     pub later: Duration,
+    /// The number of connections with a first exchange.
+    pub connections: u64,
+    /// Whether the difference is consistent: enough connections have a first exchange, and almost all of these exchanges
+    /// take longer than the median of the later ones. Otherwise, the difference can be chance.
+    pub is_consistent: bool,
 }
 
 impl Summary {
     /// Adds an exchange.
     pub fn add(&mut self, exchange: &Exchange) {
         self.sent += 1;
-        match exchange.outcome {
+        match &exchange.outcome {
             Outcome::Reply { .. } => self.received += 1,
             Outcome::Lost(_) | Outcome::Error(_) => self.lost += 1,
-            Outcome::Corrupt { .. } => self.corrupt += 1,
+            Outcome::Corrupt { text, .. } => {
+                self.corrupt += 1;
+                self.replies.wrong(text);
+            }
         }
         if let Some(lateness) = exchange.lateness {
             self.lateness.add(lateness);
@@ -183,6 +213,10 @@ impl Summary {
                 None => {}
             }
         }
+        if let Some(time) = exchange.first_byte_time() {
+            self.first_byte.add(time);
+        }
+        self.handshake_retransmissions.add(exchange.retransmitted);
         if let Some(breakdown) = &exchange.breakdown {
             self.breakdown.add(breakdown);
         }
@@ -193,7 +227,10 @@ impl Summary {
 
     /// Adds the durations of a connection.
     pub(crate) fn add_connection(&mut self, connection: &Connection) {
-        self.handshake_retransmissions.add(connection);
+        // The failure of an attempt contains its retransmissions.
+        if connection.is_established {
+            self.handshake_retransmissions.add(connection.retransmitted);
+        }
         if let Some(duration) = connection.duration() {
             self.connect.add(duration);
         }
@@ -214,6 +251,7 @@ impl Summary {
     /// Adds the counts of a finished series, for example its late replies. The function does not add the exchanges
     /// and the connections. The caller adds these, because it omits the warm-up.
     pub(crate) fn add_round(&mut self, round: &Self) {
+        self.replies.add(&round.replies);
         self.duplicates += round.duplicates;
         self.out_of_order += round.out_of_order;
         self.late += round.late;
@@ -239,6 +277,7 @@ impl Summary {
             slow_host,
             address_resolution,
             send_duration,
+            reply_form,
             notes,
         } = measurements;
         Self {
@@ -246,6 +285,7 @@ impl Summary {
             rtt_without_timestamps,
             kernel_statistics,
             receive_queue,
+            reply_form,
             slow_host,
             address_resolution,
             notes,
@@ -279,8 +319,15 @@ impl Summary {
     #[must_use]
     pub fn cold_start(&self) -> Option<ColdStart> {
         let (first, later) = (self.first_exchange.median()?, self.later_exchanges.median()?);
-        (first.as_secs_f64() >= COLD_START_RATIO * later.as_secs_f64())
-            .then_some(ColdStart { first, later })
+        let connections = self.first_exchange.count();
+        let is_consistent = connections >= MIN_COLD_STARTS
+            && self.first_exchange.quantile(0.1).is_some_and(|low| low > later);
+        (first.as_secs_f64() >= COLD_START_RATIO * later.as_secs_f64()).then_some(ColdStart {
+            first,
+            later,
+            connections,
+            is_consistent,
+        })
     }
 }
 
@@ -311,6 +358,22 @@ mod tests {
         assert_eq!(cold_start(59, 40), None);
         assert!(cold_start(61, 40).is_some());
         assert_eq!(Summary::default().cold_start(), None);
+    }
+
+    #[test]
+    fn cold_start_is_consistent_only_with_several_connections() {
+        let is_consistent = |first: &[u64]| {
+            let mut summary = Summary::default();
+            for rtt in first {
+                summary.first_exchange.add(Duration::from_micros(*rtt));
+            }
+            summary.later_exchanges.add(Duration::from_micros(40));
+            summary.cold_start().unwrap().is_consistent
+        };
+        assert!(!is_consistent(&[5000]));
+        assert!(!is_consistent(&[90; 4]));
+        assert!(is_consistent(&[90; 5]));
+        assert!(!is_consistent(&[30, 30, 90, 90, 90, 90, 90, 90]));
     }
 
     #[test]

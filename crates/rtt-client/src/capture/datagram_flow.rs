@@ -15,9 +15,9 @@ pub(crate) struct DatagramFlow {
 }
 
 impl DatagramFlow {
-    /// `reply_form` is the correct reply to a request.
-    pub(crate) fn new(reply_form: ReplyForm) -> Self {
-        Self { pairing: DatagramPairing::new(reply_form) }
+    /// `reply_forms` are the correct forms of replies to a request.
+    pub(crate) fn new(reply_forms: &'static [ReplyForm]) -> Self {
+        Self { pairing: DatagramPairing::new(reply_forms) }
     }
 }
 

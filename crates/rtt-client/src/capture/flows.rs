@@ -46,8 +46,8 @@ pub(crate) struct MeasuredFlows<'a> {
     pub(crate) server: SocketAddr,
     /// The local addresses of the measurement.
     pub(crate) clients: &'a [SocketAddr],
-    /// The lengths of all requests and replies. They determine the exchanges of connections.
-    pub(crate) lengths: MessageLengths,
+    /// The lengths of all requests and replies. They determine the exchanges of connections. Absent if they are not known.
+    pub(crate) lengths: Option<MessageLengths>,
 }
 
 /// The protocol and the two endpoints of a flow, in ascending order. The direction does not matter.
@@ -106,7 +106,7 @@ impl FlowTable {
                 && matches!(kind, PacketKind::Protocol(_));
             let can_be_failed =
                 measured.protocol.has_connections() && sender == FlowSide::Client && is_request;
-            let lengths = Some(measured.lengths);
+            let lengths = measured.lengths;
             (is_own || can_be_failed).then_some(NewFlow { sender, is_own, lengths })
         };
         let mut table = Self::of_packets(packets, first_number, &describe);

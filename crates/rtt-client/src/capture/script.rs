@@ -67,7 +67,7 @@ impl Script {
             protocol: first.unwrap(),
             server: SERVER.parse().unwrap(),
             clients: &[CLIENT.parse().unwrap()],
-            lengths,
+            lengths: Some(lengths),
         };
         FlowTable::of_measurement(&self.packets, 1, measured)
     }

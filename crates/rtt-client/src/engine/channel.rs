@@ -3,16 +3,18 @@
 //! A datagram is one message. A stream has no message boundaries. The channel collects bytes until the reply to the
 //! oldest unanswered request is complete.
 
+mod stream;
+
 use crate::analysis::accounting::{ReceivedReply, beginning_of};
 use crate::model::breakdown::TimestampId;
-use crate::model::condition::Verification;
+use crate::model::condition::{Failure, Verification};
 use crate::model::protocol::Framing;
 use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
 use crate::net::system::{NetworkError, WaitUntil};
 use crate::net::transport::{OtherDatagram, Received, SentRequest, Transport};
-use crate::plan::payload::{Mismatch, Payload, Quotation, ReplyCheck, ServerReport};
+use crate::plan::payload::{ExtraBytes, Mismatch, Payload, Quotation, ReplyCheck, ServerReport};
 use bytes::{Bytes, BytesMut};
 use echo_core::Stamp;
 use std::collections::VecDeque;
@@ -25,6 +27,8 @@ use std::time::{Duration, SystemTime};
 pub(in crate::engine) struct Channel {
     transport: Box<dyn Transport>,
     framing: Framing,
+    /// When the connection was established, if there is one.
+    established: Option<Stamp>,
     sent_requests: u64,
     replies: u64,
     /// The requests without a reply, in the order of the expected replies. Empty if replies arrive as datagrams.
@@ -33,8 +37,24 @@ pub(in crate::engine) struct Channel {
     partial: BytesMut,
     /// The number of bytes in `partial` that have been compared with the expected reply.
     checked: usize,
+    /// The arrival of the first bytes in `partial`.
+    first_arrival: Option<Stamp>,
     /// The arrival of the last bytes in `partial`.
     last_arrival: Option<Arrival>,
+    /// Whether the channel has removed bytes that arrived after the reply to the latest request.
+    discarded_since_request: bool,
+    /// The number of requests before which the channel has removed such bytes.
+    requests_after_discarded_bytes: u64,
+}
+
+/// A channel that the client has closed.
+#[derive(Debug)]
+pub(in crate::engine) struct ClosedChannel {
+    /// The time until the server closed its side of the connection.
+    pub(in crate::engine) duration: Option<Duration>,
+    /// Whether bytes arrived after the last reply, and the client had discarded no bytes before. The bytes that it
+    /// counted as replies can then be parts of earlier replies.
+    pub(in crate::engine) has_extra_bytes: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +76,8 @@ pub(in crate::engine) enum ChannelEvent {
     End,
     /// A reply with the expected bytes.
     Reply(ReceivedReply),
+    /// Request `seq` failed.
+    Failed { seq: u64, failure: Failure },
     /// A message that is not the expected reply. On a stream, the position of the next reply is then unknown, and the
     /// channel must not be used again.
     Wrong { reply: ReceivedReply, mismatch: Mismatch },
@@ -93,38 +115,57 @@ impl Channel {
         Self {
             transport,
             framing,
+            established: None,
             sent_requests: 0,
             replies: 0,
             unanswered: VecDeque::new(),
             partial: BytesMut::new(),
             checked: 0,
+            first_arrival: None,
             last_arrival: None,
+            discarded_since_request: false,
+            requests_after_discarded_bytes: 0,
         }
+    }
+
+    /// The same channel, whose connection was established at this time.
+    pub(in crate::engine) fn established_at(self, established: Option<Stamp>) -> Self {
+        Self { established, ..self }
     }
 
     /// Sends request `seq`. An error from the system can belong to an earlier request. When `stop` is set, a wait for space
     /// in the send buffer ends with an error.
+    ///
+    /// If the server sends first, the request is empty, and a connection sends nothing. The reply can have arrived since the
+    /// connection was established. So the time of such a request is that time.
     pub(in crate::engine) fn send(
         &mut self,
         seq: u64,
         request: &[u8],
         stop: &AtomicBool,
     ) -> io::Result<SentRequest> {
-        let sent = self.transport.send(seq, request, stop)?;
+        let mut sent = self.transport.send(seq, request, stop)?;
+        if request.is_empty()
+            && self.sent_requests == 0
+            && let Some(established) = self.established
+        {
+            sent.stamp = established;
+        }
         self.sent_requests += 1;
+        self.requests_after_discarded_bytes +=
+            u64::from(std::mem::take(&mut self.discarded_since_request));
         if self.framing == Framing::Stream {
             self.unanswered.push_back(seq);
         }
         Ok(sent)
     }
 
-    /// Waits for a message. `only_in_flight` is the number of the request in flight, if there is exactly one. A
-    /// datagram without a number then counts as the reply to this request.
+    /// Waits for a message. A datagram without a number counts as the reply to the request `without_number`.
     pub(in crate::engine) fn receive(
         &mut self,
         until: WaitUntil,
         payload: &mut Payload,
-        only_in_flight: Option<u64>,
+        without_number: Option<u64>,
     ) -> io::Result<ChannelEvent> {
         // One read from a stream can return several replies.
         if let Some(event) = self.next_in_stream(payload) {
@@ -134,13 +175,24 @@ impl Channel {
             Received::Nothing => Ok(ChannelEvent::Nothing),
             Received::End => Ok(ChannelEvent::End),
             Received::Stray => Ok(ChannelEvent::Stray),
+            Received::Failed { request, failure } => {
+                Ok(ChannelEvent::Failed { seq: request, failure })
+            }
+            Received::Established { request, received, retransmitted } => {
+                self.replies += 1;
+                let arrival =
+                    Arrival { received, timestamp: None, hop_limit: None, receive_drops: None };
+                let reply = arrival.reply(Some(request), Bytes::new());
+                Ok(ChannelEvent::Reply(ReceivedReply { retransmitted, ..reply }))
+            }
             Received::Bytes { received, timestamp, hop_limit, request, bytes } => {
                 let arrival = Arrival { received, timestamp, hop_limit, receive_drops: None };
                 match self.framing {
                     Framing::Datagrams => {
-                        let seq = match number_in(request, bytes, payload) {
+                        let in_content = payload.number_in_reply(bytes);
+                        let seq = match number_in(request, in_content) {
                             NumberIn::Number(seq) => Some(seq),
-                            NumberIn::None => only_in_flight,
+                            NumberIn::None => without_number,
                             NumberIn::Contradictory => return Ok(ChannelEvent::Stray),
                         };
                         let checked = check_datagram(seq, bytes, payload);
@@ -150,6 +202,9 @@ impl Channel {
                         Ok(event)
                     }
                     Framing::Stream => {
+                        if self.partial.is_empty() {
+                            self.first_arrival = Some(received);
+                        }
                         self.partial.extend_from_slice(bytes);
                         self.last_arrival = Some(arrival);
                         Ok(self.next_in_stream(payload).unwrap_or(ChannelEvent::Nothing))
@@ -162,6 +217,11 @@ impl Channel {
     /// The number of requests that were sent.
     pub(in crate::engine) fn sent_requests(&self) -> u64 {
         self.sent_requests
+    }
+
+    /// Whether a request was sent.
+    pub(in crate::engine) fn has_sent(&self) -> bool {
+        self.sent_requests > 0
     }
 
     /// The number of complete replies with the expected bytes.
@@ -194,7 +254,8 @@ impl Channel {
         error: &NetworkError,
         payload: &mut Payload,
     ) -> QuotedRequest {
-        let number = match number_in(error.request, &error.quoted_payload, payload) {
+        let in_content = payload.number_in_request(&error.quoted_payload);
+        let number = match number_in(error.request, in_content) {
             NumberIn::Number(number) => Some(number),
             NumberIn::None => None,
             NumberIn::Contradictory => return QuotedRequest::Contradictory,
@@ -207,6 +268,11 @@ impl Channel {
         number.map_or(QuotedRequest::Unknown(verification), |number| {
             QuotedRequest::Number(number, verification)
         })
+    }
+
+    /// See [`Transport::give_up`].
+    pub(in crate::engine) fn give_up(&mut self, seq: u64) -> Option<String> {
+        self.transport.give_up(seq)
     }
 
     /// The time at which the kernel transmitted a request, if there is a kernel timestamp.
@@ -233,9 +299,9 @@ impl Channel {
     ) -> Vec<(SocketAddr, Option<u64>)> {
         let datagrams = self.transport.datagrams_from_others().into_iter();
         let replies = datagrams.map(|OtherDatagram { from, bytes }| {
-            let seq = payload.number_in(&bytes).or(only_in_flight);
+            let seq = payload.number_in_reply(&bytes).or(only_in_flight);
             let is_correct =
-                |seq: &u64| matches!(payload.check(*seq, &bytes, 0), ReplyCheck::Complete(_));
+                |seq: &u64| payload.check(*seq, &bytes, 0, ExtraBytes::Wrong).is_complete();
             (from, seq.filter(is_correct))
         });
         replies.collect()
@@ -259,46 +325,20 @@ impl Channel {
         self.transport.drops()
     }
 
-    /// Closes the connection and waits until the server has closed its side, or until `stop` is set. Returns the duration
-    /// of the wait.
+    /// Closes the connection and waits until the server has closed its side, or until `stop` is set.
     pub(in crate::engine) fn close(
         mut self,
         timeout: Duration,
         stop: &AtomicBool,
-    ) -> Option<Duration> {
-        self.transport.close(timeout, stop)
-    }
-
-    /// The next message of a stream: a complete reply, or bytes that differ from the expected reply.
-    fn next_in_stream(&mut self, payload: &mut Payload) -> Option<ChannelEvent> {
-        let arrival = self.last_arrival.filter(|_| !self.partial.is_empty())?;
-        let seq = self.unanswered.front().copied();
-        let reply_len = payload.reply_len();
-        // If later requests also have no reply, the bytes after this reply belong to the next reply.
-        let available = self.partial.len();
-        let end = if self.unanswered.len() > 1 { reply_len.min(available) } else { available };
-        let check = match seq {
-            Some(seq) => payload.check(seq, &self.partial[..end], self.checked),
-            None => ReplyCheck::Wrong(Mismatch::NoRequestInFlight),
-        };
-        match check {
-            ReplyCheck::Incomplete => {
-                self.checked = end;
-                None
-            }
-            ReplyCheck::Complete(report) => {
-                self.checked = 0;
-                self.replies += 1;
-                self.unanswered.pop_front();
-                let bytes = self.partial.split_to(reply_len).freeze();
-                Some(ChannelEvent::Reply(ReceivedReply { report, ..arrival.reply(seq, bytes) }))
-            }
-            ReplyCheck::Wrong(mismatch) => {
-                self.unanswered.pop_front();
-                let bytes = beginning_of(&std::mem::take(&mut self.partial));
-                Some(ChannelEvent::Wrong { reply: arrival.reply(seq, bytes), mismatch })
-            }
-        }
+    ) -> ClosedChannel {
+        let duration = self.transport.close(timeout, stop);
+        let has_rest = self.discarded_since_request
+            || !self.partial.is_empty()
+            || self.transport.received_during_close();
+        // If the rest of each earlier reply arrived before the next request, the channel has removed all of it.
+        let all_were_removed = self.requests_after_discarded_bytes + 1 == self.sent_requests;
+        let has_extra_bytes = self.sent_requests > 1 && !all_were_removed && has_rest;
+        ClosedChannel { duration, has_extra_bytes }
     }
 }
 
@@ -306,8 +346,17 @@ impl Arrival {
     /// The message that consists of `bytes`.
     fn reply(self, seq: Option<u64>, bytes: Bytes) -> ReceivedReply {
         let Self { received, timestamp, hop_limit, receive_drops } = self;
-        let report = ServerReport::None;
-        ReceivedReply { seq, received, timestamp, hop_limit, receive_drops, report, bytes }
+        ReceivedReply {
+            seq,
+            received,
+            first_byte: None,
+            timestamp,
+            hop_limit,
+            receive_drops,
+            report: ServerReport::None,
+            retransmitted: None,
+            bytes,
+        }
     }
 }
 
@@ -327,21 +376,20 @@ impl CheckedDatagram {
 /// Compares a datagram with the reply to request `seq`. Copies only the bytes that are kept, because any host can send many
 /// long datagrams.
 fn check_datagram(seq: Option<u64>, datagram: &[u8], payload: &mut Payload) -> CheckedDatagram {
-    let mismatch = match payload.check(seq.unwrap_or(0), datagram, 0) {
-        ReplyCheck::Complete(report) => {
+    let mismatch = match payload.check(seq.unwrap_or(0), datagram, 0, ExtraBytes::Wrong) {
+        ReplyCheck::Complete { report, .. } => {
             return CheckedDatagram::Reply { bytes: Bytes::copy_from_slice(datagram), report };
         }
-        ReplyCheck::Incomplete => {
-            Mismatch::TooShort { received: datagram.len(), expected: payload.reply_len() }
-        }
+        ReplyCheck::Incomplete => payload.mismatch_of_part(datagram.len()),
         ReplyCheck::Wrong(mismatch) => mismatch,
     };
     CheckedDatagram::Wrong { beginning: beginning_of(datagram), mismatch }
 }
 
-/// `in_header` is the number that the header identifies. `content` follows the header.
-fn number_in(in_header: Option<u64>, content: &[u8], payload: &Payload) -> NumberIn {
-    match (in_header, payload.number_in(content)) {
+/// `in_header` is the number of the request that the header of the datagram identifies. `in_content` is the number
+/// after the header.
+fn number_in(in_header: Option<u64>, in_content: Option<u64>) -> NumberIn {
+    match (in_header, in_content) {
         (Some(in_header), Some(in_content)) if in_header != in_content => NumberIn::Contradictory,
         (Some(number), _) | (None, Some(number)) => NumberIn::Number(number),
         (None, None) => NumberIn::None,

@@ -4,7 +4,7 @@
 //!
 //! 1. the pairs for the verdict
 //! 2. pairs with kernel timestamps, which split the RTT into parts
-//! 3. pairs with a new connection for each exchange
+//! 3. pairs with a new connection for each exchange, if the pairs for the verdict use established connections
 //! 4. the experiments of the protocols of both sides
 //! 5. pairs with other request sizes
 //!
@@ -125,7 +125,11 @@ fn select_both_addresses(
 }
 
 fn new_side(plan: &Plan) -> Side {
-    Side { request_bytes: plan.payload.request_len(), ..Side::new(plan.protocol, plan.url()) }
+    Side {
+        request_bytes: plan.payload.request_len(),
+        expected: plan.expected_server(),
+        ..Side::new(plan.protocol, plan.url())
+    }
 }
 
 /// Measures the pairs for the verdict, then runs the experiments. Without a complete pair, the experiments are skipped.
@@ -145,6 +149,10 @@ fn measure(
     let has_complete_pair = result.pairs.iter().any(|pair| pair.difference().is_some());
     store_main_result(result, evidence);
     if !has_complete_pair {
+        return Ok(());
+    }
+    // The experiments explain exchanges of messages.
+    if evidence.has_handshakes() {
         return Ok(());
     }
     let experiments = Experiments { comparison, stop };
@@ -206,7 +214,9 @@ impl Experiments<'_> {
         interleaver: &mut Interleaver<'_>,
         evidence: &mut Evidence,
     ) -> Result<(), RunError> {
-        if !evidence.sides.iter().any(|side| side.protocol.has_connections()) {
+        let has_connections = evidence.sides.iter().any(|side| side.protocol.has_connections());
+        // If each exchange already has a new connection, there is no difference to measure.
+        if !has_connections || evidence.has_new_connections() {
             return Ok(());
         }
         let plans = self.comparison.sides.each_ref().map(|plan| {
@@ -248,6 +258,9 @@ impl Experiments<'_> {
                 if self.stop.load(Ordering::Relaxed) {
                     add_notes(notes, evidence);
                     return Ok(());
+                }
+                if experiment.needs_echo_server && !side.expected.is_echo() {
+                    continue;
                 }
                 if index == 1 && have_same_protocol && experiment.is_independent_of_target {
                     continue;
@@ -324,6 +337,7 @@ fn add_notes(notes: Vec<String>, evidence: &mut Evidence) {
 
 fn store_main_result(result: ExperimentResult, evidence: &mut Evidence) {
     evidence.warm_up = result.warm_up;
+    evidence.ended_without_replies = result.ended_without_replies;
     evidence.pairs = result.pairs;
     add_notes(result.notes, evidence);
     for (side, result) in evidence.sides.iter_mut().zip(result.sides) {

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Instant;
 
 /// Runs `diagnosis` and reports one finding for each protocol and address. If the diagnosis includes services, also
-/// reports for each address whether its host is up. Returns whether an echo server answers.
+/// reports for each address whether its host is up. Returns whether the expected server answers.
 ///
 /// The timeout limits the name look-up and all probes together. When `stop` is set, the diagnosis ends early, without the
 /// findings of the probes that still wait.
@@ -76,7 +76,7 @@ fn probes<'a>(
 }
 
 /// Runs each probe in a separate thread. Reports the findings in the order of the probes, and then the conclusion about
-/// each host. Returns whether an echo server answers.
+/// each host. Returns whether the expected server answers.
 fn run_probes<'a>(
     probes: Vec<Probe<'a>>,
     host_checks: Vec<Probe<'a>>,
@@ -161,7 +161,11 @@ fn reason(error: &SocketError) -> String {
 
 /// The finding if the name look-up found no address.
 fn without_address(plan: &Plan, failure: Failure) -> Finding {
-    Finding::new(plan.protocol, plan.host_and_port(), ProbeResult::NoAnswer(failure))
+    let result = ProbeResult::NoAnswer(failure);
+    Finding {
+        expected: plan.expected_server(),
+        ..Finding::new(plan.protocol, plan.host_and_port(), result)
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,13 @@ use super::channel::{Channel, ChannelEvent};
 use super::test_transport;
 use crate::model::icmp::IcmpError;
 use crate::model::protocol::{Framing, ReplyForm};
+use crate::model::service::{Identifier, ReplyEnd, ReplyRule, ReplyStart};
 use crate::net::system::{NetworkError, WaitUntil};
-use crate::plan::payload::{HeaderContent, Numbering, Payload, ServerReport};
+use crate::plan::payload::{
+    EchoPayload, HeaderContent, Numbering, Payload, ServerReport, ServicePayload,
+};
+use crate::protocol::registry::PROTOCOLS;
+use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -15,12 +20,15 @@ const REQUESTS: u8 = 3;
 /// The largest length of a request of this test, in bytes.
 const MAX_LEN: u16 = 2000;
 
+/// A user's request.
+const REQUEST: &[u8] = b"request\r\n";
+
 /// A message of the simulated server: the correct reply to a request, or the bytes of a request, with any changes.
 #[derive(Debug, Clone, Default)]
 pub struct AnyMessage {
     /// The message begins as the bytes of this request.
     pub request: u8,
-    /// The bytes of the request are in upper case.
+    /// The message begins as the correct reply.
     pub is_reply: bool,
     /// These bytes replace the bytes at [`Self::position`].
     pub replacement: Vec<u8>,
@@ -33,16 +41,84 @@ pub struct AnyMessage {
 }
 
 impl AnyMessage {
-    fn bytes(&self, payload: &mut Payload) -> Vec<u8> {
+    fn bytes(&self, payload: &mut Payload, correct: &CorrectReply) -> Vec<u8> {
         let mut bytes = payload.request(self.request.into()).to_vec();
         if self.is_reply {
-            bytes = echo_core::uppercase_slice(&mut bytes).into_owned();
+            bytes = correct.to_request(bytes);
         }
         let start = usize::from(self.position).min(bytes.len());
         let end = (start + self.replacement.len()).min(bytes.len());
         bytes.splice(start..end, self.replacement.iter().copied());
         bytes.truncate(self.length.into());
         bytes
+    }
+}
+
+/// How a simulated server creates the correct reply to a request.
+#[derive(Clone)]
+enum CorrectReply {
+    UpperCase,
+    OfService(ReplyRule, Option<Identifier>),
+}
+
+impl CorrectReply {
+    fn to_request(&self, mut request: Vec<u8>) -> Vec<u8> {
+        let (rule, identifier) = match self {
+            Self::UpperCase => return echo_core::uppercase_slice(&mut request).into_owned(),
+            Self::OfService(rule, identifier) => (rule, identifier),
+        };
+        let mut reply = match &rule.start {
+            ReplyStart::Text(text) => text.to_vec(),
+            ReplyStart::Bits { position, value, .. } => {
+                let mut bytes = vec![0; position + 1];
+                bytes[*position] = *value;
+                bytes
+            }
+        };
+        if let Some(identifier) = identifier {
+            reply.resize(reply.len().max(identifier.reply.end), 0);
+            reply[identifier.reply.clone()].copy_from_slice(&request[identifier.request.clone()]);
+        }
+        match &rule.end {
+            ReplyEnd::FirstBytes => {}
+            ReplyEnd::Text(text) => reply.extend_from_slice(text),
+            ReplyEnd::Length(len) => reply.resize(*len, 0),
+        }
+        reply
+    }
+}
+
+/// Requests to each predefined service, and requests of a user.
+fn services() -> Vec<(Framing, Payload, CorrectReply)> {
+    let mut all = Vec::new();
+    for protocol in PROTOCOLS {
+        for service in protocol.services {
+            let framing = protocol.framing;
+            let payload = ServicePayload::of_service(service, "host:1", MAX_LEN.into(), framing);
+            let correct =
+                CorrectReply::OfService(service.reply.clone(), service.identifier.clone());
+            all.push((framing, Payload::Service(payload), correct));
+        }
+    }
+    let text = |text: &'static str| Cow::Borrowed(text.as_bytes());
+    let start = ReplyStart::Text(text("OK "));
+    for end in [ReplyEnd::FirstBytes, ReplyEnd::Text(text("\r\n")), ReplyEnd::Length(7)] {
+        let rule = ReplyRule { start: start.clone(), end };
+        for framing in [Framing::Datagrams, Framing::Stream] {
+            let payload = ServicePayload::of_user(REQUEST, rule.clone(), MAX_LEN.into(), framing);
+            let correct = CorrectReply::OfService(rule.clone(), None);
+            all.push((framing, Payload::Service(payload), correct));
+        }
+    }
+    all
+}
+
+/// Receives the messages as replies of services, and as quotations in ICMP errors.
+pub fn receive_any_service_messages(messages: &[AnyMessage]) {
+    for (framing, mut payload, correct) in services() {
+        payload.start_run(1);
+        receive_as_errors(&mut payload, &correct, messages);
+        receive(framing, &mut payload, &correct, messages);
     }
 }
 
@@ -61,27 +137,40 @@ pub fn receive_any_messages(kinds: [u8; 3], messages: &[AnyMessage]) {
     let max_len = usize::from(MAX_LEN);
     let text = "a message \u{390} ".repeat(length / 14);
     for mut payload in [
-        Payload::of_size(length.max(Payload::min_size(content)), content, form),
-        Payload::of_text(text.as_bytes(), Numbering::Numbered, content, form, max_len),
-        Payload::of_text(text.as_bytes(), Numbering::Unnumbered, content, form, max_len),
-    ] {
+        EchoPayload::of_size(length.max(EchoPayload::min_size(content)), content, form),
+        EchoPayload::of_text(text.as_bytes(), Numbering::Numbered, content, form, max_len),
+        EchoPayload::of_text(text.as_bytes(), Numbering::Unnumbered, content, form, max_len),
+    ]
+    .map(Payload::Echo)
+    {
         payload.start_run(u32::from(kinds[2]));
-        receive_as_errors(&mut payload, messages);
+        let correct = CorrectReply::UpperCase;
+        receive_as_errors(&mut payload, &correct, messages);
         for framing in [Framing::Datagrams, Framing::Stream] {
-            receive(framing, &mut payload, messages);
+            receive(framing, &mut payload, &correct, messages);
         }
         if payload.needs_version1(2, ServerReport::None) {
             payload.use_version1_from(2);
-            receive(Framing::Datagrams, &mut payload, messages);
+            receive(Framing::Datagrams, &mut payload, &correct, messages);
         }
     }
 }
 
-fn receive(framing: Framing, payload: &mut Payload, messages: &[AnyMessage]) {
+/// Delivers the messages as replies to a few requests. Returns the number of correct replies.
+fn receive(
+    framing: Framing,
+    payload: &mut Payload,
+    correct: &CorrectReply,
+    messages: &[AnyMessage],
+) -> u64 {
     let mut incoming = Vec::new();
-    for message in messages {
-        incoming.push((message.number_in_header.map(u64::from), message.bytes(payload)));
+    for seq in 1..=u64::from(REQUESTS) {
+        payload.request(seq);
     }
+    for message in messages {
+        incoming.push((message.number_in_header.map(u64::from), message.bytes(payload, correct)));
+    }
+    let mut replies = 0;
     let mut channel = Channel::new(test_transport::of_messages(incoming), framing);
     for seq in 1..=u64::from(REQUESTS) {
         let sent = channel.send(seq, payload.request(seq), &AtomicBool::new(false));
@@ -93,18 +182,23 @@ fn receive(framing: Framing, payload: &mut Payload, messages: &[AnyMessage]) {
         match event {
             Ok(ChannelEvent::Wrong { .. }) if framing == Framing::Stream => break,
             Ok(ChannelEvent::Reply(reply)) => {
-                assert_eq!(reply.bytes.len(), payload.reply_len());
+                if let Some(len) = payload.reply_len() {
+                    assert_eq!(reply.bytes.len(), len);
+                }
+                replies += 1;
             }
             // The channel waits for more bytes, so it stores less than one reply.
             Ok(ChannelEvent::Nothing) => {
-                assert!(channel.partial_reply_len() <= payload.reply_len());
+                let max = payload.reply_len().unwrap_or(MAX_LEN.into());
+                assert!(channel.partial_reply_len() <= max);
             }
             _ => {}
         }
     }
+    replies
 }
 
-fn receive_as_errors(payload: &mut Payload, messages: &[AnyMessage]) {
+fn receive_as_errors(payload: &mut Payload, correct: &CorrectReply, messages: &[AnyMessage]) {
     for message in messages {
         let icmp = IcmpError { is_v6: message.is_reply, kind: 3, code: 3, from: None };
         let error = NetworkError {
@@ -112,7 +206,7 @@ fn receive_as_errors(payload: &mut Payload, messages: &[AnyMessage]) {
             errno: 111,
             request: message.number_in_header.map(u64::from),
             mtu: None,
-            quoted_payload: message.bytes(payload),
+            quoted_payload: message.bytes(payload, correct),
         };
         Channel::request_of(&error, payload);
     }
@@ -129,8 +223,21 @@ mod tests {
         for kind in 0..8 {
             let wrong = AnyMessage { request: 2, replacement: vec![0xFF; 3], ..correct.clone() };
             let short = AnyMessage { length: 100, ..correct.clone() };
-            receive_any_messages([kind << 5 | kind, 1, kind], &[correct.clone(), wrong, short]);
+            let messages = [correct.clone(), wrong, short];
+            receive_any_messages([kind << 5 | kind, 1, kind], &messages);
             receive_any_messages([kind, 0, 0], &[]);
+            receive_any_service_messages(&messages);
+        }
+    }
+
+    #[test]
+    fn correct_messages_of_services_are_replies() {
+        let correct =
+            AnyMessage { request: 1, is_reply: true, length: u16::MAX, ..Default::default() };
+        for (framing, mut payload, reply) in services() {
+            payload.start_run(1);
+            let messages = std::slice::from_ref(&correct);
+            assert_eq!(receive(framing, &mut payload, &reply, messages), 1, "{payload:?}");
         }
     }
 

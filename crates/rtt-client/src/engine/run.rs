@@ -5,14 +5,17 @@ use super::series::{INTERRUPTED, RunPosition, Series, Sink};
 use super::trial::Trial;
 use crate::analysis::statistics::Summary;
 use crate::event::{AddressLimit, Event, Progress, Report, Start};
+use crate::model::address_change::AddressChange;
 use crate::model::condition::Failure;
 use crate::model::exchange::{Connection, Exchange};
-use crate::model::failure_context::FailureContext;
 use crate::model::loss_place::LossReason;
-use crate::net::resolve::{LookUpLimits, ResolvedAddresses, resolve};
+use crate::model::target::Target;
+use crate::net::failure::failure_from_resolve_error;
+use crate::net::resolve::{LookUpLimits, NameResolver, ResolvedAddresses, resolve};
 use crate::net::system;
 use crate::net::transport::SocketError;
 use crate::plan::{Plan, Settings};
+use crate::protocol::registry::PROTOCOLS;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +53,8 @@ pub enum RunError {
 /// `stop` is set.
 ///
 /// If the target is a name with several addresses, the client tries at most 16 of them, as RFC 8305 (Happy Eyeballs)
-/// specifies. It measures the first address that answers. If none answers, it measures the last one of them.
+/// specifies. It measures the first address that answers. If none answers, it measures the last one of them. When a series
+/// opens a new connection, it looks up the name again, and uses another address if the name has changed.
 ///
 /// # Errors
 ///
@@ -65,6 +69,11 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
             report.event(&Event::Start(&new_start(plan, None)))?;
             Summary { notes: vec![INTERRUPTED.to_owned()], ..Summary::default() }
         }
+        Err(failure) if plan.settings.keep_going && NameResolver::of(plan).is_some() => {
+            report.event(&Event::Start(&new_start(plan, None)))?;
+            let series = Series::without_address(plan, failure, stop).with_name_look_ups(plan);
+            series.run(&mut ReportSink { plan, report }, stop)?
+        }
         Err(failure) => {
             report.event(&Event::Start(&new_start(plan, None)))?;
             let exchange = Exchange::not_sent(1, failure);
@@ -75,9 +84,29 @@ pub fn run(plan: &Plan, report: &mut dyn Report, stop: &AtomicBool) -> Result<Su
             summary
         }
     };
-    let summary = summary.finish_run(start.elapsed());
+    let mut summary = summary.finish_run(start.elapsed());
+    summary.notes.extend(share_of_network(plan, &summary));
     report.event(&Event::Summary { plan, summary: &summary })?;
     Ok(summary)
+}
+
+/// The command that shows how much of an RTT to a service is network. Absent without a breakdown, because the reader of
+/// other runs has not requested the parts of the RTT.
+fn share_of_network(plan: &Plan, summary: &Summary) -> Option<String> {
+    plan.payload.service()?;
+    summary.breakdown.combined_reason()?;
+    let kernel = PROTOCOLS.iter().find(|protocol| !protocol.needs_server_program())?;
+    let host = Target { protocol: Some(kernel), port: None, ..plan.target.clone() };
+    let options = match plan.service {
+        Some(service) => format!(" --service {}`", service.name),
+        None => "` with the same options for the request and the reply".to_owned(),
+    };
+    Some(format!(
+        "To see how much of the part \"network and server\" is network, use `rtt-client compare {host} {}{options}. The \
+         kernel of the host replies to {}.",
+        plan.url(),
+        kernel.title
+    ))
 }
 
 /// Applies the settings of the calling thread: its CPU, and precise timers.
@@ -98,14 +127,8 @@ pub(in crate::engine) fn resolve_target(
     let settings = &plan.settings;
     let limits = LookUpLimits { timeout: settings.timeout, stop };
     let result = resolve(&plan.target.host, plan.port(), settings.version(), limits);
-    result.map_err(|error| Failure {
-        context: settings
-            .version_option()
-            .filter(|_| error.is_other_version())
-            .map(FailureContext::OtherVersion),
-        detail: Some(error.to_string()),
-        ..Failure::new(error.condition(), start.elapsed())
-    })
+    let version = settings.version_option();
+    result.map_err(|error| failure_from_resolve_error(&error, version, start.elapsed()))
 }
 
 /// The start event of a run that has not opened a socket.
@@ -141,6 +164,7 @@ fn measure(
         Some(Tried::Channel(channel)) => Series::with_channel(plan, address, *channel, stop),
         Some(Tried::Exchange(_)) | None => Series::open(plan, address, RunPosition::Start, stop)?,
     };
+    let series = series.with_name_look_ups(plan);
     report_start(series.local(), report)?;
     series.run(&mut ReportSink { plan, report }, stop)
 }
@@ -193,6 +217,10 @@ struct ReportSink<'a> {
 impl Sink for ReportSink<'_> {
     fn connection(&mut self, connection: Connection) -> io::Result<()> {
         self.report.event(&Event::Connection(&connection))
+    }
+
+    fn address_changed(&mut self, change: &AddressChange) -> io::Result<()> {
+        self.report.event(&Event::AddressChange(change))
     }
 
     fn exchange(&mut self, exchange: Exchange) -> io::Result<()> {

@@ -21,6 +21,7 @@ mod first_packet;
 mod network_errors;
 mod notes;
 mod other_address;
+mod other_service;
 mod path_watch;
 mod replacement;
 mod second_send;
@@ -29,25 +30,27 @@ use super::pause_until;
 use super::run::RunError;
 use crate::analysis::accounting::{Accounting, AccountingResult};
 use crate::analysis::schedule::{CpuTimes, SlowHost, slow_host};
-use crate::analysis::statistics::{SeriesMeasurements, Summary};
+use crate::analysis::statistics::{NotableReplies, SeriesMeasurements, Summary};
+use crate::model::address_change::AddressChange;
 use crate::model::exchange::{Connection, Exchange};
 use crate::model::loss_place::LossPlace;
-use crate::model::protocol::{Framing, Protocol, ReplyForm, Responder};
+use crate::model::protocol::{Framing, Protocol, ReplyForm};
 use crate::model::traffic::{KernelStatistics, Traffic};
 use crate::net::limitation::Limitation;
 use crate::net::system::{KERNEL_TIMESTAMPS, ThreadUsage, WaitUntil, clock_state, thread_usage};
 use crate::plan::pacing::{Pacer, Pacing};
-use crate::plan::payload::Payload;
-use crate::plan::{Content, Settings};
+use crate::plan::payload::{Matching, Payload};
+use crate::plan::{Content, EchoForm, Settings};
 use crate::protocol::explanations::explanations_of;
 pub(in crate::engine) use connections::RunPosition;
 use connections::{CloseReason, Connections};
 use control::UninstrumentedControl;
 pub(in crate::engine) use first_channel::FirstChannel;
 use first_packet::FirstPacket;
-pub(in crate::engine) use notes::INTERRUPTED;
+pub(in crate::engine) use notes::{INTERRUPTED, full_queue};
 use notes::{SeriesEnd, ServerCounts, Token, notes};
 use other_address::OtherReplies;
+use other_service::OtherService;
 use replacement::ChannelReplacement;
 use std::io;
 use std::net::SocketAddr;
@@ -70,6 +73,8 @@ const MIN_IDLE: Duration = Duration::from_millis(1);
 pub(in crate::engine) trait Sink {
     /// A connection was requested.
     fn connection(&mut self, connection: Connection) -> io::Result<()>;
+    /// The series uses another address from now on.
+    fn address_changed(&mut self, change: &AddressChange) -> io::Result<()>;
     /// The outcome of a request is decided.
     fn exchange(&mut self, exchange: Exchange) -> io::Result<()>;
     /// The summary so far, and the time since the start of the series.
@@ -81,7 +86,6 @@ pub(in crate::engine) trait Sink {
 /// The exchanges of a run with one address.
 pub(in crate::engine) struct Series<'a> {
     protocol: &'static Protocol,
-    address: SocketAddr,
     stop: &'a AtomicBool,
     settings: Settings,
     pacing: Pacing,
@@ -93,6 +97,8 @@ pub(in crate::engine) struct Series<'a> {
     other_replies: OtherReplies,
     control: Option<UninstrumentedControl<'a>>,
     first_packet: FirstPacket,
+    other_service: OtherService,
+    replies: NotableReplies,
     /// The CPU times of this thread at the start of a series with a fixed rate.
     usage_at_start: Option<ThreadUsage>,
     /// The part of this host that could not keep up with the schedule.
@@ -185,15 +191,22 @@ impl Series<'_> {
 
         let server_counts = self.server_counts();
         let replies_from_others = self.other_replies.take_counts();
+        let port = self.connections.address().map_or(0, |address| address.port());
         let connections = self.connections.finish();
+        let reply_form = self.payload.reply_form().filter(|_| self.protocol.program_replies());
         let in_flight = self.accounting.in_flight();
         let AccountingResult { mut summary, loss_pattern } =
-            self.accounting.finish(connections.receive_drops, clock_state());
+            self.accounting.finish(connections.receive_drops, clock_state(), Instant::now());
         summary.in_flight = in_flight as u64;
+        summary.replies.add(&self.replies);
         let end = SeriesEnd {
             interrupted: self.interrupted,
             in_flight,
             ended_early: self.ended_early,
+            is_plain_echo: self.settings.echo == EchoForm::Auto
+                && reply_form == Some(ReplyForm::Unchanged),
+            // Echo replies contain a token, so other bytes never count as a reply.
+            has_extra_bytes: connections.has_extra_bytes && self.payload.service().is_some(),
             reply_limit: connections.reply_limit,
             limitations: connections.limitations,
             breakdown_unavailable: self.settings.breakdown && !KERNEL_TIMESTAMPS,
@@ -205,6 +218,15 @@ impl Series<'_> {
                 bits,
                 has_message: !matches!(self.settings.content, Content::Sized(_)),
             }),
+            shows_wrong_reply: summary.received == 0 && self.other_service.shows_reply(),
+            other_service: self
+                .other_service
+                .describe(self.protocol, port)
+                .filter(|_| summary.received == 0),
+            is_matched_in_order: self.protocol.framing == Framing::Datagrams
+                && self.payload.matching() == Matching::InOrder
+                && summary.sent > 1,
+            handshake_pacing: self.protocol.is_handshake().then_some(self.pacing),
             replies_from_others,
         };
         let address_resolution = self.first_packet.finish(summary.received > 0);
@@ -218,6 +240,7 @@ impl Series<'_> {
             kernel_statistics: connections.kernel_statistics,
             receive_queue: connections.receive_queue,
             slow_host: self.slow_host,
+            reply_form,
             send_duration: self.pacer.send_duration(),
             notes: notes(end, &summary, address_resolution),
         };
@@ -226,12 +249,14 @@ impl Series<'_> {
 
     /// Whether the server reported its counts.
     fn server_counts(&self) -> ServerCounts {
-        let Protocol { framing, responder, reply_form, .. } = self.protocol;
-        let can_report = *framing == Framing::Datagrams
-            && *reply_form == ReplyForm::UpperCase
-            && matches!(responder, Responder::Program(_));
+        let can_report = self.protocol.framing == Framing::Datagrams
+            && self.protocol.program_replies()
+            && self.payload.reply_form() != Some(ReplyForm::Unchanged);
         match (&self.settings.content, self.payload.requests_counts()) {
             _ if !can_report || !self.settings.locate_losses => ServerCounts::NotApplicable,
+            (Content::Request(_) | Content::Service(_) | Content::Handshake, _) => {
+                ServerCounts::NotApplicable
+            }
             (_, true) if self.accounting.losses().has_counts() => ServerCounts::Reported,
             (_, true) => ServerCounts::NotReported,
             (Content::Sized(_), false) => ServerCounts::NoSpace,
@@ -334,14 +359,16 @@ impl Series<'_> {
         Ok(())
     }
 
-    /// Receives late and duplicate replies. If the protocol delivers replies in order, there are none.
+    /// Receives late and duplicate replies. If the protocol delivers replies in order, there are none. There are no late
+    /// handshakes either, because the client closes the socket of a handshake after its timeout.
     fn receive_late_replies(
         &mut self,
         sink: &mut dyn Sink,
         stop: &AtomicBool,
     ) -> Result<(), RunError> {
         let is_single_exchange = self.settings.count == Some(1);
-        if is_single_exchange || self.protocol.is_ordered || self.accounting.is_unreachable() {
+        let has_late_replies = !self.protocol.is_ordered && !self.protocol.is_handshake();
+        if is_single_exchange || !has_late_replies || self.accounting.is_unreachable() {
             return Ok(());
         }
         let longest = self.accounting.summary().rtt.max().unwrap_or_default();

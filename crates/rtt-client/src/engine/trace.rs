@@ -135,7 +135,7 @@ pub fn explain_as_measurement(
     let Ok(contents) = file::read(file) else { return };
     let bytes: usize = contents.packets.iter().map(|packet| packet.bytes.len()).sum();
     for protocol in crate::protocol::registry::PROTOCOLS {
-        let lengths = MessageLengths { request: 1, reply: 1 };
+        let lengths = Some(MessageLengths { request: 1, reply: 1 });
         let measured = MeasuredFlows { protocol, server, clients: &[client], lengths };
         let packets = contents.packets.iter().map(dissect);
         let table = FlowTable::of_measurement(packets, 1, measured);
@@ -212,10 +212,10 @@ impl Session {
         let dropped = self.trace.dropped.zip(recording.dropped);
         self.trace.dropped = dropped.map(|(sum, dropped)| sum.saturating_add(dropped));
         self.trace.limit_reached |= recording.limit_reached;
-        let lengths = MessageLengths {
+        let lengths = plan.payload.reply_len().map(|reply| MessageLengths {
             request: plan.payload.request_len() as u64,
-            reply: plan.payload.reply_len() as u64,
-        };
+            reply: reply as u64,
+        });
         let first_number = self.packets + 1;
         self.packets += recording.packets.len();
         let measured = MeasuredFlows {

@@ -4,6 +4,7 @@
 use super::run::RunError;
 use super::series::{FirstChannel, RunPosition, Series, Sink};
 use crate::analysis::statistics::Summary;
+use crate::model::address_change::AddressChange;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, Exchange, Outcome};
 use crate::plan::Plan;
@@ -23,6 +24,11 @@ pub(in crate::engine) struct RecordedEvents {
 impl Sink for RecordedEvents {
     fn connection(&mut self, connection: Connection) -> io::Result<()> {
         self.connections.push(connection);
+        Ok(())
+    }
+
+    fn address_changed(&mut self, _: &AddressChange) -> io::Result<()> {
+        // Only the run of one target looks up its name again.
         Ok(())
     }
 

@@ -150,7 +150,7 @@ pub(crate) fn split(
     let network_and_server = match timing {
         None => combined(match responder {
             Responder::Program(_) => CombinedReason::NoTimingHeader,
-            Responder::Kernel => CombinedReason::KernelReply,
+            Responder::Kernel | Responder::KernelOfServer => CombinedReason::KernelReply,
         }),
         Some(Timing { arrival: ArrivalClock::Program, .. }) => {
             combined(CombinedReason::NoServerTimestamp)

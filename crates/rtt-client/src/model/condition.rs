@@ -11,7 +11,7 @@ use std::{fmt, io, time::Duration};
 /// The state of a target, as far as a client can observe it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// An echo server answers.
+    /// The expected server answers: an echo server, or the requested service.
     Answering,
     /// The name has no address.
     NameNotFound,
@@ -69,12 +69,28 @@ impl Condition {
         }
     }
 
+    /// Whether the absence of the server explains the condition: its name, its host or its process does not exist, or it
+    /// ended its connections. A missing reply alone can be a random loss.
+    pub(crate) fn shows_absence(self) -> bool {
+        matches!(
+            self,
+            Self::NameNotFound
+                | Self::NoRoute
+                | Self::HostUnreachable
+                | Self::Refused
+                | Self::Prohibited
+                | Self::Closed
+                | Self::Reset
+        )
+    }
+
     /// The meaning of the condition over `protocol`, in one sentence for the user.
     #[must_use]
     pub fn meaning(self, protocol: &Protocol) -> &'static str {
         match self {
+            Self::Answering if protocol.is_handshake() => "a server accepts connections",
             Self::Answering if !protocol.needs_server_program() => "the kernel of the host replies",
-            Self::Answering => "an echo server answers",
+            Self::Answering => "the expected server answers",
             Self::NameNotFound => "the name has no address; is the spelling correct?",
             Self::NameLookupFailed => "the name look-up failed; is a name server reachable?",
             Self::NoRoute => "no route leads to the address",
@@ -89,6 +105,9 @@ impl Condition {
                 "in most cases, no process listens on the port; is the server running?"
             }
             Self::Prohibited => "a firewall does not forward the packet",
+            Self::Silent if protocol.is_handshake() => {
+                "no connection was established within the timeout; `rtt-client diagnose` lists the possible reasons"
+            }
             Self::Silent if protocol.framing == Framing::Stream => {
                 "no complete reply within the timeout; `rtt-client diagnose` lists the possible reasons"
             }
@@ -134,7 +153,8 @@ pub struct Failure {
     pub condition: Condition,
     /// The error of the operating system, if it reported one.
     pub error: Option<io::Error>,
-    /// The time until the client detected the failure. It starts at the request or at the name look-up.
+    /// The time until the client detected the failure. It starts at the request or at the name look-up. See also
+    /// [`Failure::measured_after`].
     pub after: Duration,
     /// The source of the report. Absent if this program observed the failure itself, for example a timeout.
     pub origin: Option<Origin>,
@@ -163,6 +183,13 @@ impl Failure {
         }
     }
 
+    /// The time until the client detected the failure. `None` if the client did not try to send the request.
+    #[must_use]
+    pub fn measured_after(&self) -> Option<Duration> {
+        let is_tried = self.context != Some(FailureContext::NotTried);
+        is_tried.then_some(self.after)
+    }
+
     /// Adds the maximum length of a packet, if it is known.
     #[must_use]
     pub(crate) fn with_mtu(self, mtu: Option<u32>) -> Self {
@@ -185,6 +212,11 @@ impl Failure {
     #[must_use]
     pub fn meaning(&self, protocol: &Protocol) -> Cow<'static, str> {
         match (self.condition, self.context) {
+            (_, Some(FailureContext::NotTried)) => {
+                "the client did not send the request, because the last attempt to connect failed and the next one has not \
+                 ended"
+                    .into()
+            }
             (Condition::Silent, Some(FailureContext::NoConnection)) => {
                 "no connection was established within the timeout; `rtt-client diagnose` lists the possible reasons"
                     .into()
@@ -214,8 +246,10 @@ impl Failure {
     #[must_use]
     pub fn describe(&self, protocol: &Protocol) -> String {
         let mut text = self.condition.to_string();
-        if self.condition == Condition::Silent {
-            let _ = write!(text, " for {:.3} s", self.after.as_secs_f64());
+        if self.condition == Condition::Silent
+            && let Some(after) = self.measured_after()
+        {
+            let _ = write!(text, " for {:.3} s", after.as_secs_f64());
         }
         if let Some(detail) = &self.detail {
             let _ = write!(text, " ({detail})");
@@ -285,5 +319,12 @@ mod tests {
         let silent = |framing| Condition::Silent.meaning(&Protocol { framing, ..EXAMPLE });
         assert!(silent(Framing::Stream).starts_with("no complete reply"));
         assert!(silent(Framing::Datagrams).starts_with("no reply"));
+    }
+
+    #[test]
+    fn handshake_has_no_reply_but_a_connection() {
+        let handshake = Protocol { responder: Responder::KernelOfServer, ..EXAMPLE };
+        assert!(Condition::Silent.meaning(&handshake).starts_with("no connection"));
+        assert!(Condition::Answering.meaning(&handshake).contains("accepts connections"));
     }
 }

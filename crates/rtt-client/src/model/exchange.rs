@@ -99,8 +99,12 @@ pub struct Exchange {
     pub outcome: Outcome,
     /// The parts of the RTT. Absent if they were not requested, or if a timestamp was missing.
     pub breakdown: Option<Breakdown>,
+    /// The time after the program received the first byte of the correct reply. Only for replies of a service on a stream.
+    pub first_byte: Option<Stamp>,
     /// The hop limit (TTL) of the packet with the correct reply. Absent if it was not measured.
     pub hop_limit: Option<u8>,
+    /// If the exchange is a handshake: its packets that were sent again. Absent if the system does not report it.
+    pub retransmitted: Option<Retransmitted>,
     /// The place where the exchange was lost, if it is known when its outcome is decided. Later replies can contain more
     /// evidence, so the counts of the summary are more complete.
     pub lost_where: Option<LossPlace>,
@@ -183,7 +187,9 @@ impl Exchange {
             lost_where: LossPlace::of_unsent(&failure),
             outcome: Outcome::failed(failure),
             breakdown: None,
+            first_byte: None,
             hop_limit: None,
+            retransmitted: None,
         }
     }
 
@@ -192,6 +198,12 @@ impl Exchange {
     pub fn loss_place(&self) -> Option<LossPlace> {
         matches!(self.outcome, Outcome::Lost(_) | Outcome::Error(_))
             .then(|| self.lost_where.unwrap_or(LossPlace::Unknown))
+    }
+
+    /// The time from `sent` to the first byte of the reply. Absent if it was not measured.
+    #[must_use]
+    pub fn first_byte_time(&self) -> Option<Duration> {
+        Some(self.first_byte?.since(&self.sent?))
     }
 
     /// The round-trip time: from `sent` to `received`, measured with the monotonic clock. Absent without a

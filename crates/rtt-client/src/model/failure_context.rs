@@ -15,6 +15,9 @@ pub(crate) const ADD_THE_ZONE: &str = "add the zone to the address: fe80::1%eth0
 pub enum FailureContext {
     /// No connection was established, so the request was not sent on it.
     NoConnection,
+    /// The client did not try to send the request: its last attempt to connect failed, and the next one has not ended. The
+    /// condition is the one of the last attempt.
+    NotTried,
     /// The address is link-local (RFC 4007), but it has no zone. So it does not determine the link.
     NoZone,
     /// The name has addresses, but none of the version of IP that this option selects.

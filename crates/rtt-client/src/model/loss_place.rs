@@ -3,6 +3,7 @@
 use crate::model::condition::{Condition, Failure};
 use crate::model::failure_context::FailureContext;
 use crate::model::icmp::Origin;
+use crate::model::protocol::Responder;
 use std::fmt;
 
 /// The place where an exchange was lost. It is derived from evidence only. Without evidence, it is
@@ -52,6 +53,17 @@ impl LossPlace {
             ) => Some(Self::There),
             (Condition::OtherAddress, _) => Some(Self::Unknown),
             _ => None,
+        }
+    }
+
+    /// The place where a request was lost, if its failure shows the place. The program had passed the request to the
+    /// system.
+    pub(crate) fn of_failed(failure: &Failure, responder: Responder) -> Option<Self> {
+        match responder {
+            // A handshake that fails because of this host has sent no packet: the system has no port, no route or no
+            // link address for it.
+            Responder::KernelOfServer => Self::of_unsent(failure),
+            Responder::Program(_) | Responder::Kernel => Self::of_failure(failure),
         }
     }
 
@@ -119,13 +131,30 @@ impl LossReason {
         is_sent: bool,
         has_connections: bool,
     ) -> Option<Self> {
-        let has_no_connection = failure.context == Some(FailureContext::NoConnection);
+        let has_no_connection = matches!(
+            failure.context,
+            Some(FailureContext::NoConnection | FailureContext::NotTried)
+        );
         match failure.condition {
+            Condition::NameNotFound | Condition::NameLookupFailed if !is_sent => {
+                Some(Self::NoAddress)
+            }
             _ if has_no_connection && !is_sent => Some(Self::NoConnection),
             _ if has_no_connection => Some(Self::ConnectionEnded),
             Condition::Closed | Condition::Reset if has_connections => Some(Self::ConnectionEnded),
             Condition::Refused if !has_connections => Some(Self::Refused),
             _ => None,
+        }
+    }
+
+    /// The name in JSON. It is part of the JSON interface, so it does not change.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoAddress => "no-address",
+            Self::NoConnection => "no-connection",
+            Self::ConnectionEnded => "connection-ended",
+            Self::Refused => "refused",
         }
     }
 
@@ -163,6 +192,13 @@ mod tests {
             let failure = Failure { origin, ..Failure::new(condition, Duration::ZERO) };
             assert_eq!(LossPlace::of_failure(&failure), of_failure, "{condition}");
             assert_eq!(LossPlace::of_unsent(&failure), of_unsent, "{condition}");
+            for (responder, expected) in [
+                (Responder::Program(None), of_failure),
+                (Responder::Kernel, of_failure),
+                (Responder::KernelOfServer, of_unsent),
+            ] {
+                assert_eq!(LossPlace::of_failed(&failure, responder), expected, "{condition}");
+            }
         }
     }
 
@@ -170,6 +206,8 @@ mod tests {
     fn reason_depends_on_the_condition_and_on_the_connection() {
         let no_connection = Some(FailureContext::NoConnection);
         for (condition, context, is_sent, has_connections, expected) in [
+            (Condition::NameNotFound, None, false, true, Some(LossReason::NoAddress)),
+            (Condition::NameLookupFailed, None, false, false, Some(LossReason::NoAddress)),
             (Condition::Refused, None, true, false, Some(LossReason::Refused)),
             (Condition::Silent, None, true, false, None),
             (Condition::Refused, no_connection, false, true, Some(LossReason::NoConnection)),

@@ -1,5 +1,6 @@
 //! [`Protocol`]: the facts about a protocol that generic code uses.
 
+use crate::model::service::{Service, Signature};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,7 +19,7 @@ pub struct Protocol {
     pub default_port: Option<u16>,
     /// What replies to a request.
     pub responder: Responder,
-    /// The correct reply to a request.
+    /// The correct reply to a request. Echo server programs of other projects can return the unchanged request instead.
     pub reply_form: ReplyForm,
     /// The phases of a connection before its first exchange, in their order. Empty if the protocol has no connections.
     pub phases: &'static [Phase],
@@ -34,8 +35,15 @@ pub struct Protocol {
     pub allows_empty_message: bool,
     /// The name of the kernel's statistics about a connection in JSON. Absent if the kernel has no such statistics.
     pub kernel_statistics: Option<&'static str>,
+    /// The services that the client can measure over this protocol without an echo server.
+    pub services: &'static [Service],
+    /// The messages that identify the service of a server.
+    pub signatures: &'static [Signature],
     /// The protocol numbers in the IP header. Absent if the client cannot capture and dissect the protocol's packets.
     pub ip_numbers: Option<IpNumbers>,
+    /// The facts about the handshakes of its connections, if the client can measure them alone. They have the name of the
+    /// protocol and another title.
+    pub handshake: Option<&'static Protocol>,
 }
 
 /// What replies to the requests of a protocol.
@@ -45,6 +53,9 @@ pub enum Responder {
     Program(Option<&'static str>),
     /// The kernel of the target's host. It replies without a server program.
     Kernel,
+    /// The kernel of the target's host. It replies only if a server program listens on the port. The program does not take
+    /// part in the reply. So the exchange is the handshake of a connection.
+    KernelOfServer,
 }
 
 /// The correct reply to a request.
@@ -54,6 +65,25 @@ pub enum ReplyForm {
     UpperCase,
     /// The unchanged request.
     Unchanged,
+}
+
+impl ReplyForm {
+    /// The name in JSON and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UpperCase => "upper",
+            Self::Unchanged => "same",
+        }
+    }
+
+    /// The other form.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::UpperCase => Self::Unchanged,
+            Self::Unchanged => Self::UpperCase,
+        }
+    }
 }
 
 /// A phase of a connection. The first phase starts with the connection request. Each later phase starts at the end of
@@ -97,10 +127,28 @@ impl Protocol {
         self.default_port.is_some()
     }
 
-    /// Whether a server program replies. A host can be up while this program does not run.
+    /// Whether there is a reply only if a server program runs. A host can be up while this program does not run.
     #[must_use]
     pub fn needs_server_program(&self) -> bool {
+        self.responder != Responder::Kernel
+    }
+
+    /// Whether a server program replies. Its time is a part of the RTT.
+    #[must_use]
+    pub fn program_replies(&self) -> bool {
         matches!(self.responder, Responder::Program(_))
+    }
+
+    /// Whether a server program receives requests without a connection. A silent program can have received them.
+    #[must_use]
+    pub fn receives_datagrams(&self) -> bool {
+        self.program_replies() && !self.has_connections()
+    }
+
+    /// Whether an exchange is the handshake of a connection. It carries no messages.
+    #[must_use]
+    pub fn is_handshake(&self) -> bool {
+        self.responder == Responder::KernelOfServer
     }
 
     /// The name of this project's server for the protocol, if there is one.
@@ -108,20 +156,31 @@ impl Protocol {
     pub fn our_server(&self) -> Option<&'static str> {
         match self.responder {
             Responder::Program(program) => program,
-            Responder::Kernel => None,
+            Responder::Kernel | Responder::KernelOfServer => None,
         }
     }
 
-    /// The address for people and for JSON: without the port if the protocol has no ports.
+    /// The possible forms of correct replies.
+    #[must_use]
+    pub fn reply_forms(&self) -> &'static [ReplyForm] {
+        match (self.responder, self.reply_form) {
+            (Responder::Program(_), _) => &[ReplyForm::UpperCase, ReplyForm::Unchanged],
+            (_, ReplyForm::UpperCase) => &[ReplyForm::UpperCase],
+            (_, ReplyForm::Unchanged) => &[ReplyForm::Unchanged],
+        }
+    }
+
+    /// The address for people and for JSON: without the port if the protocol has no ports, or if the port is not known (0).
     #[must_use]
     pub fn display_address(&self, address: SocketAddr) -> DisplayAddress {
-        DisplayAddress { address, has_port: self.has_ports() }
+        DisplayAddress { address, has_port: self.has_ports() && address.port() > 0 }
     }
 }
 
 impl PartialEq for Protocol {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        // The handshakes of a protocol have its name.
+        (self.name, self.title) == (other.name, other.title)
     }
 }
 
@@ -184,12 +243,26 @@ pub(crate) const EXAMPLE: Protocol = Protocol {
     max_message_len: 1000,
     allows_empty_message: true,
     kernel_statistics: None,
+    services: &[],
+    signatures: &[],
     ip_numbers: None,
+    handshake: None,
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn protocol_and_its_handshakes_differ_although_they_have_one_name() {
+        static HANDSHAKE: Protocol = Protocol {
+            title: "Example handshake",
+            responder: Responder::KernelOfServer,
+            ..EXAMPLE
+        };
+        assert_ne!(EXAMPLE, HANDSHAKE);
+        assert!(HANDSHAKE.is_handshake() && !EXAMPLE.is_handshake());
+    }
 
     #[test]
     fn shown_address_has_a_port_only_if_the_protocol_has_ports() {

@@ -21,7 +21,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// The URL's scheme is not a registered protocol.
-    #[error("`{0}://` is not a protocol that this client supports; use one of {list}", list = schemes())]
+    #[error("`{0}://` is not a protocol that this client supports; use {advice}", advice = advice_for_scheme(.0))]
     UnknownProtocol(String),
     /// The text after the host's colon is not a port number.
     #[error("`{0}` is not a port: use a number from 1 to 65535")]
@@ -135,6 +135,19 @@ fn scheme_without_slashes(text: &str) -> Option<&'static Protocol> {
 /// The start of a URL with the protocol of `text`.
 fn scheme_of(text: &str) -> String {
     scheme_without_slashes(text).map_or_else(schemes, |protocol| format!("{}://", protocol.name))
+}
+
+/// The targets that are possible instead of a URL with this scheme. It can be the name of a service.
+fn advice_for_scheme(scheme: &str) -> String {
+    let has_service = |protocol: &&Protocol| {
+        protocol.services.iter().any(|service| service.name.eq_ignore_ascii_case(scheme))
+    };
+    match PROTOCOLS.iter().find(has_service) {
+        Some(protocol) => {
+            format!("{}://HOST with `--service {}`", protocol.name, scheme.to_ascii_lowercase())
+        }
+        None => format!("one of {}", schemes()),
+    }
 }
 
 fn schemes() -> String {

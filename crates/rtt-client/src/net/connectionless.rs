@@ -1,12 +1,15 @@
 //! Opens the transport of a protocol without connections. Its socket is connected to the peer. This sends no packet.
 
+use crate::model::condition::{Condition, Failure};
+use crate::model::icmp::Origin;
 use crate::model::protocol::Protocol;
 use crate::net::failure::ReportedErrors;
-use crate::net::socket::{BufferedSocket, OperationError, SocketKind};
+use crate::net::socket::{BufferedSocket, OperationError, SocketKind, set_option};
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError, SocketOperation, Transport};
+use socket2::Socket;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::debug;
 
 /// The maximum number of sockets that are opened until one has a usable port. The system chooses the ports at random, and
@@ -16,6 +19,21 @@ const MAX_ATTEMPTS: usize = 64;
 /// The reason if the socket is connected to its own port.
 pub(crate) const CONNECTED_TO_ITSELF: &str =
     "the only available local port is the port of the target, so no server listens on it";
+
+/// The failure of a socket that is connected to itself. No other socket listens on the port.
+pub(crate) fn connected_to_itself(after: Duration) -> Failure {
+    Failure {
+        origin: Some(Origin::ThisHost),
+        detail: Some(CONNECTED_TO_ITSELF.to_owned()),
+        ..Failure::new(Condition::Refused, after)
+    }
+}
+
+/// Makes a socket that is connected to itself release its port when it is closed. Otherwise, the closed connection could
+/// occupy the port.
+pub(crate) fn release_port(socket: &Socket) {
+    let _ = set_option("SO_LINGER", 0, || socket.set_linger(Some(Duration::ZERO)));
+}
 
 /// The reason if no chosen port can be used.
 const NO_USABLE_PORT: &str =

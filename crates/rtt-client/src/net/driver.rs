@@ -17,6 +17,10 @@ pub(crate) struct Driver {
     pub(crate) unconnected: Option<UnconnectedProbe>,
     /// The experiments that explain the RTT of the protocol. A comparison runs them for each side that uses the protocol.
     pub(crate) experiments: &'static [Experiment],
+    /// The driver of the handshakes of the protocol's connections ([`Protocol::handshake`]).
+    ///
+    /// [`Protocol::handshake`]: crate::model::protocol::Protocol::handshake
+    pub(crate) handshake: Option<&'static Driver>,
 }
 
 /// Sends one request from a socket that is not connected, and waits for a reply or an error. The arguments are
@@ -31,6 +35,8 @@ pub(crate) struct Experiment {
     pub(crate) name: &'static str,
     /// Whether the result is the same for every target. A comparison then runs the experiment only once.
     pub(crate) is_independent_of_target: bool,
+    /// Whether the experiment needs an echo server. If so, it does not run for requests to another service.
+    pub(crate) needs_echo_server: bool,
     /// Runs the experiment.
     pub(crate) run: fn(&ExperimentContext<'_>) -> Result<Vec<Measurement>, SocketError>,
 }

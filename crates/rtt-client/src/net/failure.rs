@@ -5,8 +5,9 @@
 //! "protocol unreachable", and from `setsockopt` it is an unknown option.
 
 use crate::model::condition::{Condition, Failure};
-use crate::model::failure_context::{FailureContext, is_zone_missing};
+use crate::model::failure_context::{FailureContext, VersionOption, is_zone_missing};
 use crate::model::icmp::Origin;
+use crate::net::resolve::ResolveError;
 use crate::net::system::{NetworkError, REPORTS_ICMP_ORIGIN, condition_from_errno};
 use crate::net::transport::{SocketError, SocketOperation};
 use socket2::{Domain, Socket, Type};
@@ -67,6 +68,19 @@ pub(crate) fn failure_from_error(error: io::Error, call: Call, after: Duration) 
         _ => Origin::Unknown,
     };
     Failure { error: Some(error), origin: Some(origin), ..Failure::new(condition, after) }
+}
+
+/// The failure of a name look-up. `version` is the option that selects a version of IP.
+pub(crate) fn failure_from_resolve_error(
+    error: &ResolveError,
+    version: Option<VersionOption>,
+    after: Duration,
+) -> Failure {
+    Failure {
+        context: version.filter(|_| error.is_other_version()).map(FailureContext::OtherVersion),
+        detail: Some(error.to_string()),
+        ..Failure::new(error.condition(), after)
+    }
 }
 
 /// The ICMP errors about an attempt to open a transport.

@@ -3,26 +3,25 @@
 //! A host is an IP address, an IPv6 address with a zone (`fe80::1%eth0`), or a name. Only a name needs the
 //! system's resolver.
 
+mod again;
+mod look_up;
+
+pub(crate) use again::{AddressChoice, NameResolver};
+
 use crate::model::condition::Condition;
 use crate::model::target::{IpAndZone, Target, ip_and_zone};
-use crate::net::system::{MAX_PAUSE, interface_index};
+use crate::net::system::interface_index;
 use crate::plan::Family;
-use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType, getaddrinfo};
-use std::collections::HashSet;
+use look_up::LookUp;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use std::{io, thread};
 use tracing::debug;
 
 /// The maximum number of addresses that the client tries. The owner of a name can publish thousands of addresses. Common
 /// names have at most eight of each version of IP.
 pub(crate) const MAX_ADDRESSES: usize = 16;
-
-/// The maximum number of results of the resolver that are read. A DNS message has at most 64 KiB, so one look-up returns
-/// fewer addresses.
-const MAX_RESULTS: usize = 65_536;
 
 /// The reason why a host has no usable address. The texts are for sentences that already contain the host.
 #[derive(Debug, thiserror::Error)]
@@ -163,8 +162,18 @@ fn find_addresses(
 ) -> Result<ResolvedAddresses, ResolveError> {
     let mut addresses = match ip_and_zone(host) {
         Some(address) => vec![socket_address(address, port)?],
-        None => look_up(host, port, limits)?,
+        None => LookUp::start(host, port)?.wait(limits)?,
     };
+    retain_version(&mut addresses, family)?;
+    let found = addresses.len();
+    Ok(ResolvedAddresses { addresses: addresses_to_try(&addresses), found })
+}
+
+/// Removes the addresses of the other version of IP.
+fn retain_version(
+    addresses: &mut Vec<SocketAddr>,
+    family: Option<Family>,
+) -> Result<(), ResolveError> {
     if addresses.is_empty() {
         return Err(ResolveError::NoAddress);
     }
@@ -174,8 +183,7 @@ fn find_addresses(
             return Err(ResolveError::OtherVersion(family));
         }
     }
-    let found = addresses.len();
-    Ok(ResolvedAddresses { addresses: addresses_to_try(&addresses), found })
+    Ok(())
 }
 
 /// The first [`MAX_ADDRESSES`] addresses. The versions of IP alternate, starting with the version of the first address
@@ -205,57 +213,6 @@ fn socket_address(address: IpAndZone<'_>, port: u16) -> Result<SocketAddr, ZoneE
         }
     };
     Ok(SocketAddrV6::new(ip, port, 0, scope_id).into())
-}
-
-/// Calls the system's resolver in a separate thread, because the call cannot be interrupted. After the timeout or an
-/// interruption, this function returns, and the thread continues until the resolver returns.
-fn look_up(
-    host: &str,
-    port: u16,
-    limits: LookUpLimits<'_>,
-) -> Result<Vec<SocketAddr>, ResolveError> {
-    let (sender, receiver) = mpsc::channel();
-    let name = host.to_owned();
-    let run = move || {
-        // After the end of the wait, sending fails because the receiver no longer exists.
-        let _ = sender.send(system_resolver(&name, port));
-    };
-    thread::Builder::new()
-        .name("name look-up".to_owned())
-        .spawn(run)
-        .map_err(ResolveError::NoThread)?;
-    let LookUpLimits { timeout, stop } = limits;
-    let deadline = Instant::now() + timeout;
-    while !stop.load(Ordering::Relaxed) {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match receiver.recv_timeout(left.min(MAX_PAUSE)) {
-            Ok(result) => return result,
-            Err(RecvTimeoutError::Timeout) if left > MAX_PAUSE => {}
-            Err(_) => return Err(ResolveError::Timeout(timeout)),
-        }
-    }
-    Err(ResolveError::Interrupted)
-}
-
-fn system_resolver(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
-    // Without this socket type, the resolver returns each address several times: once for each type of socket.
-    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-    let found = getaddrinfo(Some(host), None, Some(hints)).map_err(|error| match error.kind() {
-        LookupErrorKind::NoName | LookupErrorKind::NoData => ResolveError::NotFound(error.into()),
-        _ => ResolveError::LookupFailed(error.into()),
-    })?;
-    let mut addresses = found.flatten().take(MAX_RESULTS).map(|entry| {
-        let mut address = entry.sockaddr;
-        address.set_port(port);
-        address
-    });
-    Ok(unique(&mut addresses))
-}
-
-/// Each address once, in the order of its first occurrence.
-fn unique(addresses: &mut dyn Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-    let mut known = HashSet::new();
-    addresses.filter(|address| known.insert(*address)).collect()
 }
 
 /// The resolver's message as part of a sentence: without the library's prefix, and in lower case.

@@ -58,6 +58,16 @@ impl BufferedSocket {
         kind: SocketKind,
         config: &OpenConfig<'_>,
     ) -> Result<Self, OperationError> {
+        let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
+        Ok(Self { buffer, ..Self::without_buffer(peer, kind, config)? })
+    }
+
+    /// Like [`BufferedSocket::new`], for a socket that receives no data.
+    pub(crate) fn without_buffer(
+        peer: SocketAddr,
+        kind: SocketKind,
+        config: &OpenConfig<'_>,
+    ) -> Result<Self, OperationError> {
         let SocketKind { style, protocol } = kind;
         let inner = Socket::new(Domain::for_address(peer), style, protocol)
             .map_err(|error| OperationError { operation: SocketOperation::Create, error })?;
@@ -74,8 +84,7 @@ impl BufferedSocket {
         }
         let receiver = Receiver::new(&inner, config.receiver);
         let queue = config.receiver.queue.and_then(|bytes| request_queue(&inner, bytes));
-        let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
-        Ok(Self { inner, receiver, buffer, queue, drops_at_arrival: None })
+        Ok(Self { inner, receiver, buffer: Box::default(), queue, drops_at_arrival: None })
     }
 
     /// The size of the receive queue, if the configuration requests one.

@@ -61,7 +61,7 @@ impl ReceiveConfig {
 pub(crate) const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// The maximum duration of a busy-poll without a check of the stop flag.
-const MAX_SPIN: Duration = Duration::from_millis(10);
+pub(crate) const MAX_SPIN: Duration = Duration::from_millis(10);
 
 /// The deadline of a wait for data, and the required precision.
 ///

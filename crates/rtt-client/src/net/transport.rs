@@ -5,7 +5,7 @@
 
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::Failure;
-use crate::model::exchange::Connection;
+use crate::model::exchange::{Connection, Retransmitted};
 use crate::model::protocol::{DisplayAddress, Protocol};
 use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::{KernelStatistics, Traffic};
@@ -102,6 +102,11 @@ pub(crate) trait Transport: Send {
     /// Waits for data.
     fn receive(&mut self, until: WaitUntil) -> io::Result<Received<'_>>;
 
+    /// Ends the wait for the reply to this request. Returns an observation about the request, if there is one.
+    fn give_up(&mut self, _number: u64) -> Option<String> {
+        None
+    }
+
     /// Returns the ICMP errors about this transport's packets that arrived since the last call. Empty if the system
     /// does not report them.
     fn network_errors(&mut self) -> Vec<NetworkError>;
@@ -157,6 +162,11 @@ pub(crate) trait Transport: Send {
     fn close(&mut self, _timeout: Duration, _stop: &AtomicBool) -> Option<Duration> {
         None
     }
+
+    /// Whether bytes arrived during [`Transport::close`].
+    fn received_during_close(&self) -> bool {
+        false
+    }
 }
 
 /// The maximum number of datagrams from other addresses that one call returns. Any host can send them.
@@ -190,6 +200,21 @@ pub(crate) enum Received<'a> {
     Stray,
     /// The peer has closed its side of the connection.
     End,
+    /// The connection of a request is established. The handshake is the exchange.
+    Established {
+        /// The number of the request.
+        request: u64,
+        /// When the system reported the end of the handshake.
+        received: Stamp,
+        /// The packets of the handshake that were sent again. Absent if the system does not report it.
+        retransmitted: Option<Retransmitted>,
+    },
+    /// A request failed. The system has verified that the error belongs to it.
+    Failed {
+        /// The number of the request.
+        request: u64,
+        failure: Failure,
+    },
     /// A datagram, or the next bytes of a stream.
     Bytes {
         /// When the system returned the bytes to the program.

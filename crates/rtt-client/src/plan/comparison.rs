@@ -1,8 +1,9 @@
-//! [`ComparisonPlan`]: two targets to compare, and how.
+//! [`ComparisonPlan`]: the two targets of a comparison, and its settings.
 
 use super::{Content, Lifetime, Plan, PlanError, Settings};
 use crate::model::protocol::Protocol;
 use crate::model::target::Target;
+use crate::plan::payload::EchoPayload;
 use crate::protocol::registry::{PROTOCOLS, default_pair, protocols_with_servers};
 use std::time::Duration;
 
@@ -72,9 +73,13 @@ impl ComparisonPlan {
     /// with a server program, and B uses the second one. Without `b`, B has the host of A, and the
     /// first protocol with a server program that A does not use.
     ///
+    /// For a service or for handshakes, only the protocols that have them count. If there is one such protocol, both targets
+    /// use it, and without `b`, B uses the first protocol to which the kernel of the host replies.
+    ///
     /// # Errors
     ///
-    /// If a protocol cannot carry the messages, or a setting is out of range.
+    /// If a protocol cannot carry the messages, if the selected request applies to neither side, or if a setting is out of
+    /// range.
     pub fn new(
         a: &Target,
         b: Option<&Target>,
@@ -88,9 +93,12 @@ impl ComparisonPlan {
         if pairs.is_some_and(|pairs| pairs == 0 || pairs > MAX_PAIRS) {
             return Err(PlanError::CountOutOfRange { quantity: "--count", max: MAX_PAIRS });
         }
-        let [default_a, default_b] = default_pair();
+        if sweep && !each.content.is_echo() {
+            return Err(PlanError::SweepWithoutEcho);
+        }
+        let [default_a, default_b] = default_protocols(&each.content);
         let protocol_a = protocol_of(a).unwrap_or(default_a);
-        let b = b.cloned().unwrap_or_else(|| other_side(a, protocol_a));
+        let b = b.cloned().unwrap_or_else(|| other_side(a, protocol_a, &each.content));
         let protocol_b = protocol_of(&b).unwrap_or(default_b);
         let each = Settings {
             count: None,
@@ -101,25 +109,42 @@ impl ComparisonPlan {
             locate_losses: false,
             ..each.clone()
         };
-        let plans = |content: &Content| -> Result<[Plan; 2], PlanError> {
-            let settings = Settings { content: content.clone(), ..each.clone() };
-            Ok([
-                Plan::new(protocol_a, a.clone(), settings.clone())?,
-                Plan::new(protocol_b, b.clone(), settings)?,
-            ])
+        let protocols = [protocol_a, protocol_b];
+        let plans = |each: &Settings| -> Result<[Plan; 2], PlanError> {
+            let plan = |protocol, target: &Target, each: &Settings| {
+                Plan::new(protocol, target.clone(), each.applicable_to(protocol, &protocols))
+            };
+            let sides = [plan(protocol_a, a, each)?, plan(protocol_b, &b, each)?];
+            // The sides should have requests of the same length, because the length is a part of the RTT.
+            let of_service = sides.iter().find(|side| side.payload.service().is_some());
+            let Some(len) = of_service.map(|side| side.payload.request_len()) else {
+                return Ok(sides);
+            };
+            let len = len.max(EchoPayload::MIN_SIZE_WITH_TOKEN);
+            let with_size = Settings { content: Content::Sized(Some(len)), ..each.clone() };
+            let [plan_a, plan_b] = sides;
+            let resized = |side: Plan, target: &Target| {
+                let is_service = side.payload.service().is_some();
+                if is_service { Ok(side) } else { plan(side.protocol, target, &with_size) }
+            };
+            Ok([resized(plan_a, a)?, resized(plan_b, &b)?])
+        };
+        let plans_of_size = |bytes| {
+            let content = Content::Sized(Some(bytes));
+            Ok(SizePlan { bytes, sides: plans(&Settings { content, ..each.clone() })? })
         };
         let max_len = protocol_a.max_message_len.min(protocol_b.max_message_len);
         let sweep = SWEEP_SIZES
             .into_iter()
             .filter(|bytes| sweep && *bytes <= max_len)
-            .map(|bytes| Ok(SizePlan { bytes, sides: plans(&Content::Sized(Some(bytes)))? }))
+            .map(plans_of_size)
             .collect::<Result<_, PlanError>>()?;
         let has_no_limit = pairs.is_none() && duration.is_none();
         // With a pause between the pairs, the default number of pairs takes longer than the default duration.
         let default_duration =
             (has_no_limit && each.interval.is_zero()).then_some(DEFAULT_PAIRS_DURATION);
         Ok(Self {
-            sides: plans(&each.content)?,
+            sides: plans(&each)?,
             sweep,
             pairs: pairs.unwrap_or(if has_no_limit { DEFAULT_PAIRS } else { MAX_PAIRS }),
             duration: duration.or(default_duration),
@@ -159,19 +184,32 @@ impl ComparisonPlan {
     }
 }
 
+/// The protocols of A and B if the targets do not select them.
+fn default_protocols(content: &Content) -> [&'static Protocol; 2] {
+    let mut available =
+        protocols_with_servers().filter(|protocol| content.is_available_over(protocol));
+    match [available.next(), available.next()] {
+        [Some(first), second] => [first, second.unwrap_or(first)],
+        // `Plan::new` returns the error.
+        [None, _] => default_pair(),
+    }
+}
+
 /// The protocol in the target. Without a protocol in the target, its port selects the protocol with this default port.
 fn protocol_of(target: &Target) -> Option<&'static Protocol> {
     let by_port = |port| PROTOCOLS.iter().find(|protocol| protocol.default_port == Some(port));
     target.protocol.or_else(|| by_port(target.port?))
 }
 
-/// A target with the same host and another protocol than `protocol`. The result has no port if `target` is a URL or
-/// has the default port of `protocol`. Any other port stays the same.
-fn other_side(target: &Target, protocol: &Protocol) -> Target {
-    let port_is_shared = target.protocol.is_none() && target.port != protocol.default_port;
-    Target {
-        protocol: protocols_with_servers().find(|other| *other != protocol),
-        port: target.port.filter(|_| port_is_shared),
-        ..target.clone()
-    }
+/// A target with the same host and another protocol than `protocol`: a protocol with this content, or one to which the
+/// kernel of the host replies. The result has no port if `target` is a URL or has the default port of `protocol`. Any other
+/// port stays the same.
+fn other_side(target: &Target, protocol: &Protocol, content: &Content) -> Target {
+    let other = protocols_with_servers()
+        .find(|other| *other != protocol && content.is_available_over(other))
+        .or_else(|| PROTOCOLS.iter().find(|other| !other.needs_server_program()));
+    let port_is_shared = target.protocol.is_none()
+        && target.port != protocol.default_port
+        && other.is_some_and(Protocol::has_ports);
+    Target { protocol: other, port: target.port.filter(|_| port_is_shared), ..target.clone() }
 }

@@ -7,7 +7,7 @@ use humantime::format_duration;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a plan cannot run. Each message is one line.
+/// The reason why a plan cannot run. Each message is one line.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PlanError {
     /// The target is a URL of another protocol.
@@ -44,6 +44,86 @@ pub enum PlanError {
         /// The protocol's title.
         protocol: &'static str,
     },
+    /// The settings select a form of replies that the kernel of a host never sends.
+    #[error("--echo upper is not possible: the reply of {protocol} is the unchanged request")]
+    NoUpperCase {
+        /// The protocol's title.
+        protocol: &'static str,
+    },
+    /// The protocol has no service with this name.
+    #[error("{protocol} has no service `{name}`; {protocol} has {}",
+        if .known.is_empty() { "none" } else { .known })]
+    UnknownService {
+        /// The name.
+        name: String,
+        /// The protocol's title.
+        protocol: &'static str,
+        /// The names of the protocol's services.
+        known: String,
+    },
+    /// The end of a reply is empty.
+    #[error("the end of a reply (--reply-ends, --reply-bytes) must have at least 1 byte")]
+    EmptyReplyEnd,
+    /// The expected beginning of a reply is longer than the whole reply.
+    #[error(
+        "the beginning of a reply (--expect-prefix: {start} bytes) is longer than the reply (--reply-bytes {reply})"
+    )]
+    StartLongerThanReply {
+        /// The length of the beginning in bytes.
+        start: usize,
+        /// The length of a reply in bytes.
+        reply: usize,
+    },
+    /// Without an end, a reply on a stream cannot be separated from the next one.
+    #[error(
+        "--rate over {protocol} needs the end of a reply (--reply-ends or --reply-bytes), because several requests \
+        can be in flight"
+    )]
+    NoReplyEndAtFixedRate {
+        /// The protocol's title.
+        protocol: &'static str,
+    },
+    /// If the server sends first, each exchange needs a new connection.
+    #[error(
+        "--rate is not possible for a server that sends first, because each exchange needs a new connection"
+    )]
+    GreetingAtFixedRate,
+    /// If the server sends first, there is no request packet whose time the kernel could record.
+    #[error("a server that sends first has no breakdown: the client sends no request packet")]
+    GreetingWithBreakdown,
+    /// The settings select a request to a server program, but no server program receives requests over the protocol.
+    #[error("--send needs a server program, but over {protocol}, the kernel of the host replies")]
+    NoServerProgram {
+        /// The protocol's title.
+        protocol: &'static str,
+    },
+    /// The requests of a sweep have several sizes.
+    #[error("--sweep needs an echo server: the requests to other services have one size")]
+    SweepWithoutEcho,
+    /// The service has too few identifiers for the requests in flight.
+    #[error(
+        "the service has identifiers for only {max} requests in flight; lower --rate or --timeout"
+    )]
+    TooFewIdentifiers {
+        /// The largest number of requests in flight.
+        max: u64,
+    },
+    /// The settings select the handshake of a connection as the exchange, but the client cannot measure it.
+    #[error(
+        "--connect-only measures the handshake of a connection; the client has no such measurement over {protocol}"
+    )]
+    HasNoHandshake {
+        /// The protocol's title.
+        protocol: &'static str,
+    },
+    /// The kernel takes timestamps of data only.
+    #[error(
+        "--connect-only has no breakdown: the kernel takes no timestamps of the packets of a handshake"
+    )]
+    HandshakeWithBreakdown,
+    /// Each handshake belongs to a new connection.
+    #[error("--connect-only opens a connection for each exchange, so it has no --connection")]
+    HandshakeWithLifetime,
     /// A request, or its reply, is too long for one exchange.
     #[error("the {part} has {len} bytes; one exchange over {protocol} carries at most {max} bytes")]
     TooLong {

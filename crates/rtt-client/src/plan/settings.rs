@@ -2,6 +2,8 @@
 
 use super::payload::TOKEN_LEN;
 use crate::model::failure_context::VersionOption;
+use crate::model::protocol::Protocol;
+use crate::model::service::ReplyRule;
 use bytes::Bytes;
 use echo_core::header::version2;
 use std::net::SocketAddr;
@@ -51,6 +53,19 @@ pub enum Lifetime {
     Each,
 }
 
+/// The correct reply of an echo server program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EchoForm {
+    /// The request in upper case, or the unchanged request. The first reply for which these forms differ selects one of
+    /// them.
+    #[default]
+    Auto,
+    /// The request in upper case.
+    Upper,
+    /// The unchanged request, as RFC 862 specifies.
+    Same,
+}
+
 /// The content of requests.
 #[derive(Debug, Clone)]
 pub enum Content {
@@ -61,10 +76,53 @@ pub enum Content {
     /// The number of the request and its token, followed by filler text. The value is the size of the request in bytes.
     /// Without a value, the size is [`DEFAULT_REQUEST_LEN`].
     Sized(Option<usize>),
+    /// No request: the handshake of a new connection is the exchange ([`Protocol::handshake`]).
+    ///
+    /// [`Protocol::handshake`]: crate::Protocol::handshake
+    Handshake,
+    /// A request to any service.
+    Request(CustomRequest),
+    /// The request of the predefined service with this name. Each protocol has its own services.
+    Service(String),
+}
+
+impl Content {
+    /// Whether this content is possible over the protocol, if the protocol has the selected service.
+    fn applies_to(&self, protocol: &Protocol) -> bool {
+        match self {
+            Self::Message(_) | Self::Numbered(_) | Self::Sized(_) => true,
+            Self::Handshake => protocol.handshake.is_some(),
+            Self::Request(_) | Self::Service(_) => protocol.program_replies(),
+        }
+    }
+
+    /// Whether this content is possible over the protocol.
+    pub(super) fn is_available_over(&self, protocol: &Protocol) -> bool {
+        let has_service = match self {
+            Self::Service(name) => protocol.services.iter().any(|service| service.name == name),
+            _ => true,
+        };
+        self.applies_to(protocol) && has_service
+    }
+
+    /// Whether the requests are requests to an echo server. Only these can have any size.
+    pub(super) fn is_echo(&self) -> bool {
+        matches!(self, Self::Message(_) | Self::Numbered(_) | Self::Sized(_))
+    }
+}
+
+/// A request of the user to any service, and the correct reply.
+#[derive(Debug, Clone)]
+pub struct CustomRequest {
+    /// The bytes of each request.
+    pub bytes: Bytes,
+    /// The rule for its reply.
+    pub reply: ReplyRule,
 }
 
 /// Everything that a caller can choose, except the protocol and the target.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them is an independent option")]
 pub struct Settings {
     /// The version of IP. Without a value, both versions are allowed.
     pub family: Option<Family>,
@@ -76,6 +134,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// The content of requests.
     pub content: Content,
+    /// The correct reply of an echo server program. The kernel of a host always replies with the unchanged request.
+    pub echo: EchoForm,
     /// The number of requests. If this and `duration` are both `None`, the run lasts until it is interrupted.
     pub count: Option<u64>,
     /// The run stops sending requests after this time.
@@ -86,6 +146,9 @@ pub struct Settings {
     pub rate: Option<f64>,
     /// The lifetime of connections.
     pub lifetime: Lifetime,
+    /// Whether the series continues although the server is absent, or the name of the target has no address. Otherwise, an
+    /// error before the first reply ends it.
+    pub keep_going: bool,
     /// Whether to split each RTT into its parts with kernel timestamps.
     pub breakdown: bool,
     /// Whether requests with filler text request the server's counts, which show where exchanges are lost. This needs
@@ -106,11 +169,13 @@ impl Settings {
             ttl: None,
             timeout: DEFAULT_TIMEOUT,
             content: Content::Message(message.into()),
+            echo: EchoForm::Auto,
             count: Some(1),
             duration: None,
             interval: Duration::ZERO,
             rate: None,
             lifetime: Lifetime::Keep,
+            keep_going: false,
             breakdown: false,
             locate_losses: false,
             pin: None,
@@ -126,6 +191,21 @@ impl Settings {
             count: Some(count),
             locate_losses: true,
             ..Self::one("")
+        }
+    }
+
+    /// The settings of the plan over `protocol`, which is one of several plans. If the selected request does not apply to
+    /// this protocol, the plan has requests to an echo server instead. The same is true for the form of replies. A setting that applies to
+    /// none of the `protocols` stays unchanged, so [`Plan::new`](super::Plan::new) rejects it.
+    pub(crate) fn applicable_to(&self, protocol: &Protocol, protocols: &[&Protocol]) -> Self {
+        let is_replaced = !self.content.applies_to(protocol)
+            && protocols.iter().any(|other| self.content.applies_to(other));
+        let has_echo_form =
+            protocol.program_replies() || !protocols.iter().any(|other| other.program_replies());
+        Self {
+            content: if is_replaced { Content::Sized(None) } else { self.content.clone() },
+            echo: if has_echo_form { self.echo } else { EchoForm::Auto },
+            ..self.clone()
         }
     }
 

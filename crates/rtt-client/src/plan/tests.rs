@@ -1,6 +1,10 @@
 //! Tests: valid plans, rejected plans, and the text of errors.
 
+mod requests;
+
 use super::*;
+use crate::model::service::{ReplyEnd, ReplyRule, ReplyStart};
+use crate::plan::payload::EchoPayload;
 use crate::protocol::registry::protocol_named;
 
 fn plan(protocol: &str, settings: Settings) -> Result<Plan, PlanError> {
@@ -11,18 +15,23 @@ fn message(protocol: &str, text: &str) -> Result<Plan, PlanError> {
     plan(protocol, Settings::one(text.to_owned()))
 }
 
+fn comparison(each: Settings) -> ComparisonSettings {
+    let (pairs, duration) = (None, None);
+    ComparisonSettings { each, pairs, duration, seed: 1, confidence: 0.95, sweep: false }
+}
+
+fn compare(
+    a: &str,
+    b: Option<&str>,
+    settings: &ComparisonSettings,
+) -> Result<ComparisonPlan, PlanError> {
+    let b = b.map(|b| b.parse().unwrap());
+    ComparisonPlan::new(&a.parse().unwrap(), b.as_ref(), settings)
+}
+
 /// The URLs of both sides of a comparison.
 fn compared(a: &str, b: Option<&str>) -> [String; 2] {
-    let settings = ComparisonSettings {
-        each: Settings::series(1),
-        pairs: None,
-        duration: None,
-        seed: 1,
-        confidence: 0.95,
-        sweep: false,
-    };
-    let b = b.map(|b| b.parse().unwrap());
-    let plan = ComparisonPlan::new(&a.parse().unwrap(), b.as_ref(), &settings).unwrap();
+    let plan = compare(a, b, &comparison(Settings::series(1))).unwrap();
     plan.sides().each_ref().map(Plan::url)
 }
 
@@ -125,4 +134,26 @@ fn default_port_selects_the_protocol_of_a_compared_target() {
     assert_eq!(compared("udp://host:7", None), ["udp://host:7", "tcp://host:12000"]);
     // The UDP server and the TCP server of a host can use the same port.
     assert_eq!(compared("host:7", None), ["udp://host:7", "tcp://host:7"]);
+}
+
+#[test]
+fn kernel_side_of_a_comparison_with_a_service_has_requests_of_similar_length() {
+    let targets = ["icmp://192.0.2.1", "tcp://192.0.2.1"].map(|target| target.parse().unwrap());
+    let lengths = |request: &[u8]| {
+        let reply = ReplyRule { start: ReplyStart::Text(b"".into()), end: ReplyEnd::FirstBytes };
+        let request = CustomRequest { bytes: request.to_vec().into(), reply };
+        let settings = ComparisonSettings {
+            each: Settings { content: Content::Request(request), ..Settings::series(1) },
+            pairs: Some(5),
+            duration: None,
+            seed: 1,
+            confidence: 0.95,
+            sweep: false,
+        };
+        let plan = ComparisonPlan::new(&targets[0], Some(&targets[1]), &settings).unwrap();
+        plan.sides.each_ref().map(|side| side.payload.request_len())
+    };
+    assert_eq!(lengths(&[b'x'; 300]), [300, 300]);
+    // A shorter request has no space for the whole token.
+    assert_eq!(lengths(b"PING\r\n"), [EchoPayload::MIN_SIZE_WITH_TOKEN, 6]);
 }

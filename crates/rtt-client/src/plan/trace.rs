@@ -57,13 +57,15 @@ impl TracePlan {
         let each = Settings { content, count: None, duration: None, rate: None, ..each.clone() };
         let this_host = Target { protocol: None, host: DEFAULT_HOST.into(), port: None };
         let targets = if targets.is_empty() { std::slice::from_ref(&this_host) } else { targets };
-        let plans = targets.iter().flat_map(|target| {
-            let selected = protocols_of(target)
-                .filter(|protocol| target.protocol.is_some() || protocol.ip_numbers.is_some());
-            selected.map(|protocol| {
-                check_capture(protocol)?;
-                Plan::new(protocol, target.clone(), each.clone())
-            })
+        let selected: Vec<(&Target, &Protocol)> = targets
+            .iter()
+            .flat_map(|target| protocols_of(target).map(move |protocol| (target, protocol)))
+            .filter(|(target, protocol)| target.protocol.is_some() || protocol.ip_numbers.is_some())
+            .collect();
+        let protocols: Vec<&Protocol> = selected.iter().map(|(_, protocol)| *protocol).collect();
+        let plans = selected.into_iter().map(|(target, protocol)| {
+            check_capture(protocol)?;
+            Plan::new(protocol, target.clone(), each.applicable_to(protocol, &protocols))
         });
         Ok(Self { plans: plans.collect::<Result<_, _>>()?, count })
     }

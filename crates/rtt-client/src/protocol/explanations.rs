@@ -18,9 +18,14 @@ for_all_protocols!(explanations);
 
 /// The explanations of `protocol`.
 pub(crate) fn explanations_of(protocol: &Protocol) -> &'static dyn Explain {
-    EXPLANATIONS
+    let (_, explanations) = EXPLANATIONS
         .iter()
-        .find(|(facts, _)| *facts == protocol)
-        .map(|(_, explanations)| *explanations)
-        .expect("the registry contains every protocol")
+        .find(|(facts, _)| facts.name == protocol.name)
+        .expect("the registry contains every protocol");
+    if !protocol.is_handshake() {
+        return *explanations;
+    }
+    explanations
+        .of_handshakes()
+        .expect("a protocol with facts about its handshakes has explanations for them")
 }

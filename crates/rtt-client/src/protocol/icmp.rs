@@ -16,4 +16,4 @@ use crate::net::driver::Driver;
 
 /// The functions of ICMP that use sockets.
 pub(super) const DRIVER: Driver =
-    Driver { open: transport::open, unconnected: None, experiments: &[] };
+    Driver { open: transport::open, unconnected: None, experiments: &[], handshake: None };

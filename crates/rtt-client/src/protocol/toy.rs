@@ -13,4 +13,4 @@ use crate::net::driver::Driver;
 
 /// The functions of the toy protocol.
 pub(super) const DRIVER: Driver =
-    Driver { open: transport::open, unconnected: None, experiments: &[] };
+    Driver { open: transport::open, unconnected: None, experiments: &[], handshake: None };

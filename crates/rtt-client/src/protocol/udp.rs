@@ -4,6 +4,7 @@ mod closed_port;
 pub(super) mod explain;
 pub(super) mod facts;
 pub(super) mod packets;
+mod services;
 mod system;
 mod transport;
 mod unconnected;
@@ -15,4 +16,5 @@ pub(super) const DRIVER: Driver = Driver {
     open: transport::open,
     unconnected: Some(unconnected::send_and_wait),
     experiments: &[closed_port::EXPERIMENT],
+    handshake: None,
 };

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 
 /// The columns of a series. The fields need no quotes, because they never contain commas or quotation marks.
 const EXCHANGE_HEADER: &str = "seq,outcome,sent,received,rtt_ns,lateness_ns,send_ns,network_ns,server_ns,\
-                               network_and_server_ns,receive_ns,condition,ttl,lost_where";
+                               network_and_server_ns,receive_ns,condition,ttl,lost_where,first_byte_ns";
 
 /// The columns of a comparison.
 const PAIR_HEADER: &str = "pair,first,a_rtt_ns,b_rtt_ns,difference_ns";
@@ -57,7 +57,7 @@ impl<Out: Write> Csv<Out> {
         };
         writeln!(
             self.out,
-            "{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             exchange.seq,
             exchange.outcome.name(),
             field(exchange.sent.map(time)),
@@ -72,6 +72,7 @@ impl<Out: Write> Csv<Out> {
             field(exchange.outcome.failure().map(|failure| failure.condition)),
             field(exchange.hop_limit),
             field(exchange.loss_place()),
+            field(exchange.first_byte_time().map(nanoseconds)),
         )
     }
 }
@@ -87,6 +88,7 @@ impl<Out: Write> Report for Csv<Out> {
             Event::Protocol(_)
             | Event::AddressLimit(_)
             | Event::FailedAttempt(_)
+            | Event::AddressChange(_)
             | Event::Connection(_)
             | Event::Progress(_)
             | Event::ComparisonProgress(_)

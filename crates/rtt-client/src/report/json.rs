@@ -6,6 +6,7 @@ mod exchange;
 mod finding;
 mod host;
 mod losses;
+mod outages;
 mod packets;
 mod path;
 mod protocol;
@@ -22,6 +23,7 @@ use echo_core::{Stamp, escape_json};
 use exchange::{AddressesLine, AttemptLine, ConnectionLine, ExchangeLine};
 use finding::FindingLine;
 use host::HostLine;
+use outages::AddressLine;
 use protocol::ProtocolLine;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -110,6 +112,7 @@ impl<Out: Write> Report for Json<Out> {
             Event::Protocol(protocol) => Line::Protocol((*protocol).into()),
             Event::AddressLimit(limit) => Line::Addresses((*limit).into()),
             Event::FailedAttempt(attempt) => Line::Attempt((*attempt).into()),
+            Event::AddressChange(change) => Line::Address((*change).into()),
             Event::Connection(connection) => Line::Connection((*connection).into()),
             Event::Exchange(exchange) if !quiet => {
                 Line::Exchange(Box::new(ExchangeLine::new(exchange, self.protocol)))
@@ -147,6 +150,7 @@ enum Line {
     Protocol(ProtocolLine),
     Addresses(AddressesLine),
     Attempt(AttemptLine),
+    Address(AddressLine),
     Connection(ConnectionLine),
     Exchange(Box<ExchangeLine>),
     Summary(Box<SummaryLine>),
@@ -168,6 +172,12 @@ struct StartLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     side: Option<&'static str>,
     protocol: &'static str,
+    /// Whether the exchanges are handshakes. Absent if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    connect_only: bool,
+    /// The name of the predefined service. Absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'static str>,
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<DisplayAddress>,
@@ -184,6 +194,8 @@ impl StartLine {
             invocation: invocation.cloned(),
             side: side.map(SideId::name),
             protocol: protocol.name,
+            connect_only: protocol.is_handshake(),
+            service: start.plan.expected_server().service().map(|service| service.name),
             target: start.plan.target.to_string(),
             address: start.address.map(|address| protocol.display_address(address)),
             local: start.local.map(|local| protocol.display_address(local)),

@@ -17,6 +17,7 @@ mod finding;
 mod histogram;
 mod host;
 mod losses;
+mod outages;
 mod packet_diagram;
 mod printer;
 mod protocol;
@@ -37,11 +38,13 @@ use crate::capture::trace::Trace;
 use crate::event::{AddressLimit, Event, FailedAttempt, Report, Start};
 use crate::model::condition::Condition;
 use crate::model::exchange::{Connection, Exchange, Outcome};
-use crate::model::format::{count, duration};
+use crate::model::format::{count, counted, duration};
 use crate::model::protocol::Protocol;
+use crate::model::received_text::received_text;
 use crate::plan::Plan;
 use echo_core::escape;
 use printer::Printer;
+use single_exchange::{Labels, ReplyText};
 use std::io::{self, Write};
 
 /// The maximum number of bytes of a wrong answer in the output. They are enough to recognise the service.
@@ -61,14 +64,17 @@ pub struct Text<Out, Errors> {
 /// The facts of earlier events that later events need.
 #[derive(Debug, Default)]
 struct Run {
+    /// The form of the reply in the output of a single exchange.
+    reply: ReplyText,
     /// Absent before the start of the run.
     protocol: Option<&'static Protocol>,
     /// The protocol and the target, for error messages.
     target: String,
     /// Whether the host of the target is a name without a dot, so that the user can have meant a message.
     is_word: bool,
-    /// Whether the run is one exchange of the user's message.
-    one_message: bool,
+    /// Whether the run is a single exchange whose times are the result.
+    single_exchange: bool,
+    labels: Labels,
     /// The heading of a single exchange. It is written only if there is a reply.
     heading: String,
     connection: Option<Connection>,
@@ -95,21 +101,38 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
         let plan = start.plan;
         let title = plan.protocol.title;
         self.run.protocol = Some(plan.protocol);
-        self.run.one_message = plan.is_one_message();
+        self.run.labels = Labels::of(plan);
+        self.run.single_exchange = plan.is_single_exchange();
+        self.run.reply = ReplyText::of(plan);
         self.run.is_word = !plan.target.host.contains(['.', ':']);
         self.run.target = match start.address {
             Some(address) => format!("{title} {}", plan.protocol.display_address(address)),
             None => format!("{title} {}", plan.target),
         };
-        let (Some(address), Some(local)) = (start.address, start.local) else { return Ok(()) };
-        let [address, local] =
-            [address, local].map(|address| plan.protocol.display_address(address));
-        self.run.heading = format!("{title} to {address} from {local}");
-        if self.run.one_message {
+        let service = plan.expected_server().service();
+        let service =
+            service.map(|service| format!(", service {}", service.name)).unwrap_or_default();
+        self.run.heading = match (start.address, start.local) {
+            (Some(address), Some(local)) => {
+                let [address, local] =
+                    [address, local].map(|address| plan.protocol.display_address(address));
+                format!("{title} to {address} from {local}{service}")
+            }
+            // The run continues, although no channel is open.
+            _ if plan.settings.keep_going => {
+                format!("{title} to {}{service}", plan.host_and_port())
+            }
+            _ => return Ok(()),
+        };
+        if self.run.single_exchange {
             return Ok(());
         }
-        let bytes = count(plan.payload.request_len() as u64);
-        self.printer.strong(&format!("{}, requests of {bytes} bytes", self.run.heading))?;
+        let requests = if plan.protocol.is_handshake() {
+            String::new()
+        } else {
+            format!(", {}", requests(plan.payload.request_len(), plan.server_sends_first()))
+        };
+        self.printer.strong(&format!("{}{requests}", self.run.heading))?;
         if !self.quiet {
             exchange_line::write_heading(&mut self.printer)?;
         }
@@ -137,19 +160,22 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
 
     fn exchange(&mut self, exchange: &Exchange) -> io::Result<()> {
         let Self { printer, run, .. } = self;
-        if exchange.rtt().is_none() && (run.one_message || exchange.sent.is_none()) {
+        if exchange.rtt().is_none() && (run.single_exchange || exchange.sent.is_none()) {
             let condition = exchange.outcome.failure().map(|failure| failure.condition);
             let is_known = condition.is_some_and(|condition| run.conditions.contains(&condition));
-            if is_known && self.quiet {
-                return Ok(());
-            }
             run.conditions.extend(condition.filter(|_| !is_known));
-            return self.error(exchange);
+            if !run.single_exchange && !self.quiet {
+                exchange_line::write(printer, exchange)?;
+            }
+            // The table contains each exchange. The explanation of a condition appears once.
+            return if is_known { Ok(()) } else { self.error(exchange) };
         }
-        if run.one_message {
+        if run.single_exchange {
             return single_exchange::write(
                 printer,
                 &run.heading,
+                run.labels,
+                run.reply,
                 run.connection.as_ref(),
                 exchange,
             );
@@ -180,7 +206,7 @@ impl<Out: Write, Errors: Write> Text<Out, Errors> {
     }
 
     fn summary(&mut self, plan: &Plan, summary: &Summary) -> io::Result<()> {
-        if self.run.one_message {
+        if self.run.single_exchange {
             breakdown_bar::write(&mut self.printer, &summary.breakdown)?;
             // A single exchange has no summary, so the reason for a missing exchange is an error message.
             if summary.sent == 0 {
@@ -233,7 +259,8 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
             }
             Event::Exchange(exchange) => self.exchange(exchange),
             Event::Summary { plan, summary } => self.summary(plan, summary),
-            Event::Progress(_)
+            Event::AddressChange(_)
+            | Event::Progress(_)
             | Event::ComparisonStart(_)
             | Event::ComparisonProgress(_)
             | Event::Pair { .. } => Ok(()),
@@ -258,11 +285,20 @@ impl<Out: Write, Errors: Write> Report for Text<Out, Errors> {
     }
 }
 
+/// The size of the requests.
+fn requests(bytes: usize, server_sends_first: bool) -> String {
+    if server_sends_first {
+        "the server sends first".to_owned()
+    } else {
+        format!("requests of {}", counted(bytes as u64, "byte", "bytes"))
+    }
+}
+
 /// The start of a wrong answer, escaped for a terminal.
 fn wrong_answer_excerpt(text: &[u8]) -> String {
     let shown = &text[..text.len().min(WRONG_ANSWER_LIMIT)];
     let more = if shown.len() < text.len() { "..." } else { "" };
-    format!("{}{more}", escape(shown))
+    format!("{}{more}", received_text(shown))
 }
 
 #[cfg(test)]
@@ -290,7 +326,9 @@ mod tests {
                 connection_position: None,
                 outcome: Outcome::Lost(failure),
                 breakdown: None,
+                first_byte: None,
                 hop_limit: None,
+                retransmitted: None,
                 lost_where: None,
             };
             text.event(&Event::Exchange(&exchange)).unwrap();

@@ -95,6 +95,28 @@ impl Accounting {
         None
     }
 
+    /// Decides that the request of an incomplete reply is corrupt, because its timeout has expired. Returns `None` if even
+    /// the first byte arrived after the timeout, or if the request is not in flight: the reply then belongs to no request.
+    pub(crate) fn unfinished_reply(
+        &mut self,
+        reply: ReceivedReply,
+        mismatch: Mismatch,
+        position: Option<ConnectionPosition>,
+    ) -> Option<Exchange> {
+        let timeout = self.timeout;
+        let first_byte = reply.first_byte.unwrap_or(reply.received);
+        let seq = reply.seq.filter(|seq| {
+            self.sent_at(*seq).is_some_and(|sent| first_byte.since(&sent) <= timeout)
+        });
+        if let Some(seq) = seq
+            && let ReplyClass::First { request, .. } = self.tracker.classify_reply(seq)
+        {
+            return Some(self.corrupt(&Decided { request, position }, reply, mismatch));
+        }
+        self.summary.unmatched += 1;
+        None
+    }
+
     /// Decides the outcome of the first request to expire, if its wait for a reply is over. `failure` returns the reason
     /// for a request without an observation. Its arguments are the number of the request and the time since the send.
     /// Several requests can expire together, so call this function until it returns `None`.
@@ -155,7 +177,7 @@ impl Accounting {
         };
         let outcome = Outcome::Corrupt { received, text, failure };
         let exchange = self.exchange(decided, outcome);
-        self.count(exchange)
+        self.count(exchange, decided.request.sent)
     }
 
     /// Counts the observations about a request that a correct reply has refuted.
@@ -182,6 +204,6 @@ impl Accounting {
             // Any host can have sent the error, so it shows no place.
             Verification::Unverified => exchange.lost_where = self.evidence.losses.expired(seq),
         }
-        self.count(exchange)
+        self.count(exchange, decided.request.sent)
     }
 }

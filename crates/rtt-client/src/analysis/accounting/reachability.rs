@@ -11,8 +11,10 @@ pub(super) const MAX_TRANSIENT_ERRORS: u32 = 3;
 pub(super) const MIN_UNVERIFIED_ERRORS: u32 = 2;
 
 /// The errors before the first reply.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reachability {
+    /// Whether errors never end the series.
+    keep_going: bool,
     transient_errors: u32,
     unverified_permanent_errors: u32,
     has_reply: bool,
@@ -20,6 +22,17 @@ pub(super) struct Reachability {
 }
 
 impl Reachability {
+    /// The state before the first request. If `keep_going` is set, no error ends the series.
+    pub(super) fn new(keep_going: bool) -> Self {
+        Self {
+            keep_going,
+            transient_errors: 0,
+            unverified_permanent_errors: 0,
+            has_reply: false,
+            is_unreachable: false,
+        }
+    }
+
     /// Whether further requests will probably have no reply. Only errors before the first reply set this state: one
     /// permanent error, [`MIN_UNVERIFIED_ERRORS`] permanent errors that are not verified, or [`MAX_TRANSIENT_ERRORS`]
     /// transient errors.
@@ -55,6 +68,6 @@ impl Reachability {
             && (!is_unverified || self.unverified_permanent_errors >= MIN_UNVERIFIED_ERRORS);
         let is_final =
             !accepts && (has_permanent_evidence || self.transient_errors >= MAX_TRANSIENT_ERRORS);
-        self.is_unreachable |= !self.has_reply && is_final;
+        self.is_unreachable |= !self.keep_going && !self.has_reply && is_final;
     }
 }

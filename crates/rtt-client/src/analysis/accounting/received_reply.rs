@@ -1,5 +1,6 @@
 //! [`ReceivedReply`]: a message that has arrived, with its timestamps and the report of the server.
 
+use crate::model::exchange::Retransmitted;
 use crate::plan::payload::ServerReport;
 use bytes::Bytes;
 use echo_core::Stamp;
@@ -15,6 +16,8 @@ pub(crate) struct ReceivedReply {
     pub(crate) seq: Option<u64>,
     /// The time at which the program had the last byte.
     pub(crate) received: Stamp,
+    /// The time at which the program had the first byte. Absent if the message is a datagram.
+    pub(crate) first_byte: Option<Stamp>,
     /// The time at which the packet arrived in the kernel.
     pub(crate) timestamp: Option<SystemTime>,
     /// The hop limit of the packet, if the transport reads it.
@@ -23,6 +26,8 @@ pub(crate) struct ReceivedReply {
     pub(crate) receive_drops: Option<u64>,
     /// The report of the server.
     pub(crate) report: ServerReport,
+    /// If the exchange is a handshake: the packets of the handshake that were sent again, if the system reports it.
+    pub(crate) retransmitted: Option<Retransmitted>,
     pub(crate) bytes: Bytes,
 }
 

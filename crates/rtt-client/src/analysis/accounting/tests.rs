@@ -41,8 +41,10 @@ fn reply(seq: u64, received: Stamp) -> ReceivedReply {
         seq: Some(seq),
         received,
         timestamp: None,
+        first_byte: None,
         hop_limit: None,
         receive_drops: None,
+        retransmitted: None,
         report: ServerReport::None,
         bytes,
     }

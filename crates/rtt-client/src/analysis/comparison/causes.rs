@@ -4,11 +4,12 @@ mod new_connection;
 mod server_program;
 
 use super::PairedDifference;
-use crate::analysis::evidence::{Evidence, differences};
+use crate::analysis::evidence::{Evidence, Side, differences};
 use crate::analysis::explain::CauseContext;
 use crate::analysis::statistics::{Distribution, Summary};
 use crate::model::format::{count, decimal, duration, percent, signed, signed_nanoseconds};
 use crate::model::protocol::Phase;
+use crate::model::traffic::Traffic;
 use crate::protocol::explanations::explanations_of;
 use std::time::Duration;
 
@@ -107,15 +108,31 @@ pub(super) fn list(
     names: [&str; 2],
     confidence: f64,
 ) -> Vec<Cause> {
-    let mut causes = parts(evidence, names);
-    causes.extend(new_connection::causes(evidence, difference, with_connection, names));
-    causes.push(packets(evidence, names));
-    causes.extend(server_program::cause(evidence, difference, names));
-    for (side, name) in evidence.sides.iter().zip(names) {
-        let context = CauseContext { evidence, side, name };
-        causes.extend(explanations_of(side.protocol).causes(&context));
+    let mut causes = Vec::new();
+    // The kernel takes no timestamps of the packets of a handshake, and it does not count them.
+    if !evidence.has_handshakes() {
+        causes.extend(parts(evidence, names));
+        causes.extend(new_connection::causes(evidence, difference, with_connection, names));
+        causes.push(packets(evidence, names));
+        causes.extend(server_program::cause(evidence, difference, names));
     }
-    causes.push(payload_size(evidence, names, confidence));
+    for (side, name) in evidence.sides.iter().zip(names) {
+        // The causes of a side without handshakes describe messages.
+        if evidence.has_handshakes() && !side.has_handshakes() {
+            continue;
+        }
+        let context = CauseContext { evidence, side, name };
+        for cause in explanations_of(side.protocol).causes(&context) {
+            // The same cause can apply to both sides.
+            if !causes.contains(&cause) {
+                causes.push(cause);
+            }
+        }
+    }
+    // Only requests to an echo server can have any size.
+    if evidence.sides.iter().all(|side| side.expected.is_echo()) {
+        causes.push(payload_size(evidence, names, confidence));
+    }
     causes
 }
 
@@ -177,24 +194,39 @@ fn packets(evidence: &Evidence, names: [&str; 2]) -> Cause {
             }
             Some(traffic) => {
                 let average = |total: u64| per_exchange(total, side.traffic_exchanges);
-                let payload = 2 * side.request_bytes as u64;
-                let bytes = traffic.ip_bytes_out + traffic.ip_bytes_in;
-                let headers = bytes.saturating_sub(payload * side.traffic_exchanges);
                 let received = average(traffic.packets_in);
                 let packets = if received == "1" { "packet" } else { "packets" };
+                let opened = if side.has_new_connections() {
+                    " These include the packets that open and close a connection."
+                } else {
+                    ""
+                };
                 format!(
-                    "{name} sent {} and received {received} {packets} for each exchange. Both directions together: {} \
-                     bytes of payload and {} bytes of headers (IP and {}).",
+                    "{name} sent {} and received {received} {packets} for each exchange.{opened} Both directions \
+                     together: {}.",
                     average(traffic.packets_out),
-                    count(payload),
-                    average(headers),
-                    side.protocol.title
+                    bytes(side, traffic)
                 )
             }
         }
     });
     let sides: Vec<String> = sides.collect();
     Cause { kind: CauseKind::Packets, share: None, evidence: sides.join(" ") }
+}
+
+/// Describes the number of bytes of one exchange.
+fn bytes(side: &Side, traffic: Traffic) -> String {
+    let average = |total: u64| per_exchange(total, side.traffic_exchanges);
+    let total = traffic.ip_bytes_out + traffic.ip_bytes_in;
+    let title = side.protocol.title;
+    // Only the reply of an echo server has the length of the request.
+    if !side.expected.is_echo() {
+        return format!("{} bytes (payload, and headers of IP and {title})", average(total));
+    }
+    let payload = 2 * side.request_bytes as u64;
+    let headers = total.saturating_sub(payload * side.traffic_exchanges);
+    let (payload, headers) = (count(payload), average(headers));
+    format!("{payload} bytes of payload and {headers} bytes of headers (IP and {title})")
 }
 
 /// Describes the influence of the request size, if the user requested a sweep.
@@ -266,6 +298,9 @@ pub(crate) fn not_measured(kind: CauseKind, reason: &str) -> Cause {
 
 /// Formats an average with at most two decimals.
 pub(crate) fn per_exchange(total: u64, exchanges: u64) -> String {
+    if total.is_multiple_of(exchanges) {
+        return count(total / exchanges);
+    }
     #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
     let average = total as f64 / exchanges as f64;
     decimal((average * 100.0).round() / 100.0)

@@ -25,6 +25,10 @@ pub(super) fn list(
     difference: PairedDifference,
     with_connection: Option<PairedDifference>,
 ) -> Vec<Claim> {
+    // The claims describe exchanges of messages.
+    if evidence.has_handshakes() {
+        return Vec::new();
+    }
     let [a, b] = &evidence.sides;
     let context =
         |side, other, is_b| ClaimContext { side, other, is_b, difference, with_connection };
@@ -74,32 +78,31 @@ impl ClaimContext<'_> {
         // The subject of the sentences is the side with connections.
         let is_swapped =
             self.other.protocol.has_connections() && !self.side.protocol.has_connections();
-        let (subject, other) = if is_swapped {
-            (self.other.protocol, self.side.protocol)
-        } else {
-            (self.side.protocol, self.other.protocol)
+        let (side, other) =
+            if is_swapped { (self.other, self.side) } else { (self.side, self.other) };
+        let subject = side.protocol;
+        let (name, other) = (subject.title, other.protocol.title);
+        let phases = match subject.phases {
+            [phase] => phase.name,
+            _ => CONNECTION_PHASES,
         };
-        let (name, other) = (subject.title, other.title);
         let with_connection = self.with_connection.map_or_else(String::new, |difference| {
             let takes = durations(&[difference.estimate.abs()]);
             match (self.relation_in(difference), is_swapped) {
                 (Relation::NoMeasurableDifference | Relation::Unknown, _) => String::new(),
-                (Relation::Higher, false) | (Relation::Lower, true) => {
-                    let phases = match subject.phases {
-                        [phase] => phase.name,
-                        _ => CONNECTION_PHASES,
-                    };
-                    format!(
-                        "With a new connection for each exchange, {name} takes {takes} longer, including the {phases}. "
-                    )
-                }
+                (Relation::Higher, false) | (Relation::Lower, true) => format!(
+                    "With a new connection for each exchange, {name} takes {takes} longer, including the {phases}. "
+                ),
                 (Relation::Lower, false) | (Relation::Higher, true) => {
                     format!("With a new connection for each exchange, {name} takes {takes} less. ")
                 }
             }
         });
-        let condition =
-            if subject.has_connections() { "On an established connection, " } else { "" };
+        let condition = match subject.has_connections() {
+            true if side.has_new_connections() => format!("Without the {phases}, "),
+            true => "On an established connection, ".to_owned(),
+            false => String::new(),
+        };
         format!("{condition}{name} and {other} have no measurable difference. {with_connection}")
     }
 

@@ -34,13 +34,21 @@ pub(super) fn sentence(
         let bound = durations(&[high]);
         return format!("No measurable difference: below {bound} ({confidence} confidence).");
     };
-    let (name, share) = match higher {
-        SideId::A => (names[0], 1.0 - difference.probability_b_higher),
-        SideId::B => (names[1], difference.probability_b_higher),
+    let (index, share) = match higher {
+        SideId::A => (0, 1.0 - difference.probability_b_higher),
+        SideId::B => (1, difference.probability_b_higher),
+    };
+    let name = names[index];
+    // The title of a handshake is a countable noun.
+    let is_noun = evidence.sides[index].has_handshakes() && name.len() > 1;
+    let [subject, pronoun] = if is_noun {
+        [format!("A {name}"), "It".to_owned()]
+    } else {
+        [name.to_owned(), name.to_owned()]
     };
     let CommonUnit { numbers, unit } = in_common_unit(&[difference.estimate.abs(), low, high]);
     format!(
-        "{name} takes {} {unit} longer (median; {confidence} confidence interval {} to {} {unit}). {name} is slower in \
+        "{subject} takes {} {unit} longer (median; {confidence} confidence interval {} to {} {unit}). {pronoun} is slower in \
          {}.",
         numbers[0],
         numbers[1],
@@ -88,15 +96,19 @@ pub(super) fn notes(evidence: &Evidence, names: [&str; 2]) -> Vec<String> {
     }
     for IncompleteExperiment { name, pairs_without_reply, pairs } in &evidence.incomplete {
         notes.push(format!(
-            "In the experiment with {name}, {} of {} lack a reply.",
+            "In the experiment with {name}, {} of {} {} a reply.",
             count(*pairs_without_reply),
-            counted(*pairs, "pair", "pairs")
+            counted(*pairs, "pair", "pairs"),
+            if *pairs_without_reply == 1 { "lacks" } else { "lack" },
         ));
     }
     if evidence.interrupted {
         notes.push("The comparison was interrupted: some measurements are missing.".into());
     }
     notes.extend(evidence.notes.iter().cloned());
+    for (side, name) in evidence.sides.iter().zip(names) {
+        notes.extend(side.summary.replies.notes_of_side(name));
+    }
     notes
 }
 
@@ -106,10 +118,13 @@ fn notes_about_side(side: &Side, name: &str) -> Vec<String> {
     let failed = summary.lost + summary.corrupt;
     if failed > 0 && summary.received > 0 {
         notes.push(format!(
-            "{} of {} with {name} have no correct reply, so they have no RTT. The verdict ignores their pairs. \
+            "{} of {} with {name} {} no correct reply, so {} no RTT. The verdict ignores {}. \
              Therefore {name} looks better than it is.",
             count(failed),
-            counted(summary.sent, "exchange", "exchanges")
+            counted(summary.sent, "exchange", "exchanges"),
+            if failed == 1 { "has" } else { "have" },
+            if failed == 1 { "it has" } else { "they have" },
+            if failed == 1 { "its pair" } else { "their pairs" },
         ));
     }
     let retransmitted =

@@ -1,5 +1,7 @@
 //! Tests of verdicts from constructed evidence.
 
+mod services;
+
 use super::*;
 use crate::analysis::evidence::{IncompleteExperiment, Pair, Side, SweepPoint, Windows};
 use crate::analysis::statistics::Summary;

@@ -1,13 +1,13 @@
 //! The explanations of findings that are correct for every protocol. They depend only on facts about the protocol.
 
-use super::{Explanation, Finding, ProbeResult};
+mod server;
+
+use super::{Explanation, Finding};
 use crate::model::condition::Condition;
 use crate::model::failure_context::{
     ADD_THE_ZONE, FailureContext, ZONE_IS_MISSING, is_zone_missing,
 };
-use crate::model::format::{counted, duration};
 use crate::model::icmp::Origin;
-use crate::model::protocol::ReplyForm;
 
 /// An error arrived from the target's address.
 const SENDER_NOT_CERTAIN: &str =
@@ -42,12 +42,12 @@ impl Finding {
             Condition::Closed => explanation(
                 "the peer accepts connections and closes them before the answer is complete",
                 "which server it is: a proxy can accept connections for another server",
-                "check whether the port is correct; read the server's log",
+                self.advice_for_end("check whether the port is correct; read the server's log"),
             ),
             Condition::Reset => explanation(
                 "the connection was established, and a reset ended it before the answer was complete",
                 "whether the server sent the reset: a firewall can send one with the server's address",
-                "read the server's log; capture packets on both hosts",
+                self.advice_for_end("read the server's log; capture packets on both hosts"),
             ),
             Condition::WrongAnswer => self.wrong_answer(),
             Condition::PermissionDenied => explanation(
@@ -99,52 +99,6 @@ impl Finding {
         }
     }
 
-    fn answering(&self) -> Explanation {
-        let meaning = match self.result {
-            _ if !self.protocol.needs_server_program() => "the kernel of the host replies",
-            ProbeResult::Echo { is_ours: true, .. } => {
-                "an echo server of this project answers; it reports its processing time for each request"
-            }
-            _ => "an echo server answers; it does not report its processing time",
-        };
-        explanation(
-            meaning,
-            "the typical RTT: one exchange is not enough to know it",
-            format!("measure it: `rtt-client {} {} -c 100 -i 0`", self.protocol.name, self.target),
-        )
-    }
-
-    fn wrong_answer(&self) -> Explanation {
-        let expected = match self.protocol.reply_form {
-            ReplyForm::UpperCase => "the text in upper case",
-            ReplyForm::Unchanged => "the unchanged text",
-        };
-        if !self.protocol.needs_server_program() {
-            return explanation(
-                format!("a reply arrives, but not with {expected}"),
-                "whether the host or a device on the path changed the text",
-                "read the received text; capture packets on both hosts",
-            );
-        }
-        let waited = match self.failure().and_then(|failure| failure.context) {
-            Some(FailureContext::WaitedForCorrectReply) => {
-                "; any host can forge a datagram, so the client waited for the correct reply until the timeout"
-            }
-            _ => "",
-        };
-        explanation(
-            format!("a server answers, but not with {expected}, so it is another service{waited}"),
-            self.for_port(
-                "whether an echo server runs on another port",
-                "whether an echo server runs on another host",
-            ),
-            self.for_port(
-                "check whether the port is correct; read the received text",
-                "check whether the host is correct; read the received text",
-            ),
-        )
-    }
-
     /// `with_ports` if the protocol has ports, otherwise `without_ports`.
     fn for_port<T>(&self, with_ports: T, without_ports: T) -> T {
         if self.protocol.has_ports() { with_ports } else { without_ports }
@@ -169,7 +123,8 @@ impl Finding {
     }
 
     fn no_route(&self) -> Explanation {
-        if self.is_group_address() && self.protocol.has_connections() {
+        let needs_one_peer = self.protocol.has_connections() || self.protocol.is_handshake();
+        if self.is_group_address() && needs_one_peer {
             return explanation(
                 "the address belongs to a group of hosts, but a connection needs exactly one peer",
                 "which hosts are members of the group",
@@ -241,13 +196,7 @@ impl Finding {
     }
 
     fn refused(&self) -> Explanation {
-        let start_server = match self.protocol.our_server() {
-            _ if !self.protocol.needs_server_program() => {
-                "check the firewall rules and the network settings of that host".to_owned()
-            }
-            Some(program) => format!("start a server: `{program} --listen IP:PORT` on that host"),
-            None => "start a server on that host".to_owned(),
-        };
+        let start_server = self.start_server();
         let reason = self.for_port(
             "no process listens on the port",
             "it does not support the protocol, or does not accept the packet",
@@ -284,36 +233,6 @@ impl Finding {
                 ),
                 SENDER_NOT_CERTAIN,
                 start_server,
-            ),
-        }
-    }
-
-    fn silent(&self) -> Explanation {
-        match self.connect_duration {
-            Some(connect_duration) => explanation(
-                format!(
-                    "the peer accepted the connection in {}, but did not send a complete reply",
-                    duration(connect_duration)
-                ),
-                "whether the server hangs or is another service",
-                "read the server's log; check whether the port is correct",
-            ),
-            None if self.protocol.has_connections() => explanation(
-                "the client sent connection requests, but received no answer, not even a refusal",
-                "the reason: the client cannot distinguish a missing host, a firewall that drops packets (possibly on \
-                 this host) and a broken return path",
-                "try another port of the host; capture packets on the host",
-            ),
-            None => explanation(
-                format!(
-                    "the client sent {}, but received no answer",
-                    counted(self.sent.into(), "request", "requests")
-                ),
-                self.for_server(
-                    "the reason: the client cannot distinguish an absent server, a firewall that drops packets and a lost reply",
-                    "the reason: the client cannot distinguish a host that is down, a firewall that drops packets and a lost reply",
-                ),
-                self.for_server("capture packets on the server's host", "capture packets on the host"),
             ),
         }
     }

@@ -4,14 +4,17 @@
 //! program (see [`Responder::Kernel`](crate::Responder::Kernel)). This reply, or its absence, together with the findings
 //! about the services, separates the two cases.
 
+mod absence;
 #[cfg(test)]
 mod tests;
 
 use super::{Finding, ProbeResult};
 use crate::model::condition::Condition;
+use crate::model::expected_server::ExpectedServer;
 use crate::model::format::{duration, joined};
 use crate::model::icmp::Origin;
 use crate::model::protocol::{DisplayAddress, Protocol};
+use absence::Absence;
 use std::net::{IpAddr, SocketAddr};
 
 /// The conclusion about one host.
@@ -19,14 +22,15 @@ use std::net::{IpAddr, SocketAddr};
 pub struct HostFinding {
     /// The address of the host.
     pub address: DisplayAddress,
-    /// The protocols of the services, and whether an echo server answers.
+    /// The probed services.
     pub services: Vec<Service>,
     /// The results of the protocols to which the kernel of the host replies.
     pub checks: Vec<HostCheck>,
     /// The conclusion from all findings about the address.
     pub state: HostState,
+    expected: ExpectedServer,
     evidence: Evidence,
-    /// What the services show if no echo server answers.
+    /// The findings about the services if none of them answers.
     absence: Absence,
 }
 
@@ -35,7 +39,7 @@ pub struct HostFinding {
 pub struct Service {
     /// The protocol.
     pub protocol: &'static Protocol,
-    /// Whether an echo server answers.
+    /// Whether the expected server answers.
     pub is_answering: bool,
 }
 
@@ -56,11 +60,11 @@ pub enum HostCheck {
 /// The state of a host and of its services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostState {
-    /// The host is up, and an echo server answers.
+    /// The host is up, and the expected server answers.
     ServiceUp,
-    /// An echo server answers, but the kernel of the host does not reply.
+    /// The expected server answers, but the kernel of the host does not reply.
     ServiceUpChecksUnanswered,
-    /// The host is up, but no echo server answers.
+    /// The host is up, but the expected server does not answer.
     ServiceDown,
     /// The host is not reachable from the last router, or from this host on the same link.
     HostDown,
@@ -71,8 +75,8 @@ pub enum HostState {
 /// The strongest evidence about the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Evidence {
-    /// An echo server answers.
-    EchoServer,
+    /// The expected server answers.
+    CorrectReply,
     /// A service accepted a connection or sent an answer.
     AnswerOfService,
     /// The kernel replied to a check.
@@ -85,22 +89,6 @@ enum Evidence {
     NoAddressResolution,
     /// None.
     None,
-}
-
-/// What the findings show about the services if none of them answers correctly from the address of the host. The titles
-/// are those of the protocols.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Absence {
-    /// Something accepted a connection or sent an answer over these protocols.
-    OtherProgram(Vec<&'static str>),
-    /// A correct reply arrived from another address over these protocols.
-    OtherAddress(Vec<&'static str>),
-    /// This host sent no request.
-    NotSent,
-    /// Neither an answer nor an error arrived over these protocols without connections.
-    Silent(Vec<&'static str>),
-    /// None of these cases.
-    Unanswered,
 }
 
 impl HostFinding {
@@ -116,6 +104,7 @@ impl HostFinding {
             address: DisplayAddress::without_port(address),
             services: services.iter().map(service).collect(),
             state: evidence.state(&checks),
+            expected: services.first().map_or(ExpectedServer::Echo, |finding| finding.expected),
             evidence,
             absence: Absence::of(services),
             checks,
@@ -141,10 +130,15 @@ impl HostFinding {
                 format!("up{services}; host check not answered")
             }
             (HostState::ServiceDown, _) => match &self.absence {
-                Absence::OtherProgram(_) => "up, no echo server answers".to_owned(),
-                Absence::OtherAddress(_) => "up, an echo server uses another address".to_owned(),
+                Absence::OtherProgram(_) => {
+                    format!("up, {}", self.expected.has_no_correct_reply())
+                }
+                Absence::OtherAddress(_) => {
+                    format!("up, {} uses another address", self.expected.subject())
+                }
                 Absence::NotSent => "up, services not checked".to_owned(),
-                Absence::Silent(_) | Absence::Unanswered => "up, service down".to_owned(),
+                Absence::Silent(_) => "up, no reply from the service".to_owned(),
+                Absence::Unanswered => "up, service down".to_owned(),
             },
             (HostState::HostDown, _) => "not reachable: down, or the link to it is down".to_owned(),
             (HostState::Unknown, _) => "not known".to_owned(),
@@ -157,26 +151,27 @@ impl HostFinding {
         let over = self.services_that_differ().map_or_else(String::new, |[answering, silent]| {
             format!(" over {}, but not over {}", joined(&answering, "and"), joined(&silent, "or"))
         });
+        let (server, no_server) = (self.expected.answers(), self.expected.does_not_answer());
+        let absence = || self.absence.meaning(self.expected);
         match self.evidence {
-            Evidence::EchoServer if self.state == HostState::ServiceUp => {
-                format!("the host is up, and an echo server answers{over}")
+            Evidence::CorrectReply if self.state == HostState::ServiceUp => {
+                format!("the host is up, and {server}{over}")
             }
-            Evidence::EchoServer => format!(
-                "the host is up, because an echo server answers{over}; the client received no reply to {}; the \
+            Evidence::CorrectReply => format!(
+                "the host is up, because {server}{over}; the client received no reply to {}; the \
                  host or a firewall possibly drops these packets",
                 joined(&self.checks_with(|_| true), "or")
             ),
-            Evidence::AnswerOfService => format!("the host is up; {}", self.absence.meaning()),
+            Evidence::AnswerOfService => format!("the host is up; {}", absence()),
             Evidence::KernelReply => format!(
                 "the host is up, because its kernel answers {}; {}",
                 joined(&self.checks_with(is_answering), "and"),
-                self.absence.meaning()
+                absence()
             ),
-            Evidence::Packet => {
-                "the host is up, because a packet with its address arrived (a firewall can use this address); but no \
-                 echo server answers"
-                    .to_owned()
-            }
+            Evidence::Packet => format!(
+                "the host is up, because a packet with its address arrived (a firewall can use this address); but \
+                 {no_server}"
+            ),
             Evidence::ErrorOfRouter => {
                 "a router reports that it cannot reach the host: the host is down, or the link to it is down; a \
                  firewall can send the same error"
@@ -194,7 +189,7 @@ impl HostFinding {
         }
     }
 
-    /// The titles of the protocols with an answering echo server and of the protocols without one. `None` if one of the
+    /// The titles of the protocols over which the expected server answers, and of the other protocols. `None` if one of the
     /// two lists is empty.
     fn services_that_differ(&self) -> Option<[Vec<&'static str>; 2]> {
         let lists = [true, false].map(|is_answering| {
@@ -209,54 +204,6 @@ impl HostFinding {
     fn checks_with(&self, condition: fn(&Finding) -> bool) -> Vec<&'static str> {
         let findings = findings(&self.checks).filter(|finding| condition(finding));
         findings.map(|finding| finding.protocol.title).collect()
-    }
-}
-
-impl Absence {
-    fn of(services: &[&Finding]) -> Self {
-        let titles = |condition: fn(&Finding) -> bool| {
-            let found = services.iter().filter(|finding| condition(finding));
-            let titles: Vec<&str> = found.map(|finding| finding.protocol.title).collect();
-            Some(titles).filter(|titles| !titles.is_empty())
-        };
-        let is_silent = |finding: &Finding| {
-            finding.condition() == Condition::Silent && !finding.protocol.has_connections()
-        };
-        if let Some(titles) = titles(is_answer_of_service) {
-            Self::OtherProgram(titles)
-        } else if let Some(titles) =
-            titles(|finding| finding.condition() == Condition::OtherAddress)
-        {
-            Self::OtherAddress(titles)
-        } else if services.iter().all(|finding| finding.is_error_of_this_host()) {
-            Self::NotSent
-        } else {
-            titles(is_silent).map_or(Self::Unanswered, Self::Silent)
-        }
-    }
-
-    /// The meaning for the services, as the second half of a sentence about a host that is up.
-    fn meaning(&self) -> String {
-        match self {
-            Self::OtherProgram(titles) => format!(
-                "something uses the port over {}, but it does not answer as an echo server",
-                joined(titles, "and")
-            ),
-            Self::OtherAddress(titles) => format!(
-                "an echo server answers over {}, but from another address",
-                joined(titles, "and")
-            ),
-            Self::NotSent => {
-                "but this host sent no request, so it is not known whether a service answers"
-                    .to_owned()
-            }
-            Self::Silent(titles) => format!(
-                "so the service is down, a firewall blocks its port, or a program receives the requests over {} but does \
-                 not answer",
-                joined(titles, "and")
-            ),
-            Self::Unanswered => "so the service is down, or a firewall blocks its port".to_owned(),
-        }
     }
 }
 
@@ -279,7 +226,7 @@ impl Evidence {
         let all = || services.iter().copied().chain(findings(checks));
         let any_service = |condition: fn(&Finding) -> bool| services.iter().any(|it| condition(it));
         if any_service(is_answering) {
-            return Self::EchoServer;
+            return Self::CorrectReply;
         }
         if any_service(is_answer_of_service) {
             return Self::AnswerOfService;
@@ -324,7 +271,7 @@ impl Evidence {
 
     fn state(self, checks: &[HostCheck]) -> HostState {
         match self {
-            Self::EchoServer => {
+            Self::CorrectReply => {
                 let has_check = findings(checks).next().is_some();
                 if has_check && !findings(checks).any(is_answering) {
                     HostState::ServiceUpChecksUnanswered
@@ -384,7 +331,9 @@ impl HostCheck {
             Self::Finding(finding) => {
                 let after = duration(finding.after());
                 match &finding.result {
-                    ProbeResult::Echo { .. } => format!("{title}: a reply after {after}"),
+                    ProbeResult::Echo { .. } | ProbeResult::Service { .. } => {
+                        format!("{title}: a reply after {after}")
+                    }
                     _ => format!("{title}: {} after {after}", finding.condition()),
                 }
             }

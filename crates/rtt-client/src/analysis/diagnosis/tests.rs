@@ -1,7 +1,7 @@
 //! Tests of explanations.
 
 use super::*;
-use crate::protocol::registry::PROTOCOLS;
+use crate::protocol::registry::{PROTOCOLS, protocol_named};
 
 fn finding(protocol: &'static Protocol, condition: Condition, origin: Option<Origin>) -> Finding {
     let failure = Failure { origin, ..Failure::new(condition, Duration::ZERO) };
@@ -72,7 +72,7 @@ fn explanation_mentions_ports_and_servers_only_if_the_protocol_has_them() {
             }
         }
         let rtt = Duration::ZERO;
-        let result = ProbeResult::Echo { rtt, is_ours: false };
+        let result = ProbeResult::Echo { rtt, server: EchoServer::UpperCase };
         let answering = Finding { result, ..finding(protocol, C::Silent, None) };
         for text in texts(&answering) {
             assert!(!text.contains("server"), "{text}");
@@ -114,4 +114,106 @@ fn refusal_by_an_icmp_error_without_sender_is_no_reset() {
         let meaning = finding.explain_generically().meaning;
         assert!(meaning.starts_with("an ICMP error reports"), "{meaning}");
     }
+}
+
+/// The finding of a probe of Redis, or of the user's request without a service.
+fn finding_of(expected: Option<&str>, condition: Condition, address: &str) -> Finding {
+    let tcp = protocol_named("tcp").unwrap();
+    let service = |name| tcp.services.iter().find(|service| service.name == name).unwrap();
+    Finding {
+        address: Some(address.parse().unwrap()),
+        expected: expected
+            .map_or(ExpectedServer::Request, |name| ExpectedServer::Service(service(name))),
+        ..finding(tcp, condition, None)
+    }
+}
+
+fn wrong_answer(expected: Option<&str>, text: &'static str) -> Explanation {
+    let failure = Failure::new(Condition::WrongAnswer, Duration::ZERO);
+    let result = ProbeResult::WrongAnswer { failure, text: text.into() };
+    Finding { result, ..finding_of(expected, Condition::Silent, "192.0.2.1:7") }.explain()
+}
+
+#[test]
+fn refused_service_is_not_started_as_an_echo_server() {
+    let refused =
+        |expected, address| finding_of(expected, Condition::Refused, address).explain().next_step;
+    assert_eq!(refused(Some("redis"), "192.0.2.1:6379"), "start the Redis service on that host");
+    assert_eq!(
+        refused(Some("redis"), "192.0.2.1:7"),
+        "start the Redis service on that host; check whether the port is correct (port 6379 is usual)"
+    );
+    assert_eq!(refused(None, "192.0.2.1:7"), "start a server on that host");
+}
+
+#[test]
+fn selected_service_that_refuses_the_request_is_not_measured_again() {
+    let refusal = wrong_answer(Some("redis"), "-NOAUTH Authentication required.\r\n");
+    assert_eq!(
+        refusal.meaning,
+        "the Redis service refuses the request: \"-NOAUTH Authentication required.\""
+    );
+    assert!(!refusal.next_step.contains("--service"), "{refusal:?}");
+    let other = wrong_answer(Some("redis"), "SSH-2.0-OpenSSH\r\n");
+    assert!(other.next_step.contains("--service ssh -c 100"), "{other:?}");
+    assert_eq!(other.not_certain, "whether the expected service runs on another port");
+    let of_request = wrong_answer(None, "HTTP/1.1 400 Bad Request\r\n");
+    assert!(of_request.meaning.contains("begins like a reply of HTTP"), "{of_request:?}");
+    assert!(!of_request.next_step.contains("--service"), "{of_request:?}");
+    let unknown = wrong_answer(Some("redis"), "hello");
+    assert_eq!(
+        unknown.meaning,
+        "a server answers, but not with the expected reply, so it is possibly another service"
+    );
+    for explanation in [refusal, other, of_request, unknown] {
+        assert!(!format!("{explanation:?}").contains("echo server"), "{explanation:?}");
+    }
+}
+
+#[test]
+fn advice_after_silence_has_the_form_of_every_next_step() {
+    let connect_duration = Some(Duration::from_micros(65));
+    for (expected, port) in
+        [(Some("redis"), 6379), (Some("http"), 6379), (Some("http"), 7), (None, 7)]
+    {
+        let address = format!("192.0.2.1:{port}");
+        let silent = finding_of(expected, Condition::Silent, &address);
+        let Explanation { meaning, next_step, .. } =
+            Finding { connect_duration, ..silent }.explain();
+        assert!(meaning.starts_with("connected in 65.0 µs, no reply: "), "{meaning}");
+        assert!(next_step.starts_with(char::is_lowercase), "{next_step}");
+        assert!(next_step.ends_with("; read the server's log"), "{next_step}");
+        assert!(!next_step.contains(". "), "{next_step}");
+        let suggests_itself = next_step.contains("--service") && expected == Some("redis");
+        assert!(!suggests_itself, "{next_step}");
+    }
+}
+
+#[test]
+fn server_that_ends_a_connection_on_a_port_of_tls_possibly_expects_tls() {
+    let tcp = protocol_named("tcp").unwrap();
+    for condition in [Condition::Closed, Condition::Reset] {
+        let [usual, other] = ["192.0.2.1:443", "192.0.2.1:7"].map(|address| {
+            let finding = finding(tcp, condition, Some(Origin::Peer));
+            Finding { address: Some(address.parse().unwrap()), ..finding }.explain().next_step
+        });
+        let expected = "port 443 is usual for TLS, so it is possible that the server expects TLS: try `--connect-only`; ";
+        assert!(usual.starts_with(expected), "{usual}");
+        assert!(!other.contains("TLS"), "{other}");
+    }
+}
+
+#[test]
+fn silence_without_a_connection_suggests_the_services_of_the_protocol() {
+    let udp = protocol_named("udp").unwrap();
+    let next_step = |address: &str, expected: ExpectedServer| {
+        let address = Some(address.parse().unwrap());
+        Finding { address, expected, ..finding(udp, Condition::Silent, None) }.explain().next_step
+    };
+    let any = next_step("192.0.2.1:20123", ExpectedServer::Echo);
+    assert!(any.contains("try `--service dns` or `--service ntp`"), "{any}");
+    let usual = next_step("192.0.2.1:53", ExpectedServer::Echo);
+    assert!(usual.contains("try `--service dns`:"), "{usual}");
+    let tried = next_step("192.0.2.1:53", ExpectedServer::Service(&udp.services[0]));
+    assert!(!tried.contains("--service"), "{tried}");
 }

@@ -1,6 +1,6 @@
 //! [`HandshakeRetransmissions`]: the packets that this host sent again while it opened connections.
 
-use crate::model::exchange::{Connection, Retransmitted};
+use crate::model::exchange::Retransmitted;
 use std::time::Duration;
 
 /// The connections of a run with packets that this host sent again during the handshake.
@@ -17,13 +17,9 @@ pub struct HandshakeRetransmissions {
 }
 
 impl HandshakeRetransmissions {
-    /// Adds an attempt to connect. A failed attempt does not count, because its failure contains its retransmissions.
-    pub(super) fn add(&mut self, connection: &Connection) {
-        let Some(Retransmitted { segments: segments @ 1.., cost }) =
-            connection.retransmitted.filter(|_| connection.is_established)
-        else {
-            return;
-        };
+    /// Adds the retransmissions of an established connection.
+    pub(crate) fn add(&mut self, retransmitted: Option<Retransmitted>) {
+        let Some(Retransmitted { segments: segments @ 1.., cost }) = retransmitted else { return };
         self.connections += 1;
         self.segments += u64::from(segments);
         self.cost += cost.unwrap_or_default();
@@ -34,22 +30,19 @@ impl HandshakeRetransmissions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use echo_core::Stamp;
 
     #[test]
-    fn only_established_connections_with_retransmissions_count() {
+    fn only_handshakes_with_retransmissions_count() {
         let mut all = HandshakeRetransmissions::default();
         let cost = |seconds| Some(Duration::from_secs(seconds));
-        for (is_established, retransmitted) in [
-            (true, None),
-            (true, Some(Retransmitted { segments: 0, cost: None })),
-            (true, Some(Retransmitted { segments: 1, cost: cost(1) })),
-            (true, Some(Retransmitted { segments: 2, cost: cost(3) })),
-            (true, Some(Retransmitted { segments: 1, cost: None })),
-            (false, Some(Retransmitted { segments: 5, cost: cost(9) })),
+        for retransmitted in [
+            None,
+            Some(Retransmitted { segments: 0, cost: None }),
+            Some(Retransmitted { segments: 1, cost: cost(1) }),
+            Some(Retransmitted { segments: 2, cost: cost(3) }),
+            Some(Retransmitted { segments: 1, cost: None }),
         ] {
-            let connection = Connection::requested(Stamp::just_before());
-            all.add(&Connection { is_established, retransmitted, ..connection });
+            all.add(retransmitted);
         }
         let expected = HandshakeRetransmissions {
             connections: 3,

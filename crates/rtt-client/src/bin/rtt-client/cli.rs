@@ -5,24 +5,27 @@
 mod compare;
 mod diagnose;
 mod exchange;
+mod improvements;
 mod message;
 mod protocols;
+mod request;
+mod services;
 mod trace;
 
 pub(crate) use compare::CompareArgs;
 pub(crate) use diagnose::DiagnoseArgs;
 pub(crate) use exchange::{ExchangeArgs, OneMessage};
 pub(crate) use protocols::ProtocolsArgs;
+pub(crate) use request::RequestArgs;
 pub(crate) use trace::TraceArgs;
 
-use clap::error::{ContextKind, ContextValue};
 use clap::{
     ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches, Parser, Subcommand,
     ValueEnum,
 };
 use rtt_client::{
-    DEFAULT_TIMEOUT, Family, PROTOCOLS, Protocol, Settings, local_address, protocol_named,
-    protocols_with_servers,
+    DEFAULT_TIMEOUT, EchoForm, Family, PROTOCOLS, Protocol, Settings, local_address,
+    protocol_named, protocols_with_servers,
 };
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
@@ -38,7 +41,7 @@ const EXIT_STATUS: &str = "Exit status: 0 if every request had a correct reply, 
                            reply, 2 if the command could not run as requested";
 
 /// The exit status of all commands.
-const EXIT_STATUS_OF_ALL: &str = "Exit status: 0 if every request had a correct reply (diagnose: if an echo server \
+const EXIT_STATUS_OF_ALL: &str = "Exit status: 0 if every request had a correct reply (diagnose: if the expected server \
                                   answers), 1 if not, 2 if the command could not run as requested";
 
 /// The signals of all commands.
@@ -48,10 +51,15 @@ const SIGNALS: &str = "Signals: Ctrl-C (SIGINT) or SIGTERM ends a run with its s
 
 /// Measure the application-level round-trip time (RTT) to a host, and explain it
 #[derive(Debug, Parser)]
-#[command(name = "rtt-client", version, arg_required_else_help = true, after_help = format!("{SIGNALS}\n\n{EXIT_STATUS_OF_ALL}"))]
+#[command(name = "rtt-client", version, arg_required_else_help = true, after_help = after_help())]
 struct Cli {
     #[command(subcommand)]
     command: SelectedCommand,
+}
+
+/// The text after the list of all commands.
+fn after_help() -> String {
+    format!("{}\n\n{SIGNALS}\n\n{EXIT_STATUS_OF_ALL}", request::examples())
 }
 
 /// The selected command.
@@ -141,6 +149,9 @@ pub(crate) struct MeasureArgs {
     timeout: Option<Duration>,
 
     #[command(flatten)]
+    echo: EchoArgs,
+
+    #[command(flatten)]
     addresses: AddressArgs,
 
     #[command(flatten)]
@@ -155,9 +166,40 @@ impl MeasureArgs {
             bind: self.addresses.bind,
             ttl: self.addresses.ttl,
             timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            echo: self.echo.form(),
             pin: self.pin,
             spin: self.spin,
             ..Settings::one("")
+        }
+    }
+}
+
+/// The option of the correct reply.
+#[derive(Debug, Args)]
+struct EchoArgs {
+    /// Correct reply of an echo server: the request in upper case (upper), the unchanged request (same), or either
+    /// of them (auto). With auto, the first reply selects the form for the whole run
+    #[arg(long, value_enum, value_name = "FORM", default_value = "auto")]
+    echo: EchoArg,
+}
+
+/// The correct reply of an echo server.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum EchoArg {
+    /// Upper case or unchanged: the first reply selects the form
+    Auto,
+    /// The request in upper case
+    Upper,
+    /// The unchanged request (RFC 862)
+    Same,
+}
+
+impl EchoArgs {
+    fn form(&self) -> EchoForm {
+        match self.echo {
+            EchoArg::Auto => EchoForm::Auto,
+            EchoArg::Upper => EchoForm::Upper,
+            EchoArg::Same => EchoForm::Same,
         }
     }
 }
@@ -236,7 +278,7 @@ pub(crate) fn parse() -> Result<SelectedCommand, ExitCode> {
     let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => Ok(cli.command),
-        Err(message) => Err(message::print(&with_suggestion(message))),
+        Err(message) => Err(message::print(&improvements::improved(message))),
     }
 }
 
@@ -282,35 +324,6 @@ fn hop_limit(text: &str) -> Result<NonZeroU8, String> {
     text.parse().map_err(|_| format!("expected a whole number from 1 to {}", u8::MAX))
 }
 
-/// Adds a similar command to the message about an unknown command, if clap has found none: a command with the same letters in
-/// another order, or a protocol whose description contains the word in parentheses.
-fn with_suggestion(mut message: clap::Error) -> clap::Error {
-    let Some(ContextValue::String(unknown)) = message.get(ContextKind::InvalidSubcommand) else {
-        return message;
-    };
-    if message.get(ContextKind::SuggestedSubcommand).is_none() {
-        let found = similar_commands(unknown);
-        if !found.is_empty() {
-            message.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(found));
-        }
-    }
-    message
-}
-
-fn similar_commands(unknown: &str) -> Vec<String> {
-    let letters = |text: &str| {
-        let mut letters: Vec<char> = text.to_lowercase().chars().collect();
-        letters.sort_unstable();
-        letters
-    };
-    let has_same_letters = |name: &&str| letters(name) == letters(unknown);
-    let command = Cli::command();
-    let names = command.get_subcommands().map(Command::get_name).filter(has_same_letters);
-    let in_parentheses = format!("({})", unknown.to_lowercase());
-    let protocols = PROTOCOLS.iter().filter(|protocol| protocol.about.contains(&in_parentheses));
-    names.chain(protocols.map(|protocol| protocol.name)).map(ToOwned::to_owned).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,15 +346,6 @@ mod tests {
         assert_eq!(hop_limit("255").map(NonZeroU8::get), Ok(255));
         for text in ["0", "256", "far"] {
             assert_eq!(hop_limit(text).unwrap_err(), "expected a whole number from 1 to 255");
-        }
-    }
-
-    #[test]
-    fn unknown_command_has_a_suggestion_if_a_command_is_similar() {
-        assert_eq!(similar_commands("upd"), ["udp"]);
-        assert_eq!(similar_commands("ping"), ["icmp"]);
-        for text in ["measure", "handshake", "", "frobnicate"] {
-            assert_eq!(similar_commands(text), [""; 0], "{text}");
         }
     }
 

@@ -2,6 +2,7 @@
 //! head -1`).
 
 use crate::signals::request_stop;
+use crate::terminal::wrapped_for_stderr;
 use echo_core::{escape, escape_controls};
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
@@ -24,12 +25,12 @@ pub(crate) fn stderr() -> impl Write {
     Closable { out: io::stderr(), is_closed: false, on_close: || {} }
 }
 
-/// Writes a message of this program to standard error, in one line. The message can contain a name or a path, so control
-/// characters become escapes.
+/// Writes a message of this program to standard error: in one line, or wrapped on a terminal. The message can contain a name
+/// or a path, so control characters become escapes.
 pub(crate) fn print_error(message: impl Display) {
     let message = escape(message.to_string().as_bytes());
     // If standard error is closed or full, there is no place for the message.
-    let _ = writeln!(io::stderr(), "rtt-client: {message}");
+    let _ = writeln!(io::stderr(), "{}", wrapped_for_stderr(&format!("rtt-client: {message}")));
 }
 
 /// A writer for the lines of the log. Each call of `write` must contain a complete line. Control characters become escapes,

@@ -4,6 +4,7 @@ use rtt_client::report::{Charset, Styling, TextConfig};
 use std::env;
 use std::io::{self, IsTerminal as _};
 use terminal_size::{Width, terminal_size_of};
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// The environment variables with the character encoding. The first variable that is not empty applies (POSIX,
 /// section 8.2, "Internationalization Variables").
@@ -23,6 +24,29 @@ pub(crate) fn text_config() -> TextConfig {
         ),
         ..TextConfig::default()
     }
+}
+
+/// Wraps each line of a message for standard error, if it is a terminal.
+pub(crate) fn wrapped_for_stderr(text: &str) -> String {
+    match terminal_size_of(io::stderr()) {
+        Some((Width(columns), _)) => wrapped(text, usize::from(columns)),
+        None => text.to_owned(),
+    }
+}
+
+/// Wraps each line at spaces. The lines after a break have the indentation of the first one.
+fn wrapped(text: &str, columns: usize) -> String {
+    let columns = columns.max(TextConfig::MIN_WIDTH);
+    let wrap = |line: &str| {
+        let indentation = " ".repeat(line.len() - line.trim_start_matches(' ').len());
+        let options = Options::new(columns)
+            .subsequent_indent(&indentation)
+            .word_separator(WordSeparator::AsciiSpace)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .wrap_algorithm(WrapAlgorithm::FirstFit);
+        textwrap::wrap(line, options).join("\n")
+    };
+    text.split('\n').map(wrap).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether `NO_COLOR` allows colours (<https://no-color.org>).
@@ -83,5 +107,19 @@ mod tests {
         assert_eq!(styling(true, Some("xterm"), Some("1")), Styling::Bold);
         assert_eq!(styling(true, Some("dumb"), None), Styling::Plain);
         assert_eq!(styling(false, Some("xterm"), None), Styling::Plain);
+    }
+
+    #[test]
+    fn message_is_wrapped_at_spaces() {
+        let text = format!("error: {}\n\n  {}\n", "word ".repeat(20), "tip-1 ".repeat(20));
+        let wrapped = wrapped(&text, 40);
+        assert!(wrapped.split_whitespace().eq(text.split_whitespace()), "{wrapped}");
+        assert!(
+            wrapped.lines().all(|line| line.len() <= TextConfig::MIN_WIDTH.max(40)),
+            "{wrapped}"
+        );
+        let tips: Vec<&str> = wrapped.lines().filter(|line| line.contains("tip-1")).collect();
+        assert!(tips.len() > 1 && tips.iter().all(|line| line.starts_with("  tip-1")), "{wrapped}");
+        assert!(wrapped.contains("\n\n") && wrapped.ends_with('\n'), "{wrapped}");
     }
 }

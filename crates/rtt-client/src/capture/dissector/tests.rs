@@ -58,7 +58,7 @@ impl Dissector for Fake {
     }
 
     fn new_flow(&self, _: Option<MessageLengths>) -> Box<dyn FlowState> {
-        Box::new(FakeFlow { pairing: DatagramFlow::new(FACTS.reply_form), has_reply: false })
+        Box::new(FakeFlow { pairing: DatagramFlow::new(FACTS.reply_forms()), has_reply: false })
     }
 }
 
@@ -233,7 +233,7 @@ fn flows_of_a_measurement_are_compared_without_the_missing_port() {
             protocol: &FACTS,
             server: (SERVER, 9).into(),
             clients: &[(CLIENT, identifier).into()],
-            lengths: MessageLengths { request: 1, reply: 1 },
+            lengths: Some(MessageLengths { request: 1, reply: 1 }),
         };
         assert_eq!(FlowTable::of_measurement(packets, 1, measured).flows.len(), flows);
     }

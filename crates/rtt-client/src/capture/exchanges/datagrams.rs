@@ -1,6 +1,6 @@
 //! Pairs the datagrams of a flow. Each request starts an exchange, and each reply belongs to one exchange.
 //!
-//! A request matches a reply if the reply has the correct form: the request in upper case, or the unchanged request
+//! A request matches a reply if the reply has a correct form: the request in upper case, or the unchanged request
 //! ([`ReplyForm`]). The first of these rules that applies determines the exchange of a reply:
 //!
 //! 1. The reply belongs to the newest matching request that has no reply.
@@ -29,10 +29,10 @@ const COMPARED_BYTES: usize = 2048;
 /// A map contains the requests that match a reply. So the time for a reply does not depend on the number of requests.
 #[derive(Debug)]
 pub(crate) struct DatagramPairing {
-    reply_form: ReplyForm,
+    reply_forms: &'static [ReplyForm],
     /// The newest requests. The newest one is the last one.
     candidates: VecDeque<Candidate>,
-    /// The candidates with each expected reply.
+    /// The candidates with each correct reply.
     by_reply: HashMap<Arc<ReplyKey>, Matching>,
     /// The numbers of the candidates without a reply.
     open: BTreeSet<u64>,
@@ -43,7 +43,8 @@ pub(crate) struct DatagramPairing {
 struct Candidate {
     /// The number of the exchange.
     number: u64,
-    expected: Arc<ReplyKey>,
+    /// The correct replies. They differ from each other.
+    expected: Vec<Arc<ReplyKey>>,
 }
 
 /// The part of a reply that is compared, up to [`COMPARED_BYTES`].
@@ -56,11 +57,11 @@ struct ReplyKey {
     content: Box<[u8]>,
 }
 
-/// The candidates with the same expected reply.
+/// The candidates with the same correct reply.
 #[derive(Debug, Default)]
 struct Matching {
-    /// The numbers of those without a reply, in ascending order.
-    open: VecDeque<u64>,
+    /// The numbers of those without a reply.
+    open: BTreeSet<u64>,
     newest: u64,
 }
 
@@ -72,9 +73,10 @@ pub(crate) struct PairedReply {
 }
 
 impl DatagramPairing {
-    pub(crate) fn new(reply_form: ReplyForm) -> Self {
+    /// `reply_forms` are the correct forms of replies.
+    pub(crate) fn new(reply_forms: &'static [ReplyForm]) -> Self {
         Self {
-            reply_form,
+            reply_forms,
             candidates: VecDeque::new(),
             by_reply: HashMap::new(),
             open: BTreeSet::new(),
@@ -92,10 +94,18 @@ impl DatagramPairing {
             self.remove_oldest();
         }
         let number = exchanges.start(time);
-        let expected = Arc::new(ReplyKey::of_request(payload, self.reply_form));
-        let matching = self.by_reply.entry(Arc::clone(&expected)).or_default();
-        matching.open.push_back(number);
-        matching.newest = number;
+        let mut expected: Vec<Arc<ReplyKey>> = Vec::with_capacity(self.reply_forms.len());
+        for form in self.reply_forms {
+            let key = ReplyKey::of_request(payload, *form);
+            if expected.iter().any(|other| **other == key) {
+                continue;
+            }
+            let key = Arc::new(key);
+            let matching = self.by_reply.entry(Arc::clone(&key)).or_default();
+            matching.open.insert(number);
+            matching.newest = number;
+            expected.push(key);
+        }
         self.candidates.push_back(Candidate { number, expected });
         self.open.insert(number);
         number
@@ -108,9 +118,9 @@ impl DatagramPairing {
         time: Duration,
         exchanges: &mut Exchanges,
     ) -> PairedReply {
-        let keys = ReplyKey::of_reply(payload, self.reply_form);
+        let keys = ReplyKey::of_reply(payload, self.reply_forms);
         let matching = || keys.iter().filter_map(|key| self.by_reply.get(key));
-        let newest_open = matching().filter_map(|matching| matching.open.back()).max();
+        let newest_open = matching().filter_map(|matching| matching.open.last()).max();
         if let Some(number) = newest_open.copied() {
             self.close(number);
             exchanges.record_reply(number, time);
@@ -127,18 +137,15 @@ impl DatagramPairing {
         PairedReply { exchange: oldest_open.or(exchanges.latest()), is_duplicate: false }
     }
 
-    /// Marks a candidate as answered. It must be the newest or the oldest open candidate with its expected reply.
+    /// Marks a candidate as answered.
     fn close(&mut self, number: u64) {
         self.open.remove(&number);
         let first = self.candidates.front().map_or(0, |candidate| candidate.number);
         let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
-        let candidate = index.and_then(|index| self.candidates.get(index));
-        let matching = candidate.and_then(|candidate| self.by_reply.get_mut(&candidate.expected));
-        if let Some(Matching { open, .. }) = matching {
-            if open.back() == Some(&number) {
-                open.pop_back();
-            } else if open.front() == Some(&number) {
-                open.pop_front();
+        let Some(candidate) = index.and_then(|index| self.candidates.get(index)) else { return };
+        for key in &candidate.expected {
+            if let Some(matching) = self.by_reply.get_mut(key) {
+                matching.open.remove(&number);
             }
         }
     }
@@ -147,12 +154,12 @@ impl DatagramPairing {
     fn remove_oldest(&mut self) {
         let Some(Candidate { number, expected }) = self.candidates.pop_front() else { return };
         self.open.remove(&number);
-        if let Some(matching) = self.by_reply.get_mut(&expected) {
-            if matching.open.front() == Some(&number) {
-                matching.open.pop_front();
-            }
-            if matching.newest == number {
-                self.by_reply.remove(&expected);
+        for key in expected {
+            if let Some(matching) = self.by_reply.get_mut(&key) {
+                matching.open.remove(&number);
+                if matching.newest == number {
+                    self.by_reply.remove(&key);
+                }
             }
         }
     }
@@ -171,11 +178,12 @@ impl ReplyKey {
     }
 
     /// The possible keys of `reply`. The bytes of a reply do not show whether its request had a timing header.
-    fn of_reply(reply: &[u8], form: ReplyForm) -> Vec<Self> {
+    fn of_reply(reply: &[u8], forms: &[ReplyForm]) -> Vec<Self> {
         let reply = &reply[..reply.len().min(COMPARED_BYTES)];
-        let header_lens = match form {
-            ReplyForm::UpperCase => &[0, header::HEADER_LEN, version2::HEADER_LEN][..],
-            ReplyForm::Unchanged => &[0],
+        let header_lens = if forms.contains(&ReplyForm::UpperCase) {
+            &[0, header::HEADER_LEN, version2::HEADER_LEN][..]
+        } else {
+            &[0]
         };
         let key = |header_len: &usize| {
             let content = reply.get(*header_len..)?.into();
@@ -221,7 +229,11 @@ mod tests {
 
     /// The exchange of a reply to the requests `hello` and `again`. The second one already has its reply.
     fn exchange_of(reply: &[u8], form: ReplyForm) -> (Option<u64>, bool) {
-        let mut pairing = DatagramPairing::new(form);
+        let forms = match form {
+            ReplyForm::UpperCase => &[ReplyForm::UpperCase],
+            ReplyForm::Unchanged => &[ReplyForm::Unchanged],
+        };
+        let mut pairing = DatagramPairing::new(forms);
         let mut exchanges = Exchanges::default();
         for request in [b"hello", b"again"] {
             pairing.add_request(request, Duration::ZERO, &mut exchanges);
@@ -245,7 +257,7 @@ mod tests {
 
     #[test]
     fn old_requests_are_removed_from_every_table() {
-        let mut pairing = DatagramPairing::new(ReplyForm::UpperCase);
+        let mut pairing = DatagramPairing::new(&[ReplyForm::UpperCase]);
         let mut exchanges = Exchanges::default();
         for number in 0..3 * MAX_CANDIDATES {
             let payload = format!("request {}", number % (2 * MAX_CANDIDATES));
@@ -284,7 +296,7 @@ mod tests {
         fn pairing_follows_the_rules(
             packets in proptest::collection::vec((any::<bool>(), 0..4_u8, 0..3_usize), 0..60),
         ) {
-            let mut pairing = DatagramPairing::new(ReplyForm::UpperCase);
+            let mut pairing = DatagramPairing::new(&[ReplyForm::UpperCase]);
             let (mut exchanges, mut requests) = (Exchanges::default(), Vec::new());
             for (is_request, content, length) in packets {
                 let payload = vec![b'a' + content; length];

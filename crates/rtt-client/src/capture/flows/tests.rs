@@ -101,7 +101,7 @@ fn table_of_a_measurement_contains_only_its_flows() {
 
 fn measured<'a>(protocol: &'static Protocol, clients: &'a [SocketAddr]) -> MeasuredFlows<'a> {
     let lengths = MessageLengths { request: 5, reply: 5 };
-    MeasuredFlows { protocol, server: SERVER.parse().unwrap(), clients, lengths }
+    MeasuredFlows { protocol, server: SERVER.parse().unwrap(), clients, lengths: Some(lengths) }
 }
 
 fn icmp_error_about(quoted: ProtocolPacket) -> PacketKind {

@@ -5,13 +5,13 @@ use crate::engine::test_transport::Incoming::{Bytes as Piece, End, ReplyTo, Stra
 use crate::engine::test_transport::{Incoming, scripted};
 use crate::model::icmp::IcmpError;
 use crate::model::protocol::ReplyForm;
-use crate::plan::payload::HeaderContent;
+use crate::plan::payload::{EchoPayload, HeaderContent};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Requests that contain only their number: ten bytes.
 fn payload() -> Payload {
-    Payload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase)
+    EchoPayload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase).into()
 }
 
 /// A channel with `requests` requests in flight. Its transport returns the `incoming` messages.
@@ -139,7 +139,8 @@ fn reply_with_different_numbers_in_its_header_and_its_content_is_stray() {
 
 #[test]
 fn icmp_error_belongs_to_the_request_in_its_quoted_header_and_content() {
-    let mut payload = Payload::of_size(23, HeaderContent::Nothing, ReplyForm::UpperCase);
+    let mut payload: Payload =
+        EchoPayload::of_size(23, HeaderContent::Nothing, ReplyForm::UpperCase).into();
     let request_2 = payload.request(2).to_vec();
     let mut request_of = |request, quoted_payload: &[u8]| {
         let icmp = IcmpError { is_v6: false, kind: 3, code: 1, from: None };

@@ -30,6 +30,9 @@ const MAX_MISSING_IN_A_ROW: u32 = 5;
 /// The number of pairs from one observation of the windows of the connections to the next.
 const PAIRS_PER_OBSERVATION: usize = 64;
 
+/// The names of the sides in notes.
+const SIDE_NAMES: [&str; 2] = ["A", "B"];
+
 /// The limits of an experiment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExperimentLimits {
@@ -49,6 +52,8 @@ pub(super) struct ExperimentResult {
     pub(super) warm_up: u64,
     pub(super) pairs: Vec<Pair>,
     pub(super) sides: [SideResult; 2],
+    /// Whether the experiment ended early because a side did not reply.
+    pub(super) ended_without_replies: bool,
     pub(super) notes: Vec<String>,
 }
 
@@ -84,10 +89,25 @@ impl Experiment {
         Some(self.start + self.limits.time?)
     }
 
-    /// Whether the round with this index is over. A round ends when its share of the pairs is measured. It also ends
-    /// when its share of the time has passed.
-    fn round_is_over(&self, round: u32) -> bool {
-        self.progress() >= f64::from(round + 1) / f64::from(self.limits.rounds)
+    /// Whether the experiment is over.
+    fn is_over(&self) -> bool {
+        !self.pairs.is_empty() && self.progress() >= 1.0
+    }
+
+    /// The latest end of the round with this index, whose warm-up is over now. The rounds that are left share the time that
+    /// is left.
+    fn round_end(&self, round: u32) -> Option<Instant> {
+        let now = Instant::now();
+        let left = self.deadline()?.saturating_duration_since(now);
+        Some(now + left / (self.limits.rounds - round))
+    }
+
+    /// Whether the round with this index is over. A round ends when its share of the pairs is measured, or at `end`. The
+    /// warm-up can take all the time. An experiment measures at least one pair even then.
+    fn round_is_over(&self, round: u32, end: Option<Instant>) -> bool {
+        let rounds = f64::from(round + 1) / f64::from(self.limits.rounds);
+        let has_pairs = share(self.pairs.len() as u64, self.limits.pairs) >= rounds;
+        has_pairs || (!self.pairs.is_empty() && end.is_some_and(|end| Instant::now() >= end))
     }
 }
 
@@ -136,7 +156,7 @@ impl<'a> Interleaver<'a> {
             Experiment { stage, select, limits, start, pairs: Vec::new(), warm_up: 0 };
         let mut unreachable = None;
         for round in 0..limits.rounds {
-            if experiment.round_is_over(round) || self.is_stopped() || unreachable.is_some() {
+            if experiment.is_over() || self.is_stopped() || unreachable.is_some() {
                 break;
             }
             let is_first = experiment.is_main() && round == 0;
@@ -152,10 +172,14 @@ impl<'a> Interleaver<'a> {
             }
         }
         let mut notes = notes(&experiment, unreachable);
+        for (side, name) in sides.iter().zip(SIDE_NAMES) {
+            notes.extend(side.repeated_handshakes(name));
+        }
         let Experiment { warm_up, pairs, .. } = experiment;
         let mut sides = sides.map(SideRunner::into_result);
         notes.extend(sides.iter_mut().flat_map(|side| std::mem::take(&mut side.limitations)));
-        Ok(ExperimentResult { warm_up, pairs, sides, notes })
+        let ended_without_replies = unreachable.is_some();
+        Ok(ExperimentResult { warm_up, pairs, sides, ended_without_replies, notes })
     }
 
     /// Measures the warm-up, then counted pairs until the round is over.
@@ -176,9 +200,13 @@ impl<'a> Interleaver<'a> {
                 return Ok(());
             }
             experiment.warm_up += 1;
+            if experiment.is_main() {
+                self.pause(None)?;
+            }
         }
         sides.iter_mut().for_each(SideRunner::start_counting);
-        while !experiment.round_is_over(round) && unreachable_side(sides).is_none() {
+        let end = experiment.round_end(round);
+        while !experiment.round_is_over(round, end) && unreachable_side(sides).is_none() {
             let Some(pair) = self.pair(sides, experiment.select)? else { break };
             experiment.pairs.push(pair);
             if experiment.is_main() {
@@ -189,7 +217,7 @@ impl<'a> Interleaver<'a> {
                 sides.iter_mut().for_each(SideRunner::observe_windows);
             }
             self.report_progress_if_due(experiment)?;
-            if experiment.is_main() && !experiment.round_is_over(round) {
+            if experiment.is_main() && !experiment.round_is_over(round, end) {
                 self.pause(experiment.deadline())?;
             }
         }
@@ -256,7 +284,7 @@ impl<'a> Interleaver<'a> {
 
 /// The name of an unreachable side, if there is one.
 fn unreachable_side(sides: &[SideRunner<'_>; 2]) -> Option<&'static str> {
-    let mut sides = sides.iter().zip(["A", "B"]);
+    let mut sides = sides.iter().zip(SIDE_NAMES);
     sides.find(|(side, _)| side.is_unreachable(MAX_MISSING_IN_A_ROW)).map(|(_, name)| name)
 }
 

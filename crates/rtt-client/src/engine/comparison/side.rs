@@ -4,10 +4,11 @@ use super::windows::WindowObserver;
 use crate::analysis::evidence::Windows;
 use crate::analysis::statistics::Summary;
 use crate::engine::run::RunError;
-use crate::engine::series::{RunPosition, Series};
+use crate::engine::series::{RunPosition, Series, full_queue};
 use crate::engine::trial::RecordedEvents;
-use crate::model::condition::Failure;
+use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, Exchange, Outcome};
+use crate::model::format::{self, counted};
 use crate::model::traffic::Traffic;
 use crate::net::limitation::Limitation;
 use crate::net::transport::SocketError;
@@ -35,6 +36,15 @@ pub(super) struct SideRunner<'a> {
     windows: WindowObserver,
     replies: Replies,
     limitations: Vec<String>,
+    handshakes: Handshakes,
+}
+
+/// The exchanges of a side that are handshakes, with those of the warm-up.
+#[derive(Debug, Default)]
+struct Handshakes {
+    count: u64,
+    /// The handshakes whose first connection request had no answer in time.
+    repeated: u64,
 }
 
 /// The replies of a side so far.
@@ -88,6 +98,7 @@ impl<'a> SideRunner<'a> {
             windows: WindowObserver::default(),
             replies: Replies::default(),
             limitations: Vec::new(),
+            handshakes: Handshakes::default(),
         }
     }
 
@@ -110,6 +121,9 @@ impl<'a> SideRunner<'a> {
         series.once(&mut self.recorded, stop)?;
         let connection = self.recorded.connections.drain(..).next_back();
         let Some(exchange) = self.recorded.exchanges.drain(..).next_back() else { return Ok(None) };
+        if self.plan.protocol.is_handshake() {
+            self.handshakes.add(&exchange);
+        }
         if self.is_counting {
             self.count(&exchange, connection.as_ref());
         }
@@ -163,8 +177,24 @@ impl<'a> SideRunner<'a> {
             _ => None,
         };
         let round = series.end(&mut self.recorded, stop)?;
+        // The first reply selects the form for all rounds.
+        if let Some(form) = round.reply_form {
+            self.plan.payload.expect_form(form);
+        }
         self.counted.add_round(&round);
         Ok(())
+    }
+
+    /// The note about handshakes whose first connection request had no answer in time. `name` is the name of the side.
+    pub(super) fn repeated_handshakes(&self, name: &str) -> Option<String> {
+        let Handshakes { count, repeated: repeated @ 1.. } = self.handshakes else { return None };
+        Some(format!(
+            "{name}: in {} of {} (with the warm-up), the first connection request had no answer, so the client sent it \
+             again. {}",
+            format::count(repeated),
+            counted(count, "handshake", "handshakes"),
+            full_queue(self.plan.pacing)
+        ))
     }
 
     pub(super) fn into_result(self) -> SideResult {
@@ -175,6 +205,16 @@ impl<'a> SideRunner<'a> {
             failure: self.replies.last_failure,
             limitations: self.limitations,
         }
+    }
+}
+
+impl Handshakes {
+    fn add(&mut self, exchange: &Exchange) {
+        self.count += 1;
+        let is_silent = matches!(&exchange.outcome,
+            Outcome::Lost(failure) if failure.condition == Condition::Silent);
+        let is_repeated = exchange.retransmitted.is_some_and(|repeated| repeated.segments > 0);
+        self.repeated += u64::from(is_silent || is_repeated);
     }
 }
 

@@ -1,28 +1,31 @@
 //! One probe of a diagnosis: one protocol at one address.
 
+mod this_host;
+
 use super::without_address;
 use crate::analysis::accounting::wait_after_error;
-use crate::analysis::diagnosis::{Finding, ProbeResult};
+use crate::analysis::diagnosis::{EchoServer, Finding, ProbeResult};
 use crate::engine::channel::{Channel, ChannelEvent, QuotedRequest};
 use crate::model::condition::{Condition, Failure, Verification};
 use crate::model::exchange::Connection;
 use crate::model::failure_context::FailureContext;
-use crate::model::icmp::{IcmpError, Origin};
-use crate::model::protocol::{Framing, Protocol};
+use crate::model::icmp::Origin;
+use crate::model::protocol::{Framing, Protocol, ReplyForm};
+use crate::model::received_text::received_text;
 use crate::net::failure::{Call, failure_from_error, failure_from_icmp};
-use crate::net::system::{self, MAX_PAUSE, WaitUntil};
+use crate::net::system::{MAX_PAUSE, WaitUntil};
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
-use crate::plan::payload::{HeaderContent, Numbering, Payload};
-use crate::plan::{Plan, Settings};
+use crate::plan::payload::{EchoPayload, HeaderContent, Matching, Numbering, Payload};
+use crate::plan::{Plan, Settings, ShownText};
 use crate::protocol::driver;
 use echo_core::Stamp;
-use socket2::{Domain, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use this_host::{add_neighbour_state, is_icmp_from_this_host};
 use tracing::{debug, trace};
 
 /// The text of a request. All its letters are lower case, so a server that returns the text unchanged is detected.
@@ -58,7 +61,7 @@ impl<'a> Probe<'a> {
             // The connected and the unconnected socket wait at the same time, because they share the timeout.
             let unconnected = driver(self.plan.protocol).unconnected.and_then(|send_and_wait| {
                 let config = self.config().with_any_local_port();
-                let mut payload = payload(self.plan.protocol, HeaderContent::Nothing);
+                let mut payload = self.payload(HeaderContent::Nothing);
                 let wait = move || send_and_wait(address, &config, payload.request(1));
                 thread::Builder::new()
                     .spawn_scoped(scope, wait)
@@ -115,15 +118,15 @@ impl<'a> Probe<'a> {
             address: Some(self.address),
             ..without_address(self.plan, Failure::new(Condition::Silent, Duration::ZERO))
         };
+        let established = opened.connection.as_ref().and_then(Connection::established);
         match opened.transport {
             Err(failure) => finding.result = ProbeResult::NoAnswer(failure),
             Ok(transport) => {
                 let protocol = self.plan.protocol;
-                let header = HeaderContent::ProcessingTime.for_protocol(protocol);
                 let mut requests = Requests {
                     protocol,
-                    channel: Channel::new(transport, protocol.framing),
-                    payload: payload(protocol, header),
+                    channel: Channel::new(transport, protocol.framing).established_at(established),
+                    payload: self.payload(HeaderContent::ProcessingTime),
                     times: if protocol.is_reliable { &ONE_TIME } else { &SEVERAL_TIMES },
                     start,
                     deadline: self.deadline,
@@ -145,12 +148,15 @@ impl<'a> Probe<'a> {
         }
         Ok(finding)
     }
-}
 
-/// The requests of a probe.
-fn payload(protocol: &Protocol, header: HeaderContent) -> Payload {
-    let Protocol { reply_form, max_message_len, .. } = *protocol;
-    Payload::of_text(TEXT, Numbering::Numbered, header, reply_form, max_message_len)
+    /// The requests of the probe.
+    fn payload(&self, header: HeaderContent) -> Payload {
+        let Some(echo) = self.plan.payload.echo() else { return self.plan.payload.clone() };
+        let (protocol, form) = (self.plan.protocol, echo.form());
+        let header = header.for_replies(protocol, form);
+        let max_len = protocol.max_message_len;
+        EchoPayload::of_text(TEXT, Numbering::Numbered, header, form, max_len).into()
+    }
 }
 
 /// Logs the result of an attempt to connect. In the other commands, the series logs its connections.
@@ -208,7 +214,12 @@ impl Requests<'_> {
             }
             let until = self.next_send().map_or(self.end, |due| due.min(self.end));
             let until = until.min(Instant::now() + MAX_PAUSE);
-            match self.channel.receive(WaitUntil::Exact(until), &mut self.payload, None) {
+            let without_number = match self.payload.matching() {
+                Matching::ByNumber => None,
+                // The probe ends with the first reply.
+                Matching::InOrder => Some(1),
+            };
+            match self.channel.receive(WaitUntil::Exact(until), &mut self.payload, without_number) {
                 Ok(event) => {
                     if let Some(result) = self.result_of_event(event) {
                         return result;
@@ -236,10 +247,28 @@ impl Requests<'_> {
     fn result_of_event(&mut self, event: ChannelEvent) -> Option<ProbeResult> {
         match event {
             ChannelEvent::Nothing | ChannelEvent::Stray => None,
+            ChannelEvent::Failed { failure, .. } => Some(ProbeResult::NoAnswer(failure)),
             ChannelEvent::Reply(reply) => {
                 let index = usize::try_from(reply.seq?).ok()?.checked_sub(1)?;
                 let rtt = reply.received.since(self.sent.get(index)?);
-                Some(ProbeResult::Echo { rtt, is_ours: reply.report.timing().is_some() })
+                if let Some(service) = self.payload.service() {
+                    let error = service.reported_error(&reply.bytes);
+                    let error = error.map(|error| received_text(&error));
+                    // Without a number, it is not known which request was answered.
+                    let is_known =
+                        self.payload.matching() == Matching::ByNumber || self.sent.len() == 1;
+                    let first = self.sent.first().filter(|_| !is_known);
+                    let after = first.map_or(rtt, |first| reply.received.since(first));
+                    let rtt = is_known.then_some(rtt);
+                    let reply = ShownText::FirstLine.of(&reply.bytes);
+                    return Some(ProbeResult::Service { rtt, after, reply, error });
+                }
+                let server = match (reply.report.timing(), self.payload.reply_form()) {
+                    (Some(_), _) => EchoServer::OfThisProject,
+                    (None, Some(ReplyForm::Unchanged)) => EchoServer::Plain,
+                    (None, _) => EchoServer::UpperCase,
+                };
+                Some(ProbeResult::Echo { rtt, server })
             }
             ChannelEvent::Wrong { reply, mismatch } => {
                 let first = self.sent.first();
@@ -260,12 +289,11 @@ impl Requests<'_> {
                 None
             }
             ChannelEvent::End => {
-                let reply_len = self.payload.reply_len();
-                let received = self.channel.partial_reply_len();
+                let part = self.payload.describe_part(self.channel.partial_reply_len());
                 let failure = Failure::new(Condition::Closed, self.start.elapsed());
                 Some(ProbeResult::NoAnswer(Failure {
                     origin: Some(Origin::Peer),
-                    detail: Some(format!("after {received} of the reply's {reply_len} bytes")),
+                    detail: Some(format!("after {part}")),
                     ..failure
                 }))
             }
@@ -290,10 +318,11 @@ impl Requests<'_> {
         if let Some((failure, _)) = self.error.take() {
             return ProbeResult::NoAnswer(failure);
         }
-        let reply_len = self.payload.reply_len();
         let received = self.channel.partial_reply_len();
-        let detail =
-            (received > 0).then(|| format!("{received} of the reply's {reply_len} bytes arrived"));
+        let observation = self.channel.give_up(self.sent.len() as u64);
+        let detail = observation.or_else(|| {
+            (received > 0).then(|| format!("{} arrived", self.payload.describe_part(received)))
+        });
         let failure = Failure::new(Condition::Silent, self.start.elapsed());
         ProbeResult::NoAnswer(Failure { detail, ..failure })
     }
@@ -346,44 +375,6 @@ impl Requests<'_> {
         if is_verified || !is_known {
             self.error = Some((failure, verification));
         }
-    }
-}
-
-/// Whether the sender of the ICMP error is this host. A socket can be bound only to an address of this host. The
-/// function therefore tries to bind a socket to the sender's address.
-fn is_icmp_from_this_host(finding: &Finding) -> bool {
-    match finding.failure().and_then(|failure| failure.origin) {
-        Some(Origin::Icmp(IcmpError { from: Some(from), .. })) => {
-            let address = SocketAddr::from((from, 0));
-            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None);
-            socket.and_then(|socket| socket.bind(&address.into())).is_ok()
-        }
-        _ => false,
-    }
-}
-
-/// If no packet arrived, looks up whether the next hop has answered the address resolution (ARP or neighbour discovery).
-/// If it has not, replaces "silent" by "host unreachable". Linux itself reports this error only after three seconds.
-fn add_neighbour_state(finding: &mut Finding, address: SocketAddr) {
-    let is_possible = match finding.condition() {
-        Condition::Silent => finding.connect_duration.is_none(),
-        // For a route of the type `unreachable`, this host reports the same error. Such a route has no next hop.
-        Condition::HostUnreachable => finding.is_error_of_this_host(),
-        _ => false,
-    };
-    if !is_possible {
-        return;
-    }
-    let Some(next_hop) = system::unresolved_next_hop(address.ip()) else { return };
-    finding.unresolved_next_hop = Some(next_hop);
-    if let ProbeResult::NoAnswer(failure) = &mut finding.result
-        && failure.condition == Condition::Silent
-    {
-        failure.condition = Condition::HostUnreachable;
-        failure.origin = Some(Origin::ThisHost);
-        failure.detail = Some(format!(
-            "{next_hop} has not answered the address resolution (ARP or neighbour discovery)"
-        ));
     }
 }
 

@@ -9,6 +9,9 @@ use crate::plan::Plan;
 /// loopback, a datagram of 64 bytes takes 768 bytes. Many network drivers use a page of 4 KiB, or a half of it, for each packet.
 const QUEUED_DATAGRAM_OVERHEAD: usize = 2048;
 
+/// The assumed length of a reply of unknown length, in bytes: the MTU of Ethernet.
+const MAX_PACKET_LEN: usize = 1500;
+
 /// The largest receive queue that the client requests, in bytes. The kernel stores the size as a positive number of 32 bits.
 const MAX_QUEUE: usize = 1 << 30;
 
@@ -20,7 +23,8 @@ pub(super) fn config_for(plan: &Plan) -> OpenConfig<'static> {
         return config;
     }
     let replies = usize::try_from(plan.max_in_flight()).unwrap_or(usize::MAX);
-    let reply_len = QUEUED_DATAGRAM_OVERHEAD + 2 * plan.payload.reply_len();
+    let reply_len =
+        QUEUED_DATAGRAM_OVERHEAD + 2 * plan.payload.reply_len().unwrap_or(MAX_PACKET_LEN);
     let queue = replies.saturating_mul(reply_len).min(MAX_QUEUE);
     let receiver = ReceiveConfig { queue: Some(queue), ..config.receiver };
     OpenConfig { receiver, ..config }

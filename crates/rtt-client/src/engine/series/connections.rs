@@ -2,24 +2,30 @@
 
 mod close_reason;
 mod event;
+mod opener;
 mod reply_limit;
+mod statistics;
 
 use crate::analysis::request_tracker::MAX_STORED_STATES;
 use crate::analysis::statistics::Distribution;
-use crate::engine::channel::Channel;
+use crate::engine::channel::{Channel, ClosedChannel};
+use crate::model::address_change::AddressChange;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::{Connection, ConnectionPosition};
 use crate::model::failure_context::FailureContext;
 use crate::model::protocol::Protocol;
 use crate::model::receive_queue::{ReceiveDrops, ReceiveQueue};
 use crate::model::traffic::{KernelStatistics, Traffic};
-use crate::net::failure::failure_from_socket_error;
 use crate::net::limitation::Limitation;
+use crate::net::resolve::NameResolver;
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::{Lifetime, Plan};
 pub(super) use close_reason::CloseReason;
-use event::ConnectionEvent;
+use event::{ConnectionEvent, EventKind};
+use opener::{FinishedOpening, Opener};
+pub(super) use opener::{LookUpTime, PeerAttempt, open_at};
 use reply_limit::ReplyLimit;
+use statistics::ConnectionStatistics;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -41,17 +47,15 @@ pub(super) type Open = fn(SocketAddr, OpenConfig<'_>) -> Result<OpenAttempt, Soc
 /// The channels of a series. At most one of them is open.
 pub(super) struct Connections<'a> {
     protocol: &'static Protocol,
-    address: SocketAddr,
-    config: OpenConfig<'a>,
-    open: Open,
+    opener: Opener<'a>,
     lifetime: Lifetime,
     /// Whether the series sends a request only after the outcome of the previous one is decided.
     one_at_a_time: bool,
     /// The longest wait for the server to close a connection. Without a value, the client does not wait.
     close_timeout: Option<Duration>,
     channel: Option<Channel>,
-    /// The result of the last attempt to open a channel, until the next request uses it.
-    next_attempt: Option<OpenAttempt>,
+    /// The address of the last channel.
+    channel_address: Option<SocketAddr>,
     /// The limitations of all channels, each once.
     limitations: Vec<Limitation>,
     reply_limit: ReplyLimit,
@@ -69,6 +73,7 @@ pub(super) struct Connections<'a> {
     /// Whether a channel was opened since the last call of [`Connections::take_opened`].
     has_opened: bool,
     close_durations: Distribution,
+    has_extra_bytes: bool,
 }
 
 /// Whether a run has already measured. An error that occurs later never ends the run.
@@ -96,27 +101,12 @@ pub(super) struct EndedChannel {
     pub(super) partial_reply_len: usize,
 }
 
-/// The statistics of the connections of a series.
-#[derive(Debug)]
-pub(super) struct ConnectionStatistics {
-    pub(super) kernel_statistics: Option<KernelStatistics>,
-    /// The replies that the receive queue of this host dropped, if the system reports it.
-    pub(super) receive_drops: Option<ReceiveDrops>,
-    /// The receive queue of the last channel.
-    pub(super) receive_queue: Option<ReceiveQueue>,
-    /// The time from the client's close of a connection to the server's close, for each connection.
-    pub(super) close_durations: Distribution,
-    /// The number of replies after which the server closes a connection.
-    pub(super) reply_limit: Option<u64>,
-    pub(super) limitations: Vec<Limitation>,
-}
-
 impl<'a> Connections<'a> {
     /// Channels whose first attempt is `first`. The first call of [`Connections::ready`] returns its result.
     pub(super) fn new(
         open: Open,
         plan: &Plan,
-        address: SocketAddr,
+        address: Option<SocketAddr>,
         config: OpenConfig<'a>,
         first: OpenAttempt,
     ) -> Self {
@@ -124,14 +114,12 @@ impl<'a> Connections<'a> {
         let is_single_exchange = settings.count == Some(1);
         Self {
             protocol: plan.protocol,
-            address,
-            config,
-            open,
+            opener: Opener::new(open, plan, address, config, first),
             lifetime: settings.lifetime,
             one_at_a_time: plan.pacing.waits_for_replies(),
             close_timeout: (!is_single_exchange).then(|| MAX_CLOSE_WAIT.min(settings.timeout)),
             channel: None,
-            next_attempt: Some(first),
+            channel_address: None,
             limitations: Vec::new(),
             reply_limit: ReplyLimit::default(),
             events: Vec::new(),
@@ -142,25 +130,54 @@ impl<'a> Connections<'a> {
             receive_queue: None,
             has_opened: false,
             close_durations: Distribution::default(),
+            has_extra_bytes: false,
         }
     }
 
+    /// Looks up the name of the target again with `resolver`, each time the client opens a new channel.
+    pub(super) fn set_resolver(&mut self, resolver: NameResolver) {
+        self.opener.set_resolver(resolver);
+    }
+
+    /// Whether the client looks up the name of the target again.
+    pub(super) fn has_name(&self) -> bool {
+        self.opener.has_name()
+    }
+
+    /// The measured address. `None` as long as the name has none.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.opener.address()
+    }
+
     /// Returns the channel for the next request. Opens a new channel if the open one cannot be used.
-    pub(super) fn ready(&mut self) -> Ready<'_> {
+    pub(super) fn ready(&mut self, time: LookUpTime) -> Ready<'_> {
         if let Some(reason) =
             self.channel.as_ref().and_then(|channel| self.reason_to_replace(channel))
         {
             self.close(reason);
         }
+        // Each handshake is a new connection, but all of them use one channel.
+        if self.protocol.is_handshake() && self.channel.as_ref().is_some_and(Channel::has_sent) {
+            self.opener.look_up_is_missing();
+        }
+        if let Some(channel) = &self.channel
+            && time == LookUpTime::Now
+            && self.opener.name_has_changed(channel.local())
+        {
+            self.close(CloseReason::AddressChanged);
+            self.opener.open_changed();
+        }
         if self.channel.is_none() {
-            let attempt = match self.next_attempt.take() {
-                Some(attempt) => attempt,
-                None => (self.open)(self.address, self.config).unwrap_or_else(failed_attempt),
+            let Some(attempt) = self.opener.next(time) else {
+                return Ready::Failed(self.with_context(self.opener.no_channel()));
             };
-            if attempt.transport.is_err() && self.config.stop.load(Ordering::Relaxed) {
+            let is_stopped = self.opener.config().stop.load(Ordering::Relaxed);
+            if attempt.transport.is_err() && is_stopped {
                 return Ready::Interrupted;
             }
-            match self.channel_of(attempt) {
+            let result = self.channel_of(attempt);
+            self.opener.attempt_used(result.as_ref().err());
+            match result {
                 Ok(channel) => self.channel = Some(channel),
                 Err(failure) => return Ready::Failed(failure),
             }
@@ -170,14 +187,35 @@ impl<'a> Connections<'a> {
     }
 
     /// Sets the attempt whose channel the next call of [`Connections::ready`] returns, after the open channel has ended.
-    pub(super) fn set_next(&mut self, attempt: OpenAttempt) {
-        self.next_attempt = Some(attempt);
+    pub(super) fn set_next(&mut self, attempt: PeerAttempt) {
+        self.opener.set_next(attempt);
     }
 
-    /// The function that opens a channel beside the open one, and its configuration. The open channel already uses the
-    /// local port that the user has selected.
-    pub(super) fn second_channel(&self) -> (Open, OpenConfig<'static>) {
-        (self.open, self.config.with_any_local_port().without_interrupt())
+    /// Opens a second channel to the measured address. The current channel stays open.
+    pub(super) fn open_second(&self) -> Option<PeerAttempt> {
+        self.opener.open_second()
+    }
+
+    /// Looks up the name and opens a second channel in another thread. The current channel stays open.
+    pub(super) fn start_second(&mut self) {
+        let Some(channel) = &self.channel else { return };
+        self.opener.replies_received(channel.replies());
+        self.opener.start_background(channel.local());
+    }
+
+    /// Whether another thread looks up the name or opens a channel.
+    pub(super) fn has_background(&self) -> bool {
+        self.opener.has_background()
+    }
+
+    /// The result of the other thread, if it is available.
+    pub(super) fn take_finished(&mut self) -> Option<FinishedOpening> {
+        self.opener.take_finished()
+    }
+
+    /// The changes of the measured address since the last call.
+    pub(super) fn take_address_changes(&mut self) -> Vec<AddressChange> {
+        self.opener.take_changes()
     }
 
     /// The local address of the open channel.
@@ -205,8 +243,10 @@ impl<'a> Connections<'a> {
     pub(super) fn close(&mut self, reason: CloseReason) {
         let Some(channel) = self.channel.take() else { return };
         self.record_end(&channel, reason);
-        let duration =
-            self.close_timeout.and_then(|timeout| channel.close(timeout, self.config.stop));
+        let Some(timeout) = self.close_timeout else { return };
+        let ClosedChannel { duration, has_extra_bytes } =
+            channel.close(timeout, self.opener.config().stop);
+        self.has_extra_bytes |= has_extra_bytes;
         if let Some(duration) = duration {
             self.close_durations.add(duration);
         }
@@ -215,9 +255,9 @@ impl<'a> Connections<'a> {
     /// The connections that were requested since the last call. Also logs the connection events since then. Do not
     /// call this function between the two timestamps of an exchange, because logging takes time.
     pub(super) fn new_connections(&mut self) -> impl Iterator<Item = Connection> + '_ {
-        let (protocol, address) = (self.protocol.name, self.address);
+        let protocol = self.protocol.name;
         self.events.drain(..).filter_map(move |event| {
-            event.log(protocol, address);
+            event.log(protocol);
             event.connection()
         })
     }
@@ -238,8 +278,7 @@ impl<'a> Connections<'a> {
     /// The local address of the first channel. `None` if the channel could not be opened. Also `None` after the first
     /// request.
     pub(super) fn first_local_address(&self) -> Option<SocketAddr> {
-        let transport = self.next_attempt.as_ref()?.transport.as_ref().ok()?;
-        transport.local()
+        self.opener.next_local_address()
     }
 
     /// Whether a channel was opened since the last call.
@@ -275,6 +314,7 @@ impl<'a> Connections<'a> {
             close_durations: self.close_durations,
             reply_limit: self.reply_limit.confirmed,
             limitations: self.limitations,
+            has_extra_bytes: self.has_extra_bytes,
         }
     }
 
@@ -297,21 +337,21 @@ impl<'a> Connections<'a> {
 
     fn channel_of(&mut self, attempt: OpenAttempt) -> Result<Channel, Failure> {
         let OpenAttempt { connection, transport } = attempt;
-        let result = transport.map(|transport| Channel::new(transport, self.protocol.framing));
+        let established = connection.as_ref().and_then(Connection::established);
+        let result = transport.map(|transport| {
+            Channel::new(transport, self.protocol.framing).established_at(established)
+        });
+        let address = self.opener.address();
         if let Some(connection) = connection {
-            self.events.push(match &result {
-                Ok(channel) => ConnectionEvent::Opened { connection, local: channel.local() },
-                Err(failure) => {
-                    ConnectionEvent::Failed { connection, condition: failure.condition }
-                }
-            });
+            let kind = match &result {
+                Ok(channel) => EventKind::Opened { connection, local: channel.local() },
+                Err(failure) => EventKind::Failed { connection, condition: failure.condition },
+            };
+            self.events.push(ConnectionEvent { address, kind });
         }
-        let has_connections = self.protocol.has_connections();
-        let channel = result.map_err(|failure| Failure {
-            context: failure.context.or(has_connections.then_some(FailureContext::NoConnection)),
-            ..failure
-        })?;
+        let channel = result.map_err(|failure| self.with_context(failure))?;
         self.has_opened = true;
+        self.channel_address = address;
         self.receive_queue = channel.receive_queue().or(self.receive_queue);
         for limitation in channel.limitations() {
             if !self.limitations.contains(&limitation) {
@@ -325,11 +365,21 @@ impl<'a> Connections<'a> {
         Ok(channel)
     }
 
+    /// Adds the context that no connection is open. Without an address, there was no attempt to connect.
+    fn with_context(&self, failure: Failure) -> Failure {
+        let is_about_connection =
+            self.protocol.has_connections() && self.opener.address().is_some();
+        let context = is_about_connection.then_some(FailureContext::NoConnection);
+        Failure { context: failure.context.or(context), ..failure }
+    }
+
     /// Records the end of a channel, and adds the kernel's statistics about the channel.
     fn record_end(&mut self, channel: &Channel, reason: CloseReason) {
+        let replies = channel.replies();
+        self.opener.replies_received(replies);
         if self.protocol.has_connections() {
-            let replies = channel.replies();
-            self.events.push(ConnectionEvent::Ended { reason, replies });
+            let kind = EventKind::Ended { reason, replies };
+            self.events.push(ConnectionEvent { address: self.channel_address, kind });
         }
         self.ended_drops = self.ended_drops.zip(channel.drops()).map(|(ended, last)| ended + last);
         let traffic = self.ended_traffic.zip(channel.traffic());
@@ -338,29 +388,6 @@ impl<'a> Connections<'a> {
             self.ended_statistics = Some(info.with_earlier_connections(self.ended_statistics));
         }
     }
-}
-
-/// Opens a transport.
-///
-/// # Errors
-///
-/// At the start of a run, an error that is not about the peer or a limit of this host.
-pub(super) fn open_at(
-    position: RunPosition,
-    open: Open,
-    address: SocketAddr,
-    config: OpenConfig<'_>,
-) -> Result<OpenAttempt, SocketError> {
-    match (open(address, config), position) {
-        (Err(error), RunPosition::Start) => Err(error),
-        (attempt, _) => Ok(attempt.unwrap_or_else(failed_attempt)),
-    }
-}
-
-/// The failed attempt to open a transport in the middle of a run.
-fn failed_attempt(error: SocketError) -> OpenAttempt {
-    let failure = failure_from_socket_error(error, Duration::ZERO);
-    OpenAttempt { connection: None, transport: Err(failure) }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use crate::analysis::statistics::Distribution;
 use crate::engine::channel::{Channel, ChannelEvent};
-use crate::model::exchange::Exchange;
+use crate::model::exchange::{Connection, Exchange};
 use crate::model::protocol::{Framing, Protocol};
 use crate::net::system::WaitUntil;
 use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
@@ -21,7 +21,8 @@ use tracing::debug;
 /// The control exchanges of a series. They use a separate channel to the same address.
 pub(super) struct UninstrumentedControl<'a> {
     protocol: &'static Protocol,
-    address: SocketAddr,
+    /// `None` as long as the name of the target has no address.
+    address: Option<SocketAddr>,
     config: OpenConfig<'a>,
     open: fn(SocketAddr, OpenConfig<'_>) -> Result<OpenAttempt, SocketError>,
     payload: Payload,
@@ -34,7 +35,7 @@ pub(super) struct UninstrumentedControl<'a> {
 }
 
 impl<'a> UninstrumentedControl<'a> {
-    pub(super) fn new(plan: &Plan, address: SocketAddr, config: OpenConfig<'a>) -> Self {
+    pub(super) fn new(plan: &Plan, address: Option<SocketAddr>, config: OpenConfig<'a>) -> Self {
         // The socket of the series already uses the local port that `--bind` selects.
         let config = config.with_any_local_port();
         Self {
@@ -50,6 +51,12 @@ impl<'a> UninstrumentedControl<'a> {
             is_due: false,
             rtts: Distribution::default(),
         }
+    }
+
+    /// Measures another address from now on.
+    pub(super) fn set_address(&mut self, address: SocketAddr) {
+        self.address = Some(address);
+        self.channel = None;
     }
 
     /// Records that the outcome of an exchange is decided. A control exchange follows only an exchange with a correct
@@ -79,15 +86,21 @@ impl<'a> UninstrumentedControl<'a> {
     /// The RTT of one exchange, if the correct reply arrives in time. Otherwise, the next exchange opens a new channel.
     fn measure(&mut self, stop: &AtomicBool) -> Option<Duration> {
         if self.channel.is_none() {
-            match (self.open)(self.address, self.config).map(|attempt| attempt.transport) {
-                Ok(Ok(transport)) => {
-                    self.channel = Some(Channel::new(transport, self.protocol.framing));
+            let address = self.address?;
+            match (self.open)(address, self.config) {
+                Ok(OpenAttempt { connection, transport: Ok(transport) }) => {
+                    let established = connection.as_ref().and_then(Connection::established);
+                    let channel = Channel::new(transport, self.protocol.framing);
+                    self.channel = Some(channel.established_at(established));
                 }
-                Ok(Err(failure)) => self.log_failure(&failure.condition),
+                Ok(OpenAttempt { transport: Err(failure), .. }) => {
+                    self.log_failure(&failure.condition);
+                }
                 Err(error) => self.log_failure(&error),
             }
         }
         let mut channel = self.channel.take()?;
+        channel.discard_rest_of_reply(&self.payload);
         self.seq += 1;
         let seq = self.seq;
         let sent = match channel.send(seq, self.payload.request(seq), stop) {
@@ -101,7 +114,8 @@ impl<'a> UninstrumentedControl<'a> {
         while Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
             match channel.receive(WaitUntil::Coarse(deadline), &mut self.payload, Some(seq)) {
                 Ok(ChannelEvent::Reply(reply)) if reply.seq == Some(seq) => {
-                    if self.lifetime == Lifetime::Keep {
+                    let ends_connection = self.payload.ends_connection(&reply.bytes);
+                    if self.lifetime == Lifetime::Keep && !ends_connection {
                         self.channel = Some(channel);
                     }
                     return Some(reply.received.since(&sent));
@@ -111,6 +125,10 @@ impl<'a> UninstrumentedControl<'a> {
                 Ok(ChannelEvent::Wrong { .. }) if self.protocol.framing == Framing::Datagrams => {}
                 Ok(ChannelEvent::End) => {
                     self.log_failure(&"the server closed the connection");
+                    return None;
+                }
+                Ok(ChannelEvent::Failed { failure, .. }) => {
+                    self.log_failure(&failure.condition);
                     return None;
                 }
                 Ok(ChannelEvent::Wrong { mismatch, .. }) => {
@@ -131,7 +149,7 @@ impl<'a> UninstrumentedControl<'a> {
     fn log_failure(&self, reason: &dyn std::fmt::Display) {
         debug!(
             protocol = self.protocol.name,
-            address = %self.address,
+            address = self.address.map(tracing::field::display),
             seq = self.seq,
             %reason,
             "control exchange failed"
@@ -156,7 +174,8 @@ mod tests {
         let config = OpenConfig::new(&settings);
         let receiver = ReceiveConfig { timestamps: true, ..config.receiver };
         let plan = Plan::new(tcp, "127.0.0.1".parse().unwrap(), settings).unwrap();
-        let control = UninstrumentedControl::new(&plan, ADDRESS, OpenConfig { receiver, ..config });
+        let control =
+            UninstrumentedControl::new(&plan, Some(ADDRESS), OpenConfig { receiver, ..config });
         UninstrumentedControl { open: open_echo, ..control }
     }
 
@@ -168,7 +187,9 @@ mod tests {
             connection_position: None,
             outcome,
             breakdown: None,
+            first_byte: None,
             hop_limit: None,
+            retransmitted: None,
             lost_where: None,
         }
     }

@@ -1,6 +1,6 @@
 //! The exchanges of a [`Series`]: sends requests and processes received messages, errors and timeouts.
 
-use super::connections::{CloseReason, Ready};
+use super::connections::{CloseReason, LookUpTime, Ready};
 use super::{Series, Sink};
 use crate::engine::PROGRESS_INTERVAL;
 use crate::engine::channel::ChannelEvent;
@@ -12,11 +12,13 @@ use crate::model::protocol::Framing;
 use crate::net::failure::{Call, condition_of, failure_from_error};
 use crate::net::system::{MAX_PAUSE, REPORTS_ICMP_ORIGIN, WaitUntil};
 use crate::net::transport::SentRequest;
+use crate::plan::payload::Matching;
+use bytes::Bytes;
 use echo_core::Stamp;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use std::{io, thread};
-use tracing::trace;
+use tracing::{debug, trace};
 
 /// The result of sending a request.
 enum SendResult {
@@ -45,12 +47,15 @@ impl Retry {
 impl Series<'_> {
     /// Sends the next request. It was due at `due`.
     pub(super) fn send(&mut self, due: Instant, sink: &mut dyn Sink) -> Result<(), RunError> {
-        self.pacer.request_started(Instant::now());
+        let started = Stamp::just_before();
+        self.pacer.request_started(started.monotonic());
         match self.try_to_send(due, Retry::Allowed, sink)? {
             SendResult::Sent | SendResult::Interrupted => Ok(()),
-            SendResult::Failed(failure, verification) => {
-                let now = Stamp::just_before();
-                let exchange = self.accounting.request_not_sent(now, failure, verification);
+            SendResult::Failed(mut failure, verification) => {
+                if failure.after.is_zero() {
+                    failure.after = started.monotonic().elapsed();
+                }
+                let exchange = self.accounting.request_not_sent(started, failure, verification);
                 self.report(exchange, sink)
             }
         }
@@ -62,13 +67,14 @@ impl Series<'_> {
         retry: Retry,
         sink: &mut dyn Sink,
     ) -> Result<SendResult, RunError> {
-        let channel = match self.connections.ready() {
+        let channel = match self.connections.ready(LookUpTime::Now) {
             Ready::Open(channel) => channel,
             Ready::Failed(failure) => {
                 return Ok(SendResult::Failed(failure, Verification::Verified));
             }
             Ready::Interrupted => return Ok(SendResult::Interrupted),
         };
+        channel.discard_rest_of_reply(&self.payload);
         let seq = self.accounting.next_seq();
         let error = match channel.send(seq, self.payload.request(seq), self.stop) {
             Ok(SentRequest { stamp, timestamp_id }) => {
@@ -137,13 +143,16 @@ impl Series<'_> {
         until: WaitUntil,
         sink: &mut dyn Sink,
     ) -> Result<(), RunError> {
-        let only_in_flight = self.accounting.only_in_flight();
-        let until = self.replacement.limit(limited_to_max_pause(until));
+        let without_number = match self.payload.matching() {
+            Matching::ByNumber => self.accounting.only_in_flight(),
+            Matching::InOrder => self.accounting.oldest_in_flight(),
+        };
+        let until = self.limited_during_attempt(limited_to_max_pause(until));
         let Some(channel) = self.connections.channel() else {
             thread::sleep(until.deadline().saturating_duration_since(Instant::now()));
             return Ok(());
         };
-        let event = channel.receive(until, &mut self.payload, only_in_flight);
+        let event = channel.receive(until, &mut self.payload, without_number);
         self.process(event, sink)
     }
 
@@ -162,9 +171,16 @@ impl Series<'_> {
                 self.accounting.stray_received();
                 Ok(())
             }
+            Ok(ChannelEvent::Failed { seq, failure }) => {
+                // Like a missing reply, an error can mean that the server has another address now.
+                self.replacement.request_expired(seq);
+                self.request_failed(seq, failure, sink)
+            }
             Ok(ChannelEvent::Reply(reply)) => {
                 let needs_version1 =
                     reply.seq.is_some_and(|seq| self.payload.needs_version1(seq, reply.report));
+                let ends_connection = self.payload.ends_connection(&reply.bytes);
+                let bytes = reply.bytes.clone();
                 self.replacement.message_received(reply.seq, reply.received.monotonic());
                 let position = self.connections.exchange_position();
                 let channel = self.connections.channel();
@@ -172,10 +188,19 @@ impl Series<'_> {
                     channel.and_then(|channel| channel.transmitted(timestamp_id))
                 });
                 if let Some(exchange) = exchange {
+                    if matches!(exchange.outcome, Outcome::Reply { .. }) {
+                        self.add_content(&bytes);
+                    }
                     self.discard_other_reply(exchange.seq);
                     self.report(exchange, sink)?;
                 }
-                if needs_version1 { self.use_version1(sink) } else { Ok(()) }
+                if needs_version1 {
+                    self.use_version1(sink)
+                } else if ends_connection {
+                    self.connection_ended_by_reply(sink)
+                } else {
+                    Ok(())
+                }
             }
             Ok(ChannelEvent::Wrong { reply, mismatch }) => {
                 // A wrong datagram can be forged, so it does not show that the channel works.
@@ -198,13 +223,42 @@ impl Series<'_> {
         }
     }
 
-    /// Counts, logs and reports the connections that were requested since the last call.
+    /// Adds the content of a correct reply of a service.
+    fn add_content(&mut self, reply: &Bytes) {
+        let Some(service) = self.payload.service() else { return };
+        if service.accepts_any_reply() {
+            self.replies.unchecked(reply);
+        } else if let Some(error) = service.reported_error(reply) {
+            self.replies.error(&error);
+        }
+    }
+
+    /// Counts, logs and reports the changes of the address, and the connections that were requested, since the last call.
     pub(super) fn report_connections(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        for change in self.connections.take_address_changes() {
+            debug!(protocol = self.protocol.name, old = ?change.old, new = %change.new, "address changed");
+            if let Some(control) = &mut self.control {
+                control.set_address(change.new);
+            }
+            sink.address_changed(&change)?;
+            self.accounting.address_changed(change);
+        }
         for connection in self.connections.new_connections() {
             self.accounting.connection(&connection);
             self.first_packet.connection(&connection);
+            self.other_service.connection(&connection);
             sink.connection(connection)?;
         }
+        Ok(())
+    }
+
+    /// Closes a connection whose last reply states that the server closes it. Sends the requests in flight again on a
+    /// new connection.
+    fn connection_ended_by_reply(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
+        if self.accounting.in_flight() > 0 {
+            return self.channel_ended(CloseReason::ByReply, sink);
+        }
+        self.connections.close(CloseReason::ByReply);
         Ok(())
     }
 
@@ -249,12 +303,18 @@ impl Series<'_> {
             control.exchange_decided(&exchange);
         }
         self.first_packet.exchange(&exchange);
+        self.other_service.exchange(self.protocol, &exchange);
+        let is_lost = matches!(exchange.outcome, Outcome::Lost(_) | Outcome::Error(_));
         self.report_held(sink)?;
         if self.can_wait_for_evidence(&exchange) {
             self.held = Some(exchange);
         } else {
             self.log(&exchange);
             sink.exchange(exchange)?;
+        }
+        // If a timeout is longer than the interval, no pause follows, and the output would stay in its buffer.
+        if is_lost && self.pacing.waits_for_replies() {
+            sink.idle()?;
         }
         let now = Instant::now();
         if now.saturating_duration_since(self.last_progress) >= PROGRESS_INTERVAL {
@@ -288,7 +348,7 @@ impl Series<'_> {
         let condition = exchange.outcome.failure().map(|failure| failure.condition);
         trace!(
             protocol = self.protocol.name,
-            address = %self.address,
+            address = self.connections.address().map(tracing::field::display),
             seq = exchange.seq,
             outcome = %exchange.outcome.name(),
             rtt = exchange.rtt().map(tracing::field::debug),

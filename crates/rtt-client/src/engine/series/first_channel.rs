@@ -6,9 +6,12 @@ use super::connections::{Connections, RunPosition, open_at};
 use super::control::UninstrumentedControl;
 use super::first_packet::FirstPacket;
 use super::other_address::OtherReplies;
+use super::other_service::OtherService;
 use super::replacement::ChannelReplacement;
 use crate::analysis::accounting::Accounting;
+use crate::analysis::statistics::NotableReplies;
 use crate::model::condition::Failure;
+use crate::net::resolve::NameResolver;
 use crate::net::transport::{OpenAttempt, SocketError};
 use crate::plan::Plan;
 use crate::plan::pacing::Pacer;
@@ -53,6 +56,26 @@ impl FirstChannel {
 }
 
 impl<'a> Series<'a> {
+    /// A series to a name that has no address yet, because of `failure`. The first request fails. Each further request looks
+    /// up the name again, see [`Series::with_name_look_ups`].
+    pub(in crate::engine) fn without_address(
+        plan: &Plan,
+        failure: Failure,
+        stop: &'a AtomicBool,
+    ) -> Self {
+        let attempt = OpenAttempt { connection: None, transport: Err(failure) };
+        let first = FirstChannel { attempt, first_packet: FirstPacket::default() };
+        Self::new(plan, None, first, stop)
+    }
+
+    /// Looks up the name of the target again each time the series opens a new channel. An address has no name.
+    pub(in crate::engine) fn with_name_look_ups(mut self, plan: &Plan) -> Self {
+        if let Some(resolver) = NameResolver::of(plan) {
+            self.connections.set_resolver(resolver);
+        }
+        self
+    }
+
     /// Opens the first channel to `address`. A failure of the peer or the route becomes the outcome of the first
     /// exchange. When `stop` is set, each wait for the peer ends.
     ///
@@ -76,6 +99,15 @@ impl<'a> Series<'a> {
         first: FirstChannel,
         stop: &'a AtomicBool,
     ) -> Self {
+        Self::new(plan, Some(address), first, stop)
+    }
+
+    fn new(
+        plan: &Plan,
+        address: Option<SocketAddr>,
+        first: FirstChannel,
+        stop: &'a AtomicBool,
+    ) -> Self {
         let FirstChannel { attempt, first_packet } = first;
         let settings = &plan.settings;
         let config = config_for(plan).interrupted_by(stop);
@@ -88,7 +120,6 @@ impl<'a> Series<'a> {
         let now = Instant::now();
         Self {
             protocol: plan.protocol,
-            address,
             stop,
             settings: settings.clone(),
             pacing: plan.pacing,
@@ -108,6 +139,8 @@ impl<'a> Series<'a> {
             other_replies: OtherReplies::default(),
             control: has_control.then(|| UninstrumentedControl::new(plan, address, config)),
             first_packet,
+            other_service: OtherService::new(plan.expected_server()),
+            replies: NotableReplies::default(),
             held: None,
             last_progress: now,
             ended_early: false,

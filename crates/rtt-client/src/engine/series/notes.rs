@@ -1,10 +1,13 @@
 //! The notes of a summary: facts that a reader needs to interpret the figures of a series.
 
+mod address_changes;
+
 use crate::analysis::accounting::MAX_SENDS;
 use crate::analysis::statistics::{HandshakeRetransmissions, Summary, WRONG_TOKEN_REASON};
 use crate::model::address_resolution::AddressResolution;
 use crate::model::format::{count, counted, duration};
 use crate::net::limitation::Limitation;
+use crate::plan::pacing::Pacing;
 use crate::plan::payload::{MIN_TOKEN_BITS, TOKEN_BITS, TOKEN_LEN};
 use echo_core::header::version2;
 use std::collections::BTreeMap;
@@ -14,8 +17,21 @@ use std::time::Duration;
 /// The note of a series that the user ended while no request was in flight.
 pub(in crate::engine) const INTERRUPTED: &str = "Interrupted by a signal.";
 
+/// The note about bytes that belong to no request.
+const EXTRA_BYTES: &str = "More bytes arrived after the last reply, so an RTT can end with a part of an earlier reply. Define \
+                           the replies with --reply-ends or --reply-bytes, and with --expect-prefix.";
+
+/// The note about the replies of a plain echo server.
+const PLAIN_ECHO: &str =
+    "The server is a plain echo server (RFC 862): it returns the unchanged request.";
+
+/// The note about datagrams without a number.
+const MATCHED_IN_ORDER: &str = "The requests have no number, so the client matched replies to requests in order. After a lost \
+                                request or a duplicate reply, an RTT can belong to another request.";
+
 /// The facts about a series that cause notes, in addition to its summary.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each field is an independent observation")]
 pub(super) struct SeriesEnd {
     /// Whether the user ended the series before it was complete.
     pub(super) interrupted: bool,
@@ -23,6 +39,8 @@ pub(super) struct SeriesEnd {
     pub(super) in_flight: usize,
     /// Whether the series sent fewer requests than planned, because errors arrived before the first reply.
     pub(super) ended_early: bool,
+    /// Whether bytes arrived after the last reply on a connection with several requests.
+    pub(super) has_extra_bytes: bool,
     /// The number of replies after which the server closes a connection.
     pub(super) reply_limit: Option<u64>,
     /// Whether the plan requests a breakdown that this system does not support.
@@ -33,6 +51,16 @@ pub(super) struct SeriesEnd {
     pub(super) missing_replies: Option<String>,
     /// Whether the server reported its counts.
     pub(super) server_counts: ServerCounts,
+    /// Whether the replies showed that the server returns each request unchanged.
+    pub(super) is_plain_echo: bool,
+    /// The advice if the server is another service.
+    pub(super) other_service: Option<String>,
+    /// Whether this advice contains the first line of a wrong reply.
+    pub(super) shows_wrong_reply: bool,
+    /// Whether replies have no number, so that the client matched them to requests in order.
+    pub(super) is_matched_in_order: bool,
+    /// The time between two exchanges, if each exchange is a handshake.
+    pub(super) handshake_pacing: Option<Pacing>,
     /// The token of each request. Absent without a token.
     pub(super) token: Option<Token>,
     /// The addresses whose replies the client did not use, with the number of replies.
@@ -82,6 +110,21 @@ pub(super) fn notes(
     if end.ended_early {
         notes.push("Ended early: the system reported an error before the first reply.".to_owned());
     }
+    notes.extend(end.other_service);
+    let mut replies = summary.replies.clone();
+    if end.shows_wrong_reply {
+        replies.hide_wrong();
+    }
+    notes.extend(replies.notes(summary.sent, summary.received));
+    if end.is_matched_in_order {
+        notes.push(MATCHED_IN_ORDER.to_owned());
+    }
+    if end.is_plain_echo {
+        notes.push(PLAIN_ECHO.to_owned());
+    }
+    if end.has_extra_bytes {
+        notes.push(EXTRA_BYTES.to_owned());
+    }
     if let Some(replies) = end.reply_limit {
         let replies = counted(replies, "reply", "replies");
         notes.push(format!("The server closes each connection after {replies}."));
@@ -98,12 +141,18 @@ pub(super) fn notes(
     notes.extend(end.token.and_then(short_token));
     let median = summary.rtt.median().filter(|_| summary.rtt.count() > 1);
     notes.extend(address_resolution.map(|resolution| resolution.describe(median)));
-    notes.extend(handshake_retransmissions(summary));
+    if let Some(note) = handshake_retransmissions(summary) {
+        notes.push(match end.handshake_pacing {
+            Some(pacing) => format!("{note} {}", full_queue(pacing)),
+            None => note,
+        });
+    }
     notes.extend(limit_delays(summary));
+    notes.extend(address_changes::notes(&summary.address_changes));
     notes.extend(summary.replacements.first.iter().map(ToString::to_string));
     if summary.replacements.not_stored() > 0 {
-        let number = count(summary.replacements.not_stored());
-        notes.push(format!("The client opened a new channel {number} more times."));
+        let number = counted(summary.replacements.not_stored(), "more time", "more times");
+        notes.push(format!("The client opened a new channel {number}."));
     }
     if summary.resent > 0 {
         let requests = counted(summary.resent, "request", "requests");
@@ -188,6 +237,28 @@ fn limit_delays(summary: &Summary) -> Option<String> {
 /// The costs below this are not shown, because they are less precise than this.
 const MIN_COST: Duration = Duration::from_millis(1);
 
+/// An interval after which most servers have accepted the previous connection, in milliseconds.
+const ADVISED_INTERVAL_MS: u64 = 10;
+
+/// A reason why a connection request has no answer, if each exchange is a handshake.
+pub(in crate::engine) fn full_queue(pacing: Pacing) -> String {
+    let advised = Duration::from_millis(ADVISED_INTERVAL_MS);
+    let advised_rate = 1.0 / advised.as_secs_f64();
+    let advice = match pacing {
+        Pacing::AfterReply(interval) if interval < advised => {
+            format!(" A longer interval prevents this (-i {ADVISED_INTERVAL_MS}ms).")
+        }
+        Pacing::FixedRate(rate) if rate > advised_rate => {
+            format!(" A lower rate prevents this (--rate {advised_rate}).")
+        }
+        Pacing::AfterReply(_) | Pacing::FixedRate(_) => String::new(),
+    };
+    format!(
+        "A possible reason is a full queue of new connections: the client opens connections faster than the server accepts \
+         them.{advice}"
+    )
+}
+
 /// The packets that were sent again during handshakes, and the time that this cost.
 fn handshake_retransmissions(summary: &Summary) -> Option<String> {
     let HandshakeRetransmissions { connections: affected @ 1.., segments, cost, without_cost } =
@@ -206,8 +277,10 @@ fn handshake_retransmissions(summary: &Summary) -> Option<String> {
     } else {
         String::new()
     };
-    let total = summary.connect.count();
-    Some(match summary.connect.max().filter(|_| total == 1) {
+    // Without connections, each exchange is a handshake.
+    let handshakes = if summary.connect.count() > 0 { &summary.connect } else { &summary.rtt };
+    let total = handshakes.count();
+    Some(match handshakes.max().filter(|_| total == 1) {
         Some(only) => format!("The handshake took {}: {sent_again}{cost}.", duration(only)),
         None => format!(
             "In {} of {} handshakes, {sent_again}{cost}{}.",
@@ -219,143 +292,4 @@ fn handshake_retransmissions(summary: &Summary) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::loss_place::{LossPlace, LossReason};
-
-    const UNEVENTFUL: SeriesEnd = SeriesEnd {
-        interrupted: false,
-        in_flight: 0,
-        ended_early: false,
-        reply_limit: None,
-        breakdown_unavailable: false,
-        limitations: Vec::new(),
-        missing_replies: None,
-        server_counts: ServerCounts::NotApplicable,
-        token: None,
-        replies_from_others: BTreeMap::new(),
-    };
-
-    #[test]
-    fn uneventful_series_has_no_notes() {
-        assert!(notes(UNEVENTFUL, &Summary::default(), None).is_empty());
-    }
-
-    #[test]
-    fn interruption_without_a_request_in_flight_has_a_note() {
-        let end = SeriesEnd { interrupted: true, ..UNEVENTFUL };
-        assert_eq!(notes(end, &Summary::default(), None), [INTERRUPTED]);
-    }
-
-    #[test]
-    fn reason_for_an_unknown_place_is_a_note() {
-        let mut summary = Summary { received: 1, ..Summary::default() };
-        let text = |server_counts, summary: &Summary| {
-            notes(SeriesEnd { server_counts, ..UNEVENTFUL }, summary, None).join(" ")
-        };
-        assert_eq!(text(ServerCounts::NoSpace, &summary), "", "nothing was lost");
-        summary.lost_where.add_one(None, Some(LossReason::Refused));
-        assert_eq!(text(ServerCounts::NoSpace, &summary), "", "the reason is known");
-        summary.lost_where.add(LossPlace::Unknown, 1);
-        assert_eq!(text(ServerCounts::Reported, &summary), "");
-        assert!(text(ServerCounts::NoSpace, &summary).contains("128 bytes"));
-        assert!(text(ServerCounts::Message, &summary).contains("message"));
-        assert!(text(ServerCounts::NotReported, &summary).contains("does not report"));
-    }
-
-    #[test]
-    fn each_unusual_event_has_one_note() {
-        let end = SeriesEnd {
-            interrupted: true,
-            in_flight: 1,
-            ended_early: true,
-            reply_limit: Some(3),
-            breakdown_unavailable: true,
-            limitations: vec![Limitation::RefusedSourcePort(1900)],
-            missing_replies: Some("Every tenth reply is missing.".to_owned()),
-            server_counts: ServerCounts::Reported,
-            token: Some(Token { bits: 30, has_message: false }),
-            replies_from_others: BTreeMap::from([("192.0.2.7:7".parse().unwrap(), 2)]),
-        };
-        let summary = Summary {
-            resent: 2000,
-            not_resent: 7,
-            wrong_token: 1,
-            refuted_errors: 2,
-            ..Summary::default()
-        };
-        assert_eq!(
-            notes(end, &summary, None),
-            [
-                "No breakdown: kernel timestamps are not available on this system.",
-                "The source port 1900 belongs to a service. Servers of this project do not reply to it.",
-                "Interrupted: 1 request in flight does not count.",
-                "Ended early: the system reported an error before the first reply.",
-                "The server closes each connection after 3 replies.",
-                "Every tenth reply is missing.",
-                "2 replies came from 192.0.2.7:7 instead of the target. The client did not use them.",
-                "1 reply had a wrong token. The server replies before it receives the requests, another host forges replies, or the replies belong to an earlier run from the same local port.",
-                "2 requests had a correct reply although an ICMP error reported a failure. The client ignored the errors.",
-                "Each request has space for only 30 of the 64 bits of its token. So the client cannot detect every false reply or ICMP error. Requests that are 13 bytes longer have space for the whole token (option -s).",
-                "The client sent 2,000 requests again on a new connection, because the old one had ended.",
-                "7 requests were lost after 4 sends, because each connection ended before the reply.",
-            ]
-        );
-    }
-
-    #[test]
-    fn token_of_enough_bits_has_no_note() {
-        for bits in [MIN_TOKEN_BITS, TOKEN_BITS] {
-            let token = Some(Token { bits, has_message: false });
-            let end = SeriesEnd { token, ..UNEVENTFUL };
-            assert!(notes(end, &Summary::default(), None).is_empty(), "{bits}");
-        }
-    }
-
-    #[test]
-    fn note_about_a_short_token_of_a_message_suggests_a_shorter_message() {
-        let token = Some(Token { bits: 0, has_message: true });
-        let end = SeriesEnd { token, ..UNEVENTFUL };
-        let notes = notes(end, &Summary::default(), None);
-        assert!(notes[0].ends_with("A shorter message leaves space for the token."), "{notes:?}");
-    }
-
-    #[test]
-    fn requests_in_flight_after_an_interruption_have_a_note() {
-        for (in_flight, expected) in [
-            (1, "Interrupted: 1 request in flight does not count."),
-            (2, "Interrupted: 2 requests in flight do not count."),
-        ] {
-            let end = SeriesEnd { interrupted: true, in_flight, ..UNEVENTFUL };
-            assert_eq!(notes(end, &Summary::default(), None), [expected]);
-        }
-    }
-
-    #[test]
-    fn note_about_retransmissions_in_handshakes_has_a_cost_only_if_it_is_known() {
-        let note = |handshakes: u64, handshake_retransmissions| {
-            let mut summary = Summary { handshake_retransmissions, ..Summary::default() };
-            for _ in 0..handshakes {
-                summary.connect.add(Duration::from_millis(1032));
-            }
-            let notes = notes(UNEVENTFUL, &summary, None);
-            assert_eq!(notes.len(), 1, "{notes:?}");
-            notes[0].clone()
-        };
-        let cost = Duration::from_millis(1001);
-        let one = HandshakeRetransmissions { connections: 1, segments: 1, cost, without_cost: 0 };
-        assert_eq!(
-            note(1, one),
-            "The handshake took 1.032 s: 1 segment was sent again, which cost about 1.001 s."
-        );
-        let several = HandshakeRetransmissions { connections: 3, segments: 4, ..one };
-        assert_eq!(
-            note(2000, several),
-            "In 3 of 2,000 handshakes, 4 segments were sent again, which cost about 1.001 s in total."
-        );
-        let unknown = HandshakeRetransmissions { without_cost: 1, ..several };
-        assert_eq!(note(2000, unknown), "In 3 of 2,000 handshakes, 4 segments were sent again.");
-        let free = HandshakeRetransmissions { cost: Duration::ZERO, ..one };
-        assert_eq!(note(1, free), "The handshake took 1.032 s: 1 segment was sent again.");
-    }
-}
+mod tests;

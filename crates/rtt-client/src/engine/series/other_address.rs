@@ -2,9 +2,11 @@
 //!
 //! The client reads these replies only while a request waits for its reply, so they cost nothing in other runs.
 
+use super::connections::CloseReason;
 use super::{Series, Sink};
 use crate::engine::run::RunError;
 use crate::model::condition::{Condition, Failure};
+use crate::model::exchange::ConnectionPosition;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -89,17 +91,44 @@ impl Series<'_> {
             return Ok(());
         }
         self.read_other_replies();
-        let received = self.connections.channel().map_or(0, |channel| channel.partial_reply_len());
-        let expected = self.payload.reply_len();
         let position = self.connections.exchange_position();
+        // A reply of a service without an end is wrong. The length of an echo reply is known, so a part of it is missing.
+        let unfinished = match self.connections.channel() {
+            Some(channel) if self.payload.service().is_some() => {
+                channel.take_unfinished(&self.payload)
+            }
+            _ => None,
+        };
+        let is_unfinished = unfinished.is_some();
+        if let Some((reply, mismatch)) = unfinished {
+            let exchange = self.accounting.unfinished_reply(reply, mismatch, position);
+            exchange.map_or(Ok(()), |exchange| self.report(exchange, sink))?;
+        }
+        self.expire_requests(now, position, sink)?;
+        if is_unfinished {
+            // The expired requests are not in flight any more, so the client does not send them again.
+            return self.channel_ended(CloseReason::WrongReply, sink);
+        }
+        Ok(())
+    }
+
+    /// Decides that the requests are lost whose timeout has expired at `now`.
+    fn expire_requests(
+        &mut self,
+        now: Instant,
+        position: Option<ConnectionPosition>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RunError> {
+        let received = self.connections.channel().map_or(0, |channel| channel.partial_reply_len());
+        let part = self.payload.describe_part(received);
         loop {
             let others = &self.other_replies;
+            let channel = self.connections.channel();
             let failure = |seq, after| {
                 let failure = others.failure(seq, after);
-                if received == 0 {
-                    return failure;
-                }
-                let detail = Some(format!("{received} of the reply's {expected} bytes arrived"));
+                let observation = channel.and_then(|channel| channel.give_up(seq));
+                let partial_reply = || (received > 0).then(|| format!("{part} arrived"));
+                let detail = observation.or_else(partial_reply).or(failure.detail);
                 Failure { detail, ..failure }
             };
             let Some(exchange) = self.accounting.expire(now, position, failure) else {

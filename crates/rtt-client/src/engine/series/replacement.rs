@@ -8,40 +8,33 @@
 //! - Without connections, an attempt sends no packet. A new socket replaces the old one only if the system has chosen
 //!   another source address for it. Otherwise, its packets would take the same way.
 //!
+//! If the target has a name, another thread looks it up, and then opens the new channel. If the name has another
+//! address, the new channel uses this address and replaces the old one.
+//!
 //! If the attempt fails, the client keeps the old channel, and tries again later.
 
-use super::connections::{CloseReason, Open};
+use super::connections::{CloseReason, PeerAttempt};
 use super::path_watch::{AttemptCost, PathWatch};
 use super::{Series, Sink};
 use crate::engine::run::RunError;
+use crate::model::address_change::AddressChangeReason;
 use crate::model::replacement::{Replacement, ReplacementEvidence, ReplacementReason};
 use crate::net::system::WaitUntil;
-use crate::net::transport::{OpenAttempt, OpenConfig, SocketError};
 use crate::plan::{Lifetime, Plan};
 use std::net::SocketAddr;
-use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::{Duration, Instant};
-use std::{io, thread};
 use tracing::debug;
 
 /// The longest wait for a message while another thread opens a connection. Then the client checks its result.
 const MAX_WAIT_DURING_ATTEMPT: Duration = Duration::from_millis(5);
 
-/// Decides whether a new channel replaces the open one.
+/// Decides when the client tries to replace the open channel.
 #[derive(Debug)]
 pub(super) struct ChannelReplacement {
     watch: PathWatch,
-    /// If each exchange has its own connection, there is nothing to replace.
+    /// If each exchange has its own connection, there is nothing to replace. If each exchange is a handshake, only the
+    /// address of a name can change.
     is_enabled: bool,
-    attempt: Option<Attempt>,
-}
-
-/// A running attempt to open another connection.
-#[derive(Debug)]
-struct Attempt {
-    /// The local address of the channel to replace.
-    old: Option<SocketAddr>,
-    result: Receiver<Result<OpenAttempt, SocketError>>,
 }
 
 impl ChannelReplacement {
@@ -50,8 +43,11 @@ impl ChannelReplacement {
         let cost = if has_connections { AttemptCost::Packets } else { AttemptCost::Local };
         Self {
             watch: PathWatch::new(cost, plan.settings.timeout),
-            is_enabled: !has_connections || plan.settings.lifetime == Lifetime::Keep,
-            attempt: None,
+            is_enabled: if has_connections {
+                plan.settings.lifetime == Lifetime::Keep
+            } else {
+                !plan.protocol.is_handshake() || plan.target.ip().is_none()
+            },
         }
     }
 
@@ -64,33 +60,6 @@ impl ChannelReplacement {
     pub(super) fn request_expired(&mut self, seq: u64) {
         self.watch.request_expired(seq);
     }
-
-    /// Limits a wait for a message, so that the result of an attempt is used soon.
-    pub(super) fn limit(&self, until: WaitUntil) -> WaitUntil {
-        if self.attempt.is_none() {
-            return until;
-        }
-        let end = Instant::now() + MAX_WAIT_DURING_ATTEMPT;
-        if until.deadline() > end { WaitUntil::Exact(end) } else { until }
-    }
-}
-
-impl Attempt {
-    /// Opens a channel in another thread. If the series ends earlier, the thread closes the channel.
-    fn start(
-        open: Open,
-        peer: SocketAddr,
-        config: OpenConfig<'static>,
-        old: Option<SocketAddr>,
-    ) -> io::Result<Self> {
-        let (sender, result) = mpsc::channel();
-        let run = move || {
-            // The send fails only if the series has ended.
-            let _ = sender.send(open(peer, config));
-        };
-        thread::Builder::new().name("new connection".to_owned()).spawn(run)?;
-        Ok(Self { old, result })
-    }
 }
 
 impl Series<'_> {
@@ -99,56 +68,107 @@ impl Series<'_> {
         self.finish_attempt(sink)?;
         let Some(reason) = self.replacement.watch.suspicion(Instant::now) else { return Ok(()) };
         // Without an open channel, the next request opens one.
-        if self.replacement.attempt.is_some() || self.connections.channel().is_none() {
+        if self.connections.has_background() || self.connections.channel().is_none() {
             return Ok(());
         }
         let is_due = self.replacement.watch.start_attempt(reason, Instant::now());
         if !is_due || !self.replacement.is_enabled {
             return Ok(());
         }
-        if !self.protocol.has_connections() {
+        if !self.protocol.has_connections() && !self.connections.has_name() {
             self.replace_socket(reason);
             return Ok(());
         }
-        let (open, config) = self.connections.second_channel();
-        debug!(protocol = self.protocol.name, address = %self.address, "trying another connection");
-        match Attempt::start(open, self.address, config, self.connections.local()) {
-            Ok(attempt) => self.replacement.attempt = Some(attempt),
-            Err(error) => debug!(%error, "cannot start a thread"),
-        }
+        let address = self.connections.address().map(tracing::field::display);
+        debug!(protocol = self.protocol.name, address, "trying another channel");
+        self.connections.start_second();
         Ok(())
     }
 
-    /// Replaces a socket without a connection after an error of this host. Returns whether it was replaced.
+    /// Replaces a socket without a connection after an error of this host. Returns whether it was replaced. If the target has
+    /// a name, another thread also looks it up.
     pub(super) fn replace_after_send_error(&mut self) -> bool {
         let reason = ReplacementReason::NotSent;
-        self.replacement.watch.start_attempt(reason, Instant::now()) && self.replace_socket(reason)
+        if !self.replacement.watch.start_attempt(reason, Instant::now()) {
+            return false;
+        }
+        let is_replaced = self.replace_socket(reason);
+        if !is_replaced && self.connections.has_name() {
+            self.connections.start_second();
+        }
+        is_replaced
     }
 
-    /// Uses the result of an attempt, if it is available.
+    /// Limits a wait for a message, so that the client soon uses the result of an attempt in another thread.
+    pub(super) fn limited_during_attempt(&self, until: WaitUntil) -> WaitUntil {
+        if !self.connections.has_background() {
+            return until;
+        }
+        let end = Instant::now() + MAX_WAIT_DURING_ATTEMPT;
+        if until.deadline() > end { WaitUntil::Exact(end) } else { until }
+    }
+
+    /// Uses the result of an attempt in another thread, if it is available and a channel is open. Without an open channel,
+    /// the next request uses the result.
     fn finish_attempt(&mut self, sink: &mut dyn Sink) -> Result<(), RunError> {
-        let Some(attempt) = &self.replacement.attempt else { return Ok(()) };
-        let result = match attempt.result.try_recv() {
-            Err(TryRecvError::Empty) => return Ok(()),
-            Ok(result) => result.ok(),
-            Err(TryRecvError::Disconnected) => None,
-        };
-        let old = attempt.old;
-        self.replacement.attempt = None;
-        let opened = result.filter(|result| result.transport.is_ok());
+        let suspicion = self.replacement.watch.suspicion(Instant::now);
+        let Some(channel) = self.connections.channel() else { return Ok(()) };
+        // The requests of a connection can be sent again only if it has replied (see [`Series::channel_ended`]). The end of
+        // a channel for handshakes ends the handshakes in flight.
+        let loses_requests = self.protocol.is_handshake()
+            || (self.protocol.has_connections() && channel.replies() == 0);
+        if loses_requests && self.accounting.in_flight() > 0 && suspicion.is_none() {
+            return Ok(());
+        }
+        let Some(finished) = self.connections.take_finished() else { return Ok(()) };
         // The old channel can have ended or replied meanwhile.
-        let is_same = old.is_some() && self.connections.local() == old;
-        let reason = self.replacement.watch.suspicion(Instant::now).filter(|_| is_same);
-        let (Some(opened), Some(reason)) = (opened, reason) else { return Ok(()) };
-        self.replace(opened, reason, ReplacementEvidence::Established);
-        self.channel_ended(CloseReason::Replaced, sink)
+        let is_same = finished.beside.is_some() && self.connections.local() == finished.beside;
+        let opened = finished.attempt.filter(|opened| opened.attempt.transport.is_ok() && is_same);
+        let Some(opened) = opened else { return Ok(()) };
+        let has_new_address = opened.address != self.connections.address();
+        let name_has_changed = has_new_address && opened.reason == AddressChangeReason::NameChanged;
+        match suspicion {
+            None if !name_has_changed => Ok(()),
+            _ if has_new_address => {
+                self.replacement.watch.replaced();
+                self.connections.set_next(opened);
+                self.end_replaced_channel(CloseReason::AddressChanged, sink)
+            }
+            Some(reason) if self.protocol.has_connections() => {
+                self.replace(opened, reason, ReplacementEvidence::Established);
+                self.channel_ended(CloseReason::Replaced, sink)
+            }
+            Some(reason) => {
+                self.replace_socket_by(opened, reason);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn end_replaced_channel(
+        &mut self,
+        reason: CloseReason,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RunError> {
+        if self.protocol.has_connections() {
+            return self.channel_ended(reason, sink);
+        }
+        // Replies to the requests in flight go to the old socket, so they cannot arrive. These requests stay in flight until
+        // their timeout.
+        self.connections.end(reason);
+        Ok(())
     }
 
     /// Replaces the socket if a new one has another source address. Returns whether it was replaced.
     fn replace_socket(&mut self, reason: ReplacementReason) -> bool {
-        let (open, config) = self.connections.second_channel();
-        let Ok(opened) = open(self.address, config) else { return false };
-        let new = opened.transport.as_ref().ok().and_then(|transport| transport.local());
+        let opened = self.connections.open_second();
+        opened.is_some_and(|opened| self.replace_socket_by(opened, reason))
+    }
+
+    /// Replaces the socket by the new one if the new one has another source address. Returns whether it was replaced.
+    fn replace_socket_by(&mut self, opened: PeerAttempt, reason: ReplacementReason) -> bool {
+        let new = opened.local();
         let (Some(old), Some(new)) = (self.connections.local(), new) else { return false };
         if old.ip() == new.ip() {
             return false;
@@ -163,12 +183,12 @@ impl Series<'_> {
     /// Records a replacement. The channel of `opened` is used after the end of the open channel.
     fn replace(
         &mut self,
-        opened: OpenAttempt,
+        opened: PeerAttempt,
         reason: ReplacementReason,
         evidence: ReplacementEvidence,
     ) {
         let source = |local: Option<SocketAddr>| local.map(|local| local.ip());
-        let new = opened.transport.as_ref().ok().and_then(|transport| transport.local());
+        let new = opened.local();
         let replacement = Replacement {
             after: self.pacer.start().elapsed(),
             reason,
@@ -176,7 +196,7 @@ impl Series<'_> {
             old_source: source(self.connections.local()),
             new_source: source(new),
         };
-        debug!(protocol = self.protocol.name, address = %self.address, %replacement, "channel replaced");
+        debug!(protocol = self.protocol.name, %replacement, "channel replaced");
         self.accounting.channel_replaced(replacement);
         self.replacement.watch.replaced();
         self.connections.set_next(opened);

@@ -1,7 +1,7 @@
 //! Second send: the requests without a reply on a connection that has ended. See "Second send" in the documentation of
 //! [`crate::analysis::accounting`].
 
-use super::connections::{CloseReason, Ready};
+use super::connections::{CloseReason, LookUpTime, Ready};
 use super::{Series, Sink};
 use crate::engine::run::RunError;
 use crate::model::condition::{Condition, Failure};
@@ -24,14 +24,14 @@ impl Series<'_> {
         let Some(ended) = self.connections.end(reason) else { return Ok(()) };
         let (condition, origin) = match reason {
             CloseReason::ByServer(condition) => (condition, Some(Origin::Peer)),
-            CloseReason::Replaced => (Condition::Silent, None),
+            CloseReason::Replaced | CloseReason::AddressChanged => (Condition::Silent, None),
             _ => (Condition::Closed, None),
         };
         let allows_second_send = ended.replies > 0 && ended.partial_reply_len == 0;
-        let (received, expected) = (ended.partial_reply_len, self.payload.reply_len());
         for seq in self.accounting.numbers_in_flight() {
             if !allows_second_send {
-                let detail = Some(format!("after {received} of the reply's {expected} bytes"));
+                let part = self.payload.describe_part(ended.partial_reply_len);
+                let detail = Some(format!("after {part}"));
                 let failure = Failure { origin, detail, ..Failure::new(condition, Duration::ZERO) };
                 self.request_failed(seq, failure, sink)?;
             } else if self.accounting.can_be_resent(seq) {
@@ -46,7 +46,7 @@ impl Series<'_> {
 
     /// Sends request `seq` again, on a new connection.
     fn send_again(&mut self, seq: u64, sink: &mut dyn Sink) -> Result<(), RunError> {
-        let result = match self.connections.ready() {
+        let result = match self.connections.ready(LookUpTime::Later) {
             Ready::Open(channel) => channel.send(seq, self.payload.request(seq), self.stop),
             Ready::Failed(failure) => return self.request_failed(seq, failure, sink),
             // The request stays in flight, so it does not count.

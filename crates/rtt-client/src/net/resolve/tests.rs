@@ -45,12 +45,6 @@ fn number_of_addresses_to_try_is_limited_for_both_versions_of_ip_together() {
 }
 
 #[test]
-fn repeated_address_counts_once() {
-    let addresses = parsed(&["192.0.2.2:9", "192.0.2.1:9", "192.0.2.2:9"]);
-    assert_eq!(unique(&mut addresses.into_iter()), parsed(&["192.0.2.2:9", "192.0.2.1:9"]));
-}
-
-#[test]
 fn address_of_the_other_ip_version_is_an_error() {
     let error = resolve("192.0.2.7", 9, Some(Family::V6), limits()).unwrap_err();
     assert_eq!(error.condition(), Condition::NameNotFound);

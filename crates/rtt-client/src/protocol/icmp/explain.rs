@@ -54,7 +54,7 @@ impl Explain for Explanations {
 fn ping_is_the_rtt_of_an_application(context: &ClaimContext<'_>) -> Option<Claim> {
     let claim = "the time that `ping` shows is the RTT of an application on the host";
     let ClaimContext { side, other, .. } = context;
-    if !other.protocol.needs_server_program() {
+    if !other.protocol.program_replies() {
         return None;
     }
     if side.ip() != other.ip() {
@@ -95,6 +95,7 @@ fn ping_is_the_rtt_of_an_application(context: &ClaimContext<'_>) -> Option<Claim
 mod tests {
     use super::*;
     use crate::analysis::comparison::PairedDifference;
+    use crate::analysis::diagnosis::EchoServer;
     use crate::analysis::diagnosis::ProbeResult;
     use crate::analysis::evidence::Side;
     use crate::model::condition::Failure;
@@ -108,7 +109,7 @@ mod tests {
     #[test]
     fn reply_shows_that_the_host_is_up_but_silence_does_not_show_that_it_is_down() {
         let rtt = Duration::from_millis(1);
-        let answering = finding(ProbeResult::Echo { rtt, is_ours: false }).explain();
+        let answering = finding(ProbeResult::Echo { rtt, server: EchoServer::Plain }).explain();
         assert!(answering.meaning.contains("the host is up"), "{answering:?}");
         assert!(answering.not_certain.contains("whether a service runs"), "{answering:?}");
         assert!(answering.next_step.contains("rtt-client icmp host -c 100"), "{answering:?}");

@@ -40,5 +40,8 @@ pub(crate) const FACTS: Protocol = Protocol {
     max_message_len: 65_535 - 20 - 8,
     allows_empty_message: true,
     kernel_statistics: None,
+    services: &[],
+    signatures: &[],
     ip_numbers: Some(IpNumbers { v4: ICMP, v6: ICMPV6 }),
+    handshake: None,
 };

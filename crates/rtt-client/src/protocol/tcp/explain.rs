@@ -3,6 +3,7 @@
 mod causes;
 mod claims;
 mod failures;
+mod handshakes;
 pub(super) mod two_writes;
 
 use crate::analysis::comparison::{Cause, Claim};
@@ -14,6 +15,10 @@ use crate::model::condition::Condition;
 pub(crate) struct Explanations;
 
 impl Explain for Explanations {
+    fn of_handshakes(&self) -> Option<&'static dyn Explain> {
+        Some(&handshakes::Explanations)
+    }
+
     fn finding(&self, finding: &Finding) -> Option<Explanation> {
         failures::explain(finding)
     }

@@ -6,9 +6,8 @@ use super::system::{ConnectResult, connect, statistics};
 use crate::model::breakdown::TimestampId;
 use crate::model::condition::{Condition, Failure};
 use crate::model::exchange::Connection;
-use crate::model::icmp::Origin;
 use crate::model::traffic::{KernelStatistics, Traffic, ip_header_len};
-use crate::net::connectionless::CONNECTED_TO_ITSELF;
+use crate::net::connectionless::{connected_to_itself, release_port};
 use crate::net::failure::ReportedErrors;
 use crate::net::limitation::{Limitation, Part};
 use crate::net::socket::{BufferedSocket, OperationError, SocketKind, set_option};
@@ -59,6 +58,7 @@ struct Tcp {
     early: BytesMut,
     /// The time at which the last early bytes were read. `None` after `receive` has returned them.
     early_received: Option<Stamp>,
+    received_during_close: bool,
 }
 
 /// Whether Nagle's algorithm (RFC 896) is on. It delays a small write until the peer has acknowledged the earlier data.
@@ -113,14 +113,9 @@ enum Opened {
     },
 }
 
-/// The failed attempt of a socket that was connected to itself. No other socket listens on the port.
+/// The failed attempt of a socket that was connected to itself.
 fn self_connected(requested: Stamp) -> OpenAttempt {
-    let after = Stamp::just_after().since(&requested);
-    let failure = Failure {
-        origin: Some(Origin::ThisHost),
-        detail: Some(CONNECTED_TO_ITSELF.to_owned()),
-        ..Failure::new(Condition::Refused, after)
-    };
+    let failure = connected_to_itself(Stamp::just_after().since(&requested));
     OpenAttempt { connection: Some(Connection::requested(requested)), transport: Err(failure) }
 }
 
@@ -164,8 +159,7 @@ fn open_once(
         statistics(&socket.inner).and_then(|statistics| retransmitted(&statistics, handshake));
     let transport = match result {
         Ok(()) if socket.is_connected_to_itself(peer) => {
-            // Without this option, the closed connection could occupy the port.
-            let _ = set_option("SO_LINGER", 0, || socket.inner.set_linger(Some(Duration::ZERO)));
+            release_port(&socket.inner);
             return Ok(Opened::ConnectedToItself { requested });
         }
         Ok(()) => {
@@ -274,11 +268,16 @@ impl Transport for Tcp {
             match self.receive(WaitUntil::Exact(until)) {
                 Ok(Received::End) => return Some(start.elapsed()),
                 // After the last exchange, no request waits for these bytes.
-                Ok(Received::Bytes { .. } | Received::Stray | Received::Nothing) => {}
-                Err(_) => return None,
+                Ok(Received::Bytes { .. }) => self.received_during_close = true,
+                Ok(Received::Failed { .. }) | Err(_) => return None,
+                Ok(_) => {}
             }
         }
         None
+    }
+
+    fn received_during_close(&self) -> bool {
+        self.received_during_close
     }
 }
 
@@ -292,6 +291,7 @@ impl Tcp {
             sent: 0,
             early: BytesMut::new(),
             early_received: None,
+            received_during_close: false,
         }
     }
 

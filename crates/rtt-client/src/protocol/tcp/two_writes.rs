@@ -10,7 +10,7 @@ use crate::analysis::evidence::Measurement;
 use crate::net::driver::{Experiment, ExperimentContext};
 use crate::net::system::WaitUntil;
 use crate::net::transport::{OpenConfig, Received, SocketError, Transport};
-use crate::plan::payload::{HeaderContent, Numbering, Payload, ReplyCheck};
+use crate::plan::payload::{EchoPayload, ExtraBytes, HeaderContent, Numbering, ReplyCheck};
 use bytes::BytesMut;
 use echo_core::Stamp;
 use std::io;
@@ -18,8 +18,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Requests in two writes, with and without Nagle's algorithm.
-pub(super) const EXPERIMENT: Experiment =
-    Experiment { name: "requests in two writes", is_independent_of_target: false, run };
+pub(super) const EXPERIMENT: Experiment = Experiment {
+    name: "requests in two writes",
+    is_independent_of_target: false,
+    needs_echo_server: true,
+    run,
+};
 
 /// The number of measured requests for each setting. Ten delays of 40 ms take 0.4 s.
 const REQUESTS: usize = 10;
@@ -84,10 +88,10 @@ fn measure(
             return Ok(());
         }
     };
-    let form = context.plan.protocol().reply_form;
+    let Some(form) = context.plan.payload.echo().map(EchoPayload::form) else { return Ok(()) };
     let max_len = context.plan.protocol().max_message_len;
     let (numbered, no_header) = (Numbering::Numbered, HeaderContent::Nothing);
-    let mut payload = Payload::of_text(text.text, numbered, no_header, form, max_len);
+    let mut payload = EchoPayload::of_text(text.text, numbered, no_header, form, max_len);
     let position = payload.text_offset() + text.position;
     let start = Instant::now();
     for number in 0..ORDINARY_EXCHANGES + REQUESTS {
@@ -125,7 +129,7 @@ fn exchange(
     transport: &mut dyn Transport,
     number: u64,
     writes: &[&[u8]],
-    payload: &mut Payload,
+    payload: &mut EchoPayload,
     context: &ExperimentContext<'_>,
 ) -> Result<Duration, String> {
     let reason = |error: io::Error| error.to_string();
@@ -137,12 +141,13 @@ fn exchange(
     let mut reply = BytesMut::new();
     while Instant::now() < deadline && !context.stop.load(Ordering::Relaxed) {
         match transport.receive(WaitUntil::Coarse(deadline)).map_err(reason)? {
-            Received::Nothing | Received::Stray => {}
+            Received::Nothing | Received::Stray | Received::Established { .. } => {}
+            Received::Failed { failure, .. } => return Err(failure.condition.to_string()),
             Received::End => return Err("the server closed the connection".into()),
             Received::Bytes { received, bytes, .. } => {
                 reply.extend_from_slice(bytes);
-                match payload.check(number, &reply, 0) {
-                    ReplyCheck::Complete(_) => return Ok(received.since(&start)),
+                match payload.check(number, &reply, 0, ExtraBytes::Wrong) {
+                    ReplyCheck::Complete { .. } => return Ok(received.since(&start)),
                     ReplyCheck::Incomplete => {}
                     ReplyCheck::Wrong(mismatch) => return Err(mismatch.to_string()),
                 }

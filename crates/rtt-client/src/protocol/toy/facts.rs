@@ -20,5 +20,8 @@ pub(crate) const FACTS: Protocol = Protocol {
     max_message_len: 1000,
     allows_empty_message: false,
     kernel_statistics: None,
+    services: &[],
+    signatures: &[],
     ip_numbers: None,
+    handshake: None,
 };

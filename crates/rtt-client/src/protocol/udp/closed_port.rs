@@ -23,6 +23,7 @@ const MESSAGE: &[u8] = b"is a server listening?";
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "datagrams to a closed port",
     is_independent_of_target: true,
+    needs_echo_server: false,
     run: |context| Ok(run(context.stop).map_or_else(Vec::new, Vec::from)),
 };
 

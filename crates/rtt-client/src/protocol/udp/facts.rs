@@ -1,5 +1,6 @@
 //! Facts about UDP.
 
+use super::services::SERVICES;
 use crate::model::protocol::{Framing, IpNumbers, Protocol, ReplyForm, Responder};
 
 /// The length of the header, in bytes (RFC 768).
@@ -20,5 +21,8 @@ pub(crate) const FACTS: Protocol = Protocol {
     max_message_len: echo_core::MAX_UDP_PAYLOAD_IPV4,
     allows_empty_message: true,
     kernel_statistics: None,
+    services: SERVICES,
+    signatures: &[],
     ip_numbers: Some(IpNumbers { v4: 17, v6: 17 }),
+    handshake: None,
 };

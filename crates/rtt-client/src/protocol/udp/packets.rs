@@ -25,6 +25,6 @@ impl Dissector for Udp {
     }
 
     fn new_flow(&self, _: Option<MessageLengths>) -> Box<dyn FlowState> {
-        Box::new(DatagramFlow::new(FACTS.reply_form))
+        Box::new(DatagramFlow::new(FACTS.reply_forms()))
     }
 }

@@ -108,11 +108,19 @@ pub(super) struct ExchangeLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lateness_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<u8>,
+    /// Only if the exchange is a handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retransmitted: Option<u32>,
+    /// The part of `rtt_ns` that the retransmissions cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retransmission_cost_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     breakdown: Option<BreakdownFields>,
     /// The reason why `breakdown` has no separate network and server: [`CombinedReason::name`]. The field is outside
@@ -140,9 +148,15 @@ impl ExchangeLine {
             sent: exchange.sent.map(time),
             received: received.map(time),
             rtt_ns: exchange.rtt().map(nanoseconds),
+            first_byte_ns: exchange.first_byte_time().map(nanoseconds),
             reply: text.map(|text| String::from_utf8_lossy(text).into_owned()),
             lateness_ns: exchange.lateness.map(nanoseconds),
             ttl: exchange.hop_limit,
+            retransmitted: exchange.retransmitted.map(|retransmitted| retransmitted.segments),
+            retransmission_cost_ns: exchange
+                .retransmitted
+                .and_then(|retransmitted| retransmitted.cost)
+                .map(nanoseconds),
             breakdown: exchange.breakdown.map(BreakdownFields::from),
             combined_reason: exchange.breakdown.and_then(combined_reason),
             failure: exchange
@@ -165,7 +179,9 @@ fn combined_reason(breakdown: Breakdown) -> Option<&'static str> {
 #[derive(Serialize)]
 struct ExplainedFailure {
     condition: &'static str,
-    after_ns: u64,
+    /// Absent if the client did not try to send the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after_ns: Option<u64>,
     #[serde(flatten)]
     fields: FailureFields,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,7 +192,7 @@ impl ExplainedFailure {
     fn new(failure: &Failure, protocol: Option<&Protocol>) -> Self {
         Self {
             condition: failure.condition.name(),
-            after_ns: nanoseconds(failure.after),
+            after_ns: failure.measured_after().map(nanoseconds),
             fields: FailureFields::from(failure),
             explanation: protocol.map(|protocol| failure.meaning(protocol)),
         }

@@ -1,6 +1,6 @@
 //! The line of a finding, and the fields of a failure.
 
-use crate::analysis::diagnosis::{Finding, ProbeResult};
+use crate::analysis::diagnosis::{EchoServer, Finding, ProbeResult};
 use crate::model::condition::Failure;
 use crate::model::exchange::UnconnectedResult;
 use crate::model::format::nanoseconds;
@@ -14,6 +14,12 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Serialize)]
 pub(super) struct FindingLine {
     protocol: &'static str,
+    /// Whether the exchange is a handshake. Absent if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    connect_only: bool,
+    /// The name of the predefined service. Absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'static str>,
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<DisplayAddress>,
@@ -26,9 +32,12 @@ pub(super) struct FindingLine {
     sent: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
-    /// `echo-rtt` if the server supports the timing header, otherwise `plain`. Absent if the kernel of the host replies.
+    /// `echo-rtt` if the echo server supports the timing header, otherwise `plain`. Absent without an echo server program.
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<&'static str>,
+    /// The form of the replies: `upper` or `same`. Absent without an echo server program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    echo: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,15 +59,20 @@ impl From<&Finding> for FindingLine {
     fn from(finding: &Finding) -> Self {
         let explanation = finding.explain();
         let (rtt, server, reply) = match &finding.result {
-            ProbeResult::Echo { rtt, is_ours: true } => (Some(*rtt), Some("echo-rtt"), None),
-            ProbeResult::Echo { rtt, is_ours: false } => (Some(*rtt), Some("plain"), None),
+            ProbeResult::Echo { rtt, server } => (Some(*rtt), Some(*server), None),
+            ProbeResult::Service { rtt, reply, .. } => {
+                (*rtt, None, Some(String::from_utf8_lossy(reply).into_owned()))
+            }
             ProbeResult::WrongAnswer { text, .. } => {
                 (None, None, Some(String::from_utf8_lossy(text).into_owned()))
             }
             ProbeResult::NoAnswer(_) => (None, None, None),
         };
+        let server = server.filter(|_| finding.protocol.program_replies());
         Self {
             protocol: finding.protocol.name,
+            connect_only: finding.protocol.is_handshake(),
+            service: finding.expected.service().map(|service| service.name),
             target: finding.target.clone(),
             address: finding.address.map(|address| finding.protocol.display_address(address)),
             condition: finding.condition().name(),
@@ -67,7 +81,11 @@ impl From<&Finding> for FindingLine {
             connect_ns: finding.connect_duration.map(nanoseconds),
             sent: finding.sent,
             rtt_ns: rtt.map(nanoseconds),
-            server: server.filter(|_| finding.protocol.needs_server_program()),
+            server: server.map(|server| match server {
+                EchoServer::OfThisProject => "echo-rtt",
+                EchoServer::UpperCase | EchoServer::Plain => "plain",
+            }),
+            echo: server.map(|server| server.reply_form().name()),
             reply,
             unconnected: finding.unconnected.map(UnconnectedFields::from),
             explanation: format!(

@@ -12,6 +12,9 @@ pub(super) struct LossFields {
     /// The places with a number that is known only as a range.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     lost_where_range: BTreeMap<&'static str, RangeFields>,
+    /// The known reasons of losses at `unknown`, with the number of exchanges.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    lost_reasons: BTreeMap<&'static str, u64>,
     /// The reasons of the losses at `server-limit`. Absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<RefusedFields>,
@@ -40,6 +43,7 @@ impl From<&LossCounts> for LossFields {
         Self {
             lost_where: losses.places().map(|(place, count)| (place.name(), count)).collect(),
             lost_where_range: losses.ranges().map(range).collect(),
+            lost_reasons: losses.reasons().map(|(reason, count)| (reason.name(), count)).collect(),
             refused: (rate + list > 0).then_some(RefusedFields { rate, list }),
         }
     }

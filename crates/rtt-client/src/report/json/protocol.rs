@@ -1,6 +1,7 @@
 //! The line of a protocol: its facts.
 
-use crate::model::protocol::{Framing, Protocol, ReplyForm, Responder};
+use crate::model::protocol::{Framing, Protocol, Responder};
+use crate::model::service::{ReplyStart, Service};
 use serde::Serialize;
 
 /// The facts about a protocol.
@@ -16,6 +17,8 @@ pub(super) struct ProtocolLine {
     server: Option<&'static str>,
     /// `upper` or `same`.
     reply: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    services: Vec<ServiceFields>,
     phases: Vec<&'static str>,
     /// `datagrams` or `stream`.
     framing: &'static str,
@@ -36,6 +39,31 @@ struct IpProtocol {
     v6: u8,
 }
 
+/// A predefined service.
+#[derive(Serialize)]
+struct ServiceFields {
+    name: &'static str,
+    title: &'static str,
+    port: u16,
+    /// A description of the request.
+    request: &'static str,
+    /// The beginning of a correct reply. Absent if it is not text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_starts: Option<String>,
+    source: &'static str,
+}
+
+impl From<&Service> for ServiceFields {
+    fn from(service: &Service) -> Self {
+        let Service { name, title, port, about, source, .. } = *service;
+        let reply_starts = match &service.reply.start {
+            ReplyStart::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
+            ReplyStart::Bits { .. } => None,
+        };
+        Self { name, title, port, request: about, reply_starts, source }
+    }
+}
+
 impl From<&Protocol> for ProtocolLine {
     fn from(protocol: &Protocol) -> Self {
         Self {
@@ -45,12 +73,11 @@ impl From<&Protocol> for ProtocolLine {
             responder: match protocol.responder {
                 Responder::Program(_) => "program",
                 Responder::Kernel => "kernel",
+                Responder::KernelOfServer => "kernel-of-server",
             },
             server: protocol.our_server(),
-            reply: match protocol.reply_form {
-                ReplyForm::UpperCase => "upper",
-                ReplyForm::Unchanged => "same",
-            },
+            reply: protocol.reply_form.name(),
+            services: protocol.services.iter().map(ServiceFields::from).collect(),
             phases: protocol.phases.iter().map(|phase| phase.name).collect(),
             framing: match protocol.framing {
                 Framing::Datagrams => "datagrams",
@@ -71,6 +98,7 @@ impl From<&Protocol> for ProtocolLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::protocol::ReplyForm;
     use crate::model::protocol::{EXAMPLE, Phase};
 
     #[test]

@@ -1,6 +1,7 @@
 //! The line of a summary: the measured values of a run.
 
 use super::losses::LossFields;
+use super::outages::OutagesFields;
 use super::path::{AddressResolutionFields, OneWayFields, QueueFields, ReplacementFields};
 use crate::analysis::schedule::SlowHost;
 use crate::analysis::statistics::{
@@ -8,6 +9,7 @@ use crate::analysis::statistics::{
 };
 use crate::model::format::nanoseconds;
 use crate::model::hop_limit::ReplyTtl;
+use crate::model::protocol::ReplyForm;
 use crate::model::traffic::KernelStatistics;
 use crate::plan::Plan;
 use serde::Serialize;
@@ -17,6 +19,9 @@ use std::time::Duration;
 #[derive(Serialize)]
 pub(super) struct SummaryLine {
     protocol: &'static str,
+    /// Whether the exchanges are handshakes. Absent if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    connect_only: bool,
     target: String,
     sent: u64,
     received: u64,
@@ -29,6 +34,9 @@ pub(super) struct SummaryLine {
     corrupt: u64,
     unmatched: u64,
     wrong_token: u64,
+    /// The form of the replies: `upper` or `same`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    echo: Option<&'static str>,
     refuted_errors: u64,
     resent: u64,
     /// Absent if it is 0.
@@ -36,9 +44,17 @@ pub(super) struct SummaryLine {
     not_resent: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     replacements: Vec<ReplacementFields>,
+    /// The number of changes of the measured address. Absent if it is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_changes: Option<u64>,
+    #[serde(flatten)]
+    outages: OutagesFields,
     duration_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<DistributionFields>,
+    /// Only for the replies of a service on a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_from_schedule_ns: Option<DistributionFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,6 +205,7 @@ impl SummaryLine {
         let variation = summary.variation.as_deref();
         Self {
             protocol: plan.protocol.name,
+            connect_only: plan.protocol.is_handshake(),
             target: plan.target.to_string(),
             sent: summary.sent,
             received: summary.received,
@@ -200,12 +217,16 @@ impl SummaryLine {
             corrupt: summary.corrupt,
             unmatched: summary.unmatched,
             wrong_token: summary.wrong_token,
+            echo: summary.reply_form.map(ReplyForm::name),
             refuted_errors: summary.refuted_errors,
             resent: summary.resent,
             not_resent: (summary.not_resent > 0).then_some(summary.not_resent),
             replacements: summary.replacements.first.iter().map(ReplacementFields::from).collect(),
+            address_changes: Some(summary.address_changes.count).filter(|count| *count > 0),
+            outages: OutagesFields::from(&summary.outages),
             duration_ns: nanoseconds(summary.duration),
             rtt_ns: DistributionFields::of(&summary.rtt),
+            first_byte_ns: DistributionFields::of(&summary.first_byte),
             rtt_from_schedule_ns: DistributionFields::of(&summary.rtt_from_schedule),
             lateness_ns: DistributionFields::of(&summary.lateness),
             jitter_ns: summary.jitter.estimate().map(nanoseconds),

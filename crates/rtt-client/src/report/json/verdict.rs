@@ -186,6 +186,7 @@ impl From<&Side> for SideFields {
             connect_ns: side
                 .with_connection
                 .as_ref()
+                .or_else(|| side.has_new_connections().then_some(summary))
                 .and_then(|summary| DistributionFields::of(&summary.connect)),
             breakdown: side.with_timestamps.as_ref().and_then(|summary| {
                 BreakdownMedians::of(&summary.breakdown, summary.without_breakdown)

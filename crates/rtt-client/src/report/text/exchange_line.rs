@@ -3,7 +3,8 @@
 use super::breakdown_bar;
 use super::printer::Printer;
 use super::table::{MICROSECONDS, MILLISECONDS};
-use crate::model::exchange::Exchange;
+use crate::model::exchange::{Exchange, Retransmitted};
+use crate::model::format::counted;
 use crate::model::icmp::Origin;
 use std::io::{self, Write};
 
@@ -33,7 +34,8 @@ pub(super) fn write(printer: &mut Printer<impl Write>, exchange: &Exchange) -> i
         }
         (Some(rtt), None) => {
             let (number, unit) = (MILLISECONDS.number(rtt), MILLISECONDS.name);
-            format!("{number:>NUMBER_WIDTH$} {unit}{}", lateness(exchange))
+            let (lateness, sent_again) = (lateness(exchange), sent_again(exchange));
+            format!("{number:>NUMBER_WIDTH$} {unit}{lateness}{sent_again}")
         }
         (None, _) => match failure(exchange) {
             Some(failure) => failure,
@@ -50,6 +52,14 @@ fn lateness(exchange: &Exchange) -> String {
     })
 }
 
+/// The packets of a handshake that were sent again.
+fn sent_again(exchange: &Exchange) -> String {
+    let retransmitted = exchange.retransmitted.filter(|it| it.segments > 0);
+    retransmitted.map_or_else(String::new, |Retransmitted { segments, .. }| {
+        format!(", {} sent again", counted(segments.into(), "segment", "segments"))
+    })
+}
+
 fn failure(exchange: &Exchange) -> Option<String> {
     let failure = exchange.outcome.failure()?;
     let mut text = format!("{}: {}", exchange.outcome.name(), failure.condition);
@@ -59,6 +69,9 @@ fn failure(exchange: &Exchange) -> Option<String> {
         }
         (Some(Origin::ThisHost), Some(error)) => text.extend([", ".to_owned(), error.to_string()]),
         _ => {}
+    }
+    if failure.measured_after().is_none() {
+        text.push_str(", not sent");
     }
     if let Some(detail) = &failure.detail {
         text.extend([", ", detail]);
@@ -85,7 +98,9 @@ mod tests {
             connection_position: None,
             outcome: Outcome::Reply { received, text: None },
             breakdown: None,
+            first_byte: None,
             hop_limit: None,
+            retransmitted: None,
             lost_where: None,
         }
     }
@@ -102,6 +117,15 @@ mod tests {
         let late = Exchange { lateness: Some(microseconds(20)), ..exchange() };
         let expected = "     7      1.043 ms, sent 0.020 ms after the scheduled time\n";
         assert_eq!(line(80, &late), expected);
+    }
+
+    #[test]
+    fn line_of_a_handshake_has_its_retransmissions() {
+        let retransmitted = |segments| Some(Retransmitted { segments, cost: None });
+        let repeated = Exchange { retransmitted: retransmitted(1), ..exchange() };
+        assert_eq!(line(80, &repeated), "     7      1.043 ms, 1 segment sent again\n");
+        let once = Exchange { retransmitted: retransmitted(0), ..exchange() };
+        assert_eq!(line(80, &once), "     7      1.043 ms\n");
     }
 
     #[test]

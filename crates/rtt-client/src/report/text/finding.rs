@@ -19,8 +19,18 @@ pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io:
     let (condition, after) = (finding.condition(), duration(finding.after()));
     // The times of a reply and of the other results have different starts.
     let result = match &finding.result {
-        ProbeResult::Echo { .. } | ProbeResult::WrongAnswer { .. } => {
-            format!("{condition}, reply {after} after the request")
+        ProbeResult::Service { rtt: None, .. } => {
+            format!("{condition}, reply {after} after the first of {} requests", finding.sent)
+        }
+        ProbeResult::Echo { .. }
+        | ProbeResult::Service { .. }
+        | ProbeResult::WrongAnswer { .. } => {
+            let start = if finding.expected.sends_first(finding.protocol) {
+                "the connection was established"
+            } else {
+                "the request"
+            };
+            format!("{condition}, reply {after} after {start}")
         }
         ProbeResult::NoAnswer(_) => format!("{condition} after {after}"),
     };
@@ -39,7 +49,9 @@ pub(super) fn write(printer: &mut Printer<impl Write>, finding: &Finding) -> io:
             line(printer, "observed", detail)?;
         }
     }
-    if let ProbeResult::WrongAnswer { text, .. } = &finding.result {
+    if let ProbeResult::WrongAnswer { text, .. } | ProbeResult::Service { reply: text, .. } =
+        &finding.result
+    {
         line(printer, "received", &wrong_answer_excerpt(text))?;
     }
     let explanation = finding.explain();
@@ -97,6 +109,7 @@ mod tests {
     use super::super::WRONG_ANSWER_LIMIT;
     use super::super::test_support::{in_all_layouts, microseconds, printer, words, written};
     use super::*;
+    use crate::analysis::diagnosis::EchoServer;
     use crate::model::condition::Condition;
     use crate::protocol::registry::protocol_named;
     use std::time::Duration;
@@ -132,7 +145,7 @@ mod tests {
         let rtt = microseconds(200);
         let answering = Finding {
             connect_duration: Some(microseconds(283)),
-            ..finding("tcp", ProbeResult::Echo { rtt, is_ours: true })
+            ..finding("tcp", ProbeResult::Echo { rtt, server: EchoServer::OfThisProject })
         };
         let text = in_all_layouts(|printer| write(printer, &answering));
         let heading = "TCP 192.0.2.7:7: answering, reply 200.0 µs after the request\n";
@@ -166,7 +179,7 @@ mod tests {
         let mut printer = printer(80);
         write(&mut printer, &finding).unwrap();
         let text = written(printer);
-        assert!(words(&text).contains(r"received \u{1b}[2J AAA"), "{text}");
+        assert!(words(&text).contains(r"received \x1b[2J AAA"), "{text}");
         assert!(text.matches('A').count() < WRONG_ANSWER_LIMIT, "{text}");
     }
 }

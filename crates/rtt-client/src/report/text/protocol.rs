@@ -15,7 +15,8 @@ pub(super) fn write(printer: &mut Printer<impl Write>, protocol: &Protocol) -> i
     fact("default port", port.as_deref().unwrap_or("none: the protocol has no ports"))?;
     fact("replies come from", responder(protocol.responder))?;
     fact("our server", protocol.our_server().unwrap_or("none"))?;
-    fact("correct reply", reply_form(protocol.reply_form))?;
+    fact("correct reply", &reply_forms(protocol))?;
+    fact("services", &services(protocol))?;
     fact("connection phases", &phases(protocol))?;
     fact("messages", framing(protocol.framing))?;
     fact("order", order(protocol))?;
@@ -30,7 +31,15 @@ fn responder(responder: Responder) -> &'static str {
     match responder {
         Responder::Program(_) => "a server program",
         Responder::Kernel => "the kernel of the target's host",
+        Responder::KernelOfServer => "the kernel of the server's host",
     }
+}
+
+/// The forms of correct replies, the form of this project's servers first.
+fn reply_forms(protocol: &Protocol) -> String {
+    let others = protocol.reply_forms().iter().filter(|form| **form != protocol.reply_form);
+    let forms = std::iter::once(&protocol.reply_form).chain(others);
+    forms.map(|form| reply_form(*form)).collect::<Vec<_>>().join(", or ")
 }
 
 fn reply_form(form: ReplyForm) -> &'static str {
@@ -38,6 +47,15 @@ fn reply_form(form: ReplyForm) -> &'static str {
         ReplyForm::UpperCase => "the request in upper case",
         ReplyForm::Unchanged => "the unchanged request",
     }
+}
+
+fn services(protocol: &Protocol) -> String {
+    if protocol.services.is_empty() {
+        return "none".to_owned();
+    }
+    let services = protocol.services.iter();
+    let services = services.map(|service| format!("{} (port {})", service.name, service.port));
+    format!("{}; `--service help` describes them", services.collect::<Vec<_>>().join(", "))
 }
 
 fn phases(protocol: &Protocol) -> String {

@@ -50,7 +50,10 @@ impl<'a> Columns<'a> {
         if missing.is_empty() {
             return Ok(());
         }
-        printer.paragraph(&format!("{UNSUPPORTED}: too few values ({})", missing.join(", ")))
+        printer.paragraph(&format!(
+            "{UNSUPPORTED}: this row has too few values ({})",
+            missing.join(", ")
+        ))
     }
 
     fn quantiles(&self) -> impl Iterator<Item = Quantile> {
@@ -94,7 +97,10 @@ mod tests {
         assert_eq!(cells, ["0.001", "0.005", "0.005", "-", "-", "0.009"]);
         let mut explained = printer(80);
         columns.write_missing(&mut explained).unwrap();
-        assert_eq!(written(explained), "-: too few values (p90 needs 10, p99 needs 100)\n");
+        assert_eq!(
+            written(explained),
+            "-: this row has too few values (p90 needs 10, p99 needs 100)\n"
+        );
         let mut complete = printer(80);
         Columns::new([&many]).write_missing(&mut complete).unwrap();
         assert_eq!(written(complete), "");

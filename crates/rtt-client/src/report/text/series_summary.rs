@@ -2,8 +2,10 @@
 
 use super::breakdown_bar;
 use super::losses;
+use super::outages;
 use super::printer::Printer;
 use super::quantiles::Columns;
+use super::single_exchange::ReplyText;
 use super::table::{self, MILLISECONDS, Table};
 use super::variation;
 use crate::analysis::statistics::{ColdStart, Distribution, Summary};
@@ -21,7 +23,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     printer.blank()?;
     counts(printer, summary)?;
-    times(printer, summary)?;
+    times(printer, summary, ReplyText::of(plan))?;
     if let Some(ttl) = summary.reply_ttl {
         printer
             .labelled(&format!("{:<17}  {:>9}  ", "reply TTL", ttl.range()), &ttl.to_string())?;
@@ -56,10 +58,11 @@ fn counts(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()
         duration.as_secs_f64()
     ))?;
     losses::write(printer, &summary.lost_where)?;
+    outages::write(printer, &summary.outages)?;
     let unusual: Vec<String> = [
         (summary.duplicates, "duplicate"),
         (summary.out_of_order, "out of order"),
-        (summary.late, "after the request had failed"),
+        (summary.late, "late (their requests count as lost)"),
         (summary.unmatched, "without a matching request"),
         (summary.wrong_token, "with a wrong token"),
     ]
@@ -75,8 +78,8 @@ fn counts(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()
 
 /// Writes the distributions as a table. A distribution with only one value has a separate line, because its
 /// row would repeat the value in each column.
-fn times(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
-    let rows = rows(summary);
+fn times(printer: &mut Printer<impl Write>, summary: &Summary, reply: ReplyText) -> io::Result<()> {
+    let rows = rows(summary, reply);
     let (several, single): (Vec<_>, Vec<_>) =
         rows.iter().partition(|(_, distribution)| distribution.count() > 1);
     let columns = Columns::new(several.iter().map(|(_, distribution)| *distribution));
@@ -116,12 +119,16 @@ fn line(
 }
 
 /// The distributions with at least one value.
-fn rows(summary: &Summary) -> Vec<(&'static str, &Distribution)> {
-    let mut rows = vec![
-        ("RTT", &summary.rtt),
+fn rows(summary: &Summary, reply: ReplyText) -> Vec<(&'static str, &Distribution)> {
+    let mut rows = vec![("RTT", &summary.rtt)];
+    // Without a defined end of the replies, the RTT ends with the first bytes, so this row would repeat its row.
+    if reply.has_end() {
+        rows.push(("first byte", &summary.first_byte));
+    }
+    rows.extend([
         ("RTT from schedule", &summary.rtt_from_schedule),
         ("send delay", &summary.lateness),
-    ];
+    ]);
     rows.extend(summary.phases.iter().map(|(phase, durations)| (phase.name, durations)));
     if summary.phases.len() > 1 {
         rows.push(("all phases", &summary.connect));
@@ -137,12 +144,25 @@ fn rows(summary: &Summary) -> Vec<(&'static str, &Distribution)> {
 }
 
 fn cold_start(printer: &mut Printer<impl Write>, summary: &Summary) -> io::Result<()> {
-    let Some(ColdStart { first, later }) = summary.cold_start() else { return Ok(()) };
-    let (first, later) = (MILLISECONDS.quantity(first), MILLISECONDS.quantity(later));
+    let Some(cold_start) = summary.cold_start() else { return Ok(()) };
+    let ColdStart { connections, is_consistent, .. } = cold_start;
+    let [first, later] =
+        [cold_start.first, cold_start.later].map(|time| MILLISECONDS.quantity(time));
+    if connections == 1 {
+        return printer.paragraph(&format!(
+            "The first exchange on the connection took {first}, the median of the later ones is {later}. This is only one \
+             value, so the difference can be chance."
+        ));
+    }
+    let conclusion = if is_consistent {
+        "This is a cold start: the server must first accept the connection, and the caches of the CPUs and of the network \
+         stack are still empty."
+    } else {
+        "The difference is not consistent, or there are too few connections, so it can be chance."
+    };
     printer.paragraph(&format!(
-        "The first exchange on a connection takes {first}, a later one {later} (medians). This is a cold \
-         start: the server must first accept the connection, and the caches of the CPUs and of the \
-         network stack are still empty."
+        "The first exchange on a connection takes {first}, a later one {later} (medians, {} connections). {conclusion}",
+        count(connections)
     ))
 }
 
@@ -287,13 +307,24 @@ mod tests {
 
     #[test]
     fn slow_first_exchange_is_explained_as_a_cold_start() {
-        let slow = words(&text(80, &summary(5)));
-        assert!(slow.contains("takes 5.012 ms, a later one 0.042 ms (medians)"), "{slow}");
-        assert!(slow.contains("This is a cold start"), "{slow}");
+        let mut several = summary(5);
+        (0..4).for_each(|_| several.first_exchange.add(microseconds(5_012)));
+        let slow = words(&text(80, &several));
+        let expected =
+            "takes 5.012 ms, a later one 0.042 ms (medians, 5 connections). This is a cold start";
+        assert!(slow.contains(expected), "{slow}");
         let mut even = Summary::default();
         even.first_exchange.add(microseconds(41));
         even.later_exchanges.add(microseconds(40));
         assert!(!text(80, &even).contains("cold start"));
+    }
+
+    #[test]
+    fn one_slow_first_exchange_has_no_cause() {
+        let text = words(&text(80, &summary(5)));
+        let expected =
+            "took 5.012 ms, the median of the later ones is 0.042 ms. This is only one value";
+        assert!(text.contains(expected) && !text.contains("cold start"), "{text}");
     }
 
     #[test]
@@ -347,7 +378,10 @@ mod tests {
         let text = text(80, &summary);
         let expected = "3,000 sent, 1,500 received, 1,500 lost (50.00 %), 0 corrupt, in 0.000 s";
         assert!(text.contains(expected), "{text}");
-        assert!(text.contains("Unusual replies: 2 after the request had failed\n"), "{text}");
+        assert!(
+            text.contains("Unusual replies: 2 late (their requests count as lost)\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -5,6 +5,8 @@ use super::table::MILLISECONDS;
 use crate::analysis::statistics::Summary;
 use crate::model::exchange::{CompletedPhase, Connection, Exchange, Outcome, PhaseDuration};
 use crate::model::hop_limit::ReplyTtl;
+use crate::model::received_text::received_text;
+use crate::plan::Plan;
 use chrono::{DateTime, Local};
 use echo_core::{Stamp, escape};
 use std::io::{self, Write};
@@ -13,10 +15,87 @@ use std::time::Duration;
 /// The event at the start of the first phase of a connection.
 const CONNECTION_REQUESTED: &str = "connection requested";
 
+/// The names of the two events of an exchange.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Labels {
+    request: &'static str,
+    reply: &'static str,
+    /// The duration between them, if a connection was opened first.
+    duration: &'static str,
+    /// Whether the reply has a text.
+    has_text: bool,
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self::MESSAGES
+    }
+}
+
+impl Labels {
+    pub(super) const MESSAGES: Self = Self {
+        request: "request sent",
+        reply: "reply received",
+        duration: "request RTT",
+        has_text: true,
+    };
+    /// The server sends first.
+    const GREETING: Self = Self { request: "wait started", duration: "RTT", ..Self::MESSAGES };
+    const HANDSHAKE: Self = Self {
+        request: CONNECTION_REQUESTED,
+        reply: "connection established",
+        duration: "RTT",
+        has_text: false,
+    };
+
+    pub(super) fn of(plan: &Plan) -> Self {
+        if plan.protocol.is_handshake() {
+            Self::HANDSHAKE
+        } else if plan.server_sends_first() {
+            Self::GREETING
+        } else {
+            Self::MESSAGES
+        }
+    }
+}
+
+/// The form of the reply in the output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum ReplyText {
+    /// The reply of an echo server.
+    #[default]
+    Echo,
+    /// The reply of a service. Without a defined end, it is complete when its first bytes arrive.
+    Service { has_end: bool },
+}
+
+impl ReplyText {
+    pub(super) fn of(plan: &Plan) -> Self {
+        match plan.payload.service() {
+            Some(service) => Self::Service { has_end: service.has_reply_end() },
+            None => Self::Echo,
+        }
+    }
+
+    /// Whether the time to the first byte can differ from the RTT.
+    pub(super) fn has_end(self) -> bool {
+        self == Self::Service { has_end: true }
+    }
+
+    fn show(self, reply: &[u8]) -> String {
+        match self {
+            Self::Echo => escape(reply),
+            Self::Service { .. } => received_text(reply),
+        }
+    }
+}
+
 /// Writes an exchange that has an RTT.
 pub(super) fn write(
     printer: &mut Printer<impl Write>,
     heading: &str,
+    labels: Labels,
+    reply: ReplyText,
     connection: Option<&Connection>,
     exchange: &Exchange,
 ) -> io::Result<()> {
@@ -28,19 +107,28 @@ pub(super) fn write(
     let connection = connection.filter(|connection| connection.is_established);
     printer.strong(heading)?;
     printer.blank()?;
-    line(printer, "reply", &escape(text.as_deref().unwrap_or_default()))?;
+    if labels.has_text {
+        line(printer, "reply", &reply.show(text.as_deref().unwrap_or_default()))?;
+    }
     if let Some(connection) = connection {
         line(printer, CONNECTION_REQUESTED, &time(connection.requested))?;
         for CompletedPhase { phase, end } in &connection.phases {
             line(printer, phase.end, &time(*end))?;
         }
     }
-    line(printer, "request sent", &time(sent))?;
-    line(printer, "reply received", &time(*received))?;
+    line(printer, labels.request, &time(sent))?;
+    line(printer, labels.reply, &time(*received))?;
     printer.blank()?;
     match connection {
-        None => duration(printer, "RTT", rtt, "request sent → reply received")?,
-        Some(connection) => write_parts(printer, connection, sent, *received)?,
+        None => {
+            let span = format!("{} → {}", labels.request, labels.reply);
+            duration(printer, "RTT", rtt, &span)?;
+        }
+        Some(connection) => write_parts(printer, labels, connection, sent, *received)?,
+    }
+    if let Some(first_byte) = exchange.first_byte_time().filter(|_| reply.has_end()) {
+        let span = format!("{} → first byte of the reply", labels.request);
+        duration(printer, "first byte", first_byte, &span)?;
     }
     if let Some(ttl) = exchange.hop_limit {
         let ttl = ReplyTtl::from(ttl);
@@ -62,6 +150,7 @@ pub(super) fn write_notes(printer: &mut Printer<impl Write>, summary: &Summary) 
 /// The total is the sum of the rounded parts, so that the printed values add up.
 fn write_parts(
     printer: &mut Printer<impl Write>,
+    labels: Labels,
     connection: &Connection,
     sent: Stamp,
     received: Stamp,
@@ -78,9 +167,10 @@ fn write_parts(
         start = phase.end;
     }
     let opened = connection.established().unwrap_or(connection.requested);
-    part(printer, "in the client", sent.since(&opened), &format!("{start} → request sent"))?;
-    part(printer, "request RTT", received.since(&sent), "request sent → reply received")?;
-    duration(printer, "total", total, &format!("{CONNECTION_REQUESTED} → reply received"))
+    let Labels { request, reply, .. } = labels;
+    part(printer, "in the client", sent.since(&opened), &format!("{start} → {request}"))?;
+    part(printer, labels.duration, received.since(&sent), &format!("{request} → {reply}"))?;
+    duration(printer, "total", total, &format!("{CONNECTION_REQUESTED} → {reply}"))
 }
 
 /// Rounds to a whole microsecond, the smallest unit that is printed.
@@ -130,7 +220,9 @@ mod tests {
             connection_position: None,
             outcome: Outcome::Reply { received: after(87_900), text: Some("HELLO".into()) },
             breakdown: None,
+            first_byte: None,
             hop_limit: None,
+            retransmitted: None,
             lost_where: None,
         };
         (connected.then_some(connection), exchange)
@@ -141,8 +233,15 @@ mod tests {
         let (connection, exchange) = exchange(true);
         for width in WIDTHS {
             let mut printer = printer(width);
-            write(&mut printer, "TCP to server from client", connection.as_ref(), &exchange)
-                .unwrap();
+            write(
+                &mut printer,
+                "TCP to server from client",
+                Labels::MESSAGES,
+                ReplyText::Echo,
+                connection.as_ref(),
+                &exchange,
+            )
+            .unwrap();
             let text = written(printer);
             let figure = |label: &str| {
                 let line = text.lines().find(|line| line.trim().starts_with(label)).unwrap();
@@ -159,7 +258,15 @@ mod tests {
     fn exchange_without_a_connection_has_one_duration() {
         let (connection, exchange) = exchange(false);
         let mut printer = printer(80);
-        write(&mut printer, "UDP to server from client", connection.as_ref(), &exchange).unwrap();
+        write(
+            &mut printer,
+            "UDP to server from client",
+            Labels::MESSAGES,
+            ReplyText::Echo,
+            connection.as_ref(),
+            &exchange,
+        )
+        .unwrap();
         let text = written(printer);
         assert_eq!(text.matches(" ms ").count(), 1, "{text}");
         assert!(text.contains("  RTT                0.024 ms  (request sent → reply received)"));
@@ -172,7 +279,15 @@ mod tests {
         let (connection, exchange) = exchange(false);
         let exchange = Exchange { hop_limit: Some(63), ..exchange };
         let mut printer = printer(80);
-        write(&mut printer, "to server", connection.as_ref(), &exchange).unwrap();
+        write(
+            &mut printer,
+            "to server",
+            Labels::MESSAGES,
+            ReplyText::Echo,
+            connection.as_ref(),
+            &exchange,
+        )
+        .unwrap();
         let text = written(printer);
         let line =
             "  reply TTL             63     (1 router on the way back, if it started at 64)\n";

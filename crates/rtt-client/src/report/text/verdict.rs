@@ -3,7 +3,7 @@
 use super::printer::Printer;
 use super::quantiles::Columns;
 use super::table::{MILLISECONDS, TENTHS_OF_A_MICROSECOND, Table};
-use super::{causes, histogram};
+use super::{causes, histogram, requests};
 use crate::analysis::comparison::{Claim, Verdict, side_names};
 use crate::analysis::evidence::{Evidence, Side};
 use crate::model::format::{count, counted};
@@ -59,8 +59,11 @@ fn write_side(
         (Some(shown), None) if !side.target.contains(&shown) => format!(" ({shown})"),
         (_, None) => String::new(),
     };
+    let service = side.expected.service();
+    let service = service.map(|service| format!(", service {}", service.name)).unwrap_or_default();
     let name = if name == letter { String::new() } else { format!("{name}  ") };
-    printer.indented(&format!("{letter}  {name}"), 3, &format!("{}{address}", side.target))
+    let text = format!("{}{service}{address}", side.target);
+    printer.indented(&format!("{letter}  {name}"), 3, &text)
 }
 
 fn write_settings(
@@ -69,15 +72,38 @@ fn write_settings(
     evidence: &Evidence,
 ) -> io::Result<()> {
     let text = format!(
-        "{} in random order (--seed {}), requests and replies of {} bytes, after {} that are not counted; \
+        "{} in random order (--seed {}){}, after {} that are not counted; \
          {:.1} s in total. The difference is the median of the differences within the pairs.",
         counted(evidence.pairs.len() as u64, "pair", "pairs"),
         comparison.seed,
-        count(evidence.sides[0].request_bytes as u64),
+        messages(evidence),
         counted(evidence.warm_up, "warm-up pair", "warm-up pairs"),
         evidence.duration.as_secs_f64()
     );
     printer.labelled("   ", &text)
+}
+
+/// The sizes of the messages. Empty if no side has messages.
+fn messages(evidence: &Evidence) -> String {
+    let requests_of = |side: &Side| requests(side.request_bytes, side.server_sends_first());
+    let mut sides = evidence.sides.iter().zip(side_names(evidence));
+    let Some((side, name)) = sides.find(|(side, _)| !side.has_handshakes()) else {
+        return String::new();
+    };
+    let name = if evidence.has_handshakes() { format!("{name} ") } else { String::new() };
+    let bytes = counted(side.request_bytes as u64, "byte", "bytes");
+    let [a, b] = evidence.sides.each_ref().map(requests_of);
+    let is_echo = |side: &Side| side.expected.is_echo() || side.has_handshakes();
+    if evidence.sides.iter().all(is_echo) {
+        // Only the replies of echo servers have the size of the requests.
+        format!(", {name}requests and replies of {bytes}")
+    } else if a == b {
+        format!(", {a}")
+    } else {
+        let common = "requests of ";
+        let b = if a.starts_with(common) { b.strip_prefix(common).unwrap_or(&b) } else { &b };
+        format!(", {a} (A) and {b} (B)")
+    }
 }
 
 /// Writes a table with the quantiles of both sides.

@@ -28,6 +28,23 @@ fn wrong_reply_of_a_stream_is_corrupt_at_once() {
 }
 
 #[test]
+fn reply_without_an_end_is_corrupt_only_if_its_first_byte_arrived_in_time() {
+    let (mut accounting, sent) = stream(3);
+    let mismatch = Mismatch::DiffersAtByte(1);
+    let unfinished = |seq, first_byte| {
+        let first_byte = Some(sent.later(first_byte));
+        ReceivedReply { first_byte, ..reply(seq, sent.later(2 * TIMEOUT)) }
+    };
+    let exchange = accounting.unfinished_reply(unfinished(1, TIMEOUT / 2), mismatch, None);
+    assert_eq!(outcome(exchange), Some("corrupt"));
+    for (seq, first_byte) in [(1, TIMEOUT / 2), (2, 2 * TIMEOUT)] {
+        assert!(accounting.unfinished_reply(unfinished(seq, first_byte), mismatch, None).is_none());
+    }
+    assert_eq!((outcomes(&accounting), accounting.summary().unmatched), ([0, 0, 1], 2));
+    assert_eq!(accounting.numbers_in_flight(), [2, 3]);
+}
+
+#[test]
 fn wrong_datagram_is_corrupt_only_if_no_correct_reply_arrives_in_time() {
     let (mut accounting, sent) = series(3);
     for seq in [1, 2, 2] {

@@ -4,16 +4,20 @@ use super::{CONNECTION_PHASES, Cause, CauseKind, not_reached};
 use crate::analysis::comparison::PairedDifference;
 use crate::analysis::evidence::{Evidence, Side};
 use crate::analysis::statistics::Distribution;
-use crate::model::format::{count, duration, durations, signed_nanoseconds};
+use crate::model::format::{CommonUnit, count, duration, in_common_unit, signed_nanoseconds};
 use std::time::Duration;
 
-/// Lists the costs of a new connection for each exchange: its phases, and the extra time of the first exchange.
+/// Lists the costs of a new connection for each exchange: its phases, and the extra time of the first exchange. Empty if
+/// the main measurement already has a new connection for each exchange.
 pub(super) fn causes(
     evidence: &Evidence,
     difference: PairedDifference,
     with_connection: Option<PairedDifference>,
     names: [&str; 2],
 ) -> Vec<Cause> {
+    if evidence.has_new_connections() {
+        return Vec::new();
+    }
     let Some(kind) = connection_kind(evidence) else { return Vec::new() };
     let phases = match kind {
         CauseKind::Phase(phase) => phase.name,
@@ -39,6 +43,8 @@ pub(super) fn causes(
         ),
     ];
     let later = evidence.sides.each_ref().map(|side| side.summary.rtt.median());
+    let CommonUnit { numbers, unit } =
+        in_common_unit(&[with_connection.estimate, difference.estimate, share]);
     vec![
         Cause {
             kind,
@@ -54,11 +60,11 @@ pub(super) fn causes(
             kind: CauseKind::FirstExchange,
             share: Some(with_connection.estimate - difference.estimate - share),
             evidence: format!(
-                "This is the rest of the difference with new connections: {} − {} (established connection) − {} \
-                 ({phases}). Median of the first exchanges: {}. Median of the later exchanges: {}.{}",
-                durations(&[with_connection.estimate]),
-                durations(&[difference.estimate]),
-                durations(&[share]),
+                "This is the rest of the difference with new connections ({} {unit}), without the difference on an established \
+                 connection ({} {unit}) and without the {phases} ({} {unit}). Median of the first exchanges: {}. Median of the later exchanges: {}.{}",
+                numbers[0],
+                numbers[1],
+                numbers[2],
                 list_durations(names, first),
                 list_durations(names, later),
                 if is_slower_on_a_new_connection(evidence, first, later) {
@@ -165,7 +171,7 @@ mod tests {
             let causes = causes(&evidence, difference, with_connection, ["A", "B"]);
             assert_eq!(causes[0].kind.name(), name, "{protocols:?}");
             let phases = name.replace('-', " ");
-            assert!(causes[1].evidence.contains(&format!("({phases})")), "{causes:?}");
+            assert!(causes[1].evidence.contains(&format!("without the {phases} (")), "{causes:?}");
         }
         let without = evidence([&NO_PHASE, &NO_PHASE]);
         let difference = PairedDifference::of(&[0], 0.95).unwrap();

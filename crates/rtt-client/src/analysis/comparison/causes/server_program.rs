@@ -18,7 +18,7 @@ pub(super) fn cause(
     const KIND: CauseKind = CauseKind::ServerProgram;
     let [of_a, of_b] = &evidence.sides;
     let (kernel, kernel_name, program, program_name, sign) =
-        match (of_a.protocol.needs_server_program(), of_b.protocol.needs_server_program()) {
+        match (of_a.protocol.program_replies(), of_b.protocol.program_replies()) {
             (false, true) => (of_a, a, of_b, b, 1),
             (true, false) => (of_b, b, of_a, a, -1),
             _ => return None,

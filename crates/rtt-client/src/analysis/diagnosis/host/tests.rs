@@ -1,6 +1,7 @@
 //! Tests of the conclusion about a host.
 
 use super::*;
+use crate::analysis::diagnosis::EchoServer;
 use crate::model::condition::Failure;
 use crate::model::icmp::IcmpError;
 use crate::protocol::registry::protocol_named;
@@ -19,7 +20,7 @@ fn finding(result: ProbeResult) -> Finding {
 }
 
 fn answers() -> Finding {
-    finding(ProbeResult::Echo { rtt: TIME, is_ours: false })
+    finding(ProbeResult::Echo { rtt: TIME, server: EchoServer::UpperCase })
 }
 
 fn fails(condition: Condition, origin: impl Into<Option<Origin>>) -> Finding {
@@ -196,4 +197,69 @@ fn check_that_is_not_possible_is_not_a_missing_reply() {
     let host = HostFinding::new(HOST.parse().unwrap(), &[&answers()], checks);
     assert_eq!(host.state, HostState::ServiceUp);
     assert_eq!(host.checks[0].describe(), "ICMP: not possible: no permission");
+}
+
+#[test]
+fn words_for_the_server_depend_on_the_expected_server() {
+    let tcp = protocol_named("tcp").unwrap();
+    let redis = tcp.services.iter().find(|service| service.name == "redis").unwrap();
+    let texts = |expected, finding: Finding| {
+        let finding = Finding { protocol: tcp, expected, ..finding };
+        let found = host(&[&finding], Some(answers()));
+        [found.headline(), found.meaning()]
+    };
+    let wrong = || {
+        let failure = Failure::new(Condition::WrongAnswer, TIME);
+        finding(ProbeResult::WrongAnswer { failure, text: "220 mail".into() })
+    };
+    let answering = || {
+        finding(ProbeResult::Service {
+            rtt: Some(TIME),
+            after: TIME,
+            reply: "+PONG".into(),
+            error: None,
+        })
+    };
+    let other_address = || fails(Condition::OtherAddress, None);
+    let up = "up, service up";
+    let something = "the host is up; something uses the port over TCP, but it";
+    let other = "the host is up, because its kernel answers UDP;";
+    for (expected, [answers, has_no_reply, sends_no_reply, server]) in [
+        (
+            ExpectedServer::Service(redis),
+            [
+                "the Redis service answers",
+                "no correct reply of the Redis service",
+                "sends no correct reply of the Redis service",
+                "the Redis service",
+            ],
+        ),
+        (
+            ExpectedServer::Request,
+            [
+                "a server sends the expected reply",
+                "no server sends the expected reply",
+                "does not send the expected reply",
+                "a server",
+            ],
+        ),
+    ] {
+        let expected_texts = [up.to_owned(), format!("the host is up, and {answers}")];
+        assert_eq!(texts(expected, answering()), expected_texts);
+        let expected_texts =
+            [format!("up, {has_no_reply}"), format!("{something} {sends_no_reply}")];
+        assert_eq!(texts(expected, wrong()), expected_texts);
+        let expected_texts = [
+            format!("up, {server} uses another address"),
+            format!("{other} {server} answers over TCP, but from another address"),
+        ];
+        assert_eq!(texts(expected, other_address()), expected_texts);
+        for finding in
+            [answering(), wrong(), other_address(), fails(Condition::Refused, Origin::Peer)]
+        {
+            for text in texts(expected, finding) {
+                assert!(!text.contains("echo"), "{text}");
+            }
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! Arguments of `compare`.
 
-use super::{EXIT_STATUS, Format, MeasureArgs, duration, number, whole_number};
+use super::{
+    EXIT_STATUS, Format, MeasureArgs, RequestArgs, duration, number, request, whole_number,
+};
 use clap::Args;
 use rtt_client::{
     ComparisonPlan, ComparisonSettings, Content, DEFAULT_HOST, DEFAULT_PAIRS,
@@ -39,10 +41,11 @@ pub(crate) struct CompareArgs {
     interval: Duration,
 
     #[arg(short, long, value_name = "BYTES", value_parser = whole_number::<usize>,
+        conflicts_with_all = ["service", "send", "send_file", "connect_only"],
         help = format!("Size of each request in bytes [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
-    #[arg(long, help = format!(
+    #[arg(long, conflicts_with_all = ["service", "send", "send_file", "connect_only"], help = format!(
         "Compare other request sizes too, from {} bytes to the largest possible size", SWEEP_SIZES[0]
     ))]
     sweep: bool,
@@ -54,6 +57,9 @@ pub(crate) struct CompareArgs {
     /// Seed of the random order, to repeat a run [default: a new one for each run]
     #[arg(long, value_name = "N", value_parser = whole_number::<u64>)]
     seed: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
 
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -75,7 +81,7 @@ impl CompareArgs {
     /// If an argument is out of range, or a protocol cannot carry the messages.
     pub(crate) fn plan(&self) -> Result<ComparisonPlan, PlanError> {
         let each = Settings {
-            content: Content::Sized(self.size),
+            content: self.request.content().unwrap_or(Content::Sized(self.size)),
             interval: self.interval,
             ..self.measure.settings()
         };
@@ -107,11 +113,13 @@ fn help_of_b() -> String {
     format!(
         "Second target, written like A. If it is not a URL, its port selects the protocol ({}). Default: the host of A with \
          the other protocol ({} if A uses {}, otherwise {}) and the default port of this protocol. If A is host:port and \
-         its port selects no protocol, B has the same port",
+         its port selects no protocol, B has the same port. If only one protocol has the selected service (or handshakes, \
+         with --connect-only), it is the protocol of both targets, and the default of B is the host of A over {}",
         protocols_by_port(second),
         second.title,
         first.title,
-        first.title
+        first.title,
+        request::kernel_protocol().map_or("", |protocol| protocol.title)
     )
 }
 

@@ -1,13 +1,15 @@
 //! Arguments of `diagnose`.
 
-use super::{AddressArgs, EventFormat, LogArgs, duration, titles_with_servers};
+use super::{
+    AddressArgs, EchoArgs, EventFormat, LogArgs, RequestArgs, duration, titles_with_servers,
+};
 use clap::Args;
 use rtt_client::{Content, DiagnosisPlan, PlanError, Settings, Target};
 use std::time::Duration;
 
 /// The exit status of this command.
-const EXIT_STATUS: &str = "Exit status: 0 if an echo server answers, 1 if no echo server answers, 2 if the command \
-                           could not run as requested";
+const EXIT_STATUS: &str = "Exit status: 0 if the expected server answers, 1 if it does not, 2 if the command could \
+                           not run as requested";
 
 /// Find out why a server does not answer: the result for each protocol, and the host that reported the error
 #[derive(Debug, Args)]
@@ -22,6 +24,12 @@ pub(crate) struct DiagnoseArgs {
     /// Maximum duration of the whole diagnosis (seconds, or with a unit: 500ms)
     #[arg(short = 'W', long, value_name = "DUR", default_value = "5s", value_parser = duration)]
     timeout: Duration,
+
+    #[command(flatten)]
+    echo: EchoArgs,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
 
     #[command(flatten)]
     addresses: AddressArgs,
@@ -46,7 +54,8 @@ impl DiagnoseArgs {
             bind: self.addresses.bind,
             ttl: self.addresses.ttl,
             timeout: self.timeout,
-            content: Content::Message("x".into()),
+            echo: self.echo.form(),
+            content: self.request.content().unwrap_or(Content::Message("x".into())),
             ..Settings::one("")
         };
         DiagnosisPlan::new(&self.target, &settings)

@@ -1,6 +1,6 @@
 //! The command of each protocol, and its arguments.
 
-use super::{EXIT_STATUS, Format, MeasureArgs, duration, number, whole_number};
+use super::{EXIT_STATUS, Format, MeasureArgs, RequestArgs, duration, number, whole_number};
 use clap::{Args, Command, ValueEnum};
 use rtt_client::{
     Content, DEFAULT_HOST, DEFAULT_REQUEST_LEN, Lifetime, Protocol, Settings, Target,
@@ -9,6 +9,10 @@ use std::time::Duration;
 
 /// The default interval of a series. `ping` has the same default.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The arguments that need a server program.
+const SERVER_PROGRAM_ARGS: [&str; 7] =
+    ["echo", "service", "send", "send_file", "expect_prefix", "reply_ends", "reply_bytes"];
 
 /// Arguments of the command of a protocol.
 #[derive(Debug, Args)]
@@ -20,7 +24,7 @@ pub(crate) struct ExchangeArgs {
     /// Message to send. Without a message and without series options, the client reads one line of standard
     /// input. On a terminal, it prompts for the line. In a series, each request contains its number and a token before the
     /// message
-    #[arg(index = 2)]
+    #[arg(index = 2, conflicts_with_all = ["service", "send", "send_file", "connect_only"])]
     message: Option<String>,
 
     /// Number of exchanges [default: no limit with --interval, --rate or --duration; otherwise 1]
@@ -43,14 +47,28 @@ pub(crate) struct ExchangeArgs {
     #[arg(long, value_name = "DUR", value_parser = duration, help_heading = "Series")]
     duration: Option<Duration>,
 
-    #[arg(short, long, value_name = "BYTES", value_parser = whole_number::<usize>, conflicts_with = "message",
-        help_heading = "Series",
+    #[arg(short, long, value_name = "BYTES", value_parser = whole_number::<usize>, help_heading = "Series",
+        conflicts_with_all = ["message", "service", "send", "send_file", "connect_only"],
         help = format!("Size of each request in bytes, with its number and token [default: {DEFAULT_REQUEST_LEN}]"))]
     size: Option<usize>,
 
     /// Use one connection for the whole run (keep) or a new one for each exchange (each)
-    #[arg(long, value_enum, default_value = "keep", help_heading = "Series")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "keep",
+        help_heading = "Series",
+        conflicts_with = "connect_only"
+    )]
     connection: ConnectionArg,
+
+    /// Continue if the server is absent or its name has no address: an error before the first reply does not end the series.
+    /// The summary states when the outages started and ended
+    #[arg(long, help_heading = "Series")]
+    keep_going: bool,
+
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
 
     /// Use kernel timestamps to split each RTT into parts, and report the cost of the timestamps (Linux)
     #[arg(long)]
@@ -88,6 +106,12 @@ pub(super) fn command(protocol: &Protocol) -> Command {
             }
         })
         .mut_arg("connection", |argument| argument.hide(!protocol.has_connections()))
+        .mut_args(|argument| {
+            let id = argument.get_id().as_str();
+            let is_hidden = (SERVER_PROGRAM_ARGS.contains(&id) && !protocol.needs_server_program())
+                || (id == "connect_only" && protocol.handshake.is_none());
+            if is_hidden { argument.hide(true) } else { argument }
+        })
         .after_help(EXIT_STATUS)
 }
 
@@ -118,6 +142,7 @@ impl ExchangeArgs {
             (Some(message), None | Some(1)) if !self.has_other_series_option() => {
                 OneMessage::Given(message)
             }
+            (None, None) if self.request.is_selected() => OneMessage::Series(None),
             (None, None) if !self.has_other_series_option() => OneMessage::FromStdin,
             (message, _) => OneMessage::Series(message),
         }
@@ -130,7 +155,7 @@ impl ExchangeArgs {
         let content = match message {
             Some(message) if is_series => Content::Numbered(message.into()),
             Some(message) => Content::Message(message.into()),
-            None => Content::Sized(self.size),
+            None => self.request.content().unwrap_or(Content::Sized(self.size)),
         };
         let is_endless = self.interval.is_some() || self.rate.is_some() || self.duration.is_some();
         Settings {
@@ -143,6 +168,7 @@ impl ExchangeArgs {
                 ConnectionArg::Keep => Lifetime::Keep,
                 ConnectionArg::Each => Lifetime::Each,
             },
+            keep_going: self.keep_going,
             breakdown: self.breakdown,
             locate_losses: true,
             ..self.measure.settings()

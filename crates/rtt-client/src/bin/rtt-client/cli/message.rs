@@ -1,7 +1,8 @@
 //! Prints the help, the version or the error that the parser of the command line returns.
 
 use crate::output::{ESC, print_error};
-use crate::terminal::allows_colour;
+use crate::terminal::{allows_colour, wrapped_for_stderr};
+use clap::error::{ContextKind, ContextValue};
 use echo_core::escape_controls;
 use std::env;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
@@ -17,10 +18,11 @@ pub(super) fn print(message: &clap::Error) -> ExitCode {
         let has_colour = allows_colour() && io::stderr().is_terminal() && !has_codes;
         let text = message.render();
         let text = if has_colour { text.ansi().to_string() } else { text.to_string() };
+        let text = wrapped_for_stderr(&text);
         let is_kept = |character| character == '\n' || (has_colour && character == char::from(ESC));
         // If standard error is closed or full, there is no place for the message.
         let _ = io::stderr().write_all(escape_controls(&text, is_kept).as_bytes());
-    } else if let Err(error) = message.print()
+    } else if let Err(error) = print_to_stdout(message)
         && error.kind() != ErrorKind::BrokenPipe
     {
         print_error(format_args!("cannot write to standard output: {error}"));
@@ -28,4 +30,18 @@ pub(super) fn print(message: &clap::Error) -> ExitCode {
     }
     // clap uses 0 for the help and the version, and 2 for errors.
     ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2))
+}
+
+/// A message that is this text. The parser of the command line returns it as it returns the help.
+pub(super) fn text_on_stdout(text: String) -> clap::Error {
+    let mut message = clap::Error::new(clap::error::ErrorKind::DisplayHelp);
+    message.insert(ContextKind::Custom, ContextValue::String(text));
+    message
+}
+
+fn print_to_stdout(message: &clap::Error) -> io::Result<()> {
+    match message.get(ContextKind::Custom) {
+        Some(ContextValue::String(text)) => io::stdout().write_all(text.as_bytes()),
+        _ => message.print(),
+    }
 }

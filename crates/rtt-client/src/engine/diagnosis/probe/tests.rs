@@ -41,12 +41,14 @@ impl Transport for Refused {
 fn errors_without_an_end_do_not_extend_a_probe() {
     const LONG: Duration = Duration::from_mins(1);
     let protocol = protocol_named("udp").unwrap();
+    let target = "127.0.0.1:9".parse().unwrap();
+    let plan = Plan::new(protocol, target, Settings::one("x")).unwrap();
     for (time, is_stopped) in [(Duration::ZERO, false), (LONG, true)] {
         let start = Instant::now();
         let mut requests = Requests {
             protocol,
             channel: Channel::new(Box::new(Refused { requests: 0 }), protocol.framing),
-            payload: payload(protocol, HeaderContent::Nothing),
+            payload: plan.payload.clone(),
             times: &SEVERAL_TIMES,
             start,
             deadline: start + LONG,

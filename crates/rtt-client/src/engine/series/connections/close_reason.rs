@@ -11,6 +11,8 @@ pub(in crate::engine::series) enum CloseReason {
     ByServer(Condition),
     /// After a wrong reply, the position of the next reply in the stream is unknown.
     WrongReply,
+    /// The last reply states that the server closes the connection.
+    ByReply,
     /// The server does not support version 2 of the timing header. A connection supports only one version.
     HeaderVersion,
     /// The plan requests one connection for each exchange.
@@ -21,6 +23,8 @@ pub(in crate::engine::series) enum CloseReason {
     TooManyUnanswered,
     /// The channel does not work, and a new one is open.
     Replaced,
+    /// The client uses another address of the target.
+    AddressChanged,
     EndOfSeries,
 }
 
@@ -29,6 +33,7 @@ impl fmt::Display for CloseReason {
         match self {
             Self::ByServer(condition) => write!(f, "condition {condition}"),
             Self::WrongReply => f.write_str("wrong reply"),
+            Self::ByReply => f.write_str("the reply states that the server closes the connection"),
             Self::HeaderVersion => f.write_str("other version of the timing header"),
             Self::OnePerExchange => f.write_str("one connection for each exchange"),
             Self::ReplyLimit(replies) => {
@@ -38,6 +43,7 @@ impl fmt::Display for CloseReason {
                 write!(f, "{MAX_UNANSWERED} requests without a reply")
             }
             Self::Replaced => f.write_str("replaced by a new channel"),
+            Self::AddressChanged => f.write_str("the target has another address"),
             Self::EndOfSeries => f.write_str("end of the series"),
         }
     }

@@ -3,12 +3,13 @@
 use super::*;
 use crate::engine::channel::ChannelEvent;
 use crate::engine::test_transport::{ADDRESS, open_echo};
+use crate::model::address_change::AddressChangeReason;
 use crate::model::icmp::Origin;
 use crate::model::protocol::ReplyForm;
 use crate::net::system::WaitUntil;
 use crate::net::transport::SocketOperation;
 use crate::plan::Settings;
-use crate::plan::payload::{HeaderContent, Payload};
+use crate::plan::payload::{EchoPayload, HeaderContent, Payload};
 use crate::protocol::registry::protocol_named;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -20,13 +21,14 @@ fn connections(settings: Settings) -> Connections<'static> {
     let config = OpenConfig::new(&settings);
     let plan = Plan::new(tcp, "127.0.0.1".parse().unwrap(), settings).unwrap();
     let first = open_at(RunPosition::Start, open_echo, ADDRESS, config).unwrap();
-    Connections::new(open_echo, &plan, ADDRESS, config, first)
+    Connections::new(open_echo, &plan, Some(ADDRESS), config, first)
 }
 
 /// Sends one request and receives its reply. Returns the number of new connections.
 fn exchange(connections: &mut Connections<'_>) -> usize {
-    let mut payload = Payload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase);
-    let Ready::Open(channel) = connections.ready() else { panic!("no channel") };
+    let mut payload: Payload =
+        EchoPayload::of_size(10, HeaderContent::Nothing, ReplyForm::UpperCase).into();
+    let Ready::Open(channel) = connections.ready(LookUpTime::Now) else { panic!("no channel") };
     channel.send(1, payload.request(1), &AtomicBool::new(false)).unwrap();
     let event = channel.receive(WaitUntil::Exact(Instant::now()), &mut payload, None).unwrap();
     assert!(matches!(event, ChannelEvent::Reply(_)), "{event:?}");
@@ -71,12 +73,27 @@ fn first_exchange_on_a_connection_is_recognised() {
 fn ended_channel_returns_its_unanswered_requests() {
     let mut connections = connections(Settings::series(10));
     exchange(&mut connections);
-    let Ready::Open(channel) = connections.ready() else { panic!("no channel") };
+    let Ready::Open(channel) = connections.ready(LookUpTime::Now) else { panic!("no channel") };
     channel.send(2, b"0000000002", &AtomicBool::new(false)).unwrap();
     let ended = connections.end(CLOSED).unwrap();
     assert_eq!((ended.replies, ended.partial_reply_len), (1, 0));
     assert!(connections.channel().is_none());
     assert!(connections.end(CLOSED).is_none());
+}
+
+#[test]
+fn each_event_has_the_address_of_its_connection() {
+    let other = SocketAddr::from(([192, 0, 2, 7], 7));
+    let settings = Settings::series(10);
+    let attempt = open_echo(other, OpenConfig::new(&settings)).unwrap();
+    let mut connections = connections(settings);
+    assert!(matches!(connections.ready(LookUpTime::Now), Ready::Open(_)));
+    let reason = AddressChangeReason::NameChanged;
+    connections.set_next(PeerAttempt { address: Some(other), reason, attempt });
+    connections.end(CLOSED);
+    assert!(matches!(connections.ready(LookUpTime::Now), Ready::Open(_)));
+    let addresses: Vec<_> = connections.events.iter().map(|event| event.address).collect();
+    assert_eq!(addresses, [Some(ADDRESS), Some(ADDRESS), Some(other)]);
 }
 
 #[test]
@@ -166,9 +183,11 @@ fn error_of_the_system_ends_a_run_only_at_its_start() {
     let open = |position| open_at(position, refuse, ADDRESS, config);
     assert!(open(RunPosition::Start).is_err());
     let first = open(RunPosition::Middle).unwrap();
-    let mut connections = Connections::new(refuse, &plan, ADDRESS, config, first);
+    let mut connections = Connections::new(refuse, &plan, Some(ADDRESS), config, first);
     for _ in 0..2 {
-        let Ready::Failed(failure) = connections.ready() else { panic!("a channel") };
+        let Ready::Failed(failure) = connections.ready(LookUpTime::Now) else {
+            panic!("a channel")
+        };
         assert_eq!(failure.condition, Condition::PermissionDenied);
         assert_eq!(failure.origin, Some(Origin::ThisHost));
     }

@@ -16,18 +16,21 @@ static ACKNOWLEDGEMENTS: ProtocolCause =
 static WINDOWS: ProtocolCause =
     ProtocolCause { name: "windows", label: "TCP windows", no_effect: "no effect" };
 
-static RETRANSMISSION: ProtocolCause =
+pub(super) static RETRANSMISSION: ProtocolCause =
     ProtocolCause { name: "retransmission", label: "retransmissions", no_effect: "no effect" };
 
 /// Lists the causes for one side.
 pub(super) fn list(context: &CauseContext<'_>) -> Vec<Cause> {
     let CauseContext { evidence, side, name, .. } = *context;
-    vec![
-        acknowledgements(side, name),
-        two_writes::cause(evidence, side, name),
-        windows(side, name),
-        retransmissions(side, name),
-    ]
+    // The packets of a handshake are not acknowledgements of data, and the windows of a short connection are not observed.
+    let is_established = !side.has_new_connections();
+    let causes = [
+        is_established.then(|| acknowledgements(side, name)),
+        side.expected.is_echo().then(|| two_writes::cause(evidence, side, name)),
+        is_established.then(|| windows(side, name)),
+        Some(retransmissions(side, name)),
+    ];
+    causes.into_iter().flatten().collect()
 }
 
 fn acknowledgements(side: &Side, name: &str) -> Cause {
@@ -65,11 +68,14 @@ fn acknowledgements(side: &Side, name: &str) -> Cause {
 fn windows(side: &Side, name: &str) -> Cause {
     const KIND: CauseKind = CauseKind::Protocol(&WINDOWS);
     let Some(windows) = side.windows else {
-        return not_measured(KIND, "this system does not report the windows of a connection");
+        return not_measured(KIND, reason_without_windows(side));
+    };
+    let requests = match side.request_bytes {
+        0 => format!("The server of {name} sends first, without a request."),
+        bytes => format!("The requests of {name} have {} bytes.", count(bytes as u64)),
     };
     let mut evidence = format!(
-        "{name} requests have {} bytes. The smallest observed congestion window was {} segments of {} bytes.",
-        count(side.request_bytes as u64),
+        "{requests} The smallest observed congestion window was {} segments of {} bytes.",
         count(windows.min_congestion_window.into()),
         count(windows.segment_bytes.into()),
     );
@@ -94,6 +100,15 @@ fn windows(side: &Side, name: &str) -> Cause {
     Cause { kind: KIND, share, evidence }
 }
 
+/// The reason why the windows are not known. The kernel reports them only for an open connection.
+pub(super) fn reason_without_windows(side: &Side) -> &'static str {
+    if side.summary.kernel_statistics.is_some() {
+        "the client reads the windows of an open connection, but each connection ended before"
+    } else {
+        "this system does not report the windows of a connection"
+    }
+}
+
 fn retransmissions(side: &Side, name: &str) -> Cause {
     const KIND: CauseKind = CauseKind::Protocol(&RETRANSMISSION);
     match side.summary.kernel_statistics.and_then(|info| info.retransmissions) {
@@ -114,5 +129,28 @@ fn retransmissions(side: &Side, name: &str) -> Cause {
                 evidence: format!("{name} retransmitted {segments}. Its longest RTT is {longest}."),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::traffic::KernelStatistics;
+    use crate::protocol::registry::protocol_named;
+
+    fn side(statistics: Option<KernelStatistics>) -> Side {
+        let mut side = Side::new(protocol_named("tcp").unwrap(), "tcp://h:1");
+        side.summary.kernel_statistics = statistics;
+        side
+    }
+
+    #[test]
+    fn reason_without_windows_depends_on_whether_the_system_reports_statistics() {
+        let cause = |statistics| windows(&side(statistics), "TCP").evidence;
+        let ended = cause(Some(KernelStatistics::default()));
+        assert!(ended.contains("each connection ended before"), "{ended}");
+        assert!(!ended.contains("this system"), "{ended}");
+        let not_supported = cause(None);
+        assert!(not_supported.contains("this system does not report"), "{not_supported}");
     }
 }

@@ -63,7 +63,7 @@ mod tests {
         assert!(before.explain().meaning.contains("(SYN)"), "{:?}", before.explain());
         let after = Finding { connect_duration: Some(Duration::from_millis(5)), ..before };
         let explanation = after.explain();
-        assert!(explanation.meaning.contains("accepted the connection in 5.000 ms"));
+        assert!(explanation.meaning.contains("connected in 5.000 ms"));
         assert!(explanation.not_certain.ends_with("its kernel accepts connections for it"));
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn cause(evidence: &Evidence, side: &Side, name: &str) -> Cause {
         kind: KIND,
         share: measured.then_some(0),
         evidence: format!(
-            "Experiment: the client sends each {name} request in two writes. {}",
+            "Experiment: the client sends each request of {name} in two writes. {}",
             sentences.join(" ")
         ),
     }

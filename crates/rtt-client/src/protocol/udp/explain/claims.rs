@@ -18,7 +18,8 @@ pub(super) fn list(context: &ClaimContext<'_>) -> Vec<Claim> {
     claims.into_iter().flatten().collect()
 }
 
-/// The claim compares UDP with a reliable protocol. `None` if the other side is not reliable.
+/// The claim compares UDP with a reliable protocol. `None` if the other side is not reliable, or if each
+/// of its exchanges has a new connection, because its acknowledgements are not observed.
 fn acknowledgements(context: &ClaimContext<'_>) -> Option<Claim> {
     let claim = "UDP is faster because it does not wait for acknowledgements";
     let other = context.other;
@@ -28,6 +29,9 @@ fn acknowledgements(context: &ClaimContext<'_>) -> Option<Claim> {
     if context.relation() == Relation::Higher {
         let evidence = "UDP is not faster here.".to_owned();
         return Some(Claim { claim, holds: Some(false), evidence });
+    }
+    if other.has_new_connections() {
+        return None;
     }
     Some(match waited_for_acknowledgement(other) {
         None => undecided(

@@ -17,8 +17,9 @@ pub(super) fn explain(finding: &Finding) -> Option<Explanation> {
             not_certain: "the reason: a program that receives the datagrams but does not answer, an absent server, a \
                           firewall that drops packets, or a lost reply",
             next_step: format!(
-                "{}capture packets on the server's host",
-                try_with_connections(finding)
+                "{}{}",
+                try_with_connections(finding),
+                finding.advice_for_silent_datagrams()
             ),
         }),
         _ => None,
@@ -57,6 +58,7 @@ mod tests {
             "{explanation:?}"
         );
         finding.other_protocols = vec![protocol_named("tcp").unwrap()];
-        assert_eq!(finding.explain().next_step, "capture packets on the server's host");
+        let next_step = finding.explain().next_step;
+        assert!(next_step.starts_with("if another service uses the port"), "{next_step}");
     }
 }

@@ -1,5 +1,8 @@
 //! Tests of the payloads.
 
+mod forms;
+
+use super::EchoPayload as Payload;
 use super::*;
 use echo_core::header::version2::{self, ClockState, FlowCounts, Report};
 use echo_core::header::{self, ArrivalClock, HEADER_LEN, Timing};
@@ -10,12 +13,30 @@ const UPPER: ReplyForm = ReplyForm::UpperCase;
 /// The maximum length of a request, as in UDP over IPv4.
 const MAX_LEN: usize = 65_507;
 
-fn of_text(text: &[u8], numbering: Numbering, content: HeaderContent, form: ReplyForm) -> Payload {
+fn of_text(
+    text: &[u8],
+    numbering: Numbering,
+    content: HeaderContent,
+    form: impl Into<ExpectedForm>,
+) -> Payload {
     Payload::of_text(text, numbering, content, form, MAX_LEN)
 }
 
 fn message(text: &str) -> Payload {
-    of_text(text.as_bytes(), Numbering::Unnumbered, HeaderContent::Nothing, UPPER)
+    message_of_form(text, UPPER)
+}
+
+fn message_of_form(text: &str, form: impl Into<ExpectedForm>) -> Payload {
+    of_text(text.as_bytes(), Numbering::Unnumbered, HeaderContent::Nothing, form)
+}
+
+/// Checks a reply that no other reply follows.
+fn check(payload: &mut Payload, seq: u64, received: &[u8], checked: usize) -> ReplyCheck {
+    payload.check(seq, received, checked, ExtraBytes::Wrong)
+}
+
+fn complete(payload: &Payload, report: ServerReport) -> ReplyCheck {
+    ReplyCheck::Complete { len: payload.reply_len(), report }
 }
 
 fn differs_at(position: usize) -> ReplyCheck {
@@ -23,37 +44,10 @@ fn differs_at(position: usize) -> ReplyCheck {
 }
 
 #[test]
-fn reply_must_be_the_request_in_upper_case() {
-    let mut payload = message("hello");
-    assert_eq!(payload.request(1), b"hello");
-    assert_eq!(payload.check(1, b"HELLO", 0), ReplyCheck::Complete(ServerReport::None));
-    assert_eq!(payload.check(1, b"HEL", 0), ReplyCheck::Incomplete);
-    assert_eq!(payload.check(1, b"", 0), ReplyCheck::Incomplete);
-    assert_eq!(payload.check(1, b"Hello", 0), differs_at(2));
-    let too_long = Mismatch::TooLong { extra: 2, expected: 5 };
-    assert_eq!(payload.check(1, b"HELLO!!", 0), ReplyCheck::Wrong(too_long));
-    assert_eq!(payload.number_in(b"HELLO"), None);
-}
-
-#[test]
-fn reply_of_the_unchanged_form_must_be_the_request() {
-    let (text, unnumbered) = ("straße".as_bytes(), Numbering::Unnumbered);
-    let mut payload = of_text(text, unnumbered, HeaderContent::Nothing, ReplyForm::Unchanged);
-    assert_eq!(payload.check(1, text, 0), ReplyCheck::Complete(ServerReport::None));
-    assert_eq!(payload.check(1, b"STRASSE", 0), differs_at(1));
-    let series = Payload::of_size(64, HeaderContent::Nothing, ReplyForm::Unchanged);
-    for mut payload in [series.without_header(), series] {
-        let reply = payload.request(3).to_vec();
-        assert_eq!(payload.check(3, &reply, 0), ReplyCheck::Complete(ServerReport::None));
-        assert_eq!(payload.check(4, &reply, 0), differs_at(10));
-    }
-}
-
-#[test]
 fn bytes_that_were_checked_earlier_are_skipped() {
     let mut payload = message("hello");
-    assert_eq!(payload.check(1, b"HELLO", 3), ReplyCheck::Complete(ServerReport::None));
-    assert_eq!(payload.check(1, b"HELlo", 3), differs_at(4));
+    assert_eq!(check(&mut payload, 1, b"HELLO", 3), complete(&payload, ServerReport::None));
+    assert_eq!(check(&mut payload, 1, b"HELlo", 3), differs_at(4));
 }
 
 #[test]
@@ -65,8 +59,8 @@ fn conversion_to_upper_case_does_not_change_the_number() {
     ] {
         let reply = uppercase(payload.request(4711));
         assert_eq!(payload.number_in(&reply), Some(4711));
-        assert_eq!(payload.check(4711, &reply, 0), ReplyCheck::Complete(ServerReport::None));
-        assert_eq!(payload.check(4712, &reply, 0), differs_at(10));
+        assert_eq!(check(&mut payload, 4711, &reply, 0), complete(&payload, ServerReport::None));
+        assert_eq!(check(&mut payload, 4712, &reply, 0), differs_at(10));
     }
     let mut payload = Payload::of_size(32, HeaderContent::Nothing, UPPER);
     assert_eq!(payload.request_len(), 32);
@@ -80,24 +74,28 @@ fn conversion_to_upper_case_does_not_change_the_number() {
 fn reply_is_complete_with_and_without_a_timing_header() {
     let mut payload = Payload::of_size(64, HeaderContent::Timing, UPPER);
     let plain = uppercase(payload.request(7));
-    assert_eq!(payload.check(7, &plain, 0), ReplyCheck::Complete(ServerReport::None));
+    assert_eq!(check(&mut payload, 7, &plain, 0), complete(&payload, ServerReport::None));
     assert_eq!(payload.number_in(&plain), Some(7));
 
     let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_micros(3) };
     let mut timed = plain.clone();
     timed[..HEADER_LEN].copy_from_slice(&header::reply_header(64, timing));
     for cut in 0..64 {
-        assert_eq!(payload.check(7, &timed[..cut], 0), ReplyCheck::Incomplete, "{cut}");
+        assert_eq!(check(&mut payload, 7, &timed[..cut], 0), ReplyCheck::Incomplete, "{cut}");
         assert_eq!(
-            payload.check(7, &timed, cut),
-            ReplyCheck::Complete(ServerReport::Version1(timing)),
+            check(&mut payload, 7, &timed, cut),
+            complete(&payload, ServerReport::Version1(timing)),
             "{cut}"
         );
     }
     timed[30] = b'x';
     let malformed = ReplyCheck::Wrong(Mismatch::MalformedTimingHeader);
-    assert_eq!(payload.check(7, &timed, 0), malformed);
-    assert_eq!(payload.check(7, b"HTTP/1.1", 0), differs_at(1));
+    assert_eq!(check(&mut payload, 7, &timed, 0), malformed);
+    assert_eq!(check(&mut payload, 7, b"HTTP/1.1", 0), differs_at(1));
+    // The greeting of another service is as long as a header.
+    let greeting = [&b"SSH-2.0-OpenSSH_9.2p1 "[..], &[b'x'; 42]].concat();
+    assert_eq!(check(&mut payload, 7, &greeting, 0), differs_at(1));
+    assert_eq!(check(&mut payload, 7, &greeting, 5), differs_at(1));
 }
 
 #[test]
@@ -106,7 +104,7 @@ fn request_without_header_has_the_same_length_and_number() {
     assert_eq!(payload.request_len(), 64);
     let reply = uppercase(payload.request(9));
     assert_eq!(payload.number_in(&reply), Some(9));
-    assert_eq!(payload.check(9, &reply, 0), ReplyCheck::Complete(ServerReport::None));
+    assert_eq!(check(&mut payload, 9, &reply, 0), complete(&payload, ServerReport::None));
 }
 
 #[test]
@@ -145,7 +143,7 @@ fn report_of_version_2_is_part_of_a_complete_reply() {
     let number = version2::parse_request(&request).map(|header| header.number);
     assert_eq!(number, Some(7));
     let plain = uppercase(&request);
-    assert_eq!(payload.check(7, &plain, 0), ReplyCheck::Complete(ServerReport::None));
+    assert_eq!(check(&mut payload, 7, &plain, 0), complete(&payload, ServerReport::None));
     let timing = Timing { arrival: ArrivalClock::Program, server: Duration::from_micros(3) };
     let report = Report {
         timing,
@@ -156,15 +154,15 @@ fn report_of_version_2_is_part_of_a_complete_reply() {
     };
     let mut reply = plain.clone();
     reply[..version2::HEADER_LEN].copy_from_slice(&version2::reply_header(200, &report));
-    let complete = ReplyCheck::Complete(ServerReport::Version2(report));
+    let with_report = complete(&payload, ServerReport::Version2(report));
     for cut in 0..200 {
-        assert_eq!(payload.check(7, &reply[..cut], 0), ReplyCheck::Incomplete, "{cut}");
-        assert_eq!(payload.check(7, &reply, cut), complete, "{cut}");
+        assert_eq!(check(&mut payload, 7, &reply[..cut], 0), ReplyCheck::Incomplete, "{cut}");
+        assert_eq!(check(&mut payload, 7, &reply, cut), with_report, "{cut}");
     }
-    assert_eq!(payload.check(8, &reply, 0), differs_at(version2::MIN_LEN));
+    assert_eq!(check(&mut payload, 8, &reply, 0), differs_at(version2::MIN_LEN));
     reply[60] = b'x';
     let malformed = ReplyCheck::Wrong(Mismatch::MalformedTimingHeader);
-    assert_eq!(payload.check(7, &reply, 0), malformed);
+    assert_eq!(check(&mut payload, 7, &reply, 0), malformed);
 }
 
 #[test]
@@ -177,15 +175,15 @@ fn version_1_is_used_if_the_server_does_not_support_version_2() {
     assert_eq!(header::timed_request_length(&request), Some(128));
     assert_eq!(payload.number_in(&request), Some(2));
     // Replies to earlier requests are still expected with version 2.
-    assert_eq!(payload.check(1, &plain, 0), ReplyCheck::Complete(ServerReport::None));
+    assert_eq!(check(&mut payload, 1, &plain, 0), complete(&payload, ServerReport::None));
     let timing = Timing { arrival: ArrivalClock::Kernel, server: Duration::from_micros(3) };
     let mut timed = uppercase(&request);
     timed[..HEADER_LEN].copy_from_slice(&header::reply_header(128, timing));
-    let complete = ReplyCheck::Complete(ServerReport::Version1(timing));
-    assert_eq!(payload.check(2, &timed, 0), complete);
+    let with_timing = complete(&payload, ServerReport::Version1(timing));
+    assert_eq!(check(&mut payload, 2, &timed, 0), with_timing);
     // A server that supports no version at all.
     let plain = uppercase(&request);
-    assert_eq!(payload.check(2, &plain, 0), ReplyCheck::Complete(ServerReport::None));
+    assert_eq!(check(&mut payload, 2, &plain, 0), complete(&payload, ServerReport::None));
     assert!(!payload.needs_version1(2, ServerReport::None));
     let counts = Payload::of_size(128, HeaderContent::Counts, UPPER);
     assert!(!counts.needs_version1(1, ServerReport::None), "counts exist only in version 2");
@@ -246,13 +244,13 @@ fn reply_with_another_token_is_wrong() {
         for position in payload.number.token() {
             let mut reply = correct.clone();
             reply[position] = if reply[position] == b'A' { b'B' } else { b'A' };
-            assert_eq!(payload.check(7, &reply, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
+            assert_eq!(check(&mut payload, 7, &reply, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
         }
         // A server that predicts the reply to the next request changes only the number.
         let mut predicted = correct;
         let number = payload.number.offset()..payload.number.offset() + NUMBER_LEN;
         predicted[number].copy_from_slice(b"0000000008");
-        assert_eq!(payload.check(8, &predicted, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
+        assert_eq!(check(&mut payload, 8, &predicted, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
     }
 }
 
@@ -268,11 +266,11 @@ fn token_in_lower_case_is_a_difference_and_not_a_wrong_token() {
     let first = (0..200).find(|index| lower[*index] != correct[*index]).unwrap();
     assert!(token.contains(&first));
     for len in first + 1..=200 {
-        assert_eq!(payload.check(seq, &lower[..len], 0), differs_at(first + 1), "{len}");
+        assert_eq!(check(&mut payload, seq, &lower[..len], 0), differs_at(first + 1), "{len}");
     }
     // A further difference in the token is more than another case.
     lower[token.end - 1] = if correct[token.end - 1] == b'2' { b'3' } else { b'2' };
-    assert_eq!(payload.check(seq, &lower, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
+    assert_eq!(check(&mut payload, seq, &lower, 0), ReplyCheck::Wrong(Mismatch::WrongToken));
 }
 
 #[test]

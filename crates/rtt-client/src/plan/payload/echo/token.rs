@@ -26,7 +26,7 @@ const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// The secret key of the tokens of a run.
 #[derive(Clone, Copy)]
-pub(super) struct TokenKey([u64; 2]);
+pub(in crate::plan::payload) struct TokenKey([u64; 2]);
 
 /// The key is secret, so it does not appear in any output.
 impl fmt::Debug for TokenKey {
@@ -37,15 +37,20 @@ impl fmt::Debug for TokenKey {
 
 impl TokenKey {
     /// A random key. The standard library gets its randomness from the system.
-    pub(super) fn random() -> Self {
+    pub(in crate::plan::payload) fn random() -> Self {
         let state = RandomState::new();
         Self([state.hash_one(0_u64), state.hash_one(1_u64)])
+    }
+
+    /// A pseudorandom number for `number`.
+    pub(in crate::plan::payload) fn hash(self, number: u64) -> u64 {
+        siphash_2_4(self.0, number)
     }
 
     /// Writes the token of request `number`. If `token` has less space than [`TOKEN_LEN`], writes the beginning of the
     /// token.
     pub(super) fn write(self, number: u64, token: &mut [u8]) {
-        let mut rest = siphash_2_4(self.0, number);
+        let mut rest = self.hash(number);
         for character in token {
             // The last character contains fewer than five bits of the hash. Zeros follow them.
             *character = ALPHABET[(rest >> (u64::BITS - BITS_PER_CHARACTER)) as usize];

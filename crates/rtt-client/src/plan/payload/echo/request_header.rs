@@ -1,6 +1,6 @@
 //! The header of requests, and the report of the server in the header of a reply. `docs/protocol.md` specifies the bytes.
 
-use super::{NUMBER_LEN, Numbering};
+use super::{ExpectedForm, NUMBER_LEN, Numbering};
 use crate::model::protocol::{Protocol, ReplyForm, Responder};
 use echo_core::header::version2::{self, Report, Requested};
 use echo_core::header::{self, MAX_TIMED_LEN, Timing};
@@ -19,12 +19,13 @@ pub(crate) enum HeaderContent {
 }
 
 impl HeaderContent {
-    /// Limits the content to what the replies of this protocol can contain. A kernel reports nothing, and a reply that is
-    /// the unchanged request has no place for a report.
-    pub(crate) fn for_protocol(self, protocol: &Protocol) -> Self {
-        match (protocol.responder, protocol.reply_form) {
-            (Responder::Program(_), ReplyForm::UpperCase) => self,
-            (Responder::Kernel, _) | (_, ReplyForm::Unchanged) => Self::Nothing,
+    /// Limits the content to what replies of this form can contain. A kernel reports nothing, and a reply that is the
+    /// unchanged request has no place for a report.
+    pub(crate) fn for_replies(self, protocol: &Protocol, form: ExpectedForm) -> Self {
+        match (protocol.responder, form) {
+            (Responder::Kernel | Responder::KernelOfServer, _)
+            | (_, ExpectedForm::Fixed(ReplyForm::Unchanged)) => Self::Nothing,
+            (Responder::Program(_), _) => self,
         }
     }
 }
