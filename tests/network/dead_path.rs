@@ -3,17 +3,14 @@
 
 #[path = "namespaces.rs"]
 mod namespaces;
+#[path = "script.rs"]
+mod script;
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_rtt-client");
-
-/// Only one network exists at a time, because the tests measure times.
-static LAB: Mutex<()> = Mutex::new(());
 
 /// The output of a run with JSON events.
 pub struct Run {
@@ -64,8 +61,6 @@ fn result(scenario: &Value, protocol: &str, arguments: &[&str]) -> Option<Value>
     if !namespaces::is_possible("nft list ruleset") {
         return None;
     }
-    let _guard = LAB.lock().unwrap_or_else(PoisonError::into_inner);
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut scenario = scenario.clone();
     if protocol == "icmp" {
         scenario["server"] = json!(["sh", "-c", "echo ready; exec sleep 60"]);
@@ -75,16 +70,9 @@ fn result(scenario: &Value, protocol: &str, arguments: &[&str]) -> Option<Value>
         let listen = ["--listen", "0.0.0.0:7777", "--listen", "[::]:7777"].map(Value::from);
         scenario["server"] = [&[json!(server)], &listen[..]].concat().into();
     }
-    let Output { status, stdout, stderr } = Command::new("unshare")
-        .args(["-Urnm", "python3"])
-        .arg(root.join("tests/network/dead_path.py"))
-        .arg(scenario.to_string())
-        .args([CLIENT, protocol])
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
-    let result: Value = serde_json::from_slice(&stdout).unwrap();
+    let scenario = scenario.to_string();
+    let result =
+        script::run_alone("dead_path.py", [&[&*scenario, CLIENT, protocol], arguments].concat());
     eprintln!("{}", result["err"].as_str().unwrap());
     Some(result)
 }

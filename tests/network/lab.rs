@@ -6,16 +6,13 @@
 
 #[path = "namespaces.rs"]
 mod namespaces;
+#[path = "script.rs"]
+pub mod script;
 
 pub use namespaces::is_possible;
 
 use serde_json::Value;
 use std::path::PathBuf;
-use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
-
-/// Only one lab runs at a time, because the tests measure times and each lab has five processes.
-static LAB: Mutex<()> = Mutex::new(());
 
 /// Runs `command` on the client's host with the rules of `scenario`. Returns the output of `lab.py`. Returns `None` if
 /// network namespaces are not available.
@@ -31,17 +28,7 @@ pub fn run_with_losses(scenario: &Value, command: &[&str]) -> Option<Value> {
 }
 
 fn run_script(script: &str, scenario: &Value, command: &[&str]) -> Value {
-    let _guard = LAB.lock().unwrap_or_else(PoisonError::into_inner);
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/network");
-    let Output { status, stdout, stderr } = Command::new("unshare")
-        .args(["-Urnm", "python3"])
-        .arg(directory.join(script))
-        .arg(scenario.to_string())
-        .args(command)
-        .output()
-        .unwrap();
-    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
-    serde_json::from_slice(&stdout).unwrap()
+    script::run_alone(script, [&[&*scenario.to_string()], command].concat())
 }
 
 /// Returns the path of a server's binary. `cargo test --workspace` builds it into the directory of the client's binary.

@@ -14,8 +14,6 @@ use documentation::documented_table;
 use nix::errno::Errno;
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::process::Command;
 
 /// The name of a case, and the expected results over UDP and over TCP.
 const CASES: [(&str, Expected, Expected); 24] = [
@@ -171,16 +169,10 @@ fn run_lab() -> Option<Vec<Value>> {
     if !network::is_possible("nft --version") {
         return None;
     }
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/network/absent.py");
-    let output = Command::new("unshare")
-        .args(["-Urnm", "python3"])
-        .arg(script)
-        .args([network::server("udp"), network::server("tcp")])
-        .arg(env!("CARGO_BIN_EXE_rtt-client"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(serde_json::from_slice(&output.stdout).unwrap())
+    let [udp, tcp] = ["udp", "tcp"].map(network::server);
+    let client = env!("CARGO_BIN_EXE_rtt-client");
+    let results = network::script::run("absent.py", [udp, tcp, client.into()]);
+    Some(serde_json::from_value(results).unwrap())
 }
 
 fn result<'a>(results: &'a [Value], name: &str, version: u64) -> &'a Value {

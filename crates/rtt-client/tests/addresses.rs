@@ -6,11 +6,10 @@
 
 #[path = "../../../tests/network/namespaces.rs"]
 mod namespaces;
+#[path = "../../../tests/network/script.rs"]
+mod script;
 
 use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 /// The documented limits (docs/output.md): the maximum number of addresses, and the time between the starts of two
 /// attempts in seconds.
@@ -27,9 +26,6 @@ const SILENT6: &str = "2001:db8:9::7";
 /// Addresses of the server.
 const SERVER: &str = "10.8.0.5";
 const SERVER6: &str = "2001:db8:8::5";
-
-/// Only one network exists at a time, because the tests measure times.
-static LAB: Mutex<()> = Mutex::new(());
 
 /// The result of the script.
 struct Run(Value);
@@ -69,19 +65,11 @@ fn run_scenario(scenario: &Value, arguments: &str) -> Option<Run> {
     if !namespaces::is_possible("nft list ruleset") {
         return None;
     }
-    let _guard = LAB.lock().unwrap_or_else(PoisonError::into_inner);
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/network");
-    let output = Command::new("unshare")
-        .args(["-Urnm", "python3"])
-        .arg(directory.join("many_addresses.py"))
-        .arg(scenario.to_string())
-        .arg(env!("CARGO_BIN_EXE_rtt-client"))
-        .args(arguments.split_whitespace())
-        .args(["--format", "json"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(Run(serde_json::from_slice(&output.stdout).unwrap()))
+    let scenario = scenario.to_string();
+    let client = env!("CARGO_BIN_EXE_rtt-client");
+    let arguments = [&scenario, client].into_iter().chain(arguments.split_whitespace());
+    let result = script::run_alone("many_addresses.py", arguments.chain(["--format", "json"]));
+    Some(Run(result))
 }
 
 /// A name with 3,000 addresses that do not answer.

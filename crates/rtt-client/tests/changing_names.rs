@@ -4,12 +4,11 @@
 
 #[path = "../../../tests/network/namespaces.rs"]
 mod namespaces;
+#[path = "../../../tests/network/script.rs"]
+mod script;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// The addresses of the servers.
@@ -25,9 +24,6 @@ const INTERVAL: f64 = 0.05;
 /// The series of most tests: 40 requests, and a timeout that expires only if there is no reply.
 const SERIES: &str = "-c 40 -i 50ms -W 500ms";
 const FIXED_RATE: &str = "-c 40 --rate 20 -W 500ms";
-
-/// Only one network exists at a time, because the tests measure times.
-static LAB: Mutex<()> = Mutex::new(());
 
 /// The result of the script.
 struct Run {
@@ -77,19 +73,10 @@ fn run(scenario: &Value, arguments: &str) -> Option<Run> {
     if !namespaces::is_possible("true") {
         return None;
     }
-    let _guard = LAB.lock().unwrap_or_else(PoisonError::into_inner);
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/network");
-    let output = Command::new("unshare")
-        .args(["-Urnm", "python3"])
-        .arg(directory.join("changing_names.py"))
-        .arg(scenario.to_string())
-        .arg(env!("CARGO_BIN_EXE_rtt-client"))
-        .args(arguments.split_whitespace())
-        .args(["--format", "json"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let scenario = scenario.to_string();
+    let client = env!("CARGO_BIN_EXE_rtt-client");
+    let arguments = [&scenario, client].into_iter().chain(arguments.split_whitespace());
+    let result = script::run_alone("changing_names.py", arguments.chain(["--format", "json"]));
     let lines = result["out"].as_str().unwrap().lines();
     let events = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
     Some(Run { result, events })

@@ -7,10 +7,10 @@ use rtt_client::{
     ComparisonPlan, ComparisonSettings, Content, DiagnosisPlan, Lifetime, Plan, PlanError,
     Settings, compare, diagnose, protocol_named,
 };
-use scripted::{at_rate, back_to_back, counts, series};
+use scripted::{at_rate, back_to_back, counts, raw_udp_server, series};
 use serde_json::Value;
 use std::io::Read as _;
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::thread;
@@ -318,24 +318,10 @@ fn accepting_server() -> String {
     address
 }
 
-/// A UDP server that replies in upper case.
-fn udp_server() -> String {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap().to_string();
-    thread::spawn(move || {
-        let mut text = [0; 2048];
-        while let Ok((length, client)) = socket.recv_from(&mut text) {
-            text[..length].make_ascii_uppercase();
-            let _ = socket.send_to(&text[..length], client);
-        }
-    });
-    address
-}
-
 #[test]
 fn comparison_with_handshakes_has_only_causes_that_describe_handshakes() {
     let [one, other] = [(); 2].map(|()| format!("tcp://{}", accepting_server()));
-    let udp = format!("udp://{}", udp_server());
+    let udp = format!("udp://{}", raw_udp_server(|reply, send| send(&reply)));
     for (a, b, sides_with_handshakes) in [(&one, &other, 2), (&udp, &other, 1)] {
         let events = comparison(a, b, Some(40), Duration::ZERO);
         let starts = events_of(&events, "start");

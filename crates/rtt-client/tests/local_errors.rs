@@ -8,26 +8,17 @@
 mod network;
 
 use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::process::Command;
 
 /// Runs a scenario. Returns the runs of the client, or `None` if this machine does not allow namespaces.
 fn runs(scenario: &str) -> Option<Vec<Value>> {
     if !network::is_possible("tc -V") {
         return None;
     }
-    let script =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/network/local_limits.py");
-    let output = Command::new("unshare")
-        .args(["-Urnm", "python3"])
-        .arg(script)
-        .arg(scenario)
-        .args([network::server("udp"), network::server("tcp")])
-        .arg(env!("CARGO_BIN_EXE_rtt-client"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(serde_json::from_slice(&output.stdout).unwrap())
+    let [udp, tcp] = ["udp", "tcp"].map(network::server);
+    let client = env!("CARGO_BIN_EXE_rtt-client");
+    let results =
+        network::script::run("local_limits.py", [scenario.into(), udp, tcp, client.into()]);
+    Some(serde_json::from_value(results).unwrap())
 }
 
 /// The last event of a run.

@@ -214,11 +214,6 @@ impl Channel {
         }
     }
 
-    /// The number of requests that were sent.
-    pub(in crate::engine) fn sent_requests(&self) -> u64 {
-        self.sent_requests
-    }
-
     /// Whether a request was sent.
     pub(in crate::engine) fn has_sent(&self) -> bool {
         self.sent_requests > 0

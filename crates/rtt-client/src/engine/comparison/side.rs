@@ -39,7 +39,7 @@ pub(super) struct SideRunner<'a> {
     handshakes: Handshakes,
 }
 
-/// The exchanges of a side that are handshakes, with those of the warm-up.
+/// The exchanges of a side that are handshakes, including those of the warm-up.
 #[derive(Debug, Default)]
 struct Handshakes {
     count: u64,

@@ -320,9 +320,7 @@ impl<'a> Connections<'a> {
 
     /// The reason why this channel cannot be used for the next request, if there is one.
     fn reason_to_replace(&self, channel: &Channel) -> Option<CloseReason> {
-        if self.lifetime == Lifetime::Each
-            && self.protocol.has_connections()
-            && channel.sent_requests() > 0
+        if self.lifetime == Lifetime::Each && self.protocol.has_connections() && channel.has_sent()
         {
             return Some(CloseReason::OnePerExchange);
         }

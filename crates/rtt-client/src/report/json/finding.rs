@@ -17,7 +17,7 @@ pub(super) struct FindingLine {
     /// Whether the exchange is a handshake. Absent if not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     connect_only: bool,
-    /// The name of the predefined service. Absent without one.
+    /// The name of the predefined service. Absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<&'static str>,
     target: String,

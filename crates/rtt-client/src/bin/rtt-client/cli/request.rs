@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
 
 /// The group of the options that define a request.
 const CUSTOM: &str = "custom_request";
@@ -153,7 +152,7 @@ fn escaped(text: &str) -> Result<Bytes, String> {
 fn file(path: &str) -> Result<Bytes, String> {
     let error = |error: std::io::Error| format!("cannot read the file: {error}");
     let mut content = Vec::new();
-    let file = File::open(Path::new(path)).map_err(error)?;
+    let file = File::open(path).map_err(error)?;
     file.take(MAX_FILE + 1).read_to_end(&mut content).map_err(error)?;
     if content.len() as u64 > MAX_FILE {
         return Err(format!("the file has more than {MAX_FILE} bytes"));
