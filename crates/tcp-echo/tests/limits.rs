@@ -90,11 +90,12 @@ async fn connection_from_a_network_that_is_not_allowed_is_closed() {
 
 #[tokio::test]
 async fn connection_without_requests_is_closed_and_an_active_one_stays_open() {
-    let idle_timeout = Duration::from_millis(300);
+    // On a loaded machine, the pause between two requests can be much longer than 20 ms.
+    let idle_timeout = Duration::from_millis(600);
     let server = Server::start_with(Config { idle_timeout, ..Config::default() });
+    let start = Instant::now();
     let mut idle = server.connect().await;
     let mut active = server.connect().await;
-    let start = Instant::now();
     let idle = tokio::spawn(async move {
         assert_eq!(read_to_end(&mut idle).await, b"");
         start.elapsed()
@@ -211,7 +212,8 @@ async fn timed_request_counts_as_one_request() {
 async fn long_timed_request_counts_as_one_request_for_each_1472_bytes() {
     let length = 60_000;
     let units = u32::try_from(echo_service::request_units(length)).unwrap();
-    for (rate, expected) in [(units - 1, 1), (10 * units, 0)] {
+    // With the low rate, the next request has to wait for about one second. Even a client that is late still finds the limit in effect.
+    for (rate, expected) in [(units / 2, 1), (10 * units, 0)] {
         let server = Server::start_with(Config { rate: Some(rate), ..Config::default() });
         let mut client = server.connect().await;
         let mut request = header::request_header(length).to_vec();
@@ -227,9 +229,10 @@ async fn long_timed_request_counts_as_one_request_for_each_1472_bytes() {
 
 #[tokio::test]
 async fn long_text_counts_as_one_request_for_each_1472_bytes() {
-    let server = Server::start_with(Config { rate: Some(40), ..Config::default() });
+    let server = Server::start_with(Config { rate: Some(20), ..Config::default() });
     let mut client = server.connect().await;
-    // Four or five reads are sufficient for this text. They count for at least 45 requests.
+    // Four or five reads are sufficient for this text, so they would not exceed the limit if each counted as one request.
+    // They count for at least 45 requests.
     exchange(&mut client, &vec![b'x'; 65_536], &vec![b'X'; 65_536]).await;
     exchange(&mut client, b"x", b"X").await;
     drop(client);
@@ -349,9 +352,9 @@ async fn reply_reports_how_long_its_request_waited_for_the_rate_limit() {
         assert!(report.limit_delay <= rtt, "{:?} > {rtt:?}", report.limit_delay);
         delays.push(report.limit_delay);
     }
-    // The burst of one second is allowed. Then one request in 50 ms is allowed.
+    // The burst of one second is allowed. Then one request in 50 ms is allowed. The total is 1 s if the client is never late.
     assert_eq!(delays[..15], [Duration::ZERO; 15]);
     let total: Duration = delays.iter().sum();
-    assert!(total >= Duration::from_millis(800), "{delays:?}");
+    assert!(total >= Duration::from_millis(400), "{delays:?}");
     assert!(server.shut_down().await.rate_limited_reads > 0);
 }
