@@ -4,25 +4,17 @@
 
 #[path = "../../../tests/network/namespaces.rs"]
 mod namespaces;
+#[path = "../../../tests/network/script.rs"]
+mod script;
 
-use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::process::Command;
+use serde_json::json;
 
 #[test]
 fn servers_resist_forged_datagrams_and_reply_from_the_requested_address() {
     if !namespaces::is_possible("true") {
         return;
     }
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/network/reflect.py");
-    let output = Command::new("unshare")
-        .args(["-Urnm", "python3"])
-        .arg(script)
-        .arg(env!("CARGO_BIN_EXE_udp-echo"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let results: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let results = script::run("reflect.py", [env!("CARGO_BIN_EXE_udp-echo")]);
 
     // Total number of replies that the two servers sent after one forged datagram.
     let replies = |case: &str| {
